@@ -1,0 +1,34 @@
+# Any image with Python 3.11 or newer, its venv module and CA certificates will do; the two stages must use the same one.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS build
+# Arguments of this stage only, so that neither gets into the image. pip trusts what the base image trusts: behind a
+# proxy that opens TLS, mount its CA bundle over this file; a mirror is named with --build-arg PIP_INDEX_URL=...
+ARG PIP_CERT=/etc/ssl/certs/ca-certificates.crt
+ARG PIP_INDEX_URL
+ARG PIP_DISABLE_PIP_VERSION_CHECK=1
+ARG PIP_NO_CACHE_DIR=1
+WORKDIR /src
+COPY deploy/*requirements.txt deploy/
+# The tools that build stay behind in /opt/build; what runs gets a second environment, without even pip.
+RUN python3 -m venv /opt/build \
+    && /opt/build/bin/pip install --require-hashes --only-binary :all: -r deploy/build-requirements.txt \
+    && python3 -m venv --without-pip /opt/signalr-bridge \
+    && /opt/build/bin/pip --python /opt/signalr-bridge/bin/python install --require-hashes --only-binary :all: \
+        -r deploy/requirements.txt
+COPY LICENSE README.md pyproject.toml ./
+COPY app app
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+    && /opt/build/bin/pip --python /opt/signalr-bridge/bin/python install --no-deps dist/*.whl
+
+FROM ${BASE_IMAGE}
+COPY --from=build /opt/signalr-bridge /opt/signalr-bridge
+ENV PATH=/opt/signalr-bridge/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+# A number, so that Kubernetes can see that it is not root (runAsNonRoot).
+USER 10001:10001
+WORKDIR /tmp
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "from http.client import HTTPConnection as C; c = C('127.0.0.1', 8080, timeout=2); c.request('GET', '/health/live'); raise SystemExit(c.getresponse().status != 200)"]
+CMD ["python", "-m", "app", "serve"]

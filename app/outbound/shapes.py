@@ -1,0 +1,87 @@
+"""The JSON shapes of the output binding, for the OpenAPI document; ``item`` reads them."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+_Endpoints = Field(None, description="endpoint names, or objects as the endpoint list has them; absent: all online")
+
+
+class Message(BaseModel):
+    """A message to everybody, or to one user, group or connection."""
+
+    target: str = Field(min_length=1, description="the client's method", examples=["newMessage"])
+    arguments: list[Any] = Field([], examples=[["ann", "hello"]])
+    userId: str | None = Field(None, description="at most one of userId, groupName and connectionId")
+    groupName: str | None = None
+    connectionId: str | None = None
+    excluded: list[str] | None = Field(None, description="connection ids left out; not with userId or connectionId")
+    endpoints: list[str | dict[str, Any]] | None = _Endpoints
+
+
+class GroupAction(BaseModel):
+    """A user or a connection joins or leaves a group, or leaves all."""
+
+    action: Literal["add", "remove", "removeAll"]
+    userId: str | None = Field(None, description="exactly one of userId and connectionId")
+    connectionId: str | None = None
+    groupName: str | None = Field(None, description="required for add and remove")
+    ttlSeconds: int | None = Field(None, ge=0, description="with userId and add: 0 means connections open now")
+    endpoints: list[str | dict[str, Any]] | None = _Endpoints
+
+
+class Close(BaseModel):
+    """Close the connections of a user or a group, or one connection."""
+
+    action: Literal["close"]
+    connectionId: str | None = Field(None, description="exactly one of connectionId, userId and groupName")
+    userId: str | None = None
+    groupName: str | None = None
+    reason: str | None = None
+    endpoints: list[str | dict[str, Any]] | None = _Endpoints
+
+
+class OutcomeShape(BaseModel):
+    """What one endpoint said."""
+
+    name: str
+    endpointType: Literal["Primary", "Secondary"]
+    outcome: Literal["accepted", "absent", "rejected", "unreachable", "unknown", "offline"]
+    statusCode: int | None = None
+    code: str | None = None
+
+
+class ResultShape(BaseModel):
+    """What became of an item."""
+
+    status: Literal["accepted", "partial", "absent", "unknown", "rejected", "skipped"]
+    endpoints: list[OutcomeShape] | None = None
+    code: str | None = None
+
+
+class ResultsShape(BaseModel):
+    """What became of each item of an array, in its order."""
+
+    results: list[ResultShape]
+
+
+class Existence(BaseModel):
+    """Somebody is there."""
+
+    exists: Literal[True]
+
+
+def body_of(model: type[BaseModel], *, many: bool = False) -> dict[str, Any]:
+    """The OpenAPI request body of one ``model``, or of an array of them."""
+    schema = model.model_json_schema()
+    return {"requestBody": _content({"type": "array", "items": schema} if many else schema)}
+
+
+def body_of_any(*models: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI request body of an array that mixes ``models``."""
+    schemas = [model.model_json_schema() for model in models]
+    return {"requestBody": _content({"type": "array", "items": {"anyOf": schemas}})}
+
+
+def _content(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}

@@ -1,0 +1,105 @@
+"""From names and values to the one frozen Settings, or an error that names every setting that is wrong."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from app.errors import SettingsError
+from app.protocol.connection_string import EMULATOR_KEY
+from app.settings.azure import CONNECTION, read_endpoints
+from app.settings.model import ForwardSettings, Settings
+from app.settings.sources import Values, first_of, read_environment, read_file, read_flags
+
+_PREFIX = "bridge_"
+_FORWARD = "forward"
+_NOT_A_FIELD = frozenset({"endpoints", "development"})
+_READ_ELSEWHERE = frozenset({"settings_file"})
+
+
+def gather(environment: Mapping[str, str], flags: Mapping[str, Any]) -> Values:
+    """Every setting there is, first match wins: flags, environment, file."""
+    found = first_of(read_flags(flags), read_environment(environment))
+    named_file = found.get(_PREFIX + "settings_file")
+    return found if named_file is None else first_of(found, read_file(Path(str(named_file.value))))
+
+
+def load(values: Values) -> Settings:
+    """Raises ``SettingsError`` with a line for each setting that is wrong; it never holds a value."""
+    nested: dict[str, Any] = {}
+    for path, value in _bridge_values(values):
+        _put(nested, path, value)
+    try:
+        return Settings(endpoints=read_endpoints(values), **nested)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(error))) from None
+
+
+def unknown_names(values: Values) -> list[str]:
+    """The ``BRIDGE_*`` names that mean nothing, as they were written."""
+    known = {":".join(path) for path, _ in _bridge_values(values)}
+    return sorted(
+        found.written
+        for name, found in values.items()
+        if name.startswith(_PREFIX)
+        and (rest := name.removeprefix(_PREFIX)) not in known
+        and rest not in _READ_ELSEWHERE
+    )
+
+
+def check_servable(settings: Settings) -> None:
+    """What ``serve`` refuses to start with. Raises ``SettingsError`` that says which setting to set."""
+    if not settings.endpoints:
+        raise SettingsError(
+            f"No endpoint: set {CONNECTION} to the connection string of your SignalR instance, "
+            "or Azure__SignalR__Endpoints__<name> for each of several."
+        )
+    if not settings.callers.keys:
+        raise SettingsError(
+            "Nobody could call: set BRIDGE_CALLERS__KEYS to one or more keys of at least 16 characters."
+        )
+    if not settings.allow_emulator_key and any(one.connection.access_key == EMULATOR_KEY for one in settings.endpoints):
+        raise SettingsError(
+            "An endpoint has the emulator's access key, which is public and would let anybody sign upstream calls: "
+            "set BRIDGE_ALLOW_EMULATOR_KEY=true if this is no production."
+        )
+
+
+def _bridge_values(values: Values) -> Iterator[tuple[list[str], Any]]:
+    for name, found in values.items():
+        if name.startswith(_PREFIX):
+            path = _find_path(name.removeprefix(_PREFIX).split(":"))
+            if path is not None:
+                yield path, found.value
+
+
+def _find_path(levels: list[str]) -> list[str] | None:
+    """The path into the model, or None for a name that means nothing. Of ``forward`` names only the known suffix is
+    split off, so that a name may hold the separator."""
+    if levels[0] == _FORWARD:
+        named = len(levels) > 2 and levels[-1] in ForwardSettings.model_fields
+        return [_FORWARD, ":".join(levels[1:-1]), levels[-1]] if named else None
+    model: type[BaseModel] | None = Settings
+    for level in levels:
+        if model is None or level not in model.model_fields or level in _NOT_A_FIELD:
+            return None
+        model = _section(model.model_fields[level].annotation)
+    return levels if model is None else None
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _put(nested: dict[str, Any], path: list[str], value: Any) -> None:
+    for level in path[:-1]:
+        nested = nested.setdefault(level, {})
+    nested[path[-1]] = value
+
+
+def _explain(error: ValidationError) -> Iterable[str]:
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        location = [str(part).upper() for part in fault["loc"] if not isinstance(part, int)]
+        message = fault["msg"].removeprefix("Value error, ")
+        yield f"BRIDGE_{'__'.join(location)}: {message[0].lower()}{message[1:]}."

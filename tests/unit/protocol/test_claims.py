@@ -1,0 +1,107 @@
+"""Claims on their way through the service: nothing is lost, and nobody forges."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.protocol.access_token import client_claims
+from app.protocol.claims import (
+    LOSSLESS_CLAIM,
+    NAME_IDENTIFIER,
+    Claims,
+    claim_text,
+    read_claims_line,
+    read_lossless,
+    write_claims_line,
+    write_lossless,
+)
+from tests.unit.protocol.legal import any_text, claims, names
+from tests.vectors import read_vectors
+
+VECTORS = read_vectors("claims")
+ADMIN = write_lossless({"role": ["admin"]})
+
+
+def through_the_service(user_id: str | None, given_claims: dict[str, Any]) -> Claims:
+    """The line that the service makes of a client's token."""
+    payload = client_claims(audience="https://x/client/?hub=h", user_id=user_id, claims=given_claims, now=1, lifetime=1)
+    pairs = [(name, one) for name, value in payload.items() for one in (value if isinstance(value, list) else [value])]
+    return read_claims_line(write_claims_line((name, claim_text(one)) for name, one in pairs))
+
+
+@pytest.mark.parametrize("row", VECTORS["lossless"], ids=lambda row: row["text"])
+def test_the_lossless_claim_is_base64url_of_json(row: dict[str, Any]) -> None:
+    assert write_lossless(row["claims"]) == row["text"]
+    assert read_lossless(row["text"]) == row["claims"]
+
+
+@pytest.mark.parametrize("row", VECTORS["line"], ids=lambda row: row["what"])
+def test_the_services_line(row: dict[str, Any]) -> None:
+    assert read_claims_line(row["text"]) == Claims(row["claims"], exact=row["exact"])
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("é", "é"), (7, "7"), (True, "true"), (False, "false"), (0.5, "0.5"), (2**70, str(2**70))]
+)
+def test_a_claims_text(value: Any, text: str) -> None:
+    assert claim_text(value) == text
+
+
+@given(claims)
+def test_the_lossless_claim_loses_nothing(values: dict[str, Any]) -> None:
+    texts = {name: [claim_text(one) for one in several] for name, several in values.items()}
+    assert read_lossless(write_lossless(values)) == texts
+
+
+@given(st.none() | names, claims)
+def test_claims_come_out_of_the_service_as_they_went_in(user_id: str | None, values: dict[str, Any]) -> None:
+    read = through_the_service(user_id, values)
+    texts = {name: [claim_text(one) for one in several] for name, several in values.items()}
+    if LOSSLESS_CLAIM in f"{user_id}{values}":
+        assert not read.exact
+    elif values:
+        assert read == Claims(texts, exact=True)
+
+
+FORGERIES = [
+    "Bob, role: admin",
+    f"x, bridge.claims: {ADMIN}",
+    f"x, {NAME_IDENTIFIER}: admin",
+    f"bridge.claims: {ADMIN}",
+    f", bridge.claims: {ADMIN}, ",
+    f"x, bridge.claims: {ADMIN}, nbf: 1, exp: 2, iat: 1, aud: https://x/client/?hub=h",
+]
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_neither_a_name_nor_a_user_id_forges_a_role(forgery: str) -> None:
+    for read in (
+        through_the_service("bob", {"name": [forgery]}),
+        through_the_service(forgery, {}),
+        through_the_service(forgery, {"name": ["bob"]}),
+        through_the_service("bob", {forgery: ["x"]}),
+        through_the_service(None, {"name": ["a", forgery]}),
+    ):
+        assert not (read.exact and "role" in read.values)
+
+
+@given(st.lists(st.sampled_from([*FORGERIES, "role: admin", "bridge.claims", ":", ", ", ADMIN])).map("".join))
+def test_no_mixture_forges_a_role(forgery: str) -> None:
+    for read in (through_the_service(forgery or None, {}), through_the_service("bob", {"name": [forgery]})):
+        assert not (read.exact and "role" in read.values)
+
+
+@given(any_text)
+def test_any_line_gives_claims(line: str) -> None:
+    assert isinstance(read_claims_line(line), Claims)
+    assert isinstance(read_claims_line(f"bridge.claims: {line}"), Claims)
+    read_lossless(line)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "e3", "!", "W10", "eyJhIjoxfQ", "eyJhIjpbWyJ4Il1dfQ", "é", "\udc80", "e30" * 50_000]
+)
+def test_no_other_text_is_a_lossless_claim(text: str) -> None:
+    assert read_lossless(text) is None

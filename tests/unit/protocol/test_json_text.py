@@ -1,0 +1,128 @@
+"""JSON text: raw members exactly as written, and no member twice, compared with Python's own json module."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.errors import MalformedJson
+from app.protocol import json_text
+from app.protocol.json_text import DuplicateMember
+from tests.unit.protocol.legal import json_values, texts
+
+BLANKS = st.text(" \t\r\n", max_size=2)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(name)  # NaN and Infinity are no JSON
+
+
+def _pairs(text: str) -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = json.loads(text, object_pairs_hook=list, parse_constant=_refuse_constant)
+    return pairs
+
+
+@st.composite
+def spelt(draw: st.DrawFn, value: Any) -> str:
+    """One of the many ways to write a value."""
+    return json.dumps(value, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 1])))
+
+
+@st.composite
+def objects(draw: st.DrawFn) -> str:
+    """An object's text; few names and numbers, so that many stand there twice and are prefixes of one another."""
+    names = st.sampled_from(["a", "b", "é", '"', "\\", "a:1", "", "}"]) | texts
+    values = st.sampled_from([1, 12, 1.5, -1, 0, "1", "", [1], {}, {"a": 1}, [], None]) | json_values
+    blank = lambda: draw(BLANKS)  # noqa: E731
+    members = [
+        f"{blank()}{draw(spelt(name))}{blank()}:{blank()}{draw(spelt(value))}{blank()}"
+        for name, value in draw(st.lists(st.tuples(names, values), max_size=4))
+    ]
+    return blank() + "{" + (",".join(members) or blank()) + "}" + blank()
+
+
+@given(objects())
+@example('{"a":12,"a":1}')
+@example('{"a":1,"a":12}')
+@example('{"a":1,"b":2,"\\u0061":1}')
+@example('{"a":"}","b":{"a":1}}')
+@example('{"a":1.5,"a":1 }')
+@example('{"a":1e5,"b":1,"a":1}')
+@example(" { } ")
+def test_members_are_those_that_the_json_module_sees(text: str) -> None:
+    seen = [name for name, _ in _pairs(text)]
+    if len(seen) == len(set(seen)):
+        found = json_text.members(text.encode())
+        assert {name: json.loads(value) for name, value in found.items()} == json.loads(text)
+        assert all(value in text.encode() and value == value.strip() for value in found.values())
+    else:
+        with pytest.raises(DuplicateMember) as refusal:
+            json_text.members(text.encode())
+        assert seen.count(refusal.value.name) > 1
+
+
+@given(st.text('{}[]":,\\ \n019eE.-+truefalsn\x00é', max_size=12) | objects().map(lambda text: text[:-1]))
+@example('{"a":tru}')
+@example('{"a":1,}')
+@example('{"a":"\x01"}')
+@example('{"a":01}')
+@example('{"a":1}x')
+@example('{"a":NaN}')
+def test_members_are_found_in_an_object_and_in_nothing_else(text: str) -> None:
+    try:
+        is_object = text.lstrip(" \t\r\n").startswith("{") and isinstance(_pairs(text), list)
+    except ValueError:
+        is_object = False
+    try:
+        json_text.members(text.encode())
+        assert is_object
+    except DuplicateMember:
+        assert is_object
+    except MalformedJson:
+        assert not is_object
+
+
+@given(st.lists(json_values))
+def test_elements_are_the_arrays_own_text(values: list[Any]) -> None:
+    assert json_text.elements(json.dumps(values).encode()) == [json.dumps(value).encode() for value in values]
+
+
+@given(json_values)
+def test_values_survive(value: Any) -> None:
+    assert json_text.decode(json_text.encode(value)) == value
+    assert json.loads(json_text.encode(value)) == value
+
+
+def test_integers_are_kept_whole() -> None:
+    assert json_text.decode(b"123456789012345678901234567890") == 123456789012345678901234567890
+
+
+@pytest.mark.parametrize("text", [b"{}", b" \t\r\n[]", b'"a"', b"", b"  "])
+def test_the_first_character(text: bytes) -> None:
+    assert json_text.first_character(text) == text.strip()[:1]
+
+
+DEEP = [b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000, b'{"a":' + b"[" * 100_000, b"9" * 10_000]
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff", b'"\xff"', b'{"a":"\xff"}', b'["\xed\xa0\x80"]', b"{", b"nul", *DEEP])
+def test_no_json(text: bytes) -> None:
+    for read in (json_text.decode, json_text.members, json_text.elements):
+        with pytest.raises(MalformedJson):
+            read(text)
+
+
+@given(st.binary())
+def test_any_bytes_end_in_good_order(data: bytes) -> None:
+    for text in (data, b'{"a":' + data + b"}", b"[" + data + b"]"):
+        for read in (json_text.decode, json_text.members, json_text.elements):
+            with suppress(MalformedJson, DuplicateMember):
+                read(text)
+
+
+def test_a_large_object_is_walked_by_its_members_and_not_by_its_size() -> None:
+    large = json.dumps({str(number): "x" * 1000 for number in range(1000)}).encode()
+    assert len(json_text.members(large)) == 1000

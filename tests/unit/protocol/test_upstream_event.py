@@ -1,0 +1,136 @@
+"""What the service calls us with: headers, query and bodies."""
+
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from app.errors import MalformedMessage
+from app.protocol.hub_message import Closed, Completion, Invocation
+from app.protocol.upstream_event import (
+    EventHeaders,
+    decode_header,
+    read_client_query,
+    read_disconnected,
+    read_event_headers,
+    read_invocation,
+    write_completion,
+    write_connected,
+    write_disconnected,
+    write_event_headers,
+    write_invocation,
+)
+from tests.unit.protocol.legal import any_text, json_values, texts
+from tests.vectors import read_vectors
+
+VECTORS = read_vectors("upstream")
+LINES = [(name.lower().encode(), value.encode()) for name, value in VECTORS["headers"].items()]
+READ = {name: value for name, value in VECTORS["read"].items() if name != "query"}
+
+
+def test_the_headers_of_the_service() -> None:
+    headers = EventHeaders(**READ, client_query=VECTORS["headers"]["X-ASRS-Client-Query"])
+    assert read_event_headers(LINES) == headers
+    assert write_event_headers(headers) | {"Content-Type": "application/json"} == VECTORS["headers"]
+
+
+def test_an_absent_header_is_empty_and_not_written() -> None:
+    assert read_event_headers([]) == EventHeaders()
+    assert write_event_headers(EventHeaders(hub="chat")) == {"X-ASRS-Hub": "chat"}
+
+
+def test_the_first_of_a_repeated_header_counts() -> None:
+    assert read_event_headers([(b"x-asrs-hub", b"a"), (b"x-asrs-hub", b"b")]).hub == "a"
+
+
+def test_a_line_break_forges_no_header() -> None:
+    written = write_event_headers(EventHeaders(user_id="x\r\nX-ASRS-User-Id: admin", event="a\nb"))
+    assert written == {"X-ASRS-User-Id": "x  X-ASRS-User-Id: admin", "X-ASRS-Event": "a b"}
+
+
+def test_their_text_shows_no_token_of_the_client() -> None:
+    assert "5ecret" not in repr(read_event_headers(LINES))
+
+
+@pytest.mark.parametrize(("value", "text"), [(b" a ", "a"), (b"\xc3\xa9", "é"), (b"\xe9", "é"), (b"", "")])
+def test_a_header_is_utf_8_or_else_latin_1(value: bytes, text: str) -> None:
+    assert decode_header(value) == text
+
+
+def test_the_clients_query_without_what_is_secret() -> None:
+    assert read_client_query(VECTORS["headers"]["X-ASRS-Client-Query"]) == VECTORS["read"]["query"]
+    assert read_client_query("Access_Token=canary&ID=1&_=2&asrs.op=3&asrs_request_id=4&a") == {"a": [""]}
+
+
+def test_connected_is_the_fixed_body() -> None:
+    assert write_connected() == b'{"type":10}'
+
+
+@pytest.mark.parametrize("row", VECTORS["disconnected"], ids=lambda row: row["body"])
+def test_disconnected_in_every_spelling(row: dict[str, str]) -> None:
+    assert read_disconnected(row["body"].encode()) == Closed(row.get("error"))
+
+
+@pytest.mark.parametrize("error", [None, "timed out"])
+def test_disconnected_is_read_as_it_was_written(error: str | None) -> None:
+    assert read_disconnected(write_disconnected(error)) == Closed(error)
+
+
+@pytest.mark.parametrize("body", ["[]", "x", '{"type":11,"error":1}', '{"type":11,"Error":{}}'])
+def test_a_malformed_disconnected(body: str) -> None:
+    with pytest.raises(MalformedMessage):
+        read_disconnected(body.encode())
+
+
+@pytest.mark.parametrize("row", VECTORS["invocation"], ids=lambda row: row["body"])
+@pytest.mark.parametrize("ending", [b"", b"\x1e"])
+def test_an_invocation_in_every_spelling(row: dict[str, Any], ending: bytes) -> None:
+    wanted = {name: value for name, value in row.items() if name != "body"}
+    read = read_invocation(row["body"].encode() + ending)
+    assert read == Invocation(**(wanted | {"stream_ids": read.stream_ids}))
+    assert list(read.stream_ids) == row.get("stream_ids", [])
+
+
+@pytest.mark.parametrize("row", VECTORS["malformed_invocation"], ids=lambda row: row["body"])
+def test_a_malformed_invocation(row: dict[str, str]) -> None:
+    with pytest.raises(MalformedMessage):
+        read_invocation(row["body"].encode())
+
+
+@given(texts, st.lists(json_values, max_size=3), st.none() | texts.filter(bool))
+def test_an_invocation_is_read_as_it_was_written(target: str, arguments: list[Any], invocation_id: str | None) -> None:
+    one = Invocation(target, arguments, invocation_id, stream_ids=[])
+    assert not write_invocation(one).endswith(b"\x1e"), "bodies carry no framing"
+    assert read_invocation(write_invocation(one)) == one
+
+
+@pytest.mark.parametrize("row", VECTORS["completion"], ids=lambda row: row["body"])
+def test_a_completion_is_framed(row: dict[str, Any]) -> None:
+    completion = Completion(row["invocation_id"], row.get("result"), row.get("error"), has_result="result" in row)
+    assert write_completion(completion) == row["body"].encode()
+
+
+_NAMES = ["type", "Type", "target", "arguments", "invocationId", "headers", "streamIds", "error", "Error"]
+_almost = st.dictionaries(st.sampled_from(_NAMES), st.sampled_from([1, 1.0, True, 11]) | json_values)
+
+
+@given(st.binary() | _almost.map(msgspec.json.encode))
+@example(b'{"Type":1,"type":' + b"[" * 100_000)
+@example(b"\xef\xbb\xbf{}")
+def test_any_body_ends_in_good_order(body: bytes) -> None:
+    for read in (read_invocation, read_disconnected):
+        with suppress(MalformedMessage):
+            read(body)
+
+
+@given(st.lists(st.tuples(st.sampled_from([name for name, _ in LINES]) | st.binary(), st.binary())))
+def test_any_headers_are_read(lines: list[tuple[bytes, bytes]]) -> None:
+    assert isinstance(read_event_headers(lines), EventHeaders)
+
+
+@given(any_text)
+def test_any_query_is_read(text: str) -> None:
+    assert "access_token" not in read_client_query(text)
