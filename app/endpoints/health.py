@@ -1,50 +1,43 @@
-"""Which endpoints are online, judged by how the last calls went."""
+"""Which endpoints are online, judged by how the last calls and probes went."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.endpoints.outcome import Verdict
 
 FAILURES_TO_OFFLINE = 3
-"""So many refused or timed-out calls in a row take an endpoint offline."""
-OFFLINE_SECONDS = 10.0
-"""How long it is left alone before a call tries it again."""
+"""So many refused or timed-out calls in a row take an endpoint offline; one failed probe does, too."""
 
 _FAILED = frozenset({Verdict.UNREACHABLE, Verdict.UNKNOWN})
+_WORKING = frozenset({Verdict.ACCEPTED, Verdict.ABSENT})
 
 
 @dataclass(slots=True)
 class _Record:
     failures: int = 0
-    last_failure: float = 0.0
+    worked: bool = False
 
 
 class Health:
-    """Passive health of endpoints by name; ``clock`` gives monotonic seconds."""
+    """The health of endpoints by their URL. An endpoint that nobody has called yet counts as online."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._records: dict[str, _Record] = {}
 
-    def record(self, key: str, verdict: Verdict) -> None:
-        """Take note of how a call of the endpoint ``key`` went."""
-        if verdict is Verdict.OFFLINE:
-            return
-        record = self._records.setdefault(key, _Record())
-        if verdict in _FAILED:
-            record.failures += 1
-            record.last_failure = self._clock()
-        else:
-            record.failures = 0
+    def record_call(self, url: str, verdict: Verdict) -> None:
+        """Take note of how a call of ours went."""
+        record = self._records.setdefault(url, _Record())
+        record.failures = record.failures + 1 if verdict in _FAILED else 0
+        record.worked |= verdict in _WORKING
 
-    def is_online(self, key: str) -> bool:
-        """Whether the endpoint has not been failing lately; one that nobody has called counts as online."""
-        record = self._records.get(key)
-        if record is None or record.failures < FAILURES_TO_OFFLINE:
-            return True
-        return self._clock() - record.last_failure >= OFFLINE_SECONDS
+    def record_probe(self, url: str, verdict: Verdict) -> None:
+        """Take note of a probe: anything but a good answer takes the endpoint offline, a good one brings it back."""
+        record = self._records.setdefault(url, _Record())
+        record.failures = 0 if verdict in _WORKING else FAILURES_TO_OFFLINE
+        record.worked |= verdict in _WORKING
 
-    def has_answered(self, key: str) -> bool:
-        """Whether the last call of the endpoint was answered."""
-        record = self._records.get(key)
-        return record is not None and record.failures == 0
+    def is_online(self, url: str) -> bool:
+        return self._records.get(url, _Record()).failures < FAILURES_TO_OFFLINE
+
+    def has_worked(self, url: str) -> bool:
+        """Whether the endpoint has ever answered to our credential."""
+        return self._records.get(url, _Record()).worked

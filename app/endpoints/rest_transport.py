@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
 
 import aiohttp
 from yarl import URL
@@ -15,21 +17,21 @@ from app.web.trace import trace_headers
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 
 
-def open_session() -> aiohttp.ClientSession:
-    """A session for the service: no proxies from the environment, no cookies, as many connections as it takes."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, keepalive_timeout=30),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        auto_decompress=False,
-    )
-
-
 class RestTransport:
-    """Calls the service over ``session``, which the assembly opens and closes."""
+    """Calls the service over one session, opened and closed with the application."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = _open_session()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
 
     async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
         try:
@@ -40,6 +42,7 @@ class RestTransport:
             return _outcome(endpoint, Verdict.UNKNOWN)
 
     async def _request(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
+        assert self._session is not None, "the transport is used before the application has started"
         target = write_target(operation)
         token = await endpoint.credential.rest_token(endpoint.server_url + write_path(target))
         headers = {"Authorization": f"Bearer {token}"} | trace_headers()
@@ -56,6 +59,16 @@ class RestTransport:
             outcome = read_answer(endpoint, operation, response.status, response.headers)
             await response.release()
             return outcome
+
+
+def _open_session() -> aiohttp.ClientSession:
+    """No proxies from the environment, no cookies, as many connections as it takes."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, keepalive_timeout=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+    )
 
 
 def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: Mapping[str, str]) -> Outcome:

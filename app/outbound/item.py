@@ -260,9 +260,7 @@ def _read_destination(reader: _Reader, *, at_most_one: bool) -> tuple[str, _Name
     if len(given) > 1 or (not given and not at_most_one):
         wanted = "at most one" if at_most_one else "exactly one"
         reader.fault("", InvalidItem, f"Give {wanted} of userId, groupName and connectionId.")
-    names = _Names(
-        user=reader.name("userId"), group=reader.name("groupName"), connection=reader.name("connectionId")
-    )
+    names = _Names(user=reader.name("userId"), group=reader.name("groupName"), connection=reader.name("connectionId"))
     return (given[0] if given else ""), names
 
 

@@ -14,7 +14,7 @@ ALL_KINDS = frozenset(Kind)
 
 
 class Sender:
-    """Sends over a registry. ``clock`` gives monotonic seconds; ``default_seconds`` is a deadline where none is given."""
+    """Sends over a registry. ``clock`` gives monotonic seconds; ``default_seconds`` is the deadline if none is given."""
 
     def __init__(self, registry: Registry, *, clock: Callable[[], float], default_seconds: float) -> None:
         self._registry = registry

@@ -1,15 +1,24 @@
 """Where settings come from (command line, environment, files) and the one frozen object they become."""
 
-from app.settings.loading import check_servable, gather, load, unknown_names
-from app.settings.model import EndpointSettings, ForwardSettings, NegotiateSettings, Settings, UpstreamSettings
+from app.settings.loading import check_servable, describe, gather, load, unknown_names
+from app.settings.model import (
+    CallersSettings,
+    EndpointSettings,
+    ForwardSettings,
+    NegotiateSettings,
+    Settings,
+    UpstreamSettings,
+)
 
 __all__ = [
+    "CallersSettings",
     "EndpointSettings",
     "ForwardSettings",
     "NegotiateSettings",
     "Settings",
     "UpstreamSettings",
     "check_servable",
+    "describe",
     "gather",
     "load",
     "unknown_names",

@@ -103,3 +103,11 @@ def _explain(error: ValidationError) -> Iterable[str]:
         location = [str(part).upper() for part in fault["loc"] if not isinstance(part, int)]
         message = fault["msg"].removeprefix("Value error, ")
         yield f"BRIDGE_{'__'.join(location)}: {message[0].lower()}{message[1:]}."
+
+
+def describe(values: Values) -> list[str]:
+    """A line for each setting that was found, with its source; values are not shown, for many are secret."""
+    wanted = (_PREFIX, "azure:signalr:", CONNECTION.lower(), f"connectionstrings:{CONNECTION.lower()}")
+    found = [value for name, value in sorted(values.items()) if name.startswith(wanted)]
+    width = max((len(value.written) for value in found), default=0)
+    return [f"{value.written:{width}}  set by {value.source}" for value in found]

@@ -16,7 +16,7 @@ _OPEN = ("/upstream", "/runtime/webhooks/signalr", "/health/")
 
 
 class LoopbackGuard:
-    """Refuses a foreign ``Host`` or ``Origin`` with 403. The upstream is signed and health is public: both stay open."""
+    """Refuses a foreign ``Host`` or ``Origin`` with 403. The upstream is signed and health public: both stay open."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,0 +1,160 @@
+"""The command line: serve, dev, emulator, check, token."""
+
+import sys
+
+if sys.version_info < (3, 11):  # before anything that an older Python could not even read
+    sys.exit("signalr-bridge needs Python 3.11 or newer.")
+
+import asyncio
+import gc
+import importlib
+import os
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+import uvloop
+
+from app import __version__
+from app.errors import BridgeError, SettingsError
+from app.main import create_app
+from app.protocol.access_token import check_length, client_audience, client_claims, client_url, sign_token
+from app.settings import Settings, check_servable, describe, gather, load, unknown_names
+from app.web.listener import Listener, bind
+from app.web.logs import configure_logs
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+Handlers = Annotated[list[str] | None, typer.Option("--handlers", help="Python handlers, as module:attribute")]
+SettingsFile = Annotated[Path | None, typer.Option("--settings", help="bridge.toml or local.settings.json")]
+
+
+def main() -> None:
+    """Run a command; an error on purpose is one line (or one for each mistake) and exit code 1."""
+    try:
+        cli()
+    except BridgeError as error:
+        print(error.detail, file=sys.stderr)
+        sys.exit(1)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"signalr-bridge {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def root(version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version)] = False) -> None:
+    """The Azure Functions SignalR Service bindings, for any backend."""
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on")] = None,
+    settings: SettingsFile = None,
+    handlers: Handlers = None,
+) -> None:
+    """Run the bridge, with settings from the environment and a file."""
+    loaded = _load(settings, {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None})
+    check_servable(loaded)
+    configure_logs(loaded.log_level, loaded.log_format)
+    _run(_serve(loaded))
+
+
+async def _serve(settings: Settings) -> None:
+    app = create_app(settings)
+    with bind(settings.host, settings.port, "BRIDGE_PORT") as sock:
+        listener = Listener(app, sock, grace_seconds=settings.limits.grace_seconds)
+        # What is alive now stays: not walking it again and again cuts the slowest requests to a third.
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
+        await listener.run_until_stopped()
+
+
+@cli.command()
+def dev(
+    port: Annotated[int, typer.Option(help="the bridge's port")] = 8080,
+    emulator_port: Annotated[int, typer.Option(help="the emulator's port")] = 8888,
+    handlers: Handlers = None,
+) -> None:
+    """Run bridge, emulator and a chat on this machine: no Azure account, no keys, loopback only."""
+    configure_logs("warning", None)
+    _run(_development().run_dev(port, emulator_port, handlers or [], os.environ))
+
+
+@cli.command()
+def emulator(
+    port: Annotated[int, typer.Option(help="the port to listen on")] = 8888,
+    upstream: Annotated[str | None, typer.Option(help="the URL that gets the clients' events")] = None,
+    config: Annotated[Path | None, typer.Option(help="settings.json with upstream templates")] = None,
+) -> None:
+    """Run the emulated SignalR service alone."""
+    configure_logs("info", None)
+    _run(_development().run_emulator(port, upstream, config))
+
+
+@cli.command()
+def check(settings: SettingsFile = None) -> None:
+    """Print what was understood of the settings, secrets masked; exit 1 on a mistake."""
+    values = gather(os.environ, {"bridge_settings_file": settings and str(settings)})
+    unknown = unknown_names(values)
+    for line in describe(values):
+        print(line)
+    for name in unknown:
+        print(f"{name} means nothing: misspelt?", file=sys.stderr)
+    loaded = load(values)
+    check_servable(loaded)
+    create_app(loaded)
+    if unknown:
+        sys.exit(1)
+
+
+@cli.command()
+def token(
+    hub: Annotated[str, typer.Option(help="the hub")],
+    user: Annotated[str | None, typer.Option(help="the user id")] = None,
+    claim: Annotated[list[str] | None, typer.Option(help="a claim, as name=value; may be repeated")] = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Print a client's URL and access token for the first endpoint, valid for an hour."""
+    loaded = _load(settings, {})
+    if not loaded.endpoints:
+        raise SettingsError("No endpoint: set AzureSignalRConnectionString.")
+    connection = loaded.endpoints[0].connection
+    claims: dict[str, list[str]] = {}
+    for name, _, value in (one.partition("=") for one in claim or []):
+        claims.setdefault(name, []).append(value)
+    audience = client_audience(connection.endpoint, hub)
+    payload = client_claims(audience=audience, user_id=user, claims=claims, now=int(time.time()), lifetime=3600)
+    print(client_url(connection.client_endpoint or connection.endpoint, hub))
+    print(check_length(sign_token(payload, connection.access_key or "")))
+
+
+def _load(file: Path | None, flags: dict[str, Any]) -> Settings:
+    values = gather(os.environ, flags | {"bridge_settings_file": file and str(file)})
+    for name in unknown_names(values):
+        print(f"{name} means nothing and is ignored: misspelt?", file=sys.stderr)
+    return load(values)
+
+
+def _development() -> ModuleType:
+    try:
+        return importlib.import_module("app.dev")
+    except ModuleNotFoundError as error:
+        if error.name not in {"app.dev", "app.emulator", "app.demo"}:
+            raise
+        raise SettingsError("This installation has no development tools (dev and emulator).") from None
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+if __name__ == "__main__":
+    main()

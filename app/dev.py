@@ -1,0 +1,94 @@
+"""ASSEMBLY for development: bridge, emulator and demo in one process, on two ports, and a chat page."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from app.emulator import Emulator, read_upstream_settings
+from app.errors import SettingsError
+from app.main import create_app
+from app.protocol.connection_string import parse_connection_string
+from app.settings import CallersSettings, EndpointSettings, NegotiateSettings, Settings
+from app.web.listener import Listener, bind
+
+_HERE = Path(__file__).parent
+DEMO = "app.demo:chat"
+"""The handler that ``dev`` runs when it is given none."""
+
+
+async def run_dev(port: int, emulator_port: int, handlers: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Run bridge and emulator until a signal ends them. Raises ``SettingsError``, also for a port that is taken."""
+    _say_what_is_ignored(environment)
+    with bind("127.0.0.1", port, "--port") as sock:
+        port = int(sock.getsockname()[1])
+        async with Emulator(port=emulator_port, upstream=f"http://127.0.0.1:{port}/upstream") as emulator:
+            app = create_app(_settings(port, emulator.connection_string, handlers))
+            _add_page(app, emulator.port)
+            listener = Listener(app, sock, grace_seconds=1)
+            printing = asyncio.create_task(_print_when_started(listener, emulator))
+            await listener.run_until_stopped()
+            printing.cancel()
+
+
+async def run_emulator(port: int, upstream: str | None, config: Path | None) -> None:
+    """Run the emulator alone until a signal ends it. Raises ``SettingsError``."""
+    templates = [] if config is None else read_upstream_settings(config.read_bytes())
+    async with Emulator(port=port, upstream=templates or upstream or ()) as emulator:
+        print(f"Connection string: {emulator.connection_string}", flush=True)
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        await stopped.wait()
+
+
+def _settings(port: int, connection_string: str, handlers: Sequence[str]) -> Settings:
+    return Settings(
+        host="127.0.0.1",
+        port=port,
+        endpoints=(EndpointSettings(connection=parse_connection_string(connection_string)),),
+        default_hub="chat",
+        handlers=tuple(handlers) or (DEMO,),
+        callers=CallersSettings(),
+        negotiate=NegotiateSettings(anonymous=True, user_id="{query.userId}", trust_client_input=True, hubs=("*",)),
+        docs=True,
+        development=True,
+    )
+
+
+def _say_what_is_ignored(environment: Mapping[str, str]) -> None:
+    ignored = [name for name in environment if name.lower().startswith(("azuresignalr", "azure__signalr"))]
+    for name in sorted(ignored):
+        print(f"dev uses its own emulator: {name} is ignored.", file=sys.stderr)
+
+
+def _add_page(app: FastAPI, emulator_port: int) -> None:
+    if not (_HERE / "static" / "signalr.min.js").exists():
+        raise SettingsError("The chat page's library is missing: run 'make static'.")
+    policy = (
+        f"default-src 'self'; connect-src 'self' http://localhost:{emulator_port} ws://localhost:{emulator_port}; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    )
+
+    async def page(_: Request) -> Response:
+        return FileResponse(_HERE / "page" / "index.html", headers={"Content-Security-Policy": policy})
+
+    app.add_route("/", page, methods=["GET"], include_in_schema=False)
+    app.mount("/page", StaticFiles(directory=_HERE / "page"))
+    app.mount("/static", StaticFiles(directory=_HERE / "static"))
+
+
+async def _print_when_started(listener: Listener, emulator: Emulator) -> None:
+    while not listener.started:
+        await asyncio.sleep(0.01)
+    body = '{"target":"newMessage","arguments":["curl","hello"]}'
+    base = f"http://localhost:{listener.port}"
+    print(f"Chat: {base}/")
+    print(f"Connection string: {emulator.connection_string}")
+    print(f"Try: curl -sS -X POST {base}/hubs/chat/send -H 'Content-Type: application/json' -d '{body}'", flush=True)

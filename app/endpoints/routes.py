@@ -1,0 +1,64 @@
+"""What one may know of the endpoints: health for the platform, the list for callers."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from app.endpoints.endpoint import Endpoint
+from app.endpoints.registry import Registry
+from app.web.callers import RequiredCaller
+from app.web.names import PathNames, describe_path, read_query
+from app.web.parts import part
+from app.web.problems import MEDIA_TYPE, Problem
+
+RegistryPart = Annotated[Registry, part("registry")]
+
+router = APIRouter(redirect_slashes=False)
+
+_PROBLEM: dict[int | str, dict[str, Any]] = {
+    "default": {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "a problem; README, error codes"}
+}
+
+
+@router.get("/health/live", operation_id="healthLive", tags=["health"])
+async def live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "live"}
+
+
+@router.get("/health/ready", operation_id="healthReady", tags=["health"], response_class=JSONResponse)
+async def ready(registry: RegistryPart) -> Response:
+    """200 once an endpoint has answered to its credential, and from then on; 503 before."""
+    is_ready = registry.has_worked()
+    return JSONResponse({"status": "ready" if is_ready else "waiting"}, 200 if is_ready else 503)
+
+
+_PATH = "/hubs/{hub:segment}/endpoints"
+
+
+@router.get(
+    _PATH,
+    operation_id="listEndpoints",
+    tags=["who is there"],
+    openapi_extra=describe_path(_PATH),
+    responses=_PROBLEM,
+    response_class=JSONResponse,
+)
+async def list_endpoints(
+    request: Request, caller: RequiredCaller, names: PathNames, registry: RegistryPart
+) -> Response:
+    """The SignalR instances; each can stand in an item's ``endpoints``."""
+    read_query(request, ())
+    return JSONResponse([_describe(registry, one) for one in registry.endpoints])
+
+
+def _describe(registry: Registry, endpoint: Endpoint) -> dict[str, Any]:
+    online = registry.is_online(endpoint)
+    return {
+        "endpointType": endpoint.endpoint_type,
+        "name": endpoint.name,
+        "endpoint": endpoint.url,
+        "online": online,
+        "state": "online" if online else "offline",
+    }
