@@ -90,12 +90,13 @@ def dev(
 @cli.command()
 def emulator(
     port: Annotated[int, typer.Option(help="the port to listen on")] = 8888,
+    host: Annotated[str, typer.Option(help="the address to listen on; the emulator's key is public")] = "localhost",
     upstream: Annotated[str | None, typer.Option(help="the URL that gets the clients' events")] = None,
     config: Annotated[Path | None, typer.Option(help="settings.json with upstream templates")] = None,
 ) -> None:
     """Run the emulated SignalR service alone."""
     configure_logs("info", None)
-    _run(_development().run_emulator(port, upstream, config))
+    _run(_development().run_emulator(host, port, upstream, config))
 
 
 @cli.command()

@@ -28,7 +28,7 @@ async def run_dev(port: int, emulator_port: int, handlers: Sequence[str], enviro
     _say_what_is_ignored(environment)
     with bind("127.0.0.1", port, "--port") as sock:
         port = int(sock.getsockname()[1])
-        async with Emulator(port=emulator_port, upstream=f"http://127.0.0.1:{port}/upstream") as emulator:
+        async with Emulator(emulator_port, "localhost", upstream=f"http://127.0.0.1:{port}/upstream") as emulator:
             app = create_app(_settings(port, emulator.connection_string, handlers))
             _add_page(app, emulator.port)
             listener = Listener(app, sock, grace_seconds=1)
@@ -37,10 +37,10 @@ async def run_dev(port: int, emulator_port: int, handlers: Sequence[str], enviro
             printing.cancel()
 
 
-async def run_emulator(port: int, upstream: str | None, config: Path | None) -> None:
+async def run_emulator(host: str, port: int, upstream: str | None, config: Path | None) -> None:
     """Run the emulator alone until a signal ends it. Raises ``SettingsError``."""
     templates = [] if config is None else read_upstream_settings(config.read_bytes())
-    async with Emulator(port=port, upstream=templates or upstream or ()) as emulator:
+    async with Emulator(port, host, upstream=templates or upstream or ()) as emulator:
         print(f"Connection string: {emulator.connection_string}", flush=True)
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -22,6 +22,12 @@ from app.negotiate.template import parse_template
 from app.outbound import routes as outbound_routes
 from app.outbound.sender import Sender
 from app.settings import Settings
+from app.upstream.dispatch import Handler
+from app.upstream.forward import Backends, build_forwards
+from app.upstream.loading import load_handlers
+from app.upstream.receiver import build_receiver
+from app.upstream.routes import upstream_routes
+from app.upstream.trust import Voucher, write_vouchers
 from app.web.callers import Callers
 from app.web.edge import Edge
 from app.web.loopback import LoopbackGuard
@@ -39,12 +45,15 @@ def create_app(settings: Settings) -> FastAPI:
     health = Health()
     registry = _make_registry(settings, transport, health)
     sender = Sender(registry, clock=time.monotonic, default_seconds=settings.limits.deadline_seconds)
-    app = _make_fastapi(settings, [transport, Prober(registry, transport, health)])
+    backends = Backends()
+    handlers: list[Handler] = [*load_handlers(settings.handlers), *build_forwards(settings.forward, backends, sender)]
+    app = _make_fastapi(settings, [transport, Prober(registry, transport, health), backends])
     app.state.registry = registry
     app.state.sender = sender
     app.state.callers = _make_callers(settings)
     app.state.negotiator = _make_negotiator(settings, registry)
-    hubs = _named_hubs(settings, ())
+    app.state.receiver = build_receiver(settings, handlers, lambda _: _make_vouchers(registry), sender)
+    hubs = _named_hubs(settings, [handler.hub for handler in handlers])
     app.state.client_rules = _make_client_rules(settings, hubs)
     app.state.default_hub = settings.default_hub or (next(iter(hubs)) if len(hubs) == 1 else None)
     return app
@@ -70,6 +79,7 @@ def _make_fastapi(settings: Settings, opened: Iterable[AbstractAsyncContextManag
     )
     for router in (endpoint_routes.router, negotiate_routes.router, outbound_routes.router):
         app.include_router(router)
+    app.router.routes.extend(upstream_routes())
     install_problems(app)
     if settings.development:
         app.add_middleware(LoopbackGuard)
@@ -100,8 +110,15 @@ def _make_client_rules(settings: Settings, hubs: Iterable[str]) -> ClientRules:
     return ClientRules(anonymous=rules.anonymous, template=template, hubs=[*hubs, *rules.hubs], defaults=defaults)
 
 
+def _make_vouchers(registry: Registry) -> list[Voucher]:
+    """The keys of all endpoints: every endpoint belongs to every hub."""
+    keys: dict[str, list[str]] = {}
+    for endpoint in registry.endpoints:
+        keys.setdefault(endpoint.name, []).extend(endpoint.credential.verifying_keys)
+    return write_vouchers(keys)
+
+
 def _named_hubs(settings: Settings, handled: Iterable[str]) -> list[str]:
     """The hubs that settings and handlers name, each once, in lower case."""
-    forwarded = [rule.hub for rule in settings.forward.values()]
-    named = [*([settings.default_hub] if settings.default_hub else []), *settings.negotiate.hubs, *handled, *forwarded]
+    named = [*([settings.default_hub] if settings.default_hub else []), *settings.negotiate.hubs, *handled]
     return list(dict.fromkeys(hub.lower() for hub in named if hub != "*"))

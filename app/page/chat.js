@@ -96,14 +96,15 @@ function forgetTries() {
 
 // --- doing
 
-// Calls a hub method, and shows what the handler refused. The text of its HubError stands behind the library's own words.
+// Calls a hub method. When the handler refuses, the error's message is the text of its HubError.
 async function invoke(method, ...values) {
+  const mine = connection;
   $("problem").textContent = "";
   try {
-    await connection.invoke(method, ...values);
+    await mine.invoke(method, ...values);
     return true;
   } catch (error) {
-    $("problem").textContent = error.message.replace(/^.*HubException: /, "");
+    if (mine === connection) $("problem").textContent = error.message;
     return false;
   }
 }

@@ -143,6 +143,8 @@ def _decode_part(part: str) -> dict[str, Any]:
 
 
 def _decode_base64(text: str) -> bytes:
+    if "=" in text:
+        raise BadToken("The token is not a JSON Web Token.")
     try:
         return b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, UnicodeEncodeError):

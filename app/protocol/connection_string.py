@@ -139,17 +139,21 @@ def _read_url(parts: _Parts, name: str) -> str | None:
 
 
 def _parse_url(parts: _Parts, name: str) -> SplitResult:
-    text = parts[name]
+    url = _try_url(parts[name])
+    if url is None:  # raised out here, for the error in there quotes the value
+        raise parts.fault(name, "is not an absolute http or https URL")
+    return url
+
+
+def _try_url(text: str) -> SplitResult | None:
     try:
         url = urlsplit(text)
         usable = url.scheme in _DEFAULT_PORTS and (url.port is None or url.port > 0)
     except ValueError:
-        raise parts.fault(name, "is not an absolute http or https URL") from None
+        return None
     # urlsplit drops line breaks and tabs without a word, and takes any host.
     clean = text.isprintable() and _HOST.fullmatch(url.hostname or "") is not None
-    if not (usable and clean) or url.username is not None or url.query or url.fragment:
-        raise parts.fault(name, "is not an absolute http or https URL")
-    return url
+    return url if usable and clean and url.username is None and not url.query and not url.fragment else None
 
 
 def _check_credential(parts: _Parts, auth_type: str | None) -> None:

@@ -174,7 +174,7 @@ def _compile(path: str) -> re.Pattern[str]:
 
 
 def _patterns() -> dict[str, list[tuple[re.Pattern[str], Action]]]:
-    """For each method its patterns, the ones with more segments first."""
+    """For each method its patterns; no path matches two of them."""
     found: dict[str, list[tuple[re.Pattern[str], Action]]] = {}
     for action in Action:
         paths = [action.path]
@@ -184,8 +184,6 @@ def _patterns() -> dict[str, list[tuple[re.Pattern[str], Action]]]:
             one, other = re.findall(r"/\w+/\{\w+\}", action.path)
             paths.append(other + one)
         found.setdefault(action.method, []).extend((_compile(path), action) for path in paths)
-    for rows in found.values():
-        rows.sort(key=lambda row: -row[0].pattern.count("/"))
     return found
 
 

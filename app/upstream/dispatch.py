@@ -1,0 +1,138 @@
+"""Which handlers see an event, and what comes of it: returned, refused or failed."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from app.errors import HubError, NoHandler, Rejected, SettingsError
+from app.protocol.hub_message import Payload
+from app.protocol.upstream_event import CONNECTIONS, MESSAGES
+from app.upstream.context import Context
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
+
+ANY = "*"
+"""In place of a name: all of them."""
+
+
+class Handler(Protocol):
+    """What answers events: those of ``hub``, ``category`` and ``event``, each a name in any case, or ``*``."""
+
+    @property
+    def hub(self) -> str: ...
+    @property
+    def category(self) -> str: ...
+    @property
+    def event(self) -> str: ...
+    @property
+    def source(self) -> str:
+        """Where it is to be found, for people."""
+        ...
+
+    async def answer(self, context: Context) -> Payload:
+        """The result. ``HubError`` and ``Rejected`` refuse; ``NoHandler`` says that it is none; all else is failure."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    result: Payload = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """``reason`` is meant for the client."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The log has the rest."""
+
+
+Ending: TypeAlias = Returned | Refused | Failed
+
+
+class Dispatch:
+    """All handlers. Two for messages that are equally specific are a ``SettingsError``."""
+
+    def __init__(self, handlers: Iterable[Handler]) -> None:
+        self._handlers = tuple(handlers)
+        self._for_messages: dict[tuple[str, str], Handler] = {}
+        for handler in self._handlers:
+            if handler.category in {MESSAGES, ANY}:
+                self._add(handler)
+
+    def _add(self, handler: Handler) -> None:
+        key = (handler.hub.lower(), handler.event.lower())
+        if key in self._for_messages:
+            one, other = self._for_messages[key].source, handler.source
+            raise SettingsError(
+                f"Two handlers answer the same messages (hub {key[0]}, event {key[1]}): {one}, {other}."
+            )
+        self._for_messages[key] = handler
+
+    def find_for_message(self, hub: str, event: str) -> Handler | None:
+        """The most specific one: hub and event named, then event, then hub, then neither."""
+        hub, event = hub.lower(), event.lower()
+        keys = ((hub, event), (ANY, event), (hub, ANY), (ANY, ANY))
+        return next((self._for_messages[key] for key in keys if key in self._for_messages), None)
+
+    def find_for_connection(self, hub: str, event: str) -> list[Handler]:
+        """Every one that matches, in the order in which they were given."""
+        return [
+            one
+            for one in self._handlers
+            if one.category in {CONNECTIONS, ANY} and _matches(one.hub, hub) and _matches(one.event, event)
+        ]
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return pattern == ANY or pattern.lower() == name.lower()
+
+
+async def answer_message(handler: Handler, context: Context) -> Ending:
+    """How the message ends; both ways to refuse refuse it."""
+    return await _run(handler, context, refusal=HubError)
+
+
+async def answer_connection(handlers: Iterable[Handler], context: Context) -> Ending:
+    """How a connection event ends: refused when any handler refuses, else failed when any fails.
+
+    Each sees it, one after the other; one that fails does not stop the next.
+    """
+    endings = [await _run(handler, context, refusal=Rejected) for handler in handlers]
+    for kind in (Refused, Failed):
+        if (worst := next((ending for ending in endings if isinstance(ending, kind)), None)) is not None:
+            return worst
+    return Returned()
+
+
+async def _run(handler: Handler, context: Context, refusal: type[HubError]) -> Ending:
+    try:
+        return Returned(await handler.answer(context))
+    except refusal as error:
+        return Refused(error.detail)
+    except NoHandler:
+        raise
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise  # the call itself is given up
+        _log_failure(handler, context)  # something the handler waited for was
+    except Exception:
+        _log_failure(handler, context)
+    return Failed()
+
+
+def failure_text(method: str) -> str:
+    """The general sentence: all that a client learns of a failure."""
+    return f"Method '{method}' failed."
+
+
+def _log_failure(handler: Handler, context: Context) -> None:
+    """The stack, where, and nothing that the client sent but the event's name."""
+    where = {"handler": handler.source, "hub": context.hub, "category": context.category, "event_name": context.event}
+    _LOG.exception("handler failed", extra=where)

@@ -1,0 +1,67 @@
+"""Handlers in Python, found by import string or by entry point."""
+
+import importlib
+import os
+import sys
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any
+
+from app.errors import SettingsError
+from app.upstream.hub import Hub, HubHandler, read_handlers
+
+ENTRY_POINTS = "signalr_bridge.handlers"
+"""The entry-point group with which a package brings handlers along."""
+
+
+def load_handlers(imports: Iterable[str], installed: Iterable[EntryPoint] | None = None) -> list[HubHandler]:
+    """The handlers of every hub named ``module:attribute`` and of every entry point, each hub once.
+
+    The current folder is importable. Raises ``SettingsError``: no such module, no such attribute, or no handler.
+    """
+    points = entry_points(group=ENTRY_POINTS) if installed is None else installed
+    names = [*imports, *(f"{one.module}:{one.attr}" for one in points)]
+    hubs = {id(hub): hub for hub in map(load_hub, dict.fromkeys(names))}
+    return [handler for hub in hubs.values() for handler in read_handlers(hub)]
+
+
+def load_hub(name: str) -> Hub:
+    """The hub at ``module:attribute``: an instance of ``Hub``, or a subclass that needs no arguments."""
+    module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise SettingsError(f"The handler '{name}' is not written as module:attribute.")
+    found = _find_attribute(_import(module_name), attribute, name)
+    if isinstance(found, type) and issubclass(found, Hub):
+        found = _create(found, name)
+    if not isinstance(found, Hub):
+        raise SettingsError(f"'{name}' is no handler: it is neither a Hub nor a subclass of Hub.")
+    return found
+
+
+def _import(module_name: str) -> ModuleType:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(module_name)
+    except SettingsError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}" if isinstance(error, ImportError) else type(error).__name__
+        raise SettingsError(f"The module '{module_name}' of a handler cannot be imported ({reason}).") from error
+
+
+def _find_attribute(module: ModuleType, attribute: str, name: str) -> Any:
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise SettingsError(f"The handler '{name}' is not there: '{module.__name__}' has no '{attribute}'.")
+        found = getattr(found, part)
+    return found
+
+
+def _create(kind: type[Hub], name: str) -> Hub:
+    try:
+        return kind()
+    except TypeError as error:
+        raise SettingsError(f"'{name}' cannot be created without arguments: name an instance instead.") from error

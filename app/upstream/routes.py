@@ -1,0 +1,51 @@
+"""Where the service calls us: one plain ASGI route, because every event of every client passes through it."""
+
+from functools import partial
+
+from starlette.datastructures import URLPath
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.types import Receive, Scope, Send
+
+from app.errors import MethodNotAllowed
+from app.upstream.receiver import Answer, Receiver
+from app.web.bodies import read_body
+
+UPSTREAM_PATHS = ("/upstream", "/runtime/webhooks/signalr")
+"""In any case, and everything below; the second is a function app's, so that only the host name has to change."""
+
+_BELOW = tuple(f"{path}/" for path in UPSTREAM_PATHS)
+
+
+class UpstreamRoute(BaseRoute):
+    """POST on the paths of upstream; the receiver is ``app.state.receiver``."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        path = scope["path"].lower()
+        return (Match.FULL if path in UPSTREAM_PATHS or path.startswith(_BELOW) else Match.NONE), {}
+
+    def url_path_for(self, name: str, /, **path_params: str) -> URLPath:
+        raise NoMatchFound(name, path_params)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            raise MethodNotAllowed("The service calls with POST.", headers={"Allow": "POST"})
+        receiver: Receiver = scope["app"].state.receiver
+        read = partial(read_body, Request(scope, receive))
+        await _send(await receiver.receive(scope["query_string"], scope["headers"], read), send)
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    # Always with its length: an empty chunked answer would leave the client waiting.
+    headers = [(b"content-length", str(len(answer.body)).encode())]
+    if answer.content_type is not None:
+        headers.append((b"content-type", answer.content_type.encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def upstream_routes() -> list[BaseRoute]:
+    """For ``app.router.routes``."""
+    return [UpstreamRoute()]
