@@ -39,7 +39,7 @@ test: lint browser  ## Check everything: format, lint, types, imports, and every
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: lint  ## The quick half of test, without browser and processes: under a minute
-	@$(BIN)/python -m pytest $(wildcard tests/unit tests/contract tests/shape) $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" tests/unit tests/contract tests/shape $(ARGS)
 
 lint: $(TOOLS) $(STATIC)
 	@$(BIN)/ruff format --check --quiet . || { echo 'not formatted: run make format'; exit 1; }

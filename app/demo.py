@@ -1,23 +1,25 @@
-"""The chat that `dev` runs behind its page: a small handler, to read and to copy."""
+"""The chat behind the page of `dev`: a small handler, to read and to copy."""
 
-from app.upstream import Context, Hub, HubError, Rejected
+from app.upstream import Context, Hub, HubError
 
 chat = Hub("chat")
 LONGEST_TEXT = 1000
 
 
 @chat.connected
-async def welcome(context: Context) -> None:
-    if (context.user_id or "").casefold() == "everybody":
-        raise Rejected("This name is taken by all of us.")
+async def arrive(context: Context) -> None:
+    await context.clients.all.send("presence", context.user_id, True, excluded=[context.connection_id])
+
+
+@chat.disconnected
+async def depart(context: Context) -> None:
+    await context.clients.all.send("presence", context.user_id, False)
 
 
 @chat.on("join")
-async def join(context: Context, room: str) -> str:
-    """A room is a group: it exists while somebody is in it, and a closed connection leaves it by itself."""
-    name = check("room", room)
-    await context.groups.add(name, connection=context.connection_id)
-    return name
+async def join(context: Context, room: str) -> None:
+    """A room is a group: it exists while somebody is in it, and a connection that closes has left it."""
+    await context.groups.add(check("room", room), connection=context.connection_id)
 
 
 @chat.on("leave")
@@ -27,8 +29,8 @@ async def leave(context: Context, room: str) -> None:
 
 @chat.on("sendToRoom")
 async def send_to_room(context: Context, room: str, text: str) -> None:
-    name = check("room", room)
-    await context.clients.group(name).send("roomMessage", name, context.user_id, check("text", text))
+    group = context.clients.group(check("room", room))
+    await group.send("roomMessage", room, context.user_id, check("text", text))
 
 
 @chat.on("sendToEverybody")
@@ -43,9 +45,9 @@ async def who_am_i(context: Context) -> dict[str, str | None]:
 
 
 def check(what: str, value: str) -> str:
-    """A HubError's text, and only this, reaches the client; any other exception is a secret of the log."""
+    """A HubError's text reaches the client; of any other exception it learns only that the method failed."""
     if not value.strip():
         raise HubError(f"The {what} is empty.")
     if len(value) > LONGEST_TEXT:
         raise HubError(f"The {what} is longer than {LONGEST_TEXT} characters.")
-    return value.strip()
+    return value

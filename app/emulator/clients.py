@@ -62,6 +62,8 @@ class Client:
         self.connection_id = about.connection_id
         self.user_id = user_id
         self.codec: Codec = CODECS["json"]
+        self.close_after: float | None = None
+        """Seconds from the handshake to the end of the client's authentication."""
         self._about = about
         self._hub, self._socket, self._upstream = hub, socket, upstream
         self._handshake_seconds = handshake_seconds
@@ -90,10 +92,18 @@ class Client:
             if rest is None:
                 return
             self._hub.enter(self)
+            expiry = self._close_later()
             try:
                 await self._converse(rest)
             finally:
+                if expiry is not None:
+                    expiry.cancel()
                 self._hub.leave(self)
+
+    def _close_later(self) -> asyncio.TimerHandle | None:
+        if self.close_after is None:
+            return None
+        return asyncio.get_running_loop().call_later(self.close_after, self.close)
 
     async def _shake_hands(self) -> bytes | None:
         """What came behind the handshake; None when nothing comes of it."""

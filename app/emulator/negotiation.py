@@ -148,7 +148,6 @@ class Door:
         task = asyncio.current_task()
         assert task is not None
         self._inside[task] = client, socket
-        expiry = self._close_on_expiry(client, identity)
         try:
             await receive()  # websocket.connect
             await send({"type": "websocket.accept"})
@@ -157,8 +156,6 @@ class Door:
             pass  # gone before it was accepted, or cut when the emulator stopped
         finally:
             del self._inside[task]
-            if expiry is not None:
-                expiry.cancel()
 
     def _seat(
         self, request: HTTPConnection, connection_id: str, identity: Identity, receive: Receive, send: Send
@@ -179,13 +176,10 @@ class Door:
             client_query=redact_query(request.scope["query_string"].decode("latin-1")),
         )
         hub = self._hubs.find(find_parameter(request, "hub")[0])
-        return Client(about, identity.user_id, hub, socket, self._upstream, limits.handshake_seconds), socket
-
-    def _close_on_expiry(self, client: Client, identity: Identity) -> asyncio.TimerHandle | None:
-        if identity.close_at is None:
-            return None
-        delay = max(0.0, identity.close_at - self._tokens.clock())
-        return asyncio.get_running_loop().call_later(delay, client.close)
+        client = Client(about, identity.user_id, hub, socket, self._upstream, limits.handshake_seconds)
+        if identity.close_at is not None:
+            client.close_after = max(0.0, identity.close_at - self._tokens.clock())
+        return client, socket
 
     async def negotiate(self, scope: Scope, receive: Receive, send: Send) -> None:
         """``POST /client/negotiate``."""

@@ -28,13 +28,14 @@ from app.protocol.hub_message import Ping
 from app.protocol.rest import ERROR_CODE_HEADER
 
 _HEALTH = frozenset({"/api/health", "/api/v1/health"})
-_LOOPBACK = ("127.0.0.1", "::1")
+_LOOPBACK = frozenset({"localhost", "127.0.0.1"})
+_HERE = _LOOPBACK | {"::1", "0.0.0.0", "::"}
 
 
 class Emulator:
     """An Azure SignalR Service in serverless mode.
 
-    ``port`` 0 takes any free one, which ``port`` then tells; the host ``localhost`` listens on both loopback
+    ``port`` 0 takes any free one, which ``port`` then tells; with the default host it listens on both loopback
     addresses. ``keys`` sign upstream calls and open the door. ``upstream`` is a URL for every event, or templates.
     ``SettingsError`` for a setting that cannot be used, also from ``start`` when the port is taken.
     """
@@ -67,7 +68,7 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = "localhost" if self.host in _HERE else self.host
         return f"http://{host}:{self.port}"
 
     @property
@@ -189,12 +190,16 @@ class _Server(uvicorn.Server):
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:
-    if host != "localhost":
+    if host not in _LOOPBACK:
         return [_bind(host, port)]
-    first = _bind(_LOOPBACK[0], port)
-    with contextlib.suppress(SettingsError):  # a machine without IPv6
-        return [first, _bind(_LOOPBACK[1], first.getsockname()[1])]
-    return [first]
+    first = _bind("127.0.0.1", port)
+    try:
+        return [first, _bind("::1", first.getsockname()[1])]
+    except SettingsError as exc:
+        if port != 0 and isinstance(exc.__context__, OSError) and exc.__context__.errno == errno.EADDRINUSE:
+            first.close()
+            raise  # clients that resolve localhost to ::1 would meet somebody else
+        return [first]  # a machine without IPv6
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -24,7 +24,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.logger = _quiet
+        self.logger = self.conn.logger = _quiet
         self.close_timeout = 5.0
 
     async def run_asgi(self) -> None:

@@ -15,7 +15,7 @@ from app.emulator.upstream_templates import UpstreamTemplate, find_template
 from app.errors import MalformedMessage
 from app.protocol.hub_message import Completion
 from app.protocol.signature import write_signatures
-from app.protocol.upstream_event import SIGNATURE_HEADER, EventHeaders, write_event_headers
+from app.protocol.upstream_event import EventHeaders, write_event_headers
 
 LONGEST_ANSWER = 16 * 1024 * 1024
 _EXPECTED = frozenset({200, 204})
@@ -73,7 +73,7 @@ class UpstreamCaller:
 
     def _headers(self, event: EventHeaders, content_type: str) -> dict[str, str]:
         signature = write_signatures(event.connection_id, self._keys)
-        return write_event_headers(event) | {SIGNATURE_HEADER: signature, "Content-Type": content_type}
+        return write_event_headers(event) | {"X-ASRS-Signature": signature, "Content-Type": content_type}
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
         if self._session is None:

@@ -23,11 +23,15 @@ class Health:
     def __init__(self) -> None:
         self._records: dict[str, _Record] = {}
 
-    def record_call(self, url: str, verdict: Verdict) -> None:
-        """Take note of how a call of ours went."""
+    def record_call(self, url: str, verdict: Verdict, *, answered: bool = False) -> None:
+        """Take note of how a call of ours went. ``answered``: with an HTTP status, so even a 500 is a sign of life.
+
+        Of an endpoint that is offline only a probe says that it is back: this may have been on its way since before.
+        """
         record = self._records.setdefault(url, _Record())
-        record.failures = record.failures + 1 if verdict in _FAILED else 0
         record.worked |= verdict in _WORKING
+        if record.failures < FAILURES_TO_OFFLINE:
+            record.failures = record.failures + 1 if verdict in _FAILED and not answered else 0
 
     def record_probe(self, url: str, verdict: Verdict) -> None:
         """Take note of a probe: anything but a good answer takes the endpoint offline, a good one brings it back."""

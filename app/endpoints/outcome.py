@@ -78,10 +78,13 @@ class Result:
 
 SKIPPED = Result(Status.SKIPPED)
 
-# Clients of these may be connected anywhere, so an endpoint that is offline leaves the work half done:
+# Whom these concern may be connected anywhere, so an endpoint that is offline leaves the work half done:
 # a lost leave is a right that was not revoked.
 _SPREAD = frozenset(
     {
+        Action.ADD_CONNECTION,
+        Action.REMOVE_CONNECTION,
+        Action.REMOVE_CONNECTION_FROM_ALL,
         Action.ADD_USER,
         Action.REMOVE_USER,
         Action.REMOVE_USER_FROM_ALL,

@@ -34,9 +34,10 @@ class Registry:
     def is_online(self, endpoint: Endpoint) -> bool:
         return self._health.is_online(endpoint.url)
 
-    def has_worked(self) -> bool:
-        """Whether one endpoint at least has answered to our credential."""
-        return any(self._health.has_worked(endpoint.url) for endpoint in self.endpoints)
+    def has_worked(self, *, now: bool = False) -> bool:
+        """Whether one endpoint at least has answered to our credential; ``now``: and is online."""
+        candidates = [endpoint for endpoint in self.endpoints if not now or self.is_online(endpoint)]
+        return any(self._health.has_worked(endpoint.url) for endpoint in candidates)
 
     def has_name(self, name: str) -> bool:
         return any(one.name.lower() == name.lower() for one in self.endpoints)
@@ -78,7 +79,7 @@ class Registry:
         while True:
             seconds = max(deadline - self._clock(), 0.001)
             outcome = await self._transport.perform(endpoint, operation, body, seconds)
-            self._health.record_call(endpoint.url, outcome.verdict)
+            self._health.record_call(endpoint.url, outcome.verdict, answered=outcome.status_code is not None)
             remaining = deadline - self._clock()
             delay = next_delay(operation.action, outcome, attempt, remaining, self._random)
             if delay is None:

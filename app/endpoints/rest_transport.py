@@ -13,8 +13,8 @@ from app.endpoints.outcome import Outcome, Verdict
 from app.protocol.rest import ABSENT_CODES, ERROR_CODE_HEADER, Operation, write_path, write_target
 from app.web.trace import trace_headers
 
-# Raised before the first byte of the request went out.
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
+# Raised before the first byte of the request went out; UnicodeError by a host name that DNS cannot have.
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL, UnicodeError)
 
 
 class RestTransport:
@@ -54,7 +54,8 @@ class RestTransport:
             data=body,
             headers=headers,
             allow_redirects=False,
-            timeout=aiohttp.ClientTimeout(total=seconds),
+            # Connecting ends a little earlier than all, and so says by its own error that nothing was sent.
+            timeout=aiohttp.ClientTimeout(total=seconds, connect=seconds * 0.9, ceil_threshold=seconds + 1),
         ) as response:
             outcome = read_answer(endpoint, operation, response.status, response.headers)
             await response.release()

@@ -6,6 +6,7 @@ from app.endpoints.outcome import Outcome, Verdict
 from app.protocol.rest import Action
 
 MOST_ATTEMPTS = 3
+"""Of a call that failed; one that is throttled is tried to the end of its deadline."""
 FIRST_DELAY = 0.1
 """Seconds; doubles with each attempt, with full jitter."""
 
@@ -17,7 +18,8 @@ def next_delay(
 
     ``attempt`` counts from 1; ``remaining`` is what is left of the deadline; ``random`` gives a number from 0 to 1.
     """
-    if attempt >= MOST_ATTEMPTS or not _may_repeat(action, outcome):
+    throttled = outcome.code == "throttled"
+    if (attempt >= MOST_ATTEMPTS and not throttled) or not _may_repeat(action, outcome):
         return None
     delay = max(random() * FIRST_DELAY * 2 ** (attempt - 1), outcome.retry_after or 0.0)
     return delay if delay < remaining else None

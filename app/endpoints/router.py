@@ -21,10 +21,18 @@ def split_targets(
 ) -> tuple[list[Endpoint], list[Endpoint]]:
     """The endpoints to ask, and those that should be asked but are offline. ``names`` are in lower case; None: all.
 
-    A single selected endpoint is asked whatever its state when it is the only one there is.
+    The only endpoint there is is asked whatever its state. An instance that is configured twice is asked once.
     """
-    selected = [one for one in endpoints if names is None or one.name.lower() in names]
-    if len(endpoints) == 1:
+    selected = _unite([one for one in endpoints if names is None or one.name.lower() in names])
+    if len({one.url for one in endpoints}) == 1:
         return selected, []
     online = [one for one in selected if is_online(one)]
     return online, [one for one in selected if one not in online]
+
+
+def _unite(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """One endpoint for each URL, the first primary before others: else clients would get every message twice."""
+    winners: dict[str, Endpoint] = {}
+    for one in sorted(endpoints, key=lambda one: one.endpoint_type != "Primary"):
+        winners.setdefault(one.url, one)
+    return [one for one in endpoints if winners[one.url] is one]

@@ -7,30 +7,38 @@ from starlette.responses import JSONResponse, Response
 
 from app.endpoints.endpoint import Endpoint
 from app.endpoints.registry import Registry
+from app.errors import InvalidQuery
 from app.web.callers import RequiredCaller
-from app.web.names import PathNames, describe_path, read_query
+from app.web.names import PathNames, describe_path, describe_query, one_of, read_query
 from app.web.parts import part
-from app.web.problems import MEDIA_TYPE, Problem
+from app.web.problems import PROBLEM_ANSWER
 
 RegistryPart = Annotated[Registry, part("registry")]
 
 router = APIRouter(redirect_slashes=False)
 
-_PROBLEM: dict[int | str, dict[str, Any]] = {
-    "default": {"model": Problem, "content": {MEDIA_TYPE: {}}, "description": "a problem; README, error codes"}
-}
 
-
-@router.get("/health/live", operation_id="healthLive", tags=["health"])
-async def live() -> dict[str, str]:
+@router.get("/health/live", operation_id="healthLive", tags=["health"], responses=PROBLEM_ANSWER)
+async def live(request: Request) -> dict[str, str]:
     """The process answers."""
+    read_query(request, ())
     return {"status": "live"}
 
 
-@router.get("/health/ready", operation_id="healthReady", tags=["health"], response_class=JSONResponse)
-async def ready(registry: RegistryPart) -> Response:
-    """200 once an endpoint has answered to its credential, and from then on; 503 before."""
-    is_ready = registry.has_worked()
+@router.get(
+    "/health/ready",
+    operation_id="healthReady",
+    tags=["health"],
+    openapi_extra={"parameters": describe_query("strict")},
+    responses={503: {"description": "not yet"}, **PROBLEM_ANSWER},
+    response_class=JSONResponse,
+)
+async def ready(request: Request, registry: RegistryPart) -> Response:
+    """200 once an endpoint has answered to its credential, and from then on; 503 before. ``strict=true``: judge now."""
+    strict = one_of(read_query(request, ("strict",)), "strict")
+    if strict not in {None, "true", "false"}:
+        raise InvalidQuery("The parameter strict is true or false.")
+    is_ready = registry.has_worked(now=strict == "true")
     return JSONResponse({"status": "ready" if is_ready else "waiting"}, 200 if is_ready else 503)
 
 
@@ -42,7 +50,7 @@ _PATH = "/hubs/{hub:segment}/endpoints"
     operation_id="listEndpoints",
     tags=["who is there"],
     openapi_extra=describe_path(_PATH),
-    responses=_PROBLEM,
+    responses=PROBLEM_ANSWER,
     response_class=JSONResponse,
 )
 async def list_endpoints(

@@ -5,8 +5,7 @@ from collections.abc import Collection, Sequence
 from app.errors import Forbidden, Unauthenticated
 from app.negotiate.negotiator import Admission
 from app.negotiate.template import Sources, Template
-
-_CHALLENGE = {"WWW-Authenticate": 'ApiKey realm="signalr-bridge", header="X-API-Key"'}
+from app.web.callers import CHALLENGE
 
 
 class ClientRules:
@@ -20,10 +19,14 @@ class ClientRules:
         self._hubs = frozenset(hub.lower() for hub in hubs)
         self.defaults = defaults
 
+    def check_open(self) -> None:
+        """``Unauthenticated`` where no client is admitted, whatever it asks for."""
+        if not self._anonymous:
+            raise Unauthenticated("Clients without identity may not connect here.", headers=CHALLENGE)
+
     def admit(self, hub: str, sources: Sources) -> Admission:
         """What a client's token will say. Raises ``Unauthenticated`` and ``Forbidden``."""
-        if not self._anonymous:
-            raise Unauthenticated("Clients without identity may not connect here.", headers=_CHALLENGE)
+        self.check_open()
         if hub not in self._hubs and "*" not in self._hubs:
             # A token for any hub would let it listen to an internal one.
             raise Forbidden("Clients may not negotiate for this hub: name it in BRIDGE_NEGOTIATE__HUBS.")

@@ -60,7 +60,8 @@ def _read_values(body: bytes, faults: list[Fault]) -> dict[str, Any]:
 def _read_value(written: str, text: bytes, values: dict[str, Any], faults: list[Fault]) -> None:
     shown = "".join(one for one in written[:64] if one.isascii() and one.isprintable())
     if written.lower() not in _TYPES:
-        faults.append(Fault(f"#/{shown}", UnknownProperty, f"The property '{shown}' is not known here."))
+        pointer = shown.replace("~", "~0").replace("/", "~1")
+        faults.append(Fault(f"#/{pointer}", UnknownProperty, f"The property '{shown}' is not known here."))
         return
     name, expected, kind = _TYPES[written.lower()]
     if name in values:

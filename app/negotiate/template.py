@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.errors import SettingsError, Unauthenticated
+from app.web.callers import CHALLENGE
 
 _PLACEHOLDER = re.compile(r"\{(query|headers)\.([A-Za-z0-9_.-]{1,64})\}")
 Sources = Mapping[str, Mapping[str, Sequence[str]]]
@@ -27,7 +28,8 @@ class Template:
             if not values and self.optional:
                 return None
             if len(values) != 1 or not values[0]:
-                raise Unauthenticated(f"The {kind} value that names the user is absent, empty or repeated.")
+                detail = f"The {kind} value that names the user is absent, empty or repeated."
+                raise Unauthenticated(detail, headers=CHALLENGE)
             filled += [values[0], literal]
         return "".join(filled)
 

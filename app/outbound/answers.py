@@ -79,7 +79,8 @@ def problem_of(action: Action, result: Result) -> BridgeError:
         return DeliveryUnknown("The service did not answer in time; it may have been done.", extensions=more)
     if result.code == "no-endpoint-available" or result.status is Status.ABSENT:
         return NoEndpointAvailable("No endpoint could be asked; try again.", headers=wait, extensions=more)
-    if result.outcomes and all(outcome.code == "throttled" for outcome in result.outcomes):
+    refusals = [one.code for one in result.outcomes if one.verdict not in {Verdict.ABSENT, Verdict.OFFLINE}]
+    if refusals and all(code == "throttled" for code in refusals):
         return Throttled("The service asks for a pause.", headers=wait, extensions=more)
     return DeliveryFailed("No endpoint accepted this; 'endpoints' says why.", extensions=more)
 

@@ -44,6 +44,7 @@ _PROPERTIES: dict[Kind, frozenset[str]] = {
 _CHECKS = {"userId": check_user_id, "groupName": check_group, "connectionId": check_connection_id}
 LONGEST_TARGET = 8_000
 """The longest URL, in bytes, that goes out; the service takes 12 KB, proxies before it less."""
+MOST_ITEMS = 1000
 _LARGEST_BODY = 1_000_000
 _LONGEST_TTL = 2**31 - 1
 
@@ -57,11 +58,10 @@ def read_item(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: HasE
     item = _READERS[kind](reader, hub)
     endpoints = reader.endpoints(has_endpoint)
     reader.refuse_unknown(_PROPERTIES[kind])
-    if len(text) > LONGEST_TARGET // 4 and len(write_target(item.operation)) > LONGEST_TARGET:
-        reader.fault(
-            "", UrlTooLong, f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
-        )
     reader.raise_faults()
+    if len(text) > LONGEST_TARGET // 4 and len(write_target(item.operation)) > LONGEST_TARGET:
+        detail = f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
+        raise InvalidItem([Fault(pointer, UrlTooLong, detail)])
     return Item(kind, item.operation, item.body, endpoints)
 
 
@@ -69,7 +69,10 @@ def read_items(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: Has
     """All items of a JSON array, or ``InvalidItem`` with the faults of all of them."""
     items: list[Item] = []
     faults: list[Fault] = []
-    for index, element in enumerate(json_text.elements(text)):
+    elements = json_text.elements(text)
+    if len(elements) > MOST_ITEMS:
+        raise InvalidItem([Fault("#", InvalidItem, f"An array has at most {MOST_ITEMS} items.")])
+    for index, element in enumerate(elements):
         try:
             items.append(read_item(element, hub, kinds, has_endpoint, f"#/{index}"))
         except InvalidItem as error:
@@ -98,20 +101,21 @@ class _Reader:
             members = json_text.members(text)
         except json_text.DuplicateMember as error:
             members = {}
-            self.fault(error.name, InvalidItem, "This property stands there more than once.")
+            self.fault(pointer_part(error.name), InvalidItem, "This property stands there more than once.")
             self.raise_faults()
         for name, value in members.items():
             if name.lower() in self._given:
-                self.fault(name, InvalidItem, "This property stands there more than once, in two spellings.")
+                detail = "This property stands there more than once, in two spellings."
+                self.fault(pointer_part(name), InvalidItem, detail)
             if value != b"null":
                 self._given[name.lower()] = (name, value)
 
     def fault(self, name: str, kind: type[BridgeError], detail: str) -> None:
-        self._faults.append(Fault(f"{self._pointer}/{printable(name)}" if name else self._pointer, kind, detail))
+        self._faults.append(Fault(f"{self._pointer}/{name}" if name else self._pointer, kind, detail))
 
     def raise_faults(self) -> None:
         if self._faults:
-            raise InvalidItem(self._faults)
+            raise InvalidItem(list(dict.fromkeys(self._faults)))
 
     def has(self, name: str) -> bool:
         return name.lower() in self._given
@@ -120,7 +124,7 @@ class _Reader:
         lowered = {name.lower() for name in known}
         for spelled, (name, _) in self._given.items():
             if spelled not in lowered:
-                self.fault(name, UnknownProperty, f"The property '{printable(name)}' is not known here.")
+                self.fault(pointer_part(name), UnknownProperty, f"The property '{printable(name)}' is not known here.")
 
     def raw(self, name: str) -> bytes | None:
         found = self._given.get(name.lower())
@@ -163,11 +167,19 @@ class _Reader:
             return None
         if not values:
             self.fault("endpoints", InvalidItem, "Name at least one endpoint, or leave this out to mean all.")
-        names = [one.get("name") if isinstance(one, dict) else one for one in values]
+        names = [_endpoint_name(one) for one in values]
         for index, name in enumerate(names):
             if not isinstance(name, str) or not has_endpoint(name):
                 self.fault(f"endpoints/{index}", UnknownEndpoint, "No endpoint has this name.")
         return frozenset(str(name).lower() for name in names)
+
+
+def _endpoint_name(given: str | dict[str, Any]) -> Any:
+    """The name in one of an item's ``endpoints``; an object's own property ignores case, as everywhere."""
+    if isinstance(given, str):
+        return given
+    named = [value for name, value in given.items() if name.lower() == "name"]
+    return named[0] if len(named) == 1 else None
 
 
 def _find_kind(reader: _Reader, kinds: Collection[Kind]) -> Kind:
@@ -274,3 +286,8 @@ _READERS: dict[Kind, Callable[[_Reader, str], Item]] = {
 def printable(name: str) -> str:
     """At most 64 printable ASCII characters of a name that somebody sent."""
     return "".join(one for one in name[:64] if one.isascii() and one.isprintable())
+
+
+def pointer_part(name: str) -> str:
+    """Such a name as one part of a JSON pointer."""
+    return printable(name).replace("~", "~0").replace("/", "~1")

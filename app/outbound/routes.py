@@ -21,13 +21,14 @@ from app.outbound.shapes import (
     body_of_any,
 )
 from app.protocol import json_text
+from app.protocol.names import check_connection_id
 from app.protocol.rest import Action, Operation
 from app.web.bodies import JSON, read_body, require_media_type
 from app.web.callers import RequiredCaller
 from app.web.deadline import Deadline
 from app.web.names import PathNames, describe_path, describe_query, one_of, read_query
 from app.web.parts import part
-from app.web.problems import MEDIA_TYPE, Problem
+from app.web.problems import PROBLEM_ANSWER
 
 LARGEST_ITEM = 1024 * 1024
 LARGEST_ARRAY = 8 * 1024 * 1024
@@ -38,23 +39,26 @@ router = APIRouter(redirect_slashes=False)
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
-_PROBLEM: dict[str, Any] = {"model": Problem, "content": {MEDIA_TYPE: {}}}
 _ITEM_ANSWERS: dict[int | str, dict[str, Any]] = {
     202: {"model": ResultShape, "description": "accepted"},
     207: {"model": ResultShape, "description": "partly done; 'endpoints' says where"},
-    "default": _PROBLEM | {"description": "a problem; README, error codes"},
+    **PROBLEM_ANSWER,
 }
 _CHANGE_ANSWERS: dict[int | str, dict[str, Any]] = {
     204: {"description": "done"},
     207: _ITEM_ANSWERS[207],
-    "default": _ITEM_ANSWERS["default"],
+    **PROBLEM_ANSWER,
 }
 _QUESTION_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"model": Existence, "description": "there is one"},
-    "default": _ITEM_ANSWERS["default"],
+    **PROBLEM_ANSWER,
 }
 _ITEM: dict[str, Any] = {"status_code": 202, "response_class": Response, "responses": _ITEM_ANSWERS, "tags": ["send"]}
-_RESULTS = {"responses": _ITEM_ANSWERS | {202: {"model": ResultsShape, "description": "all accepted"}}}
+_RESULTS_ANSWERS: dict[int | str, dict[str, Any]] = {
+    202: {"model": ResultsShape, "description": "all accepted"},
+    207: {"model": ResultsShape, "description": "partly done; 'results' says what"},
+}
+_RESULTS = {"responses": _ITEM_ANSWERS | _RESULTS_ANSWERS}
 _CHANGE: dict[str, Any] = {
     "status_code": 204,
     "response_class": Response,
@@ -174,7 +178,7 @@ def _read_options(query: dict[str, list[str]]) -> dict[str, Any]:
     ttl = one_of(query, "ttlSeconds")
     if ttl is not None and not (ttl.isascii() and ttl.isdigit() and len(ttl) < 10):
         raise InvalidQuery("The parameter ttlSeconds is a number of seconds from 0.")
-    excluded = tuple(query.get("excluded", ()))
+    excluded = tuple(map(check_connection_id, query.get("excluded", ())))
     return {"ttl": None if ttl is None else int(ttl), "reason": one_of(query, "reason"), "excluded": excluded}
 
 

@@ -2,7 +2,8 @@
 "use strict";
 
 const HUB = "/hubs/chat";
-const QUICK_RETRIES = [0, 1000, 3000]; // for a short drop: the library reconnects by itself, in milliseconds
+const QUICK_RETRIES = [0, 1000, 3000]; // for a short drop: the library reconnects by itself, after so many milliseconds
+const SHORT_STAY = 2000; // who is closed so soon was not wanted: not at once again
 const SECONDS_BETWEEN_TRIES = 5; // for a longer one: we start again, until it works
 const LONGEST_LOG = 500;
 
@@ -17,11 +18,19 @@ const me = {
 
 let connection = null;
 let tries = null; // the timer that counts down to the next try
+let arrived = 0;
+
+const retryPolicy = {
+  nextRetryDelayInMilliseconds({ previousRetryCount }) {
+    if (previousRetryCount === 0 && Date.now() - arrived < SHORT_STAY) return SHORT_STAY;
+    return QUICK_RETRIES[previousRetryCount] ?? null;
+  },
+};
 
 function build() {
   const fresh = new signalR.HubConnectionBuilder()
     .withUrl(`${HUB}?userId=${encodeURIComponent(me.name)}`)
-    .withAutomaticReconnect(QUICK_RETRIES)
+    .withAutomaticReconnect(retryPolicy)
     .configureLogging(signalR.LogLevel.Critical)
     .build();
 
@@ -30,6 +39,7 @@ function build() {
 
   fresh.on("newMessage", current((name, text) => showMessage({ name, text, audience: "everybody" })));
   fresh.on("roomMessage", current((room, name, text) => showMessage({ name, text, audience: room, inRoom: true })));
+  fresh.on("presence", current((name, here) => showNotice(`${inWords(name)} ${here ? "has come" : "has gone"}`)));
   fresh.onreconnecting(current(() => showState("reconnecting", "Reconnecting")));
   fresh.onreconnected(current(arrive));
   fresh.onclose(current(() => lose()));
@@ -52,6 +62,7 @@ async function connect() {
 
 // Group membership belongs to a connection: after every reconnect the room must be joined again.
 async function arrive() {
+  arrived = Date.now();
   forgetTries();
   $("outage").hidden = true;
   showState("connected", "Connected");
@@ -110,7 +121,7 @@ async function invoke(method, ...values) {
 }
 
 async function join(room) {
-  if (await invoke("join", room)) showNotice(`You are in the room ${room}`);
+  if (await invoke("join", room)) showNotice(`You are ${me.name}, in the room ${room}`);
 }
 
 async function changeName(name) {
@@ -160,7 +171,7 @@ function showState(state, words) {
 function showMessage({ name, text, audience, inRoom = false }) {
   const item = element("li", `message${name === me.name ? " mine" : ""}`);
   const head = element("header");
-  const time = element("time", "", new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
+  const time = element("time", "", new Date().toLocaleTimeString([], { timeStyle: "short" }));
   time.dateTime = new Date().toISOString();
   head.append(
     element("span", "name", inWords(name)),
@@ -215,12 +226,17 @@ onSubmit("composer", (data) => {
 });
 $("retry").addEventListener("click", connect);
 
-const curl = `curl -sS -X POST ${location.origin}${HUB}/send -H 'Content-Type: application/json' `
-  + `-d '{"target":"newMessage","arguments":["curl","hello"]}'`;
-$("curl").textContent = curl;
+// One line, told in parts so that a narrow column breaks it between them.
+const curl = [
+  "curl -sS -X POST",
+  `${location.origin}${HUB}/send`,
+  "-H 'Content-Type: application/json'",
+  `-d '{"target":"newMessage","arguments":["curl","hello"]}'`,
+];
+for (const part of curl) $("curl").append(element("span", "", part), " ");
 $("copy").hidden = !navigator.clipboard;
 $("copy").addEventListener("click", async () => {
-  await navigator.clipboard.writeText(curl);
+  await navigator.clipboard.writeText(curl.join(" "));
   $("copy").textContent = "Copied";
 });
 

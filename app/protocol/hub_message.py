@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 Payload: TypeAlias = Any
-"""What clients and handlers send each other: any JSON or MessagePack value."""
+"""What clients and handlers send each other: any JSON or MessagePack value; or, as a whole, ``msgspec.Raw`` JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,9 @@ _EndpointType = Literal["Primary", "Secondary"]
 
 def read_endpoints(values: Values) -> tuple[EndpointSettings, ...]:
     """The unnamed endpoint first, then the named ones in the order of their names. Raises ``SettingsError``."""
-    endpoints = [*_read_unnamed(values), *_read_named(values)]
-    if sum(one.name.lower() == "default" for one in endpoints) > 1:
+    unnamed, named = list(_read_unnamed(values)), list(_read_named(values))
+    endpoints = [*unnamed, *named]
+    if unnamed and any(one.name.lower() == "default" for one in named):
         raise SettingsError(f"A named endpoint 'default' stands beside {CONNECTION}, which has that name: rename it.")
     if endpoints and not any(one.endpoint_type == "Primary" for one in endpoints):
         raise SettingsError("Every endpoint is Secondary: make one Primary.")

@@ -1,6 +1,7 @@
 """From names and values to the one frozen Settings, or an error that names every setting that is wrong."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -100,14 +101,20 @@ def _put(nested: dict[str, Any], path: list[str], value: Any) -> None:
 
 def _explain(error: ValidationError) -> Iterable[str]:
     for fault in error.errors(include_input=False, include_url=False, include_context=False):
-        location = [str(part).upper() for part in fault["loc"] if not isinstance(part, int)]
+        location = [str(part).upper() for part in _name_of_setting(fault["loc"])]
         message = fault["msg"].removeprefix("Value error, ")
         yield f"BRIDGE_{'__'.join(location)}: {message[0].lower()}{message[1:]}."
 
 
+def _name_of_setting(location: Iterable[int | str]) -> Iterator[int | str]:
+    """The part of a fault's location before the first index: what follows stands in the value, and may be secret."""
+    return takewhile(lambda part: not isinstance(part, int), location)
+
+
 def describe(values: Values) -> list[str]:
     """A line for each setting that was found, with its source; values are not shown, for many are secret."""
-    wanted = (_PREFIX, "azure:signalr:", CONNECTION.lower(), f"connectionstrings:{CONNECTION.lower()}")
+    name = CONNECTION.lower()
+    wanted = (_PREFIX, "azure:signalr:", name, f"connectionstrings:{name}", f"customconnstr_{name}")
     found = [value for name, value in sorted(values.items()) if name.startswith(wanted)]
     width = max((len(value.written) for value in found), default=0)
     return [f"{value.written:{width}}  set by {value.source}" for value in found]

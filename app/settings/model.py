@@ -38,6 +38,11 @@ def _read_hub(value: Any) -> Any:
         raise ValueError(error.detail) from None
 
 
+def _read_text(value: Any) -> Any:
+    """A text that looks like a number, and may be one in a file."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _read_keys(value: Any) -> Any:
     values = _read_list(value)
     return [{"key": one} if isinstance(one, str) else one for one in values] if isinstance(values, list) else values
@@ -94,12 +99,22 @@ class NegotiateSettings(Section):
         default=True, description="carry claims in `bridge.claims` too, which nobody can forge"
     )
 
+    @model_validator(mode="after")
+    def _check_trust(self) -> Self:
+        if self.user_id is not None and "{" in self.user_id and not self.trust_client_input:
+            raise ValueError(
+                "the user id's template reads what clients can write: set TRUST_CLIENT_INPUT=true to allow it"
+            )
+        return self
+
 
 class UpstreamSettings(Section):
     code: Secrets = Field(default=(), description="further secret(s) in the upstream URL's `code`")
     keys: Secrets = Field(default=(), description="keys that only verify upstream signatures")
     allow_unsigned: bool = Field(default=False, description="take upstream calls that nobody vouches for")
-    unhandled: Literal["404", "200"] = Field(default="404", description="the answer to a message that nobody handles")
+    unhandled: Annotated[Literal["404", "200"], BeforeValidator(_read_text)] = Field(
+        default="404", description="the answer to a message that nobody handles"
+    )
 
 
 class ForwardSettings(Section):

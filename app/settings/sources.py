@@ -38,11 +38,11 @@ def read_flags(flags: Mapping[str, Any]) -> Values:
 def read_file(path: Path) -> Values:
     """A function app's ``local.settings.json``, or a ``bridge.toml``. Raises ``SettingsError``."""
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")  # Windows editors write a byte order mark
     except (OSError, UnicodeDecodeError):
         raise SettingsError(f"BRIDGE_SETTINGS_FILE: the file '{path.name}' cannot be read.") from None
     named = _read_local_settings(text, path) if path.suffix == ".json" else _read_toml(text, path)
-    return {_spell(name): Value(name, value, path.name) for name, value in named}
+    return {_spell(name): Value(name, value, path.name) for name, value in named if value is not None}
 
 
 def first_of(*places: Values) -> Values:

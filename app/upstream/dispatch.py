@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from app.errors import HubError, NoHandler, Rejected, SettingsError
+from app.errors import HubError, InvalidName, NoHandler, Rejected, SettingsError
 from app.protocol.hub_message import Payload
+from app.protocol.names import check_hub
 from app.protocol.upstream_event import CONNECTIONS, MESSAGES
 from app.upstream.context import Context
 
@@ -90,6 +91,14 @@ class Dispatch:
         ]
 
 
+def read_hub_pattern(name: str, source: str) -> str:
+    """A hub's name in lower case, or ``*``; ``SettingsError`` when the service takes no such name."""
+    try:
+        return name if name == ANY else check_hub(name)
+    except InvalidName as error:
+        raise SettingsError(f"{source}: {error.detail}") from None
+
+
 def _matches(pattern: str, name: str) -> bool:
     return pattern == ANY or pattern.lower() == name.lower()
 
@@ -117,7 +126,9 @@ async def _run(handler: Handler, context: Context, refusal: type[HubError]) -> E
     except refusal as error:
         return Refused(error.detail)
     except NoHandler:
-        raise
+        if context.category == MESSAGES:
+            raise
+        _log_failure(handler, context)
     except asyncio.CancelledError:
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise  # the call itself is given up

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -14,10 +14,11 @@ from yarl import URL
 from app.endpoints.outcome import Result, Status
 from app.errors import BridgeError, NoHandler, SettingsError
 from app.protocol.hub_message import Payload
-from app.protocol.upstream_event import JSON
+from app.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, JSON
 from app.settings.model import ForwardSettings
 from app.upstream.context import Context
 from app.upstream.delivery import describe
+from app.upstream.dispatch import ANY, read_hub_pattern
 from app.upstream.envelope import Address, BackendFailed, Reply, Seal, read_reply, write_body
 from app.upstream.order import Order, TooManyWaiting
 from app.upstream.outbox import Outbox
@@ -27,16 +28,23 @@ _LOG = logging.getLogger("signalr_bridge.upstream")
 
 LARGEST_ANSWER = 16 * 1024 * 1024
 """In bytes."""
-PAUSE = 0.1
-"""Seconds before the second try of a call that certainly never arrived."""
+_PAUSE_SECONDS = 0.1
 # Less than the 5 s after which common servers hang up: a call on a connection that has just gone would be lost.
 _IDLE_SECONDS = 3
 
 
-class Backends:
-    """The connections to all backends; open while the ``async with`` block runs."""
+async def _pause() -> None:
+    await asyncio.sleep(_PAUSE_SECONDS)
 
-    def __init__(self) -> None:
+
+class Backends:
+    """The connections to all backends; open while the ``async with`` block runs.
+
+    ``pause`` passes between a call that certainly never arrived and its second try.
+    """
+
+    def __init__(self, pause: Callable[[], Awaitable[None]] = _pause) -> None:
+        self._pause = pause
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -64,7 +72,7 @@ class Backends:
             try:
                 return await self._post(url, body, headers)
             except aiohttp.ClientConnectorError:
-                await asyncio.sleep(PAUSE)
+                await self._pause()
                 return await self._post(url, body, headers)
         except aiohttp.ClientError as error:
             # Not its text, nor the error as cause: they can hold the URL, and that a key.
@@ -109,8 +117,9 @@ class Forward:
         clock: Callable[[], datetime],
         new_id: Callable[[], str],
     ) -> None:
-        self.hub, self.category, self.event = rule.hub, rule.category, rule.event
         self.source = f"forward.{name}"
+        self.hub = read_hub_pattern(rule.hub, f"{self.source}.hub")
+        self.category, self.event = rule.category, _read_event(rule, self.source)
         self._address = Address(rule.url, f"{self.source}.url")
         self._seal = _make_seal(rule, self.source)
         self._seconds = rule.timeout_seconds
@@ -155,6 +164,15 @@ class Forward:
             if result.status is Status.PARTIAL:
                 extra = {"handler": self.source, "hub": context.hub, "output": index, "outcomes": describe(result)}
                 _LOG.warning("output delivered in part", extra=extra)
+
+
+def _read_event(rule: ForwardSettings, source: str) -> str:
+    known = rule.category != CONNECTIONS or rule.event.lower() in {ANY, CONNECTED, DISCONNECTED}
+    if not known or not rule.event:
+        raise SettingsError(
+            f"{source}.event is never met: connections know connected and disconnected, messages a name."
+        )
+    return rule.event
 
 
 def _make_seal(rule: ForwardSettings, source: str) -> Seal:

@@ -7,13 +7,12 @@ from typing import Any, TypeVar
 
 from starlette.concurrency import run_in_threadpool
 
-from app.errors import InvalidName, SettingsError
+from app.errors import SettingsError
 from app.protocol.hub_message import Payload
-from app.protocol.names import check_hub
 from app.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES
 from app.upstream.binding import Binding
 from app.upstream.context import Context
-from app.upstream.dispatch import ANY
+from app.upstream.dispatch import read_hub_pattern
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -45,7 +44,7 @@ class Hub:
     """
 
     def __init__(self, name: str | None = None) -> None:
-        self._hub = _check_hub(type(self).__name__ if name is None else name)
+        self._hub = read_hub_pattern(type(self).__name__ if name is None else name, "A hub of handlers")
 
     def connected(self, function: Function) -> Function:
         """The function sees every connection that opens; ``Rejected`` refuses it."""
@@ -86,7 +85,7 @@ class HubHandler:
 
 def read_handlers(hub: Hub) -> list[HubHandler]:
     """All handlers of a hub, by decorators and by methods. Raises ``SettingsError``."""
-    name = vars(hub).get("_hub") or _check_hub(type(hub).__name__)
+    name = vars(hub).get("_hub") or read_hub_pattern(type(hub).__name__, "A hub of handlers")
     registered = [*vars(hub).get("_registered", ()), *_read_methods(hub)]
     return [_make_handler(name, one) for one in registered]
 
@@ -120,10 +119,3 @@ def _read_event(name: str, attribute: Any) -> str | None:
         return str(given)
     is_event = inspect.iscoroutinefunction(attribute) and not name.startswith("_") and name not in _OF_CONNECTIONS
     return name if is_event else None
-
-
-def _check_hub(name: str) -> str:
-    try:
-        return name if name == ANY else check_hub(name)
-    except InvalidName as error:
-        raise SettingsError(f"A hub in the handlers: {error.detail}") from None

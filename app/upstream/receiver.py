@@ -115,7 +115,7 @@ class Receiver:
             raise InternalError("A handler of this event failed.")
         if isinstance(ending, Refused) and event == CONNECTED:
             await self._close(context, ending.reason)
-            raise Forbidden("A handler refused the connection, which is closed.")
+            raise Forbidden("A handler refused the connection.")
         return Answer(200)
 
     async def _close(self, context: Context, reason: str) -> None:
@@ -204,7 +204,7 @@ def _read_header(lines: HeaderLines, wanted: bytes) -> str:
 
 def _check_length(lines: HeaderLines, most_bytes: int) -> None:
     declared = _read_header(lines, b"content-length")
-    if declared.isdecimal() and int(declared) > most_bytes:
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > most_bytes):
         raise BodyTooLarge(f"The body may have {most_bytes:,} bytes.", headers={"Connection": "close"})
 
 

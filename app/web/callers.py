@@ -10,7 +10,7 @@ from fastapi import Depends, Request
 
 from app.errors import Unauthenticated
 
-_CHALLENGE = {"WWW-Authenticate": 'ApiKey realm="signalr-bridge", header="X-API-Key"'}
+CHALLENGE = {"WWW-Authenticate": 'ApiKey realm="signalr-bridge", header="X-API-Key"'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Callers:
         digest = _digest(given)
         found = [name for name, known in self._digests if hmac.compare_digest(known, digest)]
         if not found:
-            raise Unauthenticated("The key in X-API-Key is not known.", headers=_CHALLENGE)
+            raise Unauthenticated("The key in X-API-Key is not known.", headers=CHALLENGE)
         return Caller(found[0])
 
 
@@ -44,17 +44,17 @@ def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
-def find_caller(request: Request) -> Caller | None:
+async def find_caller(request: Request) -> Caller | None:
     """Who calls, or None when the request brings no key."""
     callers: Callers = request.app.state.callers
     return callers.find(request.headers.get("x-api-key"))
 
 
-def require_caller(request: Request) -> Caller:
+async def require_caller(request: Request) -> Caller:
     """Who calls; ``Unauthenticated`` when nobody can tell."""
-    caller = find_caller(request)
+    caller = await find_caller(request)
     if caller is None:
-        raise Unauthenticated("Send an API key in the header X-API-Key.", headers=_CHALLENGE)
+        raise Unauthenticated("Send an API key in the header X-API-Key.", headers=CHALLENGE)
     return caller
 
 

@@ -10,7 +10,7 @@ from app.errors import InvalidHeader
 _SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
 
 
-def read_deadline(request: Request) -> float | None:
+async def read_deadline(request: Request) -> float | None:
     """Seconds from 0.1 to 100, or None when the caller says nothing. Raises ``InvalidHeader``."""
     text = request.headers.get("x-request-timeout")
     if text is None:

@@ -1,4 +1,4 @@
-"""Listening: a socket or a clear error, and uvicorn set up as measured; it ends when told to, not by its own signals."""
+"""Listening: a socket or a clear error, and uvicorn set up as measured; it ends when told to, not by its signals."""
 
 import asyncio
 import signal

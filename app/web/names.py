@@ -32,7 +32,7 @@ _TEXT = {"type": "string"}
 _CHECKS = {"hub": check_hub, "groupName": check_group, "userId": check_user_id, "connectionId": check_connection_id}
 
 
-def read_path(request: Request) -> dict[str, str]:
+async def read_path(request: Request) -> dict[str, str]:
     """The names in the path by parameter, unescaped and checked. Raises ``InvalidName``."""
     return {name: _read_segment(name, segment) for name, segment in request.path_params.items()}
 

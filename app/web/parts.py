@@ -9,7 +9,7 @@ from fastapi.params import Depends
 def part(name: str) -> Any:
     """For ``Annotated[Sender, part("sender")]``: the part called ``name``."""
 
-    def find(request: Request) -> Any:
+    async def find(request: Request) -> Any:
         return getattr(request.app.state, name)
 
     return Depends(find)

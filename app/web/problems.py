@@ -9,11 +9,13 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
-from app.errors import BridgeError, InternalError, InvalidQuery, MethodNotAllowed, RouteNotFound
+from app.errors import BridgeError, InternalError, InvalidName, InvalidQuery, MethodNotAllowed, RouteNotFound
 from app.protocol import json_text
 
 MEDIA_TYPE = "application/problem+json"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _log = logging.getLogger("signalr_bridge.web")
 
 
@@ -26,6 +28,15 @@ class Problem(BaseModel):
     detail: str
     instance: str = Field(description="the request, as in X-Request-Id")
     code: str = Field(description="a short stable word, also in X-Problem-Code")
+
+
+PROBLEM_ANSWER: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+        "description": "a problem; README, error codes",
+    }
+}
+"""For ``responses`` of every route."""
 
 
 def install_problems(app: FastAPI) -> None:
@@ -62,13 +73,23 @@ async def _on_bridge_error(request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        found: BridgeError = MethodNotAllowed("This route takes other methods; see Allow.", headers=error.headers)
+        allow = {"Allow": ", ".join(_allowed_methods(request))}
+        found: BridgeError = MethodNotAllowed("This route takes other methods; see Allow.", headers=allow)
+    elif error.status_code == HTTPStatus.NOT_FOUND and "//" in request.scope["path"]:
+        found = InvalidName("A path segment is empty.")
     elif error.status_code == HTTPStatus.NOT_FOUND:
         found = RouteNotFound("There is no such route; check the path, and that it ends without a slash.")
     else:
         _log.error("unexpected HTTP exception", extra={"status": error.status_code})
         found = InternalError("Something went wrong here; the log has the rest.")
     return problem_response(found, _request_id(request))
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Every method of the path: each is a route of its own, and the framework names the first one's alone."""
+    routes = request.app.router.routes
+    scopes = [dict(request.scope) | {"method": method} for method in _METHODS]
+    return [one["method"] for one in scopes if any(route.matches(one)[0] is Match.FULL for route in routes)]
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

@@ -87,18 +87,21 @@ class Process:
     def alive(self) -> bool:
         return self._child.poll() is None
 
+    def wait_for(self, look: Callable[[list[str]], T | None], what: str, seconds: float = STARTS_WITHIN) -> T:
+        """What ``look`` sees in the lines printed so far, as soon as it sees something."""
+        deadline = time.monotonic() + seconds
+        with self._changed:
+            while (seen := look(self._lines)) is None:
+                left = deadline - time.monotonic()
+                assert left > 0, f"{self.name} printed within {seconds:g} s no {what}:\n" + "\n".join(self._lines)
+                assert not self._ended, f"{self.name} ended and printed no {what}:\n" + "\n".join(self._lines)
+                self._changed.wait(left)
+            return seen
+
     def wait_for_line(self, pattern: str, seconds: float = STARTS_WITHIN) -> re.Match[str]:
         """The first match of ``pattern`` in a line of the output, waited for."""
         expression = re.compile(pattern)
-
-        def find() -> re.Match[str] | None:
-            return next(filter(None, map(expression.search, self._lines)), None)
-
-        with self._changed:
-            self._changed.wait_for(lambda: find() is not None or self._ended, seconds)
-            found = find()
-        assert found is not None, f"{self.name} printed no line like {pattern!r}:\n{self.output}"
-        return found
+        return self.wait_for(lambda lines: next(filter(None, map(expression.search, lines)), None), pattern, seconds)
 
     def wait(self, seconds: float = ENDS_WITHIN) -> int:
         """The exit code, once the process has ended by itself."""

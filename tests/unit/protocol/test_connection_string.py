@@ -31,7 +31,7 @@ def test_accepted(row: dict[str, Any]) -> None:
 def test_a_refusal_names_the_key_and_its_position_and_no_value(row: dict[str, str]) -> None:
     with pytest.raises(MalformedConnectionString) as refusal:
         parse_connection_string(row["text"])
-    assert refusal.value.detail.startswith(row["names"]) or row["names"] in refusal.value.detail.split(" is missing")[0]
+    assert refusal.value.detail.startswith(row["names"])
     assert CANARY not in f"{refusal.value!r} {refusal.value.__context__!r} {refusal.value.extensions}"
 
 

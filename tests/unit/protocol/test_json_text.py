@@ -26,21 +26,20 @@ def _pairs(text: str) -> list[tuple[str, Any]]:
 
 
 @st.composite
-def spelt(draw: st.DrawFn, value: Any) -> str:
-    """One of the many ways to write a value."""
-    return json.dumps(value, ensure_ascii=draw(st.booleans()), indent=draw(st.sampled_from([None, 1])))
-
-
-@st.composite
 def objects(draw: st.DrawFn) -> str:
     """An object's text; few names and numbers, so that many stand there twice and are prefixes of one another."""
     names = st.sampled_from(["a", "b", "é", '"', "\\", "a:1", "", "}"]) | texts
     values = st.sampled_from([1, 12, 1.5, -1, 0, "1", "", [1], {}, {"a": 1}, [], None]) | json_values
-    blank = lambda: draw(BLANKS)  # noqa: E731
-    members = [
-        f"{blank()}{draw(spelt(name))}{blank()}:{blank()}{draw(spelt(value))}{blank()}"
-        for name, value in draw(st.lists(st.tuples(names, values), max_size=4))
-    ]
+
+    def blank() -> str:
+        return draw(BLANKS)
+
+    def spelt(value: Any) -> str:
+        return (
+            blank() + json.dumps(value, ensure_ascii=draw(st.booleans()), indent=draw(st.none() | st.just(1))) + blank()
+        )
+
+    members = [f"{spelt(name)}:{spelt(value)}" for name, value in draw(st.lists(st.tuples(names, values), max_size=4))]
     return blank() + "{" + (",".join(members) or blank()) + "}" + blank()
 
 

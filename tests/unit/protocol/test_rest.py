@@ -68,7 +68,7 @@ def test_other_requests_are_no_operation(request_line: str) -> None:
 @st.composite
 def operations(draw: st.DrawFn) -> Operation:
     action = draw(st.sampled_from(Action))
-    placed = {kind: draw(names) for kind in ("user", "group", "connection") if f"{{{kind}}}" in action.path}
+    placed: Any = {kind: draw(names) for kind in ("user", "group", "connection") if f"{{{kind}}}" in action.path}
     return Operation(
         action,
         draw(hubs).lower(),
@@ -90,7 +90,7 @@ def test_every_operation_is_read_as_it_was_written(one: Operation) -> None:
 @pytest.mark.parametrize("name", ["", ".", ".."])
 @pytest.mark.parametrize("action", [action for action in Action if "{" in action.path])
 def test_a_name_that_would_vanish_from_the_url_is_refused(action: Action, name: str) -> None:
-    placed = dict.fromkeys(("user", "group", "connection"), "n")
+    placed: dict[str, Any] = dict.fromkeys(("user", "group", "connection"), "n")
     for kind in placed:
         if f"{{{kind}}}" in action.path:
             with pytest.raises(InvalidName):

@@ -1,0 +1,62 @@
+"""The handlers of the end-to-end tests: one hub method for every way in which a call can end."""
+
+from typing import Any
+
+from app.upstream import Context, Hub, HubError, Rejected
+
+chat = Hub("chat")
+
+
+@chat.connected
+async def arrive(context: Context) -> None:
+    if context.user_id == "banned":
+        raise Rejected("You are banned.")
+    await context.clients.group("observers").send("arrived", context.user_id, context.connection_id)
+
+
+@chat.disconnected
+async def depart(context: Context) -> None:
+    await context.clients.group("observers").send("left", context.user_id, context.connection_id)
+
+
+@chat.on("observe")
+async def observe(context: Context) -> None:
+    """Tells this connection, from now on, who comes and goes."""
+    await context.groups.add("observers", connection=context.connection_id)
+
+
+@chat.on("echo")
+async def echo(context: Context, *values: Any) -> list[Any]:
+    return list(values)
+
+
+@chat.on("add")
+async def add(context: Context, first: int, second: int) -> int:
+    return first + second
+
+
+@chat.on("who")
+async def who(context: Context) -> dict[str, Any]:
+    return {"userId": context.user_id, "connectionId": context.connection_id, "hub": context.hub}
+
+
+@chat.on("refuse")
+async def refuse(context: Context, text: str) -> None:
+    raise HubError(text)
+
+
+@chat.on("fail")
+async def fail(context: Context) -> None:
+    raise RuntimeError("a secret of the log")
+
+
+@chat.on("note")
+async def note(context: Context, text: str) -> None:
+    await context.clients.caller.send("noted", text)
+
+
+@chat.on("relay")
+async def relay(context: Context, text: str) -> str:
+    """To everybody but the one who calls."""
+    await context.clients.all.send("newMessage", context.user_id, text, excluded=[context.connection_id])
+    return "relayed"

@@ -1,0 +1,78 @@
+"""``python -m app dev``: what it prints works, what it serves is safe, and it ends when it is told to."""
+
+import re
+import socket
+
+import httpx
+import pytest
+
+from tests.e2e.node_client import NodeClients
+from tests.e2e.processes import Machine, Process, app_command, free_port, run_dev
+
+
+def test_it_prints_where_to_go_and_what_to_try(dev: Machine) -> None:
+    dev.bridge.wait_for_line("^Try: ")
+    assert dev.bridge.lines[:3] == [
+        f"Chat: {dev.url}/",
+        f"Connection string: Endpoint=http://localhost;Port={dev.emulator_port};"
+        "AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;",
+        f"Try: curl -sS -X POST {dev.url}/hubs/chat/send -H 'Content-Type: application/json' "
+        """-d '{"target":"newMessage","arguments":["curl","hello"]}'""",
+    ]
+
+
+def test_the_address_of_the_hub_is_all_that_a_client_needs(node: NodeClients, dev: Machine) -> None:
+    client = node.client().start(f"{dev.url}/hubs/chat")
+    assert client.invoke("who")["connectionId"] == client.connection_id
+    client.stop()
+
+
+def test_a_page_of_a_function_app_connects_unchanged(node: NodeClients, dev: Machine) -> None:
+    client = node.client().start(f"{dev.url}/api?userId=ann")
+    assert client.invoke("who") == {"userId": "ann", "connectionId": client.connection_id, "hub": "chat"}
+    client.stop()
+
+
+def test_the_page_runs_nothing_from_elsewhere(dev: Machine) -> None:
+    with dev.http() as http:
+        page = http.get("/")
+        files = re.findall(r'(?:src|href)="(/[^"]+)"', page.text)
+        assert {"/static/signalr.min.js", "/page/chat.js", "/page/style.css"} <= set(files)
+        for file in files:
+            assert http.get(file).status_code == 200, file
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<script(?![^>]*src=)|<style|\son\w+=|\sstyle=|https?://", page.text)
+
+
+@pytest.mark.parametrize(
+    "path", ["/page/../dev.py", "/page/%2e%2e/dev.py", "/page/..%2fdev.py", "/static/%2e%2e/dev.py"]
+)
+def test_the_page_serves_nothing_beside_it(dev: Machine, path: str) -> None:
+    with socket.create_connection(("localhost", dev.bridge_port), timeout=10) as connection:
+        request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        connection.sendall(request.encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert re.match(rb"HTTP/1.1 4\d\d ", answer), answer[:200]
+
+
+def test_it_says_which_settings_it_does_not_use() -> None:
+    settings = {"AzureSignalRConnectionString": "Endpoint=https://real.example;AccessKey=cAnArY;Version=1.0;"}
+    command = app_command("dev", "--port", str(free_port()), "--emulator-port", str(free_port()))
+    with Process("dev with a setting", command, settings) as process:
+        process.wait_for_line("AzureSignalRConnectionString")
+        process.wait_for_line("^Try: ")
+        assert "cAnArY" not in process.output
+
+
+def test_ctrl_c_ends_it_cleanly(node: NodeClients) -> None:
+    with run_dev() as machine:
+        client = node.client().start(f"{machine.url}/hubs/chat?userId=ann")  # somebody who is connected
+        lines = machine.bridge.lines
+        machine.bridge.interrupt()
+        assert machine.bridge.wait() == 0
+        assert machine.bridge.lines == lines
+    client.event("closed")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(machine.url, trust_env=False)

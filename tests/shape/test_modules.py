@@ -1,0 +1,81 @@
+"""The house: modules say what they are for, stay small, bear good names, and the protocol stays SANS-IO."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.shape.tree import APP, ROOT, first_line, modules
+
+LONGEST_FUNCTION, LONGEST_FILE = 45, 250
+EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "base", "manager", "service", "misc"}
+ALLOWED_IN_PROTOCOL = {
+    "app.errors",
+    "app.protocol",
+    "base64",
+    "binascii",
+    "collections.abc",
+    "dataclasses",
+    "enum",
+    "hmac",
+    "msgspec",
+    "re",
+    "typing",
+    "urllib.parse",
+}
+
+
+def shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(module: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add("." * node.level + (node.module or ""))
+    return found
+
+
+def allowed_in_protocol(name: str) -> bool:
+    return any(name == one or name.startswith(one + ".") for one in ALLOWED_IN_PROTOCOL)
+
+
+@pytest.mark.parametrize("module", modules(), ids=shown)
+def test_a_module_says_what_it_is_for(module: Path) -> None:
+    line = first_line(module)
+    assert line.endswith((".", "?")), f"the docstring's first line is no sentence: {line!r}"
+    assert not line[0].islower() or line.startswith("signalr-bridge"), (
+        f"the docstring's first line is no sentence: {line!r}"
+    )
+
+
+@pytest.mark.parametrize("module", modules(), ids=shown)
+def test_a_file_fits_into_the_head(module: Path) -> None:
+    assert len(module.read_text("utf-8").splitlines()) <= LONGEST_FILE
+
+
+@pytest.mark.parametrize("module", modules(), ids=shown)
+def test_a_function_fits_on_a_screen(module: Path) -> None:
+    lengths = {
+        f"{node.name}, line {node.lineno}": (node.end_lineno or 0) - node.lineno + 1
+        for node in ast.walk(ast.parse(module.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
+
+
+def test_no_name_is_empty_of_meaning() -> None:
+    ours = [
+        *APP.rglob("*"),
+        *(path for part in ("unit", "contract", "shape") for path in (ROOT / "tests" / part).rglob("*")),
+    ]
+    names = {shown(path): path.stem.removeprefix("test_") for path in ours if path.suffix == ".py" or path.is_dir()}
+    assert [path for path, name in names.items() if name in EMPTY_NAMES] == []
+
+
+@pytest.mark.parametrize("module", sorted((APP / "protocol").rglob("*.py")), ids=shown)
+def test_the_protocol_imports_little(module: Path) -> None:
+    assert {name for name in imports(module) if not allowed_in_protocol(name)} == set()

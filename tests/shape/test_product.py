@@ -1,0 +1,50 @@
+"""The product is the product without its emulator: it starts, it type-checks, and it never imports it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.shape.tree import APP, ROOT
+
+FOR_DEVELOPMENT = ("emulator", "dev", "demo")
+
+
+def run(*arguments: str, folder: Path = ROOT) -> str:
+    """What ``python <arguments>`` prints; the failure with all of its output otherwise."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, f"python {' '.join(arguments)}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture
+def without_emulator(tmp_path: Path) -> Path:
+    shutil.copytree(APP, tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for name in FOR_DEVELOPMENT:
+        shutil.rmtree(tmp_path / "app" / name, ignore_errors=True)
+        (tmp_path / "app" / f"{name}.py").unlink(missing_ok=True)
+    return tmp_path
+
+
+def test_it_starts_without_the_emulator(without_emulator: Path) -> None:
+    where = "import app; print(app.__file__)"
+    assert run("-c", where, folder=without_emulator).startswith(str(without_emulator)), "the copy is what is tried"
+    assert run("-m", "app", "--version", folder=without_emulator).strip()
+
+
+@pytest.mark.slow
+def test_its_types_are_right_without_the_emulator(without_emulator: Path) -> None:
+    run("-m", "mypy", "--cache-dir", str(without_emulator / ".mypy_cache"), "app", folder=without_emulator)
+
+
+def test_it_never_imports_the_emulator() -> None:
+    ask = "import sys, app.main; print(*(name for name in sys.modules if name.startswith('app.')))"
+    loaded = run("-c", ask).split()
+    assert "app.main" in loaded
+    unwanted = tuple(f"app.{name}" for name in FOR_DEVELOPMENT)
+    assert [name for name in loaded if name in unwanted or name.startswith(tuple(f"{one}." for one in unwanted))] == []

@@ -1,0 +1,26 @@
+"""A client's connection as a hub sees it, without a socket."""
+
+from app.emulator.codecs import CODECS, Codec, Frame
+
+
+class FakeMember:
+    def __init__(self, connection_id: str, user_id: str | None = None, codec: Codec = CODECS["json"]) -> None:
+        self.connection_id, self.user_id, self.codec = connection_id, user_id, codec
+        self.frames: list[Frame] = []
+        self.closed: list[str | None] = []
+
+    def deliver(self, frame: Frame) -> None:
+        self.frames.append(frame)
+
+    def close(self, reason: str | None = None) -> None:
+        self.closed.append(reason)
+
+
+class Clock:
+    """Seconds that pass only when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now

@@ -1,0 +1,95 @@
+"""Stand-ins of what the registry is given: endpoints, a transport that says what it is told, a clock that jumps."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from app.endpoints.endpoint import Endpoint, make_endpoint
+from app.endpoints.health import Health
+from app.endpoints.outcome import Outcome, Verdict
+from app.endpoints.registry import Registry
+from app.protocol.connection_string import ConnectionString
+from app.protocol.rest import Operation
+
+Type = Literal["Primary", "Secondary"]
+NOW = 1_700_000_000
+
+
+def endpoint(name: str, endpoint_type: Type = "Primary", *, url: str | None = None) -> Endpoint:
+    address = url or f"https://{name}.example"
+    return make_endpoint(name, endpoint_type, ConnectionString(address, f"key-of-{name}"), lambda: NOW)
+
+
+def said(name: str, verdict: Verdict, status: int | None = None, code: str | None = None) -> Outcome:
+    return Outcome(name, "Primary", verdict, status, code)
+
+
+class Clock:
+    """Seconds that pass when somebody says so."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(slots=True)
+class Call:
+    endpoint: str
+    operation: Operation
+    body: bytes | None
+    seconds: float
+
+
+Answer = Outcome | Callable[[Endpoint], Outcome]
+
+
+@dataclass(slots=True)
+class FakeTransport:
+    """Answers each endpoint's calls from its list; the last answer of a list stays. Endpoints without one accept."""
+
+    answers: dict[str, list[Outcome]] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    delay: float = 0.0
+    before: Callable[[Endpoint], None] | None = None
+    running: int = 0
+    most_running: int = 0
+
+    async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
+        self.calls.append(Call(endpoint.name, operation, body, seconds))
+        if self.before is not None:
+            self.before(endpoint)
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        await asyncio.sleep(self.delay)
+        self.running -= 1
+        script = self.answers.get(endpoint.name, [])
+        if not script:
+            return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.ACCEPTED)
+        answer = script.pop(0) if len(script) > 1 else script[0]
+        return replace(answer, name=endpoint.name, endpoint_type=endpoint.endpoint_type)
+
+    @property
+    def called(self) -> list[str]:
+        return [call.endpoint for call in self.calls]
+
+
+def registry(
+    endpoints: Sequence[Endpoint],
+    transport: FakeTransport,
+    *,
+    health: Health | None = None,
+    clock: Callable[[], float] | None = None,
+    random: float = 0.0,
+) -> Registry:
+    return Registry(endpoints, transport, health or Health(), clock=clock or Clock(), random=lambda: random)
+
+
+def offline(*names: str) -> Health:
+    """A health that knows these endpoints to be down."""
+    health = Health()
+    for name in names:
+        health.record_probe(f"https://{name}.example", Verdict.UNREACHABLE)
+    return health

@@ -1,0 +1,161 @@
+"""One operation on all endpoints it concerns; one endpoint for a client."""
+
+import pytest
+
+from app.endpoints.health import Health
+from app.endpoints.outcome import Outcome, Status, Verdict
+from app.errors import NoEndpointAvailable, UnknownEndpoint
+from app.protocol.rest import Action, Operation
+from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, offline, registry, said
+
+ALL = Operation(Action.SEND_TO_ALL, "chat")
+JOIN = Operation(Action.ADD_CONNECTION, "chat", group="g", connection="c")
+A, B, X = endpoint("a"), endpoint("b"), endpoint("x", "Secondary")
+
+
+async def test_every_endpoint_is_asked_side_by_side() -> None:
+    transport = FakeTransport(delay=0.01)
+    result = await registry([A, B, X], transport).perform(ALL, b"{}", names=None, deadline=1010)
+    assert sorted(transport.called) == ["a", "b", "x"]
+    assert transport.most_running == 3
+    assert result.status is Status.ACCEPTED
+    assert [(one.name, one.endpoint_type) for one in result.outcomes] == [
+        ("a", "Primary"),
+        ("b", "Primary"),
+        ("x", "Secondary"),
+    ]
+    assert {call.body for call in transport.calls} == {b"{}"}
+
+
+async def test_one_that_fails_cancels_no_other() -> None:
+    transport = FakeTransport({"a": [said("a", Verdict.REJECTED, 400)]}, delay=0.01)
+    result = await registry([A, B], transport).perform(ALL, b"{}", names=None, deadline=1010)
+    assert [one.verdict for one in result.outcomes] == [Verdict.REJECTED, Verdict.ACCEPTED]
+    assert result.status is Status.PARTIAL
+
+
+async def test_offline_endpoints_are_reported_and_not_tried() -> None:
+    transport = FakeTransport()
+    known = registry([A, B, X], transport, health=offline("b"))
+    result = await known.perform(ALL, b"{}", names=None, deadline=1010)
+    assert sorted(transport.called) == ["a", "x"]
+    assert result.outcomes[-1] == Outcome("b", "Primary", Verdict.OFFLINE)
+    assert result.status is Status.ACCEPTED
+    assert (await known.perform(JOIN, None, names=None, deadline=1010)).status is Status.PARTIAL
+
+
+async def test_named_endpoints_are_asked_alone() -> None:
+    transport = FakeTransport()
+    await registry([A, B, X], transport).perform(ALL, b"{}", names={"x", "b"}, deadline=1010)
+    assert sorted(transport.called) == ["b", "x"]
+
+
+async def test_all_offline_is_a_result_too() -> None:
+    transport = FakeTransport()
+    result = await registry([A, B], transport, health=offline("a", "b")).perform(ALL, b"", names=None, deadline=1010)
+    assert (result.status, result.code, transport.calls) == (Status.REJECTED, "no-endpoint-available", [])
+
+
+async def test_no_endpoint_at_all() -> None:
+    result = await registry([], FakeTransport()).perform(ALL, b"", names=None, deadline=1010)
+    assert (result.status, result.code) == (Status.REJECTED, "no-endpoint-available")
+
+
+async def test_a_single_endpoint_is_used_whatever_its_state() -> None:
+    transport = FakeTransport()
+    result = await registry([A], transport, health=offline("a")).perform(ALL, b"", names=None, deadline=1010)
+    assert result.status is Status.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("operation", "outcome", "attempts"),
+    [
+        (ALL, said("a", Verdict.UNKNOWN), 1),
+        (ALL, said("a", Verdict.UNKNOWN, 500), 1),
+        (ALL, said("a", Verdict.REJECTED, 400), 1),
+        (ALL, said("a", Verdict.UNREACHABLE), 3),
+        (JOIN, said("a", Verdict.UNKNOWN), 3),
+        (JOIN, said("a", Verdict.REJECTED, 500), 3),
+        (JOIN, said("a", Verdict.ABSENT), 1),
+    ],
+)
+async def test_what_is_tried_again(operation: Operation, outcome: Outcome, attempts: int) -> None:
+    transport = FakeTransport({"a": [outcome]})
+    result = await registry([A, B], transport).perform(operation, None, names={"a"}, deadline=1010)
+    assert transport.called == ["a"] * attempts
+    assert result.outcomes[0].verdict is outcome.verdict
+
+
+async def test_a_later_attempt_may_succeed() -> None:
+    transport = FakeTransport({"a": [said("a", Verdict.UNREACHABLE), said("a", Verdict.ACCEPTED)]})
+    assert (await registry([A], transport).perform(ALL, b"", names=None, deadline=1010)).status is Status.ACCEPTED
+
+
+async def test_every_attempt_gets_what_is_left_of_the_deadline() -> None:
+    clock = Clock()
+    transport = FakeTransport({"a": [said("a", Verdict.REJECTED, 429, "throttled")]})
+    transport.before = lambda _: setattr(clock, "now", clock.now + 4)
+    result = await registry([A], transport, clock=clock).perform(ALL, b"", names=None, deadline=1010)
+    assert [call.seconds for call in transport.calls] == [10, 6, 2], "to the end of the deadline, and not beyond"
+    assert (result.status, result.code) == (Status.REJECTED, "throttled")
+
+
+async def test_calls_that_fail_take_the_endpoint_offline() -> None:
+    transport = FakeTransport({"a": [said("a", Verdict.UNREACHABLE)]})
+    known = registry([A, B], transport)
+    await known.perform(ALL, b"", names=None, deadline=1010)
+    assert [known.is_online(one) for one in (A, B)] == [False, True]
+
+
+async def test_errors_that_were_answered_do_not() -> None:
+    transport = FakeTransport({"a": [said("a", Verdict.UNKNOWN, 500)]})
+    known = registry([A, B], transport)
+    for _ in range(4):
+        await known.perform(ALL, b"", names=None, deadline=1010)
+    assert known.is_online(A)
+
+
+@pytest.mark.parametrize(("random", "name"), [(0.0, "a"), (0.49, "a"), (0.5, "b"), (0.999999, "b")])
+def test_a_client_goes_to_a_random_primary(random: float, name: str) -> None:
+    assert registry([A, B, X], FakeTransport(), random=random).choose_for_client().name == name
+
+
+def test_a_client_goes_to_a_secondary_when_the_primaries_are_offline() -> None:
+    assert registry([A, B, X], FakeTransport(), health=offline("a", "b")).choose_for_client() is X
+
+
+def test_nobody_for_a_client() -> None:
+    with pytest.raises(NoEndpointAvailable) as caught:
+        registry([A, B], FakeTransport(), health=offline("a", "b")).choose_for_client()
+    assert int(caught.value.headers["Retry-After"]) > 0
+
+
+def test_an_endpoint_can_be_pinned_ignoring_case() -> None:
+    known = registry([A, B, X], FakeTransport(), health=offline("a"))
+    assert known.choose_for_client("X") is X
+    with pytest.raises(UnknownEndpoint):
+        known.choose_for_client("nowhere")
+    with pytest.raises(NoEndpointAvailable):
+        known.choose_for_client("a")
+
+
+def test_a_single_endpoint_can_be_pinned_whatever_its_state() -> None:
+    assert registry([A], FakeTransport(), health=offline("a")).choose_for_client("a") is A
+
+
+def test_readiness_looks_back_or_at_this_moment() -> None:
+    health = Health()
+    known = registry([A, B], FakeTransport(), health=health)
+    assert not known.has_worked()
+    health.record_probe(A.url, Verdict.ACCEPTED)
+    assert known.has_worked()
+    assert known.has_worked(now=True)
+    health.record_probe(A.url, Verdict.UNREACHABLE)
+    assert known.has_worked()
+    assert not known.has_worked(now=True)
+
+
+def test_names_are_known_ignoring_case() -> None:
+    known = registry([endpoint("EastUS")], FakeTransport())
+    assert known.has_name("eastus")
+    assert not known.has_name("east")

@@ -1,0 +1,124 @@
+"""What stands in for the parts around the trigger: an outbox that remembers, and a call as the service makes it."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.endpoints.outcome import Outcome, Result, Status, Verdict
+from app.protocol.hub_message import Payload
+from app.protocol.rest import Operation
+from app.protocol.signature import sign
+from app.protocol.upstream_event import EventHeaders, write_event_headers
+from app.upstream.context import Context
+from app.upstream.dispatch import ANY, Dispatch, Handler
+from app.upstream.receiver import Answer, Receiver
+from app.upstream.trust import Trust, Voucher
+
+KEY = "the-key-of-eastus"
+ACCEPTED = Result(Status.ACCEPTED, (Outcome("eastus", "Primary", Verdict.ACCEPTED, 202),))
+
+
+def result(status: Status, *verdicts: Verdict, code: str | None = None) -> Result:
+    return Result(status, tuple(Outcome(f"e{n}", "Primary", one, code=code) for n, one in enumerate(verdicts)), code)
+
+
+class FakeOutbox:
+    """Remembers what was performed and sent; answers with ``results`` in turn, then ``accepted``."""
+
+    def __init__(self, *results: Result) -> None:
+        self.performed: list[tuple[Operation, bytes | None, str | None]] = []
+        self.sent: list[tuple[str, bytes]] = []
+        self.results = list(results)
+        self.output_results: Sequence[Result] = (ACCEPTED,)
+        self.refusal: Exception | None = None
+
+    async def perform(self, operation: Operation, body: bytes | None = None, *, endpoint: str | None = None) -> Result:
+        if self.refusal is not None:
+            raise self.refusal
+        self.performed.append((operation, body, endpoint))
+        return self.results.pop(0) if self.results else ACCEPTED
+
+    async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Result]:
+        if self.refusal is not None:
+            raise self.refusal
+        self.sent.append((hub, outputs))
+        return self.output_results
+
+
+@dataclass
+class FakeHandler:
+    """Answers what it is told to, or raises it."""
+
+    ending: Payload = None
+    hub: str = ANY
+    category: str = ANY
+    event: str = ANY
+    source: str = "fake"
+    seen: list[Context] = field(default_factory=list)
+
+    async def answer(self, context: Context) -> Payload:
+        self.seen.append(context)
+        if isinstance(self.ending, BaseException):
+            raise self.ending
+        return self.ending
+
+
+def event(**values: str) -> EventHeaders:
+    known = {"hub": "chat", "category": "messages", "event": "send", "connection_id": "c1"}
+    return EventHeaders(**(known | values))
+
+
+def context(outbox: FakeOutbox | None = None, arguments: Sequence[Any] = (), **values: Any) -> Context:
+    headers = {name: values.pop(name) for name in EventHeaders.__dataclass_fields__ if name in values}
+    return Context(event(**headers), outbox or FakeOutbox(), arguments=arguments, **values)
+
+
+def header_lines(headers: EventHeaders, **more: str) -> list[tuple[bytes, bytes]]:
+    """As a server hands them over; ``more`` with underscores for dashes. An empty value removes the line."""
+    named = {"Content-Type": "application/json"} | write_event_headers(headers)
+    if headers.connection_id:
+        named["X-ASRS-Signature"] = sign(headers.connection_id, KEY)
+    values = {name.lower(): value for name, value in named.items()}
+    values |= {name.replace("_", "-").lower(): value for name, value in more.items()}
+    return [(name.encode(), value.encode()) for name, value in values.items() if value]
+
+
+def keys_of(hub: str) -> list[Voucher]:
+    return [Voucher("eastus", KEY)]
+
+
+class Caller:
+    """The service, calling a receiver over ``handlers``."""
+
+    def __init__(
+        self,
+        *handlers: Handler,
+        outbox: FakeOutbox | None = None,
+        keys: Callable[[str], Sequence[Voucher]] = keys_of,
+        codes: Iterable[str] = (),
+        allow_unsigned: bool = False,
+        unhandled_is_fine: bool = False,
+    ) -> None:
+        self.outbox = outbox or FakeOutbox()
+        self.reads: list[int] = []
+        trust = Trust(keys, codes, allow_unsigned=allow_unsigned)
+        self.receiver = Receiver(
+            trust, Dispatch(handlers), self.outbox, unhandled_is_fine=unhandled_is_fine, most_bytes=1000
+        )
+
+    async def call(
+        self, headers: EventHeaders, body: bytes | Exception = b"", query: bytes = b"", **more: str
+    ) -> Answer:
+        async def read_body(limit: int) -> bytes:
+            self.reads.append(limit)
+            if isinstance(body, Exception):
+                raise body
+            return body
+
+        return await self.receiver.receive(query, header_lines(headers, **more), read_body)
+
+    async def message(self, body: bytes, **headers: str) -> Answer:
+        return await self.call(event(**headers), body)
+
+    async def connection(self, name: str, body: bytes = b"") -> Answer:
+        return await self.call(event(category="connections", event=name), body)

@@ -1,0 +1,139 @@
+"""Arguments, bound by position and converted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import pytest
+from pydantic import BaseModel, Field
+
+from app.errors import HubError, SettingsError
+from app.upstream import Context
+from app.upstream.binding import Binding, describe_type
+
+
+class Message(BaseModel):
+    text: str
+
+
+@dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
+async def plain(context: Context) -> None: ...
+async def typed(context: Context, text: str, urgent: bool = False) -> None: ...
+async def untyped(context, value) -> None: ...  # type: ignore[no-untyped-def]
+async def model(context: Context, message: Message) -> None: ...
+async def point(context: Context, point: Point) -> None: ...
+async def number(context: Context, count: int) -> None: ...
+async def maybe(context: Context, count: int | None) -> None: ...
+async def day(context: Context, day: date) -> None: ...
+async def uuid(context: Context, id: UUID) -> None: ...
+async def names(context: Context, names: list[str]) -> None: ...
+async def rest(context: Context, first: str, *more: int) -> None: ...
+async def everything(*values: Any) -> None: ...
+async def bounded(context: Context, count: Annotated[int, Field(gt=0)]) -> None: ...
+async def choice(context: Context, choice: Literal["a", "b"]) -> None: ...
+async def with_keyword(context: Context, text: str, *, flag: bool = True) -> None: ...
+
+
+def bind(function: Callable[..., Any], *arguments: Any) -> list[Any]:
+    return Binding(function, "test").bind("go", arguments)
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "bound"),
+    [
+        (plain, [], []),
+        (typed, ["hi"], ["hi"]),
+        (typed, ["hi", True], ["hi", True]),
+        (untyped, [{"a": [1]}], [{"a": [1]}]),
+        (model, [{"text": "hi"}], [Message(text="hi")]),
+        (point, [{"x": 1, "y": 2}], [Point(1, 2)]),
+        (number, [2**70], [2**70]),
+        (number, ["5"], [5]),
+        (number, [5.0], [5]),
+        (maybe, [None], [None]),
+        (day, ["2026-11-22"], [date(2026, 11, 22)]),
+        (uuid, ["12345678-1234-5678-1234-567812345678"], [UUID("12345678-1234-5678-1234-567812345678")]),
+        (names, [["a", "b"]], [["a", "b"]]),
+        (rest, ["a"], ["a"]),
+        (rest, ["a", 1, "2"], ["a", 1, 2]),
+        (everything, [1, "2", None], [1, "2", None]),
+        (bounded, [1], [1]),
+        (choice, ["b"], ["b"]),
+        (with_keyword, ["hi"], ["hi"]),
+    ],
+)
+def test_arguments_that_fit(function: Callable[..., Any], arguments: list[Any], bound: list[Any]) -> None:
+    assert bind(function, *arguments) == bound
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "text"),
+    [
+        (typed, [], "Method 'go': the argument 'text' (str) is missing."),
+        (typed, [1], "Method 'go': the argument 'text' must be str."),
+        (typed, ["hi", "canary"], "Method 'go': the argument 'urgent' must be bool."),
+        (
+            typed,
+            ["canary", True, 1],
+            "Method 'go' was called with 3 arguments, more than it takes: text (str), urgent (bool).",
+        ),
+        (plain, ["canary"], "Method 'go' was called with 1 arguments, more than it takes: none."),
+        (number, ["canary"], "Method 'go': the argument 'count' must be int."),
+        (number, [None], "Method 'go': the argument 'count' must be int."),
+        (maybe, ["canary"], "Method 'go': the argument 'count' must be int or None."),
+        (model, [{"canary": 1}], "Method 'go': the argument 'message' must be Message."),
+        (names, [["canary", 1]], "Method 'go': the argument 'names' must be list[str]."),
+        (rest, ["a", 1, "canary"], "Method 'go': the argument 'more' must be int."),
+        (rest, [], "Method 'go': the argument 'first' (str) is missing."),
+        (bounded, [-1], "Method 'go': the argument 'count' must be int."),
+        (choice, ["canary"], "Method 'go': the argument 'choice' must be 'a' or 'b'."),
+        (untyped, [], "Method 'go': the argument 'value' (any value) is missing."),
+    ],
+)
+def test_arguments_that_do_not_fit(function: Callable[..., Any], arguments: list[Any], text: str) -> None:
+    with pytest.raises(HubError) as caught:
+        bind(function, *arguments)
+    assert caught.value.detail == text
+
+
+async def without_context() -> None: ...
+async def keyword_context(*, context: Context) -> None: ...
+async def demanding(context: Context, *, flag: bool) -> None: ...
+async def inconvertible(context: Context, what: Binding) -> None: ...
+async def meaningless(context: Context, what: "NoSuchType") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (without_context, "no first parameter"),
+        (keyword_context, "no first parameter"),
+        (demanding, "'flag'"),
+        (inconvertible, "'what'"),
+        (meaningless, "NoSuchType"),
+    ],
+)
+def test_handlers_that_nobody_could_call(function: Callable[..., Any], text: str) -> None:
+    with pytest.raises(SettingsError, match=text):
+        Binding(function, "test")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text"),
+    [
+        (int, "int"),
+        (dict[str, list[Message]], "dict[str, list[Message]]"),
+        (tuple[int, ...], "tuple[int, ...]"),
+        (Annotated[int | None, "x"], "int or None"),
+        (Literal[1, "a"], "1 or 'a'"),
+    ],
+)
+def test_types_in_words(annotation: Any, text: str) -> None:
+    assert describe_type(annotation) == text

@@ -1,0 +1,199 @@
+"""Talking back: which operations the faces perform, and what they make of the results."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from app.endpoints.outcome import Result, Status, Verdict
+from app.errors import (
+    BridgeError,
+    ConnectionNotFound,
+    DeliveryFailed,
+    DeliveryUnknown,
+    InvalidName,
+    NoEndpointAvailable,
+    Throttled,
+)
+from app.protocol.rest import Action, Operation
+from app.upstream import Context
+from tests.unit.upstream.fakes import FakeOutbox, context, result
+
+Deed = Callable[[Context], Awaitable[object]]
+HUB = "chat"
+
+
+@pytest.mark.parametrize(
+    ("deed", "operations"),
+    [
+        (lambda c: c.clients.all.send("m"), [Operation(Action.SEND_TO_ALL, HUB)]),
+        (
+            lambda c: c.clients.all.send("m", excluded=["x", "y"]),
+            [Operation(Action.SEND_TO_ALL, HUB, excluded=("x", "y"))],
+        ),
+        (lambda c: c.clients.user("ann").send("m"), [Operation(Action.SEND_TO_USER, HUB, user="ann")]),
+        (
+            lambda c: c.clients.users(["ann", "bob", "ann"]).send("m"),
+            [Operation(Action.SEND_TO_USER, HUB, user=one) for one in ("ann", "bob")],
+        ),
+        (
+            lambda c: c.clients.group("g").send("m", excluded=("x",)),
+            [Operation(Action.SEND_TO_GROUP, HUB, group="g", excluded=("x",))],
+        ),
+        (
+            lambda c: c.clients.groups(["g", "h"]).send("m"),
+            [Operation(Action.SEND_TO_GROUP, HUB, group=one) for one in ("g", "h")],
+        ),
+        (lambda c: c.clients.connection("c2").send("m"), [Operation(Action.SEND_TO_CONNECTION, HUB, connection="c2")]),
+        (
+            lambda c: c.clients.connections(["c1", "c2"]).send("m"),
+            [Operation(Action.SEND_TO_CONNECTION, HUB, connection=one) for one in ("c1", "c2")],
+        ),
+        (lambda c: c.clients.users([]).send("m"), []),
+        (
+            lambda c: c.groups.add("g", connection="c2"),
+            [Operation(Action.ADD_CONNECTION, HUB, group="g", connection="c2")],
+        ),
+        (
+            lambda c: c.groups.add("g", user="ann", ttl_seconds=0),
+            [Operation(Action.ADD_USER, HUB, group="g", user="ann", ttl=0)],
+        ),
+        (
+            lambda c: c.groups.remove("g", connection="c2"),
+            [Operation(Action.REMOVE_CONNECTION, HUB, group="g", connection="c2")],
+        ),
+        (lambda c: c.groups.remove("g", user="ann"), [Operation(Action.REMOVE_USER, HUB, group="g", user="ann")]),
+        (lambda c: c.groups.exists("g"), [Operation(Action.GROUP_EXISTS, HUB, group="g")]),
+        (lambda c: c.users.exists("ann"), [Operation(Action.USER_EXISTS, HUB, user="ann")]),
+        (lambda c: c.users.remove_from_all_groups("ann"), [Operation(Action.REMOVE_USER_FROM_ALL, HUB, user="ann")]),
+        (lambda c: c.users.close("ann"), [Operation(Action.CLOSE_USER, HUB, user="ann")]),
+        (lambda c: c.connections.exists("c2"), [Operation(Action.CONNECTION_EXISTS, HUB, connection="c2")]),
+        (
+            lambda c: c.connections.close("c2", reason="bye"),
+            [Operation(Action.CLOSE_CONNECTION, HUB, connection="c2", reason="bye")],
+        ),
+    ],
+)
+async def test_each_deed_is_an_operation_everywhere(deed: Deed, operations: list[Operation]) -> None:
+    outbox = FakeOutbox()
+    await deed(context(outbox, endpoint="eastus"))
+    assert [(one, endpoint) for one, _, endpoint in outbox.performed] == [(one, None) for one in operations]
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        lambda c: c.clients.caller.send("m"),
+        lambda c: c.clients.connection("c1").send("m"),
+        lambda c: c.groups.add("g", connection="c1"),
+        lambda c: c.connections.close("c1"),
+    ],
+)
+async def test_the_caller_is_met_where_it_is(deed: Deed) -> None:
+    outbox = FakeOutbox()
+    await deed(context(outbox, endpoint="eastus"))
+    await deed(context(outbox))
+    assert [endpoint for _, _, endpoint in outbox.performed] == ["eastus", None]
+    assert {one.connection for one, _, _ in outbox.performed} == {"c1"}
+
+
+async def test_a_message_is_the_targets_name_and_its_arguments() -> None:
+    outbox = FakeOutbox()
+    await context(outbox).clients.all.send("newMessage", "zoë", {"n": 2**70}, None)
+    body = '{"target":"newMessage","arguments":["zoë",{"n":1180591620717411303424},null]}'
+    assert outbox.performed[0][1] == body.encode()
+
+
+@pytest.mark.parametrize(
+    ("deed", "error"),
+    [
+        (lambda c: c.clients.all.send(""), ValueError),
+        (lambda c: c.clients.user("ann").send("m", excluded=["x"]), ValueError),
+        (lambda c: c.clients.user(" ").send("m"), InvalidName),
+        (lambda c: c.clients.group("..").send("m"), InvalidName),
+        (lambda c: c.clients.connection("").send("m"), InvalidName),
+        (lambda c: c.groups.add("g"), ValueError),
+        (lambda c: c.groups.add("g", connection="c", user="u"), ValueError),
+        (lambda c: c.groups.add("g", connection="c", ttl_seconds=1), ValueError),
+        (lambda c: c.groups.add("g", user="u", ttl_seconds=-1), ValueError),
+        (lambda c: c.groups.remove("", user="u"), InvalidName),
+        (lambda c: c.users.close(""), InvalidName),
+        (lambda c: c.connections.close(""), InvalidName),
+    ],
+)
+async def test_a_mistake_performs_nothing(deed: Callable[[Context], Awaitable[object]], error: type[Exception]) -> None:
+    outbox = FakeOutbox()
+
+    async def attempt() -> None:
+        await deed(context(outbox))
+
+    with pytest.raises(error):
+        await attempt()
+    assert outbox.performed == []
+
+
+ABSENT = result(Status.ABSENT, Verdict.ABSENT, Verdict.ABSENT)
+HALF_ABSENT = result(Status.ABSENT, Verdict.ABSENT, Verdict.OFFLINE)
+UNKNOWN = result(Status.UNKNOWN, Verdict.UNKNOWN)
+REJECTED = result(Status.REJECTED, Verdict.REJECTED, code="denied")
+THROTTLED = result(Status.REJECTED, Verdict.REJECTED, code="throttled")
+NOBODY = result(Status.REJECTED, Verdict.OFFLINE, code="no-endpoint-available")
+PARTIAL = result(Status.PARTIAL, Verdict.ACCEPTED, Verdict.UNREACHABLE)
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        (UNKNOWN, DeliveryUnknown, "e0 unknown"),
+        (REJECTED, DeliveryFailed, r"e0 rejected \(denied\)"),
+        (THROTTLED, Throttled, "throttled"),
+        (NOBODY, NoEndpointAvailable, "e0 offline"),
+        (ABSENT, ConnectionNotFound, "e0 absent"),
+    ],
+)
+async def test_a_delivery_that_fails_says_how(given: Result, error: type[BridgeError], text: str) -> None:
+    sent, added = context(FakeOutbox(given)).clients.caller, context(FakeOutbox(given)).groups
+    with pytest.raises(error, match=text):
+        await sent.send("m")
+    with pytest.raises(error, match=text):
+        await added.add("g", connection="c2")
+
+
+async def test_one_of_several_deliveries_fails() -> None:
+    outbox = FakeOutbox(PARTIAL, UNKNOWN)
+    with pytest.raises(DeliveryUnknown):
+        await context(outbox).clients.users(["a", "b", "c"]).send("m")
+    assert len(outbox.performed) == 3
+
+
+async def test_a_delivery_in_part_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    await context(FakeOutbox(PARTIAL)).clients.all.send("m")
+    assert vars(caplog.records[0])["outcomes"] == "e0 accepted, e1 unreachable"
+
+
+async def test_who_is_not_there_has_left() -> None:
+    await context(FakeOutbox(ABSENT)).groups.remove("g", connection="c2")
+    await context(FakeOutbox(ABSENT)).connections.close("c2")
+    with pytest.raises(DeliveryFailed, match="offline"):
+        await context(FakeOutbox(HALF_ABSENT)).connections.close("c2")
+
+
+@pytest.mark.parametrize(
+    ("given", "exists"),
+    [
+        (result(Status.ACCEPTED, Verdict.ACCEPTED, Verdict.ABSENT), True),
+        (PARTIAL, True),
+        (ABSENT, False),
+        (HALF_ABSENT, None),
+        (UNKNOWN, None),
+        (REJECTED, None),
+        (NOBODY, None),
+    ],
+)
+async def test_existence_is_known_or_an_error(given: Result, exists: bool | None) -> None:
+    faces = context(FakeOutbox(given, given, given))
+    for question in (faces.users.exists, faces.groups.exists, faces.connections.exists):
+        if exists is None:
+            with pytest.raises(NoEndpointAvailable):
+                await question("x")
+        else:
+            assert await question("x") is exists

@@ -1,0 +1,352 @@
+"""The ordered checks and the table of answers, cell by cell."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from app.endpoints.outcome import Status, Verdict
+from app.errors import (
+    BodyTooLarge,
+    BridgeError,
+    Forbidden,
+    HubError,
+    InternalError,
+    InvalidHeader,
+    InvalidName,
+    MalformedJson,
+    NoHandler,
+    Rejected,
+    SettingsError,
+    Unauthenticated,
+    UnsupportedMediaType,
+    UrlTooLong,
+)
+from app.protocol.rest import Action
+from app.protocol.upstream_event import EventHeaders
+from app.settings.model import Settings
+from app.upstream.receiver import Answer, build_receiver
+from app.upstream.trust import Voucher
+from tests.unit.upstream.fakes import Caller, FakeHandler, FakeOutbox, event, keys_of, result
+
+SEND = b'{"type":1,"target":"send","arguments":["hi",1]}'
+INVOKE = b'{"type":1,"invocationId":"7","target":"send","arguments":["hi",1]}'
+GENERAL = b'{"type":3,"invocationId":"7","error":"Method \'send\' failed."}\x1e'
+EMPTY = Answer(200)
+
+
+def completion(body: bytes) -> Answer:
+    return Answer(200, body, "application/json")
+
+
+# --- the table
+
+
+@pytest.mark.parametrize(
+    ("ending", "answer"),
+    [
+        ("done", completion(b'{"type":3,"invocationId":"7","result":"done"}\x1e')),
+        (None, completion(b'{"type":3,"invocationId":"7","result":null}\x1e')),
+        ({"n": 2**70}, completion(b'{"type":3,"invocationId":"7","result":{"n":1180591620717411303424}}\x1e')),
+        (Rejected("not you"), completion(b'{"type":3,"invocationId":"7","error":"not you"}\x1e')),
+        (HubError("Say something."), completion(b'{"type":3,"invocationId":"7","error":"Say something."}\x1e')),
+        (RuntimeError("secret"), completion(GENERAL)),
+        (InvalidName("of ours"), completion(GENERAL)),
+        (object(), completion(GENERAL)),
+        ("\ud800", completion(GENERAL)),
+        (HubError("\ud800"), completion(GENERAL)),
+    ],
+)
+async def test_a_message_that_is_waited_for(ending: Any, answer: Answer) -> None:
+    assert await Caller(FakeHandler(ending)).message(INVOKE) == answer
+
+
+@pytest.mark.parametrize("ending", ["done", None, object(), Rejected("no"), HubError("no")])
+async def test_a_message_that_nobody_waits_for(ending: Any) -> None:
+    assert await Caller(FakeHandler(ending)).message(SEND) == EMPTY
+
+
+async def test_a_message_that_nobody_waits_for_fails() -> None:
+    with pytest.raises(InternalError):
+        await Caller(FakeHandler(RuntimeError("secret"))).message(SEND)
+
+
+@pytest.mark.parametrize("name", ["connected", "disconnected"])
+async def test_a_connection_event_that_is_handled(name: str) -> None:
+    handler = FakeHandler("ignored")
+    assert await Caller(handler).connection(name) == EMPTY
+    assert [context.event for context in handler.seen] == [name]
+
+
+@pytest.mark.parametrize("name", ["connected", "disconnected"])
+@pytest.mark.parametrize("failure", [RuntimeError("secret"), HubError("no refusal here")])
+async def test_a_connection_event_that_fails(name: str, failure: Exception) -> None:
+    caller = Caller(FakeHandler(failure))
+    with pytest.raises(InternalError):
+        await caller.connection(name)
+    assert caller.outbox.performed == []
+
+
+async def test_a_refused_connection_is_closed_where_it_is() -> None:
+    caller = Caller(FakeHandler(Rejected("not here")))
+    with pytest.raises(Forbidden):
+        await caller.connection("connected")
+    [(operation, body, endpoint)] = caller.outbox.performed
+    assert (operation.action, operation.connection) == (Action.CLOSE_CONNECTION, "c1")
+    assert (operation.reason, body, endpoint) == ("not here", None, "eastus")
+
+
+async def test_a_refused_connection_of_an_unknown_endpoint_is_closed_everywhere() -> None:
+    caller = Caller(FakeHandler(Rejected("")), keys=lambda hub: [Voucher(None, keys_of(hub)[0].key)])
+    with pytest.raises(Forbidden):
+        await caller.connection("connected")
+    [(operation, _, endpoint)] = caller.outbox.performed
+    assert (operation.reason, endpoint) == (None, None)
+
+
+async def test_a_refused_connection_that_cannot_be_closed_is_refused_all_the_same() -> None:
+    broken, picky = FakeOutbox(result(Status.UNKNOWN, Verdict.UNKNOWN)), FakeOutbox()
+    picky.refusal = UrlTooLong("too long")
+    for outbox in (broken, picky):
+        with pytest.raises(Forbidden):
+            await Caller(FakeHandler(Rejected("x" * 9000)), outbox=outbox).connection("connected")
+    assert len(broken.performed[0][0].reason or "") == 500
+
+
+async def test_a_refused_disconnection_is_fine() -> None:
+    caller = Caller(FakeHandler(Rejected("too late")))
+    assert await caller.connection("disconnected") == EMPTY
+    assert caller.outbox.performed == []
+
+
+# --- the checks, one by one
+
+
+@pytest.mark.parametrize("headers", [event(), event(category="connections", event="connected")])
+@pytest.mark.parametrize("content_type", ["", "text/plain", "application/jsonp", "application/json,text/plain"])
+async def test_another_media_type(headers: EventHeaders, content_type: str) -> None:
+    with pytest.raises(UnsupportedMediaType, match="Content-Type: application/json"):
+        await Caller(FakeHandler()).call(headers, SEND, content_type=content_type)
+
+
+async def test_an_encoded_body() -> None:
+    with pytest.raises(UnsupportedMediaType, match="Content-Encoding"):
+        await Caller(FakeHandler()).call(event(), SEND, content_encoding="gzip")
+
+
+async def test_parameters_and_case_of_the_media_type_do_not_matter() -> None:
+    assert await Caller(FakeHandler()).call(event(), SEND, content_type="Application/JSON; charset=utf-8") == EMPTY
+
+
+async def test_a_body_is_read_up_to_the_limit() -> None:
+    caller = Caller(FakeHandler())
+    with pytest.raises(BodyTooLarge):
+        await caller.call(event(), BodyTooLarge())
+    assert caller.reads == [1000]
+
+
+async def test_a_large_body_of_connected() -> None:
+    caller = Caller(FakeHandler())
+    connected = event(category="connections", event="connected")
+    with pytest.raises(BodyTooLarge):
+        await caller.call(connected, content_length="1001")
+    with pytest.raises(BodyTooLarge):
+        await caller.call(connected, content_length="9" * 5000)
+    assert await caller.call(connected, content_length="1000") == EMPTY
+
+
+@pytest.mark.parametrize("name", ["hub", "category", "event", "connection_id"])
+async def test_a_missing_header(name: str) -> None:
+    with pytest.raises(InvalidHeader, match="X-ASRS-"):
+        await Caller(FakeHandler(), allow_unsigned=True).call(event(**{name: ""}), SEND)
+
+
+@pytest.mark.parametrize("headers", [event(hub="a/b"), event(hub=".."), event(connection_id=".."), event(hub="1")])
+async def test_names_that_no_url_can_carry(headers: EventHeaders) -> None:
+    with pytest.raises(InvalidName):
+        await Caller(FakeHandler()).call(headers, SEND)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [event(category="connections", event="reconnected"), event(category="connections"), event(category="groups")],
+)
+async def test_an_event_that_does_not_exist(headers: EventHeaders) -> None:
+    with pytest.raises(NoHandler):
+        await Caller(FakeHandler()).call(headers, SEND)
+
+
+async def test_category_and_event_ignore_case() -> None:
+    handler = FakeHandler()
+    assert await Caller(handler).call(event(category="Connections", event="CONNECTED")) == EMPTY
+    assert await Caller(handler).call(event(category="Messages", event="SEND"), SEND) == EMPTY
+    assert [context.category for context in handler.seen] == ["connections", "messages"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b"{}",
+        b'{"type":3,"invocationId":"7"}',
+        b'{"type":1,"arguments":[]}',
+        b'{"type":1,"target":"send","arguments":{}}',
+        b'{"type":1,"target":"send","invocationId":7,"arguments":[]}',
+    ],
+)
+async def test_a_body_that_is_no_message(body: bytes) -> None:
+    handler = FakeHandler()
+    with pytest.raises(MalformedJson):
+        await Caller(handler).message(body)
+    assert handler.seen == []
+
+
+async def test_a_body_for_another_event() -> None:
+    with pytest.raises(InvalidHeader, match="X-ASRS-Event"):
+        await Caller(FakeHandler()).message(SEND, event="other")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b" ", b'{"type":11}', b'{"Type":11,"Error":null}', b'{"type":11,"error":""}', b"{}"]
+)
+async def test_a_connection_that_went_in_peace(body: bytes) -> None:
+    handler = FakeHandler()
+    assert await Caller(handler).connection("disconnected", body) == EMPTY
+    assert handler.seen[0].error is None
+
+
+@pytest.mark.parametrize("body", [b'{"type":11,"error":"lost"}', b'{"Type":11,"Error":"lost"}'])
+async def test_a_connection_that_was_lost(body: bytes) -> None:
+    handler = FakeHandler()
+    await Caller(handler).connection("disconnected", body)
+    assert handler.seen[0].error == "lost"
+
+
+@pytest.mark.parametrize("body", [b"nonsense", b'{"error":5}'])
+async def test_a_disconnection_that_does_not_parse(body: bytes) -> None:
+    with pytest.raises(MalformedJson):
+        await Caller(FakeHandler()).connection("disconnected", body)
+
+
+async def test_the_body_of_connected_is_not_read() -> None:
+    caller = Caller(FakeHandler())
+    assert await caller.connection("connected", b"\xff nonsense") == EMPTY
+    assert caller.reads == []
+
+
+# --- nobody handles it
+
+
+@pytest.mark.parametrize("body", [SEND, INVOKE])
+async def test_an_unhandled_message(body: bytes) -> None:
+    with pytest.raises(NoHandler):
+        await Caller().message(body)
+
+
+async def test_an_unhandled_message_where_that_is_fine() -> None:
+    caller = Caller(unhandled_is_fine=True)
+    assert await caller.message(SEND) == EMPTY
+    expected = b'{"type":3,"invocationId":"7","error":"Method \'send\' has no handler."}\x1e'
+    assert await caller.message(INVOKE) == completion(expected)
+
+
+@pytest.mark.parametrize("name", ["connected", "disconnected"])
+async def test_an_unhandled_connection_event_is_always_fine(name: str) -> None:
+    assert await Caller().connection(name) == EMPTY
+
+
+async def test_a_handler_that_says_it_is_none() -> None:
+    with pytest.raises(NoHandler):
+        await Caller(FakeHandler(NoHandler("not mine")), unhandled_is_fine=True).message(INVOKE)
+
+
+# --- their order: each call below is wrong from its check on, in every later one too
+
+
+@pytest.mark.parametrize(
+    ("error", "wrong"),
+    [
+        (Unauthenticated, 0),
+        (Unauthenticated, 1),
+        (UnsupportedMediaType, 2),
+        (BodyTooLarge, 3),
+        (InvalidHeader, 4),
+        (MalformedJson, 5),
+        (NoHandler, 6),
+    ],
+)
+async def test_the_checks_have_an_order(error: type[BridgeError], wrong: int) -> None:
+    caller = Caller(codes=["secret"])
+    headers = event(event="" if wrong <= 4 else "send")
+    more = {"content_type": "text/plain"} if wrong <= 2 else {}
+    more |= {"x_asrs_signature": "sha256=00"} if wrong <= 1 else {}
+    broken: bytes | Exception = BodyTooLarge() if wrong <= 3 else b"{"
+    with pytest.raises(error):
+        await caller.call(headers, SEND if wrong == 6 else broken, b"" if wrong == 0 else b"code=secret", **more)
+    assert bool(caller.reads) == (wrong >= 3)
+
+
+# --- what a handler is told
+
+
+async def test_a_handler_is_told_everything() -> None:
+    handler = FakeHandler()
+    headers = event(
+        hub="Chat",
+        user_id="zoë",
+        claims_line="role: admin, role: editor, asrs.u.sub: 5",
+        client_query="?hub=chat&room=7&room=8&access_token=secret&id=secret&_=1&asrs_x=1",
+    )
+    more = {"authorization": "Bearer secret", "x_functions_key": "secret", "cookie": "secret", "x_more": "one"}
+    await Caller(handler).call(headers, INVOKE, b"", **more)
+    [context] = handler.seen
+    assert (context.hub, context.event, context.connection_id) == ("Chat", "send", "c1")
+    assert (context.user_id, context.invocation_id, context.arguments) == ("zoë", "7", ["hi", 1])
+    assert (context.claims, context.claims_exact) == ({"role": ["admin", "editor"], "sub": ["5"]}, False)
+    assert context.query == {"hub": ["chat"], "room": ["7", "8"]}
+    assert (context.endpoint, context.error) == ("eastus", None)
+    assert context.headers["x-more"] == "one"
+    assert context.headers["x-asrs-hub"] == "Chat"
+    assert "secret" not in repr(context.headers)
+    assert "x-asrs-signature" not in context.headers
+
+
+async def test_forged_claims_are_dropped_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    handler = FakeHandler()
+    line = "bridge.claims: e30, role: admin, bridge.claims: e30"
+    await Caller(handler).call(event(claims_line=line), SEND)
+    assert (handler.seen[0].claims, handler.seen[0].claims_exact) == ({}, False)
+    assert "bridge.claims" in caplog.text
+
+
+async def test_a_failure_is_logged_with_its_stack_and_without_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    caller = Caller(FakeHandler(RuntimeError("it broke"), source="my_chat:send"))
+    headers = event(client_query="?access_token=canary")
+    body = b'{"type":1,"target":"send","arguments":["canary"]}'
+    with caplog.at_level(logging.DEBUG), pytest.raises(InternalError):
+        await caller.call(headers, body, b"code=canary", authorization="canary")
+    [record] = caplog.records
+    assert "RuntimeError: it broke" in caplog.text
+    assert "Traceback" in caplog.text
+    assert vars(record)["handler"] == "my_chat:send"
+    assert "canary" not in caplog.text + repr(vars(record))
+
+
+# --- assembly
+
+
+def test_the_receiver_is_built_from_settings() -> None:
+    settings = Settings.model_validate({"upstream": {"unhandled": "200", "code": ["c"]}})
+    build_receiver(settings, [FakeHandler()], keys_of, FakeOutbox())
+
+
+def test_handlers_that_could_never_be_called_are_a_mistake() -> None:
+    with pytest.raises(SettingsError, match="no key"):
+        build_receiver(Settings(), [FakeHandler()], lambda hub: [], FakeOutbox())
+    build_receiver(Settings(), [], lambda hub: [], FakeOutbox())
+    for known in ({"allow_unsigned": True}, {"keys": ["k"]}):
+        settings = Settings.model_validate({"upstream": known})
+        build_receiver(settings, [FakeHandler()], lambda hub: [], FakeOutbox())

@@ -1,0 +1,77 @@
+"""The route: paths, methods, and answers with their length."""
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from app.errors import BridgeError
+from app.upstream.routes import upstream_routes
+from tests.unit.upstream.fakes import Caller, FakeHandler, event, header_lines
+
+INVOKE = b'{"type":1,"invocationId":"7","target":"send","arguments":[]}'
+SEND = b'{"type":1,"target":"send","arguments":[]}'
+
+
+async def show(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, BridgeError)
+    return JSONResponse({"code": error.code}, error.status, error.headers)
+
+
+def client() -> httpx.AsyncClient:
+    app = FastAPI(exception_handlers={BridgeError: show})
+    app.router.routes.extend(upstream_routes())
+    app.state.receiver = Caller(FakeHandler("done")).receiver
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bridge")
+
+
+async def call(path: str, body: bytes = INVOKE, method: str = "POST", **more: str) -> httpx.Response:
+    async with client() as bridge:
+        return await bridge.request(method, path, content=body, headers=header_lines(event(), **more))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/upstream",
+        "/Upstream",
+        "/upstream/",
+        "/upstream/chat/messages/send",
+        "/upstream/a%2Fb",
+        "/runtime/webhooks/signalr",
+        "/runtime/webhooks/signalr?code=x",
+        "/Runtime/WebHooks/SignalR/anything/below",
+    ],
+)
+async def test_the_service_calls_here_and_below(path: str) -> None:
+    response = await call(path)
+    assert (response.status_code, response.content) == (200, b'{"type":3,"invocationId":"7","result":"done"}\x1e')
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["content-length"] == str(len(response.content))
+
+
+@pytest.mark.parametrize("path", ["/", "/upstreams", "/runtime/webhooks", "/runtime/webhooks/signalrx", "/x/upstream"])
+async def test_and_nowhere_else(path: str) -> None:
+    assert (await call(path)).status_code == 404
+
+
+async def test_an_empty_answer_has_its_length_too() -> None:
+    response = await call("/upstream", SEND)
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers.raw == [(b"content-length", b"0")]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"])
+async def test_only_with_post(method: str) -> None:
+    response = await call("/upstream/x", method=method)
+    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+
+
+async def test_a_body_that_is_too_large() -> None:
+    response = await call("/upstream", b" " * 1001)
+    assert (response.status_code, response.json()) == (413, {"code": "body-too-large"})
+
+
+async def test_an_unsigned_call() -> None:
+    response = await call("/upstream", x_asrs_signature="")
+    assert (response.status_code, response.json()) == (401, {"code": "unauthenticated"})
