@@ -23,8 +23,8 @@ from app.outbound import routes as outbound_routes
 from app.outbound.sender import Sender
 from app.settings import Settings
 from app.upstream.dispatch import Handler
-from app.upstream.forward import Backends, build_forwards
-from app.upstream.loading import load_handlers
+from app.upstream.forward.forward import Backends, build_forwards
+from app.upstream.python.loading import load_handlers
 from app.upstream.receiver import build_receiver
 from app.upstream.routes import upstream_routes
 from app.upstream.trust import Voucher, write_vouchers

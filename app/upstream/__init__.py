@@ -5,6 +5,6 @@ What authors of handlers need is exported here; the rest is wired by the assembl
 
 from app.errors import HubError, Rejected
 from app.upstream.context import Context
-from app.upstream.hub import Hub, event
+from app.upstream.python.hub import Hub, event
 
 __all__ = ["Context", "Hub", "HubError", "Rejected", "event"]

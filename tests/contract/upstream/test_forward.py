@@ -16,8 +16,8 @@ from app.errors import Fault, InvalidItem, NoHandler, Rejected, SettingsError
 from app.protocol import json_text
 from app.settings.model import ForwardSettings
 from app.upstream.dispatch import Dispatch, Failed, Refused, Returned, answer_message
-from app.upstream.envelope import BackendFailed
-from app.upstream.forward import LARGEST_ANSWER, Backends, Forward, build_forwards
+from app.upstream.forward.envelope import BackendFailed
+from app.upstream.forward.forward import LARGEST_ANSWER, Backends, Forward, build_forwards
 from app.web.trace import set_traceparent
 from tests.contract.upstream.backend import Backend, Call, Script, answer, raw
 from tests.unit.upstream.fakes import ACCEPTED, FakeOutbox, context, result

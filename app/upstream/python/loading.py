@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from app.errors import SettingsError
-from app.upstream.hub import Hub, HubHandler, read_handlers
+from app.upstream.python.hub import Hub, HubHandler, read_handlers
 
 ENTRY_POINTS = "signalr_bridge.handlers"
 """The entry-point group with which a package brings handlers along."""

@@ -9,7 +9,7 @@ import pytest
 from app.errors import HubError, SettingsError
 from app.upstream import Context, Hub, event
 from app.upstream.dispatch import Dispatch
-from app.upstream.hub import read_handlers
+from app.upstream.python.hub import read_handlers
 from tests.unit.upstream.fakes import context
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from app.errors import HubError, SettingsError
 from app.upstream import Context
-from app.upstream.binding import Binding, describe_type
+from app.upstream.python.binding import Binding, describe_type
 
 
 class Message(BaseModel):

@@ -19,8 +19,8 @@ from app.settings.model import ForwardSettings
 from app.upstream.context import Context
 from app.upstream.delivery import describe
 from app.upstream.dispatch import ANY, read_hub_pattern
-from app.upstream.envelope import Address, BackendFailed, Reply, Seal, read_reply, write_body
-from app.upstream.order import Order, TooManyWaiting
+from app.upstream.forward.envelope import Address, BackendFailed, Reply, Seal, read_reply, write_body
+from app.upstream.forward.order import Order, TooManyWaiting
 from app.upstream.outbox import Outbox
 from app.web.trace import trace_headers
 

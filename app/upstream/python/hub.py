@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from app.errors import SettingsError
 from app.protocol.hub_message import Payload
 from app.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES
-from app.upstream.binding import Binding
+from app.upstream.python.binding import Binding
 from app.upstream.context import Context
 from app.upstream.dispatch import read_hub_pattern
 

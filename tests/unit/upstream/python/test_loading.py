@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import SettingsError
-from app.upstream.loading import ENTRY_POINTS, load_handlers
+from app.upstream.python.loading import ENTRY_POINTS, load_handlers
 
 MODULE = """
 from app.upstream import Hub

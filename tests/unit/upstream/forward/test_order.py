@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.upstream.order import Order, TooManyWaiting
+from app.upstream.forward.order import Order, TooManyWaiting
 
 
 def now() -> float:

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from app.errors import Rejected, SettingsError
 from app.protocol import json_text
-from app.upstream.envelope import Address, BackendFailed, Reply, Seal, Verdict, read_reply, write_body
+from app.upstream.forward.envelope import Address, BackendFailed, Reply, Seal, Verdict, read_reply, write_body
 from tests.unit.upstream.fakes import context
 
 PROBLEM = "application/problem+json"

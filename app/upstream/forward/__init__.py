@@ -1,0 +1,1 @@
+"""Handlers over HTTP, in any language: `[forward.<name>]`."""

@@ -1,0 +1,1 @@
+"""Handlers in Python: how they are written, loaded, and given their arguments."""
