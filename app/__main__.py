@@ -96,7 +96,7 @@ def emulator(
 ) -> None:
     """Run the emulated SignalR service alone."""
     configure_logs("info", None)
-    _run(_development().run_emulator(host, port, upstream, config))
+    _run(_development().run_emulator(host, port, upstream, config and _read(config)))
 
 
 @cli.command()
@@ -134,6 +134,13 @@ def token(
     payload = client_claims(audience=audience, user_id=user, claims=claims, now=int(time.time()), lifetime=3600)
     print(client_url(connection.client_endpoint or connection.endpoint, hub))
     print(check_length(sign_token(payload, connection.access_key or "")))
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        raise SettingsError(f"The file '{file.name}' cannot be read.") from None
 
 
 def _load(file: Path | None, flags: dict[str, Any]) -> Settings:

@@ -33,13 +33,14 @@ async def run_dev(port: int, emulator_port: int, handlers: Sequence[str], enviro
             _add_page(app, emulator.port)
             listener = Listener(app, sock, grace_seconds=1)
             printing = asyncio.create_task(_print_when_started(listener, emulator))
-            await listener.run_until_stopped()
+            # The emulator ends first: its last events, that clients have gone, still reach the handlers.
+            await listener.run_until_stopped(before=emulator.stop)
             printing.cancel()
 
 
-async def run_emulator(host: str, port: int, upstream: str | None, config: Path | None) -> None:
+async def run_emulator(host: str, port: int, upstream: str | None, config: bytes | None) -> None:
     """Run the emulator alone until a signal ends it. Raises ``SettingsError``."""
-    templates = [] if config is None else read_upstream_settings(config.read_bytes())
+    templates = [] if config is None else read_upstream_settings(config)
     async with Emulator(port, host, upstream=templates or upstream or ()) as emulator:
         print(f"Connection string: {emulator.connection_string}", flush=True)
         stopped = asyncio.Event()
@@ -85,8 +86,7 @@ def _add_page(app: FastAPI, emulator_port: int) -> None:
 
 
 async def _print_when_started(listener: Listener, emulator: Emulator) -> None:
-    while not listener.started:
-        await asyncio.sleep(0.01)
+    await listener.ready.wait()
     body = '{"target":"newMessage","arguments":["curl","hello"]}'
     base = f"http://localhost:{listener.port}"
     print(f"Chat: {base}/")

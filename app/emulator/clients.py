@@ -43,6 +43,15 @@ class HandshakeRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class _Call:
+    """An invocation on its way to the upstream."""
+
+    target: str
+    invocation_id: str | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class _End:
     error: str | None
 
@@ -69,7 +78,7 @@ class Client:
         self._handshake_seconds = handshake_seconds
         self._greeted = False
         # Full only behind a slow upstream: then the client waits, as everybody does in TCP.
-        self._pending: asyncio.Queue[Invocation | _End] = asyncio.Queue(_MOST_PENDING)
+        self._pending: asyncio.Queue[_Call | _End] = asyncio.Queue(_MOST_PENDING)
 
     # --- what the hub asks of it
 
@@ -117,7 +126,7 @@ class Client:
             return None
         except ConnectionError:
             return None
-        self.deliver(text_frame(hub_json.write_handshake_response()))
+        self.deliver(self.codec.frame(hub_json.write_handshake_response()))
         self._greeted = True
         return rest
 
@@ -137,7 +146,7 @@ class Client:
         reader = asyncio.create_task(self._read_all(rest))
         try:
             await self._report(upstream_event.CONNECTED, upstream_event.write_connected())
-            while isinstance(item := await self._pending.get(), Invocation):
+            while isinstance(item := await self._pending.get(), _Call):
                 await self._forward(item)
         finally:
             reader.cancel()
@@ -165,18 +174,18 @@ class Client:
                     self._socket.end()
                     return message.error
                 if isinstance(message, Invocation):  # nothing else is forwarded in serverless mode
-                    await self._pending.put(message)
+                    body = self.codec.write_body(message)
+                    await self._pending.put(_Call(message.target, message.invocation_id, body))
             data = await self._socket.receive()
         return None
 
     # --- to the upstream
 
-    async def _forward(self, invocation: Invocation) -> None:
-        event = self._event(upstream_event.MESSAGES, invocation.target)
-        body = self.codec.write_body(invocation)
-        answer = await self._upstream.call(event, self.codec.content_type, body)
-        if invocation.invocation_id is not None:
-            self.deliver(interpret(answer, invocation.invocation_id, self.codec))
+    async def _forward(self, call: _Call) -> None:
+        event = self._event(upstream_event.MESSAGES, call.target)
+        answer = await self._upstream.call(event, self.codec.content_type, call.body)
+        if call.invocation_id is not None:
+            self.deliver(interpret(answer, call.invocation_id, self.codec))
 
     async def _report(self, event: str, body: bytes) -> None:
         await self._upstream.call(self._event(upstream_event.CONNECTIONS, event), upstream_event.JSON, body)

@@ -1,11 +1,12 @@
-"""The hub protocols that clients may speak: today ``json`` only; another one joins ``CODECS``."""
+"""The hub protocols that clients may speak, ``json`` and ``messagepack``, each by the name in a client's handshake."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
 
 from app.errors import MalformedMessage
-from app.protocol import hub_json, upstream_event
-from app.protocol.hub_message import HubMessage, Invocation
+from app.protocol import hub_json, hub_messagepack, upstream_event
+from app.protocol.hub_message import HubMessage, Invocation, Payload
 
 Frame: TypeAlias = dict[str, Any]
 """One WebSocket message for a client, as ASGI sends it. Encoded once and shared by all who get it."""
@@ -13,9 +14,11 @@ Frame: TypeAlias = dict[str, Any]
 VERSION = 1
 """The version of the hub protocols; 2 would be stateful reconnect, which is not offered."""
 
+_LARGEST_INTEGER, _SMALLEST_INTEGER = 2**64 - 1, -(2**63)
+
 
 class Codec(Protocol):
-    """One hub protocol. ``read`` and ``frame_answer`` raise ``MalformedMessage``."""
+    """One hub protocol. What reads raises ``MalformedMessage``."""
 
     @property
     def name(self) -> str: ...
@@ -24,16 +27,19 @@ class Codec(Protocol):
     def content_type(self) -> str:
         """Of the upstream's requests."""
 
+    def frame(self, data: bytes) -> Frame:
+        """Text or binary."""
+
     def write(self, message: HubMessage) -> Frame: ...
 
     def split(self, data: bytes) -> tuple[list[bytes], bytes]:
-        """The complete records and what is left over."""
+        """The complete messages, without what frames them, and what is left over."""
 
     def read(self, record: bytes) -> HubMessage | None:
         """None for an unknown type, which is to be ignored."""
 
     def write_body(self, invocation: Invocation) -> bytes:
-        """The upstream request's body, which has no framing."""
+        """The upstream request's body, which has no framing. ``MalformedMessage`` when it is nested too deeply."""
 
     def frame_answer(self, body: bytes) -> Frame:
         """An upstream's framed answer for the client, as it is, once it is known to be messages."""
@@ -45,6 +51,9 @@ class JsonCodec:
     name = "json"
     content_type = upstream_event.JSON
 
+    def frame(self, data: bytes) -> Frame:
+        return text_frame(data)
+
     def write(self, message: HubMessage) -> Frame:
         return text_frame(hub_json.write_message(message))
 
@@ -55,7 +64,10 @@ class JsonCodec:
         return hub_json.read_message(record)
 
     def write_body(self, invocation: Invocation) -> bytes:
-        return upstream_event.write_invocation(invocation)
+        try:
+            return upstream_event.write_invocation(invocation)
+        except RecursionError:
+            raise _too_deep() from None
 
     def frame_answer(self, body: bytes) -> Frame:
         # An unterminated record makes the JavaScript client drop its connection; that defect alone is repaired.
@@ -69,9 +81,65 @@ class JsonCodec:
             raise MalformedMessage("The answer is not UTF-8.") from None
 
 
+class MessagePackCodec:
+    """Binary frames of MessagePack arrays, each behind its length."""
+
+    name = "messagepack"
+    content_type = upstream_event.MESSAGEPACK
+
+    def frame(self, data: bytes) -> Frame:
+        return {"type": "websocket.send", "bytes": data}
+
+    def write(self, message: HubMessage) -> Frame:
+        try:
+            return self.frame(hub_messagepack.write_message(message))
+        except OverflowError:
+            assert isinstance(message, Invocation)  # nothing else carries what came as JSON
+            fitting = replace(message, arguments=_fit_numbers(message.arguments))
+            return self.frame(hub_messagepack.write_message(fitting))
+
+    def split(self, data: bytes) -> tuple[list[bytes], bytes]:
+        return hub_messagepack.split_frames(data)
+
+    def read(self, record: bytes) -> HubMessage | None:
+        return hub_messagepack.read_message(record)
+
+    def write_body(self, invocation: Invocation) -> bytes:
+        try:
+            return upstream_event.write_messagepack_invocation(invocation)
+        except RecursionError:
+            raise _too_deep() from None
+
+    def frame_answer(self, body: bytes) -> Frame:
+        records, rest = hub_messagepack.split_frames(body)
+        for record in records:
+            hub_messagepack.read_message(record)
+        if rest:
+            raise MalformedMessage("The answer ends within a message.")
+        return self.frame(body)
+
+
 def text_frame(data: bytes) -> Frame:
     return {"type": "websocket.send", "text": data.decode()}
 
 
-CODECS: Mapping[str, Codec] = {"json": JsonCodec()}
+def _too_deep() -> MalformedMessage:
+    return MalformedMessage("A message is nested too deeply.")
+
+
+def _fit_numbers(value: Payload) -> Any:
+    """Integers of more than 64 bits, which JSON may hold, as the nearest float: what JavaScript makes of the JSON."""
+    if isinstance(value, dict):
+        return {name: _fit_numbers(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_fit_numbers(one) for one in value]
+    if type(value) is not int or _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")
+
+
+CODECS: Mapping[str, Codec] = {codec.name: codec for codec in (JsonCodec(), MessagePackCodec())}
 """By the name a client says in its handshake, in lower case."""

@@ -115,7 +115,10 @@ async def _deliver(hub: Hub, operation: Operation, request: Request) -> Response
     if body is None:
         return _problem(413, "Payload Too Large")
     message = read_payload(body)
-    send(_addressed(hub, operation), message)
+    try:
+        send(_addressed(hub, operation), message)
+    except RecursionError:
+        raise BadRequest("message", "The message is nested too deeply.") from None
     return Response(status_code=202)
 
 

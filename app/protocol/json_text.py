@@ -1,6 +1,7 @@
 """JSON text in and out, with one error for everything that is no JSON."""
 
 import re
+from base64 import b64encode
 from typing import Any
 
 import msgspec
@@ -11,7 +12,37 @@ _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _NAME = re.compile(rb'[\s,{]*("(?:[^"\\]|\\.)*")\s*:\s*')
 
-encode = msgspec.json.encode
+
+def _encode_foreign(value: Any) -> Any:
+    if isinstance(value, msgspec.msgpack.Ext):
+        return b64encode(value.data).decode()
+    raise TypeError(f"JSON has no {type(value).__name__}")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_encode_foreign)
+
+
+def encode(value: Any) -> bytes:
+    """The text of a value, also of one that came in MessagePack.
+
+    Bytes and the data of an unknown extension become base64, a timestamp RFC 3339, what is no number null, and a name
+    that is no text its JSON text. Raises what msgspec does for a value that JSON cannot hold.
+    """
+    try:
+        return _ENCODER.encode(value)
+    except TypeError:
+        return _ENCODER.encode(_name_in_text(value))
+
+
+def _name_in_text(value: Any) -> Any:
+    """The value with a text for every name of a map that is neither text nor number."""
+    if isinstance(value, dict):
+        return {_write_name(name): _name_in_text(one) for name, one in value.items()}
+    return [_name_in_text(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _write_name(name: Any) -> Any:
+    return _ENCODER.encode(name).decode() if name is None or isinstance(name, bool | tuple) else name
 
 
 class DuplicateMember(Exception):

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from app.errors import MalformedMessage
-from app.protocol import hub_json, json_text
+from app.protocol import hub_json, hub_messagepack, json_text
 from app.protocol.hub_message import Closed, Completion, Invocation
 
 JSON = "application/json"
@@ -118,6 +118,23 @@ def read_invocation(body: bytes) -> Invocation:
 def write_completion(completion: Completion) -> bytes:
     """Framed, as the service passes it on to the client."""
     return hub_json.write_message(completion)
+
+
+# --- the same bodies in MessagePack, which has none for connections
+
+
+def write_messagepack_invocation(message: Invocation) -> bytes:
+    return hub_messagepack.write_body(message)
+
+
+def read_messagepack_invocation(body: bytes) -> Invocation:
+    """An invocation without its length; whatever stands behind its arguments is ignored. ``MalformedMessage``."""
+    return hub_messagepack.read_invocation(body)
+
+
+def write_messagepack_completion(completion: Completion) -> bytes:
+    """Framed, as the service passes it on to the client."""
+    return hub_messagepack.write_message(completion)
 
 
 def _lower_names(members: Mapping[str, Any]) -> dict[str, Any]:

@@ -123,7 +123,8 @@ class ForwardSettings(Section):
     hub: str = Field(default="*", description="a hub's name, or `*`")
     category: Literal["connections", "messages", "*"] = Field(default="*", description="which events")
     event: str = Field(default="*", description="an event's name, or `*`")
-    url: str = Field(description="where to post; `{hub}` and `{event}` stand as whole path segments")
+    # Not shown: a function's URL has its code in the query.
+    url: str = Field(description="where to post; `{hub}` and `{event}` stand as whole path segments", repr=False)
     secrets: Secrets = Field(default=(), description="sign every call, with each of them (`whsec_...`)")
     unsigned: bool = Field(default=False, description="post without a signature")
     format: Literal["json"] = Field(default="json", description="the body's format")

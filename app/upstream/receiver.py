@@ -20,11 +20,12 @@ from app.errors import (
     UnsupportedMediaType,
 )
 from app.protocol import upstream_event
-from app.protocol.hub_message import Completion, Invocation
+from app.protocol.hub_message import Completion
 from app.protocol.names import check_connection_id, check_hub
 from app.protocol.rest import Action, Operation
 from app.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES, EventHeaders
 from app.settings.model import Settings
+from app.upstream.codecs import CODECS, Codec
 from app.upstream.context import Context
 from app.upstream.delivery import check_delivery
 from app.upstream.dispatch import (
@@ -59,17 +60,6 @@ class Answer:
     content_type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """The messages of upstream calls, in the protocol of one media type."""
-
-    read_invocation: Callable[[bytes], Invocation]
-    write_completion: Callable[[Completion], bytes]
-
-
-_CODECS = {upstream_event.JSON: Codec(upstream_event.read_invocation, upstream_event.write_completion)}
-
-
 class Receiver:
     """Takes upstream calls. ``unhandled_is_fine``: a message without handler is answered 200 instead of 404."""
 
@@ -91,6 +81,8 @@ class Receiver:
         _check_headers(headers)
         if headers.category.lower() == MESSAGES:
             return await self._receive_message(headers, lines, media_type, body, endpoint)
+        if media_type == upstream_event.MESSAGEPACK:
+            body = b""  # MessagePack has no message for it: the client has gone all the same, and that counts
         return await self._receive_connection(headers, lines, body, endpoint)
 
     async def _read_body(self, headers: EventHeaders, lines: HeaderLines, read_body: ReadBody) -> bytes:
@@ -136,7 +128,7 @@ class Receiver:
     async def _receive_message(
         self, headers: EventHeaders, lines: HeaderLines, media_type: str, body: bytes, endpoint: str | None
     ) -> Answer:
-        codec = _CODECS[media_type]
+        codec = CODECS[media_type]
         message = _parse(codec.read_invocation, body)
         if message.target.lower() != headers.event.lower():
             raise InvalidHeader("The header X-ASRS-Event is not the target that the body names.")
@@ -191,8 +183,8 @@ def _complete(ending: Ending, invocation_id: str, method: str) -> Completion:
 
 def _read_media_type(lines: HeaderLines) -> str:
     given = _read_header(lines, b"content-type").partition(";")[0].strip().lower()
-    if given not in _CODECS:
-        raise UnsupportedMediaType(f"Send the header 'Content-Type: {upstream_event.JSON}'.")
+    if given not in CODECS:
+        raise UnsupportedMediaType(f"Send the header 'Content-Type: {' or '.join(CODECS)}'.")
     if _read_header(lines, b"content-encoding").lower() not in {"", "identity"}:
         raise UnsupportedMediaType("Send the body without a Content-Encoding.")
     return given

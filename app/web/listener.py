@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -27,6 +27,8 @@ class Listener(uvicorn.Server):
 
     def __init__(self, app: ASGIApp, sock: socket.socket, *, grace_seconds: float) -> None:
         self._socket = sock
+        self.ready = asyncio.Event()
+        """Set once requests are answered."""
         super().__init__(
             uvicorn.Config(
                 app,
@@ -45,17 +47,34 @@ class Listener(uvicorn.Server):
     def port(self) -> int:
         return int(self._socket.getsockname()[1])
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
-    async def run_until_stopped(self) -> None:
-        """Serve until ``should_exit``, which the first SIGINT or SIGTERM sets; the second does not wait any longer."""
+    async def run_until_stopped(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Serve until SIGINT or SIGTERM; then do ``before``, still serving, and end. A second signal ends at once."""
+        stopped = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
-        await self.serve(sockets=[self._socket])
+            loop.add_signal_handler(number, self._stop, stopped)
+        stopping = loop.create_task(self._end_when(stopped, before))
+        try:
+            await self.serve(sockets=[self._socket])
+        finally:
+            stopping.cancel()
 
-    def _stop(self) -> None:
-        self.force_exit = self.should_exit
-        self.should_exit = True
+    async def _end_when(self, stopped: asyncio.Event, before: Callable[[], Awaitable[None]] | None) -> None:
+        await stopped.wait()
+        try:
+            if before is not None:
+                await before()
+        finally:
+            self.should_exit = True
+
+    def _stop(self, stopped: asyncio.Event) -> None:
+        self.should_exit = self.force_exit = stopped.is_set()
+        stopped.set()

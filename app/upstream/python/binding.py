@@ -1,4 +1,8 @@
-"""A message's arguments, bound by position to a handler's parameters and converted to their types."""
+"""A message's arguments, bound by position to a handler's parameters and converted to their types.
+
+MessagePack has bytes and times where JSON has text only: for ``bytes`` a text is base64, for ``datetime`` ISO 8601. So
+a handler with annotations gets the same whatever a client speaks. (Fields of a model follow the model's own rules.)
+"""
 
 import inspect
 import types
@@ -6,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from app.errors import HubError, SettingsError
 from app.protocol.hub_message import Payload
@@ -98,11 +102,20 @@ def _read_parameter(given: inspect.Parameter, hints: dict[str, Any], source: str
     if (annotation := hints.get(given.name, Any)) is Any:
         return Parameter(given.name, "any value", None, required)
     try:
-        adapter = TypeAdapter[Any](annotation)
+        adapter = _make_adapter(annotation)
     except (PydanticUserError, NameError, TypeError) as error:
         text = f"The handler {source}: no argument can be converted to the type of its parameter '{given.name}'."
         raise SettingsError(text) from error
     return Parameter(given.name, describe_type(annotation), adapter, required)
+
+
+def _make_adapter(annotation: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(val_json_bytes="base64"))
+    except PydanticUserError as error:
+        if error.code != "type-adapter-config-unused":
+            raise
+        return TypeAdapter(annotation)  # a model has a configuration of its own
 
 
 def describe_type(annotation: Any) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from typing import Any
 
 import httpx
 import pytest
@@ -24,6 +25,7 @@ from tests.contract.emulator.parties import (
 )
 
 RS = "\x1e"
+UNEXPECTED = "An unexpected error occurred during connection handshake."
 
 
 async def refused(emulator: Emulator, query: str, headers: dict[str, str] | None = None) -> int:
@@ -146,13 +148,17 @@ async def test_the_handshake_comes_in_a_text_or_a_binary_frame(emulator: Emulato
 @pytest.mark.parametrize(
     ("request_text", "error"),
     [
-        ('{"protocol":"messagepack","version":1}', "The protocol 'messagepack' is not supported."),
+        ('{"protocol":"blazorpack","version":1}', "The protocol 'blazorpack' is not supported."),
         ('{"protocol":"json","version":2}', "The server does not support version 2 of the 'json' protocol."),
         (
-            "{}",
-            "An unexpected error occurred during connection handshake. The handshake names no protocol and version.",
+            '{"protocol":"messagepack","version":2}',
+            "The server does not support version 2 of the 'messagepack' protocol.",
         ),
-        ("hello", "An unexpected error occurred during connection handshake. Error reading JSON."),
+        (
+            "{}",
+            f"{UNEXPECTED} The handshake names no protocol and version.",
+        ),
+        ("hello", f"{UNEXPECTED} Error reading JSON."),
     ],
 )
 async def test_a_bad_handshake_is_answered_and_ends_the_transport(
@@ -233,7 +239,7 @@ async def test_other_messages_are_read_and_dropped(emulator: Emulator, upstream:
 
 
 async def test_the_connection_ends_with_the_authentication_when_the_token_says_so(emulator: Emulator) -> None:
-    claims = {"asrs.s.coae": "true", "asrs.s.aeo": int(time.time()) - 1}
+    claims: dict[str, Any] = {"asrs.s.coae": "true", "asrs.s.aeo": int(time.time()) - 1}
     async with join(emulator, **claims) as peer:
         assert await peer.receive() == {"type": 7, "allowReconnect": True}
         assert await peer.closed() == 1000

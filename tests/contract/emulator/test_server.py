@@ -32,10 +32,16 @@ async def test_a_port_that_is_taken_is_a_clear_error(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("port", "host"), [(70000, "127.0.0.1"), (-1, "127.0.0.1"), (0, "203.0.113.7"), (0, "nowhere.invalid")]
+    ("port", "host", "complaint"),
+    [
+        (70000, "127.0.0.1", "not a number from 0 to 65535"),
+        (-1, "127.0.0.1", "not a number from 0 to 65535"),
+        (0, "203.0.113.7", "cannot listen on 203.0.113.7"),
+        (0, "nowhere.invalid", "cannot listen on nowhere.invalid"),
+    ],
 )
-async def test_an_address_that_is_none_is_a_clear_error(port: int, host: str) -> None:
-    with pytest.raises(SettingsError):
+async def test_an_address_that_is_none_is_a_clear_error(port: int, host: str, complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
         await Emulator(port, host).start()
 
 

@@ -1,6 +1,8 @@
 """What the upstream is called with, in which order, and what its answers do: spec 3."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 
 import httpx
@@ -8,7 +10,17 @@ import pytest
 from aiohttp import web
 
 from app.emulator import Emulator, Limits, UpstreamTemplate
-from tests.contract.emulator.parties import HANDSHAKE, KEY, OTHER_KEY, Call, Upstream, join, open_socket, token
+from tests.contract.emulator.parties import (
+    HANDSHAKE,
+    KEY,
+    OTHER_KEY,
+    Call,
+    Upstream,
+    join,
+    open_socket,
+    token,
+    wait_until_gone,
+)
 
 NAME_ID = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
 
@@ -60,9 +72,6 @@ async def test_every_key_signs_and_a_bare_comma_joins(upstream: Upstream) -> Non
     first, second = call.headers["X-ASRS-Signature"].split(",")
     assert first.startswith("sha256=")
     assert second.startswith("sha256=")
-    import hashlib
-    import hmac
-
     wanted = [hmac.new(key.encode(), peer.id.encode(), hashlib.sha256).hexdigest() for key in (KEY, OTHER_KEY)]
     assert [first.removeprefix("sha256=").lower(), second.removeprefix("sha256=").lower()] == wanted
 
@@ -111,13 +120,18 @@ async def test_a_target_that_no_header_can_carry_is_an_error(emulator: Emulator)
 
 
 async def test_an_upstream_that_breaks_off_is_an_error(emulator: Emulator, upstream: Upstream) -> None:
-    async def answer(_: Call) -> web.StreamResponse:
-        return web.Response(body=b"x" * 10, headers={"Content-Length": "100"})
+    async def answer(call: Call) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(call.request)
+        await response.write(b"{")
+        assert call.request.transport is not None
+        call.request.transport.close()
+        return response
 
     async with join(emulator) as peer:
         upstream.answer = answer
         await peer.send({"type": 1, "invocationId": "7", "target": "t", "arguments": []})
-        assert (await peer.receive())["error"].startswith("Invocation failed, ")
+        assert (await peer.receive())["error"].startswith("Invocation failed, error: ")
 
 
 async def test_an_upstream_that_takes_too_long_is_an_error(upstream: Upstream) -> None:
@@ -215,16 +229,13 @@ async def test_the_connection_is_known_until_disconnected_is_answered(
     known: list[int] = []
 
     async def ask(call: Call) -> web.StreamResponse:
-        known.append(
-            (await rest.head(f"/api/hubs/chat/connections/{call.headers['X-ASRS-Connection-Id']}")).status_code
-        )
+        path = f"/api/hubs/chat/connections/{call.headers['X-ASRS-Connection-Id']}"
+        known.append((await rest.head(path)).status_code)
         return web.Response()
 
     upstream.answer = ask
     async with join(emulator) as peer:
         await upstream.wait_for("connected")
     await upstream.wait_for("disconnected")
-    async with asyncio.timeout(5):
-        while (await rest.head(f"/api/hubs/chat/connections/{peer.id}")).status_code != 404:
-            await asyncio.sleep(0.01)
+    await wait_until_gone(rest, "HEAD", f"/api/hubs/chat/connections/{peer.id}")
     assert known == [200, 200]

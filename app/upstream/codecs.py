@@ -1,0 +1,24 @@
+"""The messages of upstream calls, each in the hub protocol that the call's media type names."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from app.protocol import upstream_event
+from app.protocol.hub_message import Completion, Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One hub protocol. ``read_invocation`` raises ``MalformedMessage``."""
+
+    read_invocation: Callable[[bytes], Invocation]
+    write_completion: Callable[[Completion], bytes]
+
+
+CODECS: Mapping[str, Codec] = {
+    upstream_event.JSON: Codec(upstream_event.read_invocation, upstream_event.write_completion),
+    upstream_event.MESSAGEPACK: Codec(
+        upstream_event.read_messagepack_invocation, upstream_event.write_messagepack_completion
+    ),
+}
+"""By media type."""

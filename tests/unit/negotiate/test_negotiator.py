@@ -1,0 +1,106 @@
+"""Where a client is sent, and what its token says (read by PyJWT)."""
+
+import json
+from base64 import urlsafe_b64decode
+from typing import Any
+
+import jwt
+import pytest
+
+from app.endpoints.endpoint import make_endpoint
+from app.errors import NoEndpointAvailable, ReservedClaim, TokenTooLong, UnknownEndpoint
+from app.negotiate.negotiator import Admission, Negotiator
+from app.protocol.connection_string import parse_connection_string
+from tests.unit.endpoints.fakes import NOW, FakeTransport, endpoint, offline, registry
+
+URL = "https://a.example/client/?hub=chat"
+
+
+def negotiator(*, lossless: bool = True) -> Negotiator:
+    known = registry([endpoint("a"), endpoint("x", "Secondary")], FakeTransport())
+    return Negotiator(known, clock=lambda: NOW + 0.9, lossless_claims=lossless)
+
+
+def read(token: str, key: str = "key-of-a", audience: str = URL) -> dict[str, Any]:
+    assert jwt.get_unverified_header(token) == {"alg": "HS256", "typ": "JWT"}
+    options: Any = {"verify_exp": False, "verify_nbf": False, "verify_iat": False}
+    claims: dict[str, Any] = jwt.decode(token, key, algorithms=["HS256"], audience=audience, options=options)
+    return claims
+
+
+def lossless_claims(claims: dict[str, Any]) -> Any:
+    text = claims["bridge.claims"]
+    return json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+async def test_an_anonymous_client() -> None:
+    info = await negotiator().negotiate("chat", Admission())
+    assert info.url == URL
+    assert read(info.access_token) == {"nbf": NOW, "exp": NOW + 3600, "iat": NOW, "aud": URL}
+    assert info.as_json() == {"url": info.url, "accessToken": info.access_token}
+    assert info.access_token not in repr(info)
+
+
+async def test_everything_a_caller_can_ask_for() -> None:
+    wanted = Admission("ann", {"role": ["admin", "editor"], "age": (7,)}, 60, "X", True)
+    info = await negotiator().negotiate("chat", wanted)
+    assert info.url == "https://x.example/client/?hub=chat"
+    claims = read(info.access_token, "key-of-x", info.url)
+    assert lossless_claims(claims) == {"role": ["admin", "editor"], "age": "7"}
+    del claims["bridge.claims"]
+    assert claims == {
+        "asrs.s.uid": "ann",
+        "asrs.s.coae": "true",
+        "asrs.s.aeo": NOW + 60,
+        "role": ["admin", "editor"],
+        "age": 7,
+        "nbf": NOW,
+        "exp": NOW + 60,
+        "iat": NOW,
+        "aud": info.url,
+    }
+
+
+async def test_a_claim_that_the_service_would_misread_is_renamed() -> None:
+    claims = read((await negotiator().negotiate("chat", Admission(claims={"sub": ["x"], "aud": ["y"]}))).access_token)
+    assert (claims["asrs.u.sub"], claims["asrs.u.aud"], claims["aud"]) == ("x", "y", URL)
+    assert not {"sub", "asrs.s.uid"} & claims.keys(), "it must not turn into the user id"
+
+
+async def test_without_lossless_claims_nobody_can_forge_them() -> None:
+    plain = negotiator(lossless=False)
+    claims = read((await plain.negotiate("chat", Admission("ann", {"role": ["admin"]}))).access_token)
+    assert "bridge.claims" not in claims
+    with pytest.raises(ReservedClaim):
+        await plain.negotiate("chat", Admission("x, bridge.claims: e30"))
+
+
+async def test_the_audience_has_no_port_and_a_client_endpoint_is_in_the_url_alone() -> None:
+    text = "Endpoint=http://localhost;Port=8888;AccessKey=k;ClientEndpoint=https://gate.example/signalr;"
+    known = registry([make_endpoint("e", "Primary", parse_connection_string(text), lambda: NOW)], FakeTransport())
+    info = await Negotiator(known, clock=lambda: NOW).negotiate("chat", Admission())
+    assert info.url == "https://gate.example/signalr/client/?hub=chat"
+    read(info.access_token, "k", "http://localhost/client/?hub=chat")
+
+
+async def test_a_token_has_at_most_4096_characters() -> None:
+    longest = 0
+    for size in range(1000, 2000):
+        try:
+            info = await negotiator().negotiate("chat", Admission(claims={"x": ["y" * size]}))
+        except TokenTooLong as error:
+            assert error.status == 400
+            break
+        longest = len(info.access_token)
+    assert 4090 <= longest <= 4096
+
+
+async def test_a_pinned_endpoint() -> None:
+    known = registry([endpoint("a"), endpoint("b")], FakeTransport(), health=offline("b"))
+    found = Negotiator(known, clock=lambda: NOW)
+    with pytest.raises(UnknownEndpoint) as unknown:
+        await found.negotiate("chat", Admission(endpoint="zz"))
+    with pytest.raises(NoEndpointAvailable) as down:
+        await found.negotiate("chat", Admission(endpoint="b"))
+    assert (unknown.value.status, down.value.status) == (422, 503)
+    assert "Retry-After" in down.value.headers

@@ -1,0 +1,111 @@
+"""What a caller may ask for, and every way to get it wrong."""
+
+import json
+from typing import Any
+
+import pytest
+
+from app.errors import InvalidItem, MalformedJson
+from app.negotiate.negotiator import Admission
+from app.negotiate.request import is_blank, read_request
+
+DEFAULTS = Admission(lifetime_seconds=1234, close_on_expiry=True)
+
+
+def read(value: Any) -> Admission:
+    return read_request(value if isinstance(value, bytes) else json.dumps(value).encode(), DEFAULTS)
+
+
+def faults(value: Any) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidItem) as caught:
+        read(value)
+    assert caught.value.status == 422
+    return [(fault.pointer, fault.kind.code) for fault in caught.value.faults]
+
+
+@pytest.mark.parametrize("body", [b"", b" ", b"\r\n\t", b"{}", b" { } ", b"{\n}"])
+def test_blank(body: bytes) -> None:
+    assert is_blank(body)
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b'{"userId":null}', b"{", b"{}{}", b"0", b'""'])
+def test_not_blank(body: bytes) -> None:
+    assert not is_blank(body)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"userId": None}, Admission(None, {}, 1234, None, True)),
+        ({"userId": "ann"}, Admission("ann", {}, 1234, None, True)),
+        ({"USERID": "ann", "ClOsEoNeXpIrY": False}, Admission("ann", {}, 1234, None, False)),
+        (
+            {"claims": {"role": ["a", "b"], "n": 1, "b": True, "f": 1.5, "e": []}},
+            Admission(None, {"role": ("a", "b"), "n": (1,), "b": (True,), "f": (1.5,), "e": ()}, 1234, None, True),
+        ),
+        ({"claims": {"Role": "x", "role": "y"}}, Admission(None, {"Role": ("x",), "role": ("y",)}, 1234, None, True)),
+        ({"lifetimeSeconds": 1}, Admission(None, {}, 1, None, True)),
+        ({"lifetimeSeconds": 86400}, Admission(None, {}, 86400, None, True)),
+        ({"endpoint": "eastus", "claims": None, "lifetimeSeconds": None}, Admission(None, {}, 1234, "eastus", True)),
+    ],
+)
+def test_a_request(given: Any, expected: Admission) -> None:
+    assert read(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"userId": ""}, [("#/userId", "invalid-name")]),
+        ({"userId": "  "}, [("#/userId", "invalid-name")]),
+        ({"userId": "u" * 1025}, [("#/userId", "invalid-name")]),
+        ({"userId": "a\nb"}, [("#/userId", "invalid-name"), ("#/userId", "invalid-name")]),
+        ({"userId": "x, bridge.claims: e30"}, [("#/userId", "reserved-claim")]),
+        ({"userId": 5}, [("#/userId", "invalid-item")]),
+        ({"claims": []}, [("#/claims", "invalid-item")]),
+        ({"claims": {"": "x"}}, [("#/claims", "reserved-claim")]),
+        ({"claims": {"nameid": "x"}}, [("#/claims", "reserved-claim")]),
+        ({"claims": {"asrs.s.uid": "x"}}, [("#/claims", "reserved-claim")]),
+        ({"claims": {"bridge.x": "x"}}, [("#/claims", "reserved-claim")]),
+        (
+            {"claims": {"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier": "x"}},
+            [("#/claims", "reserved-claim")],
+        ),
+        ({"claims": {"name": "Bob, bridge.claims: e30"}}, [("#/claims", "reserved-claim")]),
+        ({"claims": {"name": ["a", "bridge.claims"]}}, [("#/claims", "reserved-claim")]),
+        ({"claims": {"x, bridge.claims": "y"}}, [("#/claims", "reserved-claim")]),
+        ({"claims": {"name": "a\nb"}}, [("#/claims", "invalid-name")]),
+        ({"claims": {"name": None}}, [("#/claims", "invalid-item")]),
+        ({"claims": {"name": {}}}, [("#/claims", "invalid-item")]),
+        ({"claims": {"name": ["a", None]}}, [("#/claims", "invalid-item")]),
+        ({"claims": {"name": [["a"]]}}, [("#/claims", "invalid-item")]),
+        ({"lifetimeSeconds": 0}, [("#/lifetimeSeconds", "invalid-item")]),
+        ({"lifetimeSeconds": 86401}, [("#/lifetimeSeconds", "invalid-item")]),
+        ({"lifetimeSeconds": -(2**70)}, [("#/lifetimeSeconds", "invalid-item")]),
+        ({"lifetimeSeconds": 1.5}, [("#/lifetimeSeconds", "invalid-item")]),
+        ({"lifetimeSeconds": "60"}, [("#/lifetimeSeconds", "invalid-item")]),
+        ({"closeOnExpiry": 1}, [("#/closeOnExpiry", "invalid-item")]),
+        ({"endpoint": 1}, [("#/endpoint", "invalid-item")]),
+        ({"hub": "x"}, [("#/hub", "unknown-property")]),
+        ({"a/b~": 1, "userId": ""}, [("#/a~1b~0", "unknown-property"), ("#/userId", "invalid-name")]),
+        ({"userId": "a", "UserId": "b"}, [("#/userId", "invalid-item")]),
+        (b'{"userId":"a","userId":"b"}', [("#", "invalid-item")]),
+        ([], [("#", "invalid-item")]),
+        ("x", [("#", "invalid-item")]),
+        (None, [("#", "invalid-item")]),
+    ],
+)
+def test_a_mistake(given: Any, expected: list[tuple[str, str]]) -> None:
+    assert faults(given) == expected
+
+
+@pytest.mark.parametrize("body", [b"{", b"x", b'{"userId":"\xff"}', b'{"userId":}', b"[1", b'{"userId":"\\ud800"}'])
+def test_no_json(body: bytes) -> None:
+    with pytest.raises(MalformedJson):
+        read(body)
+
+
+def test_a_mistake_shows_nothing_that_was_sent() -> None:
+    with pytest.raises(InvalidItem) as caught:
+        read({"userId": "canary\n", "claims": {"nameid": "canary", "x": ["canary\n"]}, "lifetimeSeconds": "canary"})
+    assert "canary" not in json.dumps(caught.value.extensions) + caught.value.detail

@@ -1,0 +1,375 @@
+"""What a backend may send: every rule of http-api.md, section 4, and what a mistake is called."""
+
+import json
+from typing import Any
+
+import pytest
+
+from app.errors import InvalidItem, MalformedJson
+from app.outbound.item import Item, Kind, read_item, read_items
+from app.protocol.rest import Action, Operation
+
+ALL = frozenset(Kind)
+ENDPOINTS = {"eastus", "westus"}
+
+
+def has_endpoint(name: str) -> bool:
+    return name.lower() in ENDPOINTS
+
+
+def read(value: Any, *kinds: Kind) -> Item:
+    text = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return read_item(text, "chat", frozenset(kinds) or ALL, has_endpoint)
+
+
+def faults(value: Any, *kinds: Kind) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidItem) as caught:
+        read(value, *kinds)
+    return [(fault.pointer, fault.kind.code) for fault in caught.value.faults]
+
+
+def message(**more: Any) -> dict[str, Any]:
+    return {"target": "t"} | more
+
+
+def add(**more: Any) -> dict[str, Any]:
+    return {"action": "add", "userId": "u", "groupName": "g"} | more
+
+
+# --- messages
+
+
+@pytest.mark.parametrize(
+    ("given", "operation"),
+    [
+        ({}, Operation(Action.SEND_TO_ALL, "chat")),
+        ({"userId": "u"}, Operation(Action.SEND_TO_USER, "chat", user="u")),
+        ({"groupName": "a/b%c +é"}, Operation(Action.SEND_TO_GROUP, "chat", group="a/b%c +é")),
+        ({"connectionId": "c"}, Operation(Action.SEND_TO_CONNECTION, "chat", connection="c")),
+        ({"excluded": ["x", "y"]}, Operation(Action.SEND_TO_ALL, "chat", excluded=("x", "y"))),
+        ({"excluded": []}, Operation(Action.SEND_TO_ALL, "chat")),
+        ({"groupName": "g", "excluded": ["x"]}, Operation(Action.SEND_TO_GROUP, "chat", group="g", excluded=("x",))),
+        ({"userId": "u", "excluded": []}, Operation(Action.SEND_TO_USER, "chat", user="u")),
+    ],
+)
+def test_a_message(given: dict[str, Any], operation: Operation) -> None:
+    item = read(message(**given), Kind.MESSAGE)
+    assert (item.kind, item.operation, item.endpoints) == (Kind.MESSAGE, operation, None)
+    assert item.body == b'{"target":"t","arguments":[]}'
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (message(userId="u", groupName="g"), [("#", "invalid-item")]),
+        (message(userId="u", connectionId="c"), [("#", "invalid-item")]),
+        (message(userId="u", groupName="g", connectionId="c"), [("#", "invalid-item")]),
+        (message(userId=""), [("#/userId", "invalid-name")]),
+        (message(groupName=""), [("#/groupName", "invalid-name")]),
+        (message(connectionId=""), [("#/connectionId", "invalid-name")]),
+        (message(userId=" \t"), [("#/userId", "invalid-name")]),
+        (message(groupName=".."), [("#/groupName", "invalid-name")]),
+        (message(groupName="."), [("#/groupName", "invalid-name")]),
+        (message(userId="a\nb"), [("#/userId", "invalid-name")]),
+        (message(userId="u" * 1025), [("#/userId", "invalid-name")]),
+        (message(userId="😀" * 513), [("#/userId", "invalid-name")]),
+        (message(userId=5), [("#/userId", "invalid-item")]),
+        (message(target=""), [("#/target", "invalid-item")]),
+        (message(target=None), [("#/target", "invalid-item")]),
+        (message(arguments="x"), [("#/arguments", "invalid-item")]),
+        (message(arguments={}), [("#/arguments", "invalid-item")]),
+        (message(excluded="x"), [("#/excluded", "invalid-item")]),
+        (message(excluded=[1]), [("#/excluded", "invalid-item")]),
+        (message(excluded=["x", ""]), [("#/excluded/1", "invalid-name")]),
+        (message(userId="u", excluded=["x"]), [("#/excluded", "invalid-item")]),
+        (message(connectionId="c", excluded=["x"]), [("#/excluded", "invalid-item")]),
+        (message(user="u"), [("#/user", "unknown-property")]),
+        (message(action="add"), [("#/action", "unknown-property")]),
+        (message(ttlSeconds=1), [("#/ttlSeconds", "unknown-property")]),
+        (message(**{"a/b~c é\n": 1}), [("#/a~1b~0c ", "unknown-property")]),
+        (message(**{"x" * 80: 1}), [("#/" + "x" * 64, "unknown-property")]),
+        (
+            message(userId="", groupName="", more=1),
+            [
+                ("#", "invalid-item"),
+                ("#/userId", "invalid-name"),
+                ("#/groupName", "invalid-name"),
+                ("#/more", "unknown-property"),
+            ],
+        ),
+        ({}, [("#/target", "invalid-item")]),
+        ([], [("#", "invalid-item")]),
+        ("x", [("#", "invalid-item")]),
+        (None, [("#", "invalid-item")]),
+    ],
+)
+def test_no_message(given: Any, expected: list[tuple[str, str]]) -> None:
+    assert faults(given, Kind.MESSAGE) == expected
+
+
+@pytest.mark.parametrize("name", ["groupName", "userId", "connectionId"])
+def test_a_bad_name_beside_much_text_is_that_mistake_and_no_other(name: str) -> None:
+    assert faults(message(**{name: ""}, arguments=["x" * 5000]), Kind.MESSAGE) == [(f"#/{name}", "invalid-name")]
+
+
+def test_a_mistake_shows_nothing_that_was_sent() -> None:
+    with pytest.raises(InvalidItem) as caught:
+        read(message(userId="canary\n", groupName="canary", connectionId=["canary"], endpoints=["canary"]))
+    assert "canary" not in json.dumps(caught.value.extensions) + caught.value.detail
+
+
+def test_our_names_ignore_case_and_null_is_absent() -> None:
+    item = read({"TARGET": "t", "Arguments": [1], "userid": None, "GroupName": "g", "excluded": None, "more": None})
+    assert item.operation == Operation(Action.SEND_TO_GROUP, "chat", group="g")
+    assert item.body == b'{"target":"t","arguments":[1]}'
+
+
+@pytest.mark.parametrize(
+    ("text", "pointer"),
+    [
+        (b'{"target":"t","target":"u"}', "#/target"),
+        (b'{"target":"t","target":"t"}', "#/target"),
+        (b'{"target":"t","Target":"u"}', "#/Target"),
+        (b'{"target":"t","userId":"u","USERID":null}', "#/USERID"),
+        (b'{"target":"t","user\\u0049d":"u","userId":"v"}', "#/userId"),
+    ],
+)
+def test_a_property_twice(text: bytes, pointer: str) -> None:
+    assert faults(text)[0] == (pointer, "invalid-item")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        b"[]",
+        b"[ 1 , 2 ]",
+        b"[123456789012345678901234567890, 1e999, 1.10, -0.0]",
+        b'[{"a":1,"a":2,"A":3}, {"target":"x","TARGET":"y"}]',
+        b'["\\u00e9", "\xc3\xa9", "\\/", null, true]',
+        b"[[[[]]]]",
+        b'\n[\t"x"\r\n]',
+    ],
+)
+def test_arguments_go_out_byte_for_byte(arguments: bytes) -> None:
+    item = read(b'{"target":"t", "arguments":' + arguments + b"}")
+    assert item.body == b'{"target":"t","arguments":' + arguments.strip() + b"}"
+
+
+def test_a_target_is_written_as_json() -> None:
+    assert read({"target": 'a"b\n'}).body == b'{"target":"a\\"b\\n","arguments":[]}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"{", b'{"target":"t"', b'{"target":}', b'{"target":"t"}}', b'{"target":"\xff"}', b'{"target":"t",}'],
+)
+def test_no_json(text: bytes) -> None:
+    with pytest.raises(MalformedJson):
+        read(text)
+
+
+# --- endpoints
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (None, None),
+        (["eastus"], {"eastus"}),
+        (["EastUS", "westus"], {"eastus", "westus"}),
+        ([{"name": "eastus"}], {"eastus"}),
+        (
+            [{"endpointType": "Primary", "Name": "WestUS", "endpoint": "https://x", "online": True, "state": "online"}],
+            {"westus"},
+        ),
+        (["eastus", {"name": "westus"}], {"eastus", "westus"}),
+    ],
+)
+@pytest.mark.parametrize("item", [message(), add(), {"action": "close", "userId": "u"}])
+def test_endpoints(item: dict[str, Any], given: Any, names: set[str] | None) -> None:
+    assert read(item | {"endpoints": given}).endpoints == names
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], [("#/endpoints", "invalid-item")]),
+        ("eastus", [("#/endpoints", "invalid-item")]),
+        ([1], [("#/endpoints", "invalid-item")]),
+        (["eastus", "nowhere"], [("#/endpoints/1", "unknown-endpoint")]),
+        ([""], [("#/endpoints/0", "unknown-endpoint")]),
+        ([{}], [("#/endpoints/0", "unknown-endpoint")]),
+        ([{"name": 1}], [("#/endpoints/0", "unknown-endpoint")]),
+        ([{"name": "eastus", "NAME": "westus"}], [("#/endpoints/0", "unknown-endpoint")]),
+    ],
+)
+def test_no_endpoints(given: Any, expected: list[tuple[str, str]]) -> None:
+    assert faults(message(endpoints=given)) == expected
+
+
+# --- group actions and closes
+
+
+@pytest.mark.parametrize(
+    ("given", "operation"),
+    [
+        (add(), Operation(Action.ADD_USER, "chat", user="u", group="g")),
+        (add(ttlSeconds=0), Operation(Action.ADD_USER, "chat", user="u", group="g", ttl=0)),
+        (add(ttlSeconds=2**31 - 1), Operation(Action.ADD_USER, "chat", user="u", group="g", ttl=2**31 - 1)),
+        (add(action="ADD"), Operation(Action.ADD_USER, "chat", user="u", group="g")),
+        (
+            {"action": "add", "connectionId": "c", "groupName": "g"},
+            Operation(Action.ADD_CONNECTION, "chat", connection="c", group="g"),
+        ),
+        (
+            {"action": "Remove", "connectionId": "c", "groupName": "g"},
+            Operation(Action.REMOVE_CONNECTION, "chat", connection="c", group="g"),
+        ),
+        (add(action="remove"), Operation(Action.REMOVE_USER, "chat", user="u", group="g")),
+        ({"action": "removeAll", "userId": "u"}, Operation(Action.REMOVE_USER_FROM_ALL, "chat", user="u")),
+        (
+            {"action": "REMOVEALL", "connectionId": "c", "groupName": None},
+            Operation(Action.REMOVE_CONNECTION_FROM_ALL, "chat", connection="c"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("kinds", [(Kind.GROUP_ACTION,), tuple(Kind)])
+def test_a_group_action(given: dict[str, Any], operation: Operation, kinds: tuple[Kind, ...]) -> None:
+    item = read(given, *kinds)
+    assert (item.kind, item.operation, item.body) == (Kind.GROUP_ACTION, operation, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (add(connectionId="c"), [("#", "invalid-item")]),
+        ({"action": "add", "groupName": "g"}, [("#", "invalid-item")]),
+        (add(userId=""), [("#/userId", "invalid-name")]),
+        (add(groupName=""), [("#/groupName", "invalid-name")]),
+        (add(groupName=None), [("#/groupName", "invalid-item")]),
+        (add(action="removeAll"), [("#/groupName", "invalid-item")]),
+        (add(action="leave"), [("#/action", "invalid-item")]),
+        (add(action=""), [("#/action", "invalid-item")]),
+        (add(ttlSeconds=-1), [("#/ttlSeconds", "invalid-item")]),
+        (add(ttlSeconds=2**31), [("#/ttlSeconds", "invalid-item")]),
+        (add(ttlSeconds=2**80), [("#/ttlSeconds", "invalid-item")]),
+        (add(ttlSeconds="5"), [("#/ttlSeconds", "invalid-item")]),
+        (add(ttlSeconds=1.5), [("#/ttlSeconds", "invalid-item")]),
+        (add(ttlSeconds=True), [("#/ttlSeconds", "invalid-item")]),
+        (add(action="remove", ttlSeconds=5), [("#/ttlSeconds", "invalid-item")]),
+        ({"action": "add", "connectionId": "c", "groupName": "g", "ttlSeconds": 5}, [("#/ttlSeconds", "invalid-item")]),
+        (add(target="t"), [("#/target", "unknown-property")]),
+        (add(excluded=["x"]), [("#/excluded", "unknown-property")]),
+        ({"userId": "u", "groupName": "g"}, [("#/action", "invalid-item")]),
+        ({"action": "close", "userId": "u"}, [("#/action", "invalid-item"), ("#/groupName", "invalid-item")]),
+    ],
+)
+def test_no_group_action(given: Any, expected: list[tuple[str, str]]) -> None:
+    assert faults(given, Kind.GROUP_ACTION) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "operation"),
+    [
+        ({"connectionId": "c"}, Operation(Action.CLOSE_CONNECTION, "chat", connection="c")),
+        ({"userId": "u", "reason": "so, what?"}, Operation(Action.CLOSE_USER, "chat", user="u", reason="so, what?")),
+        ({"groupName": "g", "reason": None}, Operation(Action.CLOSE_GROUP, "chat", group="g")),
+    ],
+)
+@pytest.mark.parametrize("word", ["close", "Close"])
+def test_a_close(given: dict[str, Any], operation: Operation, word: str) -> None:
+    item = read({"action": word} | given)
+    assert (item.kind, item.operation, item.body) == (Kind.CLOSE, operation, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, [("#", "invalid-item")]),
+        ({"userId": "u", "groupName": "g"}, [("#", "invalid-item")]),
+        ({"userId": ""}, [("#/userId", "invalid-name")]),
+        ({"userId": "u", "reason": 1}, [("#/reason", "invalid-item")]),
+        ({"userId": "u", "excluded": ["x"]}, [("#/excluded", "unknown-property")]),
+        ({"userId": "u", "ttlSeconds": 1}, [("#/ttlSeconds", "unknown-property")]),
+    ],
+)
+def test_no_close(given: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+    assert faults({"action": "close"} | given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, [("#/target", "invalid-item")]),
+        ({"target": "t", "action": "add"}, [("#/action", "unknown-property")]),
+        ({"action": 5, "userId": "u", "groupName": "g"}, [("#/action", "invalid-item"), ("#/action", "invalid-item")]),
+    ],
+)
+def test_at_outputs_what_an_item_is_shows_in_its_properties(given: Any, expected: list[tuple[str, str]]) -> None:
+    assert faults(given) == expected
+
+
+# --- arrays and sizes
+
+
+def read_all(value: Any, *kinds: Kind) -> list[Item]:
+    text = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return read_items(text, "chat", frozenset(kinds) or ALL, has_endpoint)
+
+
+def test_an_array_mixes_all_kinds_in_its_order() -> None:
+    items = read_all([message(), add(), {"action": "close", "userId": "u"}, message(userId="u")])
+    assert [item.kind for item in items] == [Kind.MESSAGE, Kind.GROUP_ACTION, Kind.CLOSE, Kind.MESSAGE]
+    assert read_all([]) == []
+
+
+def test_every_fault_of_every_item_is_pointed_at() -> None:
+    with pytest.raises(InvalidItem) as caught:
+        read_all([message(), message(userId="", x=1), 5, add(ttlSeconds=-1, endpoints=["eastus", "no"])])
+    assert [(fault.pointer, fault.kind.code) for fault in caught.value.faults] == [
+        ("#/1/userId", "invalid-name"),
+        ("#/1/x", "unknown-property"),
+        ("#/2", "invalid-item"),
+        ("#/3/ttlSeconds", "invalid-item"),
+        ("#/3/endpoints/1", "unknown-endpoint"),
+    ]
+    assert caught.value.status == 422
+    assert caught.value.extensions["errors"][0].keys() == {"pointer", "code", "detail"}
+
+
+@pytest.mark.parametrize("text", [b"[", b"{}", b"[{]", b"[{}] x", b"\xff"])
+def test_no_array(text: bytes) -> None:
+    with pytest.raises((MalformedJson, InvalidItem)):
+        read_all(text)
+
+
+def test_a_thousand_items_and_no_more() -> None:
+    assert len(read_all([message()] * 1000)) == 1000
+    with pytest.raises(InvalidItem) as caught:
+        read_all([0] * 1001)
+    assert [fault.pointer for fault in caught.value.faults] == ["#"], "none of them was read"
+
+
+def test_an_outgoing_body_has_at_most_a_million_bytes() -> None:
+    room = 1_000_000 - len(b'{"target":"t","arguments":[""]}')
+    item = read(message(arguments=["x" * room]))
+    assert item.body is not None
+    assert len(item.body) == 1_000_000
+    with pytest.raises(InvalidItem) as caught:
+        read_all([message(), message(arguments=["x" * (room + 1)])])
+    assert [fault.pointer for fault in caught.value.faults] == ["#/1"]
+
+
+def test_an_outgoing_url_has_at_most_8000_bytes() -> None:
+    assert read(message(excluded=["x" * 100] * 70)).operation.excluded
+    with pytest.raises(InvalidItem) as caught:
+        read_all([message(), message(excluded=["x" * 100] * 75)])
+    assert [(fault.pointer, fault.kind.code) for fault in caught.value.faults] == [("#/1", "url-too-long")]
+    assert caught.value.code == "url-too-long"
+
+
+@pytest.mark.parametrize("name", ["é" * 1024, "😀" * 512])
+def test_escaping_makes_a_url_long(name: str) -> None:
+    if len(name) == 1024:
+        assert read(message(userId=name)).operation.user == name
+    assert faults(message(groupName=name, excluded=["é" * 400])) == [("#", "url-too-long")]

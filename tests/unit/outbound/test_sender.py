@@ -1,0 +1,151 @@
+"""Items on their way: in order, side by side, and what stops the rest."""
+
+import json
+from typing import Any
+
+import pytest
+
+from app.endpoints.endpoint import Endpoint
+from app.endpoints.outcome import Outcome, Verdict, merge
+from app.errors import InvalidItem, UrlTooLong
+from app.outbound.item import Item
+from app.outbound.sender import ALL_KINDS, Sender, is_done
+from app.protocol.rest import Action, Operation
+from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, offline, registry, said
+
+REFUSED = said("a", Verdict.REJECTED, 400)
+ACCEPTED, ABSENT = said("a", Verdict.ACCEPTED), said("a", Verdict.ABSENT)
+MESSAGE: dict[str, Any] = {"target": "t"}
+JOIN = {"action": "add", "connectionId": "c", "groupName": "g"}
+LEAVE = JOIN | {"action": "remove"}
+
+
+def sender(transport: FakeTransport, *more: Endpoint, clock: Clock | None = None) -> Sender:
+    clock = clock or Clock()
+    return Sender(registry([endpoint("a"), *more], transport, clock=clock), clock=clock, default_seconds=10)
+
+
+def items(one: Sender, *values: Any) -> list[Item]:
+    return one.read(json.dumps(values).encode(), "chat", ALL_KINDS)
+
+
+def transport(*outcomes: Outcome) -> FakeTransport:
+    return FakeTransport({"a": list(outcomes)})
+
+
+async def test_in_order_each_after_the_answer_to_the_one_before() -> None:
+    wire = FakeTransport(delay=0.002)
+    one = sender(wire)
+    results = await one.send_in_order(items(one, *({"target": str(index)} for index in range(5))))
+    assert [json.loads(call.body or b"")["target"] for call in wire.calls] == ["0", "1", "2", "3", "4"]
+    assert wire.most_running == 1
+    assert [result.status for result in results] == ["accepted"] * 5
+
+
+async def test_the_first_failure_stops_the_rest() -> None:
+    wire = transport(ACCEPTED, REFUSED, ACCEPTED)
+    one = sender(wire)
+    results = await one.send_in_order(items(one, MESSAGE, MESSAGE, MESSAGE, MESSAGE))
+    assert [result.status for result in results] == ["accepted", "rejected", "skipped", "skipped"]
+    assert len(wire.calls) == 2
+
+
+async def test_a_partial_item_is_a_failure() -> None:
+    wire = FakeTransport({"b": [REFUSED]})
+    one = sender(wire, endpoint("b"))
+    results = await one.send_in_order(items(one, MESSAGE, MESSAGE))
+    assert [result.status for result in results] == ["partial", "skipped"]
+
+
+async def test_continue_goes_on() -> None:
+    wire = transport(REFUSED, ACCEPTED)
+    one = sender(wire)
+    results = await one.send_in_order(items(one, MESSAGE, MESSAGE), stop_at_failure=False)
+    assert [result.status for result in results] == ["rejected", "accepted"]
+
+
+@pytest.mark.parametrize(("given", "stops"), [(JOIN, False), (LEAVE, False), (MESSAGE, True)])
+async def test_an_absent_join_is_reported_and_does_not_stop(given: dict[str, Any], stops: bool) -> None:
+    wire = transport(ABSENT, ACCEPTED)
+    one = sender(wire)
+    results = await one.send_in_order(items(one, given, MESSAGE))
+    assert [result.status for result in results] == ["absent", "skipped" if stops else "accepted"]
+
+
+async def test_a_leave_that_may_be_waiting_at_an_endpoint_that_is_offline_stops() -> None:
+    known = registry([endpoint("a"), endpoint("b")], transport(ABSENT, ACCEPTED), health=offline("b"))
+    one = Sender(known, clock=Clock(), default_seconds=10)
+    results = await one.send_in_order(items(one, LEAVE, MESSAGE))
+    assert [result.status for result in results] == ["absent", "skipped"]
+
+
+async def test_side_by_side() -> None:
+    wire = FakeTransport({"a": [REFUSED]}, delay=0.01)
+    one = sender(wire)
+    results = await one.send_side_by_side(items(one, *[MESSAGE] * 40))
+    assert [result.status for result in results] == ["rejected"] * 40
+    assert 1 < wire.most_running <= 32
+
+
+async def test_the_deadline_is_for_all_and_after_it_nothing_goes_out() -> None:
+    clock = Clock()
+    wire = FakeTransport(before=lambda _: setattr(clock, "now", clock.now + 4))
+    one = sender(wire, clock=clock)
+    for stop in (True, False):
+        clock.now, wire.calls = 1000, []
+        results = await one.send_in_order(items(one, *[MESSAGE] * 5), seconds=8, stop_at_failure=stop)
+        assert [result.status for result in results] == ["accepted"] * 2 + ["skipped"] * 3
+        assert [call.seconds for call in wire.calls] == [8, 4]
+
+
+async def test_without_a_deadline_of_its_own_a_call_gets_the_default() -> None:
+    wire = FakeTransport()
+    await sender(wire).perform(Operation(Action.CLOSE_ALL, "chat"))
+    await sender(wire).perform(Operation(Action.CLOSE_ALL, "chat"), seconds=3)
+    assert [call.seconds for call in wire.calls] == [10, 3]
+
+
+async def test_one_endpoint_can_be_asked_alone() -> None:
+    wire = FakeTransport()
+    await sender(wire, endpoint("B")).perform(Operation(Action.CLOSE_ALL, "chat"), endpoint="b")
+    assert wire.called == ["B"]
+
+
+async def test_a_url_that_is_too_long_is_never_tried() -> None:
+    wire = FakeTransport()
+    with pytest.raises(UrlTooLong):
+        await sender(wire).perform(Operation(Action.CLOSE_ALL, "chat", excluded=("x" * 100,) * 80))
+    assert not wire.calls
+
+
+async def test_nothing_is_sent_of_an_array_with_a_mistake() -> None:
+    wire = FakeTransport()
+    with pytest.raises(InvalidItem):
+        await sender(wire).send_outputs("chat", b'[{"target":"t"},{"target":""}]')
+    assert not wire.calls
+
+
+async def test_outputs_of_a_handler() -> None:
+    wire = FakeTransport()
+    results = await sender(wire).send_outputs("chat", json.dumps([MESSAGE, JOIN]).encode())
+    assert [result.status for result in results] == ["accepted"] * 2
+    assert [call.operation.action for call in wire.calls] == [Action.SEND_TO_ALL, Action.ADD_CONNECTION]
+    assert await sender(wire).send_outputs("chat", b"[]") == []
+
+
+@pytest.mark.parametrize(
+    ("action", "outcomes", "done"),
+    [
+        (Action.REMOVE_CONNECTION, [ABSENT, ABSENT], True),
+        (Action.CLOSE_CONNECTION, [ABSENT], True),
+        (Action.CLOSE_USER, [ABSENT], True),
+        (Action.ADD_CONNECTION, [ABSENT], False),
+        (Action.SEND_TO_CONNECTION, [ABSENT], False),
+        (Action.REMOVE_CONNECTION, [ABSENT, said("b", Verdict.OFFLINE)], False),
+        (Action.REMOVE_CONNECTION, [ACCEPTED, ABSENT], True),
+        (Action.REMOVE_CONNECTION, [ACCEPTED, said("b", Verdict.OFFLINE)], False),
+        (Action.SEND_TO_ALL, [REFUSED], False),
+    ],
+)
+def test_what_is_done(action: Action, outcomes: list[Outcome], done: bool) -> None:
+    assert is_done(action, merge(action, outcomes)) is done
