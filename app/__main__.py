@@ -2,7 +2,7 @@
 
 import sys
 
-if sys.version_info < (3, 11):  # before anything that an older Python could not even read
+if sys.version_info < (3, 11):  # noqa: UP036 (said in one line to an older Python, before it meets what it cannot read)
     sys.exit("signalr-bridge needs Python 3.11 or newer.")
 
 import asyncio
