@@ -28,9 +28,9 @@ ENV PATH=/opt/signalr-bridge/bin:$PATH \
     PYTHONUNBUFFERED=1
 # A number, so that Kubernetes can see that it is not root (runAsNonRoot).
 USER 10001:10001
-# Python imports from here first: the place for handlers' modules (COPY my_chat.py .), and nothing that the user can write.
+# Python imports from here first: the place for handlers (COPY my_chat.py .), and not one that the user can write to.
 WORKDIR /srv
 EXPOSE 8080
-# The port is looked up as `serve` does, but for a settings file and --port: with these, give the container a check of its own.
+# It knows the port from BRIDGE_PORT; where a settings file or --port sets it, the container needs a check of its own.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "import os; from http.client import HTTPConnection as C; c = C('127.0.0.1', int(os.environ.get('BRIDGE_PORT') or 8080), timeout=2); c.request('GET', '/health/live'); raise SystemExit(c.getresponse().status != 200)"]
 CMD ["python", "-m", "app", "serve"]

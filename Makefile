@@ -1,5 +1,5 @@
 # Needs GNU make and Python 3.11 or newer with venv. Everything else, node included, is installed into .venv, with
-# versions and hashes from the lock files; only the browser tests' Chromium may come from the system's packages.
+# versions and hashes from the lock files; only Chromium, Go and PHP, which tests need, may come from Debian's packages.
 # A step that is done leaves a file behind, so that running it again costs nothing.
 
 PYTHON ?= python3
@@ -20,7 +20,7 @@ STATIC   := app/static/signalr.min.js
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help dev serve test check lint browser format static build image lock clean
+.PHONY: help dev serve test check lint programs bench format static build image lock clean
 
 help:  ## List these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -35,7 +35,7 @@ serve: $(RUNTIME)  ## Run the bridge alone, with settings from the environment
 
 # Test
 
-test: lint browser  ## Check everything: format, lint, types, imports, and every test (ARGS go to pytest)
+test: lint programs  ## Check everything: format, lint, types, imports, and every test (ARGS go to pytest)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: lint  ## The quick half of test, without browser and processes: under a minute
@@ -47,8 +47,11 @@ lint: $(TOOLS) $(STATIC)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-browser: $(TOOLS)
-	@$(BIN)/python tests/browser/install.py
+programs: $(TOOLS)
+	@$(BIN)/python tests/install.py
+
+bench: $(TOOLS)  ## Measure the bridge: CPU for each request, beside a plain ASGI echo (under two minutes)
+	@$(BIN)/python -m tests.bench
 
 format: $(TOOLS)  ## Format the code, and repair what can be repaired
 	@$(BIN)/ruff format .

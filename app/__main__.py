@@ -1,4 +1,4 @@
-"""The command line: serve, dev, emulator, check, token."""
+"""The command line: serve, dev, emulator, check, token, tail."""
 
 import sys
 
@@ -23,6 +23,7 @@ from app.errors import BridgeError, SettingsError
 from app.main import create_app
 from app.protocol.access_token import check_length, client_audience, client_claims, client_url, sign_token
 from app.settings import Settings, check_servable, describe, gather, load, unknown_names
+from app.tail import watch
 from app.web.listener import Listener, bind
 from app.web.logs import configure_logs
 
@@ -69,7 +70,8 @@ def serve(
 async def _serve(settings: Settings) -> None:
     app = create_app(settings)
     with bind(settings.host, settings.port, "BRIDGE_PORT") as sock:
-        listener = Listener(app, sock, grace_seconds=settings.limits.grace_seconds)
+        grace = settings.limits.grace_seconds
+        listener = Listener(app, sock, grace_seconds=grace, end_streams=app.state.events.close)
         # What is alive now stays: not walking it again and again cuts the slowest requests to a third.
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
@@ -81,10 +83,11 @@ def dev(
     port: Annotated[int, typer.Option(help="the bridge's port")] = 8080,
     emulator_port: Annotated[int, typer.Option(help="the emulator's port")] = 8888,
     handlers: Handlers = None,
+    reload: Annotated[bool, typer.Option("--reload", help="load the handlers anew when their files change")] = False,
 ) -> None:
     """Run bridge, emulator and a chat on this machine: no Azure account, no keys, loopback only."""
     configure_logs("warning", None)
-    _run(_development().run_dev(port, emulator_port, handlers or [], os.environ))
+    _run(_development().run_dev(port, emulator_port, handlers or [], os.environ, reload=reload))
 
 
 @cli.command()
@@ -97,6 +100,15 @@ def emulator(
     """Run the emulated SignalR service alone."""
     configure_logs("info", None)
     _run(_development().run_emulator(host, port, upstream, config and _read(config)))
+
+
+@cli.command()
+def tail(
+    url: Annotated[str, typer.Option(help="the bridge's address")] = "http://localhost:8080",
+    key: Annotated[str | None, typer.Option(help="an API key; not needed for dev", envvar="SIGNALR_BRIDGE_KEY")] = None,
+) -> None:
+    """Print what the service calls and what handlers answer, until Ctrl-C. For `serve`: BRIDGE_CONSOLE=true."""
+    asyncio.run(watch(url, key))
 
 
 @cli.command()

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -16,6 +17,8 @@ from app.errors import SettingsError
 from app.main import create_app
 from app.protocol.connection_string import parse_connection_string
 from app.settings import CallersSettings, EndpointSettings, NegotiateSettings, Settings
+from app.upstream.python.loading import load_handlers
+from app.upstream.python.reloader import Reloader
 from app.web.listener import Listener, bind
 
 _HERE = Path(__file__).parent
@@ -23,19 +26,28 @@ DEMO = "app.demo:chat"
 """The handler that ``dev`` runs when it is given none."""
 
 
-async def run_dev(port: int, emulator_port: int, handlers: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Run bridge and emulator until a signal ends them. Raises ``SettingsError``, also for a port that is taken."""
+async def run_dev(
+    port: int, emulator_port: int, handlers: Sequence[str], environment: Mapping[str, str], *, reload: bool = False
+) -> None:
+    """Run bridge and emulator until a signal ends them. Raises ``SettingsError``, also for a port that is taken.
+
+    ``reload``: handlers are loaded anew when their files change; the emulator and its clients do not notice.
+    """
     _say_what_is_ignored(environment)
     with bind("127.0.0.1", port, "--port") as sock:
         port = int(sock.getsockname()[1])
         async with Emulator(emulator_port, "localhost", upstream=f"http://127.0.0.1:{port}/upstream") as emulator:
-            app = create_app(_settings(port, emulator.connection_string, handlers))
+            settings = _settings(port, emulator.connection_string, handlers)
+            app = create_app(settings)
             _add_page(app, emulator.port)
-            listener = Listener(app, sock, grace_seconds=1)
+            listener = Listener(app, sock, grace_seconds=1, end_streams=app.state.events.close)
             printing = asyncio.create_task(_print_when_started(listener, emulator))
+            reloading = asyncio.create_task(_make_reloader(settings, app).run()) if reload else None
             # The emulator ends first: its last events, that clients have gone, still reach the handlers.
             await listener.run_until_stopped(before=emulator.stop)
             printing.cancel()
+            if reloading is not None:
+                reloading.cancel()
 
 
 async def run_emulator(host: str, port: int, upstream: str | None, config: bytes | None) -> None:
@@ -59,8 +71,19 @@ def _settings(port: int, connection_string: str, handlers: Sequence[str]) -> Set
         callers=CallersSettings(),
         negotiate=NegotiateSettings(anonymous=True, user_id="{query.userId}", trust_client_input=True, hubs=("*",)),
         docs=True,
+        console=True,
         development=True,
     )
+
+
+def _make_reloader(settings: Settings, app: FastAPI) -> Reloader:
+    sys.dont_write_bytecode = True  # it knows a change by the second only
+    load = partial(load_handlers, settings.handlers, default_seconds=settings.limits.handler_seconds)
+    return Reloader(settings.handlers, lambda: app.state.receiver.use(load()), _say)
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
 
 
 def _say_what_is_ignored(environment: Mapping[str, str]) -> None:

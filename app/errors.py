@@ -229,6 +229,10 @@ class Throttled(BridgeError):
     code, title, status = "throttled", "Throttled", 503
 
 
+class Overloaded(BridgeError):
+    code, title, status = "overloaded", "Overloaded", 503
+
+
 class ShuttingDown(BridgeError):
     code, title, status = "shutting-down", "Shutting down", 503
 

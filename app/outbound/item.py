@@ -49,8 +49,19 @@ _LARGEST_BODY = 1_000_000
 _LONGEST_TTL = 2**31 - 1
 
 
-def read_item(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: HasEndpoint, pointer: str = "#") -> Item:
-    """One item from a JSON object. Raises ``InvalidItem`` with everything that is wrong, and ``MalformedJson``."""
+def read_item(
+    text: bytes,
+    hub: str,
+    kinds: Collection[Kind],
+    has_endpoint: HasEndpoint,
+    *,
+    pointer: str = "#",
+    longest_target: int = LONGEST_TARGET,
+) -> Item:
+    """One item from a JSON object. Raises ``InvalidItem`` with everything that is wrong, and ``MalformedJson``.
+
+    ``longest_target`` is what path and query of its URL may have, in bytes.
+    """
     if json_text.first_character(text) != b"{":
         raise InvalidItem([Fault(pointer, InvalidItem, "An item is a JSON object.")])
     reader = _Reader(text, pointer)
@@ -59,13 +70,20 @@ def read_item(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: HasE
     endpoints = reader.endpoints(has_endpoint)
     reader.refuse_unknown(_PROPERTIES[kind])
     reader.raise_faults()
-    if len(text) > LONGEST_TARGET // 4 and len(write_target(item.operation)) > LONGEST_TARGET:
+    if len(text) > longest_target // 4 and len(write_target(item.operation)) > longest_target:
         detail = f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
         raise InvalidItem([Fault(pointer, UrlTooLong, detail)])
     return Item(kind, item.operation, item.body, endpoints)
 
 
-def read_items(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: HasEndpoint) -> list[Item]:
+def read_items(
+    text: bytes,
+    hub: str,
+    kinds: Collection[Kind],
+    has_endpoint: HasEndpoint,
+    *,
+    longest_target: int = LONGEST_TARGET,
+) -> list[Item]:
     """All items of a JSON array, or ``InvalidItem`` with the faults of all of them."""
     items: list[Item] = []
     faults: list[Fault] = []
@@ -74,7 +92,8 @@ def read_items(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: Has
         raise InvalidItem([Fault("#", InvalidItem, f"An array has at most {MOST_ITEMS} items.")])
     for index, element in enumerate(elements):
         try:
-            items.append(read_item(element, hub, kinds, has_endpoint, f"#/{index}"))
+            where = f"#/{index}"
+            items.append(read_item(element, hub, kinds, has_endpoint, pointer=where, longest_target=longest_target))
         except InvalidItem as error:
             faults += error.faults
     if faults:

@@ -114,7 +114,7 @@ async def _send(request: Request, hub: str, deadline: float | None, sender: Send
         return await _send_array(text, hub, deadline, sender, kinds, order)
     if len(text) > LARGEST_ITEM:
         raise BodyTooLarge(f"A single item may have {LARGEST_ITEM:,} bytes.")
-    item = read_item(text, hub, kinds, sender.registry.has_name)
+    item = read_item(text, hub, kinds, sender.registry.has_name, longest_target=sender.longest_target)
     return answer_item(item.operation.action, await sender.send(item, seconds=deadline))
 
 

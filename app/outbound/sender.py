@@ -11,6 +11,8 @@ from app.protocol.rest import Action, Operation, write_target
 
 ALL_KINDS = frozenset(Kind)
 
+Stops = Callable[[Item, Result], bool]
+
 
 class Sender:
     """Sends over a registry. ``clock`` gives monotonic seconds; ``default_seconds`` is the deadline if none is."""
@@ -24,6 +26,11 @@ class Sender:
     def registry(self) -> Registry:
         return self._registry
 
+    @property
+    def longest_target(self) -> int:
+        """How many bytes path and query may have at the endpoint with the longest address."""
+        return LONGEST_TARGET - max((len(one.server_url) for one in self._registry.endpoints), default=0)
+
     async def perform(
         self,
         operation: Operation,
@@ -33,7 +40,7 @@ class Sender:
         seconds: float | None = None,
     ) -> Result:
         """One operation on every online endpoint, or on ``endpoint`` alone. Raises ``UrlTooLong``."""
-        check_target(operation)
+        check_target(operation, self.longest_target)
         names = None if endpoint is None else {endpoint.lower()}
         return await self._registry.perform(operation, body, names=names, deadline=self._deadline(seconds))
 
@@ -44,11 +51,13 @@ class Sender:
         self, items: Sequence[Item], *, seconds: float | None = None, stop_at_failure: bool = True
     ) -> list[Result]:
         """Each after the answer to the one before; after a failure the rest is skipped. The deadline is for all."""
-        deadline = self._deadline(seconds)
+        return await self._send_in_order(items, self._deadline(seconds), _stops if stop_at_failure else _never_stops)
+
+    async def _send_in_order(self, items: Sequence[Item], deadline: float, stops: Stops) -> list[Result]:
         results: list[Result] = []
         for item in items:
             results.append(await self._send(item, deadline))
-            if stop_at_failure and _stops(item, results[-1]):
+            if stops(item, results[-1]):
                 return results + [SKIPPED] * (len(items) - len(results))
         return results
 
@@ -63,12 +72,15 @@ class Sender:
         return list(await asyncio.gather(*map(send, items)))
 
     async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Result]:
-        """A JSON array of items, in order up to the first failure. Raises ``InvalidItem`` and ``MalformedJson``."""
-        return await self.send_in_order(self.read(outputs, hub, ALL_KINDS))
+        """A JSON array of items, in order up to the first that nobody took or that may have been done: what was
+        delivered in part, or found nobody, stops nothing. Raises ``InvalidItem`` and ``MalformedJson``.
+        """
+        items = self.read(outputs, hub, ALL_KINDS)
+        return await self._send_in_order(items, self._deadline(None), _stops_outputs)
 
     def read(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> list[Item]:
         """The items of a JSON array, all checked. Raises ``InvalidItem`` and ``MalformedJson``."""
-        return read_items(text, hub, kinds, self._registry.has_name)
+        return read_items(text, hub, kinds, self._registry.has_name, longest_target=self.longest_target)
 
     async def _send(self, item: Item, deadline: float) -> Result:
         if self._clock() >= deadline:
@@ -79,9 +91,9 @@ class Sender:
         return self._clock() + (self._default_seconds if seconds is None else seconds)
 
 
-def check_target(operation: Operation) -> None:
-    """``UrlTooLong`` when the operation's URL would be too long for the service."""
-    if len(write_target(operation)) > LONGEST_TARGET:
+def check_target(operation: Operation, longest: int = LONGEST_TARGET) -> None:
+    """``UrlTooLong`` when path and query of the operation's URL have more than ``longest`` bytes."""
+    if len(write_target(operation)) > longest:
         raise UrlTooLong(
             f"The URL of this call would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
         )
@@ -99,3 +111,11 @@ def _stops(item: Item, result: Result) -> bool:
     if result.status is Status.ABSENT and action in {Action.ADD_CONNECTION, Action.ADD_USER}:
         return False  # the binding swallows a join of a connection that has gone
     return not is_done(action, result)
+
+
+def _never_stops(item: Item, result: Result) -> bool:
+    return False
+
+
+def _stops_outputs(item: Item, result: Result) -> bool:
+    return result.status in {Status.REJECTED, Status.UNKNOWN, Status.SKIPPED}

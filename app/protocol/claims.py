@@ -31,7 +31,7 @@ _SHORT_NAMES = {
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn": "upn",
     "http://schemas.microsoft.com/ws/2008/06/identity/claims/role": "role",
 }
-_ABOUT_THE_TOKEN = frozenset({"aud", "exp", "iat", "nbf"})
+_ABOUT_THE_TOKEN = frozenset({"aud", "exp", "iat", "nbf", LOSSLESS_CLAIM})
 # A type has no blank and no comma; a piece that does not begin so belongs to the value before it.
 _BEGINS_CLAIM = re.compile(r"[^\s:,][^\s,]*?: ")
 
@@ -73,15 +73,23 @@ def write_claims_line(claims: Iterable[tuple[str, str]]) -> str:
     return ", ".join(f"{name}: {value}" for name, value in claims)
 
 
-def read_claims_line(line: str) -> Claims:
+def are_forged(line: str, user_id: str) -> bool:
+    """Whether ``bridge.claims`` stands where we never write it: a second time, or in the user id."""
+    return line.count(LOSSLESS_CLAIM) > 1 or LOSSLESS_CLAIM in user_id
+
+
+def read_claims_line(line: str, user_id: str = "", *, lossless: bool = True) -> Claims:
     """The claims in ``X-ASRS-User-Claims``. Read from ``bridge.claims`` alone when that occurs exactly once; when it
-    occurs more often somebody is forging, and there are none."""
-    pieces = _split(line)
-    lossless = [value for name, value in pieces if name == LOSSLESS_CLAIM]
-    if len(lossless) > 1 or line.count(LOSSLESS_CLAIM) > 1:
+    occurs more often, or in the user id, somebody is forging, and there are none.
+
+    Without ``lossless`` our tokens have no such claim: one that is there is not believed.
+    """
+    if are_forged(line, user_id):
         return Claims()
-    if lossless:
-        exact = read_lossless(lossless[0])
+    pieces = _split(line)
+    written = [value for name, value in pieces if name == LOSSLESS_CLAIM]
+    if lossless and written:
+        exact = read_lossless(written[0])
         return Claims() if exact is None else Claims(exact, exact=True)
     values: dict[str, list[str]] = {}
     for name, value in pieces:

@@ -1,8 +1,8 @@
 """The hub protocol ``messagepack``: messages as MessagePack arrays, each behind its length in bytes.
 
 Source: ``spec/service-emulation.md`` 4.4. The handshake before it is that of ``hub_json``. Values are Python's own:
-``bin`` is bytes, a timestamp (extension -1) a datetime in UTC to the microsecond, any other extension a ``msgpack.Ext``
-of msgspec. A map's keys may be everything that Python can hash; a timestamp beyond the year 9999 is malformed.
+``bin`` is bytes, a timestamp (extension -1) a datetime in UTC rounded to microseconds, another extension an ``Ext`` of
+msgspec.msgpack. A map's keys may be everything that Python can hash; a timestamp beyond the year 9999 is malformed.
 """
 
 from collections.abc import Sequence
@@ -179,7 +179,7 @@ def _read_completion(items: Sequence[Any]) -> Completion:
 def _decode_array(body: bytes) -> list[Any]:
     try:
         items = msgspec.msgpack.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: bad UTF-8, or a time after the year 9999
         raise MalformedMessage("Error reading MessagePack.") from None
     if not isinstance(items, list) or not items:
         raise MalformedMessage("A message is a MessagePack array.")

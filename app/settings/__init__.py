@@ -4,6 +4,7 @@ from app.settings.loading import check_servable, describe, gather, load, unknown
 from app.settings.model import (
     CallersSettings,
     EndpointSettings,
+    EntraSettings,
     ForwardSettings,
     NegotiateSettings,
     Settings,
@@ -13,6 +14,7 @@ from app.settings.model import (
 __all__ = [
     "CallersSettings",
     "EndpointSettings",
+    "EntraSettings",
     "ForwardSettings",
     "NegotiateSettings",
     "Settings",

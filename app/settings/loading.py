@@ -10,12 +10,15 @@ from pydantic import BaseModel, ValidationError
 from app.errors import SettingsError
 from app.protocol.connection_string import EMULATOR_KEY
 from app.settings.azure import CONNECTION, read_endpoints
-from app.settings.model import ForwardSettings, Settings
+from app.settings.model import EndpointSettings, ForwardSettings, Settings
 from app.settings.sources import Values, first_of, read_environment, read_file, read_flags
 
 _PREFIX = "bridge_"
 _FORWARD = "forward"
-_NOT_A_FIELD = frozenset({"endpoints", "development"})
+_ENDPOINTS = "endpoints"
+_OF_AN_ENDPOINT = frozenset({"upstream_app_id"})
+_AUTHORITY = "azure_authority_host"
+_NOT_A_FIELD = frozenset({"endpoints", "authority_host", "development"})
 _READ_ELSEWHERE = frozenset({"settings_file"})
 
 
@@ -31,8 +34,11 @@ def load(values: Values) -> Settings:
     nested: dict[str, Any] = {}
     for path, value in _bridge_values(values):
         _put(nested, path, value)
+    endpoints = _complete(read_endpoints(values), nested.pop(_ENDPOINTS, {}))
+    if (authority := values.get(_AUTHORITY)) is not None:
+        nested["authority_host"] = authority.value
     try:
-        return Settings(endpoints=read_endpoints(values), **nested)
+        return Settings(endpoints=endpoints, **nested)
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(error))) from None
 
@@ -65,6 +71,27 @@ def check_servable(settings: Settings) -> None:
             "An endpoint has the emulator's access key, which is public and would let anybody sign upstream calls: "
             "set BRIDGE_ALLOW_EMULATOR_KEY=true if this is no production."
         )
+    _check_entra(settings)
+
+
+def _complete(endpoints: Iterable[EndpointSettings], more: dict[str, dict[str, Any]]) -> tuple[EndpointSettings, ...]:
+    """The endpoints with what ``BRIDGE_ENDPOINTS__<NAME>__*`` says of them, by name in lower case."""
+    texts = {name: {key: str(value) for key, value in values.items()} for name, values in more.items()}
+    completed = tuple(one.model_copy(update=texts.get(one.name.lower())) for one in endpoints)
+    for name in sorted(more.keys() - {one.name.lower() for one in completed}):
+        raise SettingsError(f"BRIDGE_ENDPOINTS__{name.upper()}: there is no endpoint of this name.")
+    return completed
+
+
+def _check_entra(settings: Settings) -> None:
+    believed = {one.lower() for one in settings.upstream.entra.app_ids}
+    for endpoint in settings.endpoints:
+        named = endpoint.upstream_app_id
+        if named is not None and not {named.lower(), "*"} & believed:
+            raise SettingsError(
+                f"BRIDGE_ENDPOINTS__{endpoint.name.upper()}__UPSTREAM_APP_ID is not one of "
+                "BRIDGE_UPSTREAM__ENTRA__APP_IDS: its tokens would never be believed."
+            )
 
 
 def _bridge_values(values: Values) -> Iterator[tuple[list[str], Any]]:
@@ -76,11 +103,12 @@ def _bridge_values(values: Values) -> Iterator[tuple[list[str], Any]]:
 
 
 def _find_path(levels: list[str]) -> list[str] | None:
-    """The path into the model, or None for a name that means nothing. Of ``forward`` names only the known suffix is
-    split off, so that a name may hold the separator."""
-    if levels[0] == _FORWARD:
-        named = len(levels) > 2 and levels[-1] in ForwardSettings.model_fields
-        return [_FORWARD, ":".join(levels[1:-1]), levels[-1]] if named else None
+    """The path into the model, or None for a name that means nothing. Of ``forward`` and ``endpoints`` names only the
+    known suffix is split off, so that a name may hold the separator."""
+    if levels[0] in {_FORWARD, _ENDPOINTS}:
+        known = ForwardSettings.model_fields.keys() if levels[0] == _FORWARD else _OF_AN_ENDPOINT
+        named = len(levels) > 2 and levels[-1] in known
+        return [levels[0], ":".join(levels[1:-1]), levels[-1]] if named else None
     model: type[BaseModel] | None = Settings
     for level in levels:
         if model is None or level not in model.model_fields or level in _NOT_A_FIELD:

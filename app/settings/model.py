@@ -3,6 +3,7 @@
 The descriptions are the README's settings table.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
@@ -48,6 +49,18 @@ def _read_keys(value: Any) -> Any:
     return [{"key": one} if isinstance(one, str) else one for one in values] if isinstance(values, list) else values
 
 
+def _read_authority(value: Any) -> Any:
+    """As azure-identity reads it: without a scheme it is a host's name, and plain http is refused."""
+    if not isinstance(value, str):
+        return value
+    address = (value if "://" in value else f"https://{value}").rstrip("/")
+    if not address.lower().startswith("https://"):
+        raise ValueError("the address must begin with https://")
+    return address
+
+
+_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(_read_list)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_read_list)]
 Hub = Annotated[str, BeforeValidator(_read_hub)]
@@ -65,6 +78,9 @@ class EndpointSettings(Section):
     name: str = "default"
     endpoint_type: Literal["Primary", "Secondary"] = "Primary"
     connection: ConnectionString
+    upstream_app_id: str | None = Field(
+        default=None, description="the application id in the tokens of this instance's upstream calls"
+    )
 
 
 class CallerKey(Section):
@@ -108,9 +124,29 @@ class NegotiateSettings(Section):
         return self
 
 
+class EntraSettings(Section):
+    """Which tokens of the service's managed identity are believed: all three, or none."""
+
+    tenant: str | None = Field(default=None, description="the tenant's id that issues the service's tokens")
+    audience: Texts = Field(default=(), description="the `Resource` of the upstream's managed identity; any of several")
+    app_ids: Texts = Field(
+        default=(), description="application ids of the service's identities; `*` for any of the tenant"
+    )
+
+    @model_validator(mode="after")
+    def _check_all_three(self) -> Self:
+        given = [self.tenant is not None, bool(self.audience), bool(self.app_ids)]
+        if any(given) and not all(given):
+            raise ValueError("TENANT, AUDIENCE and APP_IDS are set together, or none of them")
+        if self.tenant is not None and not _ID.fullmatch(self.tenant):
+            raise ValueError("TENANT is the tenant's id, such as 00000000-0000-0000-0000-000000000000, not its name")
+        return self
+
+
 class UpstreamSettings(Section):
     code: Secrets = Field(default=(), description="further secret(s) in the upstream URL's `code`")
     keys: Secrets = Field(default=(), description="keys that only verify upstream signatures")
+    entra: EntraSettings = EntraSettings()
     allow_unsigned: bool = Field(default=False, description="take upstream calls that nobody vouches for")
     unhandled: Annotated[Literal["404", "200"], BeforeValidator(_read_text)] = Field(
         default="404", description="the answer to a message that nobody handles"
@@ -127,13 +163,24 @@ class ForwardSettings(Section):
     url: str = Field(description="where to post; `{hub}` and `{event}` stand as whole path segments", repr=False)
     secrets: Secrets = Field(default=(), description="sign every call, with each of them (`whsec_...`)")
     unsigned: bool = Field(default=False, description="post without a signature")
-    format: Literal["json"] = Field(default="json", description="the body's format")
+    format: Literal["json", "cloudevents", "functions"] = Field(
+        default="json", description="`json`, `cloudevents`, or `functions`: a Functions custom handler's contract"
+    )
+    function: str | None = Field(default=None, description="`functions`: the function to run, behind the URL's path")
+    binding: str = Field(default="invocation", description="`functions`: the trigger's name in the payload")
+    parameter_names: Texts | None = Field(default=None, description="`functions`: names of a message's arguments")
     timeout_seconds: float = Field(default=10, gt=0, le=100, description="how long one event may take")
+    retry_seconds: float = Field(
+        default=60, ge=0, le=3600, description="how long connection events are tried again; 0 is never"
+    )
 
 
 class LimitsSettings(Section):
     deadline_seconds: float = Field(default=10, ge=0.1, le=100, description="the deadline of a call that names none")
     upstream_bytes: int = Field(default=4_194_304, ge=1, description="the largest upstream body")
+    handler_seconds: float = Field(
+        default=60, gt=0, le=3600, description="how long a Python handler may take that names no time-out of its own"
+    )
     grace_seconds: float = Field(
         default=20, ge=0, le=300, description="how long calls in flight may take to end at a stop"
     )
@@ -158,10 +205,13 @@ class Settings(BaseSettings):
     forward: dict[str, ForwardSettings] = Field(default_factory=dict)
     limits: LimitsSettings = LimitsSettings()
     docs: bool = Field(default=False, description="serve `/docs` and `/openapi.json`")
+    console: bool = Field(default=False, description="serve `/events`, to callers with a key")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least level to log"
     )
     log_format: Literal["json", "text"] | None = Field(default=None, description="`json`, or `text` on a terminal")
+    authority_host: Annotated[str, BeforeValidator(_read_authority)] = "https://login.microsoftonline.com"
+    """Where tokens are issued; Azure's own name for it is ``AZURE_AUTHORITY_HOST``."""
     development: bool = Field(default=False, exclude=True)
     """Set by ``dev`` alone: callers on loopback need no key."""
 

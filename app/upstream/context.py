@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
-from app.protocol.claims import LOSSLESS_CLAIM, Claims, read_claims_line
+from app.protocol.claims import Claims, are_forged, read_claims_line
 from app.protocol.hub_message import Payload
 from app.protocol.upstream_event import EventHeaders, decode_header, read_client_query
 from app.upstream.faces import Clients, Connections, Groups, Users
@@ -36,6 +36,7 @@ class Context:
         invocation_id: str | None = None,
         error: str | None = None,
         endpoint: str | None = None,
+        lossless_claims: bool = True,
     ) -> None:
         self.hub = event.hub
         self.category = event.category.lower()
@@ -49,6 +50,7 @@ class Context:
         self._event = event
         self._lines = lines
         self._outbox = outbox
+        self._lossless_claims = lossless_claims
 
     def __repr__(self) -> str:
         return f"Context(hub={self.hub!r}, category={self.category!r}, event={self.event!r})"
@@ -65,9 +67,10 @@ class Context:
 
     @cached_property
     def _claims(self) -> Claims:
-        if self._event.claims_line.count(LOSSLESS_CLAIM) > 1:
-            _LOG.warning("claims dropped: bridge.claims occurs more than once", extra={"hub": self.hub})
-        return read_claims_line(self._event.claims_line)
+        line, user_id = self._event.claims_line, self._event.user_id
+        if are_forged(line, user_id):
+            _LOG.warning("claims dropped: somebody forges bridge.claims", extra={"hub": self.hub})
+        return read_claims_line(line, user_id, lossless=self._lossless_claims)
 
     @cached_property
     def query(self) -> Mapping[str, list[str]]:

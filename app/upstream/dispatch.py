@@ -3,10 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from app.errors import HubError, InvalidName, NoHandler, Rejected, SettingsError
+from app.errors import HubError, InvalidName, NoHandler, Overloaded, Rejected, SettingsError
 from app.protocol.hub_message import Payload
 from app.protocol.names import check_hub
 from app.protocol.upstream_event import CONNECTIONS, MESSAGES
@@ -51,7 +51,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The log has the rest."""
+    """``kind`` is the error's name; the log has the rest. ``overload``: nobody was asked, too many events wait."""
+
+    kind: str = field(default="", compare=False)
+    overload: Overloaded | None = None
 
 
 Ending: TypeAlias = Returned | Refused | Failed
@@ -72,7 +75,8 @@ class Dispatch:
         if key in self._for_messages:
             one, other = self._for_messages[key].source, handler.source
             raise SettingsError(
-                f"Two handlers answer the same messages (hub {key[0]}, event {key[1]}): {one}, {other}."
+                f"Two handlers answer the same messages (hub {key[0]}, event {key[1]}): {one}, {other}. "
+                "Remove one of them, or give it another event."
             )
         self._for_messages[key] = handler
 
@@ -125,17 +129,16 @@ async def _run(handler: Handler, context: Context, refusal: type[HubError]) -> E
         return Returned(await handler.answer(context))
     except refusal as error:
         return Refused(error.detail)
-    except NoHandler:
+    except NoHandler as error:
         if context.category == MESSAGES:
             raise
-        _log_failure(handler, context)
-    except asyncio.CancelledError:
+        return _fail(handler, context, error)
+    except asyncio.CancelledError as error:
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise  # the call itself is given up
-        _log_failure(handler, context)  # something the handler waited for was
-    except Exception:
-        _log_failure(handler, context)
-    return Failed()
+        return _fail(handler, context, error)  # something the handler waited for was
+    except Exception as error:
+        return _fail(handler, context, error)
 
 
 def failure_text(method: str) -> str:
@@ -143,7 +146,8 @@ def failure_text(method: str) -> str:
     return f"Method '{method}' failed."
 
 
-def _log_failure(handler: Handler, context: Context) -> None:
-    """The stack, where, and nothing that the client sent but the event's name."""
+def _fail(handler: Handler, context: Context, error: BaseException) -> Failed:
+    """Logs the stack, where, and nothing that the client sent but the event's name."""
     where = {"handler": handler.source, "hub": context.hub, "category": context.category, "event_name": context.event}
-    _LOG.exception("handler failed", extra=where)
+    _LOG.error("handler failed", exc_info=error, extra=where)
+    return Failed(type(error).__name__, error if isinstance(error, Overloaded) else None)

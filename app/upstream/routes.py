@@ -1,15 +1,24 @@
-"""Where the service calls us: one plain ASGI route, because every event of every client passes through it."""
+"""Where the service calls us (a plain ASGI route, for every event of every client passes it), and who may watch that."""
 
+from collections.abc import AsyncIterator
 from functools import partial
+from typing import Annotated
 
+from fastapi import APIRouter, Request
 from starlette.datastructures import URLPath
-from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 from app.errors import MethodNotAllowed
-from app.upstream.receiver import Answer, Receiver
+from app.upstream.answer import Answer
+from app.upstream.events import Events
+from app.upstream.receiver import Receiver
 from app.web.bodies import read_body
+from app.web.callers import RequiredCaller
+from app.web.names import read_query
+from app.web.parts import part
+from app.web.problems import PROBLEM_ANSWER
 
 UPSTREAM_PATHS = ("/upstream", "/runtime/webhooks/signalr")
 """In any case, and everything below; the second is a function app's, so that only the host name has to change."""
@@ -49,3 +58,32 @@ async def _send(answer: Answer, send: Send) -> None:
 def upstream_routes() -> list[BaseRoute]:
     """For ``app.router.routes``."""
     return [UpstreamRoute()]
+
+
+router = APIRouter(redirect_slashes=False)
+
+
+@router.get(
+    "/events",
+    operation_id="watchEvents",
+    tags=["operations"],
+    responses={
+        200: {"content": {"text/event-stream": {}}, "description": "until either side ends it"},
+        **PROBLEM_ANSWER,
+    },
+    response_class=StreamingResponse,
+)
+async def watch_events(request: Request, caller: RequiredCaller, events: Annotated[Events, part("events")]) -> Response:
+    """Upstream traffic as server-sent events: the last ones, and from then on each as it ends.
+
+    ``Last-Event-ID`` leaves out what was seen. Arguments and results are cut; claims and queries are not shown.
+    """
+    read_query(request, ())
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"}
+    return StreamingResponse(_stream(events, request.headers.get("last-event-id")), 200, headers, "text/event-stream")
+
+
+async def _stream(events: Events, after: str | None) -> AsyncIterator[bytes]:
+    with events.listen(after) as listener:
+        async for chunk in listener:
+            yield chunk

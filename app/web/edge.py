@@ -32,7 +32,7 @@ class Edge:
         headers = dict(scope["headers"])
         request_id = _read_request_id(headers.get(b"x-request-id"))
         scope["request_id"] = request_id
-        scope["path"] = _escape(scope.get("raw_path", scope["path"].encode()))
+        scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
         set_traceparent(_read_trace(scope["path"], headers))
         started, status = time.perf_counter(), 0
 
@@ -61,11 +61,6 @@ def _read_request_id(given: bytes | None) -> str:
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode()
     return secrets.token_hex(16)
-
-
-def _escape(path: bytes) -> str:
-    """The raw path; bytes that somebody forgot to escape are escaped, and mean the same."""
-    return "".join(chr(one) if one < 128 else f"%{one:02X}" for one in path) if not path.isascii() else path.decode()
 
 
 def _read_trace(path: str, headers: dict[bytes, bytes]) -> str | None:

@@ -23,10 +23,21 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
 
 
 class Listener(uvicorn.Server):
-    """Serves ``app`` on ``sock``; ``grace_seconds`` is how long calls in flight may take to end at a stop."""
+    """Serves ``app`` on ``sock``; ``grace_seconds`` is how long calls in flight may take to end at a stop.
 
-    def __init__(self, app: ASGIApp, sock: socket.socket, *, grace_seconds: float) -> None:
+    ``end_streams`` is called when it stops, for answers that would never end by themselves.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        sock: socket.socket,
+        *,
+        grace_seconds: float,
+        end_streams: Callable[[], None] | None = None,
+    ) -> None:
         self._socket = sock
+        self._end_streams = end_streams
         self.ready = asyncio.Event()
         """Set once requests are answered."""
         super().__init__(
@@ -50,6 +61,11 @@ class Listener(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._end_streams is not None:
+            self._end_streams()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

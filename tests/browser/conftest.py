@@ -1,4 +1,4 @@
-"""Chromium, as tests/browser/install.py has found it; without one these tests fail, and are not skipped."""
+"""Chromium, as tests/install.py has found it; without one these tests fail, and are not skipped."""
 
 import os
 from collections.abc import Callable, Generator, Iterator
@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.browser.chat_page import ChatPage
-from tests.browser.install import PLAYWRIGHT, RECORD
 from tests.e2e.processes import Process
+from tests.install import PLAYWRIGHT, find
 
 FLAGS = [
     "--disable-gpu",
@@ -36,9 +36,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 # Playwright holds an event loop in this thread as long as it runs: no longer than for one file, or asyncio tests fail.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not RECORD.exists():
-        pytest.fail("no browser is known: run 'make browser'")
-    recorded = RECORD.read_text().strip()
+    recorded = find("chromium")
     path = None if recorded == PLAYWRIGHT else recorded
     with sync_playwright() as playwright:
         # Chromium refuses to run its sandbox as root, which is what containers are.

@@ -1,21 +1,40 @@
 // Microsoft's own client, driven from Python: commands as JSON lines on stdin, answers and events as JSON lines on stdout.
 //
 //   {"id": 1, "client": "ann", "do": "start", "url": "http://...", "reconnect": true}    -> {"id": 1, "result": ...} or {"id": 1, "error": "..."}
-//   do: start (result: the connection id), invoke, send (method, arguments), stop
+//   do: start (result: the connection id; with "protocol": "messagepack" in that), invoke, send (method, arguments), stop
+//   Values that JSON lacks are {"$bytes": hex} (Uint8Array) and {"$time": RFC 3339} (Date), both ways.
 //   {"client": "ann", "event": "message" | "closed" | "reconnecting" | "reconnected", ...}
 
 import { createInterface } from "node:readline";
 import { HubConnectionBuilder, LogLevel } from "@microsoft/signalr";
+import { MessagePackHubProtocol } from "@microsoft/signalr-protocol-msgpack";
 
 // The client finds handlers by name. The tests want every message, so each of these names is listened to.
 const TARGETS = process.argv[2].split(",");
 const connections = new Map();
 
-const write = (value) => process.stdout.write(`${JSON.stringify(value)}\n`);
+const write = (value) => process.stdout.write(`${JSON.stringify(tag(value))}\n`);
 
-function build(client, url, reconnect) {
+const mapMembers = (value, map) => Object.fromEntries(Object.entries(value).map(([name, one]) => [name, map(one)]));
+
+function tag(value) {
+  if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString("hex") };
+  if (value instanceof Date) return { $time: value.toISOString() };
+  if (value === null || typeof value !== "object") return value;
+  return Array.isArray(value) ? value.map(tag) : mapMembers(value, tag);
+}
+
+function untag(value) {
+  if (value === null || typeof value !== "object") return value;
+  if (typeof value.$bytes === "string") return new Uint8Array(Buffer.from(value.$bytes, "hex"));
+  if (typeof value.$time === "string") return new Date(value.$time);
+  return Array.isArray(value) ? value.map(untag) : mapMembers(value, untag);
+}
+
+function build(client, url, reconnect, protocol) {
   const builder = new HubConnectionBuilder().withUrl(url).configureLogging(LogLevel.None);
   if (reconnect) builder.withAutomaticReconnect(Array(100).fill(100));
+  if (protocol === "messagepack") builder.withHubProtocol(new MessagePackHubProtocol());
   const connection = builder.build();
   const tell = (event, more = {}) => write({ client, event, ...more });
   for (const target of TARGETS) connection.on(target, (...values) => tell("message", { target, arguments: values }));
@@ -26,14 +45,14 @@ function build(client, url, reconnect) {
 }
 
 const commands = {
-  async start({ client, url, reconnect = false }) {
-    const connection = build(client, url, reconnect);
+  async start({ client, url, reconnect = false, protocol = "json" }) {
+    const connection = build(client, url, reconnect, protocol);
     connections.set(client, connection);
     await connection.start();
     return connection.connectionId;
   },
-  invoke: ({ client, method, arguments: values }) => connections.get(client).invoke(method, ...values),
-  send: ({ client, method, arguments: values }) => connections.get(client).send(method, ...values),
+  invoke: ({ client, method, arguments: values }) => connections.get(client).invoke(method, ...untag(values)),
+  send: ({ client, method, arguments: values }) => connections.get(client).send(method, ...untag(values)),
   stop: ({ client }) => connections.get(client).stop(),
 };
 

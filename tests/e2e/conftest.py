@@ -50,9 +50,9 @@ def connect(node: NodeClients, machine: Machine) -> Iterator[Callable[..., NodeC
     """Connects a JavaScript client as the user given; what is still connected after the test is stopped."""
     started: list[NodeClient] = []
 
-    def start(user: str, *, reconnect: bool = False) -> NodeClient:
+    def start(user: str, *, reconnect: bool = False, protocol: str = "json") -> NodeClient:
         client = node.client()
-        client.start(f"{machine.url}/hubs/chat?userId={user}", reconnect=reconnect)
+        client.start(f"{machine.url}/hubs/chat?userId={user}", reconnect=reconnect, protocol=protocol)
         started.append(client)
         return client
 

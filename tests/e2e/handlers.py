@@ -1,5 +1,6 @@
 """The handlers of the end-to-end tests: one hub method for every way in which a call can end."""
 
+from datetime import datetime
 from typing import Any
 
 from app.upstream import Context, Hub, HubError, Rejected
@@ -33,6 +34,23 @@ async def echo(context: Context, *values: Any) -> list[Any]:
 @chat.on("add")
 async def add(context: Context, first: int, second: int) -> int:
     return first + second
+
+
+@chat.on("kinds")
+async def kinds(context: Context, *values: Any) -> list[str]:
+    """The Python types that the arguments have here."""
+    return [type(one).__name__ for one in values]
+
+
+@chat.on("stamp")
+async def stamp(context: Context, moment: datetime, data: bytes, factor: float) -> dict[str, Any]:
+    """The same for every client, whatever it speaks."""
+    return {"text": f"{moment:%d.%m.%Y %H:%M} {data.hex()} {factor}", "moment": moment, "data": data}
+
+
+@chat.on("relayAll")
+async def relay_all(context: Context, *values: Any) -> None:
+    await context.clients.all.send("newMessage", *values)
 
 
 @chat.on("who")

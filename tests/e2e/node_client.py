@@ -54,8 +54,9 @@ class NodeClient:
         self._read: dict[str, int] = {}
         self.connection_id = ""
 
-    def start(self, url: str, *, reconnect: bool = False) -> "NodeClient":
-        self.connection_id = self._clients.command(self._name, "start", url=url, reconnect=reconnect)
+    def start(self, url: str, *, reconnect: bool = False, protocol: str = "json") -> "NodeClient":
+        more = {"reconnect": reconnect, "protocol": protocol}
+        self.connection_id = self._clients.command(self._name, "start", url=url, **more)
         return self
 
     def invoke(self, method: str, *arguments: Any) -> Any:

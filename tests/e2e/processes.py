@@ -255,11 +255,3 @@ def run_apart(settings: Mapping[str, str]) -> Iterator[Machine]:
         stack.enter_context(run_emulator(emulator_port, f"http://localhost:{port}/upstream"))
         bridge = stack.enter_context(run_bridge(port, emulator_port, settings))
         yield Machine(port, emulator_port, bridge, {"X-API-Key": API_KEY})
-
-
-@contextmanager
-def run_node_backend(port: int, secret: str) -> Iterator[Process]:
-    command = [NODE, str(ROOT / "deploy" / "examples" / "node" / "backend.js")]
-    with Process("node backend", command, {"PORT": str(port), "WEBHOOK_SECRET": secret}) as process:
-        wait_until_answered(process, f"http://localhost:{port}/health")
-        yield process

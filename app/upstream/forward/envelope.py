@@ -1,57 +1,98 @@
-"""An event as a call of a backend: its address, body and signature, and what the backend's answer means.
+"""An event as a call of a backend: its address, its body and headers in two of the formats, and its signature.
 
-The signature is that of the Standard Webhooks scheme (standardwebhooks.com), version v1.
+The signature is that of the Standard Webhooks scheme (standardwebhooks.com), version v1. The headers of
+``cloudevents`` are those of the CloudEvents HTTP binding 1.0.2, binary mode (3.1.3).
 """
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-import msgspec
 from standardwebhooks import Webhook
 
-from app.errors import MalformedJson, Rejected, SettingsError
+from app.errors import SettingsError
 from app.protocol import json_text
-from app.protocol.hub_message import Payload
-from app.protocol.json_text import DuplicateMember
 from app.protocol.names import escape_segment
+from app.protocol.upstream_event import CONNECTIONS, JSON
 from app.upstream.context import Context
-from app.upstream.dispatch import failure_text
+from app.upstream.forward.reply import BackendFailed, Reply, Verdict, read_reply
 
-LONGEST_DETAIL = 1024
-"""How many characters of a backend's refusal reach the client."""
-
-PROBLEM_JSON = "application/problem+json"
-_REFUSALS = frozenset({400, 403, 409, 422})
+LONGEST_URL = 8_000
+"""In bytes: more than common servers take."""
 _SECRET_PREFIX = "whsec_"
+# All but the printable ASCII characters, and of those the space, the double quote and the percent sign.
+_UNFIT_FOR_HEADERS = re.compile(r'[^\x21-\x7e]|["%]')
 
 
-class BackendFailed(Exception):
-    """The backend gave no answer, or none that means anything; says which, without what was sent."""
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One event, ready to be posted, perhaps again and again with the same id."""
+
+    id: str
+    url: str
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
 
 
-# --- there
+class Format(Protocol):
+    """How a backend is told of an event, and how its answer is read."""
+
+    def write(self, context: Context, id: str, moment: datetime) -> Envelope:
+        """``moment`` is in UTC. Raises ``Rejected`` and ``BackendFailed`` for an event that cannot be told."""
+        ...
+
+    def read(self, reply: Reply, event: str) -> Verdict:
+        """Raises ``Rejected``, with the text for the client, and ``BackendFailed``."""
+        ...
+
+
+class JsonFormat:
+    """``json``, and with ``cloud`` ``cloudevents``: the same body, and its context in headers, too."""
+
+    def __init__(self, address: "Address", *, cloud: bool = False) -> None:
+        self._address, self._cloud = address, cloud
+
+    def write(self, context: Context, id: str, moment: datetime) -> Envelope:
+        headers = write_cloud_headers(context, id, moment) if self._cloud else {}
+        url = self._address.write(context.hub, context.event)
+        return Envelope(id, url, write_body(context, id, moment), {"Content-Type": JSON} | headers)
+
+    def read(self, reply: Reply, event: str) -> Verdict:
+        return read_reply(reply, event)
+
+
+# --- where
 
 
 class Address:
-    """A backend's URL, with ``{hub}`` and ``{event}`` as whole path segments only. Raises ``SettingsError``."""
+    """A backend's URL, with ``{hub}`` and ``{event}`` as whole path segments only, and with ``more`` behind its path.
 
-    def __init__(self, template: str, setting: str) -> None:
-        self._parts = _split(template, setting)
-        fixed = [one for one in self._parts.path.split("/") if one not in {"{hub}", "{event}"}]
-        if any(brace in text for text in (*fixed, *self._parts._replace(path="")) for brace in "{}"):
+    Raises ``SettingsError``.
+    """
+
+    def __init__(self, template: str, setting: str, more: str = "") -> None:
+        parts = _split(template, setting)
+        fixed = [one for one in parts.path.split("/") if one not in {"{hub}", "{event}"}]
+        if any(brace in text for text in (*fixed, *parts._replace(path="")) for brace in "{}"):
             raise SettingsError(
                 f"{setting}: {{hub}} and {{event}} stand only as whole path segments, and no other name."
             )
+        self.origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+        self._parts = parts._replace(path=f"{parts.path.rstrip('/')}/{escape_segment(more)}") if more else parts
 
     def write(self, hub: str, event: str) -> str:
-        """The URL of one event, completely escaped: the event is whatever a client typed."""
+        """The URL of one event, completely escaped: the event is whatever a client typed. Raises ``BackendFailed``."""
         names = {"{hub}": escape_segment(hub), "{event}": escape_segment(event)}
         path = "/".join(names.get(segment, segment) for segment in self._parts.path.split("/"))
-        return urlunsplit(self._parts._replace(path=path))
+        url = urlunsplit(self._parts._replace(path=path))
+        if len(url) > LONGEST_URL:
+            raise BackendFailed(f"The event's URL would be longer than {LONGEST_URL:,} bytes.")
+        return url
 
 
 def _split(template: str, setting: str) -> SplitResult:
@@ -64,6 +105,60 @@ def _split(template: str, setting: str) -> SplitResult:
     if not well_formed or not template.isascii() or not template.isprintable() or " " in template:
         raise SettingsError(f"{setting} is no http or https URL in plain, escaped characters.")
     return parts
+
+
+# --- what
+
+
+def write_body(context: Context, id: str, moment: datetime) -> bytes:
+    """The event as JSON; ``moment`` is in UTC."""
+    return json_text.encode(
+        {
+            "id": id,
+            "hub": context.hub,
+            "category": context.category,
+            "event": context.event,
+            "connectionId": context.connection_id,
+            "userId": context.user_id,
+            "invocationId": context.invocation_id,
+            "arguments": context.arguments,
+            "error": context.error,
+            "claims": context.claims,
+            "query": context.query,
+            "endpoint": context.endpoint,
+            "time": write_time(moment),
+        }
+    )
+
+
+def write_time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write_cloud_headers(context: Context, id: str, moment: datetime) -> dict[str, str]:
+    """The event's attributes and extensions; those that it does not have are left out."""
+    hub, connection = escape_segment(context.hub), escape_segment(context.connection_id)
+    attributes = {
+        "specversion": "1.0",
+        "id": id,
+        "source": f"/hubs/{hub}/connections/{connection}",
+        "type": f"signalr.{context.event.lower() if context.category == CONNECTIONS else 'message'}",
+        "time": write_time(moment),
+        "hub": context.hub,
+        "event": context.event,
+        "connectionid": context.connection_id,
+        "userid": context.user_id,
+        "invocationid": context.invocation_id,
+    }
+    return {f"ce-{name}": escape_header(value) for name, value in attributes.items() if value}
+
+
+def escape_header(value: str) -> str:
+    """Percent-encoded as the binding says: each unfit character by the bytes of its UTF-8."""
+    return _UNFIT_FOR_HEADERS.sub(lambda found: "".join(f"%{one:02X}" for one in found[0].encode()), value)
+
+
+# --- by whom
 
 
 class Seal:
@@ -90,80 +185,3 @@ def _read_secret(secret: str, setting: str) -> bytes:
     if not key:
         raise SettingsError(f"{setting}: a secret is not written as whsec_ and base64.")
     return key
-
-
-def write_body(context: Context, id: str, moment: datetime) -> bytes:
-    """The event as JSON; ``moment`` is in UTC."""
-    return json_text.encode(
-        {
-            "id": id,
-            "hub": context.hub,
-            "category": context.category,
-            "event": context.event,
-            "connectionId": context.connection_id,
-            "userId": context.user_id,
-            "invocationId": context.invocation_id,
-            "arguments": context.arguments,
-            "error": context.error,
-            "claims": context.claims,
-            "query": context.query,
-            "endpoint": context.endpoint,
-            "time": moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-    )
-
-
-# --- and back
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back over HTTP; the media type is in lower case and without parameters."""
-
-    status: int
-    media_type: str = ""
-    body: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A backend's success: the result for the client, and a JSON array of outputs to send before it."""
-
-    result: Payload = None
-    outputs: bytes = b""
-
-
-def read_reply(reply: Reply, event: str) -> Verdict:
-    """Raises ``Rejected``, with the text for the client, and ``BackendFailed``."""
-    if reply.status == 204 or (reply.status == 200 and not reply.body):
-        return Verdict()
-    if reply.status != 200 and not (reply.status in _REFUSALS and reply.media_type == PROBLEM_JSON):
-        raise BackendFailed(f"The backend answered {reply.status}.")
-    try:
-        if reply.status == 200:
-            return _read_success(reply.body)
-        detail = _read_detail(reply.body)
-    except (MalformedJson, DuplicateMember):
-        raise BackendFailed(f"The backend answered {reply.status} with a body that is no JSON object.") from None
-    raise Rejected(detail or failure_text(event))
-
-
-def _read_success(body: bytes) -> Verdict:
-    members: dict[str, bytes] = {}
-    for name, value in json_text.members(body).items():
-        if members.setdefault(name.lower(), value) is not value:
-            raise DuplicateMember(name)
-    outputs = members.get("outputs", b"null")
-    if json_text.first_character(outputs) != b"[" and outputs != b"null":
-        raise BackendFailed("The backend's outputs are no array.")
-    has_outputs = outputs != b"null" and bool(json_text.elements(outputs))
-    result = msgspec.Raw(members["result"]) if "result" in members else None
-    return Verdict(result, outputs if has_outputs else b"")
-
-
-def _read_detail(body: bytes) -> str:
-    problem = json_text.decode(body)
-    if not isinstance(problem, dict):
-        raise MalformedJson
-    detail = problem.get("detail")
-    return detail[:LONGEST_DETAIL] if isinstance(detail, str) else ""

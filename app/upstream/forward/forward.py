@@ -2,160 +2,170 @@
 
 import asyncio
 import logging
+import random
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
-
-import aiohttp
-from yarl import URL
 
 from app.endpoints.outcome import Result, Status
-from app.errors import BridgeError, NoHandler, SettingsError
+from app.errors import BridgeError, HubError, NoHandler, Overloaded
 from app.protocol.hub_message import Payload
-from app.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, JSON
+from app.protocol.upstream_event import CONNECTED, CONNECTIONS
 from app.settings.model import ForwardSettings
 from app.upstream.context import Context
 from app.upstream.delivery import describe
-from app.upstream.dispatch import ANY, read_hub_pattern
-from app.upstream.forward.envelope import Address, BackendFailed, Reply, Seal, read_reply, write_body
-from app.upstream.forward.order import Order, TooManyWaiting
+from app.upstream.forward.backends import Backends
+from app.upstream.forward.backlog import Backlog
+from app.upstream.forward.envelope import Envelope
+from app.upstream.forward.order import Order, Place
+from app.upstream.forward.reply import BackendFailed, Verdict
+from app.upstream.forward.retry import delay_for_connection, delay_for_message, may_repeat
+from app.upstream.forward.rule import Rule, read_rule
 from app.upstream.outbox import Outbox
+from app.upstream.refusal import close_refused
 from app.web.trace import trace_headers
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
-LARGEST_ANSWER = 16 * 1024 * 1024
-"""In bytes."""
-_PAUSE_SECONDS = 0.1
-# Less than the 5 s after which common servers hang up: a call on a connection that has just gone would be lost.
-_IDLE_SECONDS = 3
+
+def _new_id() -> str:
+    return f"msg_{uuid.uuid4().hex}"
 
 
-async def _pause() -> None:
-    await asyncio.sleep(_PAUSE_SECONDS)
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Time, chance and ids, as arguments. ``now`` is in UTC, ``clock`` and ``pause`` are in seconds."""
 
-
-class Backends:
-    """The connections to all backends; open while the ``async with`` block runs.
-
-    ``pause`` passes between a call that certainly never arrived and its second try.
-    """
-
-    def __init__(self, pause: Callable[[], Awaitable[None]] = _pause) -> None:
-        self._pause = pause
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            # No limit: events of different connections do not wait for each other.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            headers={"User-Agent": "signalr-bridge", "Accept-Encoding": "identity"},
-            auto_decompress=False,
-            trust_env=False,
-        )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session is not None:
-            await self._session.close()
-        self._session = None
-
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        """One call of a completely escaped URL, tried again once when it certainly never arrived. ``BackendFailed``."""
-        try:
-            try:
-                return await self._post(url, body, headers)
-            except aiohttp.ClientConnectorError:
-                await self._pause()
-                return await self._post(url, body, headers)
-        except aiohttp.ClientError as error:
-            # Not its text, nor the error as cause: they can hold the URL, and that a key.
-            raise BackendFailed(f"The backend gave no answer ({type(error).__name__}).") from None
-
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        if self._session is None:
-            raise RuntimeError("the backends are not open")
-        async with self._session.post(
-            URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
-        ) as response:
-            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            return Reply(response.status, media_type, await _read(response))
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    chunks: list[bytes] = []
-    size = response.content_length or 0
-    if size <= LARGEST_ANSWER:
-        size = 0
-        async for chunk in response.content.iter_any():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > LARGEST_ANSWER:
-                break
-    if size > LARGEST_ANSWER:
-        raise BackendFailed(f"The backend's answer has more than {LARGEST_ANSWER:,} bytes.")
-    return b"".join(chunks)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = time.monotonic
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    random: Callable[[], float] = random.random
+    new_id: Callable[[], str] = _new_id
 
 
 class Forward:
-    """One ``[forward.<name>]`` rule as a handler. ``clock`` gives the time in UTC."""
+    """One ``[forward.<name>]`` rule as a handler."""
 
     def __init__(
-        self,
-        name: str,
-        rule: ForwardSettings,
-        *,
-        backends: Backends,
-        outbox: Outbox,
-        order: Order,
-        clock: Callable[[], datetime],
-        new_id: Callable[[], str],
+        self, rule: Rule, backends: Backends, outbox: Outbox, order: Order, backlog: Backlog, around: Surroundings
     ) -> None:
-        self.source = f"forward.{name}"
-        self.hub = read_hub_pattern(rule.hub, f"{self.source}.hub")
-        self.category, self.event = rule.category, _read_event(rule, self.source)
-        self._address = Address(rule.url, f"{self.source}.url")
-        self._seal = _make_seal(rule, self.source)
-        self._seconds = rule.timeout_seconds
-        self._backends, self._outbox, self._order = backends, outbox, order
-        self._clock, self._new_id = clock, new_id
+        self.source, self.hub, self.category, self.event = rule.source, rule.hub, rule.category, rule.event
+        self._rule = rule
+        self._backends, self._outbox, self._order, self._backlog = backends, outbox, order, backlog
+        self._around = around
 
     async def answer(self, context: Context) -> Payload:
-        """The backend's result, after its outputs. Raises ``Rejected``, ``NoHandler`` and ``BackendFailed``."""
+        """The backend's result, after its outputs. ``Rejected``, ``NoHandler``, ``Overloaded`` or ``BackendFailed``.
+
+        A connection event that its backend has not taken within the rule's time goes on in the background.
+        """
         if context.event in {".", ".."}:
             raise NoHandler("No handler answers an event of this name.")
-        deadline = asyncio.get_running_loop().time() + self._seconds
-        try:
-            async with self._order.turn(context.connection_id, deadline):
-                async with asyncio.timeout_at(deadline):
-                    reply = await self._call(context)
-                verdict = read_reply(reply, context.event)
-                if verdict.outputs:
-                    await self._send(context, verdict.outputs)
-                return verdict.result
-        except TimeoutError:
-            raise BackendFailed(f"The backend did not answer within {self._seconds:g} s.") from None
-        except TooManyWaiting:
-            raise BackendFailed("Too many events of this connection wait for the backend.") from None
+        envelope = self._rule.format.write(context, self._around.new_id(), self._around.now())
+        place = self._enter(context, envelope)
+        if context.category != CONNECTIONS:
+            return await self._deliver_message(context, envelope, place)
+        delivery = self._deliver_connection(context, envelope, place)
+        await self._backlog.see_off(delivery, self._rule.seconds, lambda error: self._end_late(context, error))
+        return None
 
-    async def _call(self, context: Context) -> Reply:
-        id, moment = self._new_id(), self._clock()
-        body = write_body(context, id, moment)
-        headers = {"Content-Type": JSON} | self._seal.sign(id, moment, body) | trace_headers()
-        return await self._backends.post(self._address.write(context.hub, context.event), body, headers)
-
-    async def _send(self, context: Context, outputs: bytes) -> None:
+    def _enter(self, context: Context, envelope: Envelope) -> Place:
         try:
-            results = await self._outbox.send_outputs(context.hub.lower(), outputs)
+            return self._order.enter((self._rule.origin, context.connection_id))
+        except Overloaded as error:
+            if context.category == CONNECTIONS:
+                self._backlog.give_up(context, self.source, envelope.id, error.detail)
+            raise
+
+    async def _deliver_message(self, context: Context, envelope: Envelope, place: Place) -> Payload:
+        ends = self._around.clock() + self._rule.seconds
+        with place:
+            try:
+                await place.wait(asyncio.get_running_loop().time() + self._rule.seconds)
+            except TimeoutError:
+                raise BackendFailed("The events before this one took all of its time.") from None
+            verdict = await self._try_message(context, envelope, ends)
+            return await self._finish(context, verdict)
+
+    async def _try_message(self, context: Context, envelope: Envelope, ends: float) -> Verdict:
+        attempt = 1
+        while True:
+            try:
+                return await self._try_once(context, envelope, ends - self._around.clock())
+            except BackendFailed as failure:
+                remaining = ends - self._around.clock()
+                delay = delay_for_message(failure, attempt, remaining, self._around.random)
+                if delay is None:
+                    raise
+            await self._around.pause(delay)
+            attempt += 1
+
+    async def _try_once(self, context: Context, envelope: Envelope, seconds: float) -> Verdict:
+        headers = envelope.headers | self._rule.seal.sign(envelope.id, self._around.now(), envelope.body)
+        reply = await self._backends.post(
+            self._rule.origin,
+            envelope.url,
+            envelope.body,
+            headers | trace_headers(),
+            max(seconds, 0.001),
+            patient=seconds > self._rule.seconds / 2,
+        )
+        return self._rule.format.read(reply, context.event)
+
+    # --- connection events
+
+    async def _deliver_connection(self, context: Context, envelope: Envelope, place: Place) -> None:
+        ends = self._around.clock() + self._rule.retry_seconds
+        with place:
+            try:
+                await place.wait()
+                verdict = await self._try_connection(context, envelope, ends)
+            except asyncio.CancelledError:
+                self._backlog.give_up(context, self.source, envelope.id, "shutting down")
+                raise
+            except BackendFailed as failure:
+                if may_repeat(failure):
+                    self._backlog.give_up(context, self.source, envelope.id, str(failure))
+                raise
+            await self._finish(context, verdict)
+
+    async def _try_connection(self, context: Context, envelope: Envelope, ends: float) -> Verdict:
+        attempt = 1
+        while True:
+            try:
+                return await self._try_once(context, envelope, self._rule.seconds)
+            except BackendFailed as failure:
+                remaining = ends - self._around.clock()
+                delay = delay_for_connection(failure, attempt, remaining, self._around.random)
+                if delay is None:
+                    raise
+            await self._around.pause(delay)
+            attempt += 1
+
+    async def _end_late(self, context: Context, error: Exception) -> None:
+        """The service has been answered 200: a refusal can only close the connection, a failure only be logged."""
+        if isinstance(error, HubError) and context.event.lower() == CONNECTED:
+            await close_refused(context, error.detail)
+        elif not isinstance(error, HubError):
+            where = {"handler": self.source, "hub": context.hub, "event_name": context.event}
+            _LOG.error("connection event failed late", exc_info=error, extra=where)
+
+    # --- after the answer
+
+    async def _finish(self, context: Context, verdict: Verdict) -> Payload:
+        for line in verdict.logs:
+            _LOG.info("backend", extra={"handler": self.source, "hub": context.hub, "line": line})
+        if verdict.outputs:
+            self._check(context, await self._send(context, verdict.outputs))
+        return verdict.result
+
+    async def _send(self, context: Context, outputs: bytes) -> Iterable[Result]:
+        try:
+            return await self._outbox.send_outputs(context.hub.lower(), outputs)
         except BridgeError as error:
             raise BackendFailed(f"The backend's outputs are not well formed ({error.code}): {error.detail}") from None
-        self._check(context, results)
 
     def _check(self, context: Context, results: Iterable[Result]) -> None:
         for index, result in enumerate(results):
@@ -166,34 +176,16 @@ class Forward:
                 _LOG.warning("output delivered in part", extra=extra)
 
 
-def _read_event(rule: ForwardSettings, source: str) -> str:
-    known = rule.category != CONNECTIONS or rule.event.lower() in {ANY, CONNECTED, DISCONNECTED}
-    if not known or not rule.event:
-        raise SettingsError(
-            f"{source}.event is never met: connections know connected and disconnected, messages a name."
-        )
-    return rule.event
-
-
-def _make_seal(rule: ForwardSettings, source: str) -> Seal:
-    if not rule.secrets and not rule.unsigned:
-        raise SettingsError(
-            f"{source} has no secrets: a backend could not tell our calls from others (or unsigned = true)."
-        )
-    return Seal([one.get_secret_value() for one in rule.secrets], f"{source}.secrets")
-
-
 def build_forwards(
     rules: Mapping[str, ForwardSettings],
     backends: Backends,
     outbox: Outbox,
+    backlog: Backlog,
     *,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    new_id: Callable[[], str] = lambda: f"msg_{uuid.uuid4().hex}",
+    order: Order | None = None,
+    around: Surroundings | None = None,
 ) -> list[Forward]:
     """A handler for each rule, all with one order of events. Raises ``SettingsError``."""
-    order = Order()
-    return [
-        Forward(name, rule, backends=backends, outbox=outbox, order=order, clock=clock, new_id=new_id)
-        for name, rule in rules.items()
-    ]
+    order = order or Order()
+    around = around or Surroundings()
+    return [Forward(read_rule(name, rule), backends, outbox, order, backlog, around) for name, rule in rules.items()]

@@ -1,49 +1,75 @@
-"""Events of one connection, one after the other; those of others do not wait."""
+"""Events of one connection, one after the other; those of others do not wait. No line grows without bound."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Hashable
+from types import TracebackType
+from typing import Self
+
+from app.errors import Overloaded
+
+LONGEST_LINE = 64
+"""How many events of one connection may wait for a backend, the one under way included."""
+MOST_EVENTS = 10_000
+"""How many of all connections together."""
 
 
-class TooManyWaiting(Exception):
-    """So many events of one connection wait already that another one is not taken."""
+class Place:
+    """An event's place in its line, left when the ``with`` block ends."""
 
+    def __init__(self, order: "Order", key: Hashable) -> None:
+        self._order, self._key = order, key
+        self._turn = asyncio.Event()
 
-@dataclass(slots=True)
-class _Line:
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)  # wakes those who wait in the order in which they came
-    length: int = 0
+    def call(self) -> None:
+        """Its turn has come."""
+        self._turn.set()
+
+    async def wait(self, deadline: float | None = None) -> None:
+        """Until it is this event's turn. ``TimeoutError`` at ``deadline``, a moment of the event loop's clock."""
+        async with asyncio.timeout_at(deadline):
+            await self._turn.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._order.leave(self._key, self)
 
 
 class Order:
-    """One line for each connection that has an event under way; it is forgotten when nobody stands in it."""
+    """One line for each key (a connection at a backend); it is forgotten when nobody stands in it."""
 
-    def __init__(self, longest: int = 64) -> None:
-        self._longest = longest
-        self._lines: dict[str, _Line] = {}
+    def __init__(self, longest: int = LONGEST_LINE, most: int = MOST_EVENTS) -> None:
+        self._longest, self._most = longest, most
+        self._events = 0
+        self._lines: dict[Hashable, deque[Place]] = {}
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return self._events
 
-    @asynccontextmanager
-    async def turn(self, connection_id: str, deadline: float) -> AsyncIterator[None]:
-        """Wait for the turn until ``deadline`` (the event loop's clock), and have it while the block runs.
+    def enter(self, key: Hashable) -> Place:
+        """The last place of the key's line, taken at once. Raises ``Overloaded``."""
+        line = self._lines.get(key, deque())
+        if len(line) >= self._longest:
+            raise Overloaded("Too many events of this connection wait for their backend.")
+        if self._events >= self._most:
+            raise Overloaded("Too many events wait for their backends.")
+        place = Place(self, key)
+        self._lines.setdefault(key, line).append(place)
+        self._events += 1
+        if len(line) == 1:
+            place.call()
+        return place
 
-        Raises ``TimeoutError`` and ``TooManyWaiting``.
-        """
-        line = self._lines.setdefault(connection_id, _Line())
-        if line.length >= self._longest:
-            raise TooManyWaiting
-        line.length += 1
-        try:
-            async with asyncio.timeout_at(deadline):
-                await line.lock.acquire()
-            try:
-                yield
-            finally:
-                line.lock.release()
-        finally:
-            line.length -= 1
-            if line.length == 0:
-                del self._lines[connection_id]
+    def leave(self, key: Hashable, place: Place) -> None:
+        """Done or given up; the next one's turn comes when nobody is left before it."""
+        line = self._lines[key]
+        line.remove(place)
+        self._events -= 1
+        if line:
+            line[0].call()
+        else:
+            del self._lines[key]

@@ -1,6 +1,6 @@
 """Connections, users and groups of a hub, and how long a user stays in a group."""
 
-from app.emulator.codecs import JsonCodec
+from app.emulator.codecs import CODECS
 from app.emulator.hubs import LONGEST_RECORD, Hub, Hubs, Member, send
 from app.protocol.hub_message import Invocation
 from tests.unit.emulator.fakes import Clock, FakeMember
@@ -160,10 +160,7 @@ def test_hubs_are_one_in_any_case_and_keep_the_first_spelling() -> None:
 
 
 def test_a_message_is_encoded_once_for_each_protocol() -> None:
-    class OtherCodec(JsonCodec):
-        name = "other"
-
-    other = OtherCodec()
+    other = CODECS["messagepack"]
     members = [FakeMember("a"), FakeMember("b"), FakeMember("c", codec=other), FakeMember("d", codec=other)]
     send(members, Invocation("hi", [1]))
     frames = [member.frames[0] for member in members]
@@ -171,3 +168,4 @@ def test_a_message_is_encoded_once_for_each_protocol() -> None:
     assert frames[2] is frames[3]
     assert frames[0] is not frames[2]
     assert frames[0] == {"type": "websocket.send", "text": '{"type":1,"target":"hi","arguments":[1]}\x1e'}
+    assert frames[2] == {"type": "websocket.send", "bytes": b"\x0a\x96\x01\x80\xc0\xa2hi\x91\x01\x90"}

@@ -16,9 +16,14 @@ Type = Literal["Primary", "Secondary"]
 NOW = 1_700_000_000
 
 
+def key_of(name: str) -> str:
+    """The access key of the endpoint ``name``, as long as PyJWT likes them."""
+    return f"key-of-{name}".ljust(32, "-")
+
+
 def endpoint(name: str, endpoint_type: Type = "Primary", *, url: str | None = None) -> Endpoint:
     address = url or f"https://{name}.example"
-    return make_endpoint(name, endpoint_type, ConnectionString(address, f"key-of-{name}"), lambda: NOW)
+    return make_endpoint(name, endpoint_type, ConnectionString(address, key_of(name)), lambda: NOW)
 
 
 def said(name: str, verdict: Verdict, status: int | None = None, code: str | None = None) -> Outcome:
@@ -41,9 +46,6 @@ class Call:
     operation: Operation
     body: bytes | None
     seconds: float
-
-
-Answer = Outcome | Callable[[Endpoint], Outcome]
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from app.endpoints.outcome import Outcome, Verdict, merge
 from app.errors import InvalidItem, UrlTooLong
 from app.outbound.item import Item
 from app.outbound.sender import ALL_KINDS, Sender, is_done
-from app.protocol.rest import Action, Operation
+from app.protocol.rest import Action, Operation, write_target
 from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, offline, registry, said
 
 REFUSED = said("a", Verdict.REJECTED, 400)
@@ -116,6 +116,19 @@ async def test_a_url_that_is_too_long_is_never_tried() -> None:
     with pytest.raises(UrlTooLong):
         await sender(wire).perform(Operation(Action.CLOSE_ALL, "chat", excluded=("x" * 100,) * 80))
     assert not wire.calls
+
+
+async def test_a_url_has_8000_bytes_with_its_host() -> None:
+    wire = FakeTransport()
+    one = sender(wire, endpoint("b", url="https://a.longer.name.example"))
+    empty = Operation(Action.CLOSE_ALL, "chat", reason="")
+    room = 8000 - len("https://a.longer.name.example" + write_target(empty))
+    await one.perform(Operation(Action.CLOSE_ALL, "chat", reason="x" * room))
+    with pytest.raises(UrlTooLong):
+        await one.perform(Operation(Action.CLOSE_ALL, "chat", reason="x" * (room + 1)))
+    assert len(items(one, {"action": "close", "userId": "u", "reason": "x" * (room - 9)})) == 1
+    with pytest.raises(InvalidItem):
+        items(one, {"action": "close", "userId": "u", "reason": "x" * (room + 1)})
 
 
 async def test_nothing_is_sent_of_an_array_with_a_mistake() -> None:

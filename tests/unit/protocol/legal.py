@@ -1,5 +1,7 @@
 """Hypothesis strategies for what callers may legally say, and for what anybody may send."""
 
+from datetime import UTC, datetime
+
 from hypothesis import strategies as st
 
 from app.protocol.names import LONGEST_NAME
@@ -25,6 +27,17 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
+
+_times = st.datetimes(datetime(1, 1, 2), datetime(9999, 12, 30), timezones=st.just(UTC))
+packed_values = st.recursive(
+    json_values | st.binary(max_size=40) | _times,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(texts | st.integers(-(2**63), 2**64 - 1) | st.binary(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+"""What MessagePack holds, but for extensions: they are compared by identity."""
 
 any_text = st.one_of(st.text(), st.text(st.characters()), st.binary().map(lambda raw: raw.decode("latin-1")))
 """Lone surrogates and control characters too."""

@@ -2,8 +2,10 @@
 
 import json
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from app.errors import MalformedJson
 from app.protocol import json_text
 from app.protocol.json_text import DuplicateMember
-from tests.unit.protocol.legal import json_values, texts
+from tests.unit.protocol.legal import json_values, packed_values, texts
 
 BLANKS = st.text(" \t\r\n", max_size=2)
 
@@ -120,6 +122,33 @@ def test_any_bytes_end_in_good_order(data: bytes) -> None:
         for read in (json_text.decode, json_text.members, json_text.elements):
             with suppress(MalformedJson, DuplicateMember):
                 read(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b"\x00\xff", b'"AP8="'),
+        (msgspec.msgpack.Ext(5, b"\x00\xff"), b'"AP8="'),
+        (datetime(2026, 11, 22, 10, 0, 0, 123000, tzinfo=UTC), b'"2026-11-22T10:00:00.123000Z"'),
+        ([float("nan"), float("-inf")], b"[null,null]"),
+        ({1: 2**70, 1.5: 0, b"\xff": 0}, b'{"1":1180591620717411303424,"1.5":0,"/w==":0}'),
+        ([{None: [{True: 1}]}, {(1, None, "a"): b"x"}], b'[{"null":[{"true":1}]},{"[1,null,\\"a\\"]":"eA=="}]'),
+        ({None: msgspec.Raw(b'{"a": 1}')}, b'{"null":{"a": 1}}'),
+    ],
+)
+def test_what_messagepack_holds_and_json_does_not(value: Any, text: bytes) -> None:
+    assert json_text.encode(value) == text
+
+
+@given(packed_values)
+def test_whatever_messagepack_holds_becomes_json(value: Any) -> None:
+    json.loads(json_text.encode(value), parse_constant=_refuse_constant)
+
+
+@pytest.mark.parametrize("value", [object(), [object()], {None: object()}, {object(): 1}])
+def test_a_value_that_no_protocol_holds(value: Any) -> None:
+    with pytest.raises(TypeError):
+        json_text.encode(value)
 
 
 def test_a_large_object_is_walked_by_its_members_and_not_by_its_size() -> None:

@@ -17,11 +17,14 @@ from app.protocol.upstream_event import (
     read_disconnected,
     read_event_headers,
     read_invocation,
+    read_messagepack_invocation,
     write_completion,
     write_connected,
     write_disconnected,
     write_event_headers,
     write_invocation,
+    write_messagepack_completion,
+    write_messagepack_invocation,
 )
 from tests.unit.protocol.legal import any_text, json_values, texts
 from tests.vectors import read_vectors
@@ -107,6 +110,15 @@ def test_an_invocation_is_read_as_it_was_written(target: str, arguments: list[An
     assert read_invocation(write_invocation(one)) == one
 
 
+def test_messagepack_bodies_carry_no_framing_and_completions_do() -> None:
+    one = Invocation("send", ["hi"], "7", stream_ids=[])
+    body = bytes.fromhex("96 01 80 a1 37 a4 73 65 6e 64 91 a2 68 69 90")  # service-emulation 3.3
+    assert write_messagepack_invocation(one) == body
+    assert read_messagepack_invocation(body) == one
+    completion = bytes.fromhex("0c 95 03 80 a1 30 03 a5 77 6f 72 6c 64")  # functions-bindings 1.8
+    assert write_messagepack_completion(Completion("0", "world", has_result=True)) == completion
+
+
 @pytest.mark.parametrize("row", VECTORS["completion"], ids=lambda row: row["body"])
 def test_a_completion_is_framed(row: dict[str, Any]) -> None:
     completion = Completion(row["invocation_id"], row.get("result"), row.get("error"), has_result="result" in row)
@@ -121,7 +133,7 @@ _almost = st.dictionaries(st.sampled_from(_NAMES), st.sampled_from([1, 1.0, True
 @example(b'{"Type":1,"type":' + b"[" * 100_000)
 @example(b"\xef\xbb\xbf{}")
 def test_any_body_ends_in_good_order(body: bytes) -> None:
-    for read in (read_invocation, read_disconnected):
+    for read in (read_invocation, read_disconnected, read_messagepack_invocation):
         with suppress(MalformedMessage):
             read(body)
 

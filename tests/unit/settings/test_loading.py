@@ -381,6 +381,17 @@ def test_it_is_frozen() -> None:
             setattr(part, name, 1)
 
 
+def test_whoever_builds_it_by_hand_sees_no_value_in_an_error_either() -> None:
+    wrong: dict[str, Any] = {
+        "port": CANARY,
+        "upstream": {"keys": [[CANARY]]},
+        "callers": {"keys": [{"key": CANARY[:9]}]},
+    }
+    with pytest.raises(ValidationError) as caught:
+        Settings(**wrong)
+    assert "canary" not in str(caught.value)
+
+
 SECRETS = {
     "AzureSignalRConnectionString": connection("a", CANARY),
     "Azure__SignalR__Endpoints__b__secondary": connection("b", CANARY),

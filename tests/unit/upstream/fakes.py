@@ -9,9 +9,10 @@ from app.protocol.hub_message import Payload
 from app.protocol.rest import Operation
 from app.protocol.signature import sign
 from app.protocol.upstream_event import EventHeaders, write_event_headers
+from app.upstream.answer import Answer
 from app.upstream.context import Context
 from app.upstream.dispatch import ANY, Dispatch, Handler
-from app.upstream.receiver import Answer, Receiver
+from app.upstream.receiver import Receiver
 from app.upstream.trust import Trust, Voucher
 
 KEY = "the-key-of-eastus"
@@ -117,8 +118,8 @@ class Caller:
 
         return await self.receiver.receive(query, header_lines(headers, **more), read_body)
 
-    async def message(self, body: bytes, **headers: str) -> Answer:
-        return await self.call(event(**headers), body)
+    async def message(self, body: bytes, media_type: str = "application/json", **headers: str) -> Answer:
+        return await self.call(event(**headers), body, content_type=media_type)
 
-    async def connection(self, name: str, body: bytes = b"") -> Answer:
-        return await self.call(event(category="connections", event=name), body)
+    async def connection(self, name: str, body: bytes = b"", media_type: str = "application/json") -> Answer:
+        return await self.call(event(category="connections", event=name), body, content_type=media_type)

@@ -1,8 +1,11 @@
 """The ordered checks and the table of answers, cell by cell."""
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
+import msgpack
+import msgspec
 import pytest
 
 from app.endpoints.outcome import Status, Verdict
@@ -25,72 +28,105 @@ from app.errors import (
 from app.protocol.rest import Action
 from app.protocol.upstream_event import EventHeaders
 from app.settings.model import Settings
-from app.upstream.receiver import Answer, build_receiver
+from app.upstream.answer import Answer
+from app.upstream.receiver import build_receiver
 from app.upstream.trust import Voucher
 from tests.unit.upstream.fakes import Caller, FakeHandler, FakeOutbox, event, keys_of, result
+from tests.unit.upstream.speech import SPEECHES, Speech
 
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SEND = b'{"type":1,"target":"send","arguments":["hi",1]}'
-INVOKE = b'{"type":1,"invocationId":"7","target":"send","arguments":["hi",1]}'
-GENERAL = b'{"type":3,"invocationId":"7","error":"Method \'send\' failed."}\x1e'
+GENERAL = "Method 'send' failed."
 EMPTY = Answer(200)
 
 
-def completion(body: bytes) -> Answer:
-    return Answer(200, body, "application/json")
+@pytest.fixture(params=SPEECHES, ids=lambda speech: speech.media_type)
+def speech(request: pytest.FixtureRequest) -> Speech:
+    """Both hub protocols."""
+    spoken: Speech = request.param
+    return spoken
 
 
 # --- the table
 
 
 @pytest.mark.parametrize(
-    ("ending", "answer"),
+    ("ending", "told"),
     [
-        ("done", completion(b'{"type":3,"invocationId":"7","result":"done"}\x1e')),
-        (None, completion(b'{"type":3,"invocationId":"7","result":null}\x1e')),
-        ({"n": 2**70}, completion(b'{"type":3,"invocationId":"7","result":{"n":1180591620717411303424}}\x1e')),
-        (Rejected("not you"), completion(b'{"type":3,"invocationId":"7","error":"not you"}\x1e')),
-        (HubError("Say something."), completion(b'{"type":3,"invocationId":"7","error":"Say something."}\x1e')),
-        (RuntimeError("secret"), completion(GENERAL)),
-        (InvalidName("of ours"), completion(GENERAL)),
-        (object(), completion(GENERAL)),
-        ("\ud800", completion(GENERAL)),
-        (HubError("\ud800"), completion(GENERAL)),
+        ("done", {"result": "done"}),
+        (None, {"result": None}),
+        (True, {"result": True}),
+        (-1.5, {"result": -1.5}),
+        (2**64 - 1, {"result": 2**64 - 1}),
+        (["zoë", {"n": [None, {}]}], {"result": ["zoë", {"n": [None, {}]}]}),
+        (msgspec.Raw(b'{"n":[1,1.5,null]}'), {"result": {"n": [1, 1.5, None]}}),
+        (Rejected("not you"), {"error": "not you"}),
+        (HubError("Say something."), {"error": "Say something."}),
+        (RuntimeError("secret"), {"error": GENERAL}),
+        (InvalidName("of ours"), {"error": GENERAL}),
+        (object(), {"error": GENERAL}),
+        ("\ud800", {"error": GENERAL}),
+        (HubError("\ud800"), {"error": GENERAL}),
     ],
 )
-async def test_a_message_that_is_waited_for(ending: Any, answer: Answer) -> None:
-    assert await Caller(FakeHandler(ending)).message(INVOKE) == answer
+async def test_a_message_that_is_waited_for(ending: Any, told: dict[str, Any], speech: Speech) -> None:
+    answer = await Caller(FakeHandler(ending)).message(speech.invocation(id="7"), speech.media_type)
+    assert answer == speech.completion(**told)
+
+
+@pytest.mark.parametrize(
+    ("ending", "in_json", "in_messagepack"),
+    [
+        ({"n": 2**70}, {"result": {"n": 2**70}}, {"error": GENERAL}),
+        (msgspec.Raw(b"[1180591620717411303424]"), {"result": [2**70]}, {"error": GENERAL}),
+        (b"\x00\xff", {"result": "AP8="}, {"result": b"\x00\xff"}),
+        (NOON, {"result": "2026-11-22T12:00:00Z"}, {"result": NOON}),
+        ({1: "one"}, {"result": {"1": "one"}}, {"result": {1: "one"}}),
+        (float("inf"), {"result": None}, {"result": float("inf")}),
+    ],
+)
+async def test_a_result_that_only_one_protocol_can_hold(
+    ending: Any, in_json: dict[str, Any], in_messagepack: dict[str, Any]
+) -> None:
+    caller = Caller(FakeHandler(ending))
+    for speech, told in zip(SPEECHES, (in_json, in_messagepack), strict=True):
+        assert await caller.message(speech.invocation(id="7"), speech.media_type) == speech.completion(**told)
 
 
 @pytest.mark.parametrize("ending", ["done", None, object(), Rejected("no"), HubError("no")])
-async def test_a_message_that_nobody_waits_for(ending: Any) -> None:
-    assert await Caller(FakeHandler(ending)).message(SEND) == EMPTY
+async def test_a_message_that_nobody_waits_for(ending: Any, speech: Speech) -> None:
+    assert await Caller(FakeHandler(ending)).message(speech.invocation(), speech.media_type) == EMPTY
 
 
-async def test_a_message_that_nobody_waits_for_fails() -> None:
+async def test_a_message_that_nobody_waits_for_fails(speech: Speech) -> None:
     with pytest.raises(InternalError):
-        await Caller(FakeHandler(RuntimeError("secret"))).message(SEND)
+        await Caller(FakeHandler(RuntimeError("secret"))).message(speech.invocation(), speech.media_type)
+
+
+async def test_an_empty_invocation_id_is_none(speech: Speech) -> None:
+    assert await Caller(FakeHandler("done")).message(speech.invocation(id=""), speech.media_type) == EMPTY
 
 
 @pytest.mark.parametrize("name", ["connected", "disconnected"])
-async def test_a_connection_event_that_is_handled(name: str) -> None:
+async def test_a_connection_event_that_is_handled(name: str, speech: Speech) -> None:
     handler = FakeHandler("ignored")
-    assert await Caller(handler).connection(name) == EMPTY
+    assert await Caller(handler).connection(name, media_type=speech.media_type) == EMPTY
     assert [context.event for context in handler.seen] == [name]
 
 
 @pytest.mark.parametrize("name", ["connected", "disconnected"])
 @pytest.mark.parametrize("failure", [RuntimeError("secret"), HubError("no refusal here")])
-async def test_a_connection_event_that_fails(name: str, failure: Exception) -> None:
+async def test_a_connection_event_that_fails(name: str, failure: Exception, speech: Speech) -> None:
     caller = Caller(FakeHandler(failure))
     with pytest.raises(InternalError):
-        await caller.connection(name)
+        await caller.connection(name, media_type=speech.media_type)
     assert caller.outbox.performed == []
 
 
-async def test_a_refused_connection_is_closed_where_it_is() -> None:
+async def test_a_refused_connection_is_closed_where_it_is(speech: Speech) -> None:
     caller = Caller(FakeHandler(Rejected("not here")))
     with pytest.raises(Forbidden):
-        await caller.connection("connected")
+        await caller.connection("connected", media_type=speech.media_type)
     [(operation, body, endpoint)] = caller.outbox.performed
     assert (operation.action, operation.connection) == (Action.CLOSE_CONNECTION, "c1")
     assert (operation.reason, body, endpoint) == ("not here", None, "eastus")
@@ -113,9 +149,9 @@ async def test_a_refused_connection_that_cannot_be_closed_is_refused_all_the_sam
     assert len(broken.performed[0][0].reason or "") == 500
 
 
-async def test_a_refused_disconnection_is_fine() -> None:
+async def test_a_refused_disconnection_is_fine(speech: Speech) -> None:
     caller = Caller(FakeHandler(Rejected("too late")))
-    assert await caller.connection("disconnected") == EMPTY
+    assert await caller.connection("disconnected", media_type=speech.media_type) == EMPTY
     assert caller.outbox.performed == []
 
 
@@ -125,7 +161,7 @@ async def test_a_refused_disconnection_is_fine() -> None:
 @pytest.mark.parametrize("headers", [event(), event(category="connections", event="connected")])
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/jsonp", "application/json,text/plain"])
 async def test_another_media_type(headers: EventHeaders, content_type: str) -> None:
-    with pytest.raises(UnsupportedMediaType, match="Content-Type: application/json"):
+    with pytest.raises(UnsupportedMediaType, match="Content-Type: application/json or application/x-msgpack"):
         await Caller(FakeHandler()).call(headers, SEND, content_type=content_type)
 
 
@@ -134,8 +170,12 @@ async def test_an_encoded_body() -> None:
         await Caller(FakeHandler()).call(event(), SEND, content_encoding="gzip")
 
 
-async def test_parameters_and_case_of_the_media_type_do_not_matter() -> None:
-    assert await Caller(FakeHandler()).call(event(), SEND, content_type="Application/JSON; charset=utf-8") == EMPTY
+async def test_parameters_and_case_of_the_media_type_do_not_matter(speech: Speech) -> None:
+    media_type = speech.media_type.upper() + "; charset=utf-8"
+    assert await Caller(FakeHandler("done")).message(speech.invocation(), media_type) == EMPTY
+    assert await Caller(FakeHandler("done")).message(speech.invocation(id="7"), media_type) == speech.completion(
+        result="done"
+    )
 
 
 async def test_a_body_is_read_up_to_the_limit() -> None:
@@ -204,9 +244,55 @@ async def test_a_body_that_is_no_message(body: bytes) -> None:
     assert handler.seen == []
 
 
-async def test_a_body_for_another_event() -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xc1",
+        b"\x80",
+        b"\x90",
+        SEND,
+        msgpack.packb([3, {}, "7", 2]),
+        msgpack.packb([1, {}, None, "send"]),
+        msgpack.packb([1, {}, None, "send", {}]),
+        msgpack.packb([1, {}, None, None, []]),
+        msgpack.packb([1, {}, 7, "send", []]),
+        msgpack.packb([1, [], None, "send", []]),
+        msgpack.packb([1, {}, None, "send", []]) + b"\xc0",
+        b"\x0c" + msgpack.packb([1, {}, None, "send", []]),
+        b"\x95\x01\x80\xc0\xa4send\x91\xa1\xff",
+        b"\x95\x01\x80\xc0\xa4send" + b"\x91" * 100_000,
+    ],
+)
+async def test_a_body_that_is_no_messagepack_message(body: bytes) -> None:
+    handler = FakeHandler()
+    with pytest.raises(MalformedJson):
+        await Caller(handler).message(body, "application/x-msgpack")
+    assert handler.seen == []
+
+
+async def test_what_stands_behind_the_arguments_in_messagepack_does_not_matter() -> None:
+    handler = FakeHandler()
+    for more in ([], [7], [["1"], "later", {}]):
+        body = msgpack.packb([1, {"a": "b"}, None, "send", [1], *more])
+        assert await Caller(handler).message(body, "application/x-msgpack") == EMPTY
+    assert [context.arguments for context in handler.seen] == [[1]] * 3
+
+
+async def test_a_body_in_the_other_protocol() -> None:
+    for speech, other in zip(SPEECHES, reversed(SPEECHES), strict=True):
+        with pytest.raises(MalformedJson):
+            await Caller(FakeHandler()).message(speech.invocation(), other.media_type)
+
+
+async def test_a_body_for_another_event(speech: Speech) -> None:
     with pytest.raises(InvalidHeader, match="X-ASRS-Event"):
-        await Caller(FakeHandler()).message(SEND, event="other")
+        await Caller(FakeHandler()).message(speech.invocation(), speech.media_type, event="other")
+
+
+async def test_the_event_ignores_case(speech: Speech) -> None:
+    body = speech.invocation("Send")
+    assert await Caller(FakeHandler()).message(body, speech.media_type, event="sEND") == EMPTY
 
 
 @pytest.mark.parametrize(
@@ -231,6 +317,13 @@ async def test_a_disconnection_that_does_not_parse(body: bytes) -> None:
         await Caller(FakeHandler()).connection("disconnected", body)
 
 
+@pytest.mark.parametrize("body", [b"", b"\xc1 nonsense", b'{"type":11,"error":"lost"}', msgpack.packb([11, "lost"])])
+async def test_messagepack_has_no_disconnection_and_yet_it_counts(body: bytes) -> None:
+    handler = FakeHandler()
+    assert await Caller(handler).connection("disconnected", body, "application/x-msgpack") == EMPTY
+    assert handler.seen[0].error is None
+
+
 async def test_the_body_of_connected_is_not_read() -> None:
     caller = Caller(FakeHandler())
     assert await caller.connection("connected", b"\xff nonsense") == EMPTY
@@ -240,17 +333,17 @@ async def test_the_body_of_connected_is_not_read() -> None:
 # --- nobody handles it
 
 
-@pytest.mark.parametrize("body", [SEND, INVOKE])
-async def test_an_unhandled_message(body: bytes) -> None:
+@pytest.mark.parametrize("id", [None, "7"])
+async def test_an_unhandled_message(id: str | None, speech: Speech) -> None:
     with pytest.raises(NoHandler):
-        await Caller().message(body)
+        await Caller().message(speech.invocation(id=id), speech.media_type)
 
 
-async def test_an_unhandled_message_where_that_is_fine() -> None:
+async def test_an_unhandled_message_where_that_is_fine(speech: Speech) -> None:
     caller = Caller(unhandled_is_fine=True)
-    assert await caller.message(SEND) == EMPTY
-    expected = b'{"type":3,"invocationId":"7","error":"Method \'send\' has no handler."}\x1e'
-    assert await caller.message(INVOKE) == completion(expected)
+    assert await caller.message(speech.invocation(), speech.media_type) == EMPTY
+    answer = await caller.message(speech.invocation(id="7"), speech.media_type)
+    assert answer == speech.completion(error="Method 'send' has no handler.")
 
 
 @pytest.mark.parametrize("name", ["connected", "disconnected"])
@@ -260,7 +353,7 @@ async def test_an_unhandled_connection_event_is_always_fine(name: str) -> None:
 
 async def test_a_handler_that_says_it_is_none() -> None:
     with pytest.raises(NoHandler):
-        await Caller(FakeHandler(NoHandler("not mine")), unhandled_is_fine=True).message(INVOKE)
+        await Caller(FakeHandler(NoHandler("not mine")), unhandled_is_fine=True).message(SEND)
 
 
 # --- their order: each call below is wrong from its check on, in every later one too
@@ -278,21 +371,22 @@ async def test_a_handler_that_says_it_is_none() -> None:
         (NoHandler, 6),
     ],
 )
-async def test_the_checks_have_an_order(error: type[BridgeError], wrong: int) -> None:
+async def test_the_checks_have_an_order(error: type[BridgeError], wrong: int, speech: Speech) -> None:
     caller = Caller(codes=["secret"])
     headers = event(event="" if wrong <= 4 else "send")
-    more = {"content_type": "text/plain"} if wrong <= 2 else {}
+    more = {"content_type": "text/plain" if wrong <= 2 else speech.media_type}
     more |= {"x_asrs_signature": "sha256=00"} if wrong <= 1 else {}
     broken: bytes | Exception = BodyTooLarge() if wrong <= 3 else b"{"
+    body = speech.invocation() if wrong == 6 else broken
     with pytest.raises(error):
-        await caller.call(headers, SEND if wrong == 6 else broken, b"" if wrong == 0 else b"code=secret", **more)
+        await caller.call(headers, body, b"" if wrong == 0 else b"code=secret", **more)
     assert bool(caller.reads) == (wrong >= 3)
 
 
 # --- what a handler is told
 
 
-async def test_a_handler_is_told_everything() -> None:
+async def test_a_handler_is_told_everything(speech: Speech) -> None:
     handler = FakeHandler()
     headers = event(
         hub="Chat",
@@ -301,7 +395,8 @@ async def test_a_handler_is_told_everything() -> None:
         client_query="?hub=chat&room=7&room=8&access_token=secret&id=secret&_=1&asrs_x=1",
     )
     more = {"authorization": "Bearer secret", "x_functions_key": "secret", "cookie": "secret", "x_more": "one"}
-    await Caller(handler).call(headers, INVOKE, b"", **more)
+    body = speech.invocation(id="7")
+    await Caller(handler).call(headers, body, b"", content_type=speech.media_type, **more)
     [context] = handler.seen
     assert (context.hub, context.event, context.connection_id) == ("Chat", "send", "c1")
     assert (context.user_id, context.invocation_id, context.arguments) == ("zoë", "7", ["hi", 1])
@@ -312,6 +407,18 @@ async def test_a_handler_is_told_everything() -> None:
     assert context.headers["x-asrs-hub"] == "Chat"
     assert "secret" not in repr(context.headers)
     assert "x-asrs-signature" not in context.headers
+
+
+async def test_values_that_only_messagepack_has() -> None:
+    handler = FakeHandler()
+    values = [b"\x00\xff", NOON, 2**64 - 1, -(2**63), 1.5, float("inf"), {1: {b"k": None}}, "é", [[]]]
+    extension = msgpack.ExtType(5, b"\x01\x02")
+    for arguments in (values, [extension, "what follows"]):
+        body = msgpack.packb([1, {}, None, "send", arguments], datetime=True)
+        assert await Caller(handler).message(body, "application/x-msgpack") == EMPTY
+    first, second = (context.arguments for context in handler.seen)
+    assert first == values
+    assert (second[0].code, second[0].data, second[1]) == (5, b"\x01\x02", "what follows")
 
 
 async def test_forged_claims_are_dropped_and_logged(caplog: pytest.LogCaptureFixture) -> None:

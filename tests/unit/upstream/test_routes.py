@@ -55,6 +55,14 @@ async def test_and_nowhere_else(path: str) -> None:
     assert (await call(path)).status_code == 404
 
 
+async def test_an_answer_is_in_the_protocol_of_the_call() -> None:
+    body = b"\x96\x01\x80\xa17\xa4send\x90\x90"
+    response = await call("/upstream", body, content_type="application/x-msgpack")
+    assert (response.status_code, response.content) == (200, b"\x0b\x95\x03\x80\xa17\x03\xa4done")
+    assert response.headers["content-type"] == "application/x-msgpack"
+    assert response.headers["content-length"] == "12"
+
+
 async def test_an_empty_answer_has_its_length_too() -> None:
     response = await call("/upstream", SEND)
     assert (response.status_code, response.content) == (200, b"")

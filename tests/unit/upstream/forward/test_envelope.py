@@ -2,18 +2,16 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from app.errors import Rejected, SettingsError
-from app.protocol import json_text
-from app.upstream.forward.envelope import Address, BackendFailed, Reply, Seal, Verdict, read_reply, write_body
+from app.errors import SettingsError
+from app.upstream.forward.envelope import Address, JsonFormat, Seal, escape_header, write_body
+from app.upstream.forward.reply import BackendFailed
 from tests.unit.upstream.fakes import context
 
-PROBLEM = "application/problem+json"
 SECRETS = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2Vjb25kIHNlY3JldCBvZiB0aGUgcm90YXRpb24="]
 MOMENT = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)
 
@@ -121,85 +119,72 @@ def test_the_body_of_a_message() -> None:
     }
 
 
+def test_arguments_that_only_messagepack_has_are_text() -> None:
+    arguments = [b"\x00\xff", msgspec.msgpack.Ext(5, b"\x01"), MOMENT, {1: {None: b""}}, float("nan"), "end"]
+    body = json.loads(write_body(context(arguments=arguments), "1", MOMENT))
+    assert body["arguments"] == ["AP8=", "AQ==", "2026-11-22T10:00:00.123456Z", {"1": {"null": ""}}, None, "end"]
+
+
 def test_the_body_of_a_connection_event() -> None:
     body = json.loads(write_body(context(category="connections", event="disconnected", error="lost"), "1", MOMENT))
     assert (body["category"], body["event"], body["error"]) == ("connections", "disconnected", "lost")
     assert (body["arguments"], body["userId"], body["invocationId"], body["endpoint"]) == ([], None, None, None)
 
 
-# --- answers
+# --- CloudEvents
+
+
+def test_cloudevents_are_the_same_body_and_headers() -> None:
+    given = context(event="Send it", user_id="zo\u00eb \U0001f600", invocation_id="0", connection_id="a/b c")
+    sent = JsonFormat(Address("http://b/{event}", "test"), cloud=True).write(given, "msg_1", MOMENT)
+    assert sent.body == write_body(given, "msg_1", MOMENT)
+    assert sent.headers == {
+        "Content-Type": "application/json",
+        "ce-specversion": "1.0",
+        "ce-id": "msg_1",
+        "ce-source": "/hubs/chat/connections/a%252Fb%2520c",
+        "ce-type": "signalr.message",
+        "ce-time": "2026-11-22T10:00:00Z",
+        "ce-hub": "chat",
+        "ce-event": "Send%20it",
+        "ce-connectionid": "a/b%20c",
+        "ce-userid": "zo%C3%AB%20%F0%9F%98%80",
+        "ce-invocationid": "0",
+    }
+
+
+@pytest.mark.parametrize("event", ["connected", "disconnected"])
+def test_a_connection_event_has_a_type_of_its_own_and_no_empty_attributes(event: str) -> None:
+    given = context(category="connections", event=event)
+    headers = JsonFormat(Address("http://b/", "test"), cloud=True).write(given, "msg_1", MOMENT).headers
+    assert headers["ce-type"] == f"signalr.{event}"
+    assert not {"ce-userid", "ce-invocationid"} & headers.keys()
 
 
 @pytest.mark.parametrize(
-    ("reply", "verdict"),
+    ("value", "escaped"),
     [
-        (Reply(204), Verdict()),
-        (Reply(204, "text/plain", b"ignored"), Verdict()),
-        (Reply(200), Verdict()),
-        (Reply(200, "", b"{}"), Verdict()),
-        (Reply(200, "", b'{"result":null,"outputs":null}'), Verdict(None)),
-        (Reply(200, "", b'{"outputs":[]}'), Verdict()),
-        (Reply(200, "", b'{"outputs":[ ],"more":1}'), Verdict()),
-        (Reply(200, "", b'{"outputs":[{"target":"x"}]}'), Verdict(None, b'[{"target":"x"}]')),
-        (Reply(200, "", b'{"Result":1.10,"Outputs":[1]}'), Verdict(1.1, b"[1]")),
-        (
-            Reply(200, "", b'{"result":{"n":123456789012345678901234567890}}'),
-            Verdict({"n": 123456789012345678901234567890}),
-        ),
+        ("Euro \u20ac \U0001f600", "Euro%20%E2%82%AC%20%F0%9F%98%80"),  # the binding's own example
+        ("a\r\nx: y", "a%0D%0Ax:%20y"),
+        ('100% "sure"', "100%25%20%22sure%22"),
+        ("~!#$&'()*+,-./:;<=>?@[\\]^_`{|}", "~!#$&'()*+,-./:;<=>?@[\\]^_`{|}"),
+        ("\x00\x7f\x85", "%00%7F%C2%85"),
     ],
 )
-def test_a_success(reply: Reply, verdict: Verdict) -> None:
-    given = read_reply(reply, "send")
-    result: Any = json_text.decode(given.result) if isinstance(given.result, msgspec.Raw) else given.result
-    assert Verdict(result, given.outputs) == verdict
+def test_header_values_are_escaped_as_the_binding_says(value: str, escaped: str) -> None:
+    assert escape_header(value) == escaped
 
 
-def test_the_result_is_passed_on_as_it_is() -> None:
-    given = read_reply(Reply(200, "", b'{"result": {"price": 1.10, "n": 1e2} }'), "send")
-    assert json_text.encode(given.result) == b'{"price": 1.10, "n": 1e2}'
+# --- too long
 
 
-@pytest.mark.parametrize("status", [400, 403, 409, 422])
-@pytest.mark.parametrize(
-    ("body", "text"),
-    [
-        (b'{"detail":"Too late."}', "Too late."),
-        (b'{"title":"x"}', "Method 'send' failed."),
-        (b'{"detail":""}', "Method 'send' failed."),
-        (b'{"detail":5}', "Method 'send' failed."),
-        (b'{"detail":"' + b"x" * 1025 + b'"}', "x" * 1024),
-    ],
-)
-def test_a_refusal(status: int, body: bytes, text: str) -> None:
-    with pytest.raises(Rejected) as caught:
-        read_reply(Reply(status, PROBLEM, body), "send")
-    assert caught.value.detail == text
+def test_a_url_that_no_server_takes_is_not_tried() -> None:
+    address = Address("http://b/{event}", "test")
+    assert len(address.write("chat", "x" * 7_900)) < 8_000
+    with pytest.raises(BackendFailed, match="8,000 bytes"):
+        address.write("chat", "x" * 10_000)
 
 
-@pytest.mark.parametrize(
-    "reply",
-    [
-        *(Reply(status, PROBLEM, b'{"detail":"canary"}') for status in (401, 404, 410, 429, 500, 503)),
-        *(Reply(status, "", b'{"result":"canary"}') for status in (100, 201, 202, 206, 301, 302, 307, 308)),
-        Reply(400, "application/json", b'{"detail":"canary"}'),
-        Reply(400, "", b""),
-        Reply(422, PROBLEM, b"canary"),
-        Reply(422, PROBLEM, b'["canary"]'),
-        Reply(422, PROBLEM, b""),
-        Reply(200, "", b"canary"),
-        Reply(200, "", b" "),
-        Reply(200, "", b'"canary"'),
-        Reply(200, "", b'{"result":1'),
-        Reply(200, "", b'{"result":1} canary'),
-        Reply(200, "", b'{"result":"\xff"}'),
-        Reply(200, "", b'{"result":1,"result":2}'),
-        Reply(200, "", b'{"result":1,"Result":2}'),
-        Reply(200, "", b'{"outputs":{"target":"canary"}}'),
-        Reply(200, "", b'{"outputs":"canary"}'),
-        Reply(200, "", b'{"outputs":false}'),
-    ],
-)
-def test_everything_else_is_a_failure(reply: Reply) -> None:
-    with pytest.raises(BackendFailed) as caught:
-        read_reply(reply, "send")
-    assert "canary" not in str(caught.value)
+def test_more_is_behind_the_path_and_before_the_query() -> None:
+    assert Address("http://B:1/api/?code=1", "test", "a/b").write("h", "e") == "http://B:1/api/a%2Fb?code=1"
+    assert Address("http://u:p@B:1/api", "test").origin == "http://b:1"

@@ -1,28 +1,30 @@
-"""Events of one connection, one after the other."""
+"""Events of one connection, one after the other, in lines that do not grow without bound."""
 
 import asyncio
 
 import pytest
 
-from app.upstream.forward.order import Order, TooManyWaiting
+from app.errors import Overloaded
+from app.upstream.forward.order import Order
 
 
-def now() -> float:
-    return asyncio.get_running_loop().time()
+async def turns() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 async def test_one_connection_after_the_other_and_all_side_by_side() -> None:
     order, seen, gate = Order(), list[str](), asyncio.Event()
 
     async def go(connection: str, name: str) -> None:
-        async with order.turn(connection, now() + 60):
+        with order.enter(connection) as place:
+            await place.wait()
             seen.append(f"{name} begins")
             await gate.wait()
             seen.append(f"{name} ends")
 
     tasks = [asyncio.create_task(go(*one)) for one in (("a", "a1"), ("a", "a2"), ("a", "a3"), ("b", "b1"))]
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await turns()
     assert seen == ["a1 begins", "b1 begins"]
     gate.set()
     await asyncio.gather(*tasks)
@@ -30,32 +32,48 @@ async def test_one_connection_after_the_other_and_all_side_by_side() -> None:
     assert len(order) == 0
 
 
-async def test_waiting_ends_at_the_deadline() -> None:
+async def test_the_place_counts_from_when_it_is_taken() -> None:
     order = Order()
-    async with order.turn("a", now() + 60):
-        with pytest.raises(TimeoutError):
-            async with order.turn("a", now()):
-                pass
-        assert len(order) == 1
-    assert len(order) == 0
+    first, second = order.enter("a"), order.enter("a")
+    with pytest.raises(TimeoutError):
+        await second.wait(asyncio.get_running_loop().time())
+    with first:
+        await first.wait()
+    await second.wait()
 
 
-async def test_the_line_is_bounded() -> None:
-    order = Order(longest=1)
-    async with order.turn("a", now() + 60):
-        with pytest.raises(TooManyWaiting):
-            async with order.turn("a", now() + 60):
-                pass
-        async with order.turn("b", now() + 60):
-            pass
-    async with order.turn("a", now() + 60):
+async def test_one_that_gives_up_in_the_middle_holds_nobody_up() -> None:
+    order = Order()
+    first, second, third = order.enter("a"), order.enter("a"), order.enter("a")
+    with second:
         pass
+    assert len(order) == 2
+    with first:
+        pass
+    await third.wait()
+
+
+async def test_each_line_and_all_of_them_are_bounded() -> None:
+    order = Order(longest=2, most=3)
+    places = [order.enter("a"), order.enter("a")]
+    with pytest.raises(Overloaded, match="this connection"):
+        order.enter("a")
+    places.append(order.enter("b"))
+    with pytest.raises(Overloaded, match="Too many events wait"):
+        order.enter("c")
+    for place in places:
+        with place:
+            pass
+    assert len(order) == 0
+    with order.enter("c") as place:
+        await place.wait()
 
 
 async def test_an_event_that_fails_lets_the_next_one_go() -> None:
     order = Order()
     for _ in range(2):
-        with pytest.raises(RuntimeError):
-            async with order.turn("a", now() + 60):
-                raise RuntimeError
+        place = order.enter("a")
+        await place.wait()
+        with pytest.raises(RuntimeError), place:
+            raise RuntimeError
     assert len(order) == 0

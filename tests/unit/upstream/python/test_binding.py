@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from app.errors import HubError, SettingsError
+from app.protocol import json_text
 from app.upstream import Context
 from app.upstream.python.binding import Binding, describe_type
 
@@ -33,6 +34,9 @@ async def number(context: Context, count: int) -> None: ...
 async def maybe(context: Context, count: int | None) -> None: ...
 async def day(context: Context, day: date) -> None: ...
 async def uuid(context: Context, id: UUID) -> None: ...
+async def moment(context: Context, moment: datetime) -> None: ...
+async def data(context: Context, data: bytes) -> None: ...
+async def chunks(context: Context, chunks: list[bytes] | None) -> None: ...
 async def names(context: Context, names: list[str]) -> None: ...
 async def rest(context: Context, first: str, *more: int) -> None: ...
 async def everything(*values: Any) -> None: ...
@@ -61,6 +65,7 @@ def bind(function: Callable[..., Any], *arguments: Any) -> list[Any]:
         (day, ["2026-11-22"], [date(2026, 11, 22)]),
         (uuid, ["12345678-1234-5678-1234-567812345678"], [UUID("12345678-1234-5678-1234-567812345678")]),
         (names, [["a", "b"]], [["a", "b"]]),
+        (chunks, [["AP8=", b"\x00\xff"]], [[b"\x00\xff", b"\x00\xff"]]),
         (rest, ["a"], ["a"]),
         (rest, ["a", 1, "2"], ["a", 1, 2]),
         (everything, [1, "2", None], [1, "2", None]),
@@ -93,6 +98,9 @@ def test_arguments_that_fit(function: Callable[..., Any], arguments: list[Any], 
         (rest, ["a", 1, "canary"], "Method 'go': the argument 'more' must be int."),
         (rest, [], "Method 'go': the argument 'first' (str) is missing."),
         (bounded, [-1], "Method 'go': the argument 'count' must be int."),
+        (data, ["canary!"], "Method 'go': the argument 'data' must be bytes."),
+        (moment, ["canary"], "Method 'go': the argument 'moment' must be datetime."),
+        (number, [b"canary"], "Method 'go': the argument 'count' must be int."),
         (choice, ["canary"], "Method 'go': the argument 'choice' must be 'a' or 'b'."),
         (untyped, [], "Method 'go': the argument 'value' (any value) is missing."),
     ],
@@ -101,6 +109,14 @@ def test_arguments_that_do_not_fit(function: Callable[..., Any], arguments: list
     with pytest.raises(HubError) as caught:
         bind(function, *arguments)
     assert caught.value.detail == text
+
+
+@pytest.mark.parametrize("value", [b"", b"\x00\xff", b"abcd", datetime(2026, 11, 22, 10, 0, 0, 123000, UTC), 5, 5.0])
+def test_annotated_arguments_are_the_same_in_both_protocols(value: Any) -> None:
+    in_json = json_text.decode(json_text.encode(value))
+    functions: dict[type, Callable[..., Any]] = {bytes: data, datetime: moment}
+    function = functions.get(type(value), number)
+    assert bind(function, value) == bind(function, in_json) == [value]
 
 
 async def without_context() -> None: ...

@@ -9,16 +9,17 @@ import pytest
 from app.errors import HubError, SettingsError
 from app.upstream import Context, Hub, event
 from app.upstream.dispatch import Dispatch
-from app.upstream.python.hub import read_handlers
+from app.upstream.python.handler import read_handlers
+from app.upstream.python.threads import Threads
 from tests.unit.upstream.fakes import context
 
 
 def names(hub: Hub) -> set[tuple[str, str, str]]:
-    return {(one.hub, one.category, one.event) for one in read_handlers(hub)}
+    return {(one.hub, one.category, one.event) for one in read_handlers(hub, Threads())}
 
 
 async def call(hub: Hub, name: str, *arguments: Any) -> Any:
-    handler = Dispatch(read_handlers(hub)).find_for_message("chat", name)
+    handler = Dispatch(read_handlers(hub, Threads())).find_for_message("chat", name)
     assert handler is not None
     return await handler.answer(context(event=name, arguments=arguments))
 
@@ -63,14 +64,14 @@ def test_handlers_of_connections_take_the_context_alone() -> None:
     async def welcome(context: Context, text: str) -> None: ...
 
     with pytest.raises(SettingsError, match="welcome"):
-        read_handlers(hub)
+        read_handlers(hub, Threads())
 
 
 def test_an_event_has_a_name() -> None:
     hub = Hub("chat")
     hub.on("")(lambda context: None)
     with pytest.raises(SettingsError, match="without a name"):
-        read_handlers(hub)
+        read_handlers(hub, Threads())
 
 
 async def test_arguments_are_converted() -> None:
@@ -169,7 +170,7 @@ def test_names_that_collide_are_a_mistake() -> None:
         async def other(self, context: Context) -> None: ...
 
     with pytest.raises(SettingsError, match=r"Twice\.send.*Twice\.other"):
-        Dispatch(read_handlers(Twice()))
+        Dispatch(read_handlers(Twice(), Threads()))
 
 
 def test_a_class_whose_name_is_no_hub_is_a_mistake() -> None:

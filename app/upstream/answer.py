@@ -1,0 +1,53 @@
+"""What an upstream call is answered: nothing, or a completion in the client's protocol."""
+
+import logging
+from dataclasses import dataclass, replace
+
+from app.errors import InternalError
+from app.protocol.hub_message import Completion
+from app.upstream.codecs import Codec
+from app.upstream.context import Context
+from app.upstream.dispatch import Ending, Failed, Refused, Returned, failure_text
+from app.upstream.python.results import to_plain
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes = b""
+    content_type: str | None = None
+
+
+def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str) -> tuple[Answer, Ending]:
+    """The answer, and how the message ended: a result that cannot be encoded is a failure. Raises ``InternalError``."""
+    if context.invocation_id is None:
+        if isinstance(ending, Failed):
+            raise InternalError("The handler of this event failed.")
+        return Answer(200), ending
+    completion = _complete(ending, context.invocation_id, context.event)
+    try:
+        body = _write(codec, completion)
+    except Exception as error:  # whatever an author's objects raise while they are encoded
+        _LOG.exception("result cannot be encoded", extra={"hub": context.hub, "event_name": context.event})
+        ending = Failed(type(error).__name__)
+        body = codec.write_completion(_complete(ending, context.invocation_id, context.event))
+    return Answer(200, body, media_type), ending
+
+
+def _write(codec: Codec, completion: Completion) -> bytes:
+    try:
+        return codec.write_completion(completion)
+    except TypeError:  # an object that the codec does not know, such as a pydantic model
+        return codec.write_completion(replace(completion, result=to_plain(completion.result)))
+
+
+def _complete(ending: Ending, invocation_id: str, method: str) -> Completion:
+    match ending:
+        case Returned(result):
+            return Completion(invocation_id, result=result, has_result=True)
+        case Refused(reason):
+            return Completion(invocation_id, error=reason)
+        case Failed():
+            return Completion(invocation_id, error=failure_text(method))

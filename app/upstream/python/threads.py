@@ -1,0 +1,78 @@
+"""Threads for handlers that are not async: so many and no more, and none that keeps the process from ending."""
+
+import asyncio
+import contextvars
+import queue
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+MOST = 32
+
+
+class Threads:
+    """A pool that grows up to ``most`` threads; what comes while all are busy waits.
+
+    A call that is given up while it waits is never made; one that runs cannot be stopped, and keeps its thread busy
+    until it ends. (The standard library's pool would wait for it at the end of the process.)
+    """
+
+    def __init__(self, most: int = MOST) -> None:
+        self._most = most
+        self._count = 0
+        self._idle = threading.Semaphore(0)
+        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+    async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """What the function returns or raises; it sees the context variables of here."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        work = partial(contextvars.copy_context().run, function, *arguments)
+        self._jobs.put(partial(_work, loop, future, work))
+        self._see_to_a_thread()
+        return await future
+
+    def _see_to_a_thread(self) -> None:
+        if not self._idle.acquire(blocking=False) and self._count < self._most:
+            self._count += 1
+            threading.Thread(target=self._take_jobs, name=f"handler {self._count}", daemon=True).start()
+
+    def _take_jobs(self) -> None:
+        while True:
+            try:
+                job = self._jobs.get_nowait()
+            except queue.Empty:
+                self._idle.release()
+                job = self._jobs.get()
+            job()
+            del job  # or what it holds would live on until the next one
+
+
+def _work(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], work: Callable[[], Any]) -> None:
+    if future.cancelled():
+        return
+    result, error = _try(work)
+    with suppress(RuntimeError):  # the loop has ended, and nobody waits any longer
+        loop.call_soon_threadsafe(_settle, future, result, error)
+
+
+def _try(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    try:
+        return work(), None
+    except StopIteration as stop:  # no future takes it
+        error = RuntimeError("The handler raised StopIteration.")
+        error.__cause__ = stop
+        return None, error
+    except BaseException as error:
+        return None, error
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return  # given up meanwhile
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

@@ -1,0 +1,46 @@
+"""The tokens of Entra among a call's headers: found, their key fetched, and checked."""
+
+from collections.abc import Callable, Sequence
+
+from app.errors import BadToken
+from app.settings.model import EntraSettings
+from app.upstream.trust.discovery import Discovery
+from app.upstream.trust.entra import EntraRules, make_rules, read_application, read_key_id
+from app.upstream.trust.key_cache import KeyCache
+
+_AUTHORIZATION = b"authorization"
+_SCHEME = b"bearer "
+
+
+class EntraTokens:
+    """``clock`` gives seconds since 1970."""
+
+    def __init__(self, rules: EntraRules, keys: KeyCache, clock: Callable[[], float]) -> None:
+        self._rules = rules
+        self._keys = keys
+        self._clock = clock
+
+    def are_among(self, lines: Sequence[tuple[bytes, bytes]]) -> bool:
+        return any(name == _AUTHORIZATION and value[: len(_SCHEME)].lower() == _SCHEME for name, value in lines)
+
+    async def read_application(self, lines: Sequence[tuple[bytes, bytes]]) -> str:
+        """The id of the application whose token this is. Raises ``BadToken``."""
+        given = [value for name, value in lines if name == _AUTHORIZATION]
+        if len(given) != 1:
+            raise BadToken("There is more than one header 'Authorization'.")
+        token = given[0][len(_SCHEME) :].decode("latin-1").strip()
+        key = await self._keys.find(read_key_id(token))
+        if key is None:
+            raise BadToken("The token names a key that its issuer does not publish, or cannot be asked for.")
+        return read_application(token, key, self._rules, self._clock())
+
+
+def build_entra_tokens(
+    settings: EntraSettings, authority: str, clock: Callable[[], float], monotonic: Callable[[], float]
+) -> EntraTokens | None:
+    """None when no settings of Entra are given."""
+    if settings.tenant is None:
+        return None
+    discovery = Discovery(authority, settings.tenant)
+    rules = make_rules(settings.tenant, settings.audience, settings.app_ids, authority)
+    return EntraTokens(rules, KeyCache(discovery.fetch, monotonic), clock)

@@ -1,0 +1,208 @@
+"""Tokens of the service's identity, checked against a real issuer over TLS."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import pytest
+import trustme
+
+from app.errors import Unauthenticated
+from app.upstream.trust import TokenVoucher, Trust
+from app.upstream.trust.discovery import Discovery
+from app.upstream.trust.entra_tokens import EntraTokens
+from app.upstream.trust.key_cache import SECONDS_BETWEEN_FETCHES, KeyCache
+from tests.contract.upstream.issuer import V1_DOCUMENT, V1_KEYS, V2_DOCUMENT, V2_KEYS, Issuer, run_issuer
+from tests.unit.upstream.fakes import event
+from tests.unit.upstream.trust.bad_tokens import bad_tokens
+from tests.unit.upstream.trust.issued import (
+    APPLICATION,
+    NOW,
+    TENANT,
+    V1,
+    V2,
+    FakeClock,
+    jwk,
+    rules,
+    token,
+)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def issuer(authority: trustme.CA) -> Iterator[Issuer]:
+    with run_issuer(authority) as running:
+        yield running
+
+
+class Door:
+    """The trigger's trust in one endpoint that has an identity and no key."""
+
+    def __init__(self, issuer: Issuer, fetch_seconds: float = 5.0, believed: Issuer | None = None) -> None:
+        certificates = (believed or issuer).certificates
+        self.clock, self.wall = FakeClock(0.0), FakeClock(NOW)
+        keys = KeyCache(Discovery(issuer.url, TENANT, certificates).fetch, self.clock, fetch_seconds)
+        tokens = EntraTokens(rules(authority=issuer.url), keys, self.wall)
+        self._trust = Trust(lambda hub: [TokenVoucher("west", APPLICATION)], tokens=tokens)
+
+    async def opens(self, text: str) -> bool:
+        try:
+            endpoint = await self._trust.check(b"", [(b"authorization", b"Bearer " + text.encode())], event())
+        except Unauthenticated:
+            return False
+        assert endpoint == "west"
+        return True
+
+
+GOOD = token()
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
+async def test_a_token_of_either_version_opens(issuer: Issuer, algorithm: str) -> None:
+    door = Door(issuer)
+    for version in (V1, V2, {**V2, "iss": f"{issuer.url}/{TENANT}/v2.0"}):
+        assert await door.opens(token(version=version, algorithm=algorithm))
+    assert sorted(issuer.asked) == sorted([V1_DOCUMENT, V2_DOCUMENT, V1_KEYS, V2_KEYS])
+
+
+@pytest.mark.parametrize("what", bad_tokens())
+async def test_a_bad_token_opens_nothing(issuer: Issuer, what: str) -> None:
+    door = Door(issuer)
+    assert not await door.opens(bad_tokens()[what])
+    assert await door.opens(GOOD)
+
+
+async def test_the_clocks_may_differ_by_five_minutes(issuer: Issuer) -> None:
+    door = Door(issuer)
+    for seconds, opens in ((-301, False), (-300, True), (3600 + 299, True), (3600 + 300, False)):
+        door.wall.now = NOW + seconds
+        assert await door.opens(GOOD) is opens
+
+
+# --- keys come and go
+
+
+async def test_a_rotation_of_keys_is_survived(issuer: Issuer) -> None:
+    door = Door(issuer)
+    assert await door.opens(GOOD)
+    issuer.names = ["first", "second"]
+    door.clock.now += SECONDS_BETWEEN_FETCHES
+    assert await door.opens(token(name="second"))
+    assert await door.opens(GOOD)
+    issuer.names = ["second", "third"]
+    door.clock.now += SECONDS_BETWEEN_FETCHES
+    assert await door.opens(token(name="third"))
+    assert not await door.opens(GOOD)  # withdrawn
+
+
+async def test_strangers_do_not_make_us_ask_again_and_again(issuer: Issuer) -> None:
+    door = Door(issuer)
+    stranger = token(name="foreign")
+    assert await asyncio.gather(*(door.opens(stranger) for _ in range(30))) == [False] * 30
+    assert len(issuer.asked) == 4
+    door.clock.now += SECONDS_BETWEEN_FETCHES - 1
+    assert not await door.opens(stranger)
+    assert len(issuer.asked) == 4
+    door.clock.now += 1
+    assert not await door.opens(stranger)
+    assert len(issuer.asked) == 8
+
+
+async def test_many_who_wait_ask_once(issuer: Issuer) -> None:
+    door = Door(issuer)
+    issuer.open.clear()
+    waiting = [asyncio.create_task(door.opens(GOOD)) for _ in range(30)]
+    while len(issuer.asked) < 2:  # noqa: ASYNC110 - the issuer lives in another thread
+        await asyncio.sleep(0.005)
+    issuer.open.set()
+    assert await asyncio.gather(*waiting) == [True] * 30
+    assert len(issuer.asked) == 4
+
+
+# --- an issuer that is not well
+
+
+async def test_an_issuer_that_is_down_opens_nothing(authority: trustme.CA) -> None:
+    with run_issuer(authority) as gone:
+        door = Door(gone)
+    assert not await door.opens(GOOD)
+
+
+async def test_known_keys_outlive_their_issuer(authority: trustme.CA) -> None:
+    with run_issuer(authority) as issuer:
+        door = Door(issuer)
+        assert await door.opens(GOOD)
+    door.clock.now += SECONDS_BETWEEN_FETCHES
+    assert not await door.opens(token(name="second"))
+    assert await door.opens(GOOD)
+
+
+async def test_a_slow_issuer_is_cut_off_and_asked_again(issuer: Issuer) -> None:
+    door = Door(issuer, fetch_seconds=0.2)
+    issuer.open.clear()
+    assert not await door.opens(GOOD)
+    issuer.open.set()
+    assert not await door.opens(GOOD)  # not within the minute
+    door.clock.now += SECONDS_BETWEEN_FETCHES
+    assert await door.opens(GOOD)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (500, {}, b""),
+        (404, {}, b""),
+        (302, {"Location": "/elsewhere"}, b""),
+        (200, {}, b""),
+        (200, {}, b"{}"),
+        (200, {}, b"[" * 100_000),
+        (200, {}, b"\xff"),
+        (200, {}, b" " * 2_000_000),
+        (200, {"Content-Encoding": "gzip"}, b"no gzip"),
+        (200, {"Content-Length": "1000000"}, b'{"keys":[]}'),
+        (200, {}, b'{"keys":[],"jwks_uri":"http://localhost/keys"}'),
+        (200, {}, b'{"keys":[],"jwks_uri":"https://[::/keys"}'),
+    ],
+    ids=range(12),
+)
+@pytest.mark.parametrize("where", [(V1_DOCUMENT, V2_DOCUMENT), (V1_KEYS, V2_KEYS)], ids=["documents", "keys"])
+async def test_any_other_answer_opens_nothing(
+    issuer: Issuer, where: tuple[str, str], answer: tuple[int, dict[str, str], bytes]
+) -> None:
+    issuer.answers = dict.fromkeys(where, answer)
+    issuer.answers["/elsewhere"] = (200, {}, json.dumps({"keys": [jwk("first")]}).encode())
+    door = Door(issuer)
+    assert not await door.opens(GOOD)
+    assert "/elsewhere" not in issuer.asked
+    issuer.answers = {}
+    door.clock.now += SECONDS_BETWEEN_FETCHES
+    assert await door.opens(GOOD)
+
+
+@pytest.mark.parametrize("missing", [V1_DOCUMENT, V2_DOCUMENT, V1_KEYS, V2_KEYS])
+async def test_one_of_the_two_documents_is_enough(issuer: Issuer, missing: str) -> None:
+    issuer.answers = {missing: (404, {}, b"")}
+    assert await Door(issuer).opens(GOOD)
+
+
+async def test_the_keys_of_both_documents_count(issuer: Issuer) -> None:
+    issuer.answers = {V1_KEYS: (200, {}, json.dumps({"keys": [jwk("old")]}).encode())}
+    door = Door(issuer)
+    assert await door.opens(GOOD)
+    assert await door.opens(token(name="old"))
+
+
+async def test_an_issuer_whose_certificate_nobody_vouches_for_is_no_issuer(issuer: Issuer) -> None:
+    with run_issuer(trustme.CA()) as foreign:
+        assert not await Door(foreign, believed=issuer).opens(GOOD)
+        assert foreign.asked == []
+
+
+async def test_what_the_fetch_raises_says_what_went_wrong(issuer: Issuer) -> None:
+    issuer.answers = dict.fromkeys((V1_DOCUMENT, V2_DOCUMENT), (500, {}, b""))
+    with pytest.raises(Exception, match="500"):
+        await Discovery(issuer.url, TENANT, issuer.certificates).fetch()

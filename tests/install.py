@@ -1,0 +1,153 @@
+"""Finds or installs the programs that the tests need and pip does not bring: Chromium, Go and PHP.
+
+Run with the project's Python: ``.venv/bin/python tests/install.py``. For each program, in this order:
+
+1. the one recorded by an earlier run, if it still works: nothing to do;
+2. for Chromium only: Playwright's own, downloaded if need be;
+3. one that the machine has on its PATH;
+4. Debian's package, as root or through a sudo that asks no password.
+
+A program counts only once it has worked: a download can succeed and still miss a system library. What was found, the
+path of an executable or ``playwright``, is recorded in ``.venv/programs``, where the tests read it. Exit code 1 means
+that one is missing, and the last lines say which packages to install. Standard library only.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+RECORDS = Path(sys.prefix) / "programs"
+PLAYWRIGHT = "playwright"
+
+# Chromium refuses to run its sandbox as root, which is what containers are.
+LAUNCH = """
+import os, sys
+from playwright.sync_api import sync_playwright
+path = None if sys.argv[1] == "playwright" else sys.argv[1]
+with sync_playwright() as p:
+    p.chromium.launch(executable_path=path, chromium_sandbox=os.geteuid() != 0, timeout=30_000).close()
+"""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to look for on the PATH, Debian's package of it, and what shows that it works, ``{}`` being its path."""
+
+    name: str
+    package: str
+    commands: tuple[str, ...]
+    proof: tuple[str, ...]
+
+    @property
+    def record(self) -> Path:
+        return RECORDS / self.name
+
+    @property
+    def hint(self) -> str:
+        return f"no {self.name} for the tests: install the package '{self.package}' (apt-get install {self.package})"
+
+
+PROGRAMS = (
+    Program(
+        "chromium",
+        "chromium",
+        ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
+        (sys.executable, "-c", LAUNCH, "{}"),
+    ),
+    Program("go", "golang-go", ("go",), ("{}", "version")),
+    Program("php", "php-cli", ("php",), ("{}", "-r", "exit(PHP_VERSION_ID < 80100 ? 1 : 0);")),
+)
+
+
+def find(name: str) -> str:
+    """The program recorded under this name. Raises ``LookupError`` that says what to do."""
+    program = next(one for one in PROGRAMS if one.name == name)
+    if not program.record.exists():
+        raise LookupError(f"{program.hint}, then run 'make programs'")
+    return program.record.read_text().strip()
+
+
+def main() -> int:
+    RECORDS.mkdir(exist_ok=True)
+    missing = [program for program in PROGRAMS if not settle(program)]
+    for program in missing:
+        print(program.hint, file=sys.stderr)
+    return 1 if missing else 0
+
+
+def settle(program: Program) -> bool:
+    """Finds or installs one, and records it."""
+    for path in candidates(program):
+        if run([part.replace("{}", path) for part in program.proof], seconds=60):
+            program.record.write_text(path + "\n")
+            return True
+    program.record.unlink(missing_ok=True)
+    return False
+
+
+def candidates(program: Program) -> Iterator[str]:
+    """What to try, cheapest first; a step that costs time is taken only when the ones before did not do."""
+    if program.record.exists():
+        yield program.record.read_text().strip()
+    if program.name == "chromium":
+        yield PLAYWRIGHT
+        if download_chromium():
+            yield PLAYWRIGHT
+    yield from on_path(program)
+    if install_package(program.package):
+        yield from on_path(program)
+
+
+def on_path(program: Program) -> Iterator[str]:
+    return filter(None, map(shutil.which, program.commands))
+
+
+def download_chromium() -> bool:
+    """Playwright's own download. Where its host is out of reach it fails, at once or at the time limit."""
+    say("downloading Playwright's Chromium")
+    return run([sys.executable, "-m", "playwright", "install", "chromium"], seconds=300)
+
+
+def install_package(package: str) -> bool:
+    apt = find_apt()
+    if not apt:
+        return False
+    say(f"installing the package {package}")
+    return run([*apt, "install", "-y", "--no-install-recommends", package], seconds=900)
+
+
+@functools.cache
+def find_apt() -> list[str]:
+    """apt-get with rights and fresh lists, once in a run; empty when it cannot be had."""
+    if shutil.which("apt-get") is None:
+        return []
+    become_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if become_root and not run([*become_root, "true"], seconds=10):
+        return []
+    apt = [*become_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]
+    run([*apt, "update"], seconds=300)  # one stale source must not stop us: the install decides
+    return apt
+
+
+def run(command: list[str], seconds: float) -> bool:
+    """Whether a command worked. Its words are dropped: a failure is an expected answer, and the next step's turn."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def say(line: str) -> None:
+    print(f"programs: {line}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

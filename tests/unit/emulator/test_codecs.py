@@ -1,0 +1,96 @@
+"""The hub protocols of clients: their frames, numbers that one of them lacks, and what an upstream may answer."""
+
+from typing import Any
+
+import msgpack
+import pytest
+
+from app.emulator.codecs import CODECS, Codec
+from app.emulator.upstream_caller import Answer, interpret
+from app.errors import MalformedMessage
+from app.protocol.hub_message import Completion, Invocation, Ping
+
+JSON, MESSAGEPACK = CODECS["json"], CODECS["messagepack"]
+COMPLETION = b"\x0c\x95\x03\x80\xa17\x03\xa5world"
+PING = b"\x02\x91\x06"
+
+
+def told(answer: Answer | None) -> bytes:
+    data: bytes = interpret(answer, "7", MESSAGEPACK)["bytes"]
+    return data
+
+
+def unframed(data: bytes) -> Any:
+    """What a short frame holds."""
+    assert data[0] == len(data) - 1
+    return msgpack.unpackb(data[1:], strict_map_key=False)
+
+
+def test_frames_are_text_in_json_and_binary_in_messagepack() -> None:
+    assert JSON.write(Ping()) == {"type": "websocket.send", "text": '{"type":6}\x1e'}
+    assert MESSAGEPACK.write(Ping()) == {"type": "websocket.send", "bytes": PING}
+    assert MESSAGEPACK.frame(b"{}\x1e") == {"type": "websocket.send", "bytes": b"{}\x1e"}
+
+
+def test_numbers_keep_their_kind() -> None:
+    """service-emulation 4.4: integers as ints, other numbers float64, objects as maps with string keys."""
+    [*_, arguments, streams] = unframed(MESSAGEPACK.write(Invocation("t", [1, 1.0, {"a": "1"}, 2**64 - 1]))["bytes"])
+    assert arguments == [1, 1.0, {"a": "1"}, 2**64 - 1]
+    assert [type(one) for one in arguments] == [int, float, dict, int]
+    assert streams == []
+
+
+def test_an_integer_that_no_64_bits_hold_is_what_javascript_makes_of_it() -> None:
+    values = [{"n": [2**64, 2**64 - 1]}, -(2**63) - 1, -(2**63), 10**400, -(10**400), True]
+    message = Invocation("t", values)
+    [*_, arguments, _] = unframed(MESSAGEPACK.write(message)["bytes"])
+    assert arguments == [
+        {"n": [float(2**64), 2**64 - 1]},
+        -(2.0**63),
+        -(2**63),
+        float("inf"),
+        float("-inf"),
+        True,
+    ]
+    assert message.arguments is values, "JSON clients still get it whole"
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=lambda codec: codec.name)
+def test_a_message_that_is_nested_too_deeply_is_malformed(codec: Codec) -> None:
+    value: list[Any] = []
+    for _ in range(10_000):
+        value = [value]
+    with pytest.raises(MalformedMessage):
+        codec.write_body(Invocation("t", value))
+
+
+# --- answers of the upstream
+
+
+@pytest.mark.parametrize("body", [COMPLETION, PING + COMPLETION, b"\x02\x91\x63"])
+def test_framed_messages_are_passed_on_as_they_are(body: bytes) -> None:
+    assert told(Answer(200, body)) == body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        COMPLETION[1:],
+        COMPLETION[:-1],
+        COMPLETION + b"\x01",
+        COMPLETION + b"\x00",
+        b"\x03\x91\x06\xc0",
+        b"\x80\x80\x80\x80\x08",
+        b'{"type":3,"invocationId":"7"}\x1e',
+        b"<html>",
+    ],
+)
+def test_what_is_no_message_becomes_an_error(body: bytes) -> None:
+    [*_, kind, text] = unframed(told(Answer(200, body)))
+    assert (kind, text) == (1, "Invocation failed, the answer of the upstream is no message of the hub protocol.")
+
+
+def test_other_answers() -> None:
+    assert told(Answer(200)) == told(Answer(204)) == MESSAGEPACK.write(Completion("7"))["bytes"]
+    not_found = bytes.fromhex("2a 95 03 80 a1 37 01 d9 22") + b"Invocation failed, status code 404"
+    assert told(Answer(404, COMPLETION)) == not_found

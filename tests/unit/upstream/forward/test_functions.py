@@ -1,0 +1,190 @@
+"""The Functions host's contract with custom handlers, without a network."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app.errors import Rejected, SettingsError
+from app.protocol import json_text
+from app.upstream.context import Context
+from app.upstream.forward.envelope import Address, Envelope
+from app.upstream.forward.functions import FunctionsFormat, check_names
+from app.upstream.forward.reply import BackendFailed, Reply, Unwell, Verdict
+from tests.unit.upstream.fakes import context
+
+MOMENT = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)
+MESSAGE = {"target": "newMessage", "arguments": ["hi"]}
+JOIN = {"action": "add", "connectionId": "c1", "groupName": "g"}
+
+
+def form(names: list[str] | None = None) -> FunctionsFormat:
+    return FunctionsFormat(Address("http://b/api", "test", "Send it"), "Send it", "invocation", names, lambda: "a-guid")
+
+
+def write(given: Context, names: list[str] | None = None) -> tuple[Envelope, dict[str, Any]]:
+    sent = form(names).write(given, "msg_1", MOMENT)
+    return sent, json.loads(sent.body)
+
+
+def read(answer: Any, status: int = 200) -> Verdict:
+    body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+    return form().read(Reply(status, "application/json", body), "send")
+
+
+def outputs(value: Any) -> Any:
+    given = read({"Outputs": value}).outputs
+    return json.loads(given) if given else []
+
+
+# --- there
+
+
+def test_a_message_is_trigger_data_and_metadata() -> None:
+    lines = [(b"x-asrs-hub", b"chat"), (b"authorization", b"canary")]
+    given = context(
+        arguments=["hi", {"n": 2**70}],
+        event="send",
+        user_id="ann",
+        invocation_id="0",
+        claims_line="role: admin, role: editor, nickname: a",
+        client_query="?room=7&room=8&access_token=canary",
+        lines=lines,
+    )
+    sent, body = write(given, ["text", "More"])
+    assert sent.url == "http://b/api/Send%20it"
+    assert sent.headers == {"Content-Type": "application/json", "X-Azure-Functions-InvocationId": "msg_1"}
+    assert body == {
+        "Data": {
+            "invocation": {
+                "Arguments": ["hi", {"n": 2**70}],
+                "Error": None,
+                "Category": "messages",
+                "Event": "send",
+                "Hub": "chat",
+                "ConnectionId": "c1",
+                "UserId": "ann",
+                "Headers": {"x-asrs-hub": "chat"},
+                "Query": {"room": "7,8"},
+                "Claims": {"role": "admin", "nickname": "a"},
+            }
+        },
+        "Metadata": {
+            "text": "hi",
+            "More": {"n": 2**70},
+            "sys": {"MethodName": "Send it", "UtcNow": "2026-11-22T10:00:00.123456Z", "RandGuid": "a-guid"},
+        },
+    }
+
+
+def test_what_is_not_there_is_null() -> None:
+    given = context(category="connections", event="disconnected", error="lost")
+    invocation = write(given, ["text"])[1]["Data"]["invocation"]
+    assert invocation["Error"] == "lost"
+    assert [invocation[name] for name in ("Arguments", "UserId", "Query", "Claims")] == [None] * 4
+
+
+@pytest.mark.parametrize("arguments", [[], ["a"], ["a", "b", "c"]])
+def test_another_number_of_arguments_is_refused(arguments: list[str]) -> None:
+    with pytest.raises(Rejected) as caught:
+        write(context(arguments=arguments), ["one", "two"])
+    assert caught.value.detail == f"Method 'send' takes 2 argument(s), and was given {len(arguments)}."
+
+
+def test_without_names_there_is_no_count() -> None:
+    assert list(write(context(arguments=["a", "b"]))[1]["Metadata"]) == ["sys"]
+    assert list(write(context(arguments=[]), [])[1]["Metadata"]) == ["sys"]
+
+
+@pytest.mark.parametrize("names", [["a", "A"], ["sys"], ["Sys", "b"], [""]])
+def test_names_that_cannot_be_told_apart_are_a_mistake(names: list[str]) -> None:
+    with pytest.raises(SettingsError, match=r"^forward\.chat\.parameter_names"):
+        check_names(names, "forward.chat.parameter_names")
+
+
+# --- and back
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [
+        ({"Outputs": {}, "ReturnValue": {"n": 1}, "Logs": []}, b'{"n": 1}'),
+        ({"returnvalue": "text"}, b'"text"'),
+        ({"ReturnValue": None}, b"null"),
+        ({}, b"null"),
+        (b"", b"null"),
+    ],
+)
+def test_the_return_value_is_the_result(answer: Any, result: bytes) -> None:
+    assert json_text.encode(read(answer).result) == result
+
+
+def test_any_success_is_one() -> None:
+    assert json_text.encode(read({"ReturnValue": 1}, 202).result) == b"1"
+    assert read(b"", 204) == Verdict()
+
+
+@pytest.mark.parametrize(("status", "kind"), [(302, BackendFailed), (404, BackendFailed), (500, Unwell)])
+def test_other_answers_are_failures(status: int, kind: type[Exception]) -> None:
+    with pytest.raises(kind):
+        read({"ReturnValue": 1}, status)
+
+
+def test_logs_are_lines_within_bounds() -> None:
+    assert read({"Logs": ["a", 5]}).logs == ("a", "5")
+    assert read({"Logs": None}).logs == read({"Logs": "a"}).logs == ()
+    logs = read({"Logs": ["x" * 5_000] * 200}).logs
+    assert (len(logs), len(logs[0])) == (100, 1024)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"a": MESSAGE}, [MESSAGE]),
+        ({"a": [MESSAGE, JOIN], "b": JOIN}, [MESSAGE, JOIN, JOIN]),
+        ({"a": json.dumps(MESSAGE)}, [MESSAGE]),
+        ({"a": json.dumps([MESSAGE, JOIN])}, [MESSAGE, JOIN]),
+        ({"a": [json.dumps(MESSAGE), JOIN]}, [MESSAGE, JOIN]),
+        ({"a": None, "b": "", "c": []}, []),
+        ({}, []),
+        (None, []),
+    ],
+)
+def test_each_output_is_an_object_an_array_or_text(given: Any, sent: Any) -> None:
+    assert outputs(given) == sent
+
+
+@pytest.mark.parametrize(
+    ("item", "sent"),
+    [
+        ({"Target": "t", "ARGUMENTS": [1], "more": 1}, {"target": "t", "arguments": [1]}),
+        ({"target": "t", "action": "add"}, {"target": "t"}),
+        (
+            {"target": "t", "connectionId": "c", "userId": "u", "groupName": "g"},
+            {"target": "t", "connectionId": "c"},
+        ),
+        ({"target": "t", "userId": "u", "groupName": "g"}, {"target": "t", "userId": "u"}),
+        ({"target": "t", "connectionId": None, "groupName": "g"}, {"target": "t", "groupName": "g"}),
+        ({"target": "t", "userId": "", "groupName": "g"}, {"target": "t", "userId": ""}),  # an error when it is sent
+        ({"target": None, **JOIN, "userId": "u"}, JOIN),
+        ({"action": 1, "userId": "u", "groupName": "g"}, {"action": "remove", "userId": "u", "groupName": "g"}),
+        ({"action": "removeAll", "userId": "u", "groupName": "g"}, {"action": "removeAll", "userId": "u"}),
+        ({"action": "close", "groupName": "g", "reason": "r"}, {"action": "close", "groupName": "g", "reason": "r"}),
+        ({"neither": 1}, {"action": None}),
+    ],
+)
+def test_the_bindings_leniency(item: Any, sent: Any) -> None:
+    assert outputs({"a": item}) == [sent]
+
+
+@pytest.mark.parametrize("value", [5, True, "no JSON", '"text"', [5], ["x"], "5", [["a"]], {"b": "{"}, b"[1]"])
+def test_what_is_no_item_is_a_failure(value: Any) -> None:
+    body = {"Outputs": value} if isinstance(value, bytes) else {"Outputs": {"a": value}}
+    given = b'{"Outputs":[1]}' if isinstance(value, bytes) else json.dumps(body).encode()
+    try:
+        sent = read(given).outputs
+    except BackendFailed as failure:
+        assert "no JSON" not in str(failure)
+    else:
+        assert json.loads(sent) in ([{"action": None}], [{}]), "the sender refuses it"
