@@ -175,10 +175,9 @@ class Hubs:
 
 
 def send(members: Iterable[Member], message: HubMessage) -> None:
-    """Deliver a message, encoded once for each hub protocol."""
-    frames: dict[str, Frame] = {}
+    """Deliver a message, encoded once for each hub protocol, and for all of them before anybody gets it."""
+    members = list(members)
+    codecs = {member.codec.name: member.codec for member in members}
+    frames = {name: codec.write(message) for name, codec in codecs.items()}
     for member in members:
-        name = member.codec.name
-        if name not in frames:
-            frames[name] = member.codec.write(message)
-        member.deliver(frames[name])
+        member.deliver(frames[member.codec.name])

@@ -6,6 +6,7 @@ import sys
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from importlib.util import cache_from_source
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +18,7 @@ INTERVAL_SECONDS = 0.25
 Stamps = Mapping[Path, tuple[int, int]]
 """Of each file when it was changed (ns) and how long it is."""
 
-_INSTALLED = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")]
+_INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
 
 
 class Reloader:
@@ -38,6 +39,7 @@ class Reloader:
         self._say = say
         self._interval_seconds = interval_seconds
         self._folders: set[Path] = set()
+        self._known = 0
         self._loaded = self._before = self._look_around()
 
     async def run(self) -> None:
@@ -60,7 +62,9 @@ class Reloader:
         return True
 
     def _look_around(self) -> Stamps:
-        self._folders |= {path.parent for path in self._own_modules().values()}
+        if self._known != len(sys.modules):  # going through all of them is no work for every look
+            self._known = len(sys.modules)
+            self._folders |= {path.parent for path in self._own_modules().values()}
         stamps = {}
         for path in (path for folder in self._folders for path in folder.glob("*.py")):
             try:
@@ -76,19 +80,24 @@ class Reloader:
         importlib.invalidate_caches()
         try:
             self._install()
-        except SettingsError as error:
+        except Exception as error:
             for name in self._own_modules():
                 del sys.modules[name]
             sys.modules.update(old)
-            self._say(f"Handlers not reloaded ({changed}), the old ones stay. {error.detail}")
-            if error.__cause__ is not None:
-                self._say("".join(traceback.format_exception(error.__cause__)).rstrip())
+            self._explain(changed, error)
         else:
             self._say(f"Handlers reloaded: {changed}")
 
+    def _explain(self, changed: str, error: Exception) -> None:
+        known = isinstance(error, SettingsError)
+        self._say(f"Handlers not reloaded ({changed}), the old ones stay. {error if known else ''}".rstrip())
+        cause = error.__cause__ if known else error
+        if cause is not None:
+            self._say("".join(traceback.format_exception(cause)).rstrip())
+
     def _own_modules(self) -> dict[str, Path]:
         """The modules in the folders of the handlers and of the process, by name; none of ours but those named."""
-        files = {name: Path(file).resolve() for name, one in list(sys.modules.items()) if (file := _file_of(one))}
+        files = {name: Path(file) for name, one in list(sys.modules.items()) if (file := _file_of(one))}
         named = {name: files[name] for name in self._names if name in files}
         roots = {Path.cwd(), *(_root(name, path) for name, path in named.items() if not _is_installed(path))}
         others = {
@@ -120,4 +129,5 @@ def _root(name: str, path: Path) -> Path:
 def _forget_compiled(modules: Iterable[ModuleType]) -> None:
     """Compiled files know a change by the second: one within the same second would go unseen."""
     for file in filter(None, map(_file_of, modules)):
-        Path(cache_from_source(file)).unlink(missing_ok=True)
+        with suppress(OSError):
+            Path(cache_from_source(file)).unlink()

@@ -114,6 +114,18 @@ async def test_a_broadcast_reaches_each_in_its_protocol(emulator: Emulator, rest
         assert await receive(other) == [1, {}, None, "t", [*values, 2.0**70], []]
 
 
+async def test_a_message_that_cannot_be_encoded_reaches_nobody(emulator: Emulator, rest: httpx.AsyncClient) -> None:
+    async with join(emulator) as one, join_packed(emulator) as other:
+        deep = b'{"target":"deep","arguments":[' + b"[" * 800 + str(2**70).encode() + b"]" * 800 + b"]}"
+        response = await rest.post("/api/hubs/chat/:send", content=deep, headers={"Content-Type": "application/json"})
+        assert (response.status_code, response.headers["content-type"].partition(";")[0]) == (
+            400,
+            "application/problem+json",
+        )
+        assert (await rest.post("/api/hubs/chat/:send", json={"target": "next"})).status_code == 202
+        assert (await one.receive())["target"] == (await receive(other))[3] == "next"
+
+
 async def test_frames_may_come_in_pieces_and_together(emulator: Emulator, upstream: Upstream) -> None:
     async with open_socket(emulator, "hub=chat") as peer:
         frames = pack(6) + pack(1, {}, None, "early", []) + pack(1, {}, None, "large", ["x" * 300])

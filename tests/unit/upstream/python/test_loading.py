@@ -64,7 +64,7 @@ def test_a_hub_that_is_named_twice_counts_once() -> None:
     ("name", "text"),
     [
         ("my_missing:chat", r"'my_missing'.*cannot be imported.*No module named"),
-        ("my_broken:chat", r"'my_broken'.*cannot be imported \(RuntimeError\)"),
+        ("my_broken:chat", r"'my_broken'.*cannot be imported \(RuntimeError, .*my_broken.py, line 1\)"),
         ("my_wrong:chat", "A hub name is"),
         ("my_hubs:missing", "is not there"),
         ("my_hubs:chat.missing", "is not there"),
