@@ -9,6 +9,9 @@ PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 ARGS   ?=
 IMAGE  ?= signalr-bridge
 
+FUZZ_EXAMPLES ?= 50000
+FUZZ_SECONDS  ?= 600
+
 # node, too, trusts the certificates that the system trusts.
 export NODE_USE_SYSTEM_CA := 1
 
@@ -20,7 +23,7 @@ STATIC   := app/static/signalr.min.js
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help dev serve test check lint programs bench format static build image lock clean
+.PHONY: help dev serve test check fuzz lint programs bench format static build image lock clean
 
 help:  ## List these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -40,6 +43,10 @@ test: lint programs  ## Check everything: format, lint, types, imports, and ever
 
 check: lint  ## The quick half of test, without browser and processes: under a minute
 	@$(BIN)/python -m pytest -m "not slow" tests/unit tests/contract tests/shape $(ARGS)
+
+fuzz: $(TOOLS)  ## Look for what no test thought of (FUZZ_EXAMPLES=50000, then FUZZ_SECONDS=600 guided by coverage)
+	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz $(ARGS)
+	@$(BIN)/python -m tests.fuzz.coverage_guided $(FUZZ_SECONDS)
 
 lint: $(TOOLS) $(STATIC)
 	@$(BIN)/ruff format --check --quiet . || { echo 'not formatted: run make format'; exit 1; }
@@ -72,9 +79,9 @@ LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3
 	--no-header --no-emit-index-url --annotation-style line
 
 lock: $(TOOLS)  ## Write the lock files anew (ARGS=--upgrade for newer versions)
-	@$(LOCK) $(ARGS) pyproject.toml --output-file deploy/requirements.txt
+	@$(LOCK) $(ARGS) pyproject.toml --all-extras --output-file deploy/requirements.txt
 	@$(LOCK) $(ARGS) --group build --output-file deploy/build-requirements.txt
-	@$(LOCK) $(ARGS) pyproject.toml --group dev --constraints deploy/requirements.txt \
+	@$(LOCK) $(ARGS) pyproject.toml --all-extras --group dev --constraints deploy/requirements.txt \
 		--constraints deploy/build-requirements.txt --output-file tests/requirements.txt
 	@cd tests/e2e && $(abspath $(BIN))/npm install --package-lock-only
 

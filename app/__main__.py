@@ -11,6 +11,7 @@ import importlib
 import os
 import time
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -19,10 +20,11 @@ import typer
 import uvloop
 
 from app import __version__
+from app.checking import examine, probe_endpoints, write_findings, write_json, write_text
 from app.errors import BridgeError, SettingsError
 from app.main import create_app
 from app.protocol.access_token import check_length, client_audience, client_claims, client_url, sign_token
-from app.settings import Settings, check_servable, describe, gather, load, unknown_names
+from app.settings import Level, Settings, check_servable, gather, review
 from app.tail import watch
 from app.web.listener import Listener, bind
 from app.web.logs import configure_logs
@@ -112,19 +114,22 @@ def tail(
 
 
 @cli.command()
-def check(settings: SettingsFile = None) -> None:
+def check(
+    settings: SettingsFile = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="also ask every endpoint whether it takes the credential")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
     """Print what was understood of the settings, secrets masked; exit 1 on a mistake."""
-    values = gather(os.environ, {"bridge_settings_file": settings and str(settings)})
-    unknown = unknown_names(values)
-    for line in describe(values):
+    report = examine(gather(os.environ, {"bridge_settings_file": settings and str(settings)}))
+    if probe and report.settings is not None:
+        report = replace(report, probes=asyncio.run(probe_endpoints(report.settings)))
+    for line in [write_json(report)] if as_json else write_text(report):
         print(line)
-    for name in unknown:
-        print(f"{name} means nothing: misspelt?", file=sys.stderr)
-    loaded = load(values)
-    check_servable(loaded)
-    create_app(loaded)
-    if unknown:
-        sys.exit(1)
+    for line in () if as_json else write_findings(report.findings):
+        print(line, file=sys.stderr)
+    sys.exit(0 if report.good else 1)
 
 
 @cli.command()
@@ -157,9 +162,10 @@ def _read(file: Path) -> bytes:
 
 def _load(file: Path | None, flags: dict[str, Any]) -> Settings:
     values = gather(os.environ, flags | {"bridge_settings_file": file and str(file)})
-    for name in unknown_names(values):
-        print(f"{name} means nothing and is ignored: misspelt?", file=sys.stderr)
-    return load(values)
+    found = review(values)
+    for line in write_findings([one for one in found.findings if one.level is not Level.MISTAKE]):
+        print(line, file=sys.stderr)
+    return found.accept()
 
 
 def _development() -> ModuleType:

@@ -19,6 +19,7 @@ from app.protocol.connection_string import parse_connection_string
 from app.settings import CallersSettings, EndpointSettings, NegotiateSettings, Settings
 from app.upstream.python.loading import load_handlers
 from app.upstream.python.reloader import Reloader
+from app.upstream.python.threads import Threads
 from app.web.listener import Listener, bind
 
 _HERE = Path(__file__).parent
@@ -78,7 +79,8 @@ def _settings(port: int, connection_string: str, handlers: Sequence[str]) -> Set
 
 def _make_reloader(settings: Settings, app: FastAPI) -> Reloader:
     sys.dont_write_bytecode = True  # it knows a change by the second only
-    load = partial(load_handlers, settings.handlers, default_seconds=settings.limits.handler_seconds)
+    seconds = settings.limits.handler_seconds
+    load = partial(load_handlers, settings.handlers, threads=Threads(), default_seconds=seconds)
     return Reloader(settings.handlers, lambda: app.state.receiver.use(load()), _say)
 
 

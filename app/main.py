@@ -1,10 +1,9 @@
 """ASSEMBLY: settings in, FastAPI application out; the only place where the parts of the bridge meet."""
 
 import logging
-import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,62 +12,71 @@ from fastapi import FastAPI
 
 from app import __version__
 from app.endpoints import routes as endpoint_routes
-from app.endpoints.endpoint import make_endpoint
-from app.endpoints.health import Health
-from app.endpoints.prober import Prober
-from app.endpoints.registry import Registry
-from app.endpoints.rest_transport import RestTransport
+from app.endpoints.fleet import Fleet
+from app.endpoints.health.schedule import INTERVAL_SECONDS
+from app.fleet import Endpoints
+from app.following import follow_callers, follow_forwards, follow_upstream, vouchers_now
 from app.negotiate import routes as negotiate_routes
-from app.negotiate.identity import ClientRules
-from app.negotiate.negotiator import Admission, Negotiator
-from app.negotiate.template import parse_template
+from app.negotiate.building import build_clients
+from app.negotiate.negotiator import Negotiator
 from app.outbound import routes as outbound_routes
+from app.outbound.idempotency import Idempotency
 from app.outbound.sender import Sender
 from app.settings import Settings
+from app.settings.live import LiveSettings
 from app.upstream import routes as upstream_routes
 from app.upstream.dispatch import Handler
 from app.upstream.events import Events
 from app.upstream.forward.backends import Backends
 from app.upstream.forward.backlog import Backlog
 from app.upstream.forward.forward import build_forwards
+from app.upstream.join import build_joins
 from app.upstream.python.loading import load_handlers
 from app.upstream.receiver import Receiver, build_receiver
-from app.upstream.trust import AnyVoucher, write_vouchers
 from app.upstream.trust.entra_tokens import build_entra_tokens
-from app.web.callers import Callers
+from app.web.callers.building import build_callers, name_anonymous
+from app.web.cors import Cors
+from app.web.doors import Doors
 from app.web.edge import Edge
+from app.web.hub_names import HubNames
+from app.web.limits.in_flight import InFlight
 from app.web.loopback import LoopbackGuard
 from app.web.problems import install_problems
+from app.web.tokens.issuers import IssuerKeys
 
 _LOG = logging.getLogger("signalr_bridge")
 
 _DESCRIPTION = "The Azure Functions SignalR Service bindings as HTTP routes that any backend can call."
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(
+    settings: Settings, sources: Sources | None = None, *, probe_seconds: float = INTERVAL_SECONDS
+) -> FastAPI:
     """The bridge. Builds its parts and opens nothing: that is done by the application's lifespan.
 
-    Raises ``SettingsError`` for handlers and templates that cannot be used.
+    ``sources`` are what ``settings`` came from: watched, and followed while running. ``probe_seconds``: every endpoint
+    is asked so often how it is. Raises ``SettingsError`` for handlers and templates that cannot be used.
     """
-    transport = RestTransport()
-    health = Health()
-    registry = _make_registry(settings, transport, health)
-    sender = Sender(registry, clock=time.monotonic, default_seconds=settings.limits.deadline_seconds)
+    live = LiveSettings(settings)
+    endpoints = Endpoints(live, sources, probe_seconds)
+    sender = _make_sender(settings, endpoints.fleet)
     backends, backlog = Backends(time.monotonic), Backlog()
+    forwards = build_forwards(settings.forward, backends, sender, backlog)
     handlers: list[Handler] = [
+        *build_joins(settings),
         *load_handlers(settings.handlers, default_seconds=settings.limits.handler_seconds),
-        *build_forwards(settings.forward, backends, sender, backlog),
+        *forwards,
     ]
-    app = _make_fastapi(settings, [transport, Prober(registry, transport, health), backends, backlog])
-    app.state.registry = registry
+    app = _make_fastapi(settings, [*endpoints.opened, backends, backlog])
+    app.state.fleet = endpoints.fleet
     app.state.sender = sender
-    app.state.callers = _make_callers(settings)
-    app.state.negotiator = _make_negotiator(settings, registry)
+    app.state.idempotency = Idempotency(time.monotonic)
+    app.state.negotiator = _make_negotiator(settings, endpoints.fleet)
     app.state.events = events = _make_events()
-    app.state.receiver = _make_receiver(settings, handlers, registry, sender, events if settings.console else None)
-    hubs = _named_hubs(settings, [handler.hub for handler in handlers])
-    app.state.client_rules = _make_client_rules(settings, hubs)
-    app.state.default_hub = settings.default_hub or (next(iter(hubs)) if len(hubs) == 1 else None)
+    app.state.receiver = _make_receiver(live, handlers, endpoints, sender, events if settings.console else None)
+    _admit(app, settings, _named_hubs(settings, [handler.hub for handler in handlers]))
+    follow_forwards(live, forwards)
+    follow_callers(live, app.state.callers)
     return app
 
 
@@ -98,31 +106,33 @@ def _make_fastapi(settings: Settings, opened: Iterable[AbstractAsyncContextManag
     install_problems(app)
     if settings.development:
         app.add_middleware(LoopbackGuard)
+    app.add_middleware(Doors, upstream=upstream_routes.UPSTREAM_PATHS, separate=settings.callers.listen is not None)
+    app.add_middleware(InFlight, most=settings.limits.in_flight)
+    app.add_middleware(Cors, cors_of=lambda hub: settings.cors_of(hub or app.state.default_hub or ""))
     app.add_middleware(Edge)
     return app
 
 
-def _make_registry(settings: Settings, transport: RestTransport, health: Health) -> Registry:
-    endpoints = [make_endpoint(one.name, one.endpoint_type, one.connection, time.time) for one in settings.endpoints]
-    return Registry(endpoints, transport, health, clock=time.monotonic, random=random.random)
+def _make_sender(settings: Settings, fleet: Fleet) -> Sender:
+    seconds, messagepack = settings.limits.deadline_seconds, settings.calls.messagepack
+    return Sender(fleet, clock=time.monotonic, default_seconds=seconds, messagepack=messagepack)
 
 
-def _make_callers(settings: Settings) -> Callers:
-    keys = [(one.name, one.key.get_secret_value()) for one in settings.callers.keys]
-    return Callers(keys, keyless=settings.development)
+def _make_negotiator(settings: Settings, fleet: Fleet) -> Negotiator:
+    return Negotiator(fleet, clock=time.time, is_lossless=lambda hub: settings.negotiate_of(hub).lossless_claims)
 
 
-def _make_negotiator(settings: Settings, registry: Registry) -> Negotiator:
-    return Negotiator(registry, clock=time.time, lossless_claims=settings.negotiate.lossless_claims)
-
-
-def _make_client_rules(settings: Settings, hubs: Iterable[str]) -> ClientRules:
-    rules = settings.negotiate
-    template = None
-    if rules.user_id is not None:
-        template = parse_template(rules.user_id, setting="BRIDGE_NEGOTIATE__USER_ID", optional=settings.development)
-    defaults = Admission(lifetime_seconds=rules.lifetime_seconds, close_on_expiry=rules.close_on_expiry)
-    return ClientRules(anonymous=rules.anonymous, template=template, hubs=[*hubs, *rules.hubs], defaults=defaults)
+def _admit(app: FastAPI, settings: Settings, hubs: Sequence[str]) -> None:
+    """Who gets in: callers, and clients of the hubs that settings and handlers name."""
+    keys = IssuerKeys(time.monotonic)
+    app.state.callers = build_callers(settings, keys, clock=time.time, monotonic=time.monotonic)
+    app.state.clients = build_clients(settings, keys, clock=time.time, monotonic=time.monotonic)
+    app.state.anonymous_callers = name_anonymous(settings)
+    app.state.trusted_proxies = settings.trusted_proxies
+    granted = [hub for key in settings.callers.keys for hub in key.hubs or ()]
+    everybody = ["*"] if "*" in settings.negotiate.hubs else []
+    app.state.hub_names = HubNames(granted, [*hubs, *everybody], only=settings.hubs_only)
+    app.state.default_hub = settings.default_hub or (hubs[0] if len(hubs) == 1 else None)
 
 
 def _make_events() -> Events:
@@ -130,24 +140,19 @@ def _make_events() -> Events:
 
 
 def _make_receiver(
-    settings: Settings, handlers: Sequence[Handler], registry: Registry, sender: Sender, events: Events | None
+    live: LiveSettings, handlers: Sequence[Handler], endpoints: Endpoints, sender: Sender, events: Events | None
 ) -> Receiver:
-    named = {one.name: one.upstream_app_id for one in settings.endpoints if one.upstream_app_id is not None}
+    settings = live.current
     tokens = build_entra_tokens(settings.upstream.entra, settings.authority_host, time.time, time.monotonic)
     if not settings.upstream.code and not settings.development:
         _LOG.warning("no BRIDGE_UPSTREAM__CODE is set: a signature covers the connection id alone, and can be replayed")
-    return build_receiver(settings, handlers, lambda _: _make_vouchers(registry, named), sender, tokens, events)
-
-
-def _make_vouchers(registry: Registry, applications: Mapping[str, str]) -> list[AnyVoucher]:
-    """The keys of all endpoints: every endpoint belongs to every hub."""
-    keys: dict[str, list[str]] = {}
-    for endpoint in registry.endpoints:
-        keys.setdefault(endpoint.name, []).extend(endpoint.credential.verifying_keys)
-    return write_vouchers(keys, applications)
+    receiver = build_receiver(settings, handlers, vouchers_now(endpoints.fleet, live), sender, tokens, events)
+    follow_upstream(live, endpoints, receiver, tokens)
+    return receiver
 
 
 def _named_hubs(settings: Settings, handled: Iterable[str]) -> list[str]:
     """The hubs that settings and handlers name, each once, in lower case."""
-    named = [*([settings.default_hub] if settings.default_hub else []), *settings.negotiate.hubs, *handled]
+    default = [settings.default_hub] if settings.default_hub else []
+    named = [*default, *settings.negotiate.hubs, *settings.hubs, *handled]
     return list(dict.fromkeys(hub.lower() for hub in named if hub != "*"))

@@ -6,7 +6,7 @@ import errno
 import os
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 import uvicorn
@@ -37,6 +37,8 @@ class Emulator:
 
     ``port`` 0 takes any free one, which ``port`` then tells; with the default host it listens on both loopback
     addresses. ``keys`` sign upstream calls and open the door. ``upstream`` is a URL for every event, or templates.
+    ``upstream_token`` gives the token of a managed identity, which upstream calls present; without ``sign_upstream``
+    that is all they present.
     ``SettingsError`` for a setting that cannot be used, also from ``start`` when the port is taken.
     """
 
@@ -52,6 +54,8 @@ class Emulator:
         check_audience: bool = False,
         long_claim_names: bool = True,
         limits: Limits | None = None,
+        sign_upstream: bool = True,
+        upstream_token: Callable[[], str] | None = None,
     ) -> None:
         if not keys or not all(keys):
             raise SettingsError("The emulator needs at least one access key, and none may be empty.")
@@ -59,7 +63,8 @@ class Emulator:
         self.host, self.port, self._keys = host, port, tuple(keys)
         self._ping_seconds = ping_seconds
         self._hubs = Hubs(time.monotonic)
-        self._upstream = UpstreamCaller(self._keys, to_templates(upstream), limits.upstream_seconds)
+        signing = self._keys if sign_upstream else ()
+        self._upstream = UpstreamCaller(signing, to_templates(upstream), limits.upstream_seconds, upstream_token)
         tokens = TokenCheck(self._keys, time.time, check_expiry, check_audience)
         negotiations = Negotiations(limits.open_seconds, time.monotonic, new_connection_id)
         self._door = Door(self._hubs, tokens, self._upstream, negotiations, limits, long_claim_names)

@@ -4,7 +4,7 @@ Source: ``spec/service-emulation.md`` 3.2 and 3.5.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import aiohttp
@@ -36,12 +36,22 @@ UNREACHABLE = Answer(500)
 
 
 class UpstreamCaller:
-    """Calls the upstream. ``templates`` may be replaced at any time; the next event goes by the new ones."""
+    """Calls the upstream. ``templates`` may be replaced at any time; the next event goes by the new ones.
 
-    def __init__(self, keys: Sequence[str], templates: Sequence[UpstreamTemplate], timeout: float) -> None:
+    ``keys`` sign; ``token`` gives a token of the service's managed identity, asked for at each call.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        templates: Sequence[UpstreamTemplate],
+        timeout: float,
+        token: Callable[[], str] | None = None,
+    ) -> None:
         self.templates = tuple(templates)
         self._keys = tuple(keys)
         self._timeout = timeout
+        self._token = token
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -72,8 +82,12 @@ class UpstreamCaller:
         return answer
 
     def _headers(self, event: EventHeaders, content_type: str) -> dict[str, str]:
-        signature = write_signatures(event.connection_id, self._keys)
-        return write_event_headers(event) | {"X-ASRS-Signature": signature, "Content-Type": content_type}
+        headers = write_event_headers(event) | {"Content-Type": content_type}
+        if self._keys:
+            headers["X-ASRS-Signature"] = write_signatures(event.connection_id, self._keys)
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token()}"
+        return headers
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
         if self._session is None:

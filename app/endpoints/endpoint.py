@@ -48,7 +48,10 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """URLs have no trailing slash. ``url`` names the instance; ``server_url`` is for us, ``client_url`` for clients."""
+    """URLs have no trailing slash. ``url`` names the instance; ``server_url`` is for us, ``client_url`` for clients.
+
+    Clients come in proportion to ``weight``; 0 drains. ``lenient_404``: a bare 404 says that somebody is not there.
+    """
 
     name: str
     endpoint_type: Literal["Primary", "Secondary"]
@@ -56,10 +59,18 @@ class Endpoint:
     server_url: str
     client_url: str
     credential: Credential = field(repr=False, compare=False)
+    weight: float = 1
+    lenient_404: bool = False
 
 
 def make_endpoint(
-    name: str, endpoint_type: Literal["Primary", "Secondary"], connection: ConnectionString, clock: Callable[[], float]
+    name: str,
+    endpoint_type: Literal["Primary", "Secondary"],
+    connection: ConnectionString,
+    clock: Callable[[], float],
+    *,
+    weight: float = 1,
+    lenient_404: bool = False,
 ) -> Endpoint:
     """An endpoint from its connection string, which has an access key."""
     return Endpoint(
@@ -69,4 +80,6 @@ def make_endpoint(
         server_url=connection.server_endpoint or connection.endpoint,
         client_url=connection.client_endpoint or connection.endpoint,
         credential=AccessKey(connection.access_key or "", clock),
+        weight=weight,
+        lenient_404=lenient_404,
     )

@@ -4,7 +4,7 @@ Source of the words: the README's tables of outcomes and results.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -35,7 +35,10 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the endpoint ``name`` said. ``code`` is one of our stable words; ``retry_after`` is in seconds."""
+    """What the endpoint ``name`` said. ``code`` is one of our stable words; ``retry_after`` is in seconds.
+
+    ``body`` is what it answered, for the few operations whose answer has one that matters.
+    """
 
     name: str
     endpoint_type: str
@@ -43,6 +46,7 @@ class Outcome:
     status_code: int | None = None
     code: str | None = None
     retry_after: float | None = None
+    body: bytes = field(default=b"", repr=False)
 
     def as_json(self) -> dict[str, Any]:
         known = {"name": self.name, "endpointType": self.endpoint_type, "outcome": self.verdict.value}

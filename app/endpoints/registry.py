@@ -1,20 +1,30 @@
-"""The endpoints there are, and one operation on as many of them as it concerns."""
+"""The endpoints there are: one for a client, and one operation on as many of them as it concerns."""
 
-import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import Self
 
+from app.endpoints.calls.attempts import Attempts
+from app.endpoints.calls.fan_out import fan_out
+from app.endpoints.calls.retry import RetryPolicy
 from app.endpoints.endpoint import Endpoint
-from app.endpoints.health import Health
+from app.endpoints.health import Health, Report, State
 from app.endpoints.outcome import Outcome, Result, Verdict, merge
-from app.endpoints.retry import next_delay
-from app.endpoints.router import negotiation_candidates, split_targets
+from app.endpoints.router import negotiation_candidates, pinned_candidates, split_targets
+from app.endpoints.strategy import STRATEGIES
 from app.endpoints.transport import Transport
 from app.errors import NoEndpointAvailable, UnknownEndpoint
 from app.protocol.rest import Operation
 
+_OFFLINE_CODES = {State.DENIED: "denied", State.MISROUTED: "endpoint-misrouted"}
+
 
 class Registry:
-    """All endpoints. ``clock`` gives monotonic seconds, ``random`` a number from 0 to 1."""
+    """All endpoints of a connection. Never changes: when settings do, another one takes its place.
+
+    ``clock`` gives monotonic seconds, ``random`` a number from 0 to 1. ``strategies`` has the names of how clients are
+    spread, by hub in lower case; ``policy`` says how often a call is tried again.
+    """
 
     def __init__(
         self,
@@ -24,15 +34,25 @@ class Registry:
         *,
         clock: Callable[[], float],
         random: Callable[[], float],
+        strategies: Mapping[str, str] | None = None,
+        policy: RetryPolicy | None = None,
     ) -> None:
         self.endpoints = tuple(endpoints)
-        self._transport = transport
         self._health = health
-        self._clock = clock
         self._random = random
+        self._strategies = {hub: STRATEGIES[name] for hub, name in (strategies or {}).items()}
+        self._attempts = Attempts(transport, health, clock=clock, random=random, policy=policy or RetryPolicy())
+
+    def find(self, hub: str) -> Self:
+        """A registry alone has the endpoints of every hub."""
+        return self
 
     def is_online(self, endpoint: Endpoint) -> bool:
         return self._health.is_online(endpoint.url)
+
+    def report(self, endpoint: Endpoint) -> Report:
+        """Its state, since when, and what went wrong last."""
+        return self._health.report(endpoint.url)
 
     def has_worked(self, *, now: bool = False) -> bool:
         """Whether one endpoint at least has answered to our credential; ``now``: and is online."""
@@ -42,47 +62,52 @@ class Registry:
     def has_name(self, name: str) -> bool:
         return any(one.name.lower() == name.lower() for one in self.endpoints)
 
-    def choose_for_client(self, name: str | None = None) -> Endpoint:
-        """Where to send a client: the endpoint ``name``, or a random one of the candidates.
+    def choose_for_client(self, name: str | None = None, *, hub: str = "", user_id: str | None = None) -> Endpoint:
+        """Where to send a client: the endpoint ``name``, or one of the candidates by the hub's strategy.
 
         Raises ``UnknownEndpoint`` and ``NoEndpointAvailable``.
         """
-        endpoints = self.endpoints
         if name is not None:
-            endpoints = tuple(one for one in endpoints if one.name.lower() == name.lower())
-            if not endpoints:
+            pinned = pinned_candidates(self.endpoints, self.is_online, name)
+            if pinned is None:
                 raise UnknownEndpoint("No endpoint has this name.")
-        candidates = negotiation_candidates(endpoints, self.is_online)
-        if name is not None:
-            candidates = [one for one in candidates if len(self.endpoints) == 1 or self.is_online(one)]
+            return self._check(pinned)[int(self._random() * len(pinned))]
+        candidates = self._check(negotiation_candidates(self.endpoints, self.is_online))
+        choose = self._strategies.get(hub.lower(), STRATEGIES["weighted"])
+        return candidates[0] if len(candidates) == 1 else choose(candidates, user_id, self._random)
+
+    def _check(self, candidates: list[Endpoint]) -> list[Endpoint]:
         if not candidates:
             raise NoEndpointAvailable("No SignalR endpoint is online; try again.", headers={"Retry-After": "5"})
-        return candidates[int(self._random() * len(candidates))]
+        return candidates
 
     async def perform(
         self, operation: Operation, body: bytes | None, *, names: Collection[str] | None, deadline: float
     ) -> Result:
-        """One operation on every online endpoint, or on those called ``names`` (in lower case), side by side.
+        """One operation on every endpoint that is up, or on those called ``names`` (in lower case), side by side.
 
         ``deadline`` is a moment of the registry's clock. Waits for all; one that fails cancels no other.
         """
-        online, offline = split_targets(self.endpoints, self.is_online, names)
-        calls = [self._perform_on(endpoint, operation, body, deadline) for endpoint in online]
-        outcomes = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
-        missing = [Outcome(one.name, one.endpoint_type, Verdict.OFFLINE) for one in offline]
-        return merge(operation.action, [*outcomes, *missing])
+        up, down = split_targets(self.endpoints, self._is_down, names)
+        call = partial(self._attempts.perform, operation=operation, body=body, deadline=deadline)
+        outcomes = await fan_out(call, up) if up else []
+        return merge(operation.action, [*outcomes, *map(self._offline, down)])
 
-    async def _perform_on(
-        self, endpoint: Endpoint, operation: Operation, body: bytes | None, deadline: float
+    async def perform_at(
+        self, endpoint: Endpoint, operation: Operation, body: bytes | None, *, deadline: float
     ) -> Outcome:
-        attempt = 1
-        while True:
-            seconds = max(deadline - self._clock(), 0.001)
-            outcome = await self._transport.perform(endpoint, operation, body, seconds)
-            self._health.record_call(endpoint.url, outcome.verdict, answered=outcome.status_code is not None)
-            remaining = deadline - self._clock()
-            delay = next_delay(operation.action, outcome, attempt, remaining, self._random)
-            if delay is None:
-                return outcome
-            await asyncio.sleep(delay)
-            attempt += 1
+        """One operation on one endpoint; one that is down, among several, is not tried."""
+        if len(self.instances()) > 1 and self._is_down(endpoint):
+            return self._offline(endpoint)
+        return await self._attempts.perform(endpoint, operation, body, deadline)
+
+    def instances(self) -> Sequence[Endpoint]:
+        """Every instance once, whatever its state."""
+        return split_targets(self.endpoints, lambda _: False, None)[0]
+
+    def _is_down(self, endpoint: Endpoint) -> bool:
+        return self._health.state(endpoint.url).is_down
+
+    def _offline(self, endpoint: Endpoint) -> Outcome:
+        code = _OFFLINE_CODES.get(self._health.state(endpoint.url))
+        return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.OFFLINE, None, code)

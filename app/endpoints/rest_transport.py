@@ -1,7 +1,9 @@
 """Operations over the service's REST API, and what its answers mean."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -10,8 +12,15 @@ from yarl import URL
 
 from app.endpoints.endpoint import Endpoint
 from app.endpoints.outcome import Outcome, Verdict
-from app.protocol.rest import ABSENT_CODES, ERROR_CODE_HEADER, Operation, write_path, write_target
+from app.protocol.payload import media_type_of
+from app.protocol.rest import ABSENT_CODES, ERROR_CODE_HEADER, Action, Operation, write_path, write_target
+from app.protocol.rest_answer import CLIENT_ERROR_CODE
 from app.web.trace import trace_headers
+
+CLIENT_ERROR = "client-error"
+"""The code of an invocation that the client itself refused: the body holds its text."""
+LARGEST_ANSWER = 16 * 1024 * 1024
+_LOG = logging.getLogger("signalr_bridge.endpoints")
 
 # Raised before the first byte of the request went out; UnicodeError by a host name that DNS cannot have.
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL, UnicodeError)
@@ -34,20 +43,33 @@ class RestTransport:
             await self._session.close()
 
     async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
+        target = write_target(operation)
         try:
-            return await self._request(endpoint, operation, body, seconds)
+            async with asyncio.timeout(seconds):
+                token = await endpoint.credential.rest_token(endpoint.server_url + write_path(target))
+        except Exception as error:  # whatever a credential's library raises: its text may hold a secret
+            _LOG.warning("no credential", extra={"endpoint": endpoint.name, "error": type(error).__name__})
+            return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNREACHABLE, None, "no-credential")
+        headers = {"Authorization": f"Bearer {token}"} | trace_headers()
+        if body is not None:
+            headers["Content-Type"] = media_type_of(body)
+        try:
+            return await self._request(endpoint, operation, target, headers, body, seconds)
         except _NEVER_SENT:
             return _outcome(endpoint, Verdict.UNREACHABLE)
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, ConnectionError):
             return _outcome(endpoint, Verdict.UNKNOWN)
 
-    async def _request(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
+    async def _request(
+        self,
+        endpoint: Endpoint,
+        operation: Operation,
+        target: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        seconds: float,
+    ) -> Outcome:
         assert self._session is not None, "the transport is used before the application has started"
-        target = write_target(operation)
-        token = await endpoint.credential.rest_token(endpoint.server_url + write_path(target))
-        headers = {"Authorization": f"Bearer {token}"} | trace_headers()
-        if body is not None:
-            headers["Content-Type"] = "application/json"
         async with self._session.request(
             operation.action.method,
             URL(endpoint.server_url + target, encoded=True),
@@ -58,8 +80,20 @@ class RestTransport:
             timeout=aiohttp.ClientTimeout(total=seconds, connect=seconds * 0.9, ceil_threshold=seconds + 1),
         ) as response:
             outcome = read_answer(endpoint, operation, response.status, response.headers)
+            if operation.action.has_answer and outcome.verdict is Verdict.ACCEPTED:
+                return replace(outcome, body=await _read_body(response))
             await response.release()
             return outcome
+
+
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
+    """Raises ``aiohttp.ClientPayloadError`` also for a body that is too large."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > LARGEST_ANSWER:
+            raise aiohttp.ClientPayloadError("too large")
+    return bytes(body)
 
 
 def _open_session() -> aiohttp.ClientSession:
@@ -76,14 +110,17 @@ def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: 
     """What an HTTP answer of the service means. Source: ``spec/rest-and-management.md`` 5.3 and 10.3."""
     if 200 <= status < 300:
         return _outcome(endpoint, Verdict.ACCEPTED)
+    code = headers.get(ERROR_CODE_HEADER, "").strip().lower()
+    if operation.action is Action.INVOKE and code == CLIENT_ERROR_CODE.lower():
+        return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.ACCEPTED, status, CLIENT_ERROR)
     if status == 404:
-        absent = headers.get(ERROR_CODE_HEADER, "").strip().lower() in ABSENT_CODES
+        absent = code in ABSENT_CODES or (endpoint.lenient_404 and not operation.action.is_message)
         return _outcome(endpoint, Verdict.ABSENT) if absent else _rejected(endpoint, status, "endpoint-misrouted")
     if status in {401, 403}:
         return _rejected(endpoint, status, "denied")
     if status in {429, 503}:
         return _rejected(endpoint, status, "throttled", _read_retry_after(headers))
-    if status >= 500 and operation.action.is_message:
+    if status >= 500 and not operation.action.may_repeat:
         return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNKNOWN, status)
     return _rejected(endpoint, status, None)
 

@@ -1,19 +1,22 @@
 """What one may know of the endpoints: health for the platform, the list for callers."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from app.endpoints.endpoint import Endpoint
+from app.endpoints.fleet import Fleet
 from app.endpoints.registry import Registry
-from app.errors import InvalidQuery
-from app.web.callers import RequiredCaller
+from app.errors import Forbidden, InvalidQuery, RateLimited, Unauthenticated
+from app.web.callers import RequiredCaller, Right
+from app.web.callers.door import find_caller
 from app.web.names import PathNames, describe_path, describe_query, one_of, read_query
 from app.web.parts import part
 from app.web.problems import PROBLEM_ANSWER
 
-RegistryPart = Annotated[Registry, part("registry")]
+FleetPart = Annotated[Fleet, part("fleet")]
 
 router = APIRouter(redirect_slashes=False)
 
@@ -33,13 +36,28 @@ async def live(request: Request) -> dict[str, str]:
     responses={503: {"description": "not yet"}, **PROBLEM_ANSWER},
     response_class=JSONResponse,
 )
-async def ready(request: Request, registry: RegistryPart) -> Response:
-    """200 once an endpoint has answered to its credential, and from then on; 503 before. ``strict=true``: judge now."""
+async def ready(request: Request, fleet: FleetPart) -> Response:
+    """200 once each connection has had an endpoint that answered to its credential; 503 before. ``strict=true``: now.
+
+    Callers with the right ``read`` for every hub see the endpoints, too.
+    """
     strict = one_of(read_query(request, ("strict",)), "strict")
     if strict not in {None, "true", "false"}:
         raise InvalidQuery("The parameter strict is true or false.")
-    is_ready = registry.has_worked(now=strict == "true")
-    return JSONResponse({"status": "ready" if is_ready else "waiting"}, 200 if is_ready else 503)
+    is_ready = fleet.has_worked(now=strict == "true")
+    answer: dict[str, Any] = {"status": "ready" if is_ready else "waiting"}
+    if await _may_see(request):
+        answer["endpoints"] = [_describe(registry, one) for registry in fleet.registries for one in registry.endpoints]
+    return JSONResponse(answer, 200 if is_ready else 503)
+
+
+async def _may_see(request: Request) -> bool:
+    """Health is for anybody, so a credential that is wrong counts as none."""
+    try:
+        caller = await find_caller(request)
+    except (Unauthenticated, RateLimited, Forbidden):
+        return False
+    return caller is not None and caller.may(Right.READ, None)
 
 
 _PATH = "/hubs/{hub:segment}/endpoints"
@@ -53,20 +71,22 @@ _PATH = "/hubs/{hub:segment}/endpoints"
     responses=PROBLEM_ANSWER,
     response_class=JSONResponse,
 )
-async def list_endpoints(
-    request: Request, caller: RequiredCaller, names: PathNames, registry: RegistryPart
-) -> Response:
+async def list_endpoints(request: Request, caller: RequiredCaller, names: PathNames, fleet: FleetPart) -> Response:
     """The SignalR instances; each can stand in an item's ``endpoints``."""
     read_query(request, ())
+    registry = fleet.find(names["hub"])
     return JSONResponse([_describe(registry, one) for one in registry.endpoints])
 
 
 def _describe(registry: Registry, endpoint: Endpoint) -> dict[str, Any]:
-    online = registry.is_online(endpoint)
+    report = registry.report(endpoint)
+    since = None if report.since is None else datetime.fromtimestamp(report.since, UTC)
     return {
         "endpointType": endpoint.endpoint_type,
         "name": endpoint.name,
         "endpoint": endpoint.url,
-        "online": online,
-        "state": "online" if online else "offline",
+        "online": registry.is_online(endpoint),
+        "state": report.state.value,
+        "since": since and since.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "lastError": report.last_error,
     }

@@ -1,41 +1,99 @@
-"""Who a client is, by the rules of the settings: what admits it, and what names it."""
+"""Who a client is: what admits it, and what is known of it. Each kind of identity in a function of its own."""
 
-from collections.abc import Collection, Sequence
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from app.errors import Forbidden, Unauthenticated
-from app.negotiate.negotiator import Admission
-from app.negotiate.template import Sources, Template
-from app.web.callers import CHALLENGE
+from app.errors import BadToken, MalformedJson
+from app.protocol import json_text
+from app.protocol.claims import LOSSLESS_CLAIM, ClaimValues, claim_text
+from app.protocol.names import has_control_character
+from app.web.tokens.issuers import Issuers
+from app.web.tokens.token_rules import read_user
+
+_PRINCIPAL_ID = "x-ms-client-principal-id"
+_PRINCIPAL = "x-ms-client-principal"
+_SCALAR = str | int | float | bool
 
 
-class ClientRules:
-    """The rules for clients. ``hubs`` are the names that clients may negotiate for; ``*`` among them means all."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A client that is admitted: its user id, None for nobody in particular, and claims that somebody vouches for."""
 
-    def __init__(
-        self, *, anonymous: bool, template: Template | None, hubs: Collection[str], defaults: Admission
-    ) -> None:
-        self._anonymous = anonymous
-        self._template = template
-        self._hubs = frozenset(hub.lower() for hub in hubs)
-        self.defaults = defaults
+    user_id: str | None = None
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
-    def check_open(self) -> None:
-        """``Unauthenticated`` where no client is admitted, whatever it asks for."""
-        if not self._anonymous:
-            raise Unauthenticated("Clients without identity may not connect here.", headers=CHALLENGE)
 
-    def admit(self, hub: str, sources: Sources) -> Admission:
-        """What a client's token will say. Raises ``Unauthenticated`` and ``Forbidden``."""
-        self.check_open()
-        if hub not in self._hubs and "*" not in self._hubs:
-            # A token for any hub would let it listen to an internal one.
-            raise Forbidden("Clients may not negotiate for this hub: name it in BRIDGE_NEGOTIATE__HUBS.")
-        user_id = None if self._template is None else self._template.fill(sources)
-        return Admission(
-            user_id=user_id,
-            lifetime_seconds=self.defaults.lifetime_seconds,
-            close_on_expiry=self.defaults.close_on_expiry,
-        )
+async def read_jwt(issuers: Issuers, tokens: Sequence[str], *, named: bool) -> Identity:
+    """From a bearer token. ``named``: it must say who the user is. ``BadToken``."""
+    if len(tokens) != 1:
+        raise BadToken("there are several tokens")
+    verified = await issuers.check(tokens[0])
+    return Identity(read_user(verified.claims, verified.rules) if named else None, verified.claims)
+
+
+def read_platform(headers: Mapping[str, Sequence[str]]) -> Identity | None:
+    """From the headers of App Service or Container Apps; None when nobody has signed in. ``BadToken``.
+
+    Source: https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities
+    """
+    ids = headers.get(_PRINCIPAL_ID, ())
+    if not ids:
+        return None
+    if len(ids) != 1 or not ids[0]:
+        raise BadToken("the platform's user id is empty or repeated")
+    return Identity(ids[0], _read_principal(headers.get(_PRINCIPAL, ())))
+
+
+def _read_principal(values: Sequence[str]) -> dict[str, list[str]]:
+    if len(values) > 1:
+        raise BadToken("the platform's principal is repeated")
+    claims: dict[str, list[str]] = {}
+    for one in _decode_principal(values[0]) if values else ():
+        if not isinstance(one, dict) or not isinstance(one.get("typ"), str) or not isinstance(one.get("val"), str):
+            raise BadToken("the platform's principal is malformed")
+        claims.setdefault(one["typ"], []).append(one["val"])
+    return claims
+
+
+def _decode_principal(text: str) -> list[Any]:
+    try:
+        decoded = json_text.decode(b64decode(text.encode("ascii"), validate=True))
+    except (binascii.Error, UnicodeEncodeError, MalformedJson):
+        decoded = None
+    claims = decoded.get("claims", []) if isinstance(decoded, dict) else None
+    if not isinstance(claims, list):
+        raise BadToken("the platform's principal is malformed")
+    return claims
+
+
+def claim_texts(claims: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Claims for a template: the texts of each."""
+    return {name: [claim_text(one) for one in _scalars(value)] for name, value in claims.items()}
+
+
+def copy_claims(claims: Mapping[str, Any], types: Sequence[str]) -> dict[str, ClaimValues]:
+    """Those of ``types`` (to the letter) that are there. ``BadToken`` for a value that would forge others upstream."""
+    copied = {name: _scalars(claims[name]) for name in types if name in claims}
+    for values in copied.values():
+        if any(is_forgery(claim_text(one)) for one in values):
+            raise BadToken("a claim holds control characters, or what would forge claims")
+    return {name: values for name, values in copied.items() if values}
+
+
+def is_forgery(text: str) -> bool:
+    """Whether a text would break the service's header line, or be read there as claims of ours."""
+    return LOSSLESS_CLAIM in text or has_control_character(text)
+
+
+def _scalars(value: Any) -> tuple[_SCALAR, ...]:
+    """The values of a claim. An object stands as its JSON, as .NET has it; what is null is not there."""
+    values = value if isinstance(value, list) else [value]
+    return tuple(
+        one if isinstance(one, _SCALAR) else json_text.encode(one).decode() for one in values if one is not None
+    )
 
 
 def group_values(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:

@@ -1,15 +1,14 @@
-"""A user id's template, such as ``{query.userId}``: what a binding expression is in Azure Functions."""
+"""A template, such as ``{query.userId}``: what a binding expression is in Azure Functions."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.errors import SettingsError, Unauthenticated
-from app.web.callers import CHALLENGE
+from app.errors import BadToken, SettingsError
 
-_PLACEHOLDER = re.compile(r"\{(query|headers)\.([A-Za-z0-9_.-]{1,64})\}")
+_PLACEHOLDER = re.compile(r"\{(?:(query|headers)\.([A-Za-z0-9_.-]{1,64})|(claims)\.([^{}\s]{1,256}))\}")
 Sources = Mapping[str, Mapping[str, Sequence[str]]]
-"""The values of ``query`` and ``headers`` by name, names in lower case."""
+"""The values of ``query``, ``headers`` and ``claims`` by name; the names of the first two in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,23 +19,23 @@ class Template:
     optional: bool = False
 
     def fill(self, sources: Sources) -> str | None:
-        """The text with every placeholder replaced. ``Unauthenticated`` when one is absent, empty or repeated."""
-        parts = _PLACEHOLDER.split(self.text)
-        filled = [parts[0]]
-        for kind, name, literal in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-            values = sources[kind].get(name.lower(), ())
+        """The text with every placeholder replaced. ``BadToken`` when one is absent, empty or repeated."""
+        filled, position = [], 0
+        for match in _PLACEHOLDER.finditer(self.text):
+            kind, name = (match[1], match[2].lower()) if match[1] else (match[3], match[4])
+            values = sources.get(kind, {}).get(name, ())
             if not values and self.optional:
                 return None
             if len(values) != 1 or not values[0]:
-                detail = f"The {kind} value that names the user is absent, empty or repeated."
-                raise Unauthenticated(detail, headers=CHALLENGE)
-            filled += [values[0], literal]
-        return "".join(filled)
+                raise BadToken(f"a value of the {kind} that the template wants is absent, empty or repeated")
+            filled += [self.text[position : match.start()], values[0]]
+            position = match.end()
+        return "".join([*filled, self.text[position:]])
 
 
 def parse_template(text: str, *, setting: str, optional: bool = False) -> Template:
     """Raises ``SettingsError`` for a brace that begins no placeholder."""
     rest = _PLACEHOLDER.sub("", text)
     if "{" in rest or "}" in rest:
-        raise SettingsError(f"{setting}: a placeholder is {{query.<name>}} or {{headers.<name>}}.")
+        raise SettingsError(f"{setting}: a placeholder is {{query.<name>}}, {{headers.<name>}} or {{claims.<name>}}.")
     return Template(text, optional)

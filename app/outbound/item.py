@@ -3,19 +3,17 @@
 Source: the README's "Send and groups"; the Functions output binding's shapes, without its traps.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import TypedDict
 
-import msgspec
-
-from app.errors import BridgeError, Fault, InvalidItem, InvalidName, UnknownEndpoint, UnknownProperty, UrlTooLong
+from app.errors import Fault, InvalidItem, UrlTooLong
+from app.outbound.item_reader import HasEndpoint, Reader
 from app.protocol import json_text
-from app.protocol.names import check_connection_id, check_group, check_user_id
 from app.protocol.rest import Action, Operation, write_message, write_target
 
-HasEndpoint = Callable[[str], bool]
+Encode = Callable[[bytes], bytes]
 
 
 class Kind(StrEnum):
@@ -41,11 +39,10 @@ _PROPERTIES: dict[Kind, frozenset[str]] = {
     Kind.GROUP_ACTION: frozenset({"action", "userId", "connectionId", "groupName", "ttlSeconds", "endpoints"}),
     Kind.CLOSE: frozenset({"action", "connectionId", "userId", "groupName", "reason", "endpoints"}),
 }
-_CHECKS = {"userId": check_user_id, "groupName": check_group, "connectionId": check_connection_id}
 LONGEST_TARGET = 8_000
 """The longest URL, in bytes, that goes out; the service takes 12 KB, proxies before it less."""
 MOST_ITEMS = 1000
-_LARGEST_BODY = 1_000_000
+LARGEST_BODY = 1_000_000
 _LONGEST_TTL = 2**31 - 1
 
 
@@ -57,14 +54,15 @@ def read_item(
     *,
     pointer: str = "#",
     longest_target: int = LONGEST_TARGET,
+    encode: Encode | None = None,
 ) -> Item:
     """One item from a JSON object. Raises ``InvalidItem`` with everything that is wrong, and ``MalformedJson``.
 
-    ``longest_target`` is what path and query of its URL may have, in bytes.
+    ``longest_target`` is what path and query of its URL may have, in bytes; ``encode`` is for a message's JSON body.
     """
     if json_text.first_character(text) != b"{":
         raise InvalidItem([Fault(pointer, InvalidItem, "An item is a JSON object.")])
-    reader = _Reader(text, pointer)
+    reader = Reader(text, pointer)
     kind = _find_kind(reader, kinds)
     item = _READERS[kind](reader, hub)
     endpoints = reader.endpoints(has_endpoint)
@@ -73,7 +71,17 @@ def read_item(
     if len(text) > longest_target // 4 and len(write_target(item.operation)) > longest_target:
         detail = f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
         raise InvalidItem([Fault(pointer, UrlTooLong, detail)])
-    return Item(kind, item.operation, item.body, endpoints)
+    return Item(kind, item.operation, _encode(item.body, encode, pointer), endpoints)
+
+
+def _encode(body: bytes | None, encode: Encode | None, pointer: str) -> bytes | None:
+    if body is None:
+        return None
+    encoded = body if encode is None else encode(body)
+    if len(encoded) > LARGEST_BODY:
+        detail = f"The message is larger than {LARGEST_BODY:,} bytes, which the service refuses."
+        raise InvalidItem([Fault(pointer, InvalidItem, detail)])
+    return encoded
 
 
 def read_items(
@@ -83,6 +91,7 @@ def read_items(
     has_endpoint: HasEndpoint,
     *,
     longest_target: int = LONGEST_TARGET,
+    encode: Encode | None = None,
 ) -> list[Item]:
     """All items of a JSON array, or ``InvalidItem`` with the faults of all of them."""
     items: list[Item] = []
@@ -92,8 +101,16 @@ def read_items(
         raise InvalidItem([Fault("#", InvalidItem, f"An array has at most {MOST_ITEMS} items.")])
     for index, element in enumerate(elements):
         try:
-            where = f"#/{index}"
-            items.append(read_item(element, hub, kinds, has_endpoint, pointer=where, longest_target=longest_target))
+            item = read_item(
+                element,
+                hub,
+                kinds,
+                has_endpoint,
+                pointer=f"#/{index}",
+                longest_target=longest_target,
+                encode=encode,
+            )
+            items.append(item)
         except InvalidItem as error:
             faults += error.faults
     if faults:
@@ -109,99 +126,7 @@ class _Names(TypedDict):
     connection: str
 
 
-class _Reader:
-    """An object's properties by name, and the faults found while reading them."""
-
-    def __init__(self, text: bytes, pointer: str) -> None:
-        self._pointer = pointer
-        self._faults: list[Fault] = []
-        self._given: dict[str, tuple[str, bytes]] = {}
-        try:
-            members = json_text.members(text)
-        except json_text.DuplicateMember as error:
-            members = {}
-            self.fault(pointer_part(error.name), InvalidItem, "This property stands there more than once.")
-            self.raise_faults()
-        for name, value in members.items():
-            if name.lower() in self._given:
-                detail = "This property stands there more than once, in two spellings."
-                self.fault(pointer_part(name), InvalidItem, detail)
-            if value != b"null":
-                self._given[name.lower()] = (name, value)
-
-    def fault(self, name: str, kind: type[BridgeError], detail: str) -> None:
-        self._faults.append(Fault(f"{self._pointer}/{name}" if name else self._pointer, kind, detail))
-
-    def raise_faults(self) -> None:
-        if self._faults:
-            raise InvalidItem(list(dict.fromkeys(self._faults)))
-
-    def has(self, name: str) -> bool:
-        return name.lower() in self._given
-
-    def refuse_unknown(self, known: Iterable[str]) -> None:
-        lowered = {name.lower() for name in known}
-        for spelled, (name, _) in self._given.items():
-            if spelled not in lowered:
-                self.fault(pointer_part(name), UnknownProperty, f"The property '{printable(name)}' is not known here.")
-
-    def raw(self, name: str) -> bytes | None:
-        found = self._given.get(name.lower())
-        return None if found is None else found[1]
-
-    def value(self, name: str, expected: Any, kind: str) -> Any:
-        """The property as ``expected``, or None when it is absent or (a fault) something else."""
-        text = self.raw(name)
-        if text is None:
-            return None
-        try:
-            return msgspec.json.decode(text, type=expected)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            self.fault(name, InvalidItem, f"This is not {kind}.")
-            return None
-
-    def name(self, name: str) -> str:
-        """A destination that was given, checked; the empty text when it is absent or (a fault) unusable."""
-        value = self.value(name, str, "a string")
-        if value is None:
-            return ""
-        try:
-            return _CHECKS[name](value)
-        except InvalidName as error:
-            self.fault(name, InvalidName, error.detail)
-            return ""
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        values = self.value(name, list[str], "an array of connection ids") or []
-        for index, value in enumerate(values):
-            try:
-                check_connection_id(value)
-            except InvalidName as error:
-                self.fault(f"{name}/{index}", InvalidName, error.detail)
-        return tuple(values)
-
-    def endpoints(self, has_endpoint: HasEndpoint) -> frozenset[str] | None:
-        values = self.value("endpoints", list[str | dict[str, Any]], "an array of endpoint names or objects")
-        if values is None:
-            return None
-        if not values:
-            self.fault("endpoints", InvalidItem, "Name at least one endpoint, or leave this out to mean all.")
-        names = [_endpoint_name(one) for one in values]
-        for index, name in enumerate(names):
-            if not isinstance(name, str) or not has_endpoint(name):
-                self.fault(f"endpoints/{index}", UnknownEndpoint, "No endpoint has this name.")
-        return frozenset(str(name).lower() for name in names)
-
-
-def _endpoint_name(given: str | dict[str, Any]) -> Any:
-    """The name in one of an item's ``endpoints``; an object's own property ignores case, as everywhere."""
-    if isinstance(given, str):
-        return given
-    named = [value for name, value in given.items() if name.lower() == "name"]
-    return named[0] if len(named) == 1 else None
-
-
-def _find_kind(reader: _Reader, kinds: Collection[Kind]) -> Kind:
+def _find_kind(reader: Reader, kinds: Collection[Kind]) -> Kind:
     if len(kinds) == 1:
         return next(iter(kinds))
     if reader.has("target") or not reader.has("action"):
@@ -223,7 +148,7 @@ _CLOSE = {
 }
 
 
-def _read_message(reader: _Reader, hub: str) -> Item:
+def _read_message(reader: Reader, hub: str) -> Item:
     target = reader.value("target", str, "a string")
     if not target:
         reader.fault("target", InvalidItem, "A message has a target that is not empty.")
@@ -235,12 +160,10 @@ def _read_message(reader: _Reader, hub: str) -> Item:
     if json_text.first_character(arguments) != b"[":
         reader.fault("arguments", InvalidItem, "This is not an array.")
     body = write_message(target or "", arguments)
-    if len(body) > _LARGEST_BODY:
-        reader.fault("", InvalidItem, f"The message is larger than {_LARGEST_BODY:,} bytes, which the service refuses.")
     return Item(Kind.MESSAGE, Operation(_SEND[destination], hub, excluded=excluded, **names), body)
 
 
-def _read_close(reader: _Reader, hub: str) -> Item:
+def _read_close(reader: Reader, hub: str) -> Item:
     action = reader.value("action", str, "a string")
     if action is not None and action.lower() != "close":
         reader.fault("action", InvalidItem, "The action is not 'close'.")
@@ -249,7 +172,7 @@ def _read_close(reader: _Reader, hub: str) -> Item:
     return Item(Kind.CLOSE, Operation(_CLOSE.get(destination, Action.CLOSE_CONNECTION), hub, reason=reason, **names))
 
 
-def _read_group_action(reader: _Reader, hub: str) -> Item:
+def _read_group_action(reader: Reader, hub: str) -> Item:
     action = str(reader.value("action", str, "a string") or "").lower()
     if action not in {"add", "remove", "removeall"}:
         reader.fault("action", InvalidItem, "The action is one of 'add', 'remove' and 'removeAll'.")
@@ -271,13 +194,13 @@ def group_action(action: str, subject: str) -> Action:
     return Action[f"{verb}_{subject.upper()}{suffix}"]
 
 
-def _read_subject(reader: _Reader) -> str:
+def _read_subject(reader: Reader) -> str:
     if reader.has("userId") == reader.has("connectionId"):
         reader.fault("", InvalidItem, "Give exactly one of userId and connectionId.")
     return "user" if reader.has("userId") else "connection"
 
 
-def _read_ttl(reader: _Reader, *, allowed: bool) -> int | None:
+def _read_ttl(reader: Reader, *, allowed: bool) -> int | None:
     ttl = reader.value("ttlSeconds", int, "an integer")
     if ttl is not None and not allowed:
         reader.fault("ttlSeconds", InvalidItem, "Only adding a user to a group has a time to live.")
@@ -286,7 +209,7 @@ def _read_ttl(reader: _Reader, *, allowed: bool) -> int | None:
     return int(ttl) if isinstance(ttl, int) else None
 
 
-def _read_destination(reader: _Reader, *, at_most_one: bool) -> tuple[str, _Names]:
+def _read_destination(reader: Reader, *, at_most_one: bool) -> tuple[str, _Names]:
     given = [name for name in ("userId", "groupName", "connectionId") if reader.has(name)]
     if len(given) > 1 or (not given and not at_most_one):
         wanted = "at most one" if at_most_one else "exactly one"
@@ -295,18 +218,8 @@ def _read_destination(reader: _Reader, *, at_most_one: bool) -> tuple[str, _Name
     return (given[0] if given else ""), names
 
 
-_READERS: dict[Kind, Callable[[_Reader, str], Item]] = {
+_READERS: dict[Kind, Callable[[Reader, str], Item]] = {
     Kind.MESSAGE: _read_message,
     Kind.GROUP_ACTION: _read_group_action,
     Kind.CLOSE: _read_close,
 }
-
-
-def printable(name: str) -> str:
-    """At most 64 printable ASCII characters of a name that somebody sent."""
-    return "".join(one for one in name[:64] if one.isascii() and one.isprintable())
-
-
-def pointer_part(name: str) -> str:
-    """Such a name as one part of a JSON pointer."""
-    return printable(name).replace("~", "~0").replace("/", "~1")

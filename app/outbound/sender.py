@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+from app.endpoints.fleet import Registries
 from app.endpoints.outcome import SKIPPED, Result, Status
 from app.endpoints.registry import Registry
 from app.errors import UrlTooLong
-from app.outbound.item import LONGEST_TARGET, Item, Kind, read_items
+from app.outbound.connections.invocation import ClientAnswer, invoke
+from app.outbound.item import LONGEST_TARGET, Item, Kind, read_item, read_items
+from app.protocol.payload import pack
 from app.protocol.rest import Action, Operation, write_target
 
 ALL_KINDS = frozenset(Kind)
@@ -15,21 +18,25 @@ Stops = Callable[[Item, Result], bool]
 
 
 class Sender:
-    """Sends over a registry. ``clock`` gives monotonic seconds; ``default_seconds`` is the deadline if none is."""
+    """Sends over the endpoints of a hub. ``clock`` gives monotonic seconds, ``default_seconds`` is the usual deadline.
 
-    def __init__(self, registry: Registry, *, clock: Callable[[], float], default_seconds: float) -> None:
-        self._registry = registry
+    ``messagepack``: messages go out finished for clients of JSON and of MessagePack, and not as JSON alone.
+    """
+
+    def __init__(
+        self, registries: Registries, *, clock: Callable[[], float], default_seconds: float, messagepack: bool = False
+    ) -> None:
+        self._registries = registries
         self._clock = clock
         self._default_seconds = default_seconds
+        self._encode = pack if messagepack else None
 
-    @property
-    def registry(self) -> Registry:
-        return self._registry
+    def registry(self, hub: str) -> Registry:
+        return self._registries.find(hub)
 
-    @property
-    def longest_target(self) -> int:
-        """How many bytes path and query may have at the endpoint with the longest address."""
-        return LONGEST_TARGET - max((len(one.server_url) for one in self._registry.endpoints), default=0)
+    def longest_target(self, hub: str) -> int:
+        """How many bytes path and query may have at the hub's endpoint with the longest address."""
+        return LONGEST_TARGET - max((len(one.server_url) for one in self.registry(hub).endpoints), default=0)
 
     async def perform(
         self,
@@ -40,18 +47,31 @@ class Sender:
         seconds: float | None = None,
     ) -> Result:
         """One operation on every online endpoint, or on ``endpoint`` alone. Raises ``UrlTooLong``."""
-        check_target(operation, self.longest_target)
+        check_target(operation, self.longest_target(operation.hub))
         names = None if endpoint is None else {endpoint.lower()}
-        return await self._registry.perform(operation, body, names=names, deadline=self._deadline(seconds))
+        if body is not None and self._encode is not None and operation.action.is_message:
+            body = self._encode(body)
+        return await self.registry(operation.hub).perform(operation, body, names=names, deadline=self.deadline(seconds))
+
+    async def invoke(
+        self, operation: Operation, body: bytes, *, endpoint: str | None = None, seconds: float | None = None
+    ) -> ClientAnswer:
+        """Call a client and wait for its answer. Raises ``ConnectionNotFound``, ``ClientTimeout``, ``InvokeFailed``,
+        and what says that no endpoint could be asked; never tried again.
+        """
+        check_target(operation, self.longest_target(operation.hub))
+        return await invoke(
+            self.registry(operation.hub), operation, body, endpoint, self.deadline(seconds), self._clock
+        )
 
     async def send(self, item: Item, *, seconds: float | None = None) -> Result:
-        return await self._send(item, self._deadline(seconds))
+        return await self._send(item, self.deadline(seconds))
 
     async def send_in_order(
         self, items: Sequence[Item], *, seconds: float | None = None, stop_at_failure: bool = True
     ) -> list[Result]:
         """Each after the answer to the one before; after a failure the rest is skipped. The deadline is for all."""
-        return await self._send_in_order(items, self._deadline(seconds), _stops if stop_at_failure else _never_stops)
+        return await self._send_in_order(items, self.deadline(seconds), _stops if stop_at_failure else _never_stops)
 
     async def _send_in_order(self, items: Sequence[Item], deadline: float, stops: Stops) -> list[Result]:
         results: list[Result] = []
@@ -62,7 +82,7 @@ class Sender:
         return results
 
     async def send_side_by_side(self, items: Sequence[Item], *, seconds: float | None = None) -> list[Result]:
-        deadline = self._deadline(seconds)
+        deadline = self.deadline(seconds)
         gate = asyncio.Semaphore(32)
 
         async def send(item: Item) -> Result:
@@ -76,18 +96,28 @@ class Sender:
         delivered in part, or found nobody, stops nothing. Raises ``InvalidItem`` and ``MalformedJson``.
         """
         items = self.read(outputs, hub, ALL_KINDS)
-        return await self._send_in_order(items, self._deadline(None), _stops_outputs)
+        return await self._send_in_order(items, self.deadline(None), _stops_outputs)
 
     def read(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> list[Item]:
         """The items of a JSON array, all checked. Raises ``InvalidItem`` and ``MalformedJson``."""
-        return read_items(text, hub, kinds, self._registry.has_name, longest_target=self.longest_target)
+        return read_items(
+            text, hub, kinds, self.registry(hub).has_name, longest_target=self.longest_target(hub), encode=self._encode
+        )
+
+    def read_one(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> Item:
+        """One item from a JSON object. Raises ``InvalidItem`` and ``MalformedJson``."""
+        return read_item(
+            text, hub, kinds, self.registry(hub).has_name, longest_target=self.longest_target(hub), encode=self._encode
+        )
 
     async def _send(self, item: Item, deadline: float) -> Result:
         if self._clock() >= deadline:
             return SKIPPED  # with no time left it would only become unknown
-        return await self._registry.perform(item.operation, item.body, names=item.endpoints, deadline=deadline)
+        registry = self.registry(item.operation.hub)
+        return await registry.perform(item.operation, item.body, names=item.endpoints, deadline=deadline)
 
-    def _deadline(self, seconds: float | None) -> float:
+    def deadline(self, seconds: float | None) -> float:
+        """The moment of the clock after ``seconds``, or after the default."""
         return self._clock() + (self._default_seconds if seconds is None else seconds)
 
 

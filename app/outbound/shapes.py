@@ -65,12 +65,6 @@ class ResultsShape(BaseModel):
     results: list[ResultShape]
 
 
-class Existence(BaseModel):
-    """Somebody is there."""
-
-    exists: Literal[True]
-
-
 def body_of(model: type[BaseModel], *, many: bool = False) -> dict[str, Any]:
     """The OpenAPI request body of one ``model``, or of an array of them."""
     schema = model.model_json_schema()

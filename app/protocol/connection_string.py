@@ -73,6 +73,18 @@ def parse_connection_string(text: str) -> ConnectionString:
     )
 
 
+def read_origin(text: str) -> str | None:
+    """The address of an instance as a connection string would give it; None for what is no http or https URL."""
+    url = _try_url(text)
+    return None if url is None else _write_origin(url, url.port)
+
+
+def read_address(text: str) -> str | None:
+    """The same for a server's or clients' endpoint, which may have a path."""
+    url = _try_url(text)
+    return None if url is None else _write_origin(url, url.port) + url.path.rstrip("/")
+
+
 def write_connection_string(endpoint: str, access_key: str) -> str:
     """The form the emulator prints: the port apart from the endpoint."""
     parts = urlsplit(endpoint)

@@ -46,8 +46,13 @@ def _check_name(kind: str, name: str) -> str:
     return name
 
 
+def has_control_character(text: str) -> bool:
+    """Whether a text holds a control character or a lone surrogate."""
+    return _UNSPEAKABLE.search(text) is not None
+
+
 def _check_characters(kind: str, name: str) -> None:
-    if _UNSPEAKABLE.search(name):
+    if has_control_character(name):
         raise InvalidName(f"The {kind} holds a control character or a lone surrogate.")
     if name in {".", ".."}:
         # URL libraries collapse even %2E%2E: a send to the group ".." would become a broadcast.

@@ -14,13 +14,14 @@ from app.protocol import json_text
 from app.protocol.names import escape_segment, unescape_segment
 
 API_VERSION = "2022-06-01"
-"""The version asked for; every operation here exists in it."""
+"""The version asked for wherever the operation exists in it."""
+NEWEST_VERSION = "2024-12-01"
 
 ERROR_CODE_HEADER = "x-ms-error-code"
 
 
 class Action(Enum):
-    """What an operation does: its method and its path below ``/api/hubs/{hub}``."""
+    """What an operation does: its method, its path below ``/api/hubs/{hub}``, and the version that has it."""
 
     SEND_TO_ALL = ("POST", "/:send")
     SEND_TO_USER = ("POST", "/users/{user}/:send")
@@ -40,15 +41,28 @@ class Action(Enum):
     ADD_USER = ("PUT", "/users/{user}/groups/{group}")
     REMOVE_USER = ("DELETE", "/users/{user}/groups/{group}")
     REMOVE_USER_FROM_ALL = ("DELETE", "/users/{user}/groups")
+    LIST_MEMBERS = ("GET", "/groups/{group}/connections", NEWEST_VERSION)
+    INVOKE = ("POST", "/connections/{connection}/:invoke", NEWEST_VERSION)
 
-    def __init__(self, method: str, path: str) -> None:
+    def __init__(self, method: str, path: str, version: str = API_VERSION) -> None:
         self.method = method
         self.path = path
+        self.version = version
 
     @property
     def is_message(self) -> bool:
-        """Whether it delivers a message, which must never be sent twice. Everything else may be repeated."""
+        """Whether it delivers a message."""
         return self.path.endswith(":send")
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether doing it twice is as good as once. A message must never be sent twice, nor a client called twice."""
+        return not self.path.endswith((":send", ":invoke"))
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether the service's answer has a body that matters."""
+        return self.version == NEWEST_VERSION
 
     @property
     def is_question(self) -> bool:
@@ -86,6 +100,8 @@ class Operation:
     excluded: tuple[str, ...] = ()
     reason: str | None = None
     ttl: int | None = None
+    page_size: int | None = None
+    continuation: str | None = None
 
 
 def write_target(operation: Operation) -> str:
@@ -103,12 +119,16 @@ def write_target(operation: Operation) -> str:
     )
     if not {"", ".", ".."}.isdisjoint(path.split("/")[1:]):
         raise InvalidName("A name in the service's URL is empty, '.' or '..', which no URL can carry.")
-    query = [("api-version", API_VERSION)]
+    query = [("api-version", operation.action.version)]
     query += [("excluded", one) for one in operation.excluded]
     if operation.reason is not None:
         query.append(("reason", operation.reason))
     if operation.ttl is not None:
         query.append(("ttl", str(operation.ttl)))
+    if operation.page_size is not None:
+        query.append(("maxpagesize", str(operation.page_size)))
+    if operation.continuation is not None:
+        query.append(("continuationToken", operation.continuation))
     return path + "?" + "&".join(f"{name}={escape_segment(value)}" for name, value in query)
 
 
@@ -128,7 +148,8 @@ def read_target(method: str, path: str, query: str) -> Operation | None:
     ``path`` is as it came, still escaped. Takes what every SDK sends: ``/api`` and ``/api/v1``, sends without
     ``/:send``, GET for HEAD, both orders of user and group. Raises ``InvalidName`` and ``InvalidQuery``.
     """
-    for pattern, action in _PATTERNS.get("HEAD" if method == "GET" else method, ()):
+    also = _PATTERNS["HEAD"] if method == "GET" else []
+    for pattern, action in [*_PATTERNS.get(method, ()), *also]:
         if (match := pattern.fullmatch(path)) is not None:
             names = {kind: unescape_segment(segment) for kind, segment in match.groupdict().items()}
             return _read_query(action, names, query)
@@ -149,7 +170,9 @@ def _read_query(action: Action, names: dict[str, str], query: str) -> Operation:
         connection=names.get("connection", ""),
         excluded=tuple(value for name, value in named if name == "excluded"),
         reason=_last(named, "reason"),
-        ttl=_read_ttl(_last(named, "ttl")),
+        ttl=_read_number(named, "ttl"),
+        page_size=_read_number(named, "maxpagesize"),
+        continuation=_last(named, "continuationtoken"),
     )
 
 
@@ -160,11 +183,12 @@ def _last(values: Iterable[tuple[str, str]], wanted: str) -> str | None:
     return found
 
 
-def _read_ttl(text: str | None) -> int | None:
+def _read_number(values: Iterable[tuple[str, str]], name: str) -> int | None:
+    text = _last(values, name)
     if text is None:
         return None
     if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > 2**31 - 1:
-        raise InvalidQuery("The value of ttl is not a 32-bit number of seconds.")
+        raise InvalidQuery(f"The value of {name} is not a 32-bit number from 0.")
     return int(text)
 
 

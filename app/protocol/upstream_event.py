@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from app.errors import MalformedMessage
 from app.protocol import hub_json, hub_messagepack, json_text
-from app.protocol.hub_message import Closed, Completion, Invocation
+from app.protocol.hub_message import Closed, Completion, HubMessage, Invocation
 
 JSON = "application/json"
 MESSAGEPACK = "application/x-msgpack"
@@ -120,6 +120,11 @@ def write_completion(completion: Completion) -> bytes:
     return hub_json.write_message(completion)
 
 
+def read_completion(body: bytes) -> Completion:
+    """What the frame holds. Raises ``MalformedMessage``."""
+    return _one_completion(map(hub_json.read_message, hub_json.split_records(body)[0]))
+
+
 # --- the same bodies in MessagePack, which has none for connections
 
 
@@ -135,6 +140,18 @@ def read_messagepack_invocation(body: bytes) -> Invocation:
 def write_messagepack_completion(completion: Completion) -> bytes:
     """Framed, as the service passes it on to the client."""
     return hub_messagepack.write_message(completion)
+
+
+def read_messagepack_completion(body: bytes) -> Completion:
+    """What the frame holds. Raises ``MalformedMessage``."""
+    return _one_completion(map(hub_messagepack.read_message, hub_messagepack.split_frames(body)[0]))
+
+
+def _one_completion(messages: Iterable[HubMessage | None]) -> Completion:
+    match list(messages):
+        case [Completion() as completion]:
+            return completion
+    raise MalformedMessage("The body is not one completion (type 3).")
 
 
 def _lower_names(members: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Where settings come from (command line, environment, files) and the one frozen object they become."""
 
-from app.settings.loading import check_servable, describe, gather, load, unknown_names
+from app.settings.finding import Finding, Level
+from app.settings.loading import Review, gather, load, review, unknown_names
 from app.settings.model import (
     CallersSettings,
     EndpointSettings,
@@ -10,18 +11,25 @@ from app.settings.model import (
     Settings,
     UpstreamSettings,
 )
+from app.settings.serving import check_servable, judge_servable
+from app.settings.sources import Sources
 
 __all__ = [
     "CallersSettings",
     "EndpointSettings",
     "EntraSettings",
+    "Finding",
     "ForwardSettings",
+    "Level",
     "NegotiateSettings",
+    "Review",
     "Settings",
+    "Sources",
     "UpstreamSettings",
     "check_servable",
-    "describe",
     "gather",
+    "judge_servable",
     "load",
+    "review",
     "unknown_names",
 ]

@@ -21,10 +21,9 @@ class Answer:
 
 
 def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str) -> tuple[Answer, Ending]:
-    """The answer, and how the message ended: a result that cannot be encoded is a failure. Raises ``InternalError``."""
-    if context.invocation_id is None:
-        if isinstance(ending, Failed):
-            raise InternalError("The handler of this event failed.")
+    """The answer, and how the message ended: a result that cannot be encoded is a failure. See ``check_failure``."""
+    if context.invocation_id is None or is_overload(ending):
+        check_failure(ending)
         return Answer(200), ending
     completion = _complete(ending, context.invocation_id, context.event)
     try:
@@ -34,6 +33,16 @@ def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str
         ending = Failed(type(error).__name__)
         body = codec.write_completion(_complete(ending, context.invocation_id, context.event))
     return Answer(200, body, media_type), ending
+
+
+def is_overload(ending: Ending) -> bool:
+    return isinstance(ending, Failed) and ending.overload is not None
+
+
+def check_failure(ending: Ending) -> None:
+    """Raises ``Overloaded`` or ``InternalError`` for a failure: the service is told by the status."""
+    if isinstance(ending, Failed):
+        raise ending.overload or InternalError("A handler of this event failed.")
 
 
 def _write(codec: Codec, completion: Completion) -> bytes:

@@ -9,16 +9,21 @@ from app.protocol.hub_message import Completion, Invocation
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One hub protocol. ``read_invocation`` raises ``MalformedMessage``."""
+    """One hub protocol. What reads raises ``MalformedMessage``."""
 
     read_invocation: Callable[[bytes], Invocation]
     write_completion: Callable[[Completion], bytes]
+    read_completion: Callable[[bytes], Completion]
 
 
 CODECS: Mapping[str, Codec] = {
-    upstream_event.JSON: Codec(upstream_event.read_invocation, upstream_event.write_completion),
+    upstream_event.JSON: Codec(
+        upstream_event.read_invocation, upstream_event.write_completion, upstream_event.read_completion
+    ),
     upstream_event.MESSAGEPACK: Codec(
-        upstream_event.read_messagepack_invocation, upstream_event.write_messagepack_completion
+        upstream_event.read_messagepack_invocation,
+        upstream_event.write_messagepack_completion,
+        upstream_event.read_messagepack_completion,
     ),
 }
 """By media type."""

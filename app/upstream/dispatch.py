@@ -64,9 +64,9 @@ class Dispatch:
     """All handlers. Two for messages that are equally specific are a ``SettingsError``."""
 
     def __init__(self, handlers: Iterable[Handler]) -> None:
-        self._handlers = tuple(handlers)
+        self.handlers = tuple(handlers)
         self._for_messages: dict[tuple[str, str], Handler] = {}
-        for handler in self._handlers:
+        for handler in self.handlers:
             if handler.category in {MESSAGES, ANY}:
                 self._add(handler)
 
@@ -90,7 +90,7 @@ class Dispatch:
         """Every one that matches, in the order in which they were given."""
         return [
             one
-            for one in self._handlers
+            for one in self.handlers
             if one.category in {CONNECTIONS, ANY} and _matches(one.hub, hub) and _matches(one.event, event)
         ]
 

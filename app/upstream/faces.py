@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.endpoints.outcome import Result
-from app.protocol import json_text, rest
+from app.protocol import rest
 from app.protocol.hub_message import Payload
 from app.protocol.names import check_connection_id, check_group, check_user_id
 from app.protocol.rest import Action, Operation
 from app.upstream.delivery import check_delivery, read_existence
 from app.upstream.outbox import Outbox
+from app.upstream.python.results import encode_arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Recipients:
         if not target:
             raise ValueError("the target is empty")
         operations = [_exclude(one, tuple(excluded)) for one in self.operations]
-        body = rest.write_message(target, json_text.encode(arguments))
+        body = rest.write_message(target, encode_arguments(arguments))
         results = await asyncio.gather(*(self.outbox.perform(one, body, endpoint=self.endpoint) for one in operations))
         for operation, result in zip(operations, results, strict=True):
             check_delivery(operation, result)

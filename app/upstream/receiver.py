@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from app.errors import (
     Forbidden,
-    InternalError,
     InvalidHeader,
     NoHandler,
 )
@@ -17,14 +16,13 @@ from app.protocol import upstream_event
 from app.protocol.hub_message import Payload
 from app.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES, EventHeaders
 from app.settings.model import Settings
-from app.upstream.answer import Answer, write_answer
+from app.upstream.answer import Answer, check_failure, write_answer
 from app.upstream.checks import check_headers, check_length, parse, read_media_type
 from app.upstream.codecs import CODECS
 from app.upstream.context import Context
 from app.upstream.dispatch import (
     Dispatch,
     Ending,
-    Failed,
     Handler,
     Refused,
     Returned,
@@ -44,7 +42,7 @@ ReadBody = Callable[[int], Awaitable[bytes]]
 """Reads a body of at most so many bytes, or raises ``BodyTooLarge``."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Call:
     """A call that somebody vouched for. Without ``sighting`` nobody watches."""
 
@@ -52,11 +50,6 @@ class _Call:
     lines: HeaderLines
     endpoint: str | None
     sighting: Sighting | None
-
-    def see(self, context: Context) -> Context:
-        if self.sighting is not None:
-            self.sighting.context = context
-        return context
 
     def end(self, handlers: Sequence[Handler], ending: Ending) -> None:
         if self.sighting is not None:
@@ -92,6 +85,15 @@ class Receiver:
             self._trust.check_verifiable(handler.hub, handler.source)
         self._dispatch = Dispatch(handlers)
 
+    def check(self, trust: Trust) -> None:
+        """``SettingsError`` when a handler could never be called, if ``trust`` were relied on."""
+        for handler in self._dispatch.handlers:
+            trust.check_verifiable(handler.hub, handler.source)
+
+    def rely_on(self, trust: Trust) -> None:
+        """From the next call on."""
+        self._trust = trust
+
     async def receive(self, query: bytes, lines: HeaderLines, read_body: ReadBody) -> Answer:
         """``query`` as it came, header names in lower case. A ``BridgeError`` is an answer too: a problem."""
         headers = upstream_event.read_event_headers(lines)
@@ -104,6 +106,8 @@ class Receiver:
     async def _answer(self, call: _Call, read_body: ReadBody) -> Answer:
         media_type = read_media_type(call.lines)
         body = await self._read_body(call.headers, call.lines, read_body)
+        if call.sighting is not None:
+            call.sighting.media_type, call.sighting.body = media_type, body
         check_headers(call.headers)
         if call.headers.category.lower() == MESSAGES:
             return await self._answer_message(call, media_type, body)
@@ -128,7 +132,7 @@ class Receiver:
         handlers = self._dispatch.find_for_connection(headers.hub, event)
         ending = await answer_connection(handlers, context)
         call.end(handlers, ending)
-        _check_failure(ending)
+        check_failure(ending)
         if isinstance(ending, Refused) and event == CONNECTED:
             await close_refused(context, ending.reason)
             raise Forbidden("A handler refused the connection.")
@@ -158,17 +162,15 @@ class Receiver:
         invocation_id: str | None = None,
         error: str | None = None,
     ) -> Context:
-        return call.see(
-            Context(
-                call.headers,
-                self._outbox,
-                lines=call.lines,
-                arguments=arguments,
-                invocation_id=invocation_id,
-                error=error,
-                endpoint=call.endpoint,
-                lossless_claims=self._lossless_claims,
-            )
+        return Context(
+            call.headers,
+            self._outbox,
+            lines=call.lines,
+            arguments=arguments,
+            invocation_id=invocation_id,
+            error=error,
+            endpoint=call.endpoint,
+            lossless_claims=self._lossless_claims,
         )
 
     def _leave_unhandled(self, context: Context) -> Ending:
@@ -176,11 +178,6 @@ class Receiver:
         if not self._unhandled_is_fine:
             raise NoHandler("No handler answers this event of this hub.")
         return Returned() if context.invocation_id is None else Refused(f"Method '{context.event}' has no handler.")
-
-
-def _check_failure(ending: Ending) -> None:
-    if isinstance(ending, Failed):
-        raise ending.overload or InternalError("A handler of this event failed.")
 
 
 # --- assembly

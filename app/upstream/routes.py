@@ -1,4 +1,4 @@
-"""Where the service calls us (a plain ASGI route, for every event of every client passes it), and who may watch that."""
+"""Where the service calls us (one plain ASGI route, because every event passes through it), and where one watches."""
 
 from collections.abc import AsyncIterator
 from functools import partial

@@ -19,6 +19,7 @@ class Edge:
     """Plain ASGI, because Starlette's own middleware class costs more than a whole request of ours.
 
     ``scope["path"]`` becomes the raw path, so that ``groups/a%2Fb`` is one segment; ``scope["request_id"]`` is set.
+    ``scope["answer_headers"]`` go out with every answer, this layer's own too; ``scope["caller"]`` is logged.
     Queries are never logged: those of clients and of the service hold secrets.
     """
 
@@ -32,6 +33,7 @@ class Edge:
         headers = dict(scope["headers"])
         request_id = _read_request_id(headers.get(b"x-request-id"))
         scope["request_id"] = request_id
+        extra = scope["answer_headers"] = [(b"x-request-id", request_id.encode())]
         scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
         set_traceparent(_read_trace(scope["path"], headers))
         started, status = time.perf_counter(), 0
@@ -40,7 +42,7 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                message["headers"] = [*message["headers"], *extra]
             elif scope["method"] == "HEAD" and message["type"] == "http.response.body":
                 message["body"] = b""
             await send(message)
@@ -72,4 +74,5 @@ def _read_trace(path: str, headers: dict[bytes, bytes]) -> str | None:
 def _log_request(scope: Scope, status: int, seconds: float, request_id: str) -> None:
     if _log.isEnabledFor(logging.INFO):
         fields = {"method": scope["method"], "path": scope["path"], "status": status, "request_id": request_id}
+        fields |= {"caller": scope["caller"]} if "caller" in scope else {}
         _log.info("request", extra=fields | {"milliseconds": round(seconds * 1000, 2)})

@@ -22,15 +22,20 @@ class LoopbackGuard:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].lower().startswith(_OPEN):
-            headers = dict(scope["headers"])
-            host = headers.get(b"host", b"").decode("latin-1")
-            origin = headers.get(b"origin", b"").decode("latin-1")
-            if not is_loopback(host) or (origin and origin.lower() != f"http://{host.lower()}"):
-                error = Forbidden("In development only this machine's own programs and pages may call: use localhost.")
-                await problem_response(error, scope["request_id"])(scope, receive, send)
-                return
+        guarded = scope["type"] == "http" and not scope["path"].lower().startswith(_OPEN)
+        if guarded and not is_of_this_machine(scope):
+            error = Forbidden("In development only this machine's own programs and pages may call: use localhost.")
+            await problem_response(error, scope["request_id"])(scope, receive, send)
+            return
         await self.app(scope, receive, send)
+
+
+def is_of_this_machine(scope: Scope) -> bool:
+    """Whether a request names this machine as its host, and comes from no page of another one."""
+    headers = dict(scope["headers"])
+    host = headers.get(b"host", b"").decode("latin-1")
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    return is_loopback(host) and (not origin or origin.lower() == f"http://{host.lower()}")
 
 
 def is_loopback(host: str) -> bool:

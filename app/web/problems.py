@@ -15,6 +15,7 @@ from app.errors import BridgeError, InternalError, InvalidName, InvalidQuery, Me
 from app.protocol import json_text
 
 MEDIA_TYPE = "application/problem+json"
+NO_SUCH_ROUTE = "There is no such route; check the path, and that it ends without a slash."
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _log = logging.getLogger("signalr_bridge.web")
 
@@ -78,7 +79,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     elif error.status_code == HTTPStatus.NOT_FOUND and "//" in request.scope["path"]:
         found = InvalidName("A path segment is empty.")
     elif error.status_code == HTTPStatus.NOT_FOUND:
-        found = RouteNotFound("There is no such route; check the path, and that it ends without a slash.")
+        found = RouteNotFound(NO_SUCH_ROUTE)
     else:
         _log.error("unexpected HTTP exception", extra={"status": error.status_code})
         found = InternalError("Something went wrong here; the log has the rest.")

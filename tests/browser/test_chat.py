@@ -115,7 +115,9 @@ def test_what_a_handler_refuses_is_said(ann: ChatPage) -> None:
     box.evaluate("box => box.removeAttribute('maxlength')")
     box.fill("x" * 1001)
     box.press("Enter")
-    expect(ann.page.get_by_text("The text is longer than 1000 characters.")).to_be_visible(timeout=WITHIN_MS)
+    expect(ann.page.get_by_role("alert").get_by_text("The text is longer than 1000 characters.")).to_be_visible(
+        timeout=WITHIN_MS
+    )
     expect(box).to_have_value("x" * 1001)
 
 

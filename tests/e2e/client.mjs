@@ -1,6 +1,6 @@
 // Microsoft's own client, driven from Python: commands as JSON lines on stdin, answers and events as JSON lines on stdout.
 //
-//   {"id": 1, "client": "ann", "do": "start", "url": "http://...", "reconnect": true}    -> {"id": 1, "result": ...} or {"id": 1, "error": "..."}
+//   {"id": 1, "client": "ann", "do": "start", "url": "http://...", "reconnect": true, "token": "..."}    -> {"id": 1, "result": ...} or {"id": 1, "error": "..."}
 //   do: start (result: the connection id; with "protocol": "messagepack" in that), invoke, send (method, arguments), stop
 //   Values that JSON lacks are {"$bytes": hex} (Uint8Array) and {"$time": RFC 3339} (Date), both ways.
 //   {"client": "ann", "event": "message" | "closed" | "reconnecting" | "reconnected", ...}
@@ -31,8 +31,9 @@ function untag(value) {
   return Array.isArray(value) ? value.map(untag) : mapMembers(value, untag);
 }
 
-function build(client, url, reconnect, protocol) {
-  const builder = new HubConnectionBuilder().withUrl(url).configureLogging(LogLevel.None);
+function build(client, url, reconnect, protocol, token) {
+  const options = token ? { accessTokenFactory: () => token } : {};
+  const builder = new HubConnectionBuilder().withUrl(url, options).configureLogging(LogLevel.None);
   if (reconnect) builder.withAutomaticReconnect(Array(100).fill(100));
   if (protocol === "messagepack") builder.withHubProtocol(new MessagePackHubProtocol());
   const connection = builder.build();
@@ -45,8 +46,8 @@ function build(client, url, reconnect, protocol) {
 }
 
 const commands = {
-  async start({ client, url, reconnect = false, protocol = "json" }) {
-    const connection = build(client, url, reconnect, protocol);
+  async start({ client, url, reconnect = false, protocol = "json", token = null }) {
+    const connection = build(client, url, reconnect, protocol, token);
     connections.set(client, connection);
     await connection.start();
     return connection.connectionId;

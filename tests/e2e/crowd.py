@@ -32,7 +32,15 @@ class Member:
                     if message.get("type") == 3:
                         return message
 
-    async def wait_for_end(self) -> dict[str, Any]:
+    async def wait_for(self, target: str) -> list[Any]:
+        """The arguments of the next message for ``target``; what else arrives is dropped."""
+        async with asyncio.timeout(WITHIN):
+            while True:
+                for message in await self._read():
+                    if message.get("target") == target:
+                        return list(message["arguments"])
+
+    async def wait_for_close(self) -> dict[str, Any]:
         """The Close message."""
         async with asyncio.timeout(WITHIN):
             while True:

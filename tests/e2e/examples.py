@@ -1,6 +1,8 @@
 """The backends of deploy/examples as processes: Node from its wheel, Go and PHP as tests/install.py has found them."""
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,10 +32,12 @@ def command(language: str, port: int) -> list[str]:
 @cache
 def compile_go() -> str:
     """The Go example as a program; what Go compiles for it is kept in .venv, so that the next time is short."""
-    program = Path(mkdtemp(prefix="example-")) / "backend"
+    folder = Path(mkdtemp(prefix="signalr-bridge-go-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    program = folder / "backend"
     # No network, no other toolchain, no C compiler.
     settings = {"GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
-    folders = {"GOCACHE": str(Path(sys.prefix) / "go-cache"), "GOPATH": str(program.parent)}
+    folders = {"GOCACHE": str(Path(sys.prefix) / "go-cache"), "GOPATH": str(folder)}
     done = subprocess.run(
         [find("go"), "build", "-o", str(program), str(FOLDER / "go" / "main.go")],
         env=dict(os.environ) | settings | folders,

@@ -54,8 +54,11 @@ class NodeClient:
         self._read: dict[str, int] = {}
         self.connection_id = ""
 
-    def start(self, url: str, *, reconnect: bool = False, protocol: str = "json") -> "NodeClient":
-        more = {"reconnect": reconnect, "protocol": protocol}
+    def start(
+        self, url: str, *, reconnect: bool = False, protocol: str = "json", token: str | None = None
+    ) -> "NodeClient":
+        """``token``: somebody has negotiated for this client, and ``url`` is the service's."""
+        more = {"reconnect": reconnect, "protocol": protocol, "token": token}
         self.connection_id = self._clients.command(self._name, "start", url=url, **more)
         return self
 

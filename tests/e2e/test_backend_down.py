@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -46,7 +45,7 @@ async def test_it_hears_of_everybody(machine: Machine, backend_port: int, capsys
         back = time.perf_counter()
         seen = await asyncio.to_thread(wait_for_all, backend_port)
         caught_up = time.perf_counter() - back
-        end(machine.bridge)
+        assert machine.bridge.stop() == 0
         seen = ask_backend(backend_port)
     check(seen)
     assert given_up(machine.bridge) == 0
@@ -71,11 +70,6 @@ def check(seen: Any) -> None:
     assert len(heard) == CLIENTS + 1
     assert all(events == ["connected", "disconnected"] for events in heard.values())
     assert seen["overlaps"] == 0
-
-
-def end(bridge: Process) -> None:
-    bridge._child.send_signal(signal.SIGTERM)
-    assert bridge.wait() == 0
 
 
 def given_up(bridge: Process) -> int:

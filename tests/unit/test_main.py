@@ -17,8 +17,8 @@ def settings(**environment: str) -> dict[str, str]:
 def test_it_is_built_without_opening_anything() -> None:
     app = create_app(load(gather(settings(), {})))
     assert app.state.callers.find("0123456789abcdef") == Caller("key")
-    assert [one.url for one in app.state.registry.endpoints] == ["https://a.example"]
-    assert "canary" not in repr(app.state.registry.endpoints)
+    assert [one.url for one in app.state.fleet.endpoints] == ["https://a.example"]
+    assert "canary" not in repr(app.state.fleet.endpoints)
 
 
 @pytest.mark.parametrize(("docs", "found"), [("true", True), ("false", False)])

@@ -1,6 +1,7 @@
 """The way to the backends: one HTTP session, limits on what comes back, and a breaker for each of them."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
@@ -10,6 +11,8 @@ from yarl import URL
 
 from app.upstream.forward.breaker import Breaker
 from app.upstream.forward.reply import BackendFailed, NeverArrived, NoAnswer, Reply, Spared
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
 
 LARGEST_ANSWER = 16 * 1024 * 1024
 """In bytes."""
@@ -53,11 +56,13 @@ class Backends:
 
         Without ``patient`` so little time was left that a time-out says nothing of the backend at ``origin``.
         """
-        breaker = self._breakers.setdefault(origin, Breaker())
+        breaker = self._breakers.get(origin) or self._breakers.setdefault(origin, Breaker())
+        was_open = breaker.is_open
         if not breaker.allow(self._clock()):
             raise Spared("The backend is not called for a moment: it did not answer several times in a row.")
         try:
             reply = await self._post_in_time(url, body, headers, seconds)
+            breaker.record_answer()
         except TimeoutError:
             if patient:
                 breaker.record_failure(self._clock())
@@ -70,7 +75,7 @@ class Backends:
             raise
         finally:
             breaker.forget()
-        breaker.record_answer()
+            _log_change(origin, was_open, breaker)
         return reply
 
     async def _post_in_time(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
@@ -92,6 +97,13 @@ class Backends:
         ) as response:
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             return Reply(response.status, media_type, await _read(response), _read_retry_after(response.headers))
+
+
+def _log_change(origin: str, was_open: bool, breaker: Breaker) -> None:
+    if breaker.is_open and not was_open:
+        _LOG.warning("backend does not answer and is spared", extra={"backend": origin})
+    elif was_open and not breaker.is_open:
+        _LOG.warning("backend answers again", extra={"backend": origin})
 
 
 def _describe(error: Exception) -> str:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from app.upstream.context import Context
+from app.upstream.forward.order import Order
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
@@ -16,9 +17,13 @@ EndLate = Callable[[Exception], Awaitable[None]]
 
 
 class Backlog:
-    """In memory only: what is left when the ``async with`` block ends is given up, which is counted and logged."""
+    """In memory only: what is left when the ``async with`` block ends is given up, which is counted and logged.
 
-    def __init__(self) -> None:
+    ``order`` is that of all events for backends; it outlives the rules, so that new ones do not overtake the old.
+    """
+
+    def __init__(self, order: Order | None = None) -> None:
+        self.order = Order() if order is None else order  # one that is empty is as good as false
         self.given_up = 0
         self._late: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -6,7 +6,7 @@ import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from app.endpoints.outcome import Result, Status
@@ -19,7 +19,7 @@ from app.upstream.delivery import describe
 from app.upstream.forward.backends import Backends
 from app.upstream.forward.backlog import Backlog
 from app.upstream.forward.envelope import Envelope
-from app.upstream.forward.order import Order, Place
+from app.upstream.forward.order import Place
 from app.upstream.forward.reply import BackendFailed, Verdict
 from app.upstream.forward.retry import delay_for_connection, delay_for_message, may_repeat
 from app.upstream.forward.rule import Rule, read_rule
@@ -48,13 +48,20 @@ class Surroundings:
 class Forward:
     """One ``[forward.<name>]`` rule as a handler."""
 
-    def __init__(
-        self, rule: Rule, backends: Backends, outbox: Outbox, order: Order, backlog: Backlog, around: Surroundings
-    ) -> None:
+    def __init__(self, rule: Rule, backends: Backends, outbox: Outbox, backlog: Backlog, around: Surroundings) -> None:
         self.source, self.hub, self.category, self.event = rule.source, rule.hub, rule.category, rule.event
         self._rule = rule
-        self._backends, self._outbox, self._order, self._backlog = backends, outbox, order, backlog
+        self._backends, self._outbox, self._backlog = backends, outbox, backlog
         self._around = around
+
+    def prepare(self, settings: ForwardSettings) -> Callable[[], None]:
+        """What makes the next attempt, also of events under way, be signed with its secrets. ``SettingsError``."""
+        seal = read_rule(self.source.removeprefix("forward."), settings).seal
+
+        def commit() -> None:
+            self._rule = replace(self._rule, seal=seal)
+
+        return commit
 
     async def answer(self, context: Context) -> Payload:
         """The backend's result, after its outputs. ``Rejected``, ``NoHandler``, ``Overloaded`` or ``BackendFailed``.
@@ -73,7 +80,7 @@ class Forward:
 
     def _enter(self, context: Context, envelope: Envelope) -> Place:
         try:
-            return self._order.enter((self._rule.origin, context.connection_id))
+            return self._backlog.order.enter((self._rule.origin, context.connection_id))
         except Overloaded as error:
             if context.category == CONNECTIONS:
                 self._backlog.give_up(context, self.source, envelope.id, error.detail)
@@ -86,17 +93,19 @@ class Forward:
                 await place.wait(asyncio.get_running_loop().time() + self._rule.seconds)
             except TimeoutError:
                 raise BackendFailed("The events before this one took all of its time.") from None
-            verdict = await self._try_message(context, envelope, ends)
+            verdict = await self._try(context, envelope, ends)
             return await self._finish(context, verdict)
 
-    async def _try_message(self, context: Context, envelope: Envelope, ends: float) -> Verdict:
-        attempt = 1
+    async def _try(self, context: Context, envelope: Envelope, ends: float) -> Verdict:
+        """Until the backend has spoken, or ``ends``. A connection event has its full time in each attempt."""
+        lasting = context.category == CONNECTIONS
+        decide, attempt = (delay_for_connection if lasting else delay_for_message), 1
         while True:
             try:
-                return await self._try_once(context, envelope, ends - self._around.clock())
+                seconds = self._rule.seconds if lasting else ends - self._around.clock()
+                return await self._try_once(context, envelope, seconds)
             except BackendFailed as failure:
-                remaining = ends - self._around.clock()
-                delay = delay_for_message(failure, attempt, remaining, self._around.random)
+                delay = decide(failure, attempt, ends - self._around.clock(), self._around.random)
                 if delay is None:
                     raise
             await self._around.pause(delay)
@@ -121,7 +130,7 @@ class Forward:
         with place:
             try:
                 await place.wait()
-                verdict = await self._try_connection(context, envelope, ends)
+                verdict = await self._try(context, envelope, ends)
             except asyncio.CancelledError:
                 self._backlog.give_up(context, self.source, envelope.id, "shutting down")
                 raise
@@ -130,19 +139,6 @@ class Forward:
                     self._backlog.give_up(context, self.source, envelope.id, str(failure))
                 raise
             await self._finish(context, verdict)
-
-    async def _try_connection(self, context: Context, envelope: Envelope, ends: float) -> Verdict:
-        attempt = 1
-        while True:
-            try:
-                return await self._try_once(context, envelope, self._rule.seconds)
-            except BackendFailed as failure:
-                remaining = ends - self._around.clock()
-                delay = delay_for_connection(failure, attempt, remaining, self._around.random)
-                if delay is None:
-                    raise
-            await self._around.pause(delay)
-            attempt += 1
 
     async def _end_late(self, context: Context, error: Exception) -> None:
         """The service has been answered 200: a refusal can only close the connection, a failure only be logged."""
@@ -181,11 +177,8 @@ def build_forwards(
     backends: Backends,
     outbox: Outbox,
     backlog: Backlog,
-    *,
-    order: Order | None = None,
     around: Surroundings | None = None,
 ) -> list[Forward]:
-    """A handler for each rule, all with one order of events. Raises ``SettingsError``."""
-    order = order or Order()
+    """A handler for each rule. Raises ``SettingsError``."""
     around = around or Surroundings()
-    return [Forward(read_rule(name, rule), backends, outbox, order, backlog, around) for name, rule in rules.items()]
+    return [Forward(read_rule(name, rule), backends, outbox, backlog, around) for name, rule in rules.items()]

@@ -27,8 +27,9 @@ class Place:
 
     async def wait(self, deadline: float | None = None) -> None:
         """Until it is this event's turn. ``TimeoutError`` at ``deadline``, a moment of the event loop's clock."""
-        async with asyncio.timeout_at(deadline):
-            await self._turn.wait()
+        if not self._turn.is_set():
+            async with asyncio.timeout_at(deadline):
+                await self._turn.wait()
 
     def __enter__(self) -> Self:
         return self

@@ -32,11 +32,11 @@ def delay_for_message(
 def delay_for_connection(
     failure: BackendFailed, attempt: int, remaining: float, random: Callable[[], float]
 ) -> float | None:
-    """The same for a connection event, which also waits as long as the backend asks for."""
+    """The same for a connection event, which also waits as long as the backend asks for, if there is the time."""
     if not may_repeat(failure):
         return None
     asked = failure.retry_after if isinstance(failure, Unwell) else None
-    return _within(max(_back_off(attempt, random), asked or 0.0), remaining)
+    return _within(max(_back_off(attempt, random), _within(asked or 0.0, remaining) or 0.0), remaining)
 
 
 def _back_off(attempt: int, random: Callable[[], float]) -> float:

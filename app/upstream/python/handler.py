@@ -51,13 +51,16 @@ class HubHandler:
         limit = asyncio.timeout(self.seconds)
         try:
             async with limit:
-                for check in self.filters:
-                    await check(context)
-                return await self.call(context, *self.binding.bind(context.event, context.arguments))
+                return await self._answer(context)
         except TimeoutError as error:
             if limit.expired():
                 raise TimeoutError(f"The handler took longer than {self.seconds:g} s.") from error
             raise
+
+    async def _answer(self, context: Context) -> Payload:
+        for check in self.filters:
+            await check(context)
+        return await self.call(context, *self.binding.bind(context.event, context.arguments))
 
 
 def read_handlers(hub: Hub, threads: Threads, default_seconds: float | None = None) -> list[HubHandler]:

@@ -64,7 +64,7 @@ class Reloader:
     def _look_around(self) -> Stamps:
         if self._known != len(sys.modules):  # going through all of them is no work for every look
             self._known = len(sys.modules)
-            self._folders |= {path.parent for path in self._own_modules().values()}
+            self._folders |= {path.parent for path in self.own_modules().values()}
         stamps = {}
         for path in (path for folder in self._folders for path in folder.glob("*.py")):
             try:
@@ -75,13 +75,13 @@ class Reloader:
         return stamps
 
     def _reload(self, changed: str) -> None:
-        old = {name: sys.modules.pop(name) for name in self._own_modules()}
+        old = {name: sys.modules.pop(name) for name in self.own_modules()}
         _forget_compiled(old.values())
         importlib.invalidate_caches()
         try:
             self._install()
         except Exception as error:
-            for name in self._own_modules():
+            for name in self.own_modules():
                 del sys.modules[name]
             sys.modules.update(old)
             self._explain(changed, error)
@@ -95,7 +95,7 @@ class Reloader:
         if cause is not None:
             self._say("".join(traceback.format_exception(cause)).rstrip())
 
-    def _own_modules(self) -> dict[str, Path]:
+    def own_modules(self) -> dict[str, Path]:
         """The modules in the folders of the handlers and of the process, by name; none of ours but those named."""
         files = {name: Path(file) for name, one in list(sys.modules.items()) if (file := _file_of(one))}
         named = {name: files[name] for name in self._names if name in files}

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 from app.errors import BadToken
 from app.settings.model import EntraSettings
-from app.upstream.trust.discovery import Discovery
-from app.upstream.trust.entra import EntraRules, make_rules, read_application, read_key_id
-from app.upstream.trust.key_cache import KeyCache
+from app.upstream.trust.entra import EntraRules, entra_documents, make_rules, read_application, read_key_id
+from app.web.tokens.discovery import Discovery
+from app.web.tokens.key_cache import KeyCache
 
 _AUTHORIZATION = b"authorization"
 _SCHEME = b"bearer "
@@ -27,11 +27,11 @@ class EntraTokens:
         """The id of the application whose token this is. Raises ``BadToken``."""
         given = [value for name, value in lines if name == _AUTHORIZATION]
         if len(given) != 1:
-            raise BadToken("There is more than one header 'Authorization'.")
+            raise BadToken("there is more than one header 'Authorization'")
         token = given[0][len(_SCHEME) :].decode("latin-1").strip()
         key = await self._keys.find(read_key_id(token))
         if key is None:
-            raise BadToken("The token names a key that its issuer does not publish, or cannot be asked for.")
+            raise BadToken("the issuer publishes no such key, or cannot be asked")
         return read_application(token, key, self._rules, self._clock())
 
 
@@ -41,6 +41,6 @@ def build_entra_tokens(
     """None when no settings of Entra are given."""
     if settings.tenant is None:
         return None
-    discovery = Discovery(authority, settings.tenant)
+    discovery = Discovery(entra_documents(authority, settings.tenant))
     rules = make_rules(settings.tenant, settings.audience, settings.app_ids, authority)
     return EntraTokens(rules, KeyCache(discovery.fetch, monotonic), clock)

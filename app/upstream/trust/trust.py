@@ -4,6 +4,7 @@ Source: ``spec/functions-bindings.md`` 1.4 and 1.12. Nothing of the body is read
 """
 
 import hmac
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 from urllib.parse import parse_qsl
@@ -20,6 +21,8 @@ HeaderLines: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 VouchersOf: TypeAlias = Callable[[str], Sequence[AnyVoucher]]
 """The vouchers of a hub (in lower case); asked at each request, for keys rotate."""
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
 
 _MOST_CODES = 16
 _CODE_HEADER = b"x-functions-key"
@@ -53,7 +56,7 @@ class Trust:
         except (BadSignature, BadToken) as error:
             if self._allow_unsigned:
                 return None
-            raise Unauthenticated(error.detail) from None
+            raise _refuse(error) from None
 
     def check_verifiable(self, hub: str, handler: str) -> None:
         """``SettingsError`` when a hub has a handler and no call of it could ever be verified."""
@@ -93,6 +96,14 @@ class Trust:
         ]
         if not any(matches):
             raise Unauthenticated("The upstream address lacks its code, or has another one.")
+
+
+def _refuse(error: BadSignature | BadToken) -> Unauthenticated:
+    """Why a token is refused is for the log: outside all of them look alike."""
+    if isinstance(error, BadSignature):
+        return Unauthenticated(error.detail)
+    _LOG.info("the token of an upstream call was refused", extra={"why": error.detail})
+    return Unauthenticated("The token of this call is not believed: see the log.")
 
 
 def _not_empty(secret: str, kind: str) -> str:

@@ -53,5 +53,5 @@ def find_endpoint(vouchers: Sequence[TokenVoucher], application: str) -> str | N
     """
     named = {one.endpoint for one in vouchers if (one.application or "").lower() == application.lower()}
     if not named and all(one.application for one in vouchers):
-        raise BadToken("The token's application is that of no endpoint of the hub.")
+        raise BadToken("the token's application is that of no endpoint of the hub")
     return next(iter(named)) if len(named) == 1 else None

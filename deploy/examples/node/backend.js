@@ -1,4 +1,4 @@
-// A chat behind the bridge's `[forward.chat]`, in one file, on Node's standard library alone (22 or newer).
+// A chat behind the bridge's `[forward.chat]`, in one file, on Node's standard library alone (20 or newer).
 //
 // The bridge posts every event of the hub here as JSON, signed by the Standard Webhooks scheme. The answer is trigger,
 // return value and output binding in one: `outputs` are sent first (messages, group actions), then the client's

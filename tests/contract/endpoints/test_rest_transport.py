@@ -189,7 +189,7 @@ async def test_a_kept_connection_that_the_server_has_closed_gets_no_message_twic
 
 
 def registry_at(transport: RestTransport, url: str, clock: Callable[[], float] = time.monotonic) -> Registry:
-    return Registry([endpoint_at(url)], transport, Health(), clock=clock, random=lambda: 0.0)
+    return Registry([endpoint_at(url)], transport, Health(time.time), clock=clock, random=lambda: 0.0)
 
 
 @pytest.mark.parametrize("kind", ["silence", "close", "garbage", "500"])

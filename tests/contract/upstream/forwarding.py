@@ -11,25 +11,23 @@ from app.settings.model import ForwardSettings
 from app.upstream.forward.backends import Backends
 from app.upstream.forward.backlog import Backlog
 from app.upstream.forward.forward import Forward, Surroundings, build_forwards
-from app.upstream.forward.order import Order
 from tests.unit.upstream.fakes import FakeOutbox
 
 SECRETS = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2Vjb25kIHNlY3JldCBvZiB0aGUgcm90YXRpb24="]
 
 
-async def _nothing(pauses: list[float]) -> None:
-    pass
+async def _a_little(pauses: list[float]) -> None:
+    await asyncio.sleep(0.005)
 
 
 @dataclass
 class World:
-    """Each pause passes at once, is noted, and moves the clocks. ``before_retry`` is what happens meanwhile."""
+    """Each pause takes hardly any time, is noted, and moves the clocks. ``before_retry`` is what happens meanwhile."""
 
     seconds: float = 0.0
     pauses: list[float] = field(default_factory=list)
-    before_retry: Callable[[list[float]], Awaitable[None]] = _nothing
+    before_retry: Callable[[list[float]], Awaitable[None]] = _a_little
     backlog: Backlog = field(default_factory=Backlog)
-    order: Order = field(default_factory=Order)
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
     random: Callable[[], float] = lambda: 1.0
 
@@ -43,19 +41,18 @@ class World:
         self.pauses.append(seconds)
         self.seconds += seconds
         await self.before_retry(self.pauses)
-        await asyncio.sleep(0)
 
     @asynccontextmanager
     async def forwards(self, rules: dict[str, dict[str, Any]]) -> AsyncIterator[list[Forward]]:
         settings = {name: ForwardSettings.model_validate({"secrets": SECRETS} | rule) for name, rule in rules.items()}
         around = Surroundings(now=self.now, clock=self.clock, pause=self.pause, random=self.random)
         async with Backends(self.clock) as backends, self.backlog:
-            yield build_forwards(settings, backends, self.outbox, self.backlog, order=self.order, around=around)
+            yield build_forwards(settings, backends, self.outbox, self.backlog, around)
 
     async def settle(self) -> None:
         """Until nothing goes on in the background."""
         async with asyncio.timeout(10):
-            while len(self.backlog):
+            while len(self.backlog):  # noqa: ASYNC110 - it tells nobody when it is empty
                 await asyncio.sleep(0.005)
 
 

@@ -9,9 +9,10 @@ import trustme
 
 from app.errors import Unauthenticated
 from app.upstream.trust import TokenVoucher, Trust
-from app.upstream.trust.discovery import Discovery
+from app.upstream.trust.entra import entra_documents
 from app.upstream.trust.entra_tokens import EntraTokens
-from app.upstream.trust.key_cache import SECONDS_BETWEEN_FETCHES, KeyCache
+from app.web.tokens.discovery import Discovery
+from app.web.tokens.key_cache import SECONDS_BETWEEN_FETCHES, KeyCache
 from tests.contract.upstream.issuer import V1_DOCUMENT, V1_KEYS, V2_DOCUMENT, V2_KEYS, Issuer, run_issuer
 from tests.unit.upstream.fakes import event
 from tests.unit.upstream.trust.bad_tokens import bad_tokens
@@ -33,6 +34,13 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
+@pytest.fixture(scope="module")
+def steady(authority: trustme.CA) -> Iterator[Issuer]:
+    """An issuer that no test changes."""
+    with run_issuer(authority) as running:
+        yield running
+
+
 @pytest.fixture
 def issuer(authority: trustme.CA) -> Iterator[Issuer]:
     with run_issuer(authority) as running:
@@ -45,7 +53,7 @@ class Door:
     def __init__(self, issuer: Issuer, fetch_seconds: float = 5.0, believed: Issuer | None = None) -> None:
         certificates = (believed or issuer).certificates
         self.clock, self.wall = FakeClock(0.0), FakeClock(NOW)
-        keys = KeyCache(Discovery(issuer.url, TENANT, certificates).fetch, self.clock, fetch_seconds)
+        keys = KeyCache(Discovery(entra_documents(issuer.url, TENANT), certificates).fetch, self.clock, fetch_seconds)
         tokens = EntraTokens(rules(authority=issuer.url), keys, self.wall)
         self._trust = Trust(lambda hub: [TokenVoucher("west", APPLICATION)], tokens=tokens)
 
@@ -70,8 +78,8 @@ async def test_a_token_of_either_version_opens(issuer: Issuer, algorithm: str) -
 
 
 @pytest.mark.parametrize("what", bad_tokens())
-async def test_a_bad_token_opens_nothing(issuer: Issuer, what: str) -> None:
-    door = Door(issuer)
+async def test_a_bad_token_opens_nothing(steady: Issuer, what: str) -> None:
+    door = Door(steady)
     assert not await door.opens(bad_tokens()[what])
     assert await door.opens(GOOD)
 
@@ -183,6 +191,13 @@ async def test_any_other_answer_opens_nothing(
     assert await door.opens(GOOD)
 
 
+@pytest.mark.parametrize(("padding", "opens"), [(1_000, True), (1_100_000, False)])
+async def test_an_answer_has_a_megabyte_at_most(issuer: Issuer, padding: int, opens: bool) -> None:
+    keys = json.dumps({"keys": [jwk("first")]}).encode() + b" " * padding
+    issuer.answers = dict.fromkeys((V1_KEYS, V2_KEYS), (200, {}, keys))
+    assert await Door(issuer).opens(GOOD) is opens
+
+
 @pytest.mark.parametrize("missing", [V1_DOCUMENT, V2_DOCUMENT, V1_KEYS, V2_KEYS])
 async def test_one_of_the_two_documents_is_enough(issuer: Issuer, missing: str) -> None:
     issuer.answers = {missing: (404, {}, b"")}
@@ -205,4 +220,4 @@ async def test_an_issuer_whose_certificate_nobody_vouches_for_is_no_issuer(issue
 async def test_what_the_fetch_raises_says_what_went_wrong(issuer: Issuer) -> None:
     issuer.answers = dict.fromkeys((V1_DOCUMENT, V2_DOCUMENT), (500, {}, b""))
     with pytest.raises(Exception, match="500"):
-        await Discovery(issuer.url, TENANT, issuer.certificates).fetch()
+        await Discovery(entra_documents(issuer.url, TENANT), issuer.certificates).fetch()

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 import threading
+from contextlib import suppress
 from io import BufferedIOBase
 from typing import Any
 
@@ -224,6 +226,41 @@ async def test_a_slow_answer_is_a_failure() -> None:
         released.set()
 
 
+# --- connections that are kept
+
+
+async def test_a_connection_is_kept_for_the_next_event() -> None:
+    connections: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(1)
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = re.search(rb"(?i)content-length: (\d+)", head)
+            assert length is not None
+            await reader.readexactly(int(length[1]))
+            writer.write(b"HTTP/1.1 204 Said\r\n\r\n")
+
+    async def forget(*streams: Any) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            await serve(*streams)
+        streams[1].close()
+
+    server = await asyncio.start_server(forget, "127.0.0.1", 0)
+    async with server, forwarding(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as forward:
+        for _ in range(5):
+            await forward.answer(context())
+        assert len(connections) == 1
+
+
+async def test_a_connection_that_has_gone_is_not_used() -> None:
+    with Backend(raw(b"HTTP/1.1 204 Said\r\n\r\n")) as backend:
+        async with forwarding(backend.url) as forward:
+            for _ in range(3):
+                await forward.answer(context())
+                await asyncio.sleep(0.05)  # the backend hangs up without having said so
+        assert len(backend.calls) == 3
+
+
 # --- order
 
 
@@ -272,7 +309,7 @@ async def test_outputs_are_sent_to_the_events_hub() -> None:
     with Backend(OUTPUTS) as backend:
         async with forwarding(backend.url, outbox) as forward:
             assert json_text.encode(await forward.answer(context(hub="Chat"))) == b'"done"'
-    assert outbox.sent == [("chat", b'[{"target":"x"}, {"action":"close"}]')]
+    assert outbox.sent == [("chat", b'[{"target":"x"},{"action":"close"}]')]
 
 
 @pytest.mark.parametrize(

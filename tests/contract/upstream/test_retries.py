@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from io import BufferedIOBase
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
@@ -14,12 +15,13 @@ from app.errors import Overloaded, Rejected
 from app.protocol.rest import Action
 from app.upstream.context import Context
 from app.upstream.dispatch import Failed, answer_message
+from app.upstream.forward.backlog import Backlog
 from app.upstream.forward.breaker import FAILURES_TO_OPEN, OPEN_SECONDS
 from app.upstream.forward.order import Order
 from app.upstream.forward.reply import BackendFailed, NeverArrived, NoAnswer, Spared, Unwell
 from tests.contract.upstream.backend import Backend, Call, Script, answer, raw
 from tests.contract.upstream.forwarding import SECRETS, World, forwarding
-from tests.unit.upstream.fakes import FakeOutbox, context
+from tests.unit.upstream.fakes import Caller, FakeOutbox, context
 
 PROBLEM = "Content-Type: application/problem+json"
 REFUSAL = answer(403, b'{"detail":"You are banned."}', PROBLEM)
@@ -215,7 +217,7 @@ class Gate:
 async def test_after_its_time_the_service_is_answered_and_the_try_goes_on() -> None:
     world, gate = World(), Gate(answer(204))
     with Backend(in_turn(answer(503), gate)) as backend:
-        async with forwarding(backend.url, world=world, timeout_seconds=0.2) as forward:
+        async with forwarding(backend.url, world=world, timeout_seconds=0.2, retry_seconds=3600) as forward:
             await forward.answer(connected())
             assert len(world.backlog) == 1
             gate.opened.set()
@@ -227,7 +229,7 @@ async def test_after_its_time_the_service_is_answered_and_the_try_goes_on() -> N
 async def test_a_late_refusal_closes_the_connection() -> None:
     world, gate, outbox = World(), Gate(REFUSAL), FakeOutbox()
     with Backend(in_turn(answer(500), gate)) as backend:
-        async with forwarding(backend.url, world=world, timeout_seconds=0.2) as forward:
+        async with forwarding(backend.url, world=world, timeout_seconds=0.2, retry_seconds=3600) as forward:
             await forward.answer(connected(outbox))
             assert outbox.performed == []
             gate.opened.set()
@@ -241,7 +243,7 @@ async def test_a_late_refusal_of_disconnected_closes_nothing() -> None:
     world, gate, outbox = World(), Gate(REFUSAL), FakeOutbox()
     given = context(outbox, category="connections", event="disconnected")
     with Backend(gate) as backend:
-        async with forwarding(backend.url, world=world, timeout_seconds=0.1) as forward:
+        async with forwarding(backend.url, world=world, timeout_seconds=0.1, retry_seconds=3600) as forward:
             await forward.answer(given)
             gate.opened.set()
             await world.settle()
@@ -251,7 +253,7 @@ async def test_a_late_refusal_of_disconnected_closes_nothing() -> None:
 async def test_a_late_failure_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     world, gate = World(), Gate(answer(404))
     with Backend(gate) as backend:
-        async with forwarding(backend.url, world=world, timeout_seconds=0.1) as forward:
+        async with forwarding(backend.url, world=world, timeout_seconds=0.1, retry_seconds=3600) as forward:
             await forward.answer(connected())
             gate.opened.set()
             await world.settle()
@@ -261,7 +263,7 @@ async def test_a_late_failure_is_logged(caplog: pytest.LogCaptureFixture) -> Non
 async def test_late_outputs_are_sent() -> None:
     world, gate = World(), Gate(answer(200, b'{"outputs":[{"target":"t"}]}'))
     with Backend(gate) as backend:
-        async with forwarding(backend.url, world=world, timeout_seconds=0.1) as forward:
+        async with forwarding(backend.url, world=world, timeout_seconds=0.1, retry_seconds=3600) as forward:
             await forward.answer(connected())
             assert world.outbox.sent == []
             gate.opened.set()
@@ -272,13 +274,14 @@ async def test_late_outputs_are_sent() -> None:
 async def test_messages_wait_behind_it_and_fail_after_their_own_time() -> None:
     world, gate = World(), Gate(answer(204))
     with Backend(gate) as backend:
-        async with forwarding(backend.url, world=world, timeout_seconds=0.1) as forward:
+        async with forwarding(backend.url, world=world, timeout_seconds=0.1, retry_seconds=3600) as forward:
             await forward.answer(connected())
             with pytest.raises(BackendFailed, match="before this one"):
                 await forward.answer(context())
             other = asyncio.create_task(forward.answer(context(connection_id="c2")))
             await forward.answer(disconnected())
             assert len(world.backlog) == 2
+            assert len(ids([call for call in backend.calls if b'"c1"' in call.body])) == 1, "the others wait"
             gate.opened.set()
             await world.settle()
             await asyncio.gather(other, return_exceptions=True)
@@ -289,7 +292,7 @@ async def test_messages_wait_behind_it_and_fail_after_their_own_time() -> None:
 async def test_lines_are_for_a_backend_and_not_for_a_rule() -> None:
     world, gate = World(), Gate(answer(204))
     with Backend(gate) as slow, Backend(answer(204)) as quick:
-        rules = {
+        rules: dict[str, dict[str, Any]] = {
             "events": {"url": slow.url + "/events", "category": "connections", "timeout_seconds": 0.1},
             "calls": {"url": slow.url + "/calls", "category": "messages", "timeout_seconds": 0.1},
             "quick": {"url": quick.url, "category": "messages", "hub": "other"},
@@ -304,9 +307,9 @@ async def test_lines_are_for_a_backend_and_not_for_a_rule() -> None:
 
 
 async def test_lines_are_bounded_and_nothing_is_dropped_in_silence() -> None:
-    world, gate = World(order=Order(longest=2, most=3)), Gate(answer(204))
+    world, gate = World(backlog=Backlog(Order(longest=2, most=3))), Gate(answer(204))
     with Backend(gate) as backend:
-        async with forwarding(backend.url, world=world, timeout_seconds=0.05) as forward:
+        async with forwarding(backend.url, world=world, timeout_seconds=0.05, retry_seconds=3600) as forward:
             await forward.answer(connected())
             await forward.answer(disconnected())
             with pytest.raises(Overloaded):
@@ -328,7 +331,7 @@ async def test_what_a_stop_leaves_behind_is_counted_and_logged(caplog: pytest.Lo
     caplog.set_level(logging.INFO, "signalr_bridge")
     world, gate = World(), Gate(answer(204))
     with Backend(gate) as backend:
-        async with forwarding(backend.url, world=world, timeout_seconds=0.05) as forward:
+        async with forwarding(backend.url, world=world, timeout_seconds=0.05, retry_seconds=3600) as forward:
             await forward.answer(connected())
             await forward.answer(disconnected())
         gate.opened.set()
@@ -336,13 +339,13 @@ async def test_what_a_stop_leaves_behind_is_counted_and_logged(caplog: pytest.Lo
     given_up = [vars(record)["why"] for record in caplog.records if record.message == "connection event given up"]
     assert given_up == ["shutting down"] * 2
     assert vars(caplog.records[-1])["given_up"] == 2
-    assert len(world.order) == 0
+    assert len(world.backlog.order) == 0
 
 
 # --- the breaker
 
 
-async def test_a_backend_that_does_not_answer_is_left_alone_and_asked_again_by_one() -> None:
+async def test_a_backend_that_does_not_answer_is_left_alone_and_asked_again(caplog: pytest.LogCaptureFixture) -> None:
     port, url = port_of_nobody()
     world = World()
     async with forwarding(url, world=world) as forward:
@@ -361,6 +364,8 @@ async def test_a_backend_that_does_not_answer_is_left_alone_and_asked_again_by_o
             await forward.answer(context())
             await forward.answer(context())
             assert len(backend.calls) == 2
+    spoken = [record.message for record in caplog.records]
+    assert spoken == ["backend does not answer and is spared", "backend answers again"]
 
 
 async def test_a_connection_event_waits_for_its_retries_while_it_is_left_alone() -> None:
@@ -400,3 +405,19 @@ async def test_one_backend_says_nothing_about_another() -> None:
                 with pytest.raises(BackendFailed):
                     await gone.answer(context())
             await there.answer(context())
+
+
+async def test_the_service_is_told_that_too_many_wait() -> None:
+    world, gate = World(backlog=Backlog(Order(longest=1))), Gate(answer(204))
+    with Backend(gate) as backend:
+        async with forwarding(backend.url, world=world, timeout_seconds=0.05, retry_seconds=3600) as forward:
+            caller = Caller(forward)
+            assert (await caller.connection("connected")).status == 200
+            for number in ("", ',"invocationId":"0"'):
+                with pytest.raises(Overloaded) as caught:
+                    await caller.message(b'{"type":1,"target":"send","arguments":[]%s}' % number.encode())
+                assert (caught.value.status, caught.value.code) == (503, "overloaded")
+            with pytest.raises(Overloaded):
+                await caller.connection("disconnected")
+            gate.opened.set()
+            await world.settle()

@@ -86,12 +86,16 @@ def registry(
     clock: Callable[[], float] | None = None,
     random: float = 0.0,
 ) -> Registry:
-    return Registry(endpoints, transport, health or Health(), clock=clock or Clock(), random=lambda: random)
+    return Registry(endpoints, transport, health or new_health(), clock=clock or Clock(), random=lambda: random)
+
+
+def new_health() -> Health:
+    return Health(lambda: NOW)
 
 
 def offline(*names: str) -> Health:
     """A health that knows these endpoints to be down."""
-    health = Health()
+    health = new_health()
     for name in names:
-        health.record_probe(f"https://{name}.example", Verdict.UNREACHABLE)
+        health.record_probe(f"https://{name}.example", said(name, Verdict.UNREACHABLE))
     return health

@@ -162,3 +162,25 @@ async def test_outputs_of_a_handler() -> None:
 )
 def test_what_is_done(action: Action, outcomes: list[Outcome], done: bool) -> None:
     assert is_done(action, merge(action, outcomes)) is done
+
+
+async def test_outputs_go_on_after_one_that_was_delivered_in_part() -> None:
+    wire = FakeTransport({"b": [said("b", Verdict.REJECTED, 400)]})
+    results = await sender(wire, endpoint("b")).send_outputs("chat", json.dumps([MESSAGE, MESSAGE]).encode())
+    assert [result.status for result in results] == ["partial", "partial"]
+
+
+async def test_outputs_go_on_after_one_that_found_nobody() -> None:
+    wire = transport(ABSENT, ABSENT, ACCEPTED)
+    results = await sender(wire).send_outputs(
+        "chat", json.dumps([JOIN, {**MESSAGE, "connectionId": "c"}, MESSAGE]).encode()
+    )
+    assert [result.status for result in results] == ["absent", "absent", "accepted"]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.REJECTED, Verdict.UNKNOWN])
+async def test_outputs_stop_at_one_that_was_not_or_may_not_have_been_delivered(verdict: Verdict) -> None:
+    wire = transport(ACCEPTED, said("a", verdict))
+    results = await sender(wire).send_outputs("chat", json.dumps([MESSAGE] * 4).encode())
+    assert [result.status for result in results] == ["accepted", verdict.value, "skipped", "skipped"]
+    assert len(wire.calls) == 2

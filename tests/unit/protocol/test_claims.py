@@ -11,6 +11,7 @@ from app.protocol.claims import (
     LOSSLESS_CLAIM,
     NAME_IDENTIFIER,
     Claims,
+    are_forged,
     claim_text,
     read_claims_line,
     read_lossless,
@@ -25,10 +26,14 @@ ADMIN = write_lossless({"role": ["admin"]})
 
 
 def through_the_service(user_id: str | None, given_claims: dict[str, Any]) -> Claims:
-    """The line that the service makes of a client's token."""
+    """The line that the service makes of a client's token, beside the user id."""
     payload = client_claims(audience="https://x/client/?hub=h", user_id=user_id, claims=given_claims, now=1, lifetime=1)
+    return read_claims_line(service_line(payload), user_id or "")
+
+
+def service_line(payload: dict[str, Any]) -> str:
     pairs = [(name, one) for name, value in payload.items() for one in (value if isinstance(value, list) else [value])]
-    return read_claims_line(write_claims_line((name, claim_text(one)) for name, one in pairs))
+    return write_claims_line((name, claim_text(one)) for name, one in pairs)
 
 
 @pytest.mark.parametrize("row", VECTORS["lossless"], ids=lambda row: row["text"])
@@ -91,6 +96,43 @@ def test_neither_a_name_nor_a_user_id_forges_a_role(forgery: str) -> None:
 def test_no_mixture_forges_a_role(forgery: str) -> None:
     for read in (through_the_service(forgery or None, {}), through_the_service("bob", {"name": [forgery]})):
         assert not (read.exact and "role" in read.values)
+
+
+@pytest.mark.parametrize("user_id", ["bridge.claims", "x, bridge.claims: e30", f"bridge.claims: {ADMIN}"])
+def test_a_user_id_that_holds_our_claim_is_a_forgery(user_id: str) -> None:
+    line = f"role: reader, bridge.claims: {write_lossless({'role': ['reader']})}"
+    assert read_claims_line(line, "ann").exact
+    assert read_claims_line(line, user_id) == Claims()
+    assert are_forged(line, user_id)
+    assert not are_forged(line, "ann")
+
+
+def test_without_the_setting_our_claim_is_not_believed() -> None:
+    line = f"role: reader, bridge.claims: {ADMIN}"
+    assert read_claims_line(line) == Claims({"role": ["admin"]}, exact=True)
+    assert read_claims_line(line, lossless=False) == Claims({"role": ["reader"]})
+    assert read_claims_line(f"{line}, bridge.claims: {ADMIN}", lossless=False) == Claims()
+
+
+PIECES = st.sampled_from(
+    [*FORGERIES, "role: admin", "bridge.claims", "bridge.", "claims", ": ", ", ", " ", ":", ",", ADMIN, "é"]
+)
+FORGED = st.lists(PIECES, min_size=1, max_size=5).map("".join)
+
+
+@given(st.none() | FORGED, st.dictionaries(st.sampled_from(["name", "n, role", "role"]) | FORGED, FORGED, max_size=3))
+def test_whatever_a_client_calls_itself_it_has_exactly_the_claims_it_was_given(
+    user_id: str | None, values: dict[str, str]
+) -> None:
+    legal = {name: [value] for name, value in values.items() if not name.startswith("bridge.")}
+    read = through_the_service(user_id, legal)
+    assert not read.exact or read.values == legal
+
+
+@given(FORGED, FORGED)
+def test_no_mixture_is_exact_in_a_token_that_others_minted_with_the_setting_off(user_id: str, name: str) -> None:
+    line = service_line({"asrs.s.uid": user_id, "name": name, "nbf": 1, "exp": 2})
+    assert not read_claims_line(line, user_id, lossless=False).exact
 
 
 @given(any_text)

@@ -12,6 +12,7 @@ from app.protocol.upstream_event import EventHeaders, write_event_headers
 from app.upstream.answer import Answer
 from app.upstream.context import Context
 from app.upstream.dispatch import ANY, Dispatch, Handler
+from app.upstream.events import Events
 from app.upstream.receiver import Receiver
 from app.upstream.trust import Trust, Voucher
 
@@ -99,12 +100,18 @@ class Caller:
         codes: Iterable[str] = (),
         allow_unsigned: bool = False,
         unhandled_is_fine: bool = False,
+        events: Events | None = None,
     ) -> None:
         self.outbox = outbox or FakeOutbox()
         self.reads: list[int] = []
         trust = Trust(keys, codes, allow_unsigned=allow_unsigned)
         self.receiver = Receiver(
-            trust, Dispatch(handlers), self.outbox, unhandled_is_fine=unhandled_is_fine, most_bytes=1000
+            trust,
+            Dispatch(handlers),
+            self.outbox,
+            unhandled_is_fine=unhandled_is_fine,
+            most_bytes=1000,
+            events=events,
         )
 
     async def call(

@@ -53,6 +53,18 @@ async def test_one_that_gives_up_in_the_middle_holds_nobody_up() -> None:
     await third.wait()
 
 
+async def test_one_that_gives_up_at_the_end_lets_nobody_go_early() -> None:
+    order = Order()
+    first, second, third = order.enter("a"), order.enter("a"), order.enter("a")
+    with third:
+        pass
+    with pytest.raises(TimeoutError):
+        await second.wait(asyncio.get_running_loop().time())
+    with first:
+        pass
+    await second.wait()
+
+
 async def test_each_line_and_all_of_them_are_bounded() -> None:
     order = Order(longest=2, most=3)
     places = [order.enter("a"), order.enter("a")]

@@ -37,7 +37,7 @@ def test_the_delay_doubles_up_to_a_bound_with_full_jitter() -> None:
 def test_the_backend_may_ask_for_more() -> None:
     assert delay_for_connection(Unwell("x", 7.0), 1, 100, most) == 7
     assert delay_for_connection(Unwell("x", 0.0), 1, 100, most) == 0.1
-    assert delay_for_connection(Unwell("x", 7.0), 1, 6, most) is None
+    assert delay_for_connection(Unwell("x", 7.0), 1, 6, most) == 0.1, "there is not the time for that"
 
 
 def test_there_is_no_attempt_after_the_end() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.errors import BadToken
 from app.upstream.trust.entra import make_rules, read_application, read_key_id
-from app.upstream.trust.published_key import PublishedKey
+from app.web.tokens.published_key import PublishedKey
 from tests.unit.protocol.legal import any_text
 from tests.unit.upstream.trust.bad_tokens import bad_tokens
 from tests.unit.upstream.trust.issued import (
@@ -61,7 +61,14 @@ def test_a_bad_token_is_refused(what: str, text: str) -> None:
 
 def test_any_application_of_the_tenant_when_the_settings_say_so() -> None:
     assert check(token(appid=OTHER_APPLICATION), applications=["*"]) == OTHER_APPLICATION
-    for wrong in ({"appid": None}, {"scp": "user_impersonation"}, {"tid": OTHER_APPLICATION}, {"aud": "another"}):
+    for wrong in (
+        {"appid": None},
+        {"appid": ""},
+        {"appid": "*"},
+        {"scp": "user_impersonation"},
+        {"tid": OTHER_APPLICATION},
+        {"aud": "another"},
+    ):
         with pytest.raises(BadToken):
             check(token(**wrong), applications=["*"])
 

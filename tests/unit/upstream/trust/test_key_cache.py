@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from app.upstream.trust.key_cache import FRESH_SECONDS, KEPT_SECONDS, SECONDS_BETWEEN_FETCHES, KeyCache
+from app.web.tokens.key_cache import FRESH_SECONDS, KEPT_SECONDS, SECONDS_BETWEEN_FETCHES, KeyCache
 from tests.unit.upstream.trust.issued import FakeClock, FakeIssuer, published
 
 

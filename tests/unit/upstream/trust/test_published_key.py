@@ -4,11 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import MalformedJson
-from app.upstream.trust.published_key import ALGORITHMS, PublishedKey, read_keys, read_keys_address
+from app.web.tokens.published_key import ALGORITHMS, PublishedKey, read_keys, read_keys_address
 from tests.unit.protocol.legal import json_values
 from tests.unit.upstream.trust.issued import jwk, published
 
@@ -17,8 +18,8 @@ def keys(*listed: Any) -> dict[str, PublishedKey]:
     return read_keys(json.dumps({"keys": listed}).encode())
 
 
-def numbers(key: PublishedKey) -> Any:
-    return key.key.public_numbers()
+def numbers(key: PublishedKey) -> bytes:
+    return key.key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def test_keys_are_found_by_their_ids() -> None:

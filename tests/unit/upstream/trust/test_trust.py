@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
 
@@ -10,7 +11,7 @@ from app.protocol.signature import sign
 from app.protocol.upstream_event import EventHeaders
 from app.upstream.trust import AnyVoucher, TokenVoucher, Trust, Voucher
 from app.upstream.trust.entra_tokens import EntraTokens
-from app.upstream.trust.key_cache import KeyCache
+from app.web.tokens.key_cache import KeyCache
 from tests.unit.upstream.fakes import event
 from tests.unit.upstream.trust.bad_tokens import bad_tokens
 from tests.unit.upstream.trust.issued import APPLICATION, OTHER_APPLICATION, FakeClock, FakeIssuer, rules, token
@@ -221,6 +222,10 @@ CELLS = [
 ]
 
 
+def _vouchers_of(endpoints: str, hub: str) -> list[AnyVoucher]:
+    return ENDPOINTS[endpoints]
+
+
 def lines_of(call: str) -> list[tuple[bytes, bytes]]:
     signature, given = CALLS[call]
     lines = [(b"x-asrs-signature", signature.encode())] if signature is not None else []
@@ -294,9 +299,9 @@ async def test_a_token_does_not_replace_the_code() -> None:
 async def test_the_issuer_is_not_asked_about_calls_that_need_no_token() -> None:
     issuer = FakeIssuer("first")
     tokens = EntraTokens(rules(), KeyCache(issuer.fetch, FakeClock(0.0)), FakeClock())
-    trust = Trust(lambda hub: ENDPOINTS["mixed"], tokens=tokens)
-    await trust.check(b"", lines_of("east's, bad token"), event())
-    for lines in ([], [(b"authorization", b"Bearer nonsense")]):
+    await Trust(lambda hub: ENDPOINTS["mixed"], tokens=tokens).check(b"", lines_of("east's, bad token"), event())
+    nonsense = [(b"authorization", b"Bearer nonsense")]
+    for endpoints, lines in (("mixed", []), ("mixed", nonsense), ("key", lines_of("token"))):
         with pytest.raises(Unauthenticated):
-            await trust.check(b"", lines, event())
+            await Trust(partial(_vouchers_of, endpoints), tokens=tokens).check(b"", lines, event())
     assert issuer.asked == 0

@@ -1,0 +1,59 @@
+"""A message's body towards the service: plain JSON, or finished messages for each hub protocol in one map.
+
+Source: ``spec/rest-and-management.md`` 5.1 and 10.6.
+"""
+
+from typing import Any
+
+import msgspec
+
+from app.errors import MalformedMessage
+from app.protocol import hub_json, hub_messagepack, json_text
+from app.protocol.hub_message import Invocation
+from app.protocol.rest import write_message
+
+JSON, MESSAGEPACK, EVERY_PROTOCOL = "application/json", "application/x-msgpack", "application/octet-stream"
+_LARGEST_INTEGER, _SMALLEST_INTEGER = 2**64 - 1, -(2**63)
+
+
+def media_type_of(body: bytes) -> str:
+    """A body says itself what it is: a JSON object begins with a brace, which no map of MessagePack does."""
+    return JSON if body.startswith(b"{") else EVERY_PROTOCOL
+
+
+def write_packed(target: str, arguments: bytes) -> bytes:
+    """The message finished for clients of JSON and of MessagePack; ``arguments`` is a JSON array.
+
+    Integers of more than 64 bits, which MessagePack does not have, become the nearest float there.
+    """
+    values = json_text.decode(arguments)
+    packed = hub_messagepack.write_message(Invocation(target, _fit(values)))
+    plain = b'{"type":1,' + write_message(target, arguments)[1:] + hub_json.RECORD_SEPARATOR
+    return msgspec.msgpack.encode({"json": plain, "messagepack": packed})
+
+
+def pack(body: bytes) -> bytes:
+    """The same from the body that ``write_message`` wrote."""
+    members = json_text.members(body)
+    return write_packed(json_text.decode(members["target"]), members["arguments"])
+
+
+def read_packed(body: bytes) -> dict[str, bytes]:
+    """The finished messages by the name of their hub protocol. Raises ``MalformedMessage``."""
+    try:
+        return msgspec.msgpack.decode(body, type=dict[str, bytes])
+    except (msgspec.DecodeError, ValueError):
+        raise MalformedMessage("The body is no map of messages by protocol.") from None
+
+
+def _fit(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _fit(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_fit(one) for one in value]
+    if type(value) is not int or _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")

@@ -1,0 +1,58 @@
+"""What `serve` refuses to start with."""
+
+from collections.abc import Iterator
+
+from app.protocol.connection_string import EMULATOR_KEY
+from app.settings.finding import Finding, mistake, refuse_mistakes
+from app.settings.model import Settings
+
+
+def check_servable(settings: Settings) -> None:
+    """Raises ``SettingsError`` with a line for each reason, which says which setting to set."""
+    refuse_mistakes(judge_servable(settings))
+
+
+def judge_servable(settings: Settings) -> Iterator[Finding]:
+    if not settings.all_endpoints():
+        yield mistake(
+            "",
+            f"No endpoint: set {settings.connection} to the connection string of your SignalR instance, "
+            "or Azure__SignalR__Endpoints__<name> for each of several.",
+        )
+    if not settings.callers.keys:
+        yield mistake("", "Nobody could call: set BRIDGE_CALLERS__KEYS to one or more keys of at least 16 characters.")
+    yield from _judge_emulator_key(settings)
+    yield from _judge_identities(settings)
+    yield from _judge_entra(settings)
+
+
+def _judge_emulator_key(settings: Settings) -> Iterator[Finding]:
+    known = any(one.connection.access_key == EMULATOR_KEY for one in settings.all_endpoints())
+    if known and not settings.allow_emulator_key:
+        yield mistake(
+            "",
+            "An endpoint has the emulator's access key, which is public and would let anybody sign upstream calls: "
+            "set BRIDGE_ALLOW_EMULATOR_KEY=true if this is no production.",
+        )
+
+
+def _judge_identities(settings: Settings) -> Iterator[Finding]:
+    """To be removed once identities open endpoints: here, and nowhere else, they are refused."""
+    for endpoint in settings.all_endpoints():
+        if endpoint.credential.kind != "access-key":
+            yield mistake(
+                f"The endpoint '{endpoint.name}'",
+                "is opened by an identity, which is understood but not supported yet: use a connection string with "
+                "an AccessKey.",
+            )
+
+
+def _judge_entra(settings: Settings) -> Iterator[Finding]:
+    believed = {one.lower() for one in settings.upstream.entra.app_ids}
+    for endpoint in settings.all_endpoints():
+        named = endpoint.upstream_app_id
+        if named is not None and not {named.lower(), "*"} & believed:
+            yield mistake(
+                f"BRIDGE_ENDPOINTS__{endpoint.name.upper()}__UPSTREAM_APP_ID",
+                "is not one of BRIDGE_UPSTREAM__ENTRA__APP_IDS: its tokens would never be believed.",
+            )

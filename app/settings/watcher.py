@@ -1,0 +1,101 @@
+"""Watches the files that settings come from, and reads everything again when one of them changes."""
+
+import asyncio
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from app.errors import SettingsError
+from app.settings.live import refuse
+from app.settings.sources import Sources, Values
+
+LOOK_SECONDS = 0.5
+"""How often files are looked at: a change is in force well within two seconds."""
+SETTLE_SECONDS = 0.1
+"""A file that changes again within this time is still being written."""
+FORCED_SECONDS = 1.0
+"""So often at most everything is read although no file has changed."""
+_MOST_READINGS = 20
+
+
+class Watcher:
+    """A background task, entered and left with the application. ``take`` gets the values; ``clock`` gives seconds."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        take: Callable[[Values], None],
+        *,
+        clock: Callable[[], float],
+        interval: float = LOOK_SECONDS,
+        settle: float = SETTLE_SECONDS,
+    ) -> None:
+        self._sources, self._take, self._clock = sources, take, clock
+        self._interval, self._settle = interval, settle
+        self._seen: Hashable = sources.look()
+        self._forced_at = clock() - FORCED_SECONDS
+        self._refused: str | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._watching = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in (self._watching, self._reading):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    async def read_again(self) -> None:
+        """Reads everything now; whoever asks meanwhile waits for the same reading."""
+        if self._reading is None:
+            now = self._clock()
+            unchanged = self._sources.look() == self._seen
+            if unchanged and now < self._forced_at + FORCED_SECONDS:
+                return
+            self._forced_at = now
+            self._reading = asyncio.create_task(self._read())
+        await asyncio.shield(self._reading)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval)
+            if self._reading is None and await asyncio.to_thread(self._sources.look) != self._seen:
+                await self._start_reading()
+
+    async def _start_reading(self) -> None:
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+        await asyncio.shield(self._reading)
+
+    async def _read(self) -> None:
+        try:
+            self._take(await self._read_settled())
+            self._refused = None
+        except SettingsError as error:
+            self._refuse(error)
+        finally:
+            self._reading = None
+
+    async def _read_settled(self) -> Values:
+        """What the sources say once nobody writes to them any more."""
+        self._seen = await asyncio.to_thread(self._sources.look)
+        for _ in range(_MOST_READINGS):
+            await asyncio.sleep(self._settle)
+            values = await asyncio.to_thread(self._sources.read)
+            before, self._seen = self._seen, await asyncio.to_thread(self._sources.look)
+            if before == self._seen:
+                return values
+        raise SettingsError("The files change faster than they can be read.")
+
+    def _refuse(self, error: SettingsError) -> None:
+        """Says it once, however often the same is read."""
+        if error.detail != self._refused:
+            self._refused = error.detail
+            refuse(error)

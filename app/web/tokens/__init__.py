@@ -1,0 +1,1 @@
+"""Tokens of other issuers: what they say, checked against the keys that the issuers publish."""

@@ -1,0 +1,10 @@
+"""The handler in Python that the benchmark calls; the HTTP handler beside it answers the same."""
+
+from app.upstream import Context, Hub
+
+python = Hub("python")
+
+
+@python.on("broadcast")
+async def broadcast(context: Context, text: str) -> str:
+    return "sent"

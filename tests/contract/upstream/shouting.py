@@ -1,0 +1,10 @@
+"""A hub for tests that start the whole bridge."""
+
+from app.upstream import Context, Hub
+
+chat = Hub("chat")
+
+
+@chat.on("shout")
+async def shout(context: Context, *texts: str) -> list[str]:
+    return [text.upper() for text in texts]

@@ -1,0 +1,59 @@
+"""Well-formed inputs of each decoder, from which fuzzing sets out."""
+
+import json
+
+import msgpack
+
+from app.protocol.access_token import sign_token
+from app.protocol.claims import write_lossless
+from app.protocol.signature import write_signatures
+from tests.unit.upstream.trust.issued import AUDIENCE, NOW, TENANT, V1, V2, claims, jwk, token
+
+INVOCATION = {
+    "type": 1,
+    "invocationId": "0",
+    "target": "send",
+    "arguments": ["é", -1, 2**64 - 1, 1.5e300, None, True, {"a": [{}]}, []],
+    "headers": {"a": "b"},
+    "streamIds": ["1"],
+}
+_MOMENT = msgpack.Timestamp(1, 2)
+MESSAGEPACK = [
+    [1, {}, "0", "send", ["é", b"\xff", -1, 2**64 - 1, 1.5, None, {"a": [1]}, {1: 2}]],
+    [1, {"a": "b"}, None, "send", [msgpack.ExtType(5, b"x"), _MOMENT], ["1"]],
+]
+OTHERS = [[3, {}, "0", 3, {"a": 1}], [3, {}, "0", 1, "broken"], [6], [7, "bye", True]]
+LINE = (
+    f"role: admin, name: Bob, role: admin, bridge.claims: {write_lossless({'role': ['admin', 'x'], 'n': [1]})}, nbf: 1"
+)
+
+
+def _packed(value: object) -> bytes:
+    return msgpack.packb(value)  # type: ignore[no-any-return]
+
+
+SEEDS: dict[str, list[bytes]] = {
+    "json invocation": [json.dumps(INVOCATION).encode(), b'{"Type":1,"Target":"send","arguments":null}\x1e'],
+    "messagepack invocation": [_packed(one) for one in MESSAGEPACK],
+    "disconnected": [b'{"type":11,"error":"lost"}', b'{"Type":11,"Error":null}', b" "],
+    "event headers": [
+        b"X-ASRS-Hub:chat\nX-ASRS-Category:messages\nX-ASRS-Event:send\nX-ASRS-Connection-Id:c1",
+        "X-ASRS-User-Id:é\nX-ASRS-User-Claims:a: b\nX-ASRS-Client-Query:?a=b".encode(),
+    ],
+    "client query": [b"?hub=chat&room=7&room=8&access_token=x&asrs_x=%FF&a+b=%20;c"],
+    "claims line": [LINE.encode(), b"asrs.s.uid: bob, aud: x, exp: 1", write_lossless({"a": ["b"]}).encode()],
+    "signatures": [write_signatures("c1", ["key", "other"]).encode()],
+    "entra token": [token().encode(), token(version=V2, algorithm="PS256").encode()],
+    "entra claims": [json.dumps(claims(one)).encode() for one in (V1, V2)],
+    "issuer's keys": [json.dumps({"keys": [jwk("first"), jwk("second")]}).encode()],
+    "issuer's document": [json.dumps({"issuer": TENANT, "jwks_uri": "https://localhost/keys"}).encode()],
+    "access token": [sign_token({"exp": NOW + 60, "nbf": NOW, "aud": AUDIENCE}, "key").encode()],
+    "connection string": [b"Endpoint=https://x.service.signalr.net;AccessKey=abc=;Version=1.0;Port=8080;AuthType=aad"],
+    "json text": [json.dumps(INVOCATION).encode()],
+    "json members": [b'{"a": 1, "b": [1, {}], "a\\u0000": "x"}'],
+    "json elements": [b'[1, {"a": []}, "x", null]'],
+    "json records": [
+        json.dumps(INVOCATION).encode() + b'\x1e{"type":3,"invocationId":"0","result":1}\x1e{"type":6}\x1e'
+    ],
+    "messagepack frames": [bytes([len(body := _packed(one))]) + body for one in [*MESSAGEPACK, *OTHERS]],
+}

@@ -1,0 +1,36 @@
+"""What a handler may believe of a client's claims."""
+
+import pytest
+
+from app.protocol.claims import write_lossless
+from app.settings import Settings
+from app.upstream.receiver import build_receiver
+from tests.unit.upstream.fakes import FakeHandler, FakeOutbox, context, event, header_lines, keys_of
+
+LINE = f"role: admin, name: Bob, role: root, bridge.claims: {write_lossless({'role': ['admin']})}"
+
+
+def test_our_claim_is_exact() -> None:
+    given = context(claims_line=LINE, user_id="ann")
+    assert (given.claims, given.claims_exact) == ({"role": ["admin"]}, True)
+
+
+def test_a_user_id_that_holds_our_claim_takes_all_claims_away(caplog: pytest.LogCaptureFixture) -> None:
+    forging = context(claims_line=LINE, user_id=f"x, bridge.claims: {write_lossless({'role': ['root']})}")
+    assert (forging.claims, forging.claims_exact) == ({}, False)
+    assert "forges" in caplog.text
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+async def test_the_setting_reaches_the_handler(lossless: bool) -> None:
+    handler = FakeHandler()
+    settings = Settings.model_validate({"negotiate": {"lossless_claims": lossless}})
+    receiver = build_receiver(settings, [handler], keys_of, FakeOutbox())
+
+    async def read_body(limit: int) -> bytes:
+        return b'{"type":1,"target":"send","arguments":[]}'
+
+    await receiver.receive(b"", header_lines(event(claims_line=LINE)), read_body)
+    [seen] = handler.seen
+    assert seen.claims_exact is lossless
+    assert seen.claims == ({"role": ["admin"]} if lossless else {"role": ["admin", "root"], "name": ["Bob"]})
