@@ -9,9 +9,10 @@ import asyncio
 import gc
 import importlib
 import os
-import time
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
@@ -22,10 +23,12 @@ import uvloop
 from app import __version__
 from app.checking import examine, probe_endpoints, write_findings, write_json, write_text
 from app.errors import BridgeError, SettingsError
-from app.main import create_app
-from app.protocol.access_token import check_length, client_audience, client_claims, client_url, sign_token
-from app.settings import Level, Settings, check_servable, gather, review
+from app.main import create_app, mint
+from app.protocol import json_text
+from app.protocol.names import check_hub
+from app.settings import Level, Settings, Sources, check_servable, review
 from app.tail import watch
+from app.web.doors import Door, Entrance
 from app.web.listener import Listener, bind
 from app.web.logs import configure_logs
 
@@ -63,21 +66,29 @@ def serve(
     handlers: Handlers = None,
 ) -> None:
     """Run the bridge, with settings from the environment and a file."""
-    loaded = _load(settings, {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None})
+    sources = _find_sources(settings, {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None})
+    loaded = _load(sources)
     check_servable(loaded)
     configure_logs(loaded.log_level, loaded.log_format)
-    _run(_serve(loaded))
+    _run(_serve(loaded, sources))
 
 
-async def _serve(settings: Settings) -> None:
-    app = create_app(settings)
-    with bind(settings.host, settings.port, "BRIDGE_PORT") as sock:
-        grace = settings.limits.grace_seconds
-        listener = Listener(app, sock, grace_seconds=grace, end_streams=app.state.events.close)
+async def _serve(settings: Settings, sources: Sources) -> None:
+    app = create_app(settings, sources)
+    with ExitStack() as stack:
+        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=app.state.events.close)
+        sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT"))
+        listener, callers = listen(Entrance(app, Door.PUBLIC), sock), None
+        if (address := settings.callers.listen_address) is not None:
+            own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))
+            callers = listen(Entrance(app, Door.CALLERS), own, owns_lifespan=False)
         # What is alive now stays: not walking it again and again cuts the slowest requests to a third.
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
-        await listener.run_until_stopped()
+        beside = None if callers is None else asyncio.create_task(callers.serve_beside(listener))
+        await listener.run_until_stopped(before=None if callers is None else callers.stop)
+        if beside is not None:
+            beside.cancel()
 
 
 @cli.command()
@@ -98,10 +109,14 @@ def emulator(
     host: Annotated[str, typer.Option(help="the address to listen on; the emulator's key is public")] = "localhost",
     upstream: Annotated[str | None, typer.Option(help="the URL that gets the clients' events")] = None,
     config: Annotated[Path | None, typer.Option(help="settings.json with upstream templates")] = None,
+    entra_issuer: Annotated[str | None, typer.Option(help="the https address of who issues Entra tokens")] = None,
+    entra_role: Annotated[str, typer.Option(help="what identities may: owner, rest-owner or reader")] = "owner",
 ) -> None:
     """Run the emulated SignalR service alone."""
     configure_logs("info", None)
-    _run(_development().run_emulator(host, port, upstream, config and _read(config)))
+    if entra_role not in {"owner", "rest-owner", "reader"}:
+        raise SettingsError("--entra-role is owner, rest-owner or reader.")
+    _run(_development().run_emulator(host, port, upstream, config and _read(config), entra_issuer, entra_role))
 
 
 @cli.command()
@@ -122,7 +137,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Print what was understood of the settings, secrets masked; exit 1 on a mistake."""
-    report = examine(gather(os.environ, {"bridge_settings_file": settings and str(settings)}))
+    report = examine(_find_sources(settings, {}).read())
     if probe and report.settings is not None:
         report = replace(report, probes=asyncio.run(probe_endpoints(report.settings)))
     for line in [write_json(report)] if as_json else write_text(report):
@@ -139,18 +154,16 @@ def token(
     claim: Annotated[list[str] | None, typer.Option(help="a claim, as name=value; may be repeated")] = None,
     settings: SettingsFile = None,
 ) -> None:
-    """Print a client's URL and access token for the first endpoint, valid for an hour."""
-    loaded = _load(settings, {})
-    if not loaded.endpoints:
-        raise SettingsError("No endpoint: set AzureSignalRConnectionString.")
-    connection = loaded.endpoints[0].connection
+    """Print a client's URL and access token, as negotiate would give them to a caller."""
+    loaded = _load(_find_sources(settings, {}))
+    if not loaded.endpoints_of(hub):
+        raise SettingsError(f"No endpoint: set {loaded.connection_of(hub)}.")
     claims: dict[str, list[str]] = {}
     for name, _, value in (one.partition("=") for one in claim or []):
         claims.setdefault(name, []).append(value)
-    audience = client_audience(connection.endpoint, hub)
-    payload = client_claims(audience=audience, user_id=user, claims=claims, now=int(time.time()), lifetime=3600)
-    print(client_url(connection.client_endpoint or connection.endpoint, hub))
-    print(check_length(sign_token(payload, connection.access_key or "")))
+    info = asyncio.run(mint(loaded, check_hub(hub), json_text.encode({"userId": user, "claims": claims})))
+    print(info.url)
+    print(info.access_token)
 
 
 def _read(file: Path) -> bytes:
@@ -160,9 +173,12 @@ def _read(file: Path) -> bytes:
         raise SettingsError(f"The file '{file.name}' cannot be read.") from None
 
 
-def _load(file: Path | None, flags: dict[str, Any]) -> Settings:
-    values = gather(os.environ, flags | {"bridge_settings_file": file and str(file)})
-    found = review(values)
+def _find_sources(file: Path | None, flags: dict[str, Any]) -> Sources:
+    return Sources(dict(os.environ), flags | {"bridge_settings_file": file and str(file)})
+
+
+def _load(sources: Sources) -> Settings:
+    found = review(sources.read())
     for line in write_findings([one for one in found.findings if one.level is not Level.MISTAKE]):
         print(line, file=sys.stderr)
     return found.accept()

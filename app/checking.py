@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from app.endpoints.credentials.credentials import Credentials
 from app.endpoints.endpoint import make_endpoint
 from app.endpoints.health.prober import PROBE
 from app.endpoints.health.schedule import PROBE_SECONDS
@@ -64,15 +66,22 @@ def _judge_assembly(settings: Settings) -> Iterator[Finding]:
 
 async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
     """Asks all endpoints, side by side."""
-    asked = {one.connection.endpoint: one for one in settings.all_endpoints() if one.credential.kind == "access-key"}
-    async with RestTransport() as transport:
-        return tuple(await asyncio.gather(*(_probe(transport, one) for one in asked.values())))
+    asked = {one.connection.endpoint: one for one in settings.all_endpoints()}
+    opened = Credentials(settings.authority_host, clock=time.time, random=random.random)
+    async with opened as credentials, RestTransport() as transport:
+        return tuple(await asyncio.gather(*(_probe(transport, credentials, one) for one in asked.values())))
 
 
-async def _probe(transport: RestTransport, one: EndpointSettings) -> Probe:
-    endpoint = make_endpoint(one.name, one.endpoint_type, one.connection, time.time)
-    outcome = await transport.perform(endpoint, PROBE, None, PROBE_SECONDS)
+async def _probe(transport: RestTransport, credentials: Credentials, one: EndpointSettings) -> Probe:
+    credential = credentials.find(one)
+    endpoint = make_endpoint(one.name, one.endpoint_type, one.connection, time.time, credential=credential)
+    outcome = await transport.perform(endpoint, PROBE, None, _seconds(one))
     return Probe(one.name, endpoint.server_url, _word(outcome), outcome.verdict in _WELL)
+
+
+def _seconds(one: EndpointSettings) -> float:
+    """An identity has to be asked for a token first."""
+    return PROBE_SECONDS if one.credential.kind == "access-key" else 5 * PROBE_SECONDS
 
 
 def _word(outcome: Outcome) -> str:

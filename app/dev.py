@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from app.emulator import Emulator, read_upstream_settings
+from app.emulator import Emulator, Role, read_upstream_settings
 from app.errors import SettingsError
 from app.main import create_app
 from app.protocol.connection_string import parse_connection_string
@@ -51,10 +51,13 @@ async def run_dev(
                 reloading.cancel()
 
 
-async def run_emulator(host: str, port: int, upstream: str | None, config: bytes | None) -> None:
+async def run_emulator(
+    host: str, port: int, upstream: str | None, config: bytes | None, issuer: str | None, role: Role
+) -> None:
     """Run the emulator alone until a signal ends it. Raises ``SettingsError``."""
     templates = [] if config is None else read_upstream_settings(config)
-    async with Emulator(port, host, upstream=templates or upstream or ()) as emulator:
+    told = templates or upstream or ()
+    async with Emulator(port, host, upstream=told, entra_issuer=issuer, entra_role=role) as emulator:
         print(f"Connection string: {emulator.connection_string}", flush=True)
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from app.endpoints.credentials.credentials import Credentials
 from app.endpoints.fleet import Fleet, Keys, Rotation
 from app.endpoints.fleet.building import Builder, Built
 from app.endpoints.fleet.keys import KEPT_SECONDS
@@ -27,12 +28,20 @@ class Endpoints:
         self._watcher = None if sources is None else Watcher(sources, live.take, clock=time.monotonic)
         self._keys = Keys(time.monotonic)
         transport = Rotation(inner, self._keys, reread=self._read_again, clock=time.monotonic)
-        self._builder = Builder(transport, health, now=time.time, clock=time.monotonic, random=random.random)
+        credentials = Credentials(
+            live.current.authority_host,
+            clock=time.time,
+            random=random.random,
+            wait_seconds=live.current.limits.deadline_seconds,
+        )
+        self._builder = Builder(
+            transport, health, now=time.time, clock=time.monotonic, random=random.random, credentials=credentials
+        )
         self._built = self._builder.build(live.current)
         self.fleet = Fleet(self._built.formation)
         self._keys.use(self.fleet.endpoints)
         self._prober = Prober(self.fleet.endpoints, transport, health, random=random.random, interval=probe_seconds)
-        self.opened: list[AbstractAsyncContextManager[Any]] = [inner, self._prober]
+        self.opened: list[AbstractAsyncContextManager[Any]] = [credentials, inner, self._prober]
         if self._watcher is not None:
             self.opened.append(self._watcher)
         live.follow(self._prepare)

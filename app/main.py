@@ -18,11 +18,12 @@ from app.fleet import Endpoints
 from app.following import follow_callers, follow_forwards, follow_upstream, vouchers_now
 from app.negotiate import routes as negotiate_routes
 from app.negotiate.building import build_clients
-from app.negotiate.negotiator import Negotiator
+from app.negotiate.negotiator import ConnectionInfo, Negotiator
+from app.negotiate.request import read_request
 from app.outbound import routes as outbound_routes
 from app.outbound.idempotency import Idempotency
 from app.outbound.sender import Sender
-from app.settings import Settings
+from app.settings import Settings, Sources
 from app.settings.live import LiveSettings
 from app.upstream import routes as upstream_routes
 from app.upstream.dispatch import Handler
@@ -80,6 +81,13 @@ def create_app(
     return app
 
 
+async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
+    """What negotiate answers to a caller with this body. Handlers are not loaded."""
+    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}))
+    negotiator: Negotiator = app.state.negotiator
+    return await negotiator.negotiate(hub, read_request(body, app.state.clients.rules_of(hub).defaults))
+
+
 def _make_fastapi(settings: Settings, opened: Iterable[AbstractAsyncContextManager[Any]]) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -102,7 +110,8 @@ def _make_fastapi(settings: Settings, opened: Iterable[AbstractAsyncContextManag
         app.include_router(router)
     if settings.console:
         app.include_router(upstream_routes.router)
-    app.router.routes.extend(upstream_routes.upstream_routes())
+    # First in the row: every event of every client comes here, and would try all the other routes before.
+    app.router.routes[:0] = upstream_routes.upstream_routes()
     install_problems(app)
     if settings.development:
         app.add_middleware(LoopbackGuard)

@@ -6,13 +6,14 @@ Source: ``spec/service-emulation.md`` 2.2, 2.5, 3.6 and 4.1.
 import asyncio
 from dataclasses import dataclass, replace
 
+from app.emulator.client_calls import ClientCalls
 from app.emulator.codecs import CODECS, VERSION, Codec, Frame, text_frame
 from app.emulator.hubs import Hub
 from app.emulator.sockets import ClientSocket
 from app.emulator.upstream_caller import UpstreamCaller, interpret
 from app.errors import MalformedMessage
 from app.protocol import hub_json, upstream_event
-from app.protocol.hub_message import Close, Invocation
+from app.protocol.hub_message import Close, Completion, Invocation
 from app.protocol.upstream_event import EventHeaders
 
 LONGEST_RECORD = 16 * 1024 * 1024
@@ -32,6 +33,8 @@ class Limits:
     send_seconds: float = 10.0
     """How long one frame may take before its client is dropped."""
     upstream_seconds: float = 100.0
+    invoke_seconds: float = 100.0
+    """How long a client may take that was called by REST."""
     stop_seconds: float = 5.0
     """How long ``stop`` waits for the last upstream calls."""
     outgoing_messages: int = 1000
@@ -77,6 +80,7 @@ class Client:
         self._hub, self._socket, self._upstream = hub, socket, upstream
         self._handshake_seconds = handshake_seconds
         self._greeted = False
+        self._calls = ClientCalls()
         # Full only behind a slow upstream: then the client waits, as everybody does in TCP.
         self._pending: asyncio.Queue[_Call | _End] = asyncio.Queue(_MOST_PENDING)
 
@@ -84,6 +88,12 @@ class Client:
 
     def deliver(self, frame: Frame) -> None:
         self._socket.deliver(frame)
+
+    async def call(self, message: Invocation) -> Completion:
+        """Raises ``ClientGone`` when it goes before it answers."""
+        invocation_id, answer = self._calls.begin()
+        self.deliver(self.codec.write(replace(message, invocation_id=invocation_id)))
+        return await answer
 
     def close(self, reason: str | None = None) -> None:
         """Say goodbye in a way that lets the client come again, then end the transport."""
@@ -160,6 +170,7 @@ class Client:
         except MalformedMessage as exc:
             error = exc.detail
             self._say_goodbye(Close("Connection closed with an error.", allow_reconnect=True))
+        self._calls.end()
         await self._pending.put(_End(error or self._socket.failure))
 
     async def _read_messages(self, data: bytes | None) -> str | None:
@@ -173,6 +184,8 @@ class Client:
                 if isinstance(message, Close):
                     self._socket.end()
                     return message.error
+                if isinstance(message, Completion):
+                    self._calls.complete(message)
                 if isinstance(message, Invocation):  # nothing else is forwarded in serverless mode
                     body = self.codec.write_body(message)
                     await self._pending.put(_Call(message.target, message.invocation_id, body))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from app.emulator.codecs import Codec, Frame
-from app.protocol.hub_message import HubMessage
+from app.protocol.hub_message import Completion, HubMessage, Invocation
 
 LONGEST_RECORD = 365 * 24 * 3600
 """How long a user stays in a group when no ttl is given, in seconds."""
@@ -29,6 +29,9 @@ class Member(Protocol):
         """Never waits: whoever does not keep up is dropped."""
 
     def close(self, reason: str | None = None) -> None: ...
+
+    async def call(self, message: Invocation) -> Completion:
+        """Raises ``ClientGone`` when it goes before it answers."""
 
 
 class _Index:

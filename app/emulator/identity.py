@@ -11,8 +11,10 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
+from app.emulator.entra import Entra, Role
+from app.emulator.issued_keys import IssuedKeys
 from app.errors import BadToken, BridgeError, Unauthenticated
-from app.protocol.access_token import read_token
+from app.protocol.access_token import read_header, read_token
 from app.protocol.claims import NAME_IDENTIFIER, claim_text, write_claims_line
 
 _IDENTITY = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
@@ -34,19 +36,36 @@ _LONG_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class TokenCheck:
-    """Which tokens open the door. ``clock`` gives seconds since 1970."""
+    """Which tokens open the door. ``clock`` gives seconds since 1970. Without ``entra`` nobody has an identity."""
 
     keys: Sequence[str]
     clock: Callable[[], float]
+    issued: IssuedKeys
     check_expiry: bool = True
     check_audience: bool = False
+    entra: Entra | None = None
+
+    async def admit(self, request: HTTPConnection) -> Role | None:
+        """The role of a caller with an identity; None for one with a key. ``Unauthenticated`` or ``BadToken``."""
+        token = _find_token(request)
+        if self.entra is None or not token.isascii() or read_header(token).get("alg") == "HS256":
+            self.read_claims(request)
+            return None
+        await self.entra.read_claims(token)
+        return self.entra.role
 
     def read_claims(self, request: HTTPConnection) -> dict[str, Any]:
         """The claims of the request's token; ``Unauthenticated`` or ``BadToken``."""
-        claims = read_token(_find_token(request), self.keys, now=self.clock() if self.check_expiry else None)
+        token = _find_token(request)
+        claims = read_token(token, self._keys_of(token), now=self.clock() if self.check_expiry else None)
         if self.check_audience and not fits_audience(claims.get("aud"), request):
             raise BadToken("The audience is invalid.")
         return claims
+
+    def _keys_of(self, token: str) -> Sequence[str]:
+        """A key that the service has issued signs only what names it."""
+        key_id = read_header(token).get("kid") if token.isascii() else None
+        return self.keys if key_id is None else self.issued.find(str(key_id))
 
 
 def _find_token(request: HTTPConnection) -> str:

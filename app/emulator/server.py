@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,10 +16,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.emulator.clients import Limits
+from app.emulator.entra import Entra, Role
 from app.emulator.hubs import Hubs, send
 from app.emulator.identity import TokenCheck
+from app.emulator.issued_keys import IssuedKeys
 from app.emulator.negotiation import Door, Negotiations, new_connection_id
-from app.emulator.rest_api import RestApi
+from app.emulator.rest import Issuing, RestApi, is_issuing
 from app.emulator.sockets import AbortableWebSocket
 from app.emulator.upstream_caller import UpstreamCaller
 from app.emulator.upstream_templates import UpstreamTemplate, to_templates
@@ -37,6 +40,7 @@ class Emulator:
 
     ``port`` 0 takes any free one, which ``port`` then tells; with the default host it listens on both loopback
     addresses. ``keys`` sign upstream calls and open the door. ``upstream`` is a URL for every event, or templates.
+    ``entra_issuer`` issues tokens to identities that may call as ``entra_role`` says.
     ``upstream_token`` gives the token of a managed identity, which upstream calls present; without ``sign_upstream``
     that is all they present.
     ``SettingsError`` for a setting that cannot be used, also from ``start`` when the port is taken.
@@ -56,6 +60,8 @@ class Emulator:
         limits: Limits | None = None,
         sign_upstream: bool = True,
         upstream_token: Callable[[], str] | None = None,
+        entra_issuer: str | None = None,
+        entra_role: Role = "owner",
     ) -> None:
         if not keys or not all(keys):
             raise SettingsError("The emulator needs at least one access key, and none may be empty.")
@@ -65,10 +71,13 @@ class Emulator:
         self._hubs = Hubs(time.monotonic)
         signing = self._keys if sign_upstream else ()
         self._upstream = UpstreamCaller(signing, to_templates(upstream), limits.upstream_seconds, upstream_token)
-        tokens = TokenCheck(self._keys, time.time, check_expiry, check_audience)
+        entra = None if entra_issuer is None else Entra(entra_issuer, entra_role, time.time)
+        issued = IssuedKeys(time.time, secrets.token_urlsafe)
+        tokens = TokenCheck(self._keys, time.time, issued, check_expiry, check_audience, entra)
         negotiations = Negotiations(limits.open_seconds, time.monotonic, new_connection_id)
         self._door = Door(self._hubs, tokens, self._upstream, negotiations, limits, long_claim_names)
-        self.app = _allow_origins(_Paths(self._door, RestApi(self._hubs, tokens)))
+        rest = RestApi(self._hubs, tokens, limits.invoke_seconds)
+        self.app = _allow_origins(_Paths(self._door, rest, Issuing(tokens, self._keys[0])))
         self._server: _Server | None = None
 
     @property
@@ -125,8 +134,8 @@ class Emulator:
 class _Paths:
     """Which part answers which path; compared as it came, for ``%2F`` is no slash."""
 
-    def __init__(self, door: Door, rest: RestApi) -> None:
-        self._door, self._rest = door, rest
+    def __init__(self, door: Door, rest: RestApi, issuing: Issuing) -> None:
+        self._door, self._rest, self._issuing = door, rest, issuing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._find(scope)(scope, receive, send)
@@ -141,7 +150,7 @@ class _Paths:
             return PlainTextResponse("The emulator offers the transport WebSockets only.", 400)
         if path in _HEALTH and scope["method"] in {"GET", "HEAD"}:
             return Response(status_code=200)
-        return self._rest
+        return self._issuing if is_issuing(scope["method"], path) else self._rest
 
 
 def _allow_origins(app: ASGIApp) -> ASGIApp:

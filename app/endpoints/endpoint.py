@@ -4,11 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from app.protocol.access_token import rest_claims, sign_token
+from app.endpoints.credentials.access_key import AccessKey
 from app.protocol.connection_string import ConnectionString
-
-REST_TOKEN_SECONDS = 300
-"""How long the token of one REST call is valid: it is made for that call alone."""
 
 
 class Credential(Protocol):
@@ -26,24 +23,6 @@ class Credential(Protocol):
     def verifying_keys(self) -> tuple[str, ...]:
         """The keys with which this endpoint signs its calls to us."""
         ...
-
-
-class AccessKey:
-    """A static access key; ``clock`` gives seconds since 1970."""
-
-    def __init__(self, key: str, clock: Callable[[], float]) -> None:
-        self._key = key
-        self._clock = clock
-
-    async def rest_token(self, url: str) -> str:
-        return sign_token(rest_claims(url, now=int(self._clock()), lifetime=REST_TOKEN_SECONDS), self._key)
-
-    async def client_token(self, claims: dict[str, Any]) -> str:
-        return sign_token(claims, self._key)
-
-    @property
-    def verifying_keys(self) -> tuple[str, ...]:
-        return (self._key,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +50,16 @@ def make_endpoint(
     *,
     weight: float = 1,
     lenient_404: bool = False,
+    credential: Credential | None = None,
 ) -> Endpoint:
-    """An endpoint from its connection string, which has an access key."""
+    """An endpoint from its connection string, which has an access key where no ``credential`` is given."""
     return Endpoint(
         name=name,
         endpoint_type=endpoint_type,
         url=connection.endpoint,
         server_url=connection.server_endpoint or connection.endpoint,
         client_url=connection.client_endpoint or connection.endpoint,
-        credential=AccessKey(connection.access_key or "", clock),
+        credential=credential or AccessKey(connection.access_key or "", clock),
         weight=weight,
         lenient_404=lenient_404,
     )

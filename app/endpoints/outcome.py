@@ -37,6 +37,7 @@ class Status(StrEnum):
 class Outcome:
     """What the endpoint ``name`` said. ``code`` is one of our stable words; ``retry_after`` is in seconds.
 
+    ``why`` says in a few words, which hold no secret, what a code alone does not.
     ``body`` is what it answered, for the few operations whose answer has one that matters.
     """
 
@@ -47,6 +48,7 @@ class Outcome:
     code: str | None = None
     retry_after: float | None = None
     body: bytes = field(default=b"", repr=False)
+    why: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         known = {"name": self.name, "endpointType": self.endpoint_type, "outcome": self.verdict.value}
@@ -114,3 +116,10 @@ def merge(action: Action, outcomes: Sequence[Outcome]) -> Result:
         return Result(Status.UNKNOWN, tuple(outcomes))
     code = next((one.code for one in outcomes if one.code is not None), None)
     return Result(Status.REJECTED, tuple(outcomes), code)
+
+
+def is_done(action: Action, result: Result) -> bool:
+    """Whether an item did what it was meant to: a leave or close of somebody who is not there is done."""
+    if result.status is Status.ACCEPTED:
+        return True
+    return result.status is Status.ABSENT and action.is_removal and result.complete

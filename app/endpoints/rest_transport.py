@@ -10,6 +10,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
+from app.endpoints.credentials.failure import CredentialFailure, explain_failure
 from app.endpoints.endpoint import Endpoint
 from app.endpoints.outcome import Outcome, Verdict
 from app.protocol.payload import media_type_of
@@ -48,8 +49,7 @@ class RestTransport:
             async with asyncio.timeout(seconds):
                 token = await endpoint.credential.rest_token(endpoint.server_url + write_path(target))
         except Exception as error:  # whatever a credential's library raises: its text may hold a secret
-            _LOG.warning("no credential", extra={"endpoint": endpoint.name, "error": type(error).__name__})
-            return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNREACHABLE, None, "no-credential")
+            return _without_credential(endpoint, explain_failure(error))
         headers = {"Authorization": f"Bearer {token}"} | trace_headers()
         if body is not None:
             headers["Content-Type"] = media_type_of(body)
@@ -123,6 +123,13 @@ def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: 
     if status >= 500 and not operation.action.may_repeat:
         return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNKNOWN, status)
     return _rejected(endpoint, status, None)
+
+
+def _without_credential(endpoint: Endpoint, failure: CredentialFailure) -> Outcome:
+    _LOG.info("no credential", extra={"endpoint": endpoint.name, "why": failure.reason})
+    return Outcome(
+        endpoint.name, endpoint.endpoint_type, Verdict.UNREACHABLE, None, "no-credential", why=failure.reason
+    )
 
 
 def _outcome(endpoint: Endpoint, verdict: Verdict) -> Outcome:

@@ -22,6 +22,7 @@ from app.errors.bridge_error import (
 )
 from app.errors.failures import (
     ClientTimeout,
+    CredentialInsufficient,
     DeliveryFailed,
     DeliveryUnknown,
     InternalError,
@@ -69,6 +70,7 @@ __all__ = [
     "ClientTimeout",
     "ConfirmationRequired",
     "ConnectionNotFound",
+    "CredentialInsufficient",
     "DeliveryFailed",
     "DeliveryUnknown",
     "Fault",

@@ -17,6 +17,12 @@ class NoEndpointAvailable(BridgeError):
     code, title, status = "no-endpoint-available", "No endpoint available", 503
 
 
+class CredentialInsufficient(BridgeError):
+    """The bridge's own identity has no role that allows what was asked for."""
+
+    code, title, status = "credential-insufficient", "Credential insufficient", 503
+
+
 class Throttled(BridgeError):
     code, title, status = "throttled", "Throttled", 503
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from app.endpoints.outcome import Result, Status, Verdict
+from app.endpoints.outcome import Result, Status, Verdict, is_done
 from app.errors import (
     BridgeError,
     ConnectionNotFound,
@@ -19,7 +19,6 @@ from app.errors import (
     Throttled,
 )
 from app.outbound.item import Item
-from app.outbound.sender import is_done
 from app.protocol.rest import Action
 
 

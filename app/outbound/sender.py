@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from app.endpoints.fleet import Registries
-from app.endpoints.outcome import SKIPPED, Result, Status
+from app.endpoints.outcome import SKIPPED, Result, Status, is_done
 from app.endpoints.registry import Registry
 from app.errors import UrlTooLong
-from app.outbound.connections.invocation import ClientAnswer, invoke
+from app.outbound.connections.invocation import invoke
 from app.outbound.item import LONGEST_TARGET, Item, Kind, read_item, read_items
 from app.protocol.payload import pack
 from app.protocol.rest import Action, Operation, write_target
+from app.protocol.rest_answer import ClientAnswer
 
 ALL_KINDS = frozenset(Kind)
 
@@ -127,13 +128,6 @@ def check_target(operation: Operation, longest: int = LONGEST_TARGET) -> None:
         raise UrlTooLong(
             f"The URL of this call would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
         )
-
-
-def is_done(action: Action, result: Result) -> bool:
-    """Whether an item did what it was meant to: a leave or close of somebody who is not there is done."""
-    if result.status is Status.ACCEPTED:
-        return True
-    return result.status is Status.ABSENT and action.is_removal and result.complete
 
 
 def _stops(item: Item, result: Result) -> bool:

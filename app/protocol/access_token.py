@@ -120,6 +120,11 @@ def read_token(token: str, keys: Sequence[str], *, now: float | None = None, lee
     return claims
 
 
+def read_header(token: str) -> dict[str, Any]:
+    """What a token says of itself: ``alg``, and the ``kid`` of its key. ``BadToken`` for what is no token."""
+    return _decode_part(token.partition(".")[0])
+
+
 def _check_times(claims: dict[str, Any], now: float, leeway: int) -> None:
     expires, begins = claims.get("exp"), claims.get("nbf", 0)
     if not isinstance(expires, int | float) or not isinstance(begins, int | float):

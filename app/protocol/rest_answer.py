@@ -80,6 +80,17 @@ def _read_continuation(link: str) -> str:
 # --- what a client answered
 
 
+@dataclass(frozen=True, slots=True)
+class ClientAnswer:
+    """What a client returned, as JSON; or, if ``error`` is not None, the text with which it refused."""
+
+    result: msgspec.Raw | None = None
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"result": self.result} if self.error is None else {"error": self.error}
+
+
 def write_result(result: Any) -> bytes:
     return json_text.encode({"result": result})
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from app.settings.finding import Finding, warning
 from app.settings.names import PREFIX, find_path
 from app.settings.sources import Values
-from app.settings.sources.value import UNWATCHED
+from app.settings.sources.value import SECRETS, UNWATCHED
 
 _OURS = ("bridge_", "azure:signalr", "azuresignalr", "connectionstrings:azuresignalr", "customconnstr_azuresignalr")
 _PORTABLE = re.compile(r"[A-Za-z0-9_]+")
@@ -24,9 +24,13 @@ def _find_shadows(values: Values) -> Iterator[Finding]:
         if spelled.startswith(_OURS) and found.source in UNWATCHED and hidden:
             yield warning(
                 found.written,
-                f"the {found.source} hides what the {hidden[0]} says, so that changes there are not seen: "
+                f"the {found.source} hides what {_the(hidden[0])} says, so that changes there are not seen: "
                 f"remove it from the {found.source}.",
             )
+
+
+def _the(source: str) -> str:
+    return f"the {source}" if source == SECRETS else source
 
 
 def _find_awkward(values: Values) -> Iterator[Finding]:

@@ -19,10 +19,16 @@ def judge_servable(settings: Settings) -> Iterator[Finding]:
             f"No endpoint: set {settings.connection} to the connection string of your SignalR instance, "
             "or Azure__SignalR__Endpoints__<name> for each of several.",
         )
-    if not settings.callers.keys:
-        yield mistake("", "Nobody could call: set BRIDGE_CALLERS__KEYS to one or more keys of at least 16 characters.")
+    callers = settings.callers
+    if not callers.keys and callers.oidc.issuer is None and not callers.anonymous:
+        yield mistake(
+            "",
+            "Nobody could call: set BRIDGE_CALLERS__KEYS to one or more keys of at least 16 characters, "
+            "or BRIDGE_CALLERS__OIDC__* for tokens.",
+        )
+    if callers.listen_address is not None and callers.listen_address[1] == settings.port != 0:
+        yield mistake("BRIDGE_CALLERS__LISTEN", "is for a listener of its own: give it another port than BRIDGE_PORT.")
     yield from _judge_emulator_key(settings)
-    yield from _judge_identities(settings)
     yield from _judge_entra(settings)
 
 
@@ -34,17 +40,6 @@ def _judge_emulator_key(settings: Settings) -> Iterator[Finding]:
             "An endpoint has the emulator's access key, which is public and would let anybody sign upstream calls: "
             "set BRIDGE_ALLOW_EMULATOR_KEY=true if this is no production.",
         )
-
-
-def _judge_identities(settings: Settings) -> Iterator[Finding]:
-    """To be removed once identities open endpoints: here, and nowhere else, they are refused."""
-    for endpoint in settings.all_endpoints():
-        if endpoint.credential.kind != "access-key":
-            yield mistake(
-                f"The endpoint '{endpoint.name}'",
-                "is opened by an identity, which is understood but not supported yet: use a connection string with "
-                "an AccessKey.",
-            )
 
 
 def _judge_entra(settings: Settings) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ class Watcher:
     ) -> None:
         self._sources, self._take, self._clock = sources, take, clock
         self._interval, self._settle = interval, settle
-        self._seen: Hashable = sources.look()
+        self._seen: Hashable = None  # what was read before may have changed since
         self._forced_at = clock() - FORCED_SECONDS
         self._refused: str | None = None
         self._reading: asyncio.Task[None] | None = None

@@ -13,8 +13,8 @@ from app.upstream.sighting import Sighting
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
-KEPT = 200
-MOST_WAITING = 500
+KEPT = 100
+MOST_WAITING = 300  # more than are kept, or a newcomer would be let go at once
 PULSE_SECONDS = 15.0
 
 

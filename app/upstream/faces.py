@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.endpoints.outcome import Result
-from app.protocol import rest
+from app.errors import InvokeFailed
+from app.protocol import json_text, rest
 from app.protocol.hub_message import Payload
 from app.protocol.names import check_connection_id, check_group, check_user_id
 from app.protocol.rest import Action, Operation
@@ -173,3 +174,20 @@ class Connections(_FaceOfCaller):
         check_connection_id(connection_id)
         operation = Operation(Action.CLOSE_CONNECTION, self.hub, connection=connection_id, reason=reason)
         await self._perform(operation, self._endpoint_of(connection_id))
+
+    async def invoke(
+        self, connection_id: str, target: str, *arguments: Payload, timeout_seconds: float = 10
+    ) -> Payload:
+        """What the client's method ``target`` returns. Raises ``ConnectionNotFound``, ``ClientTimeout``, or
+        ``InvokeFailed``, whose ``detail`` is the client's own text when it refused; never tried again.
+        """
+        check_connection_id(connection_id)
+        if not target:
+            raise ValueError("the target is empty")
+        operation = Operation(Action.INVOKE, self.hub, connection=connection_id)
+        body = rest.write_message(target, encode_arguments(arguments))
+        endpoint = self._endpoint_of(connection_id)
+        answer = await self.outbox.invoke(operation, body, endpoint=endpoint, seconds=timeout_seconds)
+        if answer.error is not None:
+            raise InvokeFailed(answer.error)
+        return None if answer.result is None else json_text.decode(answer.result)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from app.endpoints.outcome import Result
 from app.protocol.rest import Operation
+from app.protocol.rest_answer import ClientAnswer
 
 
 class Outbox(Protocol):
@@ -14,6 +15,14 @@ class Outbox(Protocol):
         """One operation on every online endpoint, or on ``endpoint`` alone. ``body`` is a message's JSON.
 
         Never raises for what an endpoint says: that is in the result.
+        """
+        ...
+
+    async def invoke(
+        self, operation: Operation, body: bytes, *, endpoint: str | None = None, seconds: float | None = None
+    ) -> ClientAnswer:
+        """Call a client and wait for its answer. Raises ``ConnectionNotFound``, ``ClientTimeout``, ``InvokeFailed``,
+        and what says that no endpoint could be asked.
         """
         ...
 

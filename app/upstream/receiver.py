@@ -58,7 +58,7 @@ class _Call:
 
 class Receiver:
     """Takes upstream calls. ``unhandled_is_fine``: a message without handler is answered 200 instead of 404.
-    ``lossless_claims``: clients' tokens are ours, so that ``bridge.claims`` in them is exact."""
+    ``is_lossless``: whether a hub's tokens are ours, so that ``bridge.claims`` in them is exact."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Receiver:
         *,
         unhandled_is_fine: bool,
         most_bytes: int,
-        lossless_claims: bool = True,
+        is_lossless: Callable[[str], bool] = lambda hub: True,
         events: Events | None = None,
     ) -> None:
         self._trust = trust
@@ -76,7 +76,7 @@ class Receiver:
         self._outbox = outbox
         self._unhandled_is_fine = unhandled_is_fine
         self._most_bytes = most_bytes
-        self._lossless_claims = lossless_claims
+        self._is_lossless = is_lossless
         self._events = events
 
     def use(self, handlers: Sequence[Handler]) -> None:
@@ -170,7 +170,7 @@ class Receiver:
             invocation_id=invocation_id,
             error=error,
             endpoint=call.endpoint,
-            lossless_claims=self._lossless_claims,
+            lossless_claims=self._is_lossless(call.headers.hub),
         )
 
     def _leave_unhandled(self, context: Context) -> Ending:
@@ -201,6 +201,6 @@ def build_receiver(
         outbox,
         unhandled_is_fine=settings.upstream.unhandled == "200",
         most_bytes=settings.limits.upstream_bytes,
-        lossless_claims=settings.negotiate.lossless_claims,
+        is_lossless=lambda hub: settings.negotiate_of(hub).lossless_claims,
         events=events,
     )

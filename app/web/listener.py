@@ -25,7 +25,8 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
 class Listener(uvicorn.Server):
     """Serves ``app`` on ``sock``; ``grace_seconds`` is how long calls in flight may take to end at a stop.
 
-    ``end_streams`` is called when it stops, for answers that would never end by themselves.
+    ``end_streams`` is called when it stops, for answers that would never end by themselves. Of several listeners for
+    one application a single one owns its lifespan.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class Listener(uvicorn.Server):
         *,
         grace_seconds: float,
         end_streams: Callable[[], None] | None = None,
+        owns_lifespan: bool = True,
     ) -> None:
         self._socket = sock
+        self._ended = asyncio.Event()
         self._end_streams = end_streams
         self.ready = asyncio.Event()
         """Set once requests are answered."""
@@ -45,7 +48,7 @@ class Listener(uvicorn.Server):
                 app,
                 http="httptools",
                 ws="none",
-                lifespan="on",
+                lifespan="on" if owns_lifespan else "off",
                 log_config=None,
                 access_log=False,
                 proxy_headers=False,
@@ -70,6 +73,19 @@ class Listener(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def serve_beside(self, other: "Listener") -> None:
+        """Serve once ``other`` does, until ``stop``."""
+        await other.ready.wait()
+        try:
+            await self.serve(sockets=[self._socket])
+        finally:
+            self._ended.set()
+
+    async def stop(self) -> None:
+        """End what ``serve_beside`` has begun, when the calls in flight have been answered."""
+        self.should_exit = True
+        await self._ended.wait()
 
     async def run_until_stopped(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
         """Serve until SIGINT or SIGTERM; then do ``before``, still serving, and end. A second signal ends at once."""

@@ -2,8 +2,9 @@
 
 import logging
 import sys
-from typing import Literal
+from typing import Any, Literal
 
+import msgspec
 import structlog
 from structlog.typing import Processor
 
@@ -31,9 +32,13 @@ def _json_formatter() -> logging.Formatter:
         foreign_pre_chain=[*_SHARED, structlog.processors.format_exc_info],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.JSONRenderer(),
+            structlog.processors.JSONRenderer(serializer=_write_json),
         ],
     )
+
+
+def _write_json(fields: Any, **_: Any) -> str:
+    return msgspec.json.encode(fields, enc_hook=repr).decode()
 
 
 def _text_formatter() -> logging.Formatter:

@@ -5,7 +5,6 @@ import pytest
 from app.errors import SettingsError
 from app.main import create_app
 from app.settings import gather, load
-from app.web.callers import Caller
 
 CONNECTION = "Endpoint=https://a.example;AccessKey=canary-canary-canary;Version=1.0;"
 
@@ -16,7 +15,7 @@ def settings(**environment: str) -> dict[str, str]:
 
 def test_it_is_built_without_opening_anything() -> None:
     app = create_app(load(gather(settings(), {})))
-    assert app.state.callers.find("0123456789abcdef") == Caller("key")
+
     assert [one.url for one in app.state.fleet.endpoints] == ["https://a.example"]
     assert "canary" not in repr(app.state.fleet.endpoints)
 
@@ -53,3 +52,12 @@ def test_the_default_hub(environment: dict[str, str], hub: str | None) -> None:
 def test_settings_that_cannot_be_used(environment: dict[str, str], word: str) -> None:
     with pytest.raises(SettingsError, match=word):
         create_app(load(gather(settings(**environment), {})))
+
+
+@pytest.mark.parametrize(("environment", "warns"), [({}, True), ({"BRIDGE_UPSTREAM__CODE": "canary"}, False)])
+def test_a_missing_code_is_worth_a_warning(
+    caplog: pytest.LogCaptureFixture, environment: dict[str, str], warns: bool
+) -> None:
+    create_app(load(gather(settings(**environment), {})))
+    assert ("BRIDGE_UPSTREAM__CODE" in caplog.text) is warns
+    assert "canary" not in caplog.text

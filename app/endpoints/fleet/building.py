@@ -1,10 +1,11 @@
 """From settings to registries: what has not changed stays the same object, so that nobody probes or doubts it anew."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from app.endpoints.calls.retry import RetryPolicy
+from app.endpoints.credentials.credentials import Credentials
 from app.endpoints.endpoint import Credential, Endpoint, make_endpoint
 from app.endpoints.fleet.fleet import Formation
 from app.endpoints.health import Health
@@ -12,7 +13,7 @@ from app.endpoints.registry import Registry
 from app.endpoints.transport import Transport
 from app.settings.model import CallSettings, CredentialSettings, EndpointSettings, Settings
 
-_Opener: TypeAlias = tuple[str, str | None, CredentialSettings]
+_Opener: TypeAlias = tuple[str, str | None, str | None, CredentialSettings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,11 @@ class Builder:
         now: Callable[[], float],
         clock: Callable[[], float],
         random: Callable[[], float],
+        credentials: Credentials | None = None,
     ) -> None:
         self._transport, self._health = transport, health
         self._now, self._clock, self._random = now, clock, random
+        self._credentials = credentials or Credentials("", clock=now, random=random)
 
     def build(self, settings: Settings, before: Built | None = None) -> Built:
         known = dict(before.endpoints) if before else {}
@@ -50,15 +53,15 @@ class Builder:
         return Built(Formation(settings.connection.lower(), registries, connections), made)
 
     def _make(self, one: EndpointSettings, credentials: Mapping[_Opener, Credential]) -> Endpoint:
-        made = make_endpoint(
+        return make_endpoint(
             one.name,
             one.endpoint_type,
             one.connection,
             self._now,
             weight=one.weight,
             lenient_404=one.lenient_404,
+            credential=credentials.get(_opener(one)) or self._credentials.find(one),
         )
-        return replace(made, credential=credentials.get(_opener(one), made.credential))
 
     def _make_registry(self, settings: Settings, endpoints: list[Endpoint]) -> Registry:
         return Registry(
@@ -73,7 +76,8 @@ class Builder:
 
 
 def _opener(one: EndpointSettings) -> _Opener:
-    return one.connection.endpoint, one.connection.access_key, one.credential
+    connection = one.connection
+    return connection.endpoint, connection.server_endpoint, connection.access_key, one.credential
 
 
 def make_policy(calls: CallSettings) -> RetryPolicy:

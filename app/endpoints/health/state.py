@@ -49,5 +49,5 @@ def explain(outcome: Outcome) -> str | None:
     if outcome.status_code is not None:
         return f"status {outcome.status_code}"
     if outcome.code is not None:
-        return outcome.code
+        return outcome.code if outcome.why is None else f"{outcome.code}: {outcome.why}"
     return "could not be reached" if outcome.verdict is Verdict.UNREACHABLE else "no answer"

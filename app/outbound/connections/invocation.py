@@ -1,10 +1,7 @@
 """A call of one client: found among the endpoints, called once, and its answer or what became of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
-
-import msgspec
 
 from app.endpoints.outcome import Outcome, Result, Verdict
 from app.endpoints.registry import Registry
@@ -12,21 +9,10 @@ from app.endpoints.rest_transport import CLIENT_ERROR
 from app.errors import BridgeError, ClientTimeout, InvokeFailed, MalformedMessage
 from app.outbound.answers import problem_of
 from app.protocol.rest import Action, Operation
-from app.protocol.rest_answer import read_client_error, read_result
+from app.protocol.rest_answer import ClientAnswer, read_client_error, read_result
 
 _TIMER_SECONDS = 0.01
 """A timer may ring this much too early."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientAnswer:
-    """What the client returned, as JSON; or, if ``error`` is not None, the text with which it refused."""
-
-    result: msgspec.Raw | None = None
-    error: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return {"result": self.result} if self.error is None else {"error": self.error}
 
 
 async def invoke(

@@ -55,7 +55,7 @@ def read_identity(values: Values, prefix: str, name: str) -> Candidate | None:
         return None
     given = {key: one.text for key, one in found.items() if one.text}
     fallbacks = {key: values[below].text for key, below in _FALLBACKS.items() if below in values}
-    where = uri.written[: -len("serviceUri")].rstrip("_:")
+    where = uri.written[: -len("serviceUri")]
     findings = tuple(_judge(given, fallbacks, where))
     broken = any(one.level == "mistake" for one in findings)
     endpoint_type: EndpointType = "Secondary" if given.get("type", "").lower() == "secondary" else "Primary"
@@ -100,7 +100,7 @@ def _choose(given: Texts) -> tuple[str, tuple[str, ...]]:
     return "default", ("tenantId", "clientId", "managedIdentityResourceId")
 
 
-# --- what is wrong with it
+# --- what is wrong with it; ``where`` is the prefix as it was written, with its separator
 
 
 def _judge(given: Texts, fallbacks: Texts, where: str) -> Iterator[Finding]:
@@ -111,10 +111,10 @@ def _judge(given: Texts, fallbacks: Texts, where: str) -> Iterator[Finding]:
     elif named == "workloadidentity":
         missing = [key for key in _FALLBACKS if key not in given and not fallbacks.get(key)]
         if missing:
-            yield mistake(where, f"workload identity needs {' and '.join(missing)}: add them as {where}__<key>.")
+            yield mistake(_of(where), f"workload identity needs {' and '.join(missing)}: add them as {where}<key>.")
     elif named:
         yield mistake(
-            f"{where}__credential",
+            f"{where}credential",
             "is not supported; write managedidentity or workloadidentity, or leave it out for the default credential.",
         )
     else:
@@ -124,37 +124,41 @@ def _judge(given: Texts, fallbacks: Texts, where: str) -> Iterator[Finding]:
 
 def _judge_addresses(given: Texts, where: str) -> Iterator[Finding]:
     if read_origin(given.get("serviceUri", "")) is None:
-        yield mistake(f"{where}__serviceUri", "write the instance's address, such as https://name.service.signalr.net.")
+        yield mistake(f"{where}serviceUri", "write the instance's address, such as https://name.service.signalr.net.")
     for key in ("serverEndpoint", "clientEndpoint"):
         if key in given and read_address(given[key]) is None:
-            yield mistake(f"{where}__{key}", "write an absolute http or https URL.")
+            yield mistake(f"{where}{key}", "write an absolute http or https URL.")
     if given.get("type", "primary").lower() not in {"primary", "secondary"}:
-        yield mistake(f"{where}__type", "write Primary or Secondary.")
+        yield mistake(f"{where}type", "write Primary or Secondary.")
 
 
 def _judge_managed(given: Texts, where: str) -> Iterator[Finding]:
     named = [key for key in _IDS if key in given]
     if len(named) > 1:
-        yield mistake(where, f"names its managed identity by {' and '.join(named)}: keep one of them.")
+        yield mistake(_of(where), f"names its managed identity by {' and '.join(named)}: keep one of them.")
 
 
 def _judge_unnamed(given: Texts, where: str) -> Iterator[Finding]:
     if "managedIdentityObjectId" in given:
-        yield mistake(where, f"managedIdentityObjectId needs {where}__credential=managedidentity beside it.")
+        yield mistake(_of(where), f"managedIdentityObjectId needs {where}credential=managedidentity beside it.")
     for last in ("clientSecret", "clientCertificate"):
         missing = [key for key in ("tenantId", "clientId") if key not in given]
         if last in given and missing:
-            yield warning(f"{where}__{last}", f"is not used without {' and '.join(missing)}: add what is missing.")
+            yield warning(f"{where}{last}", f"is not used without {' and '.join(missing)}: add what is missing.")
 
 
 def _judge_leftovers(given: Texts, where: str) -> Iterator[Finding]:
     kind, keys = _choose(given)
     if kind == "client-certificate" and _THUMBPRINT.fullmatch(given["clientCertificate"]):
         yield mistake(
-            f"{where}__clientCertificate",
+            f"{where}clientCertificate",
             "is a thumbprint, which names a certificate in a Windows store: write the path of a PEM or PFX file.",
         )
     credentials = ("clientSecret", "clientCertificate", "tokenFilePath")
     for key in credentials if kind not in {"default"} else ("tokenFilePath",):
         if key in given and key not in keys:
-            yield warning(f"{where}__{key}", f"is not used: the credential is {kind.replace('-', ' ')}.")
+            yield warning(f"{where}{key}", f"is not used: the credential is {kind.replace('-', ' ')}.")
+
+
+def _of(where: str) -> str:
+    return where.rstrip("_:")

@@ -48,5 +48,7 @@ def first_of(*places: Values) -> Values:
     for place in reversed(places):
         for name, found in place.items():
             below = merged.get(name)
-            merged[name] = found if below is None else replace(found, shadows=(below.source, *below.shadows))
+            merged[name] = (
+                found if below is None else replace(found, shadows=(*found.shadows, below.source, *below.shadows))
+            )
     return merged

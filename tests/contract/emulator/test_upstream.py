@@ -76,6 +76,17 @@ async def test_every_key_signs_and_a_bare_comma_joins(upstream: Upstream) -> Non
     assert [first.removeprefix("sha256=").lower(), second.removeprefix("sha256=").lower()] == wanted
 
 
+@pytest.mark.parametrize("signs", [True, False])
+async def test_an_identity_presents_its_token_anew_with_each_call(upstream: Upstream, signs: bool) -> None:
+    tokens = iter(["first", "second", "third"])
+    emulator = Emulator(0, upstream=upstream.url, sign_upstream=signs, upstream_token=lambda: next(tokens))
+    async with emulator, join(emulator) as peer:
+        await peer.send({"type": 1, "target": "send", "arguments": []})
+        call = await upstream.wait_for("send")
+    assert call.headers["Authorization"] == "Bearer second"
+    assert ("X-ASRS-Signature" in call.headers) is signs
+
+
 async def test_the_access_token_does_not_reach_the_upstream(emulator: Emulator, upstream: Upstream) -> None:
     async with open_socket(emulator, f"hub=chat&access_token={token()}&room=7") as peer:
         await peer.socket.send(HANDSHAKE)

@@ -18,32 +18,51 @@ class Request:
 
 @dataclass(slots=True)
 class Server:
-    """``answer`` is written as it is; None: say nothing. ``wait_for_body`` False: do so before the body was read."""
+    """``answer`` is written as it is; None: say nothing. ``wait_for_body`` False: do so before the body was read.
+
+    ``honest`` holds answers to requests whose line contains its key, whatever else is told. ``delay`` is in seconds.
+    """
 
     port: int = 0
     answer: bytes | None = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
     close: bool = False
     wait_for_body: bool = True
+    delay: float = 0.0
+    honest: dict[str, bytes] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
+    _listening: asyncio.Server | None = field(default=None, repr=False)
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set, repr=False)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     def say(self, status: int, **headers: str) -> None:
-        lines = [f"HTTP/1.1 {status} Said", *(f"{name.replace('_', '-')}: {text}" for name, text in headers.items())]
-        lines += [] if status == 204 else ["Content-Length: 0"]
-        self.answer = ("\r\n".join(lines) + "\r\n\r\n").encode()
+        self.answer = answer_of(status, **headers)
+
+    async def listen(self, port: int = 0) -> None:
+        """Also after it has refused, then on the same port."""
+        self._listening = await asyncio.start_server(self.serve, "127.0.0.1", port or self.port)
+        self.port = self._listening.sockets[0].getsockname()[1]
+
+    def refuse(self) -> None:
+        """From now on nobody listens, and open connections are cut."""
+        if self._listening is not None:
+            self._listening.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._writers.add(writer)
         try:
             while await self._serve_one(reader, writer):
                 pass
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
+            self._writers.discard(writer)
             writer.close()
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -54,6 +73,12 @@ class Server:
         self.requests.append(request)
         if self.wait_for_body:
             request.body = await reader.readexactly(int(headers.get("content-length", "0")))
+        for part, honest in self.honest.items():
+            if part in f"{method} {target}":
+                writer.write(honest)
+                return True
+        if self.delay:
+            await asyncio.sleep(self.delay)
         if self.answer is None:
             if not self.close:
                 await reader.read()
@@ -63,12 +88,18 @@ class Server:
         return not self.close
 
 
+def answer_of(status: int, body: bytes = b"", **headers: str) -> bytes:
+    """A whole HTTP answer; ``headers`` with underscores for dashes."""
+    lines = [f"HTTP/1.1 {status} Said", *(f"{name.replace('_', '-')}: {text}" for name, text in headers.items())]
+    lines += [] if status == 204 else [f"Content-Length: {len(body)}"]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
+
+
 @asynccontextmanager
-async def programmable_server() -> AsyncIterator[Server]:
+async def programmable_server(port: int = 0) -> AsyncIterator[Server]:
     server = Server()
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.port = listening.sockets[0].getsockname()[1]
+    await server.listen(port)
     try:
         yield server
     finally:
-        listening.close()
+        server.refuse()

@@ -25,7 +25,7 @@ ENDPOINT = f"Endpoint=http://127.0.0.1;Port=1;AccessKey={ACCESS_KEY};Version=1.0
 KEYED = {"X-API-Key": API_KEY}
 SSE = "text/event-stream"
 SMALL = 65_536
-SHOUTS = MOST_WAITING + 300
+SHOUTS = MOST_WAITING + 140
 
 
 class Bridge:
@@ -146,6 +146,7 @@ async def _read_to_the_end(bridge: Bridge, started: asyncio.Event) -> int:
         return count
 
 
+@pytest.mark.slow
 async def test_a_slow_reader_is_let_go_and_nobody_waits_for_it(bridge: Bridge) -> None:
     texts = ["x" * 190] * 50
     with socket.socket() as slow:

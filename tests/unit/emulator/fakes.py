@@ -1,6 +1,7 @@
 """A client's connection as a hub sees it, without a socket."""
 
 from app.emulator.codecs import CODECS, Codec, Frame
+from app.protocol.hub_message import Completion, Invocation
 
 
 class FakeMember:
@@ -14,6 +15,9 @@ class FakeMember:
 
     def close(self, reason: str | None = None) -> None:
         self.closed.append(reason)
+
+    async def call(self, message: Invocation) -> Completion:
+        return Completion(message.invocation_id or "", message.arguments, has_result=True)
 
 
 class Clock:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.emulator.rest_api import BadRequest, read_payload
+from app.emulator.rest.payloads import BadRequest, read_payload
 from app.protocol.hub_message import Invocation
 
 

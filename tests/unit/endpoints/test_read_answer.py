@@ -10,8 +10,8 @@ from app.protocol.rest import Action, Operation
 from tests.unit.endpoints.fakes import endpoint
 
 E = endpoint("e")
-MESSAGES = [action for action in Action if action.is_message]
-OTHERS = [action for action in Action if not action.is_message]
+MESSAGES = [action for action in Action if not action.may_repeat]
+OTHERS = [action for action in Action if action.may_repeat]
 V = Verdict
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from app.endpoints.health import Health
 from app.endpoints.outcome import Outcome, Status, Verdict
+from app.endpoints.registry import Registry
 from app.errors import NoEndpointAvailable, UnknownEndpoint
 from app.protocol.rest import Action, Operation
-from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, offline, registry, said
+from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, new_health, offline, registry, said
 
 ALL = Operation(Action.SEND_TO_ALL, "chat")
 JOIN = Operation(Action.ADD_CONNECTION, "chat", group="g", connection="c")
@@ -144,15 +144,51 @@ def test_a_single_endpoint_can_be_pinned_whatever_its_state() -> None:
 
 
 def test_readiness_looks_back_or_at_this_moment() -> None:
-    health = Health()
+    health = new_health()
     known = registry([A, B], FakeTransport(), health=health)
     assert not known.has_worked()
-    health.record_probe(A.url, Verdict.ACCEPTED)
+    health.record_probe(A.url, said("a", Verdict.ACCEPTED))
     assert known.has_worked()
     assert known.has_worked(now=True)
-    health.record_probe(A.url, Verdict.UNREACHABLE)
+    health.record_probe(A.url, said("a", Verdict.UNREACHABLE))
     assert known.has_worked()
     assert not known.has_worked(now=True)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "tried", "code"),
+    [
+        (said("b", Verdict.UNREACHABLE), False, None),
+        (said("b", Verdict.REJECTED, 401, "denied"), False, "denied"),
+        (said("b", Verdict.REJECTED, 404, "endpoint-misrouted"), False, "endpoint-misrouted"),
+        (said("b", Verdict.REJECTED, 429, "throttled"), True, None),
+    ],
+)
+async def test_what_is_down_is_not_tried(outcome: Outcome, tried: bool, code: str | None) -> None:
+    health, transport = new_health(), FakeTransport()
+    health.record_probe(B.url, outcome)
+    known = registry([A, B], transport, health=health)
+    result = await known.perform(ALL, b"", names=None, deadline=1010)
+    assert ("b" in transport.called) is tried
+    assert result.outcomes[-1] == Outcome("b", "Primary", Verdict.ACCEPTED if tried else Verdict.OFFLINE, None, code)
+    assert known.choose_for_client() is A, "no new clients, whatever the reason"
+    assert (await known.perform_at(B, ALL, b"", deadline=1010)).verdict is result.outcomes[-1].verdict
+
+
+def test_a_hub_has_its_own_strategy() -> None:
+    def choose(random: float, hub: str) -> str:
+        known = Registry(
+            [A, B],
+            FakeTransport(),
+            new_health(),
+            clock=Clock(),
+            random=lambda: random,
+            strategies={"sticky": "sticky-user"},
+        )
+        return known.choose_for_client(hub=hub, user_id="ann").name
+
+    assert {choose(random, "chat") for random in (0.1, 0.9)} == {"a", "b"}
+    assert len({choose(random, "Sticky") for random in (0.1, 0.9)}) == 1
 
 
 def test_names_are_known_ignoring_case() -> None:

@@ -1,108 +1,86 @@
-"""What admits a client, and what names it."""
+"""The platform's headers, and claims on their way into a client's token."""
 
-from collections.abc import Sequence
+import json
+from base64 import b64encode
+from typing import Any
 
 import pytest
 
-from app.errors import Forbidden, SettingsError, Unauthenticated
-from app.negotiate.identity import ClientRules, group_values
+from app.errors import BadToken, InvalidItem
+from app.negotiate.identity import Identity, claim_texts, copy_claims, read_platform
 from app.negotiate.negotiator import Admission
-from app.negotiate.template import Sources, Template, parse_template
-
-NOBODY: Sources = {"query": {}, "headers": {}}
+from app.negotiate.request import read_request
 
 
-def rules(
-    *, anonymous: bool = True, template: str | None = None, hubs: Sequence[str] = ("chat",), optional: bool = False
-) -> ClientRules:
-    parsed = None if template is None else Template(template, optional)
-    defaults = Admission(lifetime_seconds=60, close_on_expiry=True, endpoint="never", user_id="never")
-    return ClientRules(anonymous=anonymous, template=parsed, hubs=hubs, defaults=defaults)
+def principal(*claims: Any) -> str:
+    document = {"auth_typ": "aad", "claims": list(claims), "name_typ": "name", "role_typ": "roles"}
+    return b64encode(json.dumps(document).encode()).decode()
 
 
-def test_anonymous_clients_are_admitted_where_the_settings_say_so() -> None:
-    assert rules().admit("chat", NOBODY) == Admission(lifetime_seconds=60, close_on_expiry=True)
+def test_who_has_signed_in() -> None:
+    roles = [{"typ": "roles", "val": "a"}, {"typ": "roles", "val": "b"}]
+    headers = {"x-ms-client-principal-id": ["ann"], "x-ms-client-principal": [principal(*roles)]}
+    assert read_platform(headers) == Identity("ann", {"roles": ["a", "b"]})
+    assert read_platform({"x-ms-client-principal-id": ["ann"]}) == Identity("ann", {})
 
 
-@pytest.mark.parametrize("hub", ["chat", "internal"])
-def test_else_nobody_is_whatever_the_hub(hub: str) -> None:
-    with pytest.raises(Unauthenticated) as caught:
-        rules(anonymous=False).admit(hub, NOBODY)
-    assert "WWW-Authenticate" in caught.value.headers
+def test_nobody_has_signed_in() -> None:
+    assert read_platform({}) is None
+    assert read_platform({"x-ms-client-principal-name": ["ann"]}) is None
+    assert read_platform({"x-ms-client-principal": [principal()]}) is None
 
 
 @pytest.mark.parametrize(
-    ("hubs", "hub", "admitted"),
+    "headers",
     [
-        (["chat"], "chat", True),
-        (["Chat"], "chat", True),
-        (["*"], "anything", True),
-        (["chat", "*"], "internal", True),
-        (["chat"], "internal", False),
-        ([], "chat", False),
+        {"x-ms-client-principal-id": [""]},
+        {"x-ms-client-principal-id": ["ann", "eve"]},
+        *(
+            {"x-ms-client-principal-id": ["ann"], "x-ms-client-principal": given}
+            for given in (
+                ["!"],
+                ["é"],
+                [b64encode(b"[]").decode()],
+                [b64encode(b'{"claims":{}}').decode()],
+                [principal("x")],
+                [principal({"typ": "roles"})],
+                [principal({"typ": "roles", "val": ["a"]})],
+                [principal(), principal()],
+            )
+        ),
     ],
 )
-def test_only_hubs_that_are_named(hubs: list[str], hub: str, admitted: bool) -> None:
-    if admitted:
-        rules(hubs=hubs).admit(hub, NOBODY)
-    else:
-        with pytest.raises(Forbidden):
-            rules(hubs=hubs).admit(hub, NOBODY)
+def test_headers_that_the_platform_would_not_write(headers: dict[str, list[str]]) -> None:
+    with pytest.raises(BadToken):
+        read_platform(headers)
 
 
-def sources(query: Sequence[tuple[str, str]] = (), headers: Sequence[tuple[str, str]] = ()) -> Sources:
-    return {"query": group_values(query), "headers": group_values(headers)}
+def test_claims_are_copied_by_type() -> None:
+    claims = {"role": ["a", "b"], "Role": "c", "age": 7, "ok": True, "address": {"city": "x"}, "none": None, "sub": "s"}
+    assert copy_claims(claims, ["role", "age", "ok", "address", "none", "absent"]) == {
+        "role": ("a", "b"),
+        "age": (7,),
+        "ok": (True,),
+        "address": ('{"city":"x"}',),
+    }
+    assert copy_claims(claims, []) == {}
 
 
-@pytest.mark.parametrize(
-    ("template", "given", "user"),
-    [
-        ("{query.userId}", sources([("userId", "ann")]), "ann"),
-        ("{query.USERID}", sources([("userid", "ann")]), "ann"),
-        ("{headers.x-user}", sources(headers=[("X-User", "ann")]), "ann"),
-        ("team-{query.t}:{headers.x-u}!", sources([("t", "1")], [("x-u", "{query.t}")]), "team-1:{query.t}!"),
-        ("fixed", NOBODY, "fixed"),
-        ("{query.u}", sources([("u", "a"), ("v", "b"), ("v", "c")]), "a"),
-    ],
-)
-def test_a_template_names_the_client(template: str, given: Sources, user: str) -> None:
-    assert rules(template=template).admit("chat", given).user_id == user
+@pytest.mark.parametrize("value", ["Bob, bridge.claims: e30", "a\nb", "a\x00", ["a", "bridge.claims"], {"x": "a\nb"}])
+def test_a_claim_that_would_forge_others(value: Any) -> None:
+    if isinstance(value, dict):
+        assert copy_claims({"x": value}, ["x"]) == {"x": ('{"x":"a\\nb"}',)}, "JSON escapes it"
+        return
+    with pytest.raises(BadToken):
+        copy_claims({"x": value}, ["x"])
+    assert copy_claims({"x": value}, ["y"]) == {}, "what is not copied does not matter"
 
 
-@pytest.mark.parametrize(
-    "given",
-    [
-        NOBODY,
-        sources([("u", "")]),
-        sources([("u", "a"), ("u", "b")]),
-        sources([("u", "a"), ("U", "a")]),
-        sources(headers=[("u", "a")]),
-    ],
-)
-def test_a_placeholder_that_is_absent_empty_or_repeated(given: Sources) -> None:
-    with pytest.raises(Unauthenticated) as caught:
-        rules(template="{query.u}").admit("chat", given)
-    assert "WWW-Authenticate" in caught.value.headers
+def test_callers_claims_are_judged_alike() -> None:
+    with pytest.raises(InvalidItem):
+        read_request(b'{"claims":{"x":"Bob, bridge.claims: e30"}}', Admission())
 
 
-def test_in_development_an_absent_one_names_nobody() -> None:
-    assert rules(template="{query.u}", optional=True).admit("chat", NOBODY).user_id is None
-    with pytest.raises(Unauthenticated):
-        rules(template="{query.u}", optional=True).admit("chat", sources([("u", "a"), ("u", "b")]))
-
-
-def test_a_template_never_admits() -> None:
-    with pytest.raises(Unauthenticated):
-        rules(anonymous=False, template="fixed").admit("chat", NOBODY)
-
-
-@pytest.mark.parametrize(
-    "text", ["{query.x", "query.x}", "{claims.x}", "{query}", "{query.}", "{ query.x }", "{}", "{{query.x}}"]
-)
-def test_a_placeholder_that_means_nothing(text: str) -> None:
-    with pytest.raises(SettingsError, match="BRIDGE_NEGOTIATE__USER_ID"):
-        parse_template(text, setting="BRIDGE_NEGOTIATE__USER_ID")
-
-
-def test_a_template_is_kept_as_it_is() -> None:
-    assert parse_template("a{query.x}b", setting="X", optional=True) == Template("a{query.x}b", True)
+def test_claims_for_a_template() -> None:
+    claims = {"a": "x", "b": [1, True, None], "c": {}, "d": None}
+    assert claim_texts(claims) == {"a": ["x"], "b": ["1", "true"], "c": ["{}"], "d": []}

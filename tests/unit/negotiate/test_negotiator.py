@@ -18,7 +18,7 @@ URL = "https://a.example/client/?hub=chat"
 
 def negotiator(*, lossless: bool = True) -> Negotiator:
     known = registry([endpoint("a"), endpoint("x", "Secondary")], FakeTransport())
-    return Negotiator(known, clock=lambda: NOW + 0.9, lossless_claims=lossless)
+    return Negotiator(known, clock=lambda: NOW + 0.9, is_lossless=lambda hub: lossless)
 
 
 def read(token: str, key: str = key_of("a"), audience: str = URL) -> dict[str, Any]:

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from app.endpoints.endpoint import Endpoint
-from app.endpoints.outcome import Outcome, Verdict, merge
+from app.endpoints.outcome import Outcome, Verdict, is_done, merge
 from app.errors import InvalidItem, UrlTooLong
 from app.outbound.item import Item
-from app.outbound.sender import ALL_KINDS, Sender, is_done
+from app.outbound.sender import ALL_KINDS, Sender
 from app.protocol.rest import Action, Operation, write_target
 from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, offline, registry, said
 
@@ -100,8 +100,8 @@ async def test_the_deadline_is_for_all_and_after_it_nothing_goes_out() -> None:
 
 async def test_without_a_deadline_of_its_own_a_call_gets_the_default() -> None:
     wire = FakeTransport()
-    await sender(wire).perform(Operation(Action.CLOSE_ALL, "chat"))
-    await sender(wire).perform(Operation(Action.CLOSE_ALL, "chat"), seconds=3)
+    await sender(wire).perform(Operation(Action.SEND_TO_ALL, "chat"), b"{}")
+    await sender(wire).perform(Operation(Action.SEND_TO_ALL, "chat"), b"{}", seconds=3)
     assert [call.seconds for call in wire.calls] == [10, 3]
 
 

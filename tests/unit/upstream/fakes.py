@@ -7,6 +7,7 @@ from typing import Any
 from app.endpoints.outcome import Outcome, Result, Status, Verdict
 from app.protocol.hub_message import Payload
 from app.protocol.rest import Operation
+from app.protocol.rest_answer import ClientAnswer
 from app.protocol.signature import sign
 from app.protocol.upstream_event import EventHeaders, write_event_headers
 from app.upstream.answer import Answer
@@ -33,12 +34,21 @@ class FakeOutbox:
         self.results = list(results)
         self.output_results: Sequence[Result] = (ACCEPTED,)
         self.refusal: Exception | None = None
+        self.answer = ClientAnswer()
 
     async def perform(self, operation: Operation, body: bytes | None = None, *, endpoint: str | None = None) -> Result:
         if self.refusal is not None:
             raise self.refusal
         self.performed.append((operation, body, endpoint))
         return self.results.pop(0) if self.results else ACCEPTED
+
+    async def invoke(
+        self, operation: Operation, body: bytes, *, endpoint: str | None = None, seconds: float | None = None
+    ) -> ClientAnswer:
+        if self.refusal is not None:
+            raise self.refusal
+        self.performed.append((operation, body, endpoint))
+        return self.answer
 
     async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Result]:
         if self.refusal is not None:

@@ -11,11 +11,9 @@ from app.errors import (
     InvalidHeader,
     InvalidName,
     InvalidQuery,
-    Unauthenticated,
     UnsupportedMediaType,
 )
 from app.web.bodies import JSON, media_type, read_body, require_media_type
-from app.web.callers import Caller, Callers
 from app.web.deadline import read_deadline
 from app.web.loopback import is_loopback
 from app.web.names import one_of, read_path, read_query
@@ -176,31 +174,6 @@ async def test_a_stream_beyond_it_is_refused_while_it_is_read() -> None:
 async def test_a_length_that_is_no_number(length: str) -> None:
     with pytest.raises(InvalidHeader):
         await read_body(request(headers=[("Content-Length", length)]), 3)
-
-
-# --- callers
-
-
-KNOWN = Callers([("ann", "key-of-ann-012345"), ("bob", "key-of-bob-012345")])
-
-
-def test_a_caller_is_known_by_its_key() -> None:
-    assert KNOWN.find("key-of-bob-012345") == Caller("bob")
-    assert KNOWN.find(None) is None
-
-
-@pytest.mark.parametrize("key", ["", " ", "key-of-ann-01234", "key-of-ann-0123456", "KEY-OF-ANN-012345", "é", "\udcff"])
-def test_a_wrong_key_is_refused(key: str) -> None:
-    for callers in (KNOWN, Callers([], keyless=True), Callers([])):
-        with pytest.raises(Unauthenticated) as caught:
-            callers.find(key)
-        assert caught.value.headers["WWW-Authenticate"]
-        assert not key.strip() or key not in caught.value.detail
-
-
-def test_without_keys_everybody_is_a_caller_in_development_alone() -> None:
-    assert Callers([], keyless=True).find(None) == Caller("development")
-    assert Callers([]).find(None) is None
 
 
 # --- loopback and traces

@@ -2,8 +2,8 @@
 
 import pytest
 
+from app.endpoints.calls.retry import RetryPolicy, attempt_seconds, next_delay, settle
 from app.endpoints.outcome import Outcome, Verdict
-from app.endpoints.retry import FIRST_DELAY, MOST_ATTEMPTS, next_delay
 from app.protocol.rest import Action
 from tests.unit.endpoints.fakes import said
 
@@ -14,11 +14,13 @@ FAILED_MESSAGE = said("e", Verdict.UNKNOWN, 500)
 FAILED, BUSY = said("e", Verdict.REJECTED, 500), said("e", Verdict.REJECTED, 429, "throttled")
 MISROUTED = said("e", Verdict.REJECTED, 404, "endpoint-misrouted")
 MESSAGES = [action for action in Action if action.is_message]
-OTHERS = [action for action in Action if not action.is_message]
+OTHERS = [action for action in Action if action.may_repeat]
+POLICY = RetryPolicy()
+FIRST_DELAY, MOST_ATTEMPTS = POLICY.first_delay, POLICY.most_attempts
 
 
 def delay(action: Action, outcome: Outcome, attempt: int = 1, remaining: float = 10, random: float = 1) -> float | None:
-    return next_delay(action, outcome, attempt, remaining, lambda: random)
+    return next_delay(POLICY, action, outcome, attempt, remaining, lambda: random)
 
 
 @pytest.mark.parametrize("action", MESSAGES)
@@ -85,3 +87,48 @@ def test_a_failure_is_tried_a_few_times_a_throttled_call_to_the_end_of_its_deadl
     assert delay(Action.SEND_TO_ALL, REFUSED, MOST_ATTEMPTS) is None
     assert delay(Action.ADD_USER, FAILED, MOST_ATTEMPTS) is None
     assert delay(Action.SEND_TO_ALL, BUSY, MOST_ATTEMPTS, remaining=10) is not None
+
+
+@pytest.mark.parametrize("outcome", [REFUSED, TIMED_OUT, FAILED_MESSAGE, BUSY, MISROUTED])
+def test_a_client_is_never_called_again(outcome: Outcome) -> None:
+    assert delay(Action.INVOKE, outcome) is None
+
+
+def test_without_a_credential_there_is_nothing_to_try() -> None:
+    assert delay(Action.ADD_USER, said("e", Verdict.UNREACHABLE, None, "no-credential")) is None
+
+
+def test_the_delays_of_a_function_app() -> None:
+    fixed = RetryPolicy(most_attempts=2, first_delay=0.8, fixed=True)
+    assert [fixed.delay(attempt, lambda: 0.1) for attempt in (1, 2, 9)] == [0.8] * 3
+    assert next_delay(fixed, Action.SEND_TO_ALL, REFUSED, 1, 10, lambda: 1) == 0.8
+    assert next_delay(fixed, Action.SEND_TO_ALL, REFUSED, 2, 10, lambda: 1) is None
+    doubling = RetryPolicy(first_delay=1, longest_delay=5)
+    assert [doubling.delay(attempt, lambda: 1) for attempt in (1, 2, 3, 4, 50)] == [1, 2, 4, 5, 5]
+
+
+def test_an_attempt_that_may_be_repeated_leaves_time_for_the_next() -> None:
+    assert [attempt_seconds(POLICY, Action.ADD_USER, attempt, 8) for attempt in (1, 2, 3)] == [4, 4, 8]
+    assert attempt_seconds(POLICY, Action.SEND_TO_ALL, 1, 8) == 8
+    assert attempt_seconds(POLICY, Action.INVOKE, 1, 8) == 8
+    capped = RetryPolicy(attempt_seconds=2)
+    assert [attempt_seconds(capped, action, 1, 8) for action in (Action.ADD_USER, Action.SEND_TO_ALL)] == [2, 2]
+    assert attempt_seconds(capped, Action.SEND_TO_ALL, 1, 1) == 1
+
+
+@pytest.mark.parametrize(
+    ("earlier", "last", "said_in_the_end"),
+    [
+        (None, REFUSED, REFUSED),
+        (REFUSED, TIMED_OUT, TIMED_OUT),
+        (TIMED_OUT, REFUSED, TIMED_OUT),
+        (TIMED_OUT, BAD, TIMED_OUT),
+        (TIMED_OUT, ACCEPTED, ACCEPTED),
+        (TIMED_OUT, ABSENT, ABSENT),
+        (BUSY, BAD, BAD),
+    ],
+)
+def test_what_may_have_been_done_is_not_undone_by_a_later_refusal(
+    earlier: Outcome | None, last: Outcome, said_in_the_end: Outcome
+) -> None:
+    assert settle(earlier, last) is said_in_the_end

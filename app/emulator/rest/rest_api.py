@@ -3,39 +3,33 @@
 Source: ``spec/service-emulation.md`` 1.2 to 1.5 and 7.3. Statuses are the hosted service's.
 """
 
-from typing import Any
+import asyncio
 
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.emulator.hubs import Hub, Hubs, Member, send
+from app.emulator.client_calls import ClientGone
+from app.emulator.hubs import Hub, Hubs, Member
 from app.emulator.identity import TokenCheck, find_parameter, refuse_token
-from app.errors import BadToken, BridgeError, InvalidName, InvalidQuery, MalformedJson, Unauthenticated
-from app.protocol import json_text
-from app.protocol.hub_message import Invocation
+from app.emulator.rest.answers import json_answer, not_found, problem, refuse, refuse_path
+from app.emulator.rest.members import list_members
+from app.emulator.rest.payloads import BadRequest, Refused, deliver, read_message
+from app.errors import BadToken, BridgeError, InvalidName, InvalidQuery, Unauthenticated
+from app.protocol.hub_message import Completion, Invocation
 from app.protocol.names import check_connection_id, check_group, check_hub, check_user_id
 from app.protocol.rest import ERROR_CODE_HEADER, Action, Operation, read_target
+from app.protocol.rest_answer import CLIENT_ERROR_CODE, write_client_error, write_result
 
-LARGEST_BODY = 1024 * 1024
-_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
-_PROBLEM = "application/problem+json; charset=utf-8"
 _CLOSES = frozenset({Action.CLOSE_ALL, Action.CLOSE_USER, Action.CLOSE_GROUP})
 
 
-class BadRequest(Exception):
-    """What is wrong with which parameter."""
-
-    def __init__(self, parameter: str, detail: str) -> None:
-        super().__init__(detail)
-        self.parameter, self.detail = parameter, detail
-
-
 class RestApi:
-    """Answers REST requests."""
+    """Answers REST requests. ``invoke_seconds``: how long a called client may take."""
 
-    def __init__(self, hubs: Hubs, tokens: TokenCheck) -> None:
+    def __init__(self, hubs: Hubs, tokens: TokenCheck, invoke_seconds: float) -> None:
         self._hubs, self._tokens = hubs, tokens
+        self._invoke_seconds = invoke_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -49,24 +43,33 @@ class RestApi:
         try:
             operation = read_target(request.method, *target)
             if operation is None:
-                return _refuse_path(target[0], request.method)
+                return refuse_path(target[0], request.method)
         except (InvalidName, InvalidQuery) as exc:
             fault = exc
         try:
-            self._tokens.read_claims(request)
+            if await self._tokens.admit(request) == "reader" and request.method not in {"GET", "HEAD"}:
+                return problem(403, "Forbidden")
             return await self._perform(_or_raise(operation, fault), request)
         except (Unauthenticated, BadToken) as exc:
             return refuse_token(exc)
         except (InvalidName, InvalidQuery) as exc:
-            return _refuse("request", exc.detail)
+            return refuse("request", exc.detail)
         except BadRequest as exc:
-            return _refuse(exc.parameter, exc.detail)
+            return refuse(exc.parameter, exc.detail)
+        except Refused as exc:
+            return problem(exc.status, exc.title)
 
     async def _perform(self, operation: Operation, request: Request) -> Response:
         _check_names(operation)
         hub = self._hubs.find(_full_hub_name(operation, request))
         if operation.action.is_message:
-            return await _deliver(hub, operation, request)
+            message = await read_message(request)
+            deliver(_addressed(hub, operation), message)
+            return Response(status_code=202)
+        if operation.action is Action.INVOKE:
+            return await _invoke(hub, operation, request, self._invoke_seconds)
+        if operation.action is Action.LIST_MEMBERS:
+            return list_members(hub, operation, str(request.url.replace(query="")))
         if operation.action in _CLOSES:
             for member in _addressed(hub, operation):
                 member.close(operation.reason)
@@ -107,19 +110,27 @@ def _full_hub_name(operation: Operation, request: HTTPConnection) -> str:
 # --- operations
 
 
-async def _deliver(hub: Hub, operation: Operation, request: Request) -> Response:
-    kind = request.headers.get("content-type")
-    body = await _read_body(request)
-    if (kind is None and body) or (kind is not None and kind.partition(";")[0].strip().lower() != "application/json"):
-        return _problem(415, "Unsupported Media Type")
-    if body is None:
-        return _problem(413, "Payload Too Large")
-    message = read_payload(body)
+async def _invoke(hub: Hub, operation: Operation, request: Request, seconds: float) -> Response:
+    message = await read_message(request)
+    member = hub.find_connection(operation.connection)
+    if member is None:
+        return not_found("Error.Connection.NotExisted")
+    if not isinstance(message, Invocation):
+        raise Refused(415, "Unsupported Media Type")
     try:
-        send(_addressed(hub, operation), message)
-    except RecursionError:
-        raise BadRequest("message", "The message is nested too deeply.") from None
-    return Response(status_code=202)
+        async with asyncio.timeout(seconds):
+            completion = await member.call(message)
+    except TimeoutError:
+        return problem(504, "The client did not answer.")
+    except ClientGone:
+        return not_found("Error.Connection.NotExisted")
+    return _answer_call(completion)
+
+
+def _answer_call(completion: Completion) -> Response:
+    if completion.error is None:
+        return json_answer(write_result(completion.result))
+    return json_answer(write_client_error(completion.error), 400, {ERROR_CODE_HEADER: CLIENT_ERROR_CODE})
 
 
 def _addressed(hub: Hub, operation: Operation) -> list[Member]:
@@ -146,7 +157,7 @@ def _ask(hub: Hub, operation: Operation) -> Response:
             found, code = hub.has_group(operation.group), "Warning.Group.NotExisted"
         case _:
             found, code = hub.is_user_in_group(operation.user, operation.group), "Info.User.NotInGroup"
-    return Response(status_code=200) if found else _not_found(code)
+    return Response(status_code=200) if found else not_found(code)
 
 
 def _change(hub: Hub, operation: Operation) -> Response:
@@ -156,7 +167,7 @@ def _change(hub: Hub, operation: Operation) -> Response:
             return _close_connection(hub, operation)
         case Action.ADD_CONNECTION:
             if not hub.add_connection(group, connection):
-                return _not_found("Error.Connection.NotExisted")
+                return not_found("Error.Connection.NotExisted")
         case Action.REMOVE_CONNECTION:
             hub.remove_connection(group, connection)
         case Action.REMOVE_CONNECTION_FROM_ALL:
@@ -175,61 +186,6 @@ def _change(hub: Hub, operation: Operation) -> Response:
 def _close_connection(hub: Hub, operation: Operation) -> Response:
     member = hub.find_connection(operation.connection)
     if member is None:
-        return _not_found("Warning.Connection.NotExisted")
+        return not_found("Warning.Connection.NotExisted")
     member.close(operation.reason)
     return Response(status_code=200)
-
-
-# --- bodies
-
-
-async def _read_body(request: Request) -> bytes | None:
-    """None when it is too large; read to its end even then, so that the client sees the answer."""
-    body, size = bytearray(), 0
-    async for piece in request.stream():
-        size += len(piece)
-        if size <= LARGEST_BODY:
-            body += piece
-    return bytes(body) if size <= LARGEST_BODY else None
-
-
-def read_payload(body: bytes) -> Invocation:
-    """The message in a send's body, member names in any case. Raises ``BadRequest``."""
-    try:
-        payload: Any = json_text.decode(body) if body.strip() else None
-    except MalformedJson as exc:
-        raise BadRequest("message", exc.detail) from None
-    if payload is None:
-        raise BadRequest("message", "Message in request body is required.")
-    if not isinstance(payload, dict):
-        raise BadRequest("message", "The message is not a JSON object.")
-    members = {name.lower(): value for name, value in payload.items()}
-    target, arguments = members.get("target"), members.get("arguments")
-    if not isinstance(target, str) or not target:
-        raise BadRequest("Target", "The Target field is required.")
-    if arguments is not None and not isinstance(arguments, list):
-        raise BadRequest("Arguments", "The Arguments field is not an array.")
-    return Invocation(target, arguments or [])
-
-
-# --- refusals
-
-
-def _refuse_path(path: str, method: str) -> Response:
-    others = [other for other in _METHODS if other != method and read_target(other, path, "") is not None]
-    if others:
-        return Response(status_code=405, headers={"Allow": ", ".join(others)})
-    return _problem(404, "Not Found")
-
-
-def _not_found(code: str) -> Response:
-    return _problem(404, "Not Found", headers={ERROR_CODE_HEADER: code})
-
-
-def _refuse(parameter: str, detail: str) -> Response:
-    return _problem(400, "One or more validation errors occurred.", errors={parameter: [detail]})
-
-
-def _problem(status: int, title: str, headers: dict[str, str] | None = None, **members: Any) -> Response:
-    content = {"title": title, "status": status} | members
-    return JSONResponse(content, status, headers, media_type=_PROBLEM)

@@ -1,0 +1,171 @@
+"""What a change of settings may do while running: endpoints and secrets at once, the rest at the next start."""
+
+import logging
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from app.errors import SettingsError
+from app.settings import Settings, gather, load
+from app.settings.changing import plan_change
+from app.settings.live import LiveSettings
+from tests.unit.settings.given import connection
+
+CANARY = "canary-29aa-0123456789"
+BASE = {
+    "AzureSignalRConnectionString": connection("a", "first"),
+    "BRIDGE_CALLERS__KEYS": "0123456789abcdef",
+    "BRIDGE_FORWARD__ORDERS__URL": "http://backend",
+    "BRIDGE_FORWARD__ORDERS__SECRETS": "whsec_MDEyMzQ1Njc4OWFiY2RlZg==",
+}
+
+
+def settings(**more: str) -> Settings:
+    return load(gather(BASE | more, {}))
+
+
+AT_ONCE = {
+    "a key": ({"AzureSignalRConnectionString": connection("a", CANARY)}, "endpoint default: credential rotated"),
+    "a new endpoint": ({"Azure__SignalR__Endpoints__b": connection("b", CANARY)}, "endpoint b added"),
+    "an address": ({"AzureSignalRConnectionString": connection("c", "first")}, "endpoint default: changed"),
+    "a weight": ({"BRIDGE_ENDPOINTS__DEFAULT__WEIGHT": "0"}, "endpoint default: changed"),
+    "a caller's key": ({"BRIDGE_CALLERS__KEYS": CANARY}, "BRIDGE_CALLERS__KEYS changed"),
+    "a code": ({"BRIDGE_UPSTREAM__CODE": CANARY}, "BRIDGE_UPSTREAM__CODE changed"),
+    "a verifying key": ({"BRIDGE_UPSTREAM__KEYS": CANARY}, "BRIDGE_UPSTREAM__KEYS changed"),
+    "a forward's secret": ({"BRIDGE_FORWARD__ORDERS__SECRETS": CANARY}, "BRIDGE_FORWARD__ORDERS__SECRETS changed"),
+    "a hub's connection": (
+        {"BRIDGE_HUBS__CHAT__CONNECTION": "Other", "Other": connection("o", CANARY)},
+        "BRIDGE_HUBS__CHAT__CONNECTION changed",
+    ),
+}
+
+
+@pytest.mark.parametrize("change", AT_ONCE)
+def test_what_changes_at_once(change: str) -> None:
+    given, words = AT_ONCE[change]
+    plan = plan_change(settings(), settings(**given))
+    assert words in plan.changed
+    assert plan.waiting == ()
+    assert plan.settings.model_copy(update={"hubs": {}}) == settings(**given).model_copy(update={"hubs": {}})
+    assert CANARY not in repr(plan)
+
+
+LATER = {
+    "BRIDGE_PORT": "9",
+    "BRIDGE_HANDLERS": "a:b",
+    "BRIDGE_CALLERS__LISTEN": "127.0.0.1:9",
+    "BRIDGE_NEGOTIATE__ANONYMOUS": "true",
+    "BRIDGE_NEGOTIATE__HUBS": "*",
+    "BRIDGE_NEGOTIATE__TRUST_CLIENT_INPUT": "true",
+    "BRIDGE_NEGOTIATE__PLATFORM_IDENTITY": "true",
+    "BRIDGE_TRUSTED_PROXIES": "10.0.0.0/8",
+    "BRIDGE_UPSTREAM__ALLOW_UNSIGNED": "true",
+    "BRIDGE_UPSTREAM__UNHANDLED": "200",
+    "BRIDGE_ALLOW_EMULATOR_KEY": "true",
+    "BRIDGE_FORWARD__ORDERS__UNSIGNED": "true",
+    "BRIDGE_FORWARD__NEW__URL": "http://another",
+    "BRIDGE_HUBS__CHAT__STRATEGY": "sticky-user",
+    "BRIDGE_LIMITS__DEADLINE_SECONDS": "3",
+    "BRIDGE_LOG_LEVEL": "debug",
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_what_opens_doors_and_the_rest_wait_for_a_restart(name: str) -> None:
+    plan = plan_change(settings(), settings(**{name: LATER[name]}))
+    assert name in plan.waiting
+    assert plan.settings.model_copy(update={"hubs": {}}) == settings()
+
+
+def test_the_connection_of_a_hub_may_come_and_go() -> None:
+    other = {"BRIDGE_HUBS__CHAT__CONNECTION": "Other", "Other": connection("o")}
+    there = plan_change(settings(), settings(**other)).settings
+    assert there.endpoints_of("chat")[0].connection.endpoint == "https://o.service.signalr.net"
+    gone = plan_change(there, settings()).settings
+    assert gone.endpoints_of("chat") == settings().endpoints
+    assert gone.connections == {}
+
+
+# --- taken whole or not at all
+
+
+class Follower:
+    """Remembers what it was told; ``refuses`` makes it say no."""
+
+    def __init__(self, refuses: bool = False) -> None:
+        self.prepared: list[Settings] = []
+        self.committed: list[Settings] = []
+        self._refuses = refuses
+
+    def prepare(self, wanted: Settings) -> Callable[[], None]:
+        self.prepared.append(wanted)
+        if self._refuses:
+            raise SettingsError("A handler could never be called.")
+        return lambda: self.committed.append(wanted)
+
+
+def followed(*followers: Follower) -> LiveSettings:
+    live = LiveSettings(settings())
+    for one in followers:
+        live.follow(one.prepare)
+    return live
+
+
+def take(live: LiveSettings, given: Mapping[str, str]) -> None:
+    live.take(gather(given, {}))
+
+
+def test_a_change_reaches_every_follower(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    one, other = Follower(), Follower()
+    live = followed(one, other)
+    take(live, BASE | {"AzureSignalRConnectionString": connection("a", CANARY), "BRIDGE_PORT": "9"})
+    assert one.committed == other.committed == [live.current]
+    assert live.current.endpoints[0].connection.access_key == CANARY
+    assert live.current.port == 8080
+    assert "BRIDGE_PORT" in str([vars(one) for one in caplog.records])
+    assert "endpoint default: credential rotated" in str([vars(one) for one in caplog.records])
+    assert CANARY not in str([vars(one) for one in caplog.records])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        BASE | {"AzureSignalRConnectionString": f"Endpoint=https://a;AccessKey={CANARY};Port=x"},
+        BASE | {"AzureSignalRConnectionString": connection("b"), "BRIDGE_PORT": CANARY},
+        BASE | {"AzureSignalRConnectionString": ""},
+        {"AzureSignalRConnectionString": connection("b")},
+        BASE | {"AzureSignalRConnectionString": connection("b", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH")},
+        # Allowing it is a door, and so waits for a restart: until then the key is refused.
+        BASE
+        | {
+            "AzureSignalRConnectionString": connection("b", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"),
+            "BRIDGE_ALLOW_EMULATOR_KEY": "true",
+        },
+    ],
+)
+def test_a_change_that_a_start_would_refuse_is_refused_whole(given: Mapping[str, str]) -> None:
+    one = Follower()
+    live = followed(one)
+    before = live.current
+    with pytest.raises(SettingsError) as caught:
+        take(live, given)
+    assert one.prepared == []
+    assert live.current is before
+    assert CANARY not in caught.value.detail
+
+
+def test_one_follower_that_refuses_refuses_for_all() -> None:
+    one, other = Follower(), Follower(refuses=True)
+    live = followed(one, other)
+    before = live.current
+    with pytest.raises(SettingsError, match="could never be called"):
+        take(live, BASE | {"AzureSignalRConnectionString": connection("b")})
+    assert (one.committed, other.committed) == ([], [])
+    assert live.current is before
+
+
+def test_what_changes_nothing_bothers_nobody() -> None:
+    one = Follower()
+    take(followed(one), BASE | {"HOME": "/"})
+    assert one.prepared == []

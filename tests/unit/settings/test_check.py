@@ -1,0 +1,146 @@
+"""What `check` says: the table, the nearest known names, and five mistakes named at once."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.settings import Level, gather, load, review
+from app.settings.table import WIDTH, lay_out, list_endpoints, list_settings, write_tables
+from tests.unit.settings.given import connection
+
+CANARY = "canary-11fe"
+
+
+@pytest.mark.parametrize(
+    ("written", "near"),
+    [
+        ("BRIDGE_PROT", "BRIDGE_PORT"),
+        ("bridge_prot", "BRIDGE_PORT"),
+        ("BRIDGE_CALERS__KEYS", "BRIDGE_CALLERS__KEYS"),
+        ("BRIDGE_CALLERS__KEY", "BRIDGE_CALLERS__KEYS"),
+        ("BRIDGE_UPSTREAM_CODE", "BRIDGE_UPSTREAM__CODE"),
+        ("BRIDGE_HUBS__CHAT__CONECTION", "BRIDGE_HUBS__CHAT__CONNECTION"),
+        ("BRIDGE_HUBS__MY__ROOM__STRATEGIE", "BRIDGE_HUBS__MY__ROOM__STRATEGY"),
+        ("BRIDGE_FORWARD__ORDERS__SECRET", "BRIDGE_FORWARD__ORDERS__SECRETS"),
+        ("BRIDGE_ENDPOINTS__EAST__WAIT", "BRIDGE_ENDPOINTS__EAST__WEIGHT"),
+        ("BRIDGE_SETTING_FILE", "BRIDGE_SETTINGS_FILE"),
+        ("BRIDGE_SECRET_DIR", "BRIDGE_SECRETS_DIR"),
+    ],
+)
+def test_an_unknown_name_with_the_nearest_known_one(written: str, near: str) -> None:
+    found = review(gather({written: CANARY}, {})).findings
+    assert [(one.level, one.setting, one.text) for one in found] == [
+        (Level.UNKNOWN, written, f"means nothing; did you mean {near}?")
+    ]
+
+
+def test_a_name_that_is_near_to_nothing() -> None:
+    (found,) = review(gather({"BRIDGE_XYZZY_PLUGH": "x"}, {})).findings
+    assert str(found) == "BRIDGE_XYZZY_PLUGH: means nothing."
+
+
+def test_the_table(tmp_path: Path) -> None:
+    (tmp_path / "bridge.toml").write_text(
+        '[limits]\ngrace_seconds = 5\n[forward.a]\nurl = "http://b/x?code=canary-11fe"'
+    )
+    environment = {
+        "AzureSignalRConnectionString": connection("contoso", CANARY),
+        "Azure__SignalR__Endpoints__uk__serviceUri": "https://uk.example",
+        "AzureSignalRHttpClientTimeout": "00:00:05",
+        "BRIDGE_CALLERS__KEYS": CANARY * 2,
+        "BRIDGE_UPSTREAM__CODE": CANARY,
+        "BRIDGE_SETTINGS_FILE": str(tmp_path / "bridge.toml"),
+        "HOME": "/",
+    }
+    values = gather(environment, {"bridge_port": 9090})
+    found = review(values)
+    rows = {row.setting: (row.value, row.source) for row in list_settings(values, found.findings)}
+    assert rows == {
+        "AzureSignalRHttpClientTimeout": ("00:00:05", "environment"),
+        "BRIDGE_CALLERS__KEYS": ("***", "environment"),
+        "BRIDGE_UPSTREAM__CODE": ("***", "environment"),
+        "BRIDGE_SETTINGS_FILE": (str(tmp_path / "bridge.toml"), "environment"),
+        "bridge_port": ("9090", "command line"),
+        "BRIDGE_limits:grace_seconds": ("5", "bridge.toml"),
+        "BRIDGE_forward:a:url": ("http://b/x?***", "bridge.toml"),
+    }
+    text = "\n".join(write_tables(values, found.settings, found.findings))
+    assert "default  Primary  https://contoso.service.signalr.net  access key  1       environment" in text
+    assert "uk       Primary  https://uk.example                   default     1       environment" in text
+    assert CANARY not in text
+
+
+def test_what_was_not_understood_is_not_shown() -> None:
+    values = gather({"BRIDGE_PORT": CANARY, "BRIDGE_HOST": "::1"}, {})
+    found = review(values)
+    assert [row.value for row in list_settings(values, found.findings)] == ["::1", "not understood"]
+    assert next(iter(write_tables(values, found.settings, found.findings))).startswith("setting")
+
+
+def test_fifty_endpoints_fit_a_hundred_columns() -> None:
+    given = {
+        f"Azure__SignalR__Endpoints__a-region-with-a-long-name-{number}": connection(f"a-long-resource-name-{number}")
+        for number in range(50)
+    } | {"Azure__SignalR__Endpoints__x__serviceUri": "https://x.example", "BRIDGE_HANDLERS": "module:attribute," * 30}
+    values = gather(given, {})
+    found = review(values)
+    lines = list(write_tables(values, found.settings, found.findings))
+    assert max(map(len, lines)) <= WIDTH == 100
+    assert sum("a-long-resource" in line for line in lines) == 50
+    assert all(line.endswith("environment") for line in lines[-51:])
+
+
+@pytest.mark.parametrize(
+    ("rows", "width", "lines"),
+    [
+        ([], 10, []),
+        ([("a", "b")], 10, ["a  b"]),
+        ([("a", "bb"), ("aaa", "")], 10, ["a    bb", "aaa"]),
+        ([("aaaaaa", "bbb")], 8, ["aa…  bbb"]),
+    ],
+)
+def test_columns(rows: list[tuple[str, ...]], width: int, lines: list[str]) -> None:
+    assert lay_out(rows, width) == lines
+
+
+def test_with_several_connections_each_endpoint_says_to_which_it_belongs() -> None:
+    given = {
+        "AzureSignalRConnectionString": connection("one"),
+        "Second": connection("two"),
+        "Azure__SignalR__Endpoints__shared": connection("shared"),
+        "BRIDGE_HUBS__CHAT__CONNECTION": "Second",
+    }
+    found = [(one["connection"], one["name"]) for one in list_endpoints(load(gather(given, {})))]
+    assert found == [("AzureSignalRConnectionString", "default"), ("every", "shared"), ("second", "default")]
+
+
+def test_five_planted_mistakes_in_one_run(tmp_path: Path) -> None:
+    values = {
+        "FUNCTIONS_WORKER_RUNTIME": "node",
+        "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+        "AzureSignalRServiceTransportType": "Persistent",
+        "Azure:SignalR:Endpoints:eastus:secondary": connection("a", CANARY),
+        "Azure:SignalR:Endpoints:uk:serviceUri": "https://c.service.signalr.net",
+        "Azure:SignalR:Endpoints:uk:type": "secondary",
+        "Azure:SignalR:Endpoints:uk:credential": "managedidentity",
+        "Azure:SignalR:Endpoints:uk:clientId": "11111111-2222-3333-4444-555555555555",
+        "Azure:SignalR:Endpoints:uk:managedIdentityResourceId": "/subscriptions/x",
+        "Azure:SignalR:Endpoint:westus": connection("b", CANARY),
+        "BRIDGE_CALLERS__KEYS": f"{CANARY}-{CANARY}",
+        "BRIDGE_UPSTREAM__CODDE": CANARY,
+        "BRIDGE_PORT": "80800",
+    }
+    file = tmp_path / "local.settings.json"
+    file.write_text(json.dumps({"IsEncrypted": False, "Values": values}))
+    found = review(gather({}, {"bridge_settings_file": str(file)}))
+    said = [str(one) for one in found.findings]
+    for words in (
+        "BRIDGE_UPSTREAM__CODDE: means nothing; did you mean BRIDGE_UPSTREAM__CODE?",
+        "Azure:SignalR:Endpoints:uk: names its managed identity by clientId and managedIdentityResourceId: keep one",
+        "BRIDGE_PORT: input should be less than or equal to 65535.",
+        "every endpoint is Secondary: make one Primary (<name>__primary, or <name>__type=Primary).",
+        "Azure:SignalR:Endpoint:westus: is not used: did you mean Azure__SignalR__Endpoints__westus?",
+    ):
+        assert any(words in one for one in said), said
+    assert CANARY not in repr(found)

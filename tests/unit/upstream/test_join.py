@@ -1,0 +1,81 @@
+"""Groups that clients join for their claims: which, when, and never by claims that may be forged."""
+
+import pytest
+
+from app.endpoints.outcome import Status
+from app.errors import DeliveryFailed, SettingsError
+from app.protocol.claims import write_lossless
+from app.protocol.rest import Action
+from app.settings.model import Settings
+from app.upstream.context import Context
+from app.upstream.join import MOST_GROUPS, Join, JoinRule, build_joins, groups_of
+from tests.unit.upstream.fakes import FakeOutbox, event, result
+
+RULES = [JoinRule("role", "role:{value}"), JoinRule("team", "team:{value}"), JoinRule("member", "members")]
+
+
+@pytest.mark.parametrize(
+    ("claims", "groups"),
+    [
+        ({}, []),
+        ({"role": ["a", "b"], "team": ["a"], "x": ["y"]}, ["role:a", "role:b", "team:a"]),
+        ({"role": ["a", "a"]}, ["role:a"]),
+        ({"member": ["x", "y"]}, ["members"]),
+        ({"role": ["", "a\nb", "x" * 1025, "ok"]}, ["role:ok"]),
+        ({"role": ["{value}"]}, ["role:{value}"]),
+        ({"Role": ["a"]}, []),
+    ],
+)
+def test_the_groups(claims: dict[str, list[str]], groups: list[str]) -> None:
+    assert groups_of(claims, RULES) == groups
+
+
+def test_not_endlessly_many() -> None:
+    assert len(groups_of({"role": [str(one) for one in range(500)]}, RULES)) == MOST_GROUPS
+
+
+def context(outbox: FakeOutbox, line: str) -> Context:
+    return Context(event(category="connections", event="connected", claims_line=line), outbox)
+
+
+EXACT = f"role: admin, bridge.claims: {write_lossless({'role': ['admin', 'editor']})}"
+
+
+async def test_a_client_joins_by_exact_claims() -> None:
+    outbox = FakeOutbox()
+    await Join("chat", RULES).answer(context(outbox, EXACT))
+    joined = [(one.action, one.group, one.connection) for one, _, _ in outbox.performed]
+    connection = event().connection_id
+    assert joined == [(Action.ADD_CONNECTION, f"role:{name}", connection) for name in ("admin", "editor")]
+
+
+@pytest.mark.parametrize(
+    "line", ["", "role: admin", f"{EXACT}, {EXACT}", "role: admin, bridge.claims: nonsense", "name: Bob, role: admin"]
+)
+async def test_claims_that_may_be_forged_join_nothing(line: str, caplog: pytest.LogCaptureFixture) -> None:
+    outbox = FakeOutbox()
+    await Join("chat", RULES).answer(context(outbox, line))
+    assert outbox.performed == []
+    assert "admin" not in caplog.text
+
+
+async def test_a_join_that_fails_is_told_when_all_have_been_tried() -> None:
+    outbox = FakeOutbox(result(Status.REJECTED))
+    with pytest.raises(DeliveryFailed):
+        await Join("chat", RULES).answer(context(outbox, EXACT))
+    assert len(outbox.performed) == 2
+
+
+def settings(**negotiate: bool) -> Settings:
+    hub = {"join": '{"claim": "role", "group": "role:{value}"}', "negotiate": negotiate}
+    return Settings.model_validate({"hubs": {"Chat": hub, "news": {}}})
+
+
+def test_a_handler_for_each_hub_that_has_rules() -> None:
+    (one,) = build_joins(settings())
+    assert (one.hub, one.category, one.event) == ("chat", "connections", "connected")
+
+
+def test_claims_that_are_never_exact_cannot_join() -> None:
+    with pytest.raises(SettingsError, match="BRIDGE_HUBS__CHAT__JOIN"):
+        build_joins(settings(lossless_claims=False))
