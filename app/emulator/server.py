@@ -66,7 +66,7 @@ class Emulator:
         if not keys or not all(keys):
             raise SettingsError("The emulator needs at least one access key, and none may be empty.")
         limits = limits or Limits()
-        self.host, self.port, self._keys = host, port, tuple(keys)
+        self.host, self.port, self._keys = host, port, list(keys)
         self._ping_seconds = ping_seconds
         self._hubs = Hubs(time.monotonic)
         signing = self._keys if sign_upstream else ()
@@ -96,6 +96,10 @@ class Emulator:
     def replace_upstream(self, upstream: str | Sequence[UpstreamTemplate]) -> None:
         """The next event goes by the new templates."""
         self._upstream.templates = to_templates(upstream)
+
+    def replace_keys(self, keys: Sequence[str]) -> None:
+        """The next call is checked and signed with these keys: the service's keys are regenerated one by one."""
+        self._keys[:] = keys
 
     async def start(self) -> None:
         """Returns once requests are answered. ``SettingsError`` when the port is taken."""

@@ -49,7 +49,7 @@ class UpstreamCaller:
         token: Callable[[], str] | None = None,
     ) -> None:
         self.templates = tuple(templates)
-        self._keys = tuple(keys)
+        self._keys = keys  # they may be replaced
         self._timeout = timeout
         self._token = token
         self._session: aiohttp.ClientSession | None = None

@@ -17,9 +17,7 @@ from app.negotiate.template import Template
 from app.protocol.claims import ClaimValues
 from app.protocol.names import check_user_id
 from app.web.tokens.issuers import Issuers
-from app.web.tokens.signed_token import read_claims, take_apart
-
-_SCHEME = "bearer "
+from app.web.tokens.signed_token import read_bearers, read_claims, take_apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +28,8 @@ class Approach:
     query: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
 
     @property
-    def tokens(self) -> list[str]:
-        given = self.headers.get("authorization", ())
-        return [one[len(_SCHEME) :].strip() for one in given if one[: len(_SCHEME)].lower() == _SCHEME]
+    def tokens(self) -> Sequence[str]:
+        return read_bearers(self.headers.get("authorization", ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,7 @@ class ClientRules:
             return copy_claims(identity.claims, self.claim_types)
         template, issuers = self.id_token.template, self.id_token.issuers
         token = template.fill({"headers": approach.headers, "query": approach.query}) or ""
-        token = token[len(_SCHEME) :].strip() if token[: len(_SCHEME)].lower() == _SCHEME else token
+        token = next(iter(read_bearers([token])), token)
         said = (await issuers.check(token)).claims if issuers is not None else read_claims(take_apart(token))
         return copy_claims(said, self.claim_types)
 

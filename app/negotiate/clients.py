@@ -8,6 +8,7 @@ from app.negotiate.client_rules import Approach, ClientRules
 from app.negotiate.negotiator import Admission
 from app.web.callers.callers import CHALLENGE, check_wait
 from app.web.limits.rate import Rate
+from app.web.trace import request_id
 
 REFUSAL = "This client is not admitted; the log of the bridge has the reason."
 _log = logging.getLogger("signalr_bridge.negotiate")
@@ -30,5 +31,5 @@ class Clients:
         try:
             return await self.rules_of(hub).admit(approach)
         except BadToken as error:
-            _log.info("client refused", extra={"reason": error.detail, "address": address})
+            _log.info("client refused", extra={"reason": error.detail, "address": address, "request_id": request_id()})
             raise Unauthenticated(REFUSAL, headers=CHALLENGE) from None

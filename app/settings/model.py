@@ -5,7 +5,7 @@ The descriptions are the README's settings table.
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.settings.sections.callers import CallerKey, CallersSettings
@@ -17,6 +17,7 @@ from app.settings.sections.forward import ForwardSettings
 from app.settings.sections.hubs import HubSettings, complete_hubs
 from app.settings.sections.limits import LimitsSettings
 from app.settings.sections.negotiate import ClientSettings, JwtSettings, NegotiateSettings
+from app.settings.sections.reload import ReloadSettings
 from app.settings.sections.upstream import EntraSettings, UpstreamSettings, read_authority
 
 __all__ = [
@@ -74,8 +75,18 @@ class Settings(BaseSettings):
         default=(), description="networks of proxies whose `Forwarded` and `X-Forwarded-For` are believed"
     )
     limits: LimitsSettings = LimitsSettings()
+    reload: ReloadSettings = ReloadSettings()
+    key_vault_url: str | None = Field(default=None, description="an Azure Key Vault with settings, `https://...`")
+    app_configuration_endpoint: str | None = Field(
+        default=None, description="an Azure App Configuration with settings, `https://...`"
+    )
+    app_configuration_connection_string: SecretStr | None = Field(
+        default=None, description="the same by connection string, without an identity"
+    )
+    app_configuration_label: str | None = Field(default=None, description="its settings with this label; default: none")
+    app_configuration_prefix: str = Field(default="", description="its keys that begin so, without this beginning")
     docs: bool = Field(default=False, description="serve `/docs` and `/openapi.json`")
-    console: bool = Field(default=False, description="serve `/events`, to callers with a key")
+    console: bool = Field(default=False, description="serve `/events`, to callers who may `read` every hub")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the least level to log"
     )

@@ -1,6 +1,7 @@
 """What `serve` refuses to start with."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from app.protocol.connection_string import EMULATOR_KEY
 from app.settings.finding import Finding, mistake, refuse_mistakes
@@ -29,6 +30,7 @@ def judge_servable(settings: Settings) -> Iterator[Finding]:
     if callers.listen_address is not None and callers.listen_address[1] == settings.port != 0:
         yield mistake("BRIDGE_CALLERS__LISTEN", "is for a listener of its own: give it another port than BRIDGE_PORT.")
     yield from _judge_emulator_key(settings)
+    yield from _judge_certificates(settings)
     yield from _judge_entra(settings)
 
 
@@ -40,6 +42,27 @@ def _judge_emulator_key(settings: Settings) -> Iterator[Finding]:
             "An endpoint has the emulator's access key, which is public and would let anybody sign upstream calls: "
             "set BRIDGE_ALLOW_EMULATOR_KEY=true if this is no production.",
         )
+
+
+def _judge_certificates(settings: Settings) -> Iterator[Finding]:
+    """Whether the files are there. What is in them is seen when they are used."""
+    for endpoint in settings.all_endpoints():
+        path = endpoint.credential.certificate_file
+        if path is not None and not _is_readable(path):
+            where = settings.connection if endpoint.name == "default" else f"Azure__SignalR__Endpoints__{endpoint.name}"
+            yield mistake(
+                where,
+                "clientCertificate (ClientCert) names a file that cannot be read: write the path of a PEM or PFX.",
+            )
+
+
+def _is_readable(path: str) -> bool:
+    try:
+        with Path(path).open("rb") as file:
+            file.read(1)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _judge_entra(settings: Settings) -> Iterator[Finding]:

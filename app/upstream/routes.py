@@ -15,7 +15,7 @@ from app.upstream.answer import Answer
 from app.upstream.events import Events
 from app.upstream.receiver import Receiver
 from app.web.bodies import read_body
-from app.web.callers import RequiredCaller
+from app.web.callers import RequiredCaller, Right
 from app.web.names import read_query
 from app.web.parts import part
 from app.web.problems import PROBLEM_ANSWER
@@ -78,6 +78,7 @@ async def watch_events(request: Request, caller: RequiredCaller, events: Annotat
 
     ``Last-Event-ID`` leaves out what was seen. Arguments and results are cut; claims and queries are not shown.
     """
+    caller.check((Right.READ,), None)  # what is shown is of every hub
     read_query(request, ())
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"}
     return StreamingResponse(_stream(events, request.headers.get("last-event-id")), 200, headers, "text/event-stream")

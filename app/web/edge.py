@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import InternalError
 from app.web.problems import problem_response
-from app.web.trace import set_traceparent
+from app.web.trace import set_request_id, set_traceparent
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 _log = logging.getLogger("signalr_bridge.access")
@@ -33,6 +33,7 @@ class Edge:
         headers = dict(scope["headers"])
         request_id = _read_request_id(headers.get(b"x-request-id"))
         scope["request_id"] = request_id
+        set_request_id(request_id)
         extra = scope["answer_headers"] = [(b"x-request-id", request_id.encode())]
         scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
         set_traceparent(_read_trace(scope["path"], headers))

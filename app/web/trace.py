@@ -1,10 +1,20 @@
-"""The caller's ``traceparent``, on its way from a request to the calls that are made for it."""
+"""What goes with a request wherever it leads: its id, and the caller's ``traceparent`` for the calls made for it."""
 
 import re
 from contextvars import ContextVar
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.{0,200})?")
 _current: ContextVar[str | None] = ContextVar("traceparent", default=None)
+_request_id: ContextVar[str] = ContextVar("request_id", default="")
+
+
+def set_request_id(value: str) -> None:
+    _request_id.set(value)
+
+
+def request_id() -> str:
+    """The id of the request that is being answered: for log lines."""
+    return _request_id.get()
 
 
 def set_traceparent(value: str | None) -> None:

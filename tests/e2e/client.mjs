@@ -31,8 +31,8 @@ function untag(value) {
   return Array.isArray(value) ? value.map(untag) : mapMembers(value, untag);
 }
 
-function build(client, url, reconnect, protocol, token) {
-  const options = token ? { accessTokenFactory: () => token } : {};
+function build(client, url, reconnect, protocol, token, headers) {
+  const options = { headers, ...(token ? { accessTokenFactory: () => token } : {}) };
   const builder = new HubConnectionBuilder().withUrl(url, options).configureLogging(LogLevel.None);
   if (reconnect) builder.withAutomaticReconnect(Array(100).fill(100));
   if (protocol === "messagepack") builder.withHubProtocol(new MessagePackHubProtocol());
@@ -46,8 +46,8 @@ function build(client, url, reconnect, protocol, token) {
 }
 
 const commands = {
-  async start({ client, url, reconnect = false, protocol = "json", token = null }) {
-    const connection = build(client, url, reconnect, protocol, token);
+  async start({ client, url, reconnect = false, protocol = "json", token = null, headers = {} }) {
+    const connection = build(client, url, reconnect, protocol, token, headers);
     connections.set(client, connection);
     await connection.start();
     return connection.connectionId;

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from tests.e2e.processes import E2E, NODE, Process
@@ -55,10 +56,17 @@ class NodeClient:
         self.connection_id = ""
 
     def start(
-        self, url: str, *, reconnect: bool = False, protocol: str = "json", token: str | None = None
+        self,
+        url: str,
+        *,
+        reconnect: bool = False,
+        protocol: str = "json",
+        token: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> "NodeClient":
-        """``token``: somebody has negotiated for this client, and ``url`` is the service's."""
-        more = {"reconnect": reconnect, "protocol": protocol, "token": token}
+        """``token`` is what the client brings along: its own, or one that somebody has negotiated for it when ``url``
+        is the service's."""
+        more = {"reconnect": reconnect, "protocol": protocol, "token": token, "headers": headers or {}}
         self.connection_id = self._clients.command(self._name, "start", url=url, **more)
         return self
 

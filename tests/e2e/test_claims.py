@@ -61,6 +61,12 @@ def told(node: NodeClients, url: str, token: str | None = None) -> Any:
     return said
 
 
+def reissued(token: str, **claims: str) -> str:
+    """The token as somebody else with the same key would have made it."""
+    payload = json.loads(urlsafe_b64decode(token.split(".")[1] + "=="))
+    return sign_token(payload | claims, EMULATOR_KEY)
+
+
 def given(node: NodeClients, machine: Machine, **body: Any) -> Any:
     """What a handler is told of a client that a backend negotiated for."""
     info = negotiate(machine, **body)
@@ -84,11 +90,16 @@ def test_a_user_id_is_a_user_id_and_no_claim(node: NodeClients, trusting: Machin
     }
 
 
-def test_a_client_that_calls_itself_so_gets_no_role(node: NodeClients, trusting: Machine) -> None:
+def test_a_client_that_calls_itself_so_is_refused(trusting: Machine) -> None:
     with trusting.http() as http:
         http.headers.clear()
         answer = http.post("/hubs/trusting/negotiate", params={"userId": FORGERY})
-    said = told(node, answer.json()["url"], answer.json()["accessToken"])
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid-name")
+
+
+def test_a_user_of_that_name_whose_token_was_made_elsewhere_gets_no_role(node: NodeClients, trusting: Machine) -> None:
+    info = negotiate(trusting, userId="bob", claims={"role": "reader"})
+    said = told(node, info["url"], reissued(info["accessToken"], **{"asrs.s.uid": FORGERY}))
     assert (said["claims"], said["exact"]) == ({}, False)
 
 
@@ -109,6 +120,5 @@ def test_a_token_minted_elsewhere_is_not_exact_when_the_setting_says_so(
     node: NodeClients, plain: Machine, name: str
 ) -> None:
     info = negotiate(plain, userId="bob")
-    payload = json.loads(urlsafe_b64decode(info["accessToken"].split(".")[1] + "=="))
-    said = told(node, info["url"], sign_token(payload | {"name": name}, EMULATOR_KEY))
+    said = told(node, info["url"], reissued(info["accessToken"], name=name))
     assert not said["exact"]

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from app.emulator import Emulator
-from tests.contract.upstream.issuer import Issuer, run_issuer
+from tests.azure.issuer import Issuer, run_issuer
 from tests.e2e.node_client import CallFailed, NodeClients
 from tests.e2e.processes import NAMED_CLIENTS, Process, free_port, run_bridge
 from tests.unit.upstream.trust.bad_tokens import bad_tokens
@@ -67,8 +67,13 @@ def run_in_thread(port: int, upstream: str, present: Callable[[], str]) -> Itera
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[Issuer]:
-    with run_issuer(trustme.CA()) as running:
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def issuer(authority: trustme.CA) -> Iterator[Issuer]:
+    with run_issuer(authority) as running:
         yield running
 
 
@@ -79,10 +84,10 @@ def present() -> Presented:
 
 @pytest.fixture(scope="module")
 def bridge(
-    issuer: Issuer, present: Presented, tmp_path_factory: pytest.TempPathFactory
+    authority: trustme.CA, issuer: Issuer, present: Presented, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Process]]:
     certificates: Path = tmp_path_factory.mktemp("certificates") / "ca.pem"
-    issuer.authority.cert_pem.write_to_path(str(certificates))
+    authority.cert_pem.write_to_path(str(certificates))
     trusting = {"SSL_CERT_FILE": str(certificates), "AZURE_AUTHORITY_HOST": issuer.url}
     port, emulator_port = free_port(), free_port()
     with (

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from app.endpoints.outcome import Outcome, Verdict
 from app.protocol.rest import Action
 
+LEAST_SECONDS = 0.1
+"""An attempt with less time than this is not begun: it would turn a certain no into a perhaps."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
@@ -39,7 +42,7 @@ def next_delay(
     if (attempt >= policy.most_attempts and not throttled) or not _is_worth_another(action, outcome):
         return None
     delay = max(policy.delay(attempt, random), outcome.retry_after or 0.0)
-    return delay if delay < remaining else None
+    return delay if delay + LEAST_SECONDS <= remaining else None
 
 
 def _is_worth_another(action: Action, outcome: Outcome) -> bool:
@@ -54,7 +57,11 @@ def _is_worth_another(action: Action, outcome: Outcome) -> bool:
 
 def attempt_seconds(policy: RetryPolicy, action: Action, attempt: int, remaining: float) -> float:
     """How long an attempt may take. What may happen twice leaves half of the time for another one."""
-    share = remaining / 2 if action.may_repeat and attempt < policy.most_attempts else remaining
+    share = (
+        max(remaining / 2, min(LEAST_SECONDS, remaining))
+        if action.may_repeat and attempt < policy.most_attempts
+        else remaining
+    )
     return share if policy.attempt_seconds is None else min(share, policy.attempt_seconds)
 
 

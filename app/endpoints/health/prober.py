@@ -127,4 +127,7 @@ async def _rings(bell: asyncio.Event, seconds: float) -> bool:
 
 def _by_url(endpoints: Sequence[Endpoint]) -> dict[str, Endpoint]:
     """One for each instance: a second entry of the same URL is the same instance."""
-    return {one.url: one for one in reversed(endpoints)}
+    found: dict[str, Endpoint] = {}
+    for one in endpoints:
+        found.setdefault(one.url, one)
+    return found

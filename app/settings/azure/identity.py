@@ -144,7 +144,7 @@ def _judge_unnamed(given: Texts, where: str) -> Iterator[Finding]:
     for last in ("clientSecret", "clientCertificate"):
         missing = [key for key in ("tenantId", "clientId") if key not in given]
         if last in given and missing:
-            yield warning(f"{where}{last}", f"is not used without {' and '.join(missing)}: add what is missing.")
+            yield mistake(f"{where}{last}", f"needs {' and '.join(missing)}: add {where}{missing[0]}.")
 
 
 def _judge_leftovers(given: Texts, where: str) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.settings.sources.files import read_file, read_secrets
+from app.settings.sources.stores import Stores
 from app.settings.sources.value import COMMAND_LINE, ENVIRONMENT, Value, Values, first_of, name_values
 
 _SECRETS_DIR = "bridge_secrets_dir"
@@ -18,23 +19,25 @@ class Sources:
 
     environment: Mapping[str, str] = field(repr=False)
     flags: Mapping[str, Any] = field(repr=False)
+    stores: Stores = field(default_factory=Stores, repr=False, compare=False)
 
     def read(self) -> Values:
-        """Every setting there is. Raises ``SettingsError`` for a file that cannot be read."""
+        """Every setting there is. Raises ``SettingsError`` for a file or a store that cannot be read."""
         fixed = self._fixed()
         found = first_of(fixed, *(read_secrets(folder) for folder in _path(fixed, _SECRETS_DIR)))
         files = [read_file(file) for file in _path(found, _SETTINGS_FILE)]
-        return first_of(found, *files) if files else found
+        stored = self.stores.read(first_of(found, *files))
+        return first_of(found, *stored, *files) if files or stored else found
 
     def look(self) -> Hashable:
-        """Something that is different once a watched file is. Never raises."""
+        """Something that is different once a watched file is, or it is time to ask a store. Never raises."""
         fixed = self._fixed()
         watched = [*_path(fixed, _SECRETS_DIR), *_path(fixed, _SETTINGS_FILE)]
         for folder in _path(fixed, _SECRETS_DIR):
             watched += sorted(folder.glob("*"))
             # The path of the file may be a secret like any other.
             watched += [Path(text) for text in _read_quietly(folder / "BRIDGE_SETTINGS_FILE")]
-        return tuple((str(path), _stat(path)) for path in watched)
+        return (self.stores.look(), *((str(path), _stat(path)) for path in watched))
 
     def _fixed(self) -> Values:
         return first_of(

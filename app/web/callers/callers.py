@@ -12,12 +12,13 @@ from app.web.callers.bearers import Bearers
 from app.web.callers.caller import Caller
 from app.web.callers.key_ring import KeyRing
 from app.web.limits.rate import Rate
+from app.web.tokens.signed_token import read_bearers
+from app.web.trace import request_id
 
 CHALLENGE = {"WWW-Authenticate": 'ApiKey realm="signalr-bridge", header="X-API-Key", Bearer realm="signalr-bridge"'}
 REFUSAL = "Send a valid API key in the header X-API-Key, or a valid bearer token."
 """One text for every reason: those who try must not learn how near they are. The log has the reason."""
 
-_SCHEME = "bearer "
 _log = logging.getLogger("signalr_bridge.callers")
 
 
@@ -31,9 +32,7 @@ class Credentials:
 
 def read_credentials(headers: Headers) -> Credentials:
     """From ``X-API-Key`` and ``Authorization: Bearer``; other schemes are none of ours."""
-    authorizations = headers.getlist("authorization")
-    tokens = tuple(one[len(_SCHEME) :].strip() for one in authorizations if one[: len(_SCHEME)].lower() == _SCHEME)
-    return Credentials(tuple(headers.getlist("x-api-key")), tokens)
+    return Credentials(tuple(headers.getlist("x-api-key")), read_bearers(headers.getlist("authorization")))
 
 
 class Callers:
@@ -90,7 +89,7 @@ class Callers:
 
     def _refuse(self, reason: str, address: str) -> NoReturn:
         check_wait(self._failures.take(address), "Too many wrong credentials came from your address; try again later.")
-        _log.info("caller refused", extra={"reason": reason, "address": address})
+        _log.info("caller refused", extra={"reason": reason, "address": address, "request_id": request_id()})
         raise Unauthenticated(REFUSAL, headers=CHALLENGE)
 
 

@@ -6,7 +6,7 @@ words without anything of the token's: for the log. Outside all of them look ali
 
 import binascii
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
@@ -21,6 +21,7 @@ Claims = Mapping[str, Any]
 
 ASYMMETRIC = (*ALGORITHMS, "ES256", "ES384", "ES512", "EdDSA")
 
+_SCHEME = "bearer"
 _LONGEST_TOKEN = 16_384
 _LONGEST_KEY_ID = 256
 _TYPES = {"jwt", "at+jwt", "application/jwt", "application/at+jwt"}
@@ -36,6 +37,12 @@ class SignedToken:
     signed: bytes = field(repr=False)
     payload: bytes = field(repr=False)
     signature: bytes = field(repr=False)
+
+
+def read_bearers(authorizations: Iterable[str]) -> tuple[str, ...]:
+    """The tokens in headers ``Authorization: Bearer <token>``; other schemes are not looked at."""
+    parted = [one.strip().partition(" ") for one in authorizations]
+    return tuple(token.strip() for scheme, _, token in parted if scheme.lower() == _SCHEME)
 
 
 def take_apart(token: str) -> SignedToken:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import httpx
 from fastapi import FastAPI
 
+from app.endpoints.health.schedule import INTERVAL_SECONDS
 from app.main import create_app
 from app.settings import gather, load
 from app.web.listener import Listener, bind
@@ -20,10 +21,15 @@ AUTH = {"X-API-Key": CALLER}
 
 def build(*services: str, **settings: str) -> FastAPI:
     """A bridge in front of the instances at these URLs; the first is ``default``, then ``b`` and ``c``."""
+    return build_probing(INTERVAL_SECONDS, *services, **settings)
+
+
+def build_probing(probe_seconds: float, *services: str, **settings: str) -> FastAPI:
+    """The same; the instances are asked so often how they are."""
     names = ["AzureSignalRConnectionString", "Azure__SignalR__Endpoints__b", "Azure__SignalR__Endpoints__c__secondary"]
     texts = [f"Endpoint={url};AccessKey={SERVICE};Version=1.0;" for url in services]
     given = dict(zip(names, texts, strict=False)) | {"BRIDGE_CALLERS__KEYS": CALLER, "BRIDGE_DOCS": "true"}
-    return create_app(load(gather(given | settings, {})))
+    return create_app(load(gather(given | settings, {})), probe_seconds=probe_seconds)
 
 
 @dataclass(slots=True)

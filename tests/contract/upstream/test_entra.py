@@ -13,7 +13,7 @@ from app.upstream.trust.entra import entra_documents
 from app.upstream.trust.entra_tokens import EntraTokens
 from app.web.tokens.discovery import Discovery
 from app.web.tokens.key_cache import SECONDS_BETWEEN_FETCHES, KeyCache
-from tests.contract.upstream.issuer import V1_DOCUMENT, V1_KEYS, V2_DOCUMENT, V2_KEYS, Issuer, run_issuer
+from tests.azure.issuer import V1_DOCUMENT, V1_KEYS, V2_DOCUMENT, V2_KEYS, Issuer, run_issuer
 from tests.unit.upstream.fakes import event
 from tests.unit.upstream.trust.bad_tokens import bad_tokens
 from tests.unit.upstream.trust.issued import (

@@ -40,6 +40,10 @@ class Bridge:
         answer = await self.http.post("/upstream?code=canary", content=json.dumps(message), headers=headers)
         assert answer.status_code == 200, answer.text
 
+    async def ask(self, path: str, headers: Mapping[str, str]) -> httpx.Response:
+        """An answer that ends, unlike a stream."""
+        return await asyncio.wait_for(self.http.get(path, headers=headers), 20)
+
     @asynccontextmanager
     async def listen(self, headers: Mapping[str, str] = KEYED) -> AsyncIterator[AsyncIterator[tuple[str, Any]]]:
         async with self.http.stream("GET", "/events", headers=headers) as answer:
@@ -108,19 +112,26 @@ async def test_who_was_here_before_misses_nothing_and_gets_nothing_twice(bridge:
 
 @pytest.mark.parametrize("headers", [{}, {"X-API-Key": "another-key-of-somebody"}])
 async def test_only_callers_with_a_key_may(bridge: Bridge, headers: dict[str, str]) -> None:
-    answer = await bridge.http.get("/events", headers=headers)
+    answer = await bridge.ask("/events", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 
+@pytest.mark.parametrize("limits", [{"rights": ["send"]}, {"hubs": ["chat"]}])
+async def test_only_those_who_may_read_every_hub(limits: dict[str, Any]) -> None:
+    async with run(callers={"keys": [{"name": "limited", "key": API_KEY} | limits]}) as bridge:
+        answer = await bridge.ask("/events", headers=KEYED)
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+
+
 async def test_it_takes_no_parameters(bridge: Bridge) -> None:
-    answer = await bridge.http.get("/events?after=1", headers=KEYED)
+    answer = await bridge.ask("/events?after=1", headers=KEYED)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid-query")
 
 
 async def test_it_is_off_unless_the_settings_turn_it_on() -> None:
     async with run(console=False) as bridge:
         await bridge.shout("unseen")
-        answer = await bridge.http.get("/events", headers=KEYED)
+        answer = await bridge.ask("/events", headers=KEYED)
         assert (answer.status_code, answer.json()["code"]) == (404, "route-not-found")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import trustme
 
-from tests.contract.upstream.issuer import Issuer, run_issuer
+from tests.azure.issuer import Issuer, run_issuer
 from tests.unit.web.tokens.issuing import key_set
 
 WELL_KNOWN = "/.well-known/openid-configuration"
@@ -19,7 +19,7 @@ class OpenId:
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
-        self.url = issuer.url
+        self.url, self.authority = issuer.url, issuer.authority
         self.publish("rsa", "p256", "ed")
 
     def publish(self, *names: str) -> None:

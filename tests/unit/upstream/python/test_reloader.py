@@ -55,6 +55,7 @@ class Workshop:
 def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)  # the trap: compiled files know a change by the second
     before = dict(sys.modules)
     yield Workshop(tmp_path)
     for name in set(sys.modules) - set(before):

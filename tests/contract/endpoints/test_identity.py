@@ -1,0 +1,273 @@
+"""An endpoint opened by azure-identity's own code, against App Service's identity endpoint and the service's keys."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jwt
+import pytest
+import trustme
+
+from app.endpoints.credentials.credentials import Credentials
+from app.endpoints.credentials.identity import KEY_RENEW_SECONDS, KEY_SECONDS
+from app.endpoints.endpoint import Endpoint, make_endpoint
+from app.endpoints.health.state import State, explain, judge_probe
+from app.endpoints.outcome import Outcome, Verdict
+from app.endpoints.rest_transport import RestTransport
+from app.errors import CredentialInsufficient, NoEndpointAvailable
+from app.protocol.access_token import client_claims
+from app.protocol.connection_string import ConnectionString
+from app.protocol.rest import Action, Operation
+from app.settings.model import CredentialSettings, EndpointSettings
+from tests.azure.identity_endpoint import Identities, IdentityEndpoint
+from tests.azure.issuer import Issuer
+from tests.azure.signalr import KEY, SignalR
+from tests.azure.standin import running
+
+SEND = Operation(Action.SEND_TO_ALL, "chat")
+MANAGED = CredentialSettings(kind="managed-identity")
+DAY = 86_400.0
+KEYS = "/api/v1/auth/accessKey"
+
+
+@dataclass
+class World:
+    """The parts, and ``passed``: seconds by which the bridge's clock is ahead."""
+
+    issuer: Issuer
+    identity: IdentityEndpoint
+    service: SignalR
+    transport: RestTransport
+    passed: float = 0.0
+    opened: list[Credentials] = field(default_factory=list)
+
+    def clock(self) -> float:
+        return time.time() + self.passed
+
+    def endpoint(self, credential: CredentialSettings = MANAGED, name: str = "default") -> Endpoint:
+        connection = ConnectionString(self.service.url, None)
+        settings = EndpointSettings(name=name, connection=connection, credential=credential)
+        if not self.opened:
+            made = Credentials(self.issuer.url, clock=self.clock, random=lambda: 1.0, wait_seconds=1.0)
+            self.opened.append(made)
+        opened = self.opened[0].find(settings)
+        return make_endpoint(name, "Primary", connection, self.clock, credential=opened)
+
+    async def send(self, endpoint: Endpoint, seconds: float = 5.0) -> Outcome:
+        return await self.transport.perform(endpoint, SEND, b'{"target":"x"}', seconds)
+
+    def claims(self, **more: Any) -> dict[str, Any]:
+        given: dict[str, Any] = {"user_id": "ann", "claims": {}, "now": int(self.clock()), "lifetime": 3600} | more
+        return client_claims(audience="http://localhost/client/?hub=chat", **given)
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with running(Issuer(trustme.CA())) as one:
+        yield one
+
+
+@pytest.fixture
+async def world(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    assigned = frozenset({("client_id", "c"), ("mi_res_id", "/r"), ("principal_id", "o")})
+    with (
+        running(IdentityEndpoint(issuer, Identities(assigned=assigned))) as identity,
+        running(SignalR(issuer)) as service,
+    ):
+        for name, text in identity.environment.items():
+            monkeypatch.setenv(name, text)
+        async with RestTransport() as transport:
+            made = World(issuer, identity, service, transport)
+            yield made
+            identity.open.set()
+            service.open.set()
+            for one in made.opened:
+                await one.__aexit__(None, None, None)
+
+
+async def settle(until: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not until():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+# --- the token
+
+
+async def test_a_thousand_at_once_on_a_cold_cache_ask_once(world: World) -> None:
+    endpoint, other = world.endpoint(), world.endpoint(name="other")
+    tokens = await asyncio.gather(*(one.credential.rest_token("u") for one in [endpoint, other] for _ in range(500)))
+    assert len(set(tokens)) == 1
+    assert len(world.identity.asked) == 1, "endpoints that are opened alike share the token"
+    assert (await world.send(endpoint)).verdict is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("ids", "sent"),
+    [
+        ({}, {}),
+        ({"client_id": "c"}, {"client_id": "c"}),
+        ({"resource_id": "/r"}, {"mi_res_id": "/r"}),
+        ({"object_id": "o"}, {"principal_id": "o"}),
+    ],
+    ids=["system", "client id", "resource id", "object id"],
+)
+async def test_identities_go_by_the_names_that_app_service_knows(
+    world: World, ids: dict[str, str], sent: dict[str, str]
+) -> None:
+    outcome = await world.send(world.endpoint(CredentialSettings.model_validate({"kind": "managed-identity", **ids})))
+    assert outcome.verdict is Verdict.ACCEPTED
+    known = {"api-version": "2019-08-01", "resource": "https://signalr.azure.com"}
+    assert world.identity.asked == [known | sent]
+
+
+async def test_the_default_credential_with_a_resource_id(world: World) -> None:
+    outcome = await world.send(world.endpoint(CredentialSettings(kind="default", resource_id="/r")))
+    assert outcome.verdict is Verdict.ACCEPTED
+    assert world.identity.asked[-1]["mi_res_id"] == "/r"
+
+
+async def test_a_token_is_renewed_ahead_of_its_end_and_nobody_waits(world: World) -> None:
+    endpoint = world.endpoint()
+    await world.send(endpoint)
+    world.identity.open.clear()
+    world.passed = DAY - 300
+    outcomes = await asyncio.gather(*(world.send(endpoint) for _ in range(50)))
+    assert {one.verdict for one in outcomes} == {Verdict.ACCEPTED}
+    await settle(lambda: len(world.identity.asked) == 2)
+    world.identity.open.set()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"), [(401, {}), (403, {}), (429, {"Retry_After": "20"}), (500, {}), (400, {})], ids=str
+)
+async def test_an_identity_endpoint_in_trouble_is_survived_under_traffic(
+    world: World, status: int, headers: dict[str, str]
+) -> None:
+    endpoint = world.endpoint()
+    await world.send(endpoint)
+    world.identity.say(status, **headers)
+    for ahead in (DAY - 300, DAY - 200, DAY - 100):  # the token is still good: nobody notices
+        world.passed = ahead
+        outcomes = await asyncio.gather(*(world.send(endpoint) for _ in range(20)))
+        assert {one.verdict for one in outcomes} == {Verdict.ACCEPTED}
+    world.passed = DAY + 1
+    outcomes = await asyncio.gather(*(world.send(endpoint, 1.0) for _ in range(20)))
+    assert {(one.verdict, one.code) for one in outcomes} == {(Verdict.UNREACHABLE, "no-credential")}
+    assert {explain(one) for one in outcomes} == {f"no-credential: status {status}"}
+    assert {judge_probe(one) for one in outcomes} == {State.DENIED}
+    world.identity.said, world.identity.seconds = None, 3 * DAY  # the bridge's clock is ahead by one
+    world.passed += 60
+    assert (await world.send(endpoint)).verdict is Verdict.ACCEPTED
+
+
+async def test_retry_after_is_honoured(world: World) -> None:
+    endpoint = world.endpoint()
+    world.identity.say(429, Retry_After="20")
+    assert (await world.send(endpoint)).why == "status 429"
+    world.identity.said = None
+    world.passed = 18.0
+    assert (await world.send(endpoint)).code == "no-credential"
+    assert len(world.identity.asked) == 1
+    world.passed = 22.0
+    assert (await world.send(endpoint)).verdict is Verdict.ACCEPTED
+
+
+async def test_a_hanging_identity_endpoint_costs_no_more_than_the_deadline(world: World) -> None:
+    endpoint = world.endpoint()
+    world.identity.open.clear()
+    async with asyncio.timeout(5):
+        outcomes = await asyncio.gather(*(world.send(endpoint, 0.1) for _ in range(20)))
+    assert {one.why for one in outcomes} == {"no answer in time"}
+    assert len(world.identity.asked) == 1
+    world.identity.open.set()
+    assert (await world.send(endpoint)).verdict is Verdict.ACCEPTED
+
+
+async def test_an_identity_endpoint_that_is_gone_is_named(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token")
+    outcome = await world.send(world.endpoint())
+    assert outcome.code == "no-credential"
+    assert outcome.why is not None
+    assert outcome.why.startswith("failed: ")
+
+
+# --- the signing key
+
+
+async def test_clients_tokens_are_signed_with_the_key_the_service_issues(world: World) -> None:
+    endpoint = world.endpoint()
+    tokens = await asyncio.gather(*(endpoint.credential.client_token(world.claims()) for _ in range(1000)))
+    assert {jwt.get_unverified_header(one)["kid"] for one in tokens} == {"key-1"}
+    assert jwt.decode(tokens[0], KEY, ["HS256"], audience="http://localhost/client/?hub=chat")["asrs.s.uid"] == "ann"
+    assert world.service.count(KEYS) == 1
+
+
+async def test_a_key_is_renewed_by_the_calls_that_come_anyway(world: World) -> None:
+    endpoint = world.endpoint()
+    await world.send(endpoint)
+    assert world.service.count(KEYS) == 0, "who only sends needs no key"
+    await endpoint.credential.client_token(world.claims())
+    world.passed = KEY_RENEW_SECONDS - 5
+    await world.send(endpoint)
+    assert world.service.count(KEYS) == 1
+    world.service.key_id, world.passed = "key-2", KEY_RENEW_SECONDS + 5
+    await world.send(endpoint)
+    await settle(lambda: world.service.count(KEYS) == 2)
+    await settle(lambda: not [one for one in asyncio.all_tasks() if "Renewed._renew" in repr(one)])
+    token = await endpoint.credential.client_token(world.claims())
+    assert jwt.get_unverified_header(token)["kid"] == "key-2"
+
+
+async def test_an_old_key_signs_while_a_new_one_is_refused(world: World) -> None:
+    endpoint = world.endpoint()
+    await endpoint.credential.client_token(world.claims())
+    world.service.said = (403, {}, b"")
+    world.passed = KEY_SECONDS - 60
+    token = await endpoint.credential.client_token(world.claims(lossless=False, claims={"role": ["admin"]}))
+    assert jwt.get_unverified_header(token)["kid"] == "key-1"
+
+
+async def test_a_forbidden_key_has_tokens_made(world: World) -> None:
+    endpoint = world.endpoint()
+    world.service.said = (403, {}, b"")
+    assert await endpoint.credential.client_token(world.claims()) == "made-by-the-service"
+    assert await endpoint.credential.client_token(world.claims(user_id=None)) == "made-by-the-service"
+    for more in (
+        {"claims": {"role": ["admin"]}},
+        {"close_on_expiry": True},
+        {"user_id": "x, bridge.claims: e30", "lossless": False},
+    ):
+        try:
+            claims = world.claims(**more)
+        except Exception:
+            continue
+        with pytest.raises(CredentialInsufficient):
+            await endpoint.credential.client_token(claims)
+
+
+@pytest.mark.parametrize("answer", [(401, {}, b""), (500, {}, b""), (200, {}, b"{}"), (200, {}, b"no"), (302, {}, b"")])
+async def test_no_key_for_the_moment(world: World, answer: tuple[int, dict[str, str], bytes]) -> None:
+    endpoint = world.endpoint()
+    world.service.said = answer
+    with pytest.raises(NoEndpointAvailable) as caught:
+        await endpoint.credential.client_token(world.claims())
+    assert "Retry-After" in caught.value.headers
+    world.service.said, world.passed = None, 10.0
+    assert jwt.get_unverified_header(await endpoint.credential.client_token(world.claims()))["kid"] == "key-1"
+
+
+async def test_a_client_waits_no_longer_than_it_may(world: World) -> None:
+    endpoint = world.endpoint()
+    world.service.open.clear()
+    async with asyncio.timeout(5):
+        with pytest.raises(NoEndpointAvailable):
+            await endpoint.credential.client_token(world.claims())
+
+
+def test_what_opens_is_not_shown(world: World) -> None:
+    endpoint = replace(world.endpoint(CredentialSettings.model_validate({"kind": "client-secret", "tenant_id": "t",
+        "client_id": "c", "client_secret": "canary"})))  # fmt: skip
+    assert "canary" not in repr(endpoint) + repr(world.opened[0])
