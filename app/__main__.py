@@ -95,12 +95,16 @@ async def _serve(settings: Settings, sources: Sources) -> None:
 def dev(
     port: Annotated[int, typer.Option(help="the bridge's port")] = 8080,
     emulator_port: Annotated[int, typer.Option(help="the emulator's port")] = 8888,
+    endpoints: Annotated[int, typer.Option(min=1, max=20, help="how many emulators, on the next ports")] = 1,
     handlers: Handlers = None,
     reload: Annotated[bool, typer.Option("--reload", help="load the handlers anew when their files change")] = False,
 ) -> None:
     """Run bridge, emulator and a chat on this machine: no Azure account, no keys, loopback only."""
     configure_logs("warning", None)
-    _run(_development().run_dev(port, emulator_port, handlers or [], os.environ, reload=reload))
+    running = _development().run_dev(
+        port, emulator_port, handlers or [], os.environ, reload=reload, endpoints=endpoints
+    )
+    _run(running)
 
 
 @cli.command()
@@ -155,6 +159,7 @@ def token(
     settings: SettingsFile = None,
 ) -> None:
     """Print a client's URL and access token, as negotiate would give them to a caller."""
+    configure_logs("error", None)
     loaded = _load(_find_sources(settings, {}))
     if not loaded.endpoints_of(hub):
         raise SettingsError(f"No endpoint: set {loaded.connection_of(hub)}.")

@@ -89,6 +89,8 @@ def _word(outcome: Outcome) -> str:
         return "answers, and takes the credential"
     if outcome.code == "denied":
         return "answers, but refuses the credential: check the key"
+    if outcome.why is not None:
+        return f"{outcome.code}: {outcome.why}"
     status = "" if outcome.status_code is None else f" (status {outcome.status_code})"
     return f"{outcome.code or outcome.verdict.value}{status}"
 

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
@@ -28,27 +29,43 @@ DEMO = "app.demo:chat"
 
 
 async def run_dev(
-    port: int, emulator_port: int, handlers: Sequence[str], environment: Mapping[str, str], *, reload: bool = False
+    port: int,
+    emulator_port: int,
+    handlers: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    reload: bool = False,
+    endpoints: int = 1,
 ) -> None:
-    """Run bridge and emulator until a signal ends them. Raises ``SettingsError``, also for a port that is taken.
+    """Run bridge and emulators until a signal ends them. Raises ``SettingsError``, also for a port that is taken.
 
+    ``endpoints`` emulators stand side by side, on the ports from ``emulator_port`` on, all of them primaries.
     ``reload``: handlers are loaded anew when their files change; the emulator and its clients do not notice.
     """
     _say_what_is_ignored(environment)
     with bind("127.0.0.1", port, "--port") as sock:
         port = int(sock.getsockname()[1])
-        async with Emulator(emulator_port, "localhost", upstream=f"http://127.0.0.1:{port}/upstream") as emulator:
-            settings = _settings(port, emulator.connection_string, handlers)
+        upstream = f"http://127.0.0.1:{port}/upstream"
+        async with AsyncExitStack() as stack:
+            emulators = [
+                await stack.enter_async_context(Emulator(one, "localhost", upstream=upstream))
+                for one in ([0] * endpoints if emulator_port == 0 else range(emulator_port, emulator_port + endpoints))
+            ]
+            settings = _settings(port, [one.connection_string for one in emulators], handlers)
             app = create_app(settings)
-            _add_page(app, emulator.port)
+            _add_page(app, [one.port for one in emulators])
             listener = Listener(app, sock, grace_seconds=1, end_streams=app.state.events.close)
-            printing = asyncio.create_task(_print_when_started(listener, emulator))
+            printing = asyncio.create_task(_print_when_started(listener, emulators))
             reloading = asyncio.create_task(_make_reloader(settings, app).run()) if reload else None
-            # The emulator ends first: its last events, that clients have gone, still reach the handlers.
-            await listener.run_until_stopped(before=emulator.stop)
+            # The emulators end first: their last events, that clients have gone, still reach the handlers.
+            await listener.run_until_stopped(before=partial(_stop, emulators))
             printing.cancel()
             if reloading is not None:
                 reloading.cancel()
+
+
+async def _stop(emulators: Sequence[Emulator]) -> None:
+    await asyncio.gather(*(one.stop() for one in emulators))
 
 
 async def run_emulator(
@@ -65,11 +82,15 @@ async def run_emulator(
         await stopped.wait()
 
 
-def _settings(port: int, connection_string: str, handlers: Sequence[str]) -> Settings:
+def _settings(port: int, connection_strings: Sequence[str], handlers: Sequence[str]) -> Settings:
+    endpoints = [
+        EndpointSettings(name=f"emulator{number}" if number > 1 else "default", connection=parse_connection_string(one))
+        for number, one in enumerate(connection_strings, start=1)
+    ]
     return Settings(
         host="127.0.0.1",
         port=port,
-        endpoints=(EndpointSettings(connection=parse_connection_string(connection_string)),),
+        endpoints=tuple(endpoints),
         default_hub="chat",
         handlers=tuple(handlers) or (DEMO,),
         callers=CallersSettings(),
@@ -97,13 +118,11 @@ def _say_what_is_ignored(environment: Mapping[str, str]) -> None:
         print(f"dev uses its own emulator: {name} is ignored.", file=sys.stderr)
 
 
-def _add_page(app: FastAPI, emulator_port: int) -> None:
+def _add_page(app: FastAPI, emulator_ports: Sequence[int]) -> None:
     if not (_HERE / "static" / "signalr.min.js").exists():
         raise SettingsError("The chat page's library is missing: run 'make static'.")
-    policy = (
-        f"default-src 'self'; connect-src 'self' http://localhost:{emulator_port} ws://localhost:{emulator_port}; "
-        "frame-ancestors 'none'; base-uri 'none'"
-    )
+    sources = " ".join(f"http://localhost:{one} ws://localhost:{one}" for one in emulator_ports)
+    policy = f"default-src 'self'; connect-src 'self' {sources}; frame-ancestors 'none'; base-uri 'none'"
 
     async def page(_: Request) -> Response:
         return FileResponse(_HERE / "page" / "index.html", headers={"Content-Security-Policy": policy})
@@ -113,10 +132,11 @@ def _add_page(app: FastAPI, emulator_port: int) -> None:
     app.mount("/static", StaticFiles(directory=_HERE / "static"))
 
 
-async def _print_when_started(listener: Listener, emulator: Emulator) -> None:
+async def _print_when_started(listener: Listener, emulators: Sequence[Emulator]) -> None:
     await listener.ready.wait()
     body = '{"target":"newMessage","arguments":["curl","hello"]}'
     base = f"http://localhost:{listener.port}"
     print(f"Chat: {base}/")
-    print(f"Connection string: {emulator.connection_string}")
+    for emulator in emulators:
+        print(f"Connection string: {emulator.connection_string}")
     print(f"Try: curl -sS -X POST {base}/hubs/chat/send -H 'Content-Type: application/json' -d '{body}'", flush=True)

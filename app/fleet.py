@@ -25,7 +25,7 @@ class Endpoints:
 
     def __init__(self, live: LiveSettings, sources: Sources | None, probe_seconds: float) -> None:
         inner, health = RestTransport(), Health(time.time)
-        self._watcher = None if sources is None else Watcher(sources, live.take, clock=time.monotonic)
+        self.watcher = None if sources is None else Watcher(sources, live.take, clock=time.monotonic)
         self._keys = Keys(time.monotonic)
         transport = Rotation(inner, self._keys, reread=self._read_again, clock=time.monotonic)
         credentials = Credentials(
@@ -42,8 +42,8 @@ class Endpoints:
         self._keys.use(self.fleet.endpoints)
         self._prober = Prober(self.fleet.endpoints, transport, health, random=random.random, interval=probe_seconds)
         self.opened: list[AbstractAsyncContextManager[Any]] = [credentials, inner, self._prober]
-        if self._watcher is not None:
-            self.opened.append(self._watcher)
+        if self.watcher is not None:
+            self.opened.append(self.watcher)
         live.follow(self._prepare)
 
     def preview(self, settings: Settings) -> Fleet:
@@ -62,5 +62,5 @@ class Endpoints:
         asyncio.get_running_loop().call_later(KEPT_SECONDS + 1, self._keys.forget)
 
     async def _read_again(self) -> None:
-        if self._watcher is not None:
-            await self._watcher.read_again()
+        if self.watcher is not None:
+            await self.watcher.read_again()

@@ -1,6 +1,6 @@
 """ASSEMBLY while running: upstream, forwards and callers follow the settings, as `fleet` does with the endpoints."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from app.endpoints.fleet import Fleet
@@ -10,7 +10,7 @@ from app.settings.live import LiveSettings
 from app.upstream.dispatch import ANY
 from app.upstream.forward.forward import Forward
 from app.upstream.receiver import Receiver
-from app.upstream.trust import AnyVoucher, VouchersOf, build_trust, write_vouchers
+from app.upstream.trust import AnyVoucher, VouchersOf, build_trusts, write_vouchers
 from app.upstream.trust.entra_tokens import EntraTokens
 from app.web.callers import Callers
 from app.web.callers.key_ring import read_keys
@@ -30,13 +30,19 @@ def find_vouchers(fleet: Fleet, settings: Settings, hub: str) -> list[AnyVoucher
     return write_vouchers(keys, named)
 
 
-def follow_upstream(live: LiveSettings, endpoints: Endpoints, receiver: Receiver, tokens: EntraTokens | None) -> None:
+def follow_upstream(
+    live: LiveSettings,
+    endpoints: Endpoints,
+    receiver: Receiver,
+    tokens: EntraTokens | None,
+    hub_tokens: Mapping[str, EntraTokens | None],
+) -> None:
     """Codes and keys; a change that leaves a handler without anybody to vouch for its calls is refused."""
 
     def prepare(settings: Settings) -> Callable[[], None]:
         then = partial(find_vouchers, endpoints.preview(settings), settings)
-        receiver.check(build_trust(settings.upstream, then, tokens))
-        trust = build_trust(settings.upstream, vouchers_now(endpoints.fleet, live), tokens)
+        receiver.check(build_trusts(settings, then, tokens, hub_tokens))
+        trust = build_trusts(settings, vouchers_now(endpoints.fleet, live), tokens, hub_tokens)
         return lambda: receiver.rely_on(trust)
 
     live.follow(prepare)

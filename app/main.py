@@ -69,7 +69,7 @@ def create_app(
         *forwards,
     ]
     app = _make_fastapi(settings, [*endpoints.opened, backends, backlog])
-    app.state.fleet = endpoints.fleet
+    app.state.fleet, app.state.watcher = endpoints.fleet, endpoints.watcher
     app.state.sender = sender
     app.state.idempotency = Idempotency(time.monotonic)
     app.state.negotiator = _make_negotiator(settings, endpoints.fleet)
@@ -85,7 +85,8 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
     """What negotiate answers to a caller with this body. Handlers are not loaded."""
     app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}))
     negotiator: Negotiator = app.state.negotiator
-    return await negotiator.negotiate(hub, read_request(body, app.state.clients.rules_of(hub).defaults))
+    async with app.router.lifespan_context(app):  # an identity may have to be asked, over connections to be closed
+        return await negotiator.negotiate(hub, read_request(body, app.state.clients.rules_of(hub).defaults))
 
 
 def _make_fastapi(settings: Settings, opened: Iterable[AbstractAsyncContextManager[Any]]) -> FastAPI:
@@ -155,8 +156,15 @@ def _make_receiver(
     tokens = build_entra_tokens(settings.upstream.entra, settings.authority_host, time.time, time.monotonic)
     if not settings.upstream.code and not settings.development:
         _LOG.warning("no BRIDGE_UPSTREAM__CODE is set: a signature covers the connection id alone, and can be replayed")
-    receiver = build_receiver(settings, handlers, vouchers_now(endpoints.fleet, live), sender, tokens, events)
-    follow_upstream(live, endpoints, receiver, tokens)
+    own = {hub: one.upstream.entra for hub, one in settings.hubs.items() if one.upstream is not None}
+    hub_tokens = {
+        hub: build_entra_tokens(entra, settings.authority_host, time.time, time.monotonic)
+        for hub, entra in own.items()
+        if entra != settings.upstream.entra
+    }
+    vouchers_of = vouchers_now(endpoints.fleet, live)
+    receiver = build_receiver(settings, handlers, vouchers_of, sender, tokens, events, hub_tokens)
+    follow_upstream(live, endpoints, receiver, tokens, hub_tokens)
     return receiver
 
 

@@ -3,6 +3,7 @@
 Source: ``spec/rest-and-management.md`` 7.2. Which roles an identity has stands in no token: the emulator is told.
 """
 
+import ssl
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
@@ -21,10 +22,16 @@ _SECONDS = 5.0
 
 
 class Entra:
-    """``issuer`` is an https address: ``/.well-known/openid-configuration`` below it tells its name and its keys."""
+    """``issuer`` is an https address: ``/.well-known/openid-configuration`` below it tells its name and its keys.
 
-    def __init__(self, issuer: str, role: Role, clock: Callable[[], float]) -> None:
+    ``certificates`` says whom to believe to be the issuer, instead of what this machine believes.
+    """
+
+    def __init__(
+        self, issuer: str, role: Role, clock: Callable[[], float], certificates: ssl.SSLContext | None = None
+    ) -> None:
         self.role = role
+        self._certificates: ssl.SSLContext | bool = certificates or True
         self._issuer, self._clock = issuer.rstrip("/"), clock
         self._name = ""
         self._keys: dict[str, jwt.PyJWK] = {}
@@ -58,15 +65,14 @@ class Entra:
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         try:
             async with aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session:
-                document = await _fetch(session, f"{self._issuer}/.well-known/openid-configuration")
-                found = jwt.PyJWKSet.from_dict(await _fetch(session, document["jwks_uri"]))
+                document = await self._fetch(session, f"{self._issuer}/.well-known/openid-configuration")
+                found = jwt.PyJWKSet.from_dict(await self._fetch(session, document["jwks_uri"]))
                 self._name = document["issuer"]
         except (TimeoutError, aiohttp.ClientError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
             raise BadToken(f"The issuer's keys could not be read ({type(error).__name__}).") from None
         self._keys = {key.key_id: key for key in found.keys if key.key_id is not None}
 
-
-async def _fetch(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
-    async with session.get(url, allow_redirects=False) as response:
-        document: dict[str, Any] = await response.json(content_type=None)
-        return document
+    async def _fetch(self, session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
+        async with session.get(url, allow_redirects=False, ssl=self._certificates) as response:
+            document: dict[str, Any] = await response.json(content_type=None)
+            return document

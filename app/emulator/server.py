@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Self
@@ -62,21 +63,22 @@ class Emulator:
         upstream_token: Callable[[], str] | None = None,
         entra_issuer: str | None = None,
         entra_role: Role = "owner",
+        entra_certificates: ssl.SSLContext | None = None,
     ) -> None:
         if not keys or not all(keys):
             raise SettingsError("The emulator needs at least one access key, and none may be empty.")
         limits = limits or Limits()
         self.host, self.port, self._keys = host, port, list(keys)
         self._ping_seconds = ping_seconds
-        self._hubs = Hubs(time.monotonic)
+        self.hubs = Hubs(time.monotonic)
         signing = self._keys if sign_upstream else ()
         self._upstream = UpstreamCaller(signing, to_templates(upstream), limits.upstream_seconds, upstream_token)
-        entra = None if entra_issuer is None else Entra(entra_issuer, entra_role, time.time)
+        entra = None if entra_issuer is None else Entra(entra_issuer, entra_role, time.time, entra_certificates)
         issued = IssuedKeys(time.time, secrets.token_urlsafe)
         tokens = TokenCheck(self._keys, time.time, issued, check_expiry, check_audience, entra)
         negotiations = Negotiations(limits.open_seconds, time.monotonic, new_connection_id)
-        self._door = Door(self._hubs, tokens, self._upstream, negotiations, limits, long_claim_names)
-        rest = RestApi(self._hubs, tokens, limits.invoke_seconds)
+        self._door = Door(self.hubs, tokens, self._upstream, negotiations, limits, long_claim_names)
+        rest = RestApi(self.hubs, tokens, limits.invoke_seconds)
         self.app = _allow_origins(_Paths(self._door, rest, Issuing(tokens, self._keys[0])))
         self._server: _Server | None = None
 
@@ -132,7 +134,7 @@ class Emulator:
     async def _ping(self) -> None:
         while True:
             await asyncio.sleep(self._ping_seconds)
-            send(self._hubs.members(), Ping())
+            send(self.hubs.members(), Ping())
 
 
 class _Paths:

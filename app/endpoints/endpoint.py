@@ -24,6 +24,11 @@ class Credential(Protocol):
         """The keys with which this endpoint signs its calls to us."""
         ...
 
+    @property
+    def trouble(self) -> str | None:
+        """Why what expires could not be renewed the last time, without any secret; None when all is well."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

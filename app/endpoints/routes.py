@@ -79,7 +79,7 @@ async def list_endpoints(request: Request, caller: RequiredCaller, names: PathNa
 
 
 def _describe(registry: Registry, endpoint: Endpoint) -> dict[str, Any]:
-    report = registry.report(endpoint)
+    report, trouble = registry.report(endpoint), endpoint.credential.trouble
     since = None if report.since is None else datetime.fromtimestamp(report.since, UTC)
     return {
         "endpointType": endpoint.endpoint_type,
@@ -88,5 +88,5 @@ def _describe(registry: Registry, endpoint: Endpoint) -> dict[str, Any]:
         "online": registry.is_online(endpoint),
         "state": report.state.value,
         "since": since and since.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "lastError": report.last_error,
+        "lastError": report.last_error if trouble is None else f"no-credential: {trouble}",
     }

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from app.settings.model import EndpointSettings, HubSettings, Settings
+from app.settings.model import EndpointSettings, HubSettings, Settings, UpstreamSettings
 from app.settings.names import write_name
 
 _ENDPOINTS = frozenset({"endpoints", "connections"})
@@ -30,7 +30,7 @@ def plan_change(current: Settings, wanted: Settings) -> Change:
         "hubs": {name: _change_hub(current.hubs.get(name), one) for name, one in wanted.hubs.items()}
         | {name: _change_hub(one, None) for name, one in current.hubs.items() if name not in wanted.hubs},
         "callers": current.callers.model_copy(update={"keys": wanted.callers.keys}),
-        "upstream": current.upstream.model_copy(update={"code": wanted.upstream.code, "keys": wanted.upstream.keys}),
+        "upstream": _change_upstream(current.upstream, wanted.upstream),
         "forward": {
             name: one.model_copy(update={"secrets": wanted.forward[name].secrets}) if name in wanted.forward else one
             for name, one in current.forward.items()
@@ -41,9 +41,16 @@ def plan_change(current: Settings, wanted: Settings) -> Change:
 
 
 def _change_hub(current: HubSettings | None, wanted: HubSettings | None) -> HubSettings:
-    """Of a hub's own settings its connection alone: the others are rules for clients."""
+    """Of a hub's own settings its connection, and upstream's secrets: the others are rules for clients."""
     kept = current or HubSettings()
-    return kept.model_copy(update={"connection": None if wanted is None else wanted.connection})
+    update: dict[str, Any] = {"connection": None if wanted is None else wanted.connection}
+    if kept.upstream is not None and wanted is not None and wanted.upstream is not None:
+        update["upstream"] = _change_upstream(kept.upstream, wanted.upstream)
+    return kept.model_copy(update=update)
+
+
+def _change_upstream(current: UpstreamSettings, wanted: UpstreamSettings) -> UpstreamSettings:
+    return current.model_copy(update={"code": wanted.code, "keys": wanted.keys})
 
 
 # --- in words, without any value

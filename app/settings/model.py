@@ -117,6 +117,10 @@ class Settings(BaseSettings):
         own = self.hubs.get(hub.lower())
         return self.cors if own is None or own.cors is None else own.cors
 
+    def upstream_of(self, hub: str) -> UpstreamSettings:
+        own = self.hubs.get(hub.lower())
+        return self.upstream if own is None or own.upstream is None else own.upstream
+
     def connection_of(self, hub: str) -> str:
         """The name of the hub's connection, in lower case."""
         own = self.hubs.get(hub.lower())

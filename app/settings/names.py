@@ -16,8 +16,11 @@ from pydantic.fields import FieldInfo
 from app.settings.model import EndpointTuning, ForwardSettings, HubSettings, Settings
 
 PREFIX = "BRIDGE_"
-READ_ELSEWHERE = frozenset({"settings_file", "secrets_dir"})
-"""What tells where settings stand."""
+READ_ELSEWHERE: Mapping[str, str] = {
+    "secrets_dir": "a folder with one file for each setting, as platforms mount secrets",
+    "settings_file": "a `bridge.toml`, or a function app's `local.settings.json`",
+}
+"""What tells where settings stand, and what it means."""
 
 Path: TypeAlias = tuple[str, ...]
 

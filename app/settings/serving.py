@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from app.protocol.connection_string import EMULATOR_KEY
 from app.settings.finding import Finding, mistake, refuse_mistakes
@@ -31,6 +32,7 @@ def judge_servable(settings: Settings) -> Iterator[Finding]:
         yield mistake("BRIDGE_CALLERS__LISTEN", "is for a listener of its own: give it another port than BRIDGE_PORT.")
     yield from _judge_emulator_key(settings)
     yield from _judge_certificates(settings)
+    yield from _judge_plain_http(settings)
     yield from _judge_entra(settings)
 
 
@@ -53,6 +55,17 @@ def _judge_certificates(settings: Settings) -> Iterator[Finding]:
             yield mistake(
                 where,
                 "clientCertificate (ClientCert) names a file that cannot be read: write the path of a PEM or PFX.",
+            )
+
+
+def _judge_plain_http(settings: Settings) -> Iterator[Finding]:
+    """An Entra token is good for every instance that the identity may use: nobody on the way may read it."""
+    for endpoint in settings.all_endpoints():
+        parts = urlsplit(endpoint.connection.server_endpoint or endpoint.connection.endpoint)
+        is_safe = parts.scheme == "https" or parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        if endpoint.credential.kind != "access-key" and not is_safe and not settings.allow_emulator_key:
+            yield mistake(
+                f"The endpoint '{endpoint.name}'", "is opened by an identity, whose token nobody may see: write https."
             )
 
 

@@ -4,7 +4,7 @@ Framework-free. Source of order and answers: the README's page about upstream, `
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.errors import (
@@ -33,7 +33,7 @@ from app.upstream.events import Events
 from app.upstream.outbox import Outbox
 from app.upstream.refusal import close_refused
 from app.upstream.sighting import Sighting
-from app.upstream.trust import HeaderLines, Trust, VouchersOf, build_trust
+from app.upstream.trust import HeaderLines, Trusting, VouchersOf, build_trusts
 from app.upstream.trust.entra_tokens import EntraTokens
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
@@ -57,16 +57,17 @@ class _Call:
 
 
 class Receiver:
-    """Takes upstream calls. ``unhandled_is_fine``: a message without handler is answered 200 instead of 404.
+    """Takes upstream calls. ``unhandled_is_fine`` says of a hub whether a message without handler is answered 200
+    instead of 404.
     ``is_lossless``: whether a hub's tokens are ours, so that ``bridge.claims`` in them is exact."""
 
     def __init__(
         self,
-        trust: Trust,
+        trust: Trusting,
         dispatch: Dispatch,
         outbox: Outbox,
         *,
-        unhandled_is_fine: bool,
+        unhandled_is_fine: Callable[[str], bool],
         most_bytes: int,
         is_lossless: Callable[[str], bool] = lambda hub: True,
         events: Events | None = None,
@@ -85,12 +86,12 @@ class Receiver:
             self._trust.check_verifiable(handler.hub, handler.source)
         self._dispatch = Dispatch(handlers)
 
-    def check(self, trust: Trust) -> None:
+    def check(self, trust: Trusting) -> None:
         """``SettingsError`` when a handler could never be called, if ``trust`` were relied on."""
         for handler in self._dispatch.handlers:
             trust.check_verifiable(handler.hub, handler.source)
 
-    def rely_on(self, trust: Trust) -> None:
+    def rely_on(self, trust: Trusting) -> None:
         """From the next call on."""
         self._trust = trust
 
@@ -175,7 +176,7 @@ class Receiver:
 
     def _leave_unhandled(self, context: Context) -> Ending:
         """Fine or not, somebody who waits for an answer is told: silence would look like success."""
-        if not self._unhandled_is_fine:
+        if not self._unhandled_is_fine(context.hub):
             raise NoHandler("No handler answers this event of this hub.")
         return Returned() if context.invocation_id is None else Refused(f"Method '{context.event}' has no handler.")
 
@@ -190,16 +191,17 @@ def build_receiver(
     outbox: Outbox,
     tokens: EntraTokens | None = None,
     events: Events | None = None,
+    hub_tokens: Mapping[str, EntraTokens | None] | None = None,
 ) -> Receiver:
     """From the settings and all handlers. Raises ``SettingsError`` for handlers that could never be called."""
-    trust = build_trust(settings.upstream, vouchers_of, tokens)
+    trust = build_trusts(settings, vouchers_of, tokens, hub_tokens)
     for handler in handlers:
         trust.check_verifiable(handler.hub, handler.source)
     return Receiver(
         trust,
         Dispatch(handlers),
         outbox,
-        unhandled_is_fine=settings.upstream.unhandled == "200",
+        unhandled_is_fine=lambda hub: settings.upstream_of(hub).unhandled == "200",
         most_bytes=settings.limits.upstream_bytes,
         is_lossless=lambda hub: settings.negotiate_of(hub).lossless_claims,
         events=events,

@@ -27,6 +27,8 @@ class SegmentConvertor(Convertor[str]):
 register_url_convertor("segment", SegmentConvertor())
 
 _TEXT = {"type": "string"}
+_NAME = {"type": "string", "minLength": 1, "maxLength": 1024}
+_SCHEMAS = {"hub": {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}$"}}
 
 
 _CHECKS = {"hub": check_hub, "groupName": check_group, "userId": check_user_id, "connectionId": check_connection_id}
@@ -49,7 +51,11 @@ PathNames = Annotated[dict[str, str], Depends(read_path)]
 def describe_path(path: str) -> dict[str, Any]:
     """A path's parameters for its OpenAPI operation."""
     names = re.findall(r"\{(\w+)", path)
-    return {"parameters": [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in names]}
+    return {
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": _SCHEMAS.get(name, _NAME)} for name in names
+        ]
+    }
 
 
 def describe_query(*names: str) -> list[dict[str, Any]]:

@@ -31,6 +31,22 @@ function untag(value) {
   return Array.isArray(value) ? value.map(untag) : mapMembers(value, untag);
 }
 
+// What a handler calls to get an answer: each way in which a client can answer, or not.
+const answers = (connection) => ({
+  give: (value) => value,
+  giveNothing: () => undefined,
+  nameYourself: () => connection.connectionId,
+  askBack: () => connection.invoke("echo"),
+  refuse: (text) => {
+    throw new Error(text);
+  },
+  wait: () => new Promise(() => {}),
+  vanish: () => {
+    connection.stop();
+    return new Promise(() => {});
+  },
+});
+
 function build(client, url, reconnect, protocol, token, headers) {
   const options = { headers, ...(token ? { accessTokenFactory: () => token } : {}) };
   const builder = new HubConnectionBuilder().withUrl(url, options).configureLogging(LogLevel.None);
@@ -39,6 +55,7 @@ function build(client, url, reconnect, protocol, token, headers) {
   const connection = builder.build();
   const tell = (event, more = {}) => write({ client, event, ...more });
   for (const target of TARGETS) connection.on(target, (...values) => tell("message", { target, arguments: values }));
+  for (const [target, answer] of Object.entries(answers(connection))) connection.on(target, answer);
   connection.onclose((error) => tell("closed", { error: error?.message ?? null }));
   connection.onreconnecting(() => tell("reconnecting"));
   connection.onreconnected((connectionId) => tell("reconnected", { connectionId }));

@@ -76,3 +76,16 @@ def test_ctrl_c_ends_it_cleanly(node: NodeClients) -> None:
     client.event("closed")
     with pytest.raises(httpx.ConnectError):
         httpx.get(machine.url, trust_env=False)
+
+
+def test_several_emulators_are_one(node: NodeClients) -> None:
+    with run_dev("--endpoints", "3", "--handlers", "tests.e2e.handlers:chat") as machine, machine.http() as http:
+        listed = http.get("/hubs/chat/endpoints").json()
+        assert [one["name"] for one in listed] == ["default", "emulator2", "emulator3"]
+        assert [int(one["endpoint"].rpartition(":")[2]) - machine.emulator_port for one in listed] == [0, 1, 2]
+        clients = [node.client().start(f"{machine.url}/hubs/chat?userId=u{number}") for number in range(6)]
+        assert http.post("/hubs/chat/send", json={"target": "newMessage", "arguments": [1]}).status_code == 202
+        assert [client.message() for client in clients] == [("newMessage", [1])] * 6
+        assert [client.invoke("add", 1, 2) for client in clients] == [3] * 6
+        for client in clients:
+            client.stop()

@@ -7,12 +7,14 @@ import httpx
 import pytest
 import trustme
 
+from app.protocol.issued_key import AUDIENCE
 from tests.azure.identity_endpoint import SECRET as HEADER_SECRET
 from tests.azure.identity_endpoint import Identities, IdentityEndpoint
 from tests.azure.issuer import Issuer
 from tests.azure.standin import running
 from tests.e2e.identities import (
     CLIENT,
+    CONNECTION,
     OBJECT,
     RESOURCE,
     SECRET,
@@ -61,11 +63,26 @@ def emulator_port(azure: Azure) -> Iterator[int]:
         yield port
 
 
-def check_silence(azure: Azure, process: Process) -> None:
-    """Nothing secret was said, at the chattiest log level."""
-    secrets = [SECRET, WORKLOAD, HEADER_SECRET, EMULATOR_KEY, *azure.issuer.issued]
-    assert [one for one in secrets if one in process.output] == []
-    assert "Traceback" not in process.output
+def check_silence(azure: Azure, machine: Machine) -> None:
+    """Nothing secret was said: not in logs at the chattiest level, not in answers."""
+    headers = {"Authorization": f"Bearer {azure.issuer.issue(AUDIENCE, 'the tests')}"}
+    url = f"http://localhost:{machine.emulator_port}/api/v1/auth/accessKey"
+    issued = httpx.get(url, headers=headers, trust_env=False).json().get("AccessKey", "none was issued")
+    said = [machine.bridge.output, *_answers(machine)]
+    secrets = [SECRET, WORKLOAD, HEADER_SECRET, EMULATOR_KEY, issued, *azure.issuer.issued]
+    assert [one for one in secrets if any(one in text for text in said)] == []
+    assert "Traceback" not in machine.bridge.output
+
+
+def _answers(machine: Machine) -> Iterator[str]:
+    with machine.http() as http:
+        for path in ("/hubs/chat/endpoints", "/health/ready", "/metrics", "/nowhere"):
+            answer = http.get(path)
+            yield f"{answer.headers} {answer.text}"
+        for body in ({"target": "x"}, {"colour": 1}, {"userId": "ann", "lifetimeSeconds": 0}):
+            for path in ("/hubs/chat/send", "/hubs/chat/negotiate"):
+                answer = http.post(path, json=body)
+                yield f"{answer.headers} {answer.text}"
 
 
 def check_chat(node: NodeClients, machine: Machine) -> None:
@@ -83,7 +100,7 @@ def check_chat(node: NodeClients, machine: Machine) -> None:
 def test_a_client_gets_messages_through(node: NodeClients, azure: Azure, emulator_port: int, kind: str) -> None:
     with run_identity_bridge(azure, emulator_port, azure.settings(kind, emulator_port)) as machine:
         check_chat(node, machine)
-        check_silence(azure, machine.bridge)
+        check_silence(azure, machine)
 
 
 def test_two_named_endpoints_of_different_kinds(node: NodeClients, azure: Azure, emulator_port: int) -> None:
@@ -103,7 +120,7 @@ def test_two_named_endpoints_of_different_kinds(node: NodeClients, azure: Azure,
         for client in clients.values():
             assert client.message() == ("newMessage", [1])
             client.stop()
-        check_silence(azure, machine.bridge)
+        check_silence(azure, machine)
 
 
 def test_an_identity_that_may_not_sign_has_tokens_made(node: NodeClients, azure: Azure) -> None:
@@ -118,6 +135,32 @@ def test_an_identity_that_may_not_sign_has_tokens_made(node: NodeClients, azure:
             assert (answer.status_code, answer.json()["code"]) == (503, "credential-insufficient"), answer.text
             answer = http.post("/hubs/chat/negotiate", json={"userId": "ann", "closeOnExpiry": True})
             assert answer.json()["code"] == "credential-insufficient"
+
+
+def run_command(azure: Azure, settings: dict[str, str], *arguments: str) -> tuple[int, list[str]]:
+    """The exit code and the lines of a command with an identity's settings."""
+    given = {"BRIDGE_CALLERS__KEYS": "a-key-of-the-end-to-end-tests"} | azure.environment | settings
+    with Process(arguments[0], app_command(*arguments), given) as process:
+        return process.wait(), process.lines
+
+
+def test_check_probes_with_the_identity(azure: Azure, emulator_port: int) -> None:
+    code, lines = run_command(azure, azure.settings("client id", emulator_port), "check", "--probe")
+    assert code == 0, lines
+    assert any("managed identity" in line for line in lines)
+    assert any("takes the credential" in line for line in lines)
+    settings = azure.settings("client id", emulator_port) | {f"{CONNECTION}__clientId": "somebody-else"}
+    code, lines = run_command(azure, settings, "check", "--probe")
+    assert code == 1
+    assert any("no-credential: status 400" in line for line in lines), lines
+    assert not any(secret in line for line in lines for secret in [HEADER_SECRET, *azure.issuer.issued])
+
+
+def test_token_prints_one_that_the_service_takes(node: NodeClients, azure: Azure, emulator_port: int) -> None:
+    settings = azure.settings("workload identity", emulator_port)
+    code, lines = run_command(azure, settings, "token", "--hub", "chat", "--user", "ann", "--claim", "role=admin")
+    assert (code, len(lines)) == (0, 2), lines
+    node.client().start(lines[0], token=lines[1]).stop()
 
 
 # --- starting
@@ -194,12 +237,16 @@ def test_a_refusing_identity_endpoint_is_named_and_recovers(
         with run_identity_bridge(azure, emulator_port, azure.settings("system-assigned", emulator_port)) as machine:
             machine.bridge.wait_for_line(rf"no credential.*status {status}")
             with machine.http() as http:
-                assert http.get("/health/ready").status_code == 503
+                answer = http.get("/health/ready")
+                assert answer.status_code == 503
+                assert [(one["name"], one["lastError"]) for one in answer.json()["endpoints"]] == [
+                    ("default", f"no-credential: status {status}")
+                ]
                 assert http.get("/health/live").status_code == 200
                 azure.endpoint.said = None
                 eventually(lambda: http.get("/health/ready").is_success or None, "readiness")
             check_chat(node, machine)
-            check_silence(azure, machine.bridge)
+            check_silence(azure, machine)
     finally:
         azure.endpoint.said = None
 

@@ -4,6 +4,7 @@ import json
 import time
 from base64 import b64encode
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -19,16 +20,20 @@ JOIN = json.dumps([{"claim": "role", "group": "role:{value}"}])
 
 
 @pytest.fixture(scope="module")
-def issuer() -> Iterator[OpenId]:
-    authority = trustme.CA()
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def issuer(authority: trustme.CA) -> Iterator[OpenId]:
     with run_openid(authority) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def machine(issuer: OpenId, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def machine(authority: trustme.CA, issuer: OpenId, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     file = tmp_path_factory.mktemp("tls") / "authority.pem"
-    issuer.authority.cert_pem.write_to_path(str(file))
+    authority.cert_pem.write_to_path(str(file))
     settings = {
         "SSL_CERT_FILE": str(file),
         "BRIDGE_NEGOTIATE__CLAIM_TYPES": "role,name",
@@ -81,6 +86,10 @@ def members(machine: Machine, hub: str, group: str) -> int:
         return len(answer.json()["value"]) if answer.status_code == 200 else 0
 
 
+def has_two(machine: Machine, group: str) -> bool | None:
+    return members(machine, "chat", group) == 2 or None
+
+
 def heard(client: NodeClient) -> list[str]:
     """Everything up to the barrier."""
     texts = []
@@ -98,8 +107,8 @@ def test_each_client_sees_its_own(machine: Machine, issuer: OpenId, node: NodeCl
     for_cora = negotiate(machine, "chat", userId="cora", claims={"role": "admin"})
     cora = node.client().start(for_cora["url"], token=for_cora["accessToken"])
     tina = node.client().start(f"{lobby}?name=tina")
-    for group, count in (("role:admin", 2), ("role:editor", 2)):
-        eventually(lambda g=group, n=count: members(machine, "chat", g) == n or None, f"members of {group}")  # type: ignore[misc]
+    for role in ("admin", "editor"):
+        eventually(partial(has_two, machine, f"role:{role}"), f"two members of role:{role}")
 
     send(machine, "chat", "all")
     for user in ("ann", "pat", "cora", "guest-tina"):

@@ -25,3 +25,7 @@ class AccessKey:
     @property
     def verifying_keys(self) -> tuple[str, ...]:
         return (self._key,)
+
+    @property
+    def trouble(self) -> None:
+        """It never expires."""

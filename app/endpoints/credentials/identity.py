@@ -50,6 +50,10 @@ class Identity:
         )
         self._is_signing = False
 
+    @property
+    def trouble(self) -> str | None:
+        return self._token.trouble or self._key.trouble
+
     async def rest_token(self, url: str) -> str:
         """The same for every ``url``. Raises ``CredentialFailure``."""
         token = await self._token.get()

@@ -59,7 +59,7 @@ class ServiceKeys:
             ) as response:
                 if response.status != 200:
                     raise _refuse(response)
-                return await response.content.read(_LARGEST_ANSWER)
+                return await _read_body(response)
         except (aiohttp.ClientError, ConnectionError, UnicodeError, asyncio.IncompleteReadError) as error:
             raise CredentialFailure(f"signing key: {type(error).__name__}") from None
 
@@ -67,6 +67,15 @@ class ServiceKeys:
         if self._session is None:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
         return self._session
+
+
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > _LARGEST_ANSWER:
+            raise CredentialFailure("signing key: the answer is too large")
+    return bytes(body)
 
 
 def _refuse(response: aiohttp.ClientResponse) -> CredentialFailure:

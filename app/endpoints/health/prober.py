@@ -10,9 +10,9 @@ from app.endpoints.endpoint import Endpoint
 from app.endpoints.health.health import Health
 from app.endpoints.health.schedule import (
     INTERVAL_SECONDS,
-    PROBE_SECONDS,
     first_delay,
     healthy_delay,
+    probe_seconds,
     recovery_delay,
     second_delay,
 )
@@ -46,11 +46,12 @@ class Prober:
         *,
         random: Callable[[], float],
         interval: float = INTERVAL_SECONDS,
-        seconds: float = PROBE_SECONDS,
+        seconds: float | None = None,
     ) -> None:
         self._endpoints = _by_url(endpoints)
         self._transport, self._health, self._random = transport, health, random
-        self._interval, self._seconds = interval, seconds
+        self._interval = interval
+        self._seconds = probe_seconds(interval) if seconds is None else seconds
         self._watches: dict[str, _Watch] = {}
         self._running = False
 

@@ -8,12 +8,18 @@ PROBE_SECONDS = 2.0
 
 _STEPS = 10
 """The first probes are spread over a tenth of the interval, and the first wait for a recovery is as long."""
+_HEAD_START = 500
 _JITTER = 0.1
 
 
+def probe_seconds(interval: float) -> float:
+    """How long one probe may take: less where somebody asks more often."""
+    return min(PROBE_SECONDS, interval / 5)
+
+
 def first_delay(rank: int, count: int, interval: float) -> float:
-    """Seconds before the first probe of the endpoint at ``rank`` of ``count``."""
-    return rank * interval / _STEPS / max(count, 1)
+    """Seconds before the first probe of the endpoint at ``rank`` of ``count``: requests are served first."""
+    return interval / _HEAD_START + rank * interval / _STEPS / max(count, 1)
 
 
 def second_delay(rank: int, count: int, interval: float) -> float:

@@ -38,8 +38,8 @@ def read_position(text: str) -> Position:
     try:
         if len(text) > _LONGEST_TOKEN:
             raise ValueError
-        values = json_text.decode(base64.b64decode(text.encode("ascii") + b"==", altchars=b"-_", validate=True))
-        name, nth, token = values
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        name, nth, token = json_text.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (ValueError, TypeError, binascii.Error, MalformedJson):
         raise _refusal() from None
     if not isinstance(name, str) or type(nth) is not int or nth < 0 or not isinstance(token, str | None):

@@ -18,6 +18,8 @@ _HTTPS = re.compile(r"https://[^\s/?#@]+(?:/[^\s?#]*)?")
 
 
 def _read_keys(value: Any) -> Any:
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        raise ValueError("begins with { and is no JSON list: put it in [ ]")  # else it would itself be taken for a key
     values = read_list(value)
     if not isinstance(values, list):
         return values

@@ -8,6 +8,7 @@ from app.settings.sections.cors import CorsSettings
 from app.settings.sections.fields import Section
 from app.settings.sections.join import Joins
 from app.settings.sections.negotiate import ClientSettings
+from app.settings.sections.upstream import UpstreamSettings
 
 
 class HubSettings(Section):
@@ -21,6 +22,7 @@ class HubSettings(Section):
     )
     negotiate: ClientSettings | None = None
     cors: CorsSettings | None = None
+    upstream: UpstreamSettings | None = None
 
 
 def complete_hubs(settings: dict[str, Any]) -> dict[str, Any]:
@@ -34,8 +36,13 @@ def complete_hubs(settings: dict[str, Any]) -> dict[str, Any]:
 def _complete(hub: Any, settings: dict[str, Any]) -> Any:
     if not isinstance(hub, dict):
         return hub
-    own = {name: hub[name] for name in ("negotiate", "cors") if isinstance(hub.get(name), dict)}
-    return hub | {name: _for_one_hub(settings.get(name)) | given for name, given in own.items()}
+    own = {name: hub[name] for name in ("negotiate", "cors", "upstream") if isinstance(hub.get(name), dict)}
+    return hub | {name: _merge(_for_one_hub(settings.get(name)), given) for name, given in own.items()}
+
+
+def _merge(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    sections = {name: one for name, one in common.items() if isinstance(one, dict) and isinstance(own.get(name), dict)}
+    return common | own | {name: one | own[name] for name, one in sections.items()}
 
 
 def _for_one_hub(section: Any) -> dict[str, Any]:

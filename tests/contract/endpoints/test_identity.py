@@ -29,7 +29,7 @@ from tests.azure.standin import running
 SEND = Operation(Action.SEND_TO_ALL, "chat")
 MANAGED = CredentialSettings(kind="managed-identity")
 DAY = 86_400.0
-KEYS = "/api/v1/auth/accessKey"
+KEYS = "/default/api/v1/auth/accessKey"
 
 
 @dataclass
@@ -47,7 +47,7 @@ class World:
         return time.time() + self.passed
 
     def endpoint(self, credential: CredentialSettings = MANAGED, name: str = "default") -> Endpoint:
-        connection = ConnectionString(self.service.url, None)
+        connection = ConnectionString(self.service.url, None, server_endpoint=f"{self.service.url}/{name}")
         settings = EndpointSettings(name=name, connection=connection, credential=credential)
         if not self.opened:
             made = Credentials(self.issuer.url, clock=self.clock, random=lambda: 1.0, wait_seconds=1.0)
@@ -153,6 +153,7 @@ async def test_an_identity_endpoint_in_trouble_is_survived_under_traffic(
         world.passed = ahead
         outcomes = await asyncio.gather(*(world.send(endpoint) for _ in range(20)))
         assert {one.verdict for one in outcomes} == {Verdict.ACCEPTED}
+    await settle(lambda: endpoint.credential.trouble == f"status {status}")
     world.passed = DAY + 1
     outcomes = await asyncio.gather(*(world.send(endpoint, 1.0) for _ in range(20)))
     assert {(one.verdict, one.code) for one in outcomes} == {(Verdict.UNREACHABLE, "no-credential")}
@@ -161,6 +162,7 @@ async def test_an_identity_endpoint_in_trouble_is_survived_under_traffic(
     world.identity.said, world.identity.seconds = None, 3 * DAY  # the bridge's clock is ahead by one
     world.passed += 60
     assert (await world.send(endpoint)).verdict is Verdict.ACCEPTED
+    assert endpoint.credential.trouble is None
 
 
 async def test_retry_after_is_honoured(world: World) -> None:

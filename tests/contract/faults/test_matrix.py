@@ -10,11 +10,6 @@ from tests.shape.tree import ROOT
 pytestmark = pytest.mark.slow
 
 
-def sent(hit: Found) -> int:
-    """How often the endpoint with the fault saw the operation itself, not what is asked before a call."""
-    return len([one for one in hit.seen if not (one.method == "HEAD" and len(hit.seen) > 1)])
-
-
 def choose(*, repeats: bool, again: bool) -> list[tuple[Case, Found]]:
     found_here = found().items()
     return [(c, hit) for c, hit in found_here if c.operation.repeats is repeats and c.fault.again is again]
@@ -48,7 +43,8 @@ def test_what_may_happen_twice_is_tried_a_few_times() -> None:
         if case.fault.words in answered:
             assert len(hit.seen) == 1, str(case)
         elif case.fault.seen and not case.fault.offline:
-            assert 1 < len(hit.seen) <= 3, str(case)
+            # An attempt whose connection breaks is made anew at once by aiohttp: it may have been an old connection.
+            assert (1 if case.fault.hangs else 2) <= len(hit.seen) <= 6, str(case)
         else:
             assert hit.seen == (), str(case)
 

@@ -82,5 +82,5 @@ def test_callers_claims_are_judged_alike() -> None:
 
 
 def test_claims_for_a_template() -> None:
-    claims = {"a": "x", "b": [1, True, None], "c": {}, "d": None}
+    claims: dict[str, Any] = {"a": "x", "b": [1, True, None], "c": {}, "d": None}
     assert claim_texts(claims) == {"a": ["x"], "b": ["1", "true"], "c": ["{}"], "d": []}

@@ -119,7 +119,7 @@ class Caller:
             trust,
             Dispatch(handlers),
             self.outbox,
-            unhandled_is_fine=unhandled_is_fine,
+            unhandled_is_fine=lambda hub: unhandled_is_fine,
             most_bytes=1000,
             events=events,
         )

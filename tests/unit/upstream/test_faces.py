@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
+from msgspec import Raw
 
 from app.endpoints.outcome import Result, Status, Verdict
 from app.errors import (
@@ -11,10 +12,12 @@ from app.errors import (
     DeliveryFailed,
     DeliveryUnknown,
     InvalidName,
+    InvokeFailed,
     NoEndpointAvailable,
     Throttled,
 )
 from app.protocol.rest import Action, Operation
+from app.protocol.rest_answer import ClientAnswer
 from app.upstream import Context
 from tests.unit.upstream.fakes import FakeOutbox, context, result
 
@@ -197,3 +200,27 @@ async def test_existence_is_known_or_an_error(given: Result, exists: bool | None
                 await question("x")
         else:
             assert await question("x") is exists
+
+
+async def test_a_client_is_called() -> None:
+    outbox = FakeOutbox()
+    outbox.answer = ClientAnswer(Raw(b'{"n": 1}'))
+    faces = context(outbox, connection_id="c1", endpoint="eastus").connections
+    assert await faces.invoke("c2", "t", 1, "x") == {"n": 1}
+    assert await faces.invoke("c1", "t") == {"n": 1}
+    assert [(one.connection, body, endpoint) for one, body, endpoint in outbox.performed] == [
+        ("c2", b'{"target":"t","arguments":[1,"x"]}', None),
+        ("c1", b'{"target":"t","arguments":[]}', "eastus"),
+    ]
+
+
+async def test_a_client_that_returns_nothing_or_refuses() -> None:
+    outbox = FakeOutbox()
+    assert await context(outbox).connections.invoke("c", "t") is None
+    outbox.answer = ClientAnswer(error="not today")
+    with pytest.raises(InvokeFailed, match="not today"):
+        await context(outbox).connections.invoke("c", "t")
+    with pytest.raises(ValueError, match="target"):
+        await context(outbox).connections.invoke("c", "")
+    with pytest.raises(InvalidName):
+        await context(outbox).connections.invoke("", "t")

@@ -86,11 +86,10 @@ def _read_item(item: Any, prefix: str) -> tuple[str, str, bool] | None:
 def _read_reference(name: str, value: str) -> tuple[str, str, str | None]:
     """Vault, secret and version of ``{"uri": "https://<vault>/secrets/<name>[/<version>]"}``."""
     try:
-        uri = json.loads(value)["uri"]
-        parts = urlsplit(uri)
-        path = [one for one in parts.path.split("/") if one]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        uri, path = "", []
-    if not is_https(str(uri)) or len(path) not in {2, 3} or path[0] != "secrets":
+        uri = str(json.loads(value)["uri"])
+        host, path = urlsplit(uri).netloc, [one for one in urlsplit(uri).path.split("/") if one]
+    except (ValueError, KeyError, TypeError):
+        uri, host, path = "", "", []
+    if not is_https(uri) or len(path) not in {2, 3} or path[0] != "secrets":
         raise SettingsError(f"{name}: refers to no secret in Key Vault.")
-    return f"https://{parts.netloc}", path[1], path[2] if len(path) == 3 else None
+    return f"https://{host}", path[1], path[2] if len(path) == 3 else None

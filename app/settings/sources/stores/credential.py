@@ -6,7 +6,7 @@ from typing import Any
 
 
 class StoreCredential:
-    """An ``AsyncTokenCredential``. Every reading has an event loop of its own, so the library's cache would not last."""
+    """An ``AsyncTokenCredential``. Every reading has its own event loop, so that the library's cache would not last."""
 
     def __init__(self, authority: str | None) -> None:
         self._authority = authority

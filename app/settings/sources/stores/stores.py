@@ -14,7 +14,7 @@ from app.settings.sources.stores.key_vault import Vault
 from app.settings.sources.stores.places import Places, read_places
 from app.settings.sources.value import Values
 
-READ_SECONDS = 20.0
+READ_SECONDS = 10.0
 _LOG = logging.getLogger("signalr_bridge.settings")
 _AZURES = ("bridge_", "azure:signalr", "azuresignalr")
 
@@ -28,6 +28,7 @@ class Stores:
         self._vault: Vault | None = None
         self._configuration: AppConfiguration | None = None
         self._last: dict[str, Values] = {}
+        self._read_at, self._rounds = clock(), 0
 
     def read(self, local: Values) -> list[Values]:
         """What each store says, the first match wins. ``local`` are the settings that stand elsewhere.
@@ -38,12 +39,19 @@ class Stores:
         self._open(read_places(local), local)
         if not self._places.any:
             return []
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, self._read(_wanted_names(local))).result()
+        was_due = self._is_due()
+        try:
+            with ThreadPoolExecutor(1) as thread:
+                return thread.submit(asyncio.run, self._read(_wanted_names(local))).result()
+        finally:
+            self._rounds, self._read_at = self._rounds + was_due, self._clock()
 
     def look(self) -> Hashable:
-        """Something that is different once it is time to ask again."""
-        return int(self._clock() / self._places.seconds) if self._places.any else None
+        """Something that is different once it is time to ask again, and stays so when that is done."""
+        return self._rounds + self._is_due()
+
+    def _is_due(self) -> bool:
+        return self._places.any and self._clock() >= self._read_at + self._places.seconds
 
     def _open(self, places: Places, local: Values) -> None:
         if places == self._places:
@@ -56,12 +64,12 @@ class Stores:
         self._configuration = AppConfiguration(places, credential, self._options) if configured else None
 
     async def _read(self, wanted: Callable[[str], bool]) -> list[Values]:
-        found = []
+        readings = []
         if self._vault is not None:
-            found.append(await self._try("BRIDGE_KEY_VAULT_URL", self._vault.read(wanted)))
+            readings.append(self._try("BRIDGE_KEY_VAULT_URL", self._vault.read(wanted)))
         if self._configuration is not None:
-            found.append(await self._try("BRIDGE_APP_CONFIGURATION_ENDPOINT", self._configuration.read()))
-        return found
+            readings.append(self._try("BRIDGE_APP_CONFIGURATION_ENDPOINT", self._configuration.read()))
+        return await asyncio.gather(*readings)
 
     async def _try(self, setting: str, reading: Awaitable[Values]) -> Values:
         try:

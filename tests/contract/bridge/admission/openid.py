@@ -19,7 +19,7 @@ class OpenId:
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
-        self.url, self.authority = issuer.url, issuer.authority
+        self.url = issuer.url
         self.publish("rsa", "p256", "ed")
 
     def publish(self, *names: str) -> None:

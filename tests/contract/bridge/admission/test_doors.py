@@ -231,9 +231,9 @@ REFUSALS = [
 @pytest.mark.parametrize(("refused", "taken"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS])
 def test_what_does_not_start(refused: Mapping[str, str], taken: Mapping[str, str]) -> None:
     with pytest.raises(SettingsError) as caught:
-        start(SERVABLE | refused)
+        start({**SERVABLE, **refused})
     assert not {"fifteen-letters", "sixteen--letters"} & set(caught.value.detail.split())
-    start(SERVABLE | taken)
+    start({**SERVABLE, **taken})
 
 
 def start(settings: Mapping[str, str]) -> None:

@@ -1,0 +1,45 @@
+"""Bodies of messages: finished for every hub protocol, as the Management SDK writes them."""
+
+import msgpack
+import pytest
+
+from app.errors import MalformedMessage
+from app.protocol.payload import EVERY_PROTOCOL, JSON, media_type_of, pack, read_packed, write_packed
+from app.protocol.rest import write_message
+
+
+def test_one_finished_message_for_each_protocol_in_the_order_of_the_sdk() -> None:
+    body = write_packed("new\u00e9", b'[1, {"a": [null, true]}, 1.50]')
+    found = msgpack.unpackb(body)
+    assert list(found) == ["json", "messagepack"]
+    assert found["json"] == '{"type":1,"target":"newé","arguments":[1, {"a": [null, true]}, 1.50]}\x1e'.encode()
+    length, rest = found["messagepack"][0], found["messagepack"][1:]
+    assert length == len(rest)
+    assert msgpack.unpackb(rest) == [1, {}, None, "newé", [1, {"a": [None, True]}, 1.5], []]
+
+
+def test_it_is_made_of_the_plain_body_too() -> None:
+    arguments = b'["x", {"nested": [1, 2]}]'
+    assert pack(write_message("t", arguments)) == write_packed("t", arguments)
+
+
+def test_integers_that_messagepack_lacks_become_floats_there_alone() -> None:
+    huge = 2**70
+    found = msgpack.unpackb(write_packed("t", f"[{huge}, {-huge}, {2**64 - 1}, {-(2**63)}]".encode()))
+    assert str(huge).encode() in found["json"]
+    assert msgpack.unpackb(found["messagepack"][1:])[4] == [float(huge), -float(huge), 2**64 - 1, -(2**63)]
+
+
+def test_a_body_says_what_it_is() -> None:
+    assert media_type_of(write_message("t", b"[]")) == JSON
+    assert media_type_of(write_packed("t", b"[]")) == EVERY_PROTOCOL
+
+
+def test_there_and_back() -> None:
+    assert set(read_packed(write_packed("t", b"[]"))) == {"json", "messagepack"}
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"\x81\xa1a\x01", b"\x80\x80", b"\xc1"])
+def test_what_is_no_map_of_messages(body: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        read_packed(body)
