@@ -57,8 +57,9 @@ lint: $(TOOLS) $(STATIC)
 programs: $(TOOLS)
 	@$(BIN)/python tests/install.py
 
-bench: $(TOOLS)  ## Measure the bridge: CPU for each request, beside a plain ASGI echo (under two minutes)
+bench: $(TOOLS)  ## Measure the bridge: CPU for each request, beside a plain ASGI echo (under three minutes), and how fast a dead endpoint is noticed
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.contract.faults.failover
 
 format: $(TOOLS)  ## Format the code, and repair what can be repaired
 	@$(BIN)/ruff format .

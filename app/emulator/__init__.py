@@ -4,8 +4,8 @@
 """
 
 from app.emulator.clients import Limits
-from app.emulator.entra import Role
 from app.emulator.server import Emulator
+from app.emulator.tokens.entra import Role
 from app.emulator.upstream_templates import UpstreamTemplate, read_upstream_settings
 
 __all__ = ["Emulator", "Limits", "Role", "UpstreamTemplate", "read_upstream_settings"]

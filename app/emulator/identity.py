@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from app.emulator.entra import Entra, Role
-from app.emulator.issued_keys import IssuedKeys
+from app.emulator.tokens.entra import Entra, Role
+from app.emulator.tokens.issued_keys import IssuedKeys
 from app.errors import BadToken, BridgeError, Unauthenticated
 from app.protocol.access_token import read_header, read_token
 from app.protocol.claims import NAME_IDENTIFIER, claim_text, write_claims_line

@@ -17,13 +17,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.emulator.clients import Limits
-from app.emulator.entra import Entra, Role
 from app.emulator.hubs import Hubs, send
 from app.emulator.identity import TokenCheck
-from app.emulator.issued_keys import IssuedKeys
 from app.emulator.negotiation import Door, Negotiations, new_connection_id
 from app.emulator.rest import Issuing, RestApi, is_issuing
 from app.emulator.sockets import AbortableWebSocket
+from app.emulator.tokens.entra import Entra, Role
+from app.emulator.tokens.issued_keys import IssuedKeys
 from app.emulator.upstream_caller import UpstreamCaller
 from app.emulator.upstream_templates import UpstreamTemplate, to_templates
 from app.errors import SettingsError

@@ -101,6 +101,7 @@ def _open_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, keepalive_timeout=30),
         cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("Content-Type",),  # of a call without a body
         trust_env=False,
         auto_decompress=False,
     )

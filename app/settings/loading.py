@@ -64,7 +64,7 @@ def review(values: Values) -> Review:
         *_judge_connections(connections, tuned),
         *calls.findings,
         *find_unused(values, connections, used),
-        *find_notices(values),
+        *find_notices(values, connections),
     ]
     nested["endpoints"] = tuned[connections[0]]
     nested["connections"] = {name.lower(): tuned[name] for name in connections[1:]}
@@ -116,11 +116,11 @@ def _judge_connections(connections: list[str], tuned: Mapping[str, tuple[Endpoin
 
 def _tune(candidates: Iterable[Candidate], tuning: Mapping[str, Any]) -> tuple[EndpointSettings, ...]:
     """The endpoints with what ``BRIDGE_ENDPOINTS__<NAME>__*`` says of them, by name in lower case."""
-    found = []
+    found: dict[EndpointSettings, None] = {}  # exact duplicates collapse
     for one in candidates:
         if one.settings is not None:
             told, _ = _read_tuning(one.name.lower(), tuning.get(one.name.lower(), {}))
-            found.append(one.settings.model_copy(update=told))
+            found[one.settings.model_copy(update=told)] = None
     return tuple(found)
 
 

@@ -1,27 +1,30 @@
 """What is worth a warning although nothing is wrong: values that hide others, names that some place cannot hold."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from app.settings.azure.connections import spellings
 from app.settings.finding import Finding, warning
 from app.settings.names import PREFIX, find_path
 from app.settings.sources import Values
 from app.settings.sources.value import SECRETS, UNWATCHED
 
-_OURS = ("bridge_", "azure:signalr", "azuresignalr", "connectionstrings:azuresignalr", "customconnstr_azuresignalr")
+_OURS = ("bridge_", "azure:signalr", "azuresignalr")
 _PORTABLE = re.compile(r"[A-Za-z0-9_]+")
 
 
-def find_notices(values: Values) -> Iterator[Finding]:
-    yield from _find_shadows(values)
+def find_notices(values: Values, connections: Iterable[str]) -> Iterator[Finding]:
+    """``connections`` are their names."""
+    names = [spelled for name in connections for spelled in spellings(name.lower())]
+    yield from _find_shadows(values, (*_OURS, *names))
     yield from _find_awkward(values)
 
 
-def _find_shadows(values: Values) -> Iterator[Finding]:
+def _find_shadows(values: Values, ours: tuple[str, ...]) -> Iterator[Finding]:
     """A rotated value that nobody sees is the worst kind of surprise."""
     for spelled, found in sorted(values.items()):
         hidden = [source for source in found.shadows if source not in UNWATCHED]
-        if spelled.startswith(_OURS) and found.source in UNWATCHED and hidden:
+        if spelled.startswith(ours) and found.source in UNWATCHED and hidden:
             yield warning(
                 found.written,
                 f"the {found.source} hides what {_the(hidden[0])} says, so that changes there are not seen: "

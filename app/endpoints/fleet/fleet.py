@@ -28,6 +28,7 @@ class Fleet:
 
     def __init__(self, formation: Formation) -> None:
         self._formation = formation
+        self._worked = False
 
     def use(self, formation: Formation) -> None:
         self._formation = formation
@@ -47,6 +48,13 @@ class Fleet:
         return tuple({id(one): one for registry in self.registries for one in registry.endpoints}.values())
 
     def has_worked(self, *, now: bool = False) -> bool:
-        """Whether every connection has had one endpoint that answered to our credential; ``now``: and is online."""
+        """Whether every connection has had one endpoint that answered to our credential; ``now``: and is online.
+
+        What was so once stays so, unless somebody asks for ``now``: a connection that joins later takes nothing away.
+        """
+        if self._worked and not now:
+            return True
         registries = self.registries
-        return bool(registries) and all(one.has_worked(now=now) for one in registries)
+        works = bool(registries) and all(one.has_worked(now=now) for one in registries)
+        self._worked |= works
+        return works

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import httpx
 import msgpack
@@ -29,11 +30,12 @@ async def asked(peer: Peer) -> str:
 
 async def test_a_clients_answers(emulator: Emulator, rest: httpx.AsyncClient) -> None:
     async with join(emulator) as peer:
-        for more, status, body in [
+        answers: list[tuple[dict[str, Any], int, dict[str, Any]]] = [
             ({"result": {"a": 1}}, 200, {"result": {"a": 1}}),
             ({}, 200, {"result": None}),
             ({"error": "no"}, 400, {"code": CLIENT_ERROR_CODE, "message": "no"}),
-        ]:
+        ]
+        for more, status, body in answers:
             calling = asyncio.create_task(call(rest, peer))
             await peer.send({"type": 3, "invocationId": await asked(peer), **more})
             answer = await calling

@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from app.emulator.issued_keys import GOOD_SECONDS, NEW_AFTER_SECONDS, IssuedKeys
+from app.emulator.tokens.issued_keys import GOOD_SECONDS, NEW_AFTER_SECONDS, IssuedKeys
 from tests.unit.endpoints.fakes import Clock
 
 

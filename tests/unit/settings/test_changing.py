@@ -155,6 +155,14 @@ def test_a_change_that_a_start_would_refuse_is_refused_whole(given: Mapping[str,
     assert CANARY not in caught.value.detail
 
 
+def test_what_the_next_start_would_refuse_is_refused_now() -> None:
+    """Although it would do no harm before: whoever wrote it learns of it at once."""
+    emulated = {"AzureSignalRConnectionString": connection("a", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH")}
+    live = LiveSettings(settings(**emulated, BRIDGE_ALLOW_EMULATOR_KEY="true"))
+    with pytest.raises(SettingsError, match="BRIDGE_ALLOW_EMULATOR_KEY"):
+        take(live, BASE | emulated | {"BRIDGE_UPSTREAM__CODE": "new"})
+
+
 def test_one_follower_that_refuses_refuses_for_all() -> None:
     one, other = Follower(), Follower(refuses=True)
     live = followed(one, other)

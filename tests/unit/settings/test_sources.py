@@ -41,6 +41,7 @@ def test_a_value_that_hides_a_watched_one_is_worth_a_warning(tmp_path: Path) -> 
         "BRIDGE_SETTINGS_FILE": str(tmp_path / "bridge.toml"),
         "AzureSignalRConnectionString": connection("other"),
         "BRIDGE_PORT": "2",
+        "HOME": "/",
     }
     found = review(gather(environment, {})).findings
     assert [(one.level, one.setting) for one in found] == [

@@ -91,6 +91,9 @@ def test_it_is_ready_once_every_connection_has_an_endpoint_that_works(builder: B
     health.record_probe("https://two.example", Outcome("default", "Primary", Verdict.ACCEPTED, 200))
     assert fleet.has_worked()
     assert fleet.has_worked(now=True)
+    fleet.use(builder.build(settings({"AzureSignalRConnectionString": connection("three")})).formation)
+    assert fleet.has_worked(), "what joins later takes nothing away"
+    assert not fleet.has_worked(now=True)
 
 
 def test_a_connection_without_endpoints_is_not_waited_for(builder: Builder, health: Health) -> None:

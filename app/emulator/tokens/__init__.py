@@ -1,0 +1,1 @@
+"""What identities bring and get: Entra tokens, checked, and signing keys, issued."""

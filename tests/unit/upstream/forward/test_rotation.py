@@ -1,0 +1,49 @@
+"""A forward's secrets change while it runs: the next attempt is signed with the new ones, and nothing else changes."""
+
+from datetime import UTC, datetime
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from app.errors import SettingsError
+from app.settings.model import ForwardSettings
+from app.upstream.forward.backends import Backends
+from app.upstream.forward.backlog import Backlog
+from app.upstream.forward.forward import Forward, build_forwards
+from tests.unit.upstream.fakes import FakeOutbox
+
+OLD, NEW = "whsec_MDEyMzQ1Njc4OWFiY2RlZg==", "whsec_ZmVkY2JhOTg3NjU0MzIxMA=="
+
+
+def rule(secret: str, url: str = "http://backend") -> ForwardSettings:
+    return ForwardSettings.model_validate({"url": url, "secrets": [secret]})
+
+
+def build() -> Forward:
+    (one,) = build_forwards({"orders": rule(OLD)}, Backends(lambda: 0.0), FakeOutbox(), Backlog())
+    return one
+
+
+def signs_with(one: Forward, secret: str) -> bool:
+    headers = vars(one)["_rule"].seal.sign("msg_1", datetime.now(UTC), b"{}")
+    try:
+        Webhook(secret).verify(b"{}", headers)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+def test_the_next_attempt_is_signed_with_the_new_secret() -> None:
+    one = build()
+    commit = one.prepare(rule(NEW, "http://another"))
+    assert (signs_with(one, OLD), signs_with(one, NEW)) == (True, False), "prepared, and not done yet"
+    commit()
+    assert (signs_with(one, OLD), signs_with(one, NEW)) == (False, True)
+    assert vars(one)["_rule"].origin == "http://backend"
+
+
+def test_a_secret_that_is_none_is_refused_beforehand() -> None:
+    one = build()
+    with pytest.raises(SettingsError, match=r"forward\.orders\.secrets"):
+        one.prepare(rule("not base64!"))
+    assert signs_with(one, OLD)
