@@ -74,10 +74,10 @@ def serve(
 
 
 async def _serve(settings: Settings, sources: Sources) -> None:
-    app = create_app(settings, sources)
     with ExitStack() as stack:
-        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=app.state.events.close)
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT"))
+        app = create_app(settings, sources)
+        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=app.state.events.close)
         listener, callers = listen(Entrance(app, Door.PUBLIC), sock), None
         if (address := settings.callers.listen_address) is not None:
             own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))

@@ -4,22 +4,25 @@ A credential is made anew for each token: so nothing is cached but by us, a fail
 and a certificate or secret that was replaced in its file counts at once.
 """
 
+from __future__ import annotations
+
 import logging
 import os
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
-
-from azure.core.credentials_async import AsyncTokenCredential
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from app.endpoints.credentials.renewal import Held, hold
 from app.errors import SettingsError
 from app.protocol.issued_key import SCOPE
 from app.settings.model import CredentialSettings
 
-# Imported when an identity is used: it takes a third of a second.
+# The library is imported when an identity is used: it takes a third of a second.
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
 _SILENT = "azure.identity"
 
-Maker: TypeAlias = Callable[[], AsyncTokenCredential]
+Maker: TypeAlias = "Callable[[], AsyncTokenCredential]"
 
 
 def make_maker(settings: CredentialSettings, authority: str, environment: Mapping[str, str] = os.environ) -> Maker:

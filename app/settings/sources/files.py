@@ -42,7 +42,7 @@ def _read_text(path: Path, setting: str) -> str:
 
 def _read_local_settings(text: str, path: Path) -> Iterator[tuple[str, Any]]:
     try:
-        document = json.loads(text)
+        document = json.loads(_without_comments(text))
         encrypted = document.get("IsEncrypted") is True
         values, strings = document.get("Values") or {}, document.get("ConnectionStrings") or {}
         named = [*values.items(), *((f"ConnectionStrings:{name}", _string(one)) for name, one in strings.items())]
@@ -51,6 +51,11 @@ def _read_local_settings(text: str, path: Path) -> Iterator[tuple[str, Any]]:
     if encrypted:
         raise SettingsError(f"The file '{path.name}' is encrypted: run 'func settings decrypt' first.")
     yield from named
+
+
+def _without_comments(text: str) -> str:
+    """Lines of their own, as the Functions tools take them; no line within a JSON text begins so."""
+    return "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("//"))
 
 
 def _string(given: Any) -> Any:

@@ -156,7 +156,8 @@ async def test_without_an_issuer_nobody_has_an_identity(issuer: Issuer) -> None:
 
 async def test_an_issuer_that_is_gone_is_a_refusal(issuer: Issuer) -> None:
     headers = bearer(issuer.issue(AUDIENCE, "somebody"))
-    async with Emulator(0, entra_issuer="https://127.0.0.1:1/x") as emulator:
-        assert (
-            await httpx.AsyncClient(trust_env=False).get(emulator.url + PATHS[0], headers=headers)
-        ).status_code == 401
+    async with (
+        Emulator(0, entra_issuer="https://127.0.0.1:1/x") as emulator,
+        httpx.AsyncClient(base_url=emulator.url, trust_env=False) as http,
+    ):
+        assert (await http.get(PATHS[0], headers=headers)).status_code == 401

@@ -39,7 +39,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def say(self, status: int, **headers: str) -> None:
-        self.answer = answer_of(status, **headers)
+        self.answer = answer_of(status, b"", **headers)
 
     async def listen(self, port: int = 0) -> None:
         """Also after it has refused, then on the same port."""
@@ -103,3 +103,4 @@ async def programmable_server(port: int = 0) -> AsyncIterator[Server]:
         yield server
     finally:
         server.refuse()
+        await asyncio.sleep(0)  # until what was cut is closed

@@ -83,6 +83,12 @@ def test_an_encrypted_local_settings_file(tmp_path: Path) -> None:
         from_file(tmp_path, "local.settings.json", json.dumps({"IsEncrypted": True, "Values": {"BRIDGE_PORT": "x"}}))
 
 
+def test_comments_in_a_local_settings_file(tmp_path: Path) -> None:
+    text = '{\n  // a port\n  "Values": {\n    "BRIDGE_PORT": "7",\n    "BRIDGE_HOST": "a//b"\n  }\n}'
+    settings = from_file(tmp_path, "local.settings.json", text)
+    assert (settings.port, settings.host) == (7, "a//b")
+
+
 def test_a_connection_string_beside_its_provider(tmp_path: Path) -> None:
     document = {"ConnectionStrings": {"AzureSignalRConnectionString": {"ConnectionString": connection()}}}
     assert len(from_file(tmp_path, "local.settings.json", json.dumps(document)).endpoints) == 1
