@@ -61,6 +61,7 @@ def read_item(
     ``longest_target`` is what path and query of its URL may have, in bytes; ``encode`` is for a message's JSON body.
     """
     if json_text.first_character(text) != b"{":
+        json_text.decode(text)  # what does not parse at all is another mistake
         raise InvalidItem([Fault(pointer, InvalidItem, "An item is a JSON object.")])
     reader = Reader(text, pointer)
     kind = _find_kind(reader, kinds)

@@ -19,7 +19,7 @@ def probe_seconds(interval: float) -> float:
 
 def first_delay(rank: int, count: int, interval: float) -> float:
     """Seconds before the first probe of the endpoint at ``rank`` of ``count``: requests are served first."""
-    return interval / _HEAD_START + rank * interval / _STEPS / max(count, 1)
+    return min(interval, INTERVAL_SECONDS) / _HEAD_START + rank * interval / _STEPS / max(count, 1)
 
 
 def second_delay(rank: int, count: int, interval: float) -> float:
