@@ -100,7 +100,8 @@ class Prober:
         delay, failures = await self._probe(endpoint, 0)
         if failures == 0:
             delay = second_delay(rank, count, self._interval)
-        while True:
+        # Not for ever: aiohttp can take a cancellation that comes together with its own time-out for the latter.
+        while self._watches.get(endpoint.url) is watch:
             if await _rings(watch.bell, delay):
                 failures = 0
                 await asyncio.sleep(recovery_delay(1, None, self._interval, self._random))

@@ -225,7 +225,7 @@ async def test_a_query_that_is_not_understood(running: Bridge, query: str) -> No
         ("outputs", {"target": "t"}, (422, "invalid-item")),
         ("outputs", b"{", (400, "malformed-json")),
         ("outputs", b"", (400, "malformed-json")),
-        ("send", b"", (422, "invalid-item")),
+        ("send", b"", (400, "malformed-json")),
         ("send", b"[", (400, "malformed-json")),
         ("send", b'{"target":"\xff"}', (400, "malformed-json")),
         ("send", [{"target": "t"}] * 1001, (422, "invalid-item")),

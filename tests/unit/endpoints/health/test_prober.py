@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from app.endpoints.endpoint import Endpoint
 from app.endpoints.health import Health
 from app.endpoints.health.prober import PROBE, Prober
-from app.endpoints.outcome import Verdict
+from app.endpoints.outcome import Outcome, Verdict
+from app.protocol.rest import Operation
 from tests.unit.endpoints.fakes import FakeTransport, endpoint, new_health, said
 
 A, B, C = (endpoint(name) for name in "abc")
@@ -45,6 +47,22 @@ async def test_one_that_is_left_in_the_middle_of_a_probe_ends() -> None:
     async with prober([A], transport, new_health()):
         await until(lambda: transport.called == ["a"])
     assert transport.called == ["a"]
+
+
+class Deaf(FakeTransport):
+    """Takes a cancellation for a time-out of its own, as aiohttp can when both come at once."""
+
+    async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
+        with suppress(asyncio.CancelledError):
+            await super().perform(endpoint, operation, body, seconds)
+        return said(endpoint.name, Verdict.UNKNOWN)
+
+
+async def test_a_cancellation_that_gets_lost_does_not_keep_the_end_waiting() -> None:
+    transport = Deaf(delay=60)
+    async with asyncio.timeout(5) as patience, prober([A], transport, new_health(), interval=3600):
+        await until(lambda: transport.called == ["a"])
+    assert not patience.expired()
 
 
 async def test_there_may_be_nobody_to_probe() -> None:
