@@ -6,15 +6,13 @@ from typing import Any, Protocol, TypeAlias
 
 from app.errors import MalformedMessage
 from app.protocol import hub_json, hub_messagepack, upstream_event
-from app.protocol.hub_message import HubMessage, Invocation, Payload
+from app.protocol.hub_message import HubMessage, Invocation
 
 Frame: TypeAlias = dict[str, Any]
 """One WebSocket message for a client, as ASGI sends it. Encoded once and shared by all who get it."""
 
 VERSION = 1
 """The version of the hub protocols; 2 would be stateful reconnect, which is not offered."""
-
-_LARGEST_INTEGER, _SMALLEST_INTEGER = 2**64 - 1, -(2**63)
 
 
 class Codec(Protocol):
@@ -95,7 +93,7 @@ class MessagePackCodec:
             return self.frame(hub_messagepack.write_message(message))
         except OverflowError:
             assert isinstance(message, Invocation)  # nothing else carries what came as JSON
-            fitting = replace(message, arguments=_fit_numbers(message.arguments))
+            fitting = replace(message, arguments=hub_messagepack.fit_integers(message.arguments))
             return self.frame(hub_messagepack.write_message(fitting))
 
     def split(self, data: bytes) -> tuple[list[bytes], bytes]:
@@ -125,20 +123,6 @@ def text_frame(data: bytes) -> Frame:
 
 def _too_deep() -> MalformedMessage:
     return MalformedMessage("A message is nested too deeply.")
-
-
-def _fit_numbers(value: Payload) -> Any:
-    """Integers of more than 64 bits, which JSON may hold, as the nearest float: what JavaScript makes of the JSON."""
-    if isinstance(value, dict):
-        return {name: _fit_numbers(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_fit_numbers(one) for one in value]
-    if type(value) is not int or _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER:
-        return value
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
 
 
 CODECS: Mapping[str, Codec] = {codec.name: codec for codec in (JsonCodec(), MessagePackCodec())}

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
-from app.errors import BodyTooLarge, Fault, InvalidItem, InvalidName, NoDefaultHub, Unauthenticated
+from app.errors import BodyTooLarge, Fault, InvalidItem, InvalidName, MalformedJson, NoDefaultHub, Unauthenticated
 from app.negotiate.client_rules import Approach
 from app.negotiate.clients import Clients
 from app.negotiate.identity import group_values
@@ -24,6 +24,8 @@ from app.web.parts import part
 from app.web.problems import PROBLEM_ANSWER
 
 LARGEST_BODY = 64 * 1024
+_CLIENT_BODY_SECONDS = 5.0
+"""A client sends none: whoever dawdles over one must not keep others out."""
 _CALLERS_ONLY = "Only a caller may say for whom: send an API key in the header X-API-Key."
 
 NegotiatorPart = Annotated[Negotiator, part("negotiator")]
@@ -189,8 +191,8 @@ async def _read_wish(request: Request, body: bytes, defaults: Admission) -> Admi
 async def _refuse_body(request: Request) -> None:
     """Of somebody who is no caller a body at all is one too many."""
     try:
-        blank = is_blank(await read_body(request, LARGEST_BODY))
-    except BodyTooLarge:
+        blank = is_blank(await read_body(request, LARGEST_BODY, _CLIENT_BODY_SECONDS))
+    except (BodyTooLarge, MalformedJson):
         blank = False
     if not blank:
         raise Unauthenticated(_CALLERS_ONLY, headers=CHALLENGE)

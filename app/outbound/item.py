@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TypedDict
 
 from app.errors import Fault, InvalidItem, UrlTooLong
-from app.outbound.item_reader import HasEndpoint, Reader
+from app.outbound.item_reader import MOST_FAULTS, HasEndpoint, Reader
 from app.protocol import json_text
 from app.protocol.rest import Action, Operation, write_message, write_target
 
@@ -113,7 +113,7 @@ def read_items(
             )
             items.append(item)
         except InvalidItem as error:
-            faults += error.faults
+            faults += error.faults[: MOST_FAULTS - len(faults)]
     if faults:
         raise InvalidItem(faults)
     return items

@@ -10,6 +10,8 @@ from app.protocol import json_text
 from app.protocol.names import check_connection_id, check_group, check_user_id
 
 HasEndpoint = Callable[[str], bool]
+MOST_FAULTS = 1000
+"""So many are told at most: an answer must not be many times as large as what was sent."""
 _CHECKS = {"userId": check_user_id, "groupName": check_group, "connectionId": check_connection_id}
 
 
@@ -34,7 +36,8 @@ class Reader:
                 self._given[name.lower()] = (name, value)
 
     def fault(self, name: str, kind: type[BridgeError], detail: str) -> None:
-        self._faults.append(Fault(f"{self._pointer}/{name}" if name else self._pointer, kind, detail))
+        if len(self._faults) < MOST_FAULTS:
+            self._faults.append(Fault(f"{self._pointer}/{name}" if name else self._pointer, kind, detail))
 
     def raise_faults(self) -> None:
         if self._faults:
@@ -46,6 +49,8 @@ class Reader:
     def refuse_unknown(self, known: Iterable[str]) -> None:
         lowered = {name.lower() for name in known}
         for spelled, (name, _) in self._given.items():
+            if len(self._faults) >= MOST_FAULTS:
+                return
             if spelled not in lowered:
                 self.fault(pointer_part(name), UnknownProperty, f"The property '{printable(name)}' is not known here.")
 

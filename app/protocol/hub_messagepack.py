@@ -222,3 +222,17 @@ def _read_stream_ids(items: Sequence[Any]) -> list[str]:
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
         raise MalformedMessage("The item 'streamIds' is no array of strings.")
     return ids
+
+
+def fit_integers(value: Payload) -> Any:
+    """Integers of more than 64 bits, which JSON may hold, as the nearest float: what JavaScript makes of the JSON."""
+    if isinstance(value, dict):
+        return {name: fit_integers(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [fit_integers(one) for one in value]
+    if type(value) is not int or -(2**63) <= value < 2**64:
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else float("-inf")

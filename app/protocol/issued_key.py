@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from app.errors import InvalidQuery, MalformedJson, MalformedMessage
+from app.errors import InvalidQuery, MalformedMessage
 from app.protocol import json_text
 from app.protocol.claims import LOSSLESS_CLAIM, write_lossless
 from app.protocol.names import check_hub, escape_segment, unescape_segment
@@ -41,7 +41,7 @@ def write_issued_key(issued: IssuedKey) -> bytes:
 
 def read_issued_key(body: bytes) -> IssuedKey:
     """``MalformedMessage`` when one of the two is missing, empty or no text."""
-    document = _decode(body)
+    document = json_text.decode_object(body)
     key_id, key = document.get("KeyId"), document.get("AccessKey")
     if not isinstance(key_id, str) or not isinstance(key, str) or not key_id or not key:
         raise MalformedMessage("The answer has no KeyId or no AccessKey.")
@@ -54,7 +54,7 @@ def write_generated_token(token: str) -> bytes:
 
 def read_generated_token(body: bytes) -> str:
     """``MalformedMessage`` when there is none."""
-    token = _decode(body).get("token")
+    token = json_text.decode_object(body).get("token")
     if not isinstance(token, str) or not token:
         raise MalformedMessage("The answer has no token.")
     return token
@@ -110,13 +110,3 @@ def read_token_request(path: str, query: str) -> TokenRequest | None:
     if not re.fullmatch(r"[0-9]{1,9}", minutes) or int(minutes) < 1:
         raise InvalidQuery("minutesToExpire is a number from 1.")
     return TokenRequest(check_hub(unescape_segment(match[1])), values.get("userid"), int(minutes))
-
-
-def _decode(body: bytes) -> dict[str, Any]:
-    try:
-        document = json_text.decode(body)
-    except MalformedJson:
-        document = None
-    if not isinstance(document, dict):
-        raise MalformedMessage("The answer is no JSON object.")
-    return document

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from app.errors import MalformedJson
+from app.errors import MalformedJson, MalformedMessage
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
@@ -59,6 +59,17 @@ def decode(text: bytes | msgspec.Raw) -> Any:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedJson("The body is not well-formed JSON in UTF-8.") from None
+
+
+def decode_object(text: bytes) -> dict[str, Any]:
+    """The members of what another party answered; ``MalformedMessage`` when it is no JSON object."""
+    try:
+        document = decode(text)
+    except MalformedJson:
+        document = None
+    if not isinstance(document, dict):
+        raise MalformedMessage("The answer is no JSON object.")
+    return document
 
 
 def first_character(text: bytes) -> bytes:

@@ -3,8 +3,6 @@
 Source: ``spec/rest-and-management.md`` 5.1 and 10.6.
 """
 
-from typing import Any
-
 import msgspec
 
 from app.errors import MalformedMessage
@@ -13,7 +11,6 @@ from app.protocol.hub_message import Invocation
 from app.protocol.rest import write_message
 
 JSON, MESSAGEPACK, EVERY_PROTOCOL = "application/json", "application/x-msgpack", "application/octet-stream"
-_LARGEST_INTEGER, _SMALLEST_INTEGER = 2**64 - 1, -(2**63)
 
 
 def media_type_of(body: bytes) -> str:
@@ -27,7 +24,7 @@ def write_packed(target: str, arguments: bytes) -> bytes:
     Integers of more than 64 bits, which MessagePack does not have, become the nearest float there.
     """
     values = json_text.decode(arguments)
-    packed = hub_messagepack.write_message(Invocation(target, _fit(values)))
+    packed = hub_messagepack.write_message(Invocation(target, hub_messagepack.fit_integers(values)))
     plain = b'{"type":1,' + write_message(target, arguments)[1:] + hub_json.RECORD_SEPARATOR
     return msgspec.msgpack.encode({"json": plain, "messagepack": packed})
 
@@ -44,16 +41,3 @@ def read_packed(body: bytes) -> dict[str, bytes]:
         return msgspec.msgpack.decode(body, type=dict[str, bytes])
     except (msgspec.DecodeError, ValueError):
         raise MalformedMessage("The body is no map of messages by protocol.") from None
-
-
-def _fit(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _fit(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_fit(one) for one in value]
-    if type(value) is not int or _SMALLEST_INTEGER <= value <= _LARGEST_INTEGER:
-        return value
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")

@@ -48,7 +48,7 @@ def write_member_page(page: MemberPage, url: str) -> bytes:
 
 def read_member_page(body: bytes) -> MemberPage:
     """Of the next link only the token is taken: following a URL from outside would hand it our credential."""
-    document = _decode(body)
+    document = json_text.decode_object(body)
     value, link = document.get("value"), document.get("nextLink")
     if not isinstance(value, list) or not isinstance(link, str | None):
         raise MalformedMessage("The answer is no page of members.")
@@ -110,15 +110,5 @@ def read_result(body: bytes) -> msgspec.Raw:
 
 def read_client_error(body: bytes) -> str:
     """The text with which the client refused; empty when the answer does not say."""
-    message = _decode(body).get("message")
+    message = json_text.decode_object(body).get("message")
     return message if isinstance(message, str) else ""
-
-
-def _decode(body: bytes) -> dict[str, Any]:
-    try:
-        document = json_text.decode(body)
-    except MalformedJson:
-        document = None
-    if not isinstance(document, dict):
-        raise MalformedMessage("The answer is no JSON object.")
-    return document

@@ -1,6 +1,7 @@
 """Watches the files that settings come from, and reads everything again when one of them changes."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from types import TracebackType
@@ -17,6 +18,7 @@ SETTLE_SECONDS = 0.1
 FORCED_SECONDS = 1.0
 """So often at most everything is read although no file has changed."""
 _MOST_READINGS = 20
+_LOG = logging.getLogger("signalr_bridge.settings")
 
 
 class Watcher:
@@ -66,8 +68,11 @@ class Watcher:
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(self._interval)
-            if self._reading is None and await asyncio.to_thread(self._sources.look) != self._seen:
-                await self._start_reading()
+            try:
+                if self._reading is None and await asyncio.to_thread(self._sources.look) != self._seen:
+                    await self._start_reading()
+            except Exception as error:  # whatever it is, the next look may go well
+                self._refuse_unexpected(error)
 
     async def _start_reading(self) -> None:
         if self._reading is None:
@@ -80,6 +85,8 @@ class Watcher:
             self._refused = None
         except SettingsError as error:
             self._refuse(error)
+        except Exception as error:  # whatever it is, the old settings stay and watching goes on
+            self._refuse_unexpected(error)
         finally:
             self._reading = None
 
@@ -93,6 +100,10 @@ class Watcher:
             if before == self._seen:
                 return values
         raise SettingsError("The files change faster than they can be read.")
+
+    def _refuse_unexpected(self, error: Exception) -> None:
+        """By its kind alone: its text may quote a value."""
+        self._refuse(SettingsError(f"They cannot be read: {type(error).__name__}."))
 
     def _refuse(self, error: SettingsError) -> None:
         """Says it once, however often the same is read."""

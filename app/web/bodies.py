@@ -1,10 +1,14 @@
 """A request's body: its media type, its size, its bytes."""
 
-from starlette.requests import Request
+import asyncio
 
-from app.errors import BodyTooLarge, InvalidHeader, UnsupportedMediaType
+from starlette.requests import ClientDisconnect, Request
+
+from app.errors import BodyTooLarge, InvalidHeader, MalformedJson, UnsupportedMediaType
 
 JSON = "application/json"
+BODY_SECONDS = 30.0
+"""How long a body may take to come: whoever sends it keeps one of the places in flight."""
 
 
 def media_type(request: Request) -> str:
@@ -22,13 +26,22 @@ def require_media_type(request: Request, *accepted: str) -> str:
     return given
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body, at most ``limit`` bytes; ``BodyTooLarge`` as soon as it is known to be larger."""
+async def read_body(request: Request, limit: int, seconds: float = BODY_SECONDS) -> bytes:
+    """The body, at most ``limit`` bytes; ``BodyTooLarge`` as soon as it is known to be larger, ``MalformedJson`` when
+    it has not come to its end within ``seconds``."""
     declared = request.headers.get("content-length")
     if declared is not None and not (declared.isascii() and declared.isdigit()):
         raise InvalidHeader("The Content-Length is no number.")
     if declared is not None and int(declared) > limit:
         raise _too_large(limit)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read_chunks(request, limit)
+    except (TimeoutError, ClientDisconnect):
+        raise MalformedJson("The body did not come to its end in time.", headers={"Connection": "close"}) from None
+
+
+async def _read_chunks(request: Request, limit: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     async for chunk in request.stream():

@@ -1,6 +1,7 @@
 """Asks every endpoint, again and again, whether it is there and takes our credential."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -22,6 +23,7 @@ from app.protocol.rest import Action, Operation
 
 PROBE = Operation(Action.CONNECTION_EXISTS, "bridge", connection="probe")
 """A question with a credential: ``/api/health`` needs none and so proves little."""
+_LOG = logging.getLogger("signalr_bridge.endpoints")
 
 
 class _Watch:
@@ -109,7 +111,11 @@ class Prober:
 
     async def _probe(self, endpoint: Endpoint, failures: int) -> tuple[float, int]:
         """Seconds to the next probe, and how many have failed in a row."""
-        outcome = await self._transport.perform(endpoint, PROBE, None, self._seconds)
+        try:
+            outcome = await self._transport.perform(endpoint, PROBE, None, self._seconds)
+        except Exception as error:  # whatever it is, the endpoint stays under watch; nothing was learnt of it
+            _LOG.error("probe failed", extra={"endpoint": endpoint.name, "error": type(error).__name__})
+            return recovery_delay(failures + 1, None, self._interval, self._random), failures + 1
         self._health.record_probe(endpoint.url, outcome)
         if judge_probe(outcome) is State.ONLINE:
             return healthy_delay(self._interval, self._random), 0
