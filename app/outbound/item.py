@@ -9,9 +9,10 @@ from enum import StrEnum
 from typing import TypedDict
 
 from app.errors import Fault, InvalidItem, UrlTooLong
-from app.outbound.item_reader import MOST_FAULTS, HasEndpoint, Reader
+from app.outbound.item_reader import HasEndpoint, Reader
 from app.protocol import json_text
 from app.protocol.rest import Action, Operation, write_message, write_target
+from app.web.properties import MOST_FAULTS
 
 Encode = Callable[[bytes], bytes]
 

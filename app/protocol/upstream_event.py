@@ -62,8 +62,10 @@ def read_event_headers(lines: Iterable[tuple[bytes, bytes]]) -> EventHeaders:
 
 
 def decode_header(value: bytes) -> str:
-    """A header's bytes as UTF-8, else as the latin-1 that HTTP once meant. Only what HTTP calls white space goes: a user
-    whose id begins with a no-break space is another than the one without."""
+    """A header's bytes as UTF-8, else as the latin-1 that HTTP once meant.
+
+    Only HTTP's own white space goes: a user whose id begins with a no-break space is another than the one without.
+    """
     try:
         return value.decode("utf-8").strip(" \t")
     except UnicodeDecodeError:

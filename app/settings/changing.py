@@ -27,8 +27,10 @@ def plan_change(current: Settings, wanted: Settings) -> Change:
         "endpoints": wanted.endpoints,
         "connections": wanted.connections,
         "connection": wanted.connection,
-        "hubs": {name: _change_hub(current.hubs.get(name), one) for name, one in wanted.hubs.items()}
-        | {name: _change_hub(one, None) for name, one in current.hubs.items() if name not in wanted.hubs},
+        "hubs": {
+            name: _change_hub(current.hubs.get(name), wanted.hubs.get(name), wanted.upstream)
+            for name in {**wanted.hubs, **current.hubs}
+        },
         "callers": current.callers.model_copy(update={"keys": wanted.callers.keys}),
         "upstream": _change_upstream(current.upstream, wanted.upstream),
         "forward": {
@@ -40,12 +42,16 @@ def plan_change(current: Settings, wanted: Settings) -> Change:
     return Change(settings, tuple(_describe(current, settings)), tuple(_find_differences(settings, wanted)))
 
 
-def _change_hub(current: HubSettings | None, wanted: HubSettings | None) -> HubSettings:
-    """Of a hub's own settings its connection, and upstream's secrets: the others are rules for clients."""
+def _change_hub(current: HubSettings | None, wanted: HubSettings | None, common: UpstreamSettings) -> HubSettings:
+    """Of a hub's own settings its connection, and upstream's secrets: the others are rules for clients.
+
+    Secrets that it no longer has stop counting at once: those that are ``common`` to all hubs take their place.
+    """
     kept = current or HubSettings()
     update: dict[str, Any] = {"connection": None if wanted is None else wanted.connection}
-    if kept.upstream is not None and wanted is not None and wanted.upstream is not None:
-        update["upstream"] = _change_upstream(kept.upstream, wanted.upstream)
+    if kept.upstream is not None:
+        own = None if wanted is None else wanted.upstream
+        update["upstream"] = _change_upstream(kept.upstream, common if own is None else own)
     return kept.model_copy(update=update)
 
 

@@ -37,11 +37,14 @@ def judge_servable(settings: Settings) -> Iterator[Finding]:
 
 
 def _judge_emulator_key(settings: Settings) -> Iterator[Finding]:
-    known = any(one.connection.access_key == EMULATOR_KEY for one in settings.all_endpoints())
-    if known and not settings.allow_emulator_key:
+    upstreams = [settings.upstream, *(one.upstream for one in settings.hubs.values() if one.upstream is not None)]
+    keys = [one.connection.access_key for one in settings.all_endpoints()]
+    keys += [one.get_secret_value() for upstream in upstreams for one in upstream.keys]
+    if EMULATOR_KEY in keys and not settings.allow_emulator_key:
         yield mistake(
             "",
-            "An endpoint has the emulator's access key, which is public and would let anybody sign upstream calls: "
+            "An endpoint (or BRIDGE_UPSTREAM__KEYS) has the emulator's access key, which is public and would let "
+            "anybody sign upstream calls: "
             "set BRIDGE_ALLOW_EMULATOR_KEY=true if this is no production.",
         )
 

@@ -373,3 +373,11 @@ def test_escaping_makes_a_url_long(name: str) -> None:
     if len(name) == 1024:
         assert read(message(userId=name)).operation.user == name
     assert faults(message(groupName=name, excluded=["é" * 400])) == [("#", "url-too-long")]
+
+
+def test_an_answer_does_not_grow_with_the_number_of_faults() -> None:
+    unknown = message(**{f"u{number}": 1 for number in range(3000)})
+    assert len(faults(unknown)) == 1000
+    with pytest.raises(InvalidItem) as caught:
+        read_all([unknown, unknown])
+    assert len(caught.value.faults) == 1000

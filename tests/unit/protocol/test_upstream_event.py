@@ -58,7 +58,19 @@ def test_their_text_shows_no_token_of_the_client() -> None:
     assert "5ecret" not in repr(read_event_headers(LINES))
 
 
-@pytest.mark.parametrize(("value", "text"), [(b" a ", "a"), (b"\xc3\xa9", "é"), (b"\xe9", "é"), (b"", "")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (b" a\t", "a"),
+        (b"\xc3\xa9", "é"),
+        (b"\xe9", "é"),
+        (b"", ""),
+        # Another user than admin.
+        (b"\xc2\xa0admin", "\u00a0admin"),
+        (b"admin\xe2\x80\x83", "admin\u2003"),
+        (b"\xa0admin", "\u00a0admin"),
+    ],
+)
 def test_a_header_is_utf_8_or_else_latin_1(value: bytes, text: str) -> None:
     assert decode_header(value) == text
 

@@ -177,3 +177,10 @@ def test_what_changes_nothing_bothers_nobody() -> None:
     one = Follower()
     take(followed(one), BASE | {"HOME": "/"})
     assert one.prepared == []
+
+
+def test_a_hubs_own_secrets_that_are_gone_count_no_more() -> None:
+    before = settings(BRIDGE_HUBS__CHAT__UPSTREAM__KEYS=CANARY, BRIDGE_HUBS__CHAT__UPSTREAM__CODE=CANARY)
+    for wanted in (settings(), settings(BRIDGE_HUBS__CHAT__STRATEGY="weighted")):
+        upstream = plan_change(before, wanted).settings.upstream_of("chat")
+        assert (upstream.keys, upstream.code) == ((), ())

@@ -359,6 +359,8 @@ def test_what_serve_needs() -> None:
         ({"AzureSignalRConnectionString": connection()}, "Nobody could call: set BRIDGE_CALLERS__KEYS"),
         (servable(AzureSignalRConnectionString=connection(key=EMULATOR_KEY)), "BRIDGE_ALLOW_EMULATOR_KEY=true"),
         (servable(Azure__SignalR__Endpoints__b=connection(key=EMULATOR_KEY)), "BRIDGE_ALLOW_EMULATOR_KEY=true"),
+        (servable(BRIDGE_UPSTREAM__KEYS=EMULATOR_KEY), "BRIDGE_ALLOW_EMULATOR_KEY=true"),
+        (servable(BRIDGE_HUBS__CHAT__UPSTREAM__KEYS=EMULATOR_KEY), "BRIDGE_ALLOW_EMULATOR_KEY=true"),
     ],
 )
 def test_serve_says_which_setting_to_set(environment: dict[str, str], sentence: str) -> None:

@@ -137,3 +137,25 @@ async def test_a_file_that_is_still_being_written_is_waited_for(file: Path) -> N
             await asyncio.sleep(0.02)
         await reading
     assert taken.ports == [5]
+
+
+async def test_an_error_that_nobody_expects_does_not_end_the_watch(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken = Taken()
+    broken = [KeyError("canary")]
+
+    def take(values: Values) -> None:
+        taken(values)
+        if taken.ports[-1] == 22:
+            raise broken[0]
+
+    async with Watcher(
+        Sources({"BRIDGE_SETTINGS_FILE": str(file)}, {}), take, clock=Clock(), interval=0.005, settle=0.001
+    ):
+        await until(lambda: bool(taken.ports))
+        file.write_text("port = 22")
+        await until(lambda: taken.ports[-1] == 22)
+        file.write_text("port = 333")
+        await until(lambda: taken.ports[-1] == 333)
+    assert "canary" not in caplog.text

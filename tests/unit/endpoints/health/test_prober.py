@@ -106,3 +106,19 @@ async def test_endpoints_come_and_go() -> None:
         asked = len(transport.calls)
         await asyncio.sleep(0.05)
         assert len(transport.calls) == asked
+
+
+class Broken(FakeTransport):
+    """Raises what no transport should, the first time."""
+
+    async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
+        outcome = await super().perform(endpoint, operation, body, seconds)
+        if len(self.calls) == 1:
+            raise ValueError("unexpected")
+        return outcome
+
+
+async def test_an_error_that_nobody_expects_does_not_end_the_watch() -> None:
+    transport = Broken()
+    async with prober([A], transport, new_health()):
+        await until(lambda: len(transport.calls) >= 3)

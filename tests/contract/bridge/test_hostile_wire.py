@@ -1,0 +1,58 @@
+"""What a hostile peer does below HTTP's surface: endless headers, headers behind the body, bodies that never come."""
+
+import asyncio
+
+import pytest
+
+from app.negotiate import routes
+from app.web.listener import LONGEST_HEAD
+from tests.contract.bridge.running import bridge_on_a_socket, send_raw
+
+OPEN = {"BRIDGE_NEGOTIATE__ANONYMOUS": "true", "BRIDGE_NEGOTIATE__HUBS": "chat"}
+NEGOTIATE = b"POST /hubs/chat/negotiate HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+
+
+async def test_trailers_are_no_headers() -> None:
+    """A proxy removes ``x-ms-client-principal-id`` from headers, and looks at no trailers."""
+    settings = {"BRIDGE_NEGOTIATE__PLATFORM_IDENTITY": "true", "BRIDGE_NEGOTIATE__HUBS": "chat"}
+    trailers = b"x-ms-client-principal-id: admin\r\nx-one: 1\r\nx-two: 2\r\n\r\n"
+    async with bridge_on_a_socket(**settings) as (port, _):
+        answer = await send_raw(port, NEGOTIATE + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + trailers)
+    assert answer.status == 401
+
+
+@pytest.mark.parametrize(
+    "begin", [b"GET /health/live HTTP/1.1\r\nHost: x\r\n", NEGOTIATE + b"Transfer-Encoding: chunked\r\n\r\n0\r\n"]
+)
+@pytest.mark.parametrize("line", [b"x-a: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n", b"a" * 40])
+async def test_headers_come_to_an_end(begin: bytes, line: bytes) -> None:
+    async with bridge_on_a_socket(**OPEN) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(begin + (b"" if line.endswith(b"\n") else b"x-a: ") + line * (4 * LONGEST_HEAD // len(line)))
+        try:
+            answer = await asyncio.wait_for(reader.read(), 5)
+        except ConnectionResetError:
+            answer = b"HTTP/1.1 400"  # we sent more than it cared to read
+        writer.close()
+    assert b"HTTP/1.1 400" in answer
+
+
+async def test_a_body_that_never_comes_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "_CLIENT_BODY_SECONDS", 0.2)
+    async with bridge_on_a_socket(BRIDGE_LIMITS__IN_FLIGHT="1", **OPEN) as (port, _):
+        slow = asyncio.create_task(send_raw(port, NEGOTIATE + b"Content-Length: 10\r\n\r\n"))
+        await asyncio.sleep(0.05)
+        assert (await send_raw(port, NEGOTIATE + b"Content-Length: 0\r\n\r\n")).status == 503
+        assert (await slow).status == 401
+        assert (await send_raw(port, NEGOTIATE + b"Content-Length: 0\r\n\r\n")).status == 200
+
+
+async def test_who_goes_before_its_body_ends_is_no_error_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    async with bridge_on_a_socket(**OPEN) as (port, _):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(NEGOTIATE + b"Content-Length: 10\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.close()
+        await asyncio.sleep(0.05)
+    assert "unhandled error" not in caplog.messages
