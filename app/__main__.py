@@ -61,7 +61,7 @@ def root(version: Annotated[bool, typer.Option("--version", is_eager=True, callb
 @cli.command()
 def serve(
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
-    port: Annotated[int | None, typer.Option(help="port to listen on")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="port to listen on")] = None,
     settings: SettingsFile = None,
     handlers: Handlers = None,
 ) -> None:
@@ -93,8 +93,8 @@ async def _serve(settings: Settings, sources: Sources) -> None:
 
 @cli.command()
 def dev(
-    port: Annotated[int, typer.Option(help="the bridge's port")] = 8080,
-    emulator_port: Annotated[int, typer.Option(help="the emulator's port")] = 8888,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="the bridge's port")] = 8080,
+    emulator_port: Annotated[int, typer.Option(min=0, max=65535, help="the emulator's port")] = 8888,
     endpoints: Annotated[int, typer.Option(min=1, max=20, help="how many emulators, on the next ports")] = 1,
     handlers: Handlers = None,
     reload: Annotated[bool, typer.Option("--reload", help="load the handlers anew when their files change")] = False,
@@ -109,7 +109,7 @@ def dev(
 
 @cli.command()
 def emulator(
-    port: Annotated[int, typer.Option(help="the port to listen on")] = 8888,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="the port to listen on")] = 8888,
     host: Annotated[str, typer.Option(help="the address to listen on; the emulator's key is public")] = "localhost",
     upstream: Annotated[str | None, typer.Option(help="the URL that gets the clients' events")] = None,
     config: Annotated[Path | None, typer.Option(help="settings.json with upstream templates")] = None,
@@ -161,12 +161,16 @@ def token(
     """Print a client's URL and access token, as negotiate would give them to a caller."""
     configure_logs("error", None)
     loaded = _load(_find_sources(settings, {}))
+    hub = check_hub(hub)
     if not loaded.endpoints_of(hub):
-        raise SettingsError(f"No endpoint: set {loaded.connection_of(hub)}.")
+        own = loaded.hubs.get(hub)
+        raise SettingsError(f"No endpoint: set {(own and own.connection) or loaded.connection}.")
     claims: dict[str, list[str]] = {}
-    for name, _, value in (one.partition("=") for one in claim or []):
+    for name, given, value in (one.partition("=") for one in claim or []):
+        if not given:
+            raise SettingsError("--claim is name=value.")
         claims.setdefault(name, []).append(value)
-    info = asyncio.run(mint(loaded, check_hub(hub), json_text.encode({"userId": user, "claims": claims})))
+    info = asyncio.run(mint(loaded, hub, json_text.encode({"userId": user, "claims": claims})))
     print(info.url)
     print(info.access_token)
 

@@ -43,6 +43,7 @@ _PROPERTIES: dict[Kind, frozenset[str]] = {
 LONGEST_TARGET = 8_000
 """The longest URL, in bytes, that goes out; the service takes 12 KB, proxies before it less."""
 MOST_ITEMS = 1000
+LARGEST_ITEM = 1024 * 1024
 LARGEST_BODY = 1_000_000
 _LONGEST_TTL = 2**31 - 1
 
@@ -103,6 +104,8 @@ def read_items(
         raise InvalidItem([Fault("#", InvalidItem, f"An array has at most {MOST_ITEMS} items.")])
     for index, element in enumerate(elements):
         try:
+            if len(element) > LARGEST_ITEM:
+                raise InvalidItem([Fault(f"#/{index}", InvalidItem, f"An item may have {LARGEST_ITEM:,} bytes.")])
             item = read_item(
                 element,
                 hub,

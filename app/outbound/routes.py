@@ -13,7 +13,7 @@ from app.errors import BodyTooLarge, Fault, InvalidItem, InvalidQuery
 from app.outbound.answers import answer_item, answer_items
 from app.outbound.connections.routes import router as connections_router
 from app.outbound.idempotency import answer_once
-from app.outbound.item import Item, Kind
+from app.outbound.item import LARGEST_ITEM, Item, Kind
 from app.outbound.sender import ALL_KINDS, Sender
 from app.outbound.shapes import Close, GroupAction, Message, ResultShape, ResultsShape, body_of, body_of_any
 from app.protocol import json_text
@@ -24,7 +24,6 @@ from app.web.names import PathNames, describe_path, describe_query, one_of, read
 from app.web.parts import part
 from app.web.problems import PROBLEM_ANSWER
 
-LARGEST_ITEM = 1024 * 1024
 LARGEST_ARRAY = 8 * 1024 * 1024
 
 SenderPart = Annotated[Sender, part("sender")]

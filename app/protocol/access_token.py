@@ -97,7 +97,7 @@ def check_length(token: str) -> str:
     """The token, or ``TokenTooLong`` when the service would refuse a client that brings it."""
     if len(token) > LONGEST_TOKEN:
         raise TokenTooLong(
-            f"The access token would have {len(token)} characters, the service takes {LONGEST_TOKEN}: send fewer."
+            f"The token would have {len(token)} characters, the service takes {LONGEST_TOKEN}: send fewer claims."
         )
     return token
 

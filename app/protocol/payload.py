@@ -5,7 +5,7 @@ Source: ``spec/rest-and-management.md`` 5.1 and 10.6.
 
 import msgspec
 
-from app.errors import MalformedMessage
+from app.errors import MalformedJson, MalformedMessage
 from app.protocol import hub_json, hub_messagepack, json_text
 from app.protocol.hub_message import Invocation
 from app.protocol.rest import write_message
@@ -24,7 +24,10 @@ def write_packed(target: str, arguments: bytes) -> bytes:
     Integers of more than 64 bits, which MessagePack does not have, become the nearest float there.
     """
     values = json_text.decode(arguments)
-    packed = hub_messagepack.write_message(Invocation(target, hub_messagepack.fit_integers(values)))
+    try:
+        packed = hub_messagepack.write_message(Invocation(target, hub_messagepack.fit_integers(values)))
+    except RecursionError:
+        raise MalformedJson("The arguments are nested too deeply.") from None
     plain = b'{"type":1,' + write_message(target, arguments)[1:] + hub_json.RECORD_SEPARATOR
     return msgspec.msgpack.encode({"json": plain, "messagepack": packed})
 

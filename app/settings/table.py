@@ -110,7 +110,8 @@ def _mask(field: FieldInfo, value: Any) -> str:
 def _without_query(text: str) -> str:
     try:
         parts = urlsplit(text)
-        return f"{parts.scheme}://{parts.hostname}{parts.path}" + (f"?{MASK}" if parts.query else "")
+        host = parts.netloc.rpartition("@")[2]  # without a user and a password
+        return f"{parts.scheme}://{host}{parts.path}" + (f"?{MASK}" if parts.query else "")
     except ValueError:
         return MASK
 

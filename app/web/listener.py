@@ -1,6 +1,7 @@
 """Listening: a socket or a clear error, and uvicorn set up as measured; it ends when told to, not by its signals."""
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator
@@ -22,7 +23,7 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        reason = (error.strerror or "it cannot be used").lower()
+        reason = os.strerror(error.errno).lower() if error.errno else "it cannot be used"
         raise SettingsError(f"Cannot listen on {host} port {port} ({reason}): choose another by {setting}.") from None
 
 

@@ -12,11 +12,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.errors import Forbidden
 from app.web.problems import problem_response
 
-_OPEN = ("/upstream", "/runtime/webhooks/signalr", "/health/")
+_OPEN = ("/health/",)
 
 
 class LoopbackGuard:
-    """Refuses a foreign ``Host`` or ``Origin`` with 403. The upstream is signed and health public: both stay open."""
+    """Refuses a foreign ``Host`` or ``Origin`` with 403; health stays open.
+
+    The upstream is guarded too: the emulator's key, with which its calls are signed, is known to every page.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

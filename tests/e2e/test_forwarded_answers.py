@@ -73,7 +73,7 @@ async def test_connected(machine: Machine, backend_port: int, statuses: str, req
             await ann.invoke("number", 1)
     attempts = eventually(lambda: attempts_at(backend_port, statuses), "the event at the backend")
     assert attempts == requests
-    assert f'"status": {answered}' in machine.bridge.output
+    assert f'"status":{answered}' in machine.bridge.output
 
 
 def attempts_at(port: int, user: str) -> int | None:

@@ -25,7 +25,10 @@ def _read_keys(value: Any) -> Any:
         return values
     name = "key" if len(values) == 1 else "key-{}"
     return [
-        {"key": one, "name": name.format(number)} if isinstance(one, str) else one
+        # Each has a name of its own: limits and kept answers are by name.
+        {"name": name.format(number)} | ({"key": one} if isinstance(one, str) else one)
+        if isinstance(one, str | dict)
+        else one
         for number, one in enumerate(values, start=1)
     ]
 

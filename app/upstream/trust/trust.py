@@ -27,6 +27,7 @@ _LOG = logging.getLogger("signalr_bridge.upstream")
 _MOST_CODES = 16
 _CODE_HEADER = b"x-functions-key"
 _SIGNATURE = SIGNATURE_HEADER.encode()
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="signalr-bridge"'}
 
 
 class Trust:
@@ -95,15 +96,15 @@ class Trust:
             for one in given[:_MOST_CODES]
         ]
         if not any(matches):
-            raise Unauthenticated("The upstream address lacks its code, or has another one.")
+            raise Unauthenticated("The upstream address lacks its code, or has another one.", headers=_CHALLENGE)
 
 
 def _refuse(error: BadSignature | BadToken) -> Unauthenticated:
     """Why a token is refused is for the log: outside all of them look alike."""
     if isinstance(error, BadSignature):
-        return Unauthenticated(error.detail)
+        return Unauthenticated(error.detail, headers=_CHALLENGE)
     _LOG.info("the token of an upstream call was refused", extra={"why": error.detail})
-    return Unauthenticated("The token of this call is not believed: see the log.")
+    return Unauthenticated("The token of this call is not believed: see the log.", headers=_CHALLENGE)
 
 
 def _not_empty(secret: str, kind: str) -> str:

@@ -50,4 +50,5 @@ class Caller:
     def check(self, rights: Collection[Right], hub: str | None) -> None:
         """``Forbidden`` without one of ``rights`` for ``hub``."""
         if not any(grant.covers(rights, hub) for grant in self.grants):
-            raise Forbidden(f"You may not do this here; it takes the right {' or '.join(sorted(rights))} for the hub.")
+            wanted = " or ".join(f"'{right}'" for right in sorted(rights))
+            raise Forbidden(f"You may not do this here; it takes the right {wanted} for the hub.")

@@ -15,7 +15,11 @@ from schemathesis.checks import CHECKS
 from tests.contract.bridge.running import AUTH, bridge_on_a_socket, build
 
 EXAMPLES = 8
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # One of schemathesis's own strategies draws from `random`, and hypothesis sometimes says so.
+    pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning"),
+]
 DOCUMENT = build("http://localhost:1").openapi()
 FOUND: Any = schemathesis.openapi.from_dict(DOCUMENT).get_all_operations()
 OPERATIONS = {operation.definition.raw["operationId"]: operation for operation in (one.ok() for one in FOUND)}

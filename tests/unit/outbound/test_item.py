@@ -343,6 +343,13 @@ def test_no_array(text: bytes) -> None:
         read_all(text)
 
 
+def test_an_item_of_an_array_may_be_no_larger_than_one_alone() -> None:
+    with pytest.raises(InvalidItem) as caught:
+        read_all([message(), message(arguments=["x" * 1024 * 1024])])
+    assert [(fault.pointer, fault.kind.code) for fault in caught.value.faults] == [("#/1", "invalid-item")]
+    assert "1,048,576" in caught.value.detail
+
+
 def test_a_thousand_items_and_no_more() -> None:
     assert len(read_all([message()] * 1000)) == 1000
     with pytest.raises(InvalidItem) as caught:

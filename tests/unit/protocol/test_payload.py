@@ -3,7 +3,7 @@
 import msgpack
 import pytest
 
-from app.errors import MalformedMessage
+from app.errors import MalformedJson, MalformedMessage
 from app.protocol.payload import EVERY_PROTOCOL, JSON, media_type_of, pack, read_packed, write_packed
 from app.protocol.rest import write_message
 
@@ -43,3 +43,8 @@ def test_there_and_back() -> None:
 def test_what_is_no_map_of_messages(body: bytes) -> None:
     with pytest.raises(MalformedMessage):
         read_packed(body)
+
+
+def test_arguments_that_no_message_can_hold() -> None:
+    with pytest.raises(MalformedJson, match="nested"):
+        write_packed("t", b"[" * 600 + b"]" * 600)

@@ -19,6 +19,8 @@ def test_keys_in_every_form() -> None:
         {"BRIDGE_CALLERS__KEYS": f'["k23456789012345a", {{"name":"b","sha256":"{digest}","hubs":["Chat"]}}]'}
     ).callers.keys
     assert [(one.name, one.hubs, one.rights) for one in keys] == [("key-1", None, None), ("b", ("chat",), None)]
+    unnamed = '[{"key":"k23456789012345a"},{"key":"k23456789012345b","hubs":["chat"]}]'
+    assert [one.name for one in loaded({"BRIDGE_CALLERS__KEYS": unnamed}).callers.keys] == ["key-1", "key-2"]
     (one,) = loaded({"BRIDGE_CALLERS__KEYS": "k23456789012345a"}).callers.keys
     assert one.name == "key"
     assert [one.name for one in loaded({"BRIDGE_CALLERS__KEYS": "k23456789012345a,k23456789012345b"}).callers.keys] == [
