@@ -24,11 +24,12 @@ def tree_lines() -> list[str]:
 
 
 def _rows(package: Path) -> Iterator[tuple[str, str]]:
-    """A package, its modules, then the packages in it."""
+    """The rooms: a package, for the house itself its modules too, then the packages in it."""
     yield f"{package.relative_to(ROOT).as_posix()}/", first_line(package / "__init__.py")
-    for module in sorted(package.glob("*.py")):
-        if module.name != "__init__.py":
-            yield module.relative_to(ROOT).as_posix(), first_line(module)
+    if package == APP:
+        for module in sorted(package.glob("*.py")):
+            if module.name != "__init__.py":
+                yield module.relative_to(ROOT).as_posix(), first_line(module)
     for initial in sorted(package.glob("*/__init__.py")):
         yield from _rows(initial.parent)
 
