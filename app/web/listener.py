@@ -9,12 +9,9 @@ from contextlib import contextmanager
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app.errors import SettingsError
-
-LONGEST_HEAD = 65_536
-"""How many bytes a request's line and headers may have, or what else is no body."""
+from app.web.http_protocol import BoundedProtocol
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:
@@ -25,42 +22,6 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else "it cannot be used"
         raise SettingsError(f"Cannot listen on {host} port {port} ({reason}): choose another by {setting}.") from None
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """HTTP with two bounds that uvicorn lacks: a head ends, and what follows a body (trailers) adds no header.
-
-    Proxies remove headers that only they may write, but look at no trailers.
-    """
-
-    _head_is_over = False
-    _unread = 0
-
-    def data_received(self, data: bytes) -> None:
-        self._unread += len(data)
-        super().data_received(data)
-        if self._unread > LONGEST_HEAD and not self.transport.is_closing():
-            self.send_400_response("The headers are too large.")
-
-    def on_message_begin(self) -> None:
-        self._head_is_over = False
-        super().on_message_begin()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._head_is_over:
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        self._head_is_over, self._unread = True, 0
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._unread = 0
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        self._unread = 0
-        super().on_message_complete()
 
 
 class Listener(uvicorn.Server):

@@ -1,11 +1,13 @@
 """What a hostile peer does below HTTP's surface: endless headers, headers behind the body, bodies that never come."""
 
 import asyncio
+import json
 
 import pytest
 
 from app.negotiate import routes
-from app.web.listener import LONGEST_HEAD
+from app.web import http_protocol
+from app.web.http_protocol import LONGEST_HEAD
 from tests.contract.bridge.running import bridge_on_a_socket, send_raw
 
 OPEN = {"BRIDGE_NEGOTIATE__ANONYMOUS": "true", "BRIDGE_NEGOTIATE__HUBS": "chat"}
@@ -56,3 +58,49 @@ async def test_who_goes_before_its_body_ends_is_no_error_of_ours(caplog: pytest.
         writer.close()
         await asyncio.sleep(0.05)
     assert "unhandled error" not in caplog.messages
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET /h\xc3\xa4 HTTP/1.1\r\n\r\n", b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nno colon\r\n\r\n"]
+)
+async def test_what_is_no_http_is_a_problem(sent: bytes) -> None:
+    async with bridge_on_a_socket(**OPEN) as (port, _):
+        answer = await send_raw(port, sent)
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
+    problem = json.loads(answer.body)
+    assert (problem["code"], answer.headers["x-problem-code"]) == ("invalid-header", "invalid-header")
+    assert problem["instance"] == f"urn:request:{answer.headers['x-request-id']}"
+    assert (answer.headers["connection"], int(answer.headers["content-length"])) == ("close", len(answer.body))
+
+
+ONE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET /health/live HT",
+        ONE + b"GET /health/live HT",
+        ONE + b"\r\n",  # a line between requests is nothing, and ends uvicorn's own wait
+        # answered at once, and its body drips for ever
+        b"POST /hubs/chat/send HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{",
+    ],
+)
+async def test_who_sends_no_whole_head_is_let_go(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.3)
+    async with bridge_on_a_socket(**OPEN) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for byte in (sent[:-1], sent[-1:]):
+            writer.write(byte)
+            await asyncio.sleep(0.1)
+        await asyncio.wait_for(reader.read(), 3)
+        writer.close()
+
+
+async def test_a_head_that_is_slow_cuts_no_answer_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(routes, "_CLIENT_BODY_SECONDS", 0.5)
+    async with bridge_on_a_socket(**OPEN) as (port, _):
+        answer = await send_raw(port, NEGOTIATE + b"Content-Length: 10\r\n\r\n")
+    assert answer.status == 401  # after half a second
