@@ -15,6 +15,9 @@ FUZZ_SECONDS  ?= 600
 # node, too, trusts the certificates that the system trusts.
 export NODE_USE_SYSTEM_CA := 1
 
+# Compiled modules are kept, whatever the machine says: pytest would compile all its tests anew in each of its processes.
+unexport PYTHONDONTWRITEBYTECODE
+
 RUNTIME  := $(VENV)/.runtime
 TOOLS    := $(VENV)/.tools
 PACKAGES := tests/e2e/node_modules/.package-lock.json
