@@ -25,6 +25,7 @@ from app.outbound.idempotency import Idempotency
 from app.outbound.sender import Sender
 from app.settings import Settings, Sources
 from app.settings.live import LiveSettings
+from app.upstream import document as upstream_document
 from app.upstream import routes as upstream_routes
 from app.upstream.dispatch import Handler
 from app.upstream.events import Events
@@ -37,6 +38,7 @@ from app.upstream.receiver import Receiver, build_receiver
 from app.upstream.trust.entra_tokens import build_entra_tokens
 from app.web.callers.building import build_callers, name_anonymous
 from app.web.cors import Cors
+from app.web.document import DocumentedApp
 from app.web.doors import Doors
 from app.web.edge import Edge
 from app.web.hub_names import HubNames
@@ -97,7 +99,9 @@ def _make_fastapi(settings: Settings, opened: Iterable[AbstractAsyncContextManag
                 await stack.enter_async_context(part)
             yield
 
-    app = FastAPI(
+    app = DocumentedApp(
+        more_paths=upstream_document.PATHS,
+        more_schemes=upstream_document.SCHEMES,
         title="signalr-bridge",
         version=__version__,
         description=_DESCRIPTION,

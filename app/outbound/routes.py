@@ -20,6 +20,7 @@ from app.protocol import json_text
 from app.web.bodies import JSON, read_body, require_media_type
 from app.web.callers import Caller, RequiredCaller, Right
 from app.web.deadline import Deadline
+from app.web.document import IDEMPOTENCY_HEADER, TIMEOUT_HEADER
 from app.web.names import PathNames, describe_path, describe_query, one_of, read_query
 from app.web.parts import part
 from app.web.problems import PROBLEM_ANSWER
@@ -85,7 +86,7 @@ class _Post:
 def _item_route(path: str, operation_id: str, body: dict[str, Any], **more: Any) -> Callable[[_Endpoint], _Endpoint]:
     """A POST of items."""
     described = describe_path(path)
-    described["parameters"] += describe_query("onError", "order")
+    described["parameters"] += [*describe_query("onError", "order"), TIMEOUT_HEADER, IDEMPOTENCY_HEADER]
     return router.post(path, operation_id=operation_id, openapi_extra=described | body, **_ITEM | more)
 
 

@@ -19,6 +19,7 @@ from app.protocol.rest import Action, Operation
 from app.web.bodies import JSON, read_body, require_media_type
 from app.web.callers import RequiredCaller
 from app.web.deadline import Deadline
+from app.web.document import IDEMPOTENCY_HEADER, TIMEOUT_HEADER
 from app.web.names import PathNames, describe_path, describe_query, one_of, read_query
 from app.web.parts import part
 from app.web.problems import PROBLEM_ANSWER
@@ -70,7 +71,7 @@ def _add_change(method: str, path: str, action: Action, summary: str, known: tup
         return await answer_once(request, caller, b"", answer)
 
     described = describe_path(path)
-    described["parameters"] += describe_query(*known)
+    described["parameters"] += [*describe_query(*known), TIMEOUT_HEADER, IDEMPOTENCY_HEADER]
     router.add_api_route(
         path, change, methods=[method], operation_id=_camel(action), summary=summary, openapi_extra=described, **_CHANGE
     )
@@ -91,6 +92,8 @@ def _add_question(path: str, action: Action, summary: str) -> None:
         read_query(request, ())
         return answer_question(await sender.perform(_operation(action, names), seconds=deadline))
 
+    described = describe_path(path)
+    described["parameters"].append(TIMEOUT_HEADER)
     for method in ("GET", "HEAD"):
         router.add_api_route(
             path,
@@ -98,7 +101,7 @@ def _add_question(path: str, action: Action, summary: str) -> None:
             methods=[method],
             operation_id=_camel(action) + ("" if method == "GET" else "Head"),
             summary=summary,
-            openapi_extra=describe_path(path),
+            openapi_extra=described,
             **_QUESTION,
         )
 
@@ -159,7 +162,7 @@ async def exists(
 _EXISTS = "/hubs/{hub:segment}/exists"
 for _method, _id in (("GET", "exists"), ("HEAD", "existsHead")):
     _described = describe_path(_EXISTS)
-    _described["parameters"] += describe_query(*_CHECKS)
+    _described["parameters"] += [*describe_query(*_CHECKS), TIMEOUT_HEADER]
     router.add_api_route(_EXISTS, exists, methods=[_method], operation_id=_id, openapi_extra=_described, **_QUESTION)
 
 
@@ -170,7 +173,11 @@ for _method, _id in (("GET", "exists"), ("HEAD", "existsHead")):
     _GROUP + "/connections",
     operation_id="listConnectionsInGroup",
     openapi_extra={
-        "parameters": describe_path(_GROUP)["parameters"] + describe_query("top", "continuationToken"),
+        "parameters": [
+            *describe_path(_GROUP)["parameters"],
+            *describe_query("top", "continuationToken"),
+            TIMEOUT_HEADER,
+        ],
     },
     responses={200: {"model": MembersShape, "description": "a page of members"}, **PROBLEM_ANSWER},
     response_class=JSONResponse,
@@ -199,10 +206,14 @@ def _read_top(text: str | None) -> int:
 # --- calls of a client
 
 
+_invoked = describe_path(_CONNECTION) | body_of(Invocation)
+_invoked["parameters"] += [TIMEOUT_HEADER, IDEMPOTENCY_HEADER]
+
+
 @router.post(
     _CONNECTION + "/invoke",
     operation_id="invokeConnection",
-    openapi_extra=describe_path(_CONNECTION) | body_of(Invocation),
+    openapi_extra=_invoked,
     responses={200: {"model": InvocationAnswer, "description": "the client's answer"}, **PROBLEM_ANSWER},
     response_class=JSONResponse,
     tags=["send"],

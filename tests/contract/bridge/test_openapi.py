@@ -86,8 +86,41 @@ def test_no_route_is_missing() -> None:
     wanted = {shape(line) for line, _ in CHANGES}
     wanted |= {shape(f"{method} {path}") for path, _ in QUESTIONS for method in ("GET", "HEAD")}
     wanted |= {f"POST /hubs/*/{name}" for name in ("send", "groups", "outputs", "negotiate")}
-    wanted |= {"POST /api/negotiate", "GET /hubs/*/endpoints", "GET /health/live", "GET /health/ready"}
+    wanted |= {"POST /upstream", "POST /api/negotiate", "GET /hubs/*/endpoints", "GET /health/live", "GET /health/ready"}
     assert told >= wanted
+
+
+def test_every_route_says_who_may_call_it() -> None:
+    schemes = DOCUMENT["components"]["securitySchemes"]
+    for method, path, operation in ROUTES:
+        for one in operation.get("security", []):
+            assert one.keys() <= schemes.keys(), path
+        names = [set(one) for one in operation.get("security", [])]
+        if path.startswith("/health/"):
+            assert names == []
+        elif path == "/upstream":
+            assert all(one & {"upstreamSignature", "upstreamToken"} for one in names)
+            assert {"upstreamSignature"} in names
+        elif path in {"/hubs/{hub}/negotiate", "/api/negotiate"}:
+            assert names == [{"callerKey"}, {"callerToken"}, {"clientToken"}, set()]
+        else:
+            assert names == [{"callerKey"}, {"callerToken"}], (method, path)
+            assert "needs the right `" in operation["description"]
+
+
+@pytest.mark.parametrize(
+    ("operation_id", "headers"),
+    [
+        ("send", ["X-Request-Timeout", "Idempotency-Key"]),
+        ("invokeConnection", ["X-Request-Timeout", "Idempotency-Key"]),
+        ("closeAll", ["X-Request-Timeout", "Idempotency-Key"]),
+        ("userExists", ["X-Request-Timeout"]),
+        ("negotiate", []),
+    ],
+)
+def test_headers_are_told(operation_id: str, headers: list[str]) -> None:
+    (operation,) = [one for _, _, one in ROUTES if one["operationId"] == operation_id]
+    assert [one["name"] for one in operation.get("parameters", []) if one["in"] == "header"] == headers
 
 
 def body_of(path: str) -> dict[str, Any]:
