@@ -86,7 +86,13 @@ def test_no_route_is_missing() -> None:
     wanted = {shape(line) for line, _ in CHANGES}
     wanted |= {shape(f"{method} {path}") for path, _ in QUESTIONS for method in ("GET", "HEAD")}
     wanted |= {f"POST /hubs/*/{name}" for name in ("send", "groups", "outputs", "negotiate")}
-    wanted |= {"POST /upstream", "POST /api/negotiate", "GET /hubs/*/endpoints", "GET /health/live", "GET /health/ready"}
+    wanted |= {
+        "POST /upstream",
+        "POST /api/negotiate",
+        "GET /hubs/*/endpoints",
+        "GET /health/live",
+        "GET /health/ready",
+    }
     assert told >= wanted
 
 
