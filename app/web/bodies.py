@@ -33,7 +33,7 @@ async def read_body(request: Request, limit: int, seconds: float = BODY_SECONDS)
     if declared is not None and not (declared.isascii() and declared.isdigit()):
         raise InvalidHeader("The Content-Length is no number.")
     if declared is not None and int(declared) > limit:
-        raise _too_large(limit)
+        raise _too_large(request, limit)
     try:
         async with asyncio.timeout(seconds):
             return await _read_chunks(request, limit)
@@ -47,10 +47,13 @@ async def _read_chunks(request: Request, limit: int) -> bytes:
     async for chunk in request.stream():
         size += len(chunk)
         if size > limit:
-            raise _too_large(limit)
+            raise _too_large(request, limit)
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The body may have {limit:,} bytes.", headers={"Connection": "close"})
+def _too_large(request: Request, limit: int) -> BodyTooLarge:
+    """What is on its way is still taken, and dropped: many a client reads no answer before it has sent all, and would
+    find its connection reset. One that waits for leave to send it (``Expect``) never will."""
+    headers = {"Connection": "close"} if "expect" in request.headers else {}
+    return BodyTooLarge(f"The body may have {limit:,} bytes.", headers=headers)

@@ -1,9 +1,10 @@
-"""HTTP on a connection, by uvicorn, with the bounds that it lacks: how long a head is, and how long one may take."""
+"""HTTP on a connection, by uvicorn, with what it lacks: bounds, upgrades that are declined, and answers that arrive."""
 
 import asyncio
 import secrets
 from typing import Any, cast
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.errors import InvalidHeader
@@ -15,6 +16,8 @@ LONGEST_HEAD = 65_536
 HEAD_SECONDS = 30.0
 """How long a connection may stay open without a whole head: the first one, or one that has begun."""
 
+_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
+
 
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1. A head ends, and soon; what follows a body (trailers) adds no header; what is not HTTP is a problem.
@@ -23,6 +26,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     _head_is_over = False
+    _head_is_repeated = False
+    _hears_nothing = False
     _unread = 0
     _timer: asyncio.TimerHandle | None = None
 
@@ -35,8 +40,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        if self._hears_nothing:
+            return
         self._unread += len(data)
-        super().data_received(data)
+        self._parse(data)
         if self.transport.is_closing():
             return
         if self._unread > LONGEST_HEAD:
@@ -44,8 +52,27 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._timer is None and self._waits_for_a_head():
             self._start_timer()
 
+    def _parse(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+                data = b""
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._decline_upgrade(data[upgrade.args[0] :])
+            except httptools.HttpParserError:
+                data = b""
+                self.send_400_response("The bytes make no request.")
+
     def send_400_response(self, msg: str) -> None:
-        """In place of uvicorn's plain text. It closes the connection: where the next request begins is not known."""
+        """In place of uvicorn's plain text. It closes the connection: where the next request begins is not known.
+
+        An answer to a whole request that is under way goes out first, and the connection ends with it.
+        """
+        self._hears_nothing = True
+        cycle: Any = self.cycle
+        if self._is_answering() and not cycle.more_body:
+            cycle.keep_alive = False
+            return
         request_id = secrets.token_hex(16)
         problem = problem_response(InvalidHeader(f"This is no HTTP request: {msg}"), request_id)
         headers = [*problem.raw_headers, (b"x-request-id", request_id.encode()), (b"connection", b"close")]
@@ -53,17 +80,29 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[400], lines, problem.body))
         self.transport.close()
 
+    def _is_answering(self) -> bool:
+        cycle: Any = self.cycle  # None before the first head, whatever uvicorn's annotation says
+        return cycle is not None and not cycle.response_complete
+
     # --- what the parser says
 
     def on_message_begin(self) -> None:
-        self._head_is_over = False
-        super().on_message_begin()
+        if not self._head_is_repeated:
+            self._head_is_over = False
+            super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._head_is_repeated:
+            super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._head_is_over:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self._head_is_repeated:
+            self._head_is_repeated = False
+            return
         self._head_is_over, self._unread = True, 0
         self._stop_timer()
         super().on_headers_complete()
@@ -74,14 +113,34 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._unread = 0
-        super().on_message_complete()
+        if not self.parser.should_upgrade():  # what wants to is at its end for the parser, and may have a body for us
+            super().on_message_complete()
+
+    # --- upgrades
+
+    def _decline_upgrade(self, rest: bytes) -> bytes:
+        """The request is answered like any other, as RFC 9110, 7.8 wants it: Java's own client, for one, asks with each
+        request whether it may speak HTTP/2. ``rest`` is what has come behind the head.
+
+        The parser takes all that follows for the other protocol; a new one is told how long the body is, and goes on.
+        """
+        if self.parser.get_method() == b"CONNECT":
+            self._hears_nothing = True  # what follows was meant for somebody else
+            self.cycle.keep_alive = False
+            super().on_message_complete()
+            return b""
+        head = [b"POST / HTTP/" + self.parser.get_http_version().encode()]
+        head += [b"%s: %s" % header for header in self.headers if header[0] in _OF_A_BODY]
+        self.parser = httptools.HttpRequestParser(self)
+        self._head_is_repeated = True
+        self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
+        return rest
 
     # --- time
 
     def _waits_for_a_head(self) -> bool:
         """Also while a body arrives that nobody reads, because the answer has been given."""
-        cycle: Any = self.cycle
-        return not self._head_is_over or cycle.response_complete
+        return not self._head_is_over or not self._is_answering()
 
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(HEAD_SECONDS, self._time_out)
@@ -94,8 +153,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _time_out(self) -> None:
         """An answer that is under way is not cut off by the next head that is slow: that one is looked at again."""
         self._timer = None
-        cycle: Any = self.cycle  # None before the first head, whatever uvicorn's annotation says
-        if cycle is None or cycle.response_complete:
-            self.transport.close()
-        else:
+        if self._is_answering():
             self._start_timer()
+        else:
+            self.transport.close()

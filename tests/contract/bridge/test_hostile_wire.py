@@ -1,14 +1,15 @@
-"""What a hostile peer does below HTTP's surface: endless headers, headers behind the body, bodies that never come."""
+"""What peers do below HTTP's surface: endless headers, headers behind the body, bodies that never come, upgrades."""
 
 import asyncio
 import json
+import re
 
 import pytest
 
 from app.negotiate import routes
 from app.web import http_protocol
 from app.web.http_protocol import LONGEST_HEAD
-from tests.contract.bridge.running import bridge_on_a_socket, send_raw
+from tests.contract.bridge.running import CALLER, bridge_on_a_socket, send_raw
 
 OPEN = {"BRIDGE_NEGOTIATE__ANONYMOUS": "true", "BRIDGE_NEGOTIATE__HUBS": "chat"}
 NEGOTIATE = b"POST /hubs/chat/negotiate HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
@@ -104,3 +105,77 @@ async def test_a_head_that_is_slow_cuts_no_answer_off(monkeypatch: pytest.Monkey
     async with bridge_on_a_socket(**OPEN) as (port, _):
         answer = await send_raw(port, NEGOTIATE + b"Content-Length: 10\r\n\r\n")
     assert answer.status == 401  # after half a second
+
+
+LAST = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+async def exchange(port: int, *pieces: bytes) -> list[int]:
+    """What each answer's status is, until the server closes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for piece in pieces:
+        writer.write(piece)
+        await asyncio.sleep(0.03)
+    answers = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    return [int(status) for status in re.findall(rb"HTTP/1.1 (\d+) ", answers)]
+
+
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n"
+MESSAGE = b'{"target": "t", "arguments": ["GET /health/live HTTP/1.1\\r\\n"]}'
+SEND = (
+    b"POST /hubs/chat/send HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-API-Key: %s\r\n" % CALLER.encode()
+)
+
+
+@pytest.mark.parametrize("upgrade", [UPGRADE, b"connection: keep-alive, upgrade\r\nupgrade: websocket\r\n"])
+@pytest.mark.parametrize("cut", [None, 0, 1])
+async def test_who_asks_for_another_protocol_is_answered_in_this_one(upgrade: bytes, cut: int | None) -> None:
+    """As Java's own client does with every request; wherever the network cuts, and whatever comes next."""
+    sized = b"Content-Length: %d\r\n\r\n" % len(MESSAGE), MESSAGE
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(MESSAGE), MESSAGE)
+    for end, body in (sized, chunked):
+        head = SEND + upgrade + end
+        pieces = [head + body + LAST] if cut is None else [head + body[:cut], body[cut:] + LAST]
+        async with bridge_on_a_socket(**OPEN) as (port, service):
+            assert await exchange(port, *pieces) == [202, 200]
+            assert len([one for one in service.requests if one.method == "POST"]) == 1
+
+
+async def test_without_a_body_too() -> None:
+    async with bridge_on_a_socket(**OPEN) as (port, _):
+        asking = b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + UPGRADE + b"\r\n"
+        assert await exchange(port, asking + LAST) == [200, 200]
+
+
+async def test_a_body_behind_an_upgrade_is_no_request() -> None:
+    head = SEND + UPGRADE + b"Content-Length: %d\r\n\r\n" % len(ONE)
+    async with bridge_on_a_socket(**OPEN) as (port, _):
+        for pieces in ([head + ONE + LAST], [head, ONE, LAST]):
+            assert await exchange(port, *pieces) == [400, 200]
+
+
+async def test_a_tunnel_is_refused_and_what_was_meant_for_it_is_not_read() -> None:
+    async with bridge_on_a_socket(**OPEN) as (port, _):
+        assert await exchange(port, b"CONNECT /upstream HTTP/1.1\r\nHost: x\r\n\r\n" + ONE, ONE) == [405]
+
+
+async def test_an_answer_under_way_comes_before_the_end() -> None:
+    async with bridge_on_a_socket(**OPEN) as (port, _):
+        assert await exchange(port, ONE + b"nonsense\r\n\r\n", ONE) == [200]
+
+
+async def test_a_body_that_is_too_large_hears_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also who reads only when all is sent: a connection that is closed before would be reset."""
+    body = b" " * 9_000_000
+    async with bridge_on_a_socket(**OPEN) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(SEND + b"Content-Length: %d\r\n\r\n" % len(body))
+        for begin in range(0, len(body), 1_000_000):
+            writer.write(body[begin : begin + 1_000_000])
+            await writer.drain()
+        writer.write(ONE)
+        answer = await asyncio.wait_for(reader.readuntil(b"}"), 5)
+        assert answer.startswith(b"HTTP/1.1 413")
+        assert (await asyncio.wait_for(reader.read(65_536), 5)).startswith(b"HTTP/1.1 200 OK")
+        writer.close()
