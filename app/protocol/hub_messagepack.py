@@ -2,7 +2,8 @@
 
 Source: ``spec/service-emulation.md`` 4.4. The handshake before it is that of ``hub_json``. Values are Python's own:
 ``bin`` is bytes, a timestamp (extension -1) a datetime in UTC rounded to microseconds, another extension an ``Ext`` of
-msgspec.msgpack. A map's keys may be everything that Python can hash; a timestamp beyond the year 9999 is malformed.
+msgspec.msgpack. A map's keys may be everything that Python can hash, and many if they are text (see
+``messagepack_keys``); a timestamp beyond the year 9999 is malformed.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ from app.protocol.hub_message import (
     StreamInvocation,
     StreamItem,
 )
+from app.protocol.messagepack_keys import has_too_many_keys
 
 LARGEST_LENGTH = 0x7FFFFFFF
 _LONGEST_PREFIX = 5
@@ -177,6 +179,8 @@ def _read_completion(items: Sequence[Any]) -> Completion:
 
 
 def _decode_array(body: bytes) -> list[Any]:
+    if has_too_many_keys(body):
+        raise MalformedMessage("The message has too many values, or too many map keys that are no text.")
     try:
         items = msgspec.msgpack.decode(body)
     except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: bad UTF-8, or a time after the year 9999

@@ -6,7 +6,7 @@ A decoder may refuse what it is given by an error of ours; anything else that it
 from collections.abc import Callable
 
 from app.errors import BridgeError
-from app.protocol import hub_json, hub_messagepack, json_text, upstream_event
+from app.protocol import hub_json, hub_messagepack, json_text, messagepack_keys, upstream_event
 from app.protocol.access_token import read_token
 from app.protocol.claims import are_forged, read_claims_line, read_lossless
 from app.protocol.connection_string import parse_connection_string
@@ -62,6 +62,7 @@ DECODERS: dict[str, Decoder] = {
     "json members": json_text.members,
     "json elements": json_text.elements,
     "json records": lambda data: [hub_json.read_message(one) for one in hub_json.split_records(data)[0]],
+    "messagepack keys": messagepack_keys.count,
     "messagepack frames": lambda data: [
         hub_messagepack.read_message(one) for one in hub_messagepack.split_frames(data)[0]
     ],
