@@ -5,7 +5,7 @@ import secrets
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.errors import InvalidHeader
 from app.web.problems import problem_response
@@ -16,11 +16,20 @@ LONGEST_HEAD = 65_536
 HEAD_SECONDS = 30.0
 """How long a connection may stay open without a whole head: the first one, or one that has begun."""
 
+WRITE_SECONDS = 30.0
+"""How long a peer may take none of what is sent to it; and how long it may take for the last of it."""
+
+MOST_PIPELINED = 8
+"""How many requests may wait behind the one that is answered; further ones are not read yet."""
+
+# So much is looked at in one go: a request may be 20 bytes long, and each that is seen costs a hundred times as much.
+_PIECE = 16_384
 _OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1. A head ends, and soon; what follows a body (trailers) adds no header; what is not HTTP is a problem.
+    """HTTP/1.1. A head ends, and soon; what follows a body (trailers) adds no header; what is not HTTP is a problem;
+    nobody is waited for who neither sends nor takes anything.
 
     Proxies remove headers that only they may write, but look at no trailers.
     """
@@ -28,8 +37,11 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_is_over = False
     _head_is_repeated = False
     _hears_nothing = False
+    _held = b""  # what has come, and waits until fewer requests wait
     _unread = 0
     _timer: asyncio.TimerHandle | None = None
+    _stall: asyncio.TimerHandle | None = None
+    _answered: Any = None  # the cycle whose answer is under way, or was the last one
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
@@ -37,14 +49,39 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
+        self._stop_stall()
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.disconnected = True  # uvicorn tells only the one that came last
+            self._answered.message_event.set()
+        self._held = b""
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        if self._hears_nothing:
-            return
-        self._unread += len(data)
-        self._parse(data)
+        self._held += data
+        self._read_held()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._abort_later()
+        elif self._held:
+            self._unset_keepalive_if_required()
+            self._read_held()
+
+    def _read_held(self) -> None:
+        data, position = self._held, 0
+        while position < len(data) and not self._hears_nothing and len(self.pipeline) < MOST_PIPELINED:
+            self._read(data[position : position + _PIECE])
+            position += _PIECE
+        self._held = b"" if self._hears_nothing else data[position:]
+        if self._held:
+            self.flow.pause_reading()
+
+    def _read(self, piece: bytes) -> None:
+        self._unread += len(piece)
+        self._parse(piece)
         if self.transport.is_closing():
             return
         if self._unread > LONGEST_HEAD:
@@ -63,6 +100,10 @@ class BoundedProtocol(HttpToolsProtocol):
                 data = b""
                 self.send_400_response("The bytes make no request.")
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
     def send_400_response(self, msg: str) -> None:
         """In place of uvicorn's plain text. It closes the connection: where the next request begins is not known.
 
@@ -78,7 +119,7 @@ class BoundedProtocol(HttpToolsProtocol):
         headers = [*problem.raw_headers, (b"x-request-id", request_id.encode()), (b"connection", b"close")]
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
         self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[400], lines, problem.body))
-        self.transport.close()
+        self._close()
 
     def _is_answering(self) -> bool:
         cycle: Any = self.cycle  # None before the first head, whatever uvicorn's annotation says
@@ -156,4 +197,39 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_answering():
             self._start_timer()
         else:
-            self.transport.close()
+            self._close()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        """When all has been sent."""
+        self.transport.close()
+        self._abort_later()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._abort_later()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._stop_stall()
+
+    def _abort_later(self) -> None:
+        if self._stall is None:
+            left = self.transport.get_write_buffer_size()
+            self._stall = self.loop.call_later(WRITE_SECONDS, self._abort_if_stalled, left)
+
+    def _abort_if_stalled(self, left: int) -> None:
+        """``left``: how many bytes were to be sent the last time somebody looked."""
+        self._stall = None
+        if self.transport.get_write_buffer_size() < left:
+            self._abort_later()
+        else:
+            self.transport.abort()
+
+    def _stop_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None

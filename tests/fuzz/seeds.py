@@ -55,5 +55,6 @@ SEEDS: dict[str, list[bytes]] = {
     "json records": [
         json.dumps(INVOCATION).encode() + b'\x1e{"type":3,"invocationId":"0","result":1}\x1e{"type":6}\x1e'
     ],
+    "messagepack keys": [_packed(one) for one in [*MESSAGEPACK, *OTHERS]],
     "messagepack frames": [bytes([len(body := _packed(one))]) + body for one in [*MESSAGEPACK, *OTHERS]],
 }

@@ -1,14 +1,17 @@
 """What peers do below HTTP's surface: endless headers, headers behind the body, bodies that never come, upgrades."""
 
 import asyncio
+import gc
 import json
 import re
+import socket
+from typing import cast
 
 import pytest
 
 from app.negotiate import routes
 from app.web import http_protocol
-from app.web.http_protocol import LONGEST_HEAD
+from app.web.http_protocol import LONGEST_HEAD, BoundedProtocol
 from tests.contract.bridge.running import CALLER, bridge_on_a_socket, send_raw
 
 OPEN = {"BRIDGE_NEGOTIATE__ANONYMOUS": "true", "BRIDGE_NEGOTIATE__HUBS": "chat"}
@@ -179,3 +182,85 @@ async def test_a_body_that_is_too_large_hears_so(monkeypatch: pytest.MonkeyPatch
         assert answer.startswith(b"HTTP/1.1 413")
         assert (await asyncio.wait_for(reader.read(65_536), 5)).startswith(b"HTTP/1.1 200 OK")
         writer.close()
+
+
+async def test_requests_that_wait_are_few_and_all_are_answered() -> None:
+    """However many come at once: each that is looked at before its turn takes much more than its bytes."""
+    most = 0
+    async with bridge_on_a_socket(**OPEN) as (port, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(ONE * 1_500 + LAST)
+        answers = asyncio.create_task(reader.read())
+        while not answers.done():
+            await asyncio.sleep(0.01)
+            most = max(most, *(len(one.pipeline) for one in protocols()), 0)
+        writer.close()
+    assert len(re.findall(rb"HTTP/1.1 200 ", await answers)) == 1_501
+    assert 0 < most <= http_protocol.MOST_PIPELINED + 16_384 // len(ONE)
+
+
+def protocols() -> list[BoundedProtocol]:
+    return [one for one in gc.get_objects() if isinstance(one, BoundedProtocol)]
+
+
+async def test_a_body_may_come_behind_many_requests() -> None:
+    body = b'{"target": "t", "arguments": ["%s"]}' % (b"x" * 100_000)
+    sized = SEND + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    async with bridge_on_a_socket(**OPEN) as (port, _):
+        assert await exchange(port, (ONE * 300 + sized) * 3 + LAST) == [*([200] * 300 + [202]) * 3, 200]
+
+
+class Stubborn(asyncio.Protocol):
+    """Sends, and takes nothing of what comes."""
+
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self.lost = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.pause_reading()
+        self._transport.write(self._request)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()
+
+
+@pytest.mark.parametrize("end", [b"", LAST])
+async def test_who_takes_no_answers_is_let_go(end: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "WRITE_SECONDS", 0.3)
+    document = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with bridge_on_a_socket(BRIDGE_LIMITS__IN_FLIGHT="1", **OPEN) as (port, _):
+        loop = asyncio.get_running_loop()
+        stubborn = Stubborn(document * 200 + end)
+        transport, _ = await loop.create_connection(lambda: stubborn, "127.0.0.1", port)
+        await asyncio.sleep(0.2)
+        assert await exchange(port, NEGOTIATE + b"Content-Length: 0\r\n\r\n") == [503]
+        for _ in range(100):
+            await asyncio.sleep(0.05)
+            if not any(one.pipeline or one.flow.write_paused for one in protocols()):
+                break
+        assert await exchange(port, NEGOTIATE + b"Content-Length: 0\r\n\r\n") == [200]
+        transport.abort()
+
+
+async def test_who_takes_answers_slowly_gets_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "WRITE_SECONDS", 0.1)
+    document = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    async with bridge_on_a_socket(**OPEN) as (port, _):
+        with socket.socket() as sock:  # the kernel takes little
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            sock.connect(("127.0.0.1", port))
+            reader, writer = await asyncio.open_connection(sock=sock, limit=4_096)
+            await asyncio.sleep(0.05)
+            (protocol,) = [one for one in protocols() if one.client == sock.getsockname()]
+            server_side = protocol.transport.get_extra_info("socket")
+            server_side.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+            writer.write(document)
+            taken, began = b"", asyncio.get_running_loop().time()
+            while piece := await reader.read(4_096):
+                taken += piece
+                await asyncio.sleep(0.015)
+            writer.close()
+    assert asyncio.get_running_loop().time() - began > 0.25, "the answer was too short to be slow"
+    assert taken.endswith(b"}")
