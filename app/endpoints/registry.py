@@ -82,13 +82,20 @@ class Registry:
         return candidates
 
     async def perform(
-        self, operation: Operation, body: bytes | None, *, names: Collection[str] | None, deadline: float
+        self,
+        operation: Operation,
+        body: bytes | None,
+        *,
+        names: Collection[str] | None,
+        deadline: float,
+        down_too: bool = False,
     ) -> Result:
         """One operation on every endpoint that is up, or on those called ``names`` (in lower case), side by side.
 
-        ``deadline`` is a moment of the registry's clock. Waits for all; one that fails cancels no other.
+        ``deadline`` is a moment of the registry's clock. Waits for all; one that fails cancels no other. ``down_too``:
+        those that are known to be down are asked as well.
         """
-        up, down = split_targets(self.endpoints, self._is_down, names)
+        up, down = split_targets(self.endpoints, _never if down_too else self._is_down, names)
         call = partial(self._attempts.perform, operation=operation, body=body, deadline=deadline)
         outcomes = await fan_out(call, up) if up else []
         return merge(operation.action, [*outcomes, *map(self._offline, down)])
@@ -103,7 +110,7 @@ class Registry:
 
     def instances(self) -> Sequence[Endpoint]:
         """Every instance once, whatever its state."""
-        return split_targets(self.endpoints, lambda _: False, None)[0]
+        return split_targets(self.endpoints, _never, None)[0]
 
     def _is_down(self, endpoint: Endpoint) -> bool:
         return self._health.state(endpoint.url).is_down
@@ -111,3 +118,7 @@ class Registry:
     def _offline(self, endpoint: Endpoint) -> Outcome:
         code = _OFFLINE_CODES.get(self._health.state(endpoint.url))
         return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.OFFLINE, None, code)
+
+
+def _never(_: Endpoint) -> bool:
+    return False

@@ -64,9 +64,15 @@ class BadSignature(BridgeError):
 
 
 class HubError(BridgeError):
-    """Raised by a handler to refuse a message: this text, and only this, reaches the client."""
+    """Raised by a handler to refuse a message: this text, and only this, reaches the client.
+
+    What is no text becomes one, or it could not be told.
+    """
 
     code, title, status = "hub-error", "Refused by the handler", 200
+
+    def __init__(self, detail: object = "", **more: Any) -> None:
+        super().__init__(str(detail).encode("utf-8", "replace").decode(), **more)
 
 
 class Rejected(HubError):

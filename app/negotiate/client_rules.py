@@ -15,7 +15,7 @@ from app.negotiate.identity import (
 from app.negotiate.negotiator import Admission
 from app.negotiate.template import Template
 from app.protocol.claims import ClaimValues
-from app.protocol.names import check_user_id
+from app.protocol.names import check_client_user_id
 from app.web.tokens.issuers import Issuers
 from app.web.tokens.signed_token import read_bearers, read_claims, take_apart
 
@@ -75,7 +75,7 @@ class ClientRules:
         user_id = self.user_id.fill(sources)
         if user_id is None:
             return None
-        if is_forgery(check_user_id(user_id)):
+        if is_forgery(check_client_user_id(user_id)):
             raise InvalidName("The user id holds what would forge claims.")
         return user_id
 
@@ -94,7 +94,7 @@ def _check_vouched(user_id: str | None) -> str | None:
     if user_id is None:
         return None
     try:
-        check_user_id(user_id)
+        check_client_user_id(user_id)
     except InvalidName:
         raise BadToken("the user id is one that no client may have") from None
     if is_forgery(user_id):

@@ -6,7 +6,7 @@ from app.errors import Fault, InvalidItem, InvalidName, ReservedClaim
 from app.negotiate.negotiator import Admission
 from app.protocol import json_text
 from app.protocol.claims import LOSSLESS_CLAIM, NAME_IDENTIFIER, ClaimValues, claim_text
-from app.protocol.names import check_user_id
+from app.protocol.names import check_client_user_id
 from app.web.properties import Properties
 
 _PROPERTIES = ("userId", "claims", "lifetimeSeconds", "endpoint", "closeOnExpiry")
@@ -53,7 +53,7 @@ def _read_user(given: Properties) -> str | None:
     if user_id is None:
         return None
     try:
-        check_user_id(user_id)
+        check_client_user_id(user_id)
     except InvalidName as error:
         given.fault("userId", InvalidName, error.detail)
     _refuse_forgery(user_id, "userId", given)

@@ -47,12 +47,16 @@ class Sender:
         endpoint: str | None = None,
         seconds: float | None = None,
     ) -> Result:
-        """One operation on every online endpoint, or on ``endpoint`` alone. Raises ``UrlTooLong``."""
+        """One operation on every online endpoint, or on ``endpoint`` alone. Raises ``UrlTooLong``.
+
+        That one is asked whatever health says of it: it has just called us, and only there is the connection.
+        """
         check_target(operation, self.longest_target(operation.hub))
         names = None if endpoint is None else {endpoint.lower()}
         if body is not None and self._encode is not None and operation.action.is_message:
             body = self._encode(body)
-        return await self.registry(operation.hub).perform(operation, body, names=names, deadline=self.deadline(seconds))
+        registry, deadline = self.registry(operation.hub), self.deadline(seconds)
+        return await registry.perform(operation, body, names=names, deadline=deadline, down_too=endpoint is not None)
 
     async def invoke(
         self, operation: Operation, body: bytes, *, endpoint: str | None = None, seconds: float | None = None

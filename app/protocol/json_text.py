@@ -45,6 +45,11 @@ def _write_name(name: Any) -> Any:
     return _ENCODER.encode(name).decode() if name is None or isinstance(name, bool | tuple) else name
 
 
+def name_of(key: Any) -> str:
+    """The name that a map's key has in JSON."""
+    return str(next(iter(decode(encode({key: None})))))
+
+
 class DuplicateMember(Exception):
     """A JSON object holds the member ``name`` more than once."""
 

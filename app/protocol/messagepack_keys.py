@@ -1,10 +1,14 @@
-"""Maps of MessagePack whose keys are no text: how many a body may have.
+"""Maps of MessagePack whose keys are no text: how many a body may have, and what is written in place of which keys.
 
 Text and bytes are hashed with a secret, numbers are not: somebody can choose numbers that all fall on one place of a
 Python dict, so that reading n of them takes n * n steps. JSON has no such keys.
 """
 
 import re
+from typing import Any
+
+from app.protocol import json_text
+from app.protocol.hub_message import Payload
 
 MOST_KEYS = 10_000
 """Keys that are no text, in all maps of one body. The worst choice of so many takes about 0.1 s."""
@@ -26,6 +30,17 @@ _FIXED = dict.fromkeys([*range(0x80), 0xC0, 0xC1, 0xC2, 0xC3, *range(0xE0, 0x100
 _FIXED |= {0xA0 + length: length for length in range(32)}
 _FIXED |= {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
 _FIXED |= {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
+
+
+def name_keys(value: Payload) -> Payload:
+    """The value with text or numbers as keys, texts as in JSON: a JavaScript client ends its connection over others."""
+    if isinstance(value, dict):
+        return {one if _is_name(one) else json_text.name_of(one): name_keys(inner) for one, inner in value.items()}
+    return [name_keys(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _is_name(key: Any) -> bool:
+    return isinstance(key, str | int | float) and not isinstance(key, bool)
 
 
 def has_too_many_keys(body: bytes) -> bool:

@@ -30,6 +30,14 @@ def check_user_id(name: str) -> str:
     return _check_name("user id", name)
 
 
+def check_client_user_id(name: str) -> str:
+    """A user id that a client's token may name. Handlers learn it from a header, whose blanks at both ends HTTP drops:
+    they would take such a user for another one."""
+    if check_user_id(name) != name.strip(" \t"):
+        raise InvalidName("The user id begins or ends with a blank, which is lost on the way to handlers.")
+    return name
+
+
 def check_connection_id(name: str) -> str:
     if not name:
         raise InvalidName("The connection id is empty.")

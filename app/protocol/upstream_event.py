@@ -4,12 +4,12 @@ Source: ``spec/functions-bindings.md`` 1.3 to 1.8, ``spec/service-emulation.md``
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
 from app.errors import MalformedMessage
-from app.protocol import hub_json, hub_messagepack, json_text
+from app.protocol import hub_json, hub_messagepack, json_text, messagepack_keys
 from app.protocol.hub_message import Closed, Completion, HubMessage, Invocation
 
 JSON = "application/json"
@@ -98,9 +98,10 @@ def write_invocation(message: Invocation) -> bytes:
 
 def read_disconnected(body: bytes) -> Closed:
     """May be empty, without ``error``, or spelt ``Type`` and ``Error``. Raises ``MalformedMessage``."""
-    if not body.strip():
+    text = body.removesuffix(hub_json.RECORD_SEPARATOR)
+    if not text.strip():
         return Closed()
-    error = _lower_names(hub_json.decode_object(body)).get("error")
+    error = _lower_names(hub_json.decode_object(text)).get("error")
     if error is not None and not isinstance(error, str):
         raise MalformedMessage("The property 'error' is no string.")
     return Closed(error or None)
@@ -141,8 +142,8 @@ def read_messagepack_invocation(body: bytes) -> Invocation:
 
 
 def write_messagepack_completion(completion: Completion) -> bytes:
-    """Framed, as the service passes it on to the client."""
-    return hub_messagepack.write_message(completion)
+    """Framed, as the service passes it on to the client; a map's keys are what clients can read."""
+    return hub_messagepack.write_message(replace(completion, result=messagepack_keys.name_keys(completion.result)))
 
 
 def read_messagepack_completion(body: bytes) -> Completion:

@@ -108,8 +108,9 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 async def answer_message(handler: Handler, context: Context) -> Ending:
-    """How the message ends; both ways to refuse refuse it."""
-    return await _run(handler, context, refusal=HubError)
+    """How the message ends; both ways to refuse refuse it. Without a text a client would take it for a success."""
+    ending = await _run(handler, context, refusal=HubError)
+    return Refused(failure_text(context.event)) if ending == Refused("") else ending
 
 
 async def answer_connection(handlers: Iterable[Handler], context: Context) -> Ending:
@@ -137,8 +138,8 @@ async def _run(handler: Handler, context: Context, refusal: type[HubError]) -> E
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise  # the call itself is given up
         return _fail(handler, context, error)  # something the handler waited for was
-    except Exception as error:
-        return _fail(handler, context, error)
+    except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
+        return _fail(handler, context, error)  # a handler ends nothing but itself
 
 
 def failure_text(method: str) -> str:

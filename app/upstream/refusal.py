@@ -17,3 +17,5 @@ async def close_refused(context: Context, reason: str) -> None:
         await context.connections.close(context.connection_id, reason[:_LONGEST_REASON] or None)
     except BridgeError as error:
         _LOG.warning("a refused connection could not be closed", extra={"hub": context.hub, "why": error.detail})
+    except Exception:  # it stays refused, whatever happened
+        _LOG.exception("a refused connection could not be closed", extra={"hub": context.hub})

@@ -50,6 +50,13 @@ async def test_named_endpoints_are_asked_alone() -> None:
     assert sorted(transport.called) == ["b", "x"]
 
 
+async def test_one_that_is_down_is_asked_when_it_must_be() -> None:
+    transport = FakeTransport()
+    known = registry([A, B], transport, health=offline("a"))
+    result = await known.perform(JOIN, None, names={"a"}, deadline=1010, down_too=True)
+    assert (transport.called, result.status) == (["a"], Status.ACCEPTED)
+
+
 async def test_all_offline_is_a_result_too() -> None:
     transport = FakeTransport()
     result = await registry([A, B], transport, health=offline("a", "b")).perform(ALL, b"", names=None, deadline=1010)

@@ -93,7 +93,7 @@ async def test_the_platform() -> None:
     assert await user(replace(JWT, platform=True), bearer(GOOD, **PLATFORM)) == "ann", "the token goes before"
 
 
-@pytest.mark.parametrize("name", [" ", ".", "a\nb", "x" * 1025, "x, bridge.claims: e30"])
+@pytest.mark.parametrize("name", [" ", " ann", "ann ", ".", "a\nb", "x" * 1025, "x, bridge.claims: e30"])
 async def test_a_user_that_no_client_may_be(name: str) -> None:
     await refusal(JWT, bearer(signed(said(sub=name))))
     await refusal(ClientRules(platform=True), Approach({"x-ms-client-principal-id": [name]}))

@@ -58,6 +58,8 @@ def test_a_request(given: Any, expected: Admission) -> None:
     [
         ({"userId": ""}, [("#/userId", "invalid-name")]),
         ({"userId": "  "}, [("#/userId", "invalid-name")]),
+        ({"userId": " ann"}, [("#/userId", "invalid-name")]),
+        ({"userId": "ann "}, [("#/userId", "invalid-name")]),
         ({"userId": "u" * 1025}, [("#/userId", "invalid-name")]),
         ({"userId": "a\nb"}, [("#/userId", "invalid-name"), ("#/userId", "invalid-name")]),
         ({"userId": "x, bridge.claims: e30"}, [("#/userId", "reserved-claim")]),

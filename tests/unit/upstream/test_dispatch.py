@@ -88,6 +88,12 @@ FINE, BROKEN, STRICT = None, RuntimeError(), Rejected("no")
         ([STRICT, Rejected("second")], Refused("no")),
         ([HubError("a failure here")], Failed()),
         ([NoHandler("a failure too"), FINE], Failed()),
+        ([SystemExit(3), FINE], Failed()),
+        ([KeyboardInterrupt(), STRICT], Refused("no")),
+        ([BaseExceptionGroup("several", [SystemExit()]), STRICT], Refused("no")),
+        ([Rejected("half \ud800")], Refused("half ?")),
+        ([Rejected(5)], Refused("5")),
+        ([Rejected()], Refused("")),
     ],
 )
 async def test_how_a_connection_event_ends(endings: list[object], expected: object) -> None:

@@ -66,7 +66,14 @@ def speech(request: pytest.FixtureRequest) -> Speech:
         (InvalidName("of ours"), {"error": GENERAL}),
         (object(), {"error": GENERAL}),
         ("\ud800", {"error": GENERAL}),
-        (HubError("\ud800"), {"error": GENERAL}),
+        (HubError("half \ud800"), {"error": "half ?"}),
+        (Rejected(ValueError("of no text")), {"error": "of no text"}),
+        (HubError(5), {"error": "5"}),
+        (HubError(), {"error": GENERAL}),
+        (Rejected(""), {"error": GENERAL}),
+        (SystemExit(3), {"error": GENERAL}),
+        (KeyboardInterrupt(), {"error": GENERAL}),
+        (BaseExceptionGroup("several", [SystemExit()]), {"error": GENERAL}),
     ],
 )
 async def test_a_message_that_is_waited_for(ending: Any, told: dict[str, Any], speech: Speech) -> None:
@@ -82,6 +89,8 @@ async def test_a_message_that_is_waited_for(ending: Any, told: dict[str, Any], s
         (b"\x00\xff", {"result": "AP8="}, {"result": b"\x00\xff"}),
         (NOON, {"result": "2026-11-22T12:00:00Z"}, {"result": NOON}),
         ({1: "one"}, {"result": {"1": "one"}}, {"result": {1: "one"}}),
+        ([{None: 1, True: [{(1, 2): 3}]}], *[{"result": [{"null": 1, "true": [{"[1,2]": 3}]}]}] * 2),
+        ({b"k": 1, NOON: 2}, *[{"result": {"aw==": 1, "2026-11-22T12:00:00Z": 2}}] * 2),
         (float("inf"), {"result": None}, {"result": float("inf")}),
     ],
 )

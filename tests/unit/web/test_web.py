@@ -167,6 +167,12 @@ async def test_a_body_beyond_it_is_refused_before_it_is_read() -> None:
 async def test_a_stream_beyond_it_is_refused_while_it_is_read() -> None:
     with pytest.raises(BodyTooLarge) as caught:
         await read_body(request(chunks=[b"ab", b"cd", b"never read"]), 3)
+    assert caught.value.headers == {}
+
+
+async def test_who_waits_for_leave_to_send_it_hears_that_it_will_not_be_read() -> None:
+    with pytest.raises(BodyTooLarge) as caught:
+        await read_body(request(headers=[("Content-Length", "4"), ("Expect", "100-continue")], chunks=[]), 3)
     assert caught.value.headers == {"Connection": "close"}
 
 
