@@ -29,8 +29,8 @@ from app.protocol.names import check_hub
 from app.settings import Level, Settings, Sources, check_servable, review
 from app.tail import watch
 from app.web.doors import Door, Entrance
-from app.web.listener import Listener, bind
 from app.web.logs import configure_logs
+from app.web.wire.listener import Listener, bind
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 

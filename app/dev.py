@@ -21,7 +21,7 @@ from app.settings import CallersSettings, EndpointSettings, NegotiateSettings, S
 from app.upstream.python.loading import load_handlers
 from app.upstream.python.reloader import Reloader
 from app.upstream.python.threads import Threads
-from app.web.listener import Listener, bind
+from app.web.wire.listener import Listener, bind
 
 _HERE = Path(__file__).parent
 DEMO = "app.demo:chat"

@@ -5,8 +5,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from io import TextIOWrapper
 from typing import Any, TextIO
 from urllib.parse import urlsplit
 
@@ -21,6 +22,9 @@ _COLOURS = {"returned": "32", "refused": "33", "failed": "31", "rejected": "31"}
 _WIDTHS = {"time": 12, "hub": 10, "event": 18, "user": 12, "client": 8, "took": 9, "code": 4}
 _PATIENCE_SECONDS = 45.0  # the bridge says something every 15 s
 _LONGEST_PAUSE = 5.0
+LONGEST_LINE = 1_048_576
+"""Bytes of a line, and characters of an event; the bridge cuts what it shows far below that."""
+
 _ADVICE = {
     401: "The bridge wants another key: name it by --key or SIGNALR_BRIDGE_KEY.",
     403: "The bridge does not let this key, or this address, see events.",
@@ -35,12 +39,27 @@ async def watch(url: str, key: str | None, out: TextIO = sys.stdout) -> None:
         try:
             print(line_of(None), file=out, flush=True)
             async for event in _follow(url.rstrip("/") + "/events", key):
-                print(line_of(event), file=out, flush=True)
+                _show(event, line_of, out)
         except BrokenPipeError:  # `tail | head` has seen enough; nor shall the interpreter flush into it at the end
             os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
+def _show(event: Event, line_of: Callable[[Event | None], str], out: TextIO) -> None:
+    try:
+        line = line_of(event)
+    except Exception:  # whatever it holds, what comes after it is shown
+        _leave_out()
+    else:
+        print(line, file=out, flush=True)
+
+
+def _leave_out() -> None:
+    print("An event cannot be read, and is left out.", file=sys.stderr, flush=True)
+
+
 def _choose_form(out: TextIO) -> Callable[[Event | None], str]:
+    if isinstance(out, TextIOWrapper):
+        out.reconfigure(errors="replace")  # clients choose characters that it may not have
     if not out.isatty():
         return lambda event: write_line(event)
     colours = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
@@ -61,7 +80,7 @@ async def _follow(url: str, key: str | None) -> AsyncIterator[Event]:
                 async with client.stream("GET", url, headers={"Last-Event-ID": last} if last else {}) as answer:
                     _check(answer.status_code)
                     pause = 0.25
-                    async for id, event in read_events(answer.aiter_lines()):
+                    async for id, event in read_events(read_lines(answer.aiter_bytes())):
                         last = id
                         yield event
             except (httpx.InvalidURL, httpx.UnsupportedProtocol):
@@ -80,19 +99,44 @@ def _check(status: int) -> None:
         raise httpx.TransportError(f"status {status}")
 
 
-async def read_events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, Event]]:
-    """Ids and contents of server-sent events, from the lines of a stream."""
+async def read_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
+    """The lines of a stream, cut after ``LONGEST_LINE`` bytes; what no line feed ends is none.
+
+    httpx ends lines at U+2028 and others, too, which JSON leaves as they are, and which any client can send.
+    """
+    line = bytearray()
+    async for chunk in chunks:
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            line += end[: LONGEST_LINE - len(line)]
+            yield line.removesuffix(b"\r").decode(errors="replace")
+            line.clear()
+        line += rest[: LONGEST_LINE - len(line)]
+
+
+async def read_events(lines: AsyncIterable[str]) -> AsyncIterator[tuple[str, Event]]:
+    """Ids and contents of server-sent events, from the lines of a stream. One that is no JSON object is left out."""
     id, data = "", ""
     async for line in lines:
         name, _, value = line.partition(":")
         if name == "id":
             id = value.strip()
         elif name == "data":
-            data += value
+            data += value[: LONGEST_LINE - len(data)]
         elif not line and data:
-            event = json.loads(data)
-            data = ""
-            yield id, event
+            event, data = _decode(data), ""
+            if event is None:
+                _leave_out()
+            else:
+                yield id, event
+
+
+def _decode(data: str) -> Event | None:
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
 
 
 # --- writing

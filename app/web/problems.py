@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -87,10 +88,14 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Every method of the path: each is a route of its own, and the framework names the first one's alone."""
-    routes = request.app.router.routes
-    scopes = [dict(request.scope) | {"method": method} for method in _METHODS]
-    return [one["method"] for one in scopes if any(route.matches(one)[0] is Match.FULL for route in routes)]
+    """Every method of the path: each is a route of its own, and the framework names the first one's alone.
+
+    Each route is tried once, also those of the routers that are included: a long path is slow to try. One that names
+    no methods takes them all.
+    """
+    routes = iter_route_contexts(request.app.router.routes)
+    found = [route.methods or _METHODS for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return [method for method in _METHODS if any(method in methods for methods in found)]
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:

@@ -13,7 +13,7 @@ import httptools
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-from app.web.listener import Listener, bind
+from app.web.wire.listener import Listener, bind
 
 ANSWERS = {
     "service": b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n",

@@ -124,7 +124,7 @@ sys.addaudithook(lambda event, _: calls.append(event) if event in {"socket.conne
 from app.main import create_app
 from app.settings import Sources
 from app.settings import load
-from app.web.listener import Listener, bind
+from app.web.wire.listener import Listener, bind
 import os
 
 async def main():

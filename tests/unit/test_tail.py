@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.tail import read_events, write_line
+from app.tail import LONGEST_LINE, read_events, read_lines, write_line
 
 EVENT: dict[str, Any] = {
     "time": "2026-11-22T10:00:00.123Z",
@@ -24,6 +24,8 @@ EVENT: dict[str, Any] = {
 }
 PREFIX = "10:00:00.123  chat        send                ann           c1        1.2 ms     200   my:send"
 
+STEERING = "\x1b[2J\r\n\x0b\x0c\x1c\x85\x9b\u2028\u2029\u202e\u2066\u00a0\u00ad\ud800\ue000"
+
 
 async def lines(text: str) -> AsyncIterator[str]:
     for line in text.split("\n"):
@@ -37,6 +39,35 @@ async def read(text: str) -> list[tuple[str, Any]]:
 async def test_a_stream_is_read() -> None:
     text = 'retry: 1000\n\n:\n\nid: b-1\ndata: {"a":1}\n\nid: b-2\ndata: {"a":\ndata: 2}\n\n:\n\nid: b-3\ndata: {"a":'
     assert await read(text) == [("b-1", {"a": 1}), ("b-2", {"a": 2})]
+
+
+async def split(*chunks: bytes) -> list[str]:
+    async def stream() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    return [line async for line in read_lines(stream())]
+
+
+async def test_only_line_feeds_end_lines() -> None:
+    text = "data: a\u2028b\u2029c\x85d\x0be\x0cf\x1cg"
+    whole = f"{text}\n\nid: 1\r\nlost".encode()
+    assert await split(whole) == [text, "", "id: 1"]
+    assert await split(*(whole[at : at + 1] for at in range(len(whole)))) == [text, "", "id: 1"]
+    assert await split(b"a\xffb\n") == ["a\ufffdb"]
+
+
+async def test_lines_and_events_are_bounded() -> None:
+    many = [b"x" * 65_536] * (LONGEST_LINE // 65_536 + 1)
+    assert [len(line) for line in await split(*many, b"more\n", *many, b"\nshort\n")] == [LONGEST_LINE, LONGEST_LINE, 5]
+    part = f"data:{' ' * 60_000}\n" * 20
+    assert await read(f'data: {{"a":1}}\n{part}data: lost\n\nid: 2\ndata: {{}}\n\n') == [("", {"a": 1}), ("2", {})]
+
+
+@pytest.mark.parametrize("data", ["{", "nonsense", "[1]", "5", "null", "[" * 100_000, "9" * 5_000])
+async def test_what_cannot_be_read_is_left_out(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert await read(f'id: 1\ndata: {data}\n\nid: 2\ndata: {{"a":1}}\n\n') == [("2", {"a": 1})]
+    assert capsys.readouterr().err == "An event cannot be read, and is left out.\n"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +125,7 @@ def test_colours_say_how_it_ended() -> None:
 @pytest.mark.parametrize("name", ["hub", "event", "userId", "connectionId", "handler", "error", "reason"])
 def test_nobody_steers_the_terminal(name: str) -> None:
     event = {key: value for key, value in EVENT.items() if key not in {"arguments", "result"}}
-    line = write_line(event | {"outcome": "refused", "error": "x", name: "a\x1b[2J\r\n\x9b\u202eb"})
+    line = write_line(event | {"outcome": "refused", "error": "x", name: f"a{STEERING}b"})
     assert re.search("[^ -~\ufffd…]", line) is None
-    given = write_line(EVENT | {"arguments": ["\x1b[2J\x9b\u202e"], "result": "\x1b"})
+    given = write_line(EVENT | {"arguments": [STEERING], "result": {STEERING: STEERING}})
     assert re.search("[^ -~\ufffd]", given) is None

@@ -9,7 +9,10 @@ from app.web.tokens.published_key import PublishedKey
 _LOG = logging.getLogger("signalr_bridge.tokens")
 
 SECONDS_BETWEEN_FETCHES = 60
-"""Anybody can name an unknown key: so often, at most, the issuer is asked."""
+"""Anybody can name an unknown key: so often, at most, an issuer that answers is asked."""
+
+FIRST_REST_SECONDS = 2.0
+"""After a failure the issuer is left in peace for so long; then for twice as long each time, up to the above."""
 
 FRESH_SECONDS = 3600
 """After this time the keys are asked for again, while the old ones still verify."""
@@ -30,7 +33,8 @@ class KeyCache:
         self._clock = clock
         self._fetch_seconds = fetch_seconds
         self._keys: Mapping[str, PublishedKey] = {}
-        self._fetched_at = self._tried_at = float("-inf")
+        self._fetched_at = self._next_fetch_at = float("-inf")
+        self._rest_seconds = FIRST_REST_SECONDS
         self._fetching: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str) -> PublishedKey | None:
@@ -50,16 +54,20 @@ class KeyCache:
         return self._clock() - self._fetched_at
 
     def _start_fetching(self) -> None:
-        if self._fetching is None and self._clock() - self._tried_at >= SECONDS_BETWEEN_FETCHES:
-            self._tried_at = self._clock()
+        if self._fetching is None and self._clock() >= self._next_fetch_at:
             self._fetching = asyncio.create_task(self._refetch())
 
     async def _refetch(self) -> None:
+        began = self._clock()
         try:
             async with asyncio.timeout(self._fetch_seconds):
                 self._keys = await self._fetch()
             self._fetched_at = self._clock()
+            self._next_fetch_at = began + SECONDS_BETWEEN_FETCHES
+            self._rest_seconds = FIRST_REST_SECONDS
         except Exception as error:  # whatever it is, the door stays shut for unknown keys, and the known ones stay
             _LOG.warning("the token issuer's keys could not be fetched", extra={"error": type(error).__name__})
+            self._next_fetch_at = self._clock() + self._rest_seconds  # from the end: a time-out is longer than the rest
+            self._rest_seconds = min(self._rest_seconds * 2, SECONDS_BETWEEN_FETCHES)
         finally:
             self._fetching = None

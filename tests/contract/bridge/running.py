@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from app.endpoints.health.schedule import INTERVAL_SECONDS
 from app.main import create_app
 from app.settings import gather, load
-from app.web.listener import Listener, bind
+from app.web.wire.listener import Listener, bind
 from tests.contract.endpoints.programmable import Request, Server, programmable_server
 
 CALLER = "a-key-of-a-caller"

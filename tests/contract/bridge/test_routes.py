@@ -359,6 +359,8 @@ async def test_the_deadline_ends_a_call(running: Bridge) -> None:
         ("POST /hubs/chat/connections/c", "GET, HEAD, DELETE"),
         ("POST /hubs/chat/groups/g/users/u", "GET, HEAD, PUT, DELETE"),
         ("PUT /hubs/chat/connections", "DELETE"),
+        ("OPTIONS /hubs/chat/groups/g/users/u", "GET, HEAD, PUT, DELETE"),
+        ("OPTIONS /hubs/chat/send", "POST"),
         ("GET /api/negotiate", "POST"),
         ("DELETE /upstream", "POST"),
         ("POST /health/live", "GET"),
@@ -367,6 +369,19 @@ async def test_the_deadline_ends_a_call(running: Bridge) -> None:
 async def test_another_method(running: Bridge, request_line: str, allow: str) -> None:
     answer = await ask(running, request_line)
     assert (answer.status_code, code_of(answer), answer.headers["allow"]) == (405, "method-not-allowed", allow)
+
+
+@pytest.mark.parametrize("path", ["/hubs/chat/groups/", "/upstream/", "/runtime/webhooks/signalr/", "/"])
+async def test_a_path_that_is_too_long(running: Bridge, path: str) -> None:
+    for method in ("GET", "POST", "PATCH", "OPTIONS"):
+        answer = await ask(running, f"{method} {path}{'a' * 32_768}")
+        assert (answer.status_code, code_of(answer)) == (400, "invalid-name")
+
+
+async def test_the_longest_names_come_to_their_route(running: Bridge) -> None:
+    group, user = "%E2%9C%93" * 1024, "%F0%9F%98%80" * 512
+    answer = await ask(running, f"PUT /hubs/chat/groups/{group}/users/{user}")
+    assert (answer.status_code, code_of(answer)) == (422, "url-too-long"), "for the service, not for us"
 
 
 @pytest.mark.parametrize(

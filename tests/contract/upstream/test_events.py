@@ -16,7 +16,7 @@ from app.protocol.signature import sign
 from app.settings import Settings
 from app.tail import read_events
 from app.upstream.events import MOST_WAITING
-from app.web.listener import Listener, bind
+from app.web.wire.listener import Listener, bind
 from tests.unit.upstream.fakes import event, header_lines
 
 API_KEY = "a-key-of-the-caller"

@@ -1,18 +1,25 @@
 """The outermost layer and the guard of development, around the smallest application there is."""
 
+import asyncio
+import json
 import logging
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.web.edge import Edge
+from app.web.edge import LONGEST_PATH, Edge
 from app.web.loopback import LoopbackGuard
 from app.web.problems import install_problems
 from app.web.trace import trace_headers
+from app.web.wire.listener import Listener, bind
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,6 +62,114 @@ async def test_a_bug_is_a_problem_that_says_nothing(caplog: pytest.LogCaptureFix
     assert answer.headers["content-type"] == "application/problem+json"
     assert "canary" not in answer.text
     assert "RuntimeError" in caplog.text, "the log has the rest"
+
+
+class Nothing(BaseException):
+    """An exception that is no ``Exception``."""
+
+
+ENDINGS = [KeyboardInterrupt(), SystemExit(1), GeneratorExit(), asyncio.CancelledError(), Nothing()]
+ENDINGS += [BaseExceptionGroup("several", [KeyboardInterrupt()])]
+
+
+@pytest.mark.parametrize("error", ENDINGS, ids=lambda error: type(error).__name__)
+async def test_nothing_that_is_raised_ends_more_than_the_request(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        raise error
+
+    async with client(Edge(broken)) as http:
+        answer = await http.get("/x", headers={"X-Request-Id": "mine"})
+        assert (await http.get("/x")).status_code == 500, "nobody was cancelled"
+    assert (answer.status_code, answer.headers["x-problem-code"]) == (500, "internal-error")
+    assert answer.headers["x-request-id"] == "mine"
+    assert [record.getMessage() for record in caplog.records] == ["unhandled error"] * 2
+
+
+async def wait(scope: Scope, receive: Receive, send: Send) -> None:
+    await asyncio.Event().wait()
+
+
+async def begin_and_wait(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    await wait(scope, receive, send)
+
+
+async def test_who_cancels_a_request_gets_its_end() -> None:
+    async with client(Edge(wait)) as http:
+        asking = asyncio.create_task(http.get("/x"))
+        await asyncio.sleep(0.01)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert (asking.cancelled(), asking.cancelling()) == (True, 1)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(http.get("/x"), 0.01)
+
+
+def test_what_is_left_after_the_loops_end_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
+    class Suspended:
+        def __await__(self) -> Generator[None]:
+            yield
+
+    async def suspend(scope: Scope, receive: Receive, send: Send) -> None:
+        await Suspended()
+
+    async def never(*messages: Any) -> Any:
+        raise AssertionError
+
+    request = Edge(suspend)({"type": "http", "path": "/x", "method": "GET", "headers": []}, never, never)
+    request.send(None)
+    request.close()
+    assert caplog.records == []
+
+
+@asynccontextmanager
+async def stopping(app: ASGIApp) -> AsyncIterator[bytes]:
+    """What a server that stops, and cancels at the end of its grace time, has sent for a request in flight."""
+    with bind("127.0.0.1", 0, "none") as sock:
+        server = Listener(app, sock, grace_seconds=1, owns_lifespan=False)
+        serving = asyncio.create_task(server.serve(sockets=[sock]))
+        await server.ready.wait()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /x HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: mine\r\n\r\n")
+        await asyncio.sleep(0.1)
+        server.should_exit = True
+        yield await asyncio.wait_for(reader.read(), 10)
+        await serving
+        writer.close()
+
+
+async def test_at_the_end_of_the_grace_time_a_request_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "signalr_bridge.access")
+    async with stopping(Edge(wait)) as answer:
+        head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    for header in (b"x-problem-code: shutting-down", b"x-request-id: mine", b"connection: close"):
+        assert header in head
+    assert json.loads(body)["code"] == "shutting-down"
+    assert [record for record in caplog.records if record.exc_info] == []
+    (logged,) = (vars(record) for record in caplog.records if record.getMessage() == "request")
+    assert (logged["status"], logged["request_id"]) == (503, "mine")
+
+
+async def test_at_the_end_of_the_grace_time_an_answer_that_has_begun_breaks_off() -> None:
+    async with stopping(Edge(begin_and_wait)) as answer:
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/upstream/", "/hubs/chat/negotiate/"])
+async def test_a_path_has_a_longest_length(path: str) -> None:
+    longest = path.ljust(LONGEST_PATH, "a")
+    async with client(Edge(echo)) as http:
+        assert (await http.get(longest)).text.startswith(longest)
+        answer = await http.post(longest + "a", content=b"x")
+        assert (await http.head(longest + "a")).content == b""
+    assert (answer.status_code, answer.headers["x-problem-code"]) == (400, "invalid-name")
+    assert answer.json()["instance"] == f"urn:request:{answer.headers['x-request-id']}"
 
 
 async def test_queries_are_never_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -110,6 +225,29 @@ async def test_everything_that_goes_wrong_is_a_problem(method: str, path: str, s
     assert problem["instance"] == f"urn:request:{answer.headers['x-request-id']}"
     assert "canary" not in answer.text
     assert answer.headers.get("allow") == ("GET, PUT" if status == 405 else None)
+
+
+class Counted(BaseRoute):
+    """A route for nothing: how often was it tried?"""
+
+    tries = 0
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        self.tries += 1
+        return Match.NONE, {}
+
+
+async def test_the_methods_of_a_path_are_those_of_all_its_routes_and_each_is_tried_once() -> None:
+    included = APIRouter(redirect_slashes=False)
+    for method in ("DELETE", "HEAD"):
+        included.add_api_route("/both/{name}", lambda name: None, methods=[method])
+    app, counted = application(), Counted()
+    app.router.routes.insert(0, counted)
+    app.include_router(included)
+    async with client(app) as http:
+        answer = await http.options("/both/" + "x" * 1000)
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, PUT, DELETE")
+    assert counted.tries == 2, "once by the framework, once for the methods"
 
 
 # --- development

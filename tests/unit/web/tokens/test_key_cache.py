@@ -5,7 +5,13 @@ import logging
 
 import pytest
 
-from app.web.tokens.key_cache import FRESH_SECONDS, KEPT_SECONDS, SECONDS_BETWEEN_FETCHES, KeyCache
+from app.web.tokens.key_cache import (
+    FIRST_REST_SECONDS,
+    FRESH_SECONDS,
+    KEPT_SECONDS,
+    SECONDS_BETWEEN_FETCHES,
+    KeyCache,
+)
 from tests.unit.upstream.trust.issued import FakeClock, FakeIssuer, published
 
 
@@ -102,6 +108,52 @@ async def test_an_issuer_that_is_down_opens_nothing_and_shuts_nothing(caplog: py
     assert await cache.find("first") == published("first")
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
     assert "canary" not in caplog.text
+
+
+async def test_an_issuer_that_fails_is_asked_again_soon_and_then_ever_more_seldom() -> None:
+    cache = Cache("first")
+    cache.issuer.broken = OSError()
+    for number, rest in enumerate([2, 4, 8, 16, 32, 60, 60], start=1):
+        assert await cache.find("first") is None
+        cache.clock.now += rest - 0.1
+        assert await cache.find("first") is None
+        assert cache.issuer.asked == number
+        cache.clock.now += 0.1
+    cache.issuer.broken = None
+    assert await cache.find("first") == published("first")
+
+
+async def test_after_an_answer_the_minute_holds_again_and_the_rest_is_short_again() -> None:
+    cache = Cache("first")
+    cache.issuer.broken = OSError()
+    for _ in range(2):
+        assert await cache.find("first") is None
+        cache.clock.now += 2 * FIRST_REST_SECONDS
+    cache.issuer.broken = None
+    assert await cache.find("unknown") is None
+    cache.clock.now += SECONDS_BETWEEN_FETCHES - 1
+    assert await cache.find("unknown") is None
+    assert cache.issuer.asked == 3
+    cache.clock.now += 1
+    cache.issuer.broken = OSError()
+    assert await cache.find("unknown") is None
+    cache.issuer.broken, cache.issuer.names = None, ("first", "second")
+    cache.clock.now += FIRST_REST_SECONDS
+    assert await cache.find("second") == published("second")
+    assert cache.issuer.asked == 5
+
+
+async def test_a_rest_begins_when_the_failure_is_known() -> None:
+    cache = Cache("first")
+    cache.issuer.ready.clear()
+    waiting = [asyncio.create_task(cache.find("first")) for _ in range(20)]
+    await settle()
+    cache.clock.now += 5.0
+    cache.issuer.broken = TimeoutError()
+    cache.issuer.ready.set()
+    assert await asyncio.gather(*waiting) == [None] * 20
+    assert await cache.find("first") is None
+    assert cache.issuer.asked == 1
 
 
 async def test_a_slow_issuer_is_cut_off() -> None:

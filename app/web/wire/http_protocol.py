@@ -9,15 +9,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.errors import InvalidHeader
 from app.web.problems import problem_response
+from app.web.wire.patience import Patience
 
 LONGEST_HEAD = 65_536
 """How many bytes a request's line and headers may have, or what else is no body."""
-
-HEAD_SECONDS = 30.0
-"""How long a connection may stay open without a whole head: the first one, or one that has begun."""
-
-WRITE_SECONDS = 30.0
-"""How long a peer may take none of what is sent to it; and how long it may take for the last of it."""
 
 MOST_PIPELINED = 8
 """How many requests may wait behind the one that is answered; further ones are not read yet."""
@@ -34,28 +29,41 @@ class BoundedProtocol(HttpToolsProtocol):
     Proxies remove headers that only they may write, but look at no trailers.
     """
 
+    _patience: Patience
     _head_is_over = False
     _head_is_repeated = False
     _hears_nothing = False
     _held = b""  # what has come, and waits until fewer requests wait
     _unread = 0
-    _timer: asyncio.TimerHandle | None = None
-    _stall: asyncio.TimerHandle | None = None
     _answered: Any = None  # the cycle whose answer is under way, or was the last one
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
-        self._start_timer()
+        self._patience = Patience(self.loop, self.transport, self._is_answering)
+        self._patience.expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
-        self._stop_stall()
+        self._patience.end()
         if self._answered is not None and not self._answered.response_complete:
             self._answered.disconnected = True  # uvicorn tells only the one that came last
             self._answered.message_event.set()
         self._held = b""
         self.pipeline.clear()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._patience.expect_taking()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._patience.all_is_taken()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._patience.close()
+
+    # --- what comes
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -65,7 +73,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing():
-            self._abort_later()
+            self._patience.expect_taking()
         elif self._held:
             self._unset_keepalive_if_required()
             self._read_held()
@@ -86,8 +94,8 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._unread > LONGEST_HEAD:
             self.send_400_response("The headers are too large.")
-        elif self._timer is None and self._waits_for_a_head():
-            self._start_timer()
+        elif not self._head_is_over or not self._is_answering():  # or a body comes that nobody reads any more
+            self._patience.expect_head()
 
     def _parse(self, data: bytes) -> None:
         while data:
@@ -99,10 +107,6 @@ class BoundedProtocol(HttpToolsProtocol):
             except httptools.HttpParserError:
                 data = b""
                 self.send_400_response("The bytes make no request.")
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answered = cycle
-        super()._start_asgi_task(cycle, app)
 
     def send_400_response(self, msg: str) -> None:
         """In place of uvicorn's plain text. It closes the connection: where the next request begins is not known.
@@ -119,11 +123,15 @@ class BoundedProtocol(HttpToolsProtocol):
         headers = [*problem.raw_headers, (b"x-request-id", request_id.encode()), (b"connection", b"close")]
         lines = b"".join(b"%s: %s\r\n" % header for header in headers)
         self.transport.write(b"%s%s\r\n%s" % (STATUS_LINE[400], lines, problem.body))
-        self._close()
+        self._patience.close()
 
     def _is_answering(self) -> bool:
         cycle: Any = self.cycle  # None before the first head, whatever uvicorn's annotation says
         return cycle is not None and not cycle.response_complete
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     # --- what the parser says
 
@@ -145,7 +153,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_is_repeated = False
             return
         self._head_is_over, self._unread = True, 0
-        self._stop_timer()
+        self._patience.head_has_come()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -176,60 +184,3 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_is_repeated = True
         self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
         return rest
-
-    # --- time
-
-    def _waits_for_a_head(self) -> bool:
-        """Also while a body arrives that nobody reads, because the answer has been given."""
-        return not self._head_is_over or not self._is_answering()
-
-    def _start_timer(self) -> None:
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._time_out)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _time_out(self) -> None:
-        """An answer that is under way is not cut off by the next head that is slow: that one is looked at again."""
-        self._timer = None
-        if self._is_answering():
-            self._start_timer()
-        else:
-            self._close()
-
-    def timeout_keep_alive_handler(self) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        """When all has been sent."""
-        self.transport.close()
-        self._abort_later()
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self._abort_later()
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        if not self.transport.is_closing():
-            self._stop_stall()
-
-    def _abort_later(self) -> None:
-        if self._stall is None:
-            left = self.transport.get_write_buffer_size()
-            self._stall = self.loop.call_later(WRITE_SECONDS, self._abort_if_stalled, left)
-
-    def _abort_if_stalled(self, left: int) -> None:
-        """``left``: how many bytes were to be sent the last time somebody looked."""
-        self._stall = None
-        if self.transport.get_write_buffer_size() < left:
-            self._abort_later()
-        else:
-            self.transport.abort()
-
-    def _stop_stall(self) -> None:
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.errors import SettingsError
-from app.web.http_protocol import BoundedProtocol
+from app.web.wire.http_protocol import BoundedProtocol
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:
