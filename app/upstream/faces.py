@@ -30,11 +30,19 @@ class Recipients:
         """
         if not target:
             raise ValueError("the target is empty")
-        operations = [_exclude(one, tuple(excluded)) for one in self.operations]
+        left_out = _several(excluded, "excluded", "connection ids")
+        operations = [_exclude(one, left_out) for one in self.operations]
         body = rest.write_message(target, encode_arguments(arguments))
         results = await asyncio.gather(*(self.outbox.perform(one, body, endpoint=self.endpoint) for one in operations))
         for operation, result in zip(operations, results, strict=True):
             check_delivery(operation, result)
+
+
+def _several(names: Iterable[str], parameter: str, kind: str) -> tuple[str, ...]:
+    """Each once. A single text would be taken for its letters."""
+    if isinstance(names, str | bytes):
+        raise ValueError(f"{parameter} takes a list of {kind}, and not a single one: put it into [ ]")
+    return tuple(dict.fromkeys(names))
 
 
 def _exclude(operation: Operation, excluded: tuple[str, ...]) -> Operation:
@@ -84,14 +92,14 @@ class Clients(_FaceOfCaller):
         return self.users([user_id])
 
     def users(self, user_ids: Iterable[str]) -> Recipients:
-        users = [check_user_id(one) for one in dict.fromkeys(user_ids)]
+        users = [check_user_id(one) for one in _several(user_ids, "users", "user ids")]
         return Recipients(self.outbox, [Operation(Action.SEND_TO_USER, self.hub, user=one) for one in users])
 
     def group(self, name: str) -> Recipients:
         return self.groups([name])
 
     def groups(self, names: Iterable[str]) -> Recipients:
-        groups = [check_group(one) for one in dict.fromkeys(names)]
+        groups = [check_group(one) for one in _several(names, "groups", "group names")]
         return Recipients(self.outbox, [Operation(Action.SEND_TO_GROUP, self.hub, group=one) for one in groups])
 
     def connection(self, connection_id: str) -> Recipients:
@@ -99,7 +107,7 @@ class Clients(_FaceOfCaller):
         return Recipients(self.outbox, one.operations, self._endpoint_of(connection_id))
 
     def connections(self, connection_ids: Iterable[str]) -> Recipients:
-        ids = [check_connection_id(one) for one in dict.fromkeys(connection_ids)]
+        ids = [check_connection_id(one) for one in _several(connection_ids, "connections", "connection ids")]
         sends = [Operation(Action.SEND_TO_CONNECTION, self.hub, connection=one) for one in ids]
         return Recipients(self.outbox, sends)
 
@@ -112,8 +120,8 @@ class Groups(_FaceOfCaller):
         self, group: str, *, connection: str | None = None, user: str | None = None, ttl_seconds: int | None = None
     ) -> None:
         """A connection or a user joins. ``ttl_seconds``, for a user: 0 means the connections that are open now."""
-        if ttl_seconds is not None and (user is None or ttl_seconds < 0):
-            raise ValueError("ttl_seconds goes with a user, and is not negative")
+        if ttl_seconds is not None and (user is None or not _is_whole(ttl_seconds) or ttl_seconds < 0):
+            raise ValueError("ttl_seconds goes with a user, and is a whole number that is not negative")
         actions = (Action.ADD_CONNECTION, Action.ADD_USER)
         await self._change(actions, group, connection, user, ttl_seconds)
 
@@ -141,6 +149,10 @@ class Groups(_FaceOfCaller):
             await self._perform(Operation(actions[1], self.hub, group=group, user=check_user_id(user), ttl=ttl))
         else:
             raise ValueError("name a connection or a user, and not both")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True)

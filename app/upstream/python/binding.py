@@ -8,12 +8,15 @@ import inspect
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import SchemaError
 
 from app.errors import HubError, SettingsError
 from app.protocol.hub_message import Payload
+from app.upstream.python.constraints import Constraints
 
 _BY_POSITION = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 
@@ -26,6 +29,7 @@ class Parameter:
     expected: str
     adapter: TypeAdapter[Any] | None
     required: bool
+    constraints: Constraints
 
     def convert(self, method: str, value: Payload) -> Any:
         """Raises ``HubError``, which never holds the value."""
@@ -33,8 +37,12 @@ class Parameter:
             return value
         try:
             return self.adapter.validate_python(value)
-        except (ValidationError, RecursionError):
-            raise HubError(f"Method '{method}': the argument '{self.name}' must be {self.expected}.") from None
+        except ValidationError as error:
+            broken = self.constraints.describe(error)
+        except RecursionError:
+            broken = ""
+        reason = f" ({broken})" if broken else ""
+        raise HubError(f"Method '{method}': the argument '{self.name}' must be {self.expected}{reason}.")
 
 
 class Binding:
@@ -80,7 +88,7 @@ def _read_parameters(function: Callable[..., Any], source: str) -> tuple[list[Pa
 
 
 def _behind_context(function: Callable[..., Any], source: str) -> list[inspect.Parameter]:
-    parameters = list(inspect.signature(function).parameters.values())
+    parameters = _read_signature(function, source)
     first = parameters[0].kind if parameters else None
     if first is inspect.Parameter.VAR_POSITIONAL:
         return parameters  # it takes the context along with the rest
@@ -89,24 +97,52 @@ def _behind_context(function: Callable[..., Any], source: str) -> list[inspect.P
     return parameters[1:]
 
 
+def _read_signature(function: Callable[..., Any], source: str) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(_strip(function)).parameters.values())
+    except (TypeError, ValueError) as error:
+        text = f"The handler {source} does not tell its parameters ({error})"
+        raise SettingsError(f"{text}: write a function that takes the context first.") from error
+
+
+def _strip(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A ``partial`` without what ``update_wrapper`` has put on it: that shows parameters which are given already."""
+    if not isinstance(function, partial):
+        return function
+    return partial(_strip(function.func), *function.args, **function.keywords)
+
+
+def unwrap(function: Any) -> Any:
+    """The function within a ``partial``, or within several."""
+    while isinstance(function, partial):
+        function = function.func
+    return function
+
+
+def find_code(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What will run, with its annotations: the function within ``partial``, of an object its ``__call__``."""
+    called = unwrap(function)
+    return called if inspect.isroutine(called) else type(called).__call__
+
+
 def _read_hints(function: Callable[..., Any], source: str) -> dict[str, Any]:
     try:
-        annotated = function if inspect.isroutine(function) else type(function).__call__
-        return get_type_hints(annotated, include_extras=True)
-    except (NameError, TypeError) as error:
+        return get_type_hints(find_code(function), include_extras=True)
+    except (NameError, TypeError, SyntaxError, AttributeError) as error:
         raise SettingsError(f"The handler {source} has an annotation that means nothing: {error}.") from error
 
 
 def _read_parameter(given: inspect.Parameter, hints: dict[str, Any], source: str) -> Parameter:
     required = given.default is given.empty and given.kind in _BY_POSITION
     if (annotation := hints.get(given.name, Any)) is Any:
-        return Parameter(given.name, "any value", None, required)
+        return Parameter(given.name, "any value", None, required, Constraints(None))
     try:
         adapter = _make_adapter(annotation)
-    except (PydanticUserError, NameError, TypeError) as error:
-        text = f"The handler {source}: no argument can be converted to the type of its parameter '{given.name}'."
-        raise SettingsError(text) from error
-    return Parameter(given.name, describe_type(annotation), adapter, required)
+    except (PydanticUserError, SchemaError, NameError, TypeError) as error:
+        reason = " ".join(str(error).partition("\n\n")[0].split())  # what follows are addresses of pages
+        text = f"The handler {source}: no argument can be converted to the type of its parameter '{given.name}'"
+        raise SettingsError(f"{text}: {reason}") from error
+    return Parameter(given.name, describe_type(annotation), adapter, required, Constraints(adapter.core_schema))
 
 
 def _make_adapter(annotation: Any) -> TypeAdapter[Any]:

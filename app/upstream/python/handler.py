@@ -9,14 +9,12 @@ from typing import Any
 
 from app.errors import SettingsError
 from app.protocol.hub_message import Payload
-from app.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES
+from app.protocol.upstream_event import CONNECTIONS
 from app.upstream.context import Context
-from app.upstream.dispatch import read_hub_pattern
-from app.upstream.python.binding import Binding
-from app.upstream.python.hub import EVENT_MARK, EventMark, Hub, Registration
+from app.upstream.python.binding import Binding, find_code, unwrap
+from app.upstream.python.hub import Hub, Registration, read_name
+from app.upstream.python.methods import read_methods
 from app.upstream.python.threads import Threads
-
-_OF_CONNECTIONS = {"on_connected": CONNECTED, "on_disconnected": DISCONNECTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +49,17 @@ class HubHandler:
         limit = asyncio.timeout(self.seconds)
         try:
             async with limit:
-                return await self._answer(context)
+                result = await self._answer(context)
         except TimeoutError as error:
             if limit.expired():
-                raise TimeoutError(f"The handler took longer than {self.seconds:g} s.") from error
+                raise self._late() from error
             raise
+        if limit.expired():  # it has kept its cancellation to itself
+            raise self._late()
+        return result
+
+    def _late(self) -> TimeoutError:
+        return TimeoutError(f"The handler took longer than {self.seconds:g} s.")
 
     async def _answer(self, context: Context) -> Payload:
         for check in self.filters:
@@ -65,11 +69,11 @@ class HubHandler:
 
 def read_handlers(hub: Hub, threads: Threads, default_seconds: float | None = None) -> list[HubHandler]:
     """All handlers of a hub, by decorators and by methods. Raises ``SettingsError``."""
-    name = vars(hub).get("_hub") or read_hub_pattern(type(hub).__name__, "A hub of handlers")
+    name = vars(hub).get("_hub") or read_name(type(hub).__name__)
     given = vars(hub).get("_timeout_seconds")
     seconds = default_seconds if given is None else given
-    filters = [_make_filter(one, threads) for one in vars(hub).get("_filters", ())]
-    registered = [*vars(hub).get("_registered", ()), *_read_methods(hub)]
+    filters = [_make_filter(name, one, threads) for one in vars(hub).get("_filters", ())]
+    registered = [*vars(hub).get("_registered", ()), *read_methods(hub)]
     return [_make_handler(name, one, filters, threads, seconds) for one in registered]
 
 
@@ -80,8 +84,7 @@ def _make_handler(
     source = _name(function)
     if not registration.event:
         raise SettingsError(f"The handler {source} answers an event without a name: name it, or '*' for all others.")
-    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
-        raise SettingsError(f"The handler {source} yields, and serverless hubs have no streams: return a list.")
+    _check_function(function, source, f"The hub '{hub}' answers '{registration.event}'")
     binding = Binding(function, source)
     if registration.category == CONNECTIONS and not binding.fits(0):
         raise SettingsError(f"The handler {source} of connections takes more than the context.")
@@ -90,49 +93,39 @@ def _make_handler(
     return HubHandler(hub, registration.category, registration.event, source, call, binding, filters, limit)
 
 
-def _make_filter(function: Callable[..., Any], threads: Threads) -> Call:
+def _make_filter(hub: str, function: Callable[..., Any], threads: Threads) -> Call:
     source = _name(function)
+    _check_function(function, source, f"The hub '{hub}' filters")
     if not Binding(function, source).fits(0):
         raise SettingsError(f"The filter {source} takes more than the context.")
     return _make_call(function, threads)
 
 
+def _check_function(function: object, source: str, use: str) -> None:
+    if not callable(function) or isinstance(function, type):
+        raise SettingsError(f"{use} with {source}, which is no function: write one, `async def` or `def`.")
+    code = find_code(function)
+    if inspect.isasyncgenfunction(code) or inspect.isgeneratorfunction(code):
+        raise SettingsError(f"{use} with {source}, which yields: serverless hubs have no streams, so return a list.")
+
+
 def _make_call(function: Callable[..., Any], threads: Threads) -> Call:
-    is_async = any(map(inspect.iscoroutinefunction, (function, type(function).__call__)))
+    is_async = any(map(inspect.iscoroutinefunction, (function, find_code(function))))
     return Call(function, None if is_async else threads)
 
 
-def _name(function: Callable[..., Any]) -> str:
+def _name(function: object) -> str:
     """Where it is, as ``module:name``."""
-    named = function if hasattr(function, "__qualname__") else type(function)
+    called = unwrap(function)
+    named = called if hasattr(called, "__qualname__") else type(called)
     return f"{named.__module__}:{named.__qualname__}"
 
 
 def _read_seconds(seconds: float | None, source: str) -> float | None:
-    if seconds is not None and not seconds > 0:
-        raise SettingsError(f"The handler {source} has no time: its timeout_seconds must be more than 0.")
+    if seconds is not None and not (_is_number(seconds) and seconds > 0):
+        raise SettingsError(f"The handler {source} has no time: its timeout_seconds must be more than 0 (a number).")
     return None if seconds is None or math.isinf(seconds) else seconds
 
 
-def _read_methods(hub: Hub) -> list[Registration]:
-    """``on_connected`` and ``on_disconnected``, and the events among what the subclass itself defines."""
-    if type(hub) is Hub:
-        return []
-    names = [name for name in _OF_CONNECTIONS if hasattr(hub, name)]
-    found = [Registration(CONNECTIONS, _OF_CONNECTIONS[name], getattr(hub, name)) for name in names]
-    for name, attribute in vars(type(hub)).items():
-        if (mark := _read_event(name, attribute)) is not None and not _is_filter(hub, name):
-            found.append(Registration(MESSAGES, mark.name, getattr(hub, name), mark.timeout_seconds))
-    return found
-
-
-def _is_filter(hub: Hub, name: str) -> bool:
-    return getattr(hub, name) in vars(hub).get("_filters", ())
-
-
-def _read_event(name: str, attribute: Any) -> EventMark | None:
-    """The event that a class's attribute answers; None when it answers none."""
-    if (mark := getattr(attribute, EVENT_MARK, None)) is not None:
-        return mark if isinstance(mark, EventMark) else None
-    is_event = inspect.iscoroutinefunction(attribute) and not name.startswith("_") and name not in _OF_CONNECTIONS
-    return EventMark(name, None) if is_event else None
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,9 +1,11 @@
 """The face for authors of handlers in Python: a ``Hub`` with decorators, or a subclass of it."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
+from app.errors import SettingsError
 from app.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES
 from app.upstream.dispatch import read_hub_pattern
 
@@ -32,12 +34,30 @@ class EventMark:
 
 def event(name: str, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]:
     """In a subclass of ``Hub``: the method answers the event ``name`` instead of that of its own name."""
+    _check_event(name, '@event("name")')
 
     def mark(function: Function) -> Function:
         setattr(function, EVENT_MARK, EventMark(name, timeout_seconds))
         return function
 
     return mark
+
+
+def _check_event(name: object, written: str) -> None:
+    if not isinstance(name, str):
+        given = f"the function {name.__qualname__}" if inspect.isroutine(name) else f"a value of type {_kind(name)}"
+        raise SettingsError(f"Instead of the name of an event stands {given}: write {written}, with the parentheses.")
+
+
+def read_name(name: object) -> str:
+    """A hub's name in lower case, or ``*``. Raises ``SettingsError``."""
+    if not isinstance(name, str):
+        raise SettingsError(f'A hub has a text for its name, and not a value of type {_kind(name)}: write Hub("chat").')
+    return read_hub_pattern(name, f"The hub of handlers {name!r}")
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
 
 
 class Hub:
@@ -48,7 +68,7 @@ class Hub:
     """
 
     def __init__(self, name: str | None = None, *, timeout_seconds: float | None = None) -> None:
-        self._hub = read_hub_pattern(type(self).__name__ if name is None else name, "A hub of handlers")
+        self._hub = read_name(type(self).__name__ if name is None else name)
         self._timeout_seconds = timeout_seconds
 
     @overload
@@ -69,6 +89,7 @@ class Hub:
 
     def on(self, event: str, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]:
         """The function answers the message ``event``, or every message that nobody else answers (``*``)."""
+        _check_event(event, '@chat.on("name")')
         return lambda function: self._add(Registration(MESSAGES, event, function, timeout_seconds))
 
     def filter(self, function: Function) -> Function:

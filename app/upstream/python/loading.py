@@ -1,6 +1,9 @@
 """Handlers in Python, found by import string or by entry point."""
 
+import asyncio
 import importlib
+import inspect
+import logging
 import os
 import sys
 import traceback
@@ -12,10 +15,14 @@ from typing import Any
 from app.errors import SettingsError
 from app.upstream.python.handler import HubHandler, read_handlers
 from app.upstream.python.hub import Hub
+from app.upstream.python.methods import advise
 from app.upstream.python.threads import Threads
 
 ENTRY_POINTS = "signalr_bridge.handlers"
 """The entry-point group with which a package brings handlers along."""
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
+_PASSED_ON = (SettingsError, KeyboardInterrupt, asyncio.CancelledError)
 
 
 def load_handlers(
@@ -33,8 +40,18 @@ def load_handlers(
     threads = threads or Threads()
     points = entry_points(group=ENTRY_POINTS) if installed is None else installed
     names = [*imports, *(f"{one.module}:{one.attr}" for one in points)]
-    hubs = {id(hub): hub for hub in map(load_hub, dict.fromkeys(names))}
-    return [handler for hub in hubs.values() for handler in read_handlers(hub, threads, default_seconds)]
+    hubs: dict[int, tuple[str, Hub]] = {}
+    for name in dict.fromkeys(names):
+        hub = load_hub(name)
+        hubs.setdefault(id(hub), (name, hub))
+    return [handler for name, hub in hubs.values() for handler in _read_some(name, hub, threads, default_seconds)]
+
+
+def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | None) -> list[HubHandler]:
+    handlers = read_handlers(hub, threads, default_seconds)
+    if not handlers:  # no mistake as such: a hub may be there to be named
+        _LOG.warning(f"The hub '{name}' has no handler. {advise(hub)}.")
+    return handlers
 
 
 def load_hub(name: str) -> Hub:
@@ -43,6 +60,8 @@ def load_hub(name: str) -> Hub:
     if not module_name or not attribute:
         raise SettingsError(f"The handler '{name}' is not written as module:attribute, such as my_chat:chat.")
     found = _find_attribute(_import(module_name), attribute, name)
+    if found is Hub:
+        raise SettingsError(f"'{name}' is the class Hub itself: name what was made by Hub(...), or a subclass of Hub.")
     if isinstance(found, type) and issubclass(found, Hub):
         found = _create(found, name)
     if not isinstance(found, Hub):
@@ -57,9 +76,9 @@ def _import(module_name: str) -> ModuleType:
         sys.path.insert(0, os.getcwd())
     try:
         return importlib.import_module(module_name)
-    except SettingsError:
+    except _PASSED_ON:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise SettingsError(
             f"The module '{module_name}' of a handler cannot be imported ({_explain(error)}): "
             "is it in the current folder or installed, and does it run on its own?"
@@ -95,6 +114,12 @@ def _list_hubs(module: ModuleType) -> str:
 
 def _create(kind: type[Hub], name: str) -> Hub:
     try:
-        return kind()
+        inspect.signature(kind).bind()
     except TypeError as error:
         raise SettingsError(f"'{name}' cannot be created without arguments: name an instance instead.") from error
+    try:
+        return kind()
+    except _PASSED_ON:
+        raise
+    except BaseException as error:
+        raise SettingsError(f"The hub '{name}' cannot be created ({_explain(error)}): see to its __init__.") from error

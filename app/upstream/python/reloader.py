@@ -80,7 +80,9 @@ class Reloader:
         importlib.invalidate_caches()
         try:
             self._install()
-        except Exception as error:
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # a kind of the author's own too, or nobody would watch any longer
             for name in self.own_modules():
                 del sys.modules[name]
             sys.modules.update(old)
@@ -88,7 +90,7 @@ class Reloader:
         else:
             self._say(f"Handlers reloaded: {changed}")
 
-    def _explain(self, changed: str, error: Exception) -> None:
+    def _explain(self, changed: str, error: BaseException) -> None:
         known = isinstance(error, SettingsError)
         self._say(f"Handlers not reloaded ({changed}), the old ones stay. {error if known else ''}".rstrip())
         cause = error.__cause__ if known else error

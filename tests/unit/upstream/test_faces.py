@@ -51,6 +51,10 @@ HUB = "chat"
             lambda c: c.clients.connections(["c1", "c2"]).send("m"),
             [Operation(Action.SEND_TO_CONNECTION, HUB, connection=one) for one in ("c1", "c2")],
         ),
+        (
+            lambda c: c.clients.groups(["g", "h"]).send("m", excluded=(one for one in "xy")),
+            [Operation(Action.SEND_TO_GROUP, HUB, group=one, excluded=("x", "y")) for one in ("g", "h")],
+        ),
         (lambda c: c.clients.users([]).send("m"), []),
         (
             lambda c: c.groups.add("g", connection="c2"),
@@ -111,6 +115,10 @@ async def test_a_message_is_the_targets_name_and_its_arguments() -> None:
     [
         (lambda c: c.clients.all.send(""), ValueError),
         (lambda c: c.clients.user("ann").send("m", excluded=["x"]), ValueError),
+        (lambda c: c.clients.all.send("m", excluded="id"), ValueError),
+        (lambda c: c.clients.users("bob").send("m"), ValueError),
+        (lambda c: c.clients.groups("admins").send("m"), ValueError),
+        (lambda c: c.clients.connections("id").send("m"), ValueError),
         (lambda c: c.clients.user(" ").send("m"), InvalidName),
         (lambda c: c.clients.group("..").send("m"), InvalidName),
         (lambda c: c.clients.connection("").send("m"), InvalidName),
@@ -118,6 +126,8 @@ async def test_a_message_is_the_targets_name_and_its_arguments() -> None:
         (lambda c: c.groups.add("g", connection="c", user="u"), ValueError),
         (lambda c: c.groups.add("g", connection="c", ttl_seconds=1), ValueError),
         (lambda c: c.groups.add("g", user="u", ttl_seconds=-1), ValueError),
+        (lambda c: c.groups.add("g", user="u", ttl_seconds=1.5), ValueError),
+        (lambda c: c.groups.add("g", user="u", ttl_seconds=True), ValueError),
         (lambda c: c.groups.remove("", user="u"), InvalidName),
         (lambda c: c.users.close(""), InvalidName),
         (lambda c: c.connections.close(""), InvalidName),

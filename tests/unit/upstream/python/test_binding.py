@@ -93,11 +93,12 @@ def test_arguments_that_fit(function: Callable[..., Any], arguments: list[Any], 
         (number, ["canary"], "Method 'go': the argument 'count' must be int."),
         (number, [None], "Method 'go': the argument 'count' must be int."),
         (maybe, ["canary"], "Method 'go': the argument 'count' must be int or None."),
-        (model, [{"canary": 1}], "Method 'go': the argument 'message' must be Message."),
+        (model, [{"canary": 1}], "Method 'go': the argument 'message' must be Message (text: Field required)."),
         (names, [["canary", 1]], "Method 'go': the argument 'names' must be list[str]."),
         (rest, ["a", 1, "canary"], "Method 'go': the argument 'more' must be int."),
         (rest, [], "Method 'go': the argument 'first' (str) is missing."),
-        (bounded, [-1], "Method 'go': the argument 'count' must be int."),
+        (bounded, [-1], "Method 'go': the argument 'count' must be int (Input should be greater than 0)."),
+        (bounded, ["canary"], "Method 'go': the argument 'count' must be int."),
         (data, ["canary!"], "Method 'go': the argument 'data' must be bytes."),
         (moment, ["canary"], "Method 'go': the argument 'moment' must be datetime."),
         (number, [b"canary"], "Method 'go': the argument 'count' must be int."),
@@ -124,6 +125,9 @@ async def keyword_context(*, context: Context) -> None: ...
 async def demanding(context: Context, *, flag: bool) -> None: ...
 async def inconvertible(context: Context, what: Binding) -> None: ...
 async def meaningless(context: Context, what: "NoSuchType") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+async def unfinished(context: Context, what: "int |") -> None: ...  # type: ignore[valid-type]  # noqa: F722
+async def absent(context: Context, what: "json_text.NoSuchType") -> None: ...  # type: ignore[name-defined]
+async def mispatterned(context: Context, what: Annotated[str, Field(pattern="(")]) -> None: ...
 
 
 @pytest.mark.parametrize(
@@ -132,8 +136,11 @@ async def meaningless(context: Context, what: "NoSuchType") -> None: ...  # type
         (without_context, "no first parameter"),
         (keyword_context, "no first parameter"),
         (demanding, "'flag'"),
-        (inconvertible, "'what'"),
+        (inconvertible, "'what': Unable to generate pydantic-core schema for [^\n]*on your type to fully support it.$"),
+        (mispatterned, "'what': .*regex parse error: .* unclosed group$"),
         (meaningless, "NoSuchType"),
+        (unfinished, "an annotation that means nothing"),
+        (absent, "NoSuchType"),
     ],
 )
 def test_handlers_that_nobody_could_call(function: Callable[..., Any], text: str) -> None:

@@ -1,8 +1,9 @@
-"""Filters before a handler, its time, and what must not be one."""
+"""Filters before a handler, and its time."""
 
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -167,8 +168,8 @@ def test_a_method_may_name_its_time() -> None:
     assert {one.event: one.seconds for one in read(Chat(), 7)} == {"send": 2, "other": 7}
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
-def test_no_time_at_all_is_a_mistake(seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), "5", True, [5]])
+def test_no_time_at_all_is_a_mistake(seconds: Any) -> None:
     with pytest.raises(SettingsError, match="timeout_seconds must be more than 0"):
         registered(lambda hub: hub.on("a", timeout_seconds=seconds))
 
@@ -196,6 +197,22 @@ async def test_a_handler_out_of_time_has_failed_and_is_cancelled(caplog: pytest.
     task = asyncio.current_task()
     assert task is not None
     assert not task.cancelling()
+
+
+async def test_a_handler_that_ignores_its_cancellation_has_failed_too(caplog: pytest.LogCaptureFixture) -> None:
+    hub = Hub("chat")
+
+    @hub.on("wait", timeout_seconds=SOON)
+    async def wait(context: Context) -> str:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "done"
+
+    ending = await end(hub, "wait")
+    assert ending == Failed()
+    assert isinstance(ending, Failed)
+    assert ending.kind == "TimeoutError"
+    assert f"took longer than {SOON:g} s" in caplog.text
 
 
 async def test_a_filter_is_part_of_the_time() -> None:
@@ -257,31 +274,3 @@ async def test_a_call_that_is_given_up_cancels_the_handler() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
-
-
-# --- what cannot be a handler
-
-
-async def streaming(context: Context) -> Any:
-    yield 1
-
-
-def counting(context: Context) -> Any:
-    yield 1
-
-
-@pytest.mark.parametrize("function", [streaming, counting])
-def test_a_stream_is_a_mistake(function: Any) -> None:
-    with pytest.raises(SettingsError, match=f"{function.__name__} yields"):
-        registered(lambda hub: hub.on("a"), function)
-
-
-async def test_an_object_may_be_a_handler() -> None:
-    class Greeter:
-        async def __call__(self, context: Context, name: str) -> str:
-            return f"hi {name} {threading.current_thread() is threading.main_thread()}"
-
-    hub = Hub("chat")
-    hub.on("greet")(Greeter())
-    assert await end(hub, "greet", "ann") == Returned("hi ann True")
-    assert read(hub)[0].source.endswith("Greeter")

@@ -1,6 +1,7 @@
 """Handlers as authors write them: with decorators, and as a class."""
 
 import asyncio
+import re
 import threading
 from typing import Any
 
@@ -53,8 +54,13 @@ def test_a_hub_may_be_every_hub() -> None:
 
 @pytest.mark.parametrize("name", ["", "1st", "a b", "**"])
 def test_a_hub_needs_a_name_that_the_service_takes(name: str) -> None:
-    with pytest.raises(SettingsError, match="hub"):
+    with pytest.raises(SettingsError, match=f"The hub of handlers {re.escape(repr(name))}: A hub name is"):
         Hub(name)
+
+
+def test_the_name_of_a_hub_is_a_text() -> None:
+    with pytest.raises(SettingsError, match="not a value of type int: write Hub"):
+        Hub(5)  # type: ignore[arg-type]
 
 
 def test_handlers_of_connections_take_the_context_alone() -> None:
@@ -72,6 +78,18 @@ def test_an_event_has_a_name() -> None:
     hub.on("")(lambda context: None)
     with pytest.raises(SettingsError, match="without a name"):
         read_handlers(hub, Threads())
+
+
+@pytest.mark.parametrize(
+    ("decorate", "written"), [(Hub("chat").on, r'@chat\.on\("name"\)'), (event, r'@event\("name"\)')]
+)
+def test_forgotten_parentheses_are_a_mistake(decorate: Any, written: str) -> None:
+    async def send(context: Context) -> None: ...
+
+    with pytest.raises(SettingsError, match=rf"the function .*send: write {written}"):
+        decorate(send)
+    with pytest.raises(SettingsError, match=f"a value of type int: write {written}"):
+        decorate(5)
 
 
 async def test_arguments_are_converted() -> None:

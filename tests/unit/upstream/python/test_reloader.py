@@ -114,6 +114,7 @@ async def test_a_change_must_settle(workshop: Workshop) -> None:
         ("ANSWER = missing", ["NameError", "missing", "answers.py"]),
         ("import nowhere_to_be_found", ["nowhere_to_be_found"]),
         ("import sys; sys.exit(3)", ["SystemExit"]),
+        ("class Own(BaseException): ...\nraise Own", ["Own", "answers.py"]),
         ("OTHER = 1", ["cannot import name 'ANSWER'"]),
     ],
 )
@@ -131,6 +132,28 @@ async def test_an_error_is_told_and_the_old_handlers_stay(workshop: Workshop, te
     workshop.write("parts/answers.py", "ANSWER = 4")
     assert workshop.look()
     assert await workshop.ask() == 4
+
+
+class Own(BaseException): ...
+
+
+@pytest.mark.parametrize(("error", "survived"), [(Own(), True), (SystemExit(), True), (KeyboardInterrupt(), False)])
+async def test_whatever_installing_raises_the_watch_goes_on(
+    workshop: Workshop, error: BaseException, survived: bool
+) -> None:
+    def install() -> None:
+        raise error
+
+    module = sys.modules["my_chat"]
+    workshop.reloader = Reloader(["my_chat:chat"], install, workshop.said.append)
+    workshop.write("parts/answers.py", "ANSWER = 33")
+    if survived:
+        assert workshop.look()
+        assert type(error).__name__ in workshop.said[-1]
+        assert sys.modules["my_chat"] is module
+    else:  # whoever runs the program wants to end it
+        with pytest.raises(KeyboardInterrupt):
+            workshop.look()
 
 
 async def test_a_new_module_with_a_mistake_is_watched_until_it_is_right(workshop: Workshop) -> None:
