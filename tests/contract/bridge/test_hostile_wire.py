@@ -5,6 +5,7 @@ import gc
 import json
 import re
 import socket
+from collections.abc import Callable
 from typing import cast
 
 import pytest
@@ -184,23 +185,30 @@ async def test_a_body_that_is_too_large_hears_so(monkeypatch: pytest.MonkeyPatch
         writer.close()
 
 
+async def protocol_of(transport: asyncio.BaseTransport) -> BoundedProtocol:
+    """The server's side of a connection."""
+    address = transport.get_extra_info("sockname")
+    for _ in range(100):
+        for one in gc.get_objects():
+            if isinstance(one, BoundedProtocol) and one.client == address:
+                return one
+        await asyncio.sleep(0.02)
+    raise TimeoutError
+
+
 async def test_requests_that_wait_are_few_and_all_are_answered() -> None:
     """However many come at once: each that is looked at before its turn takes much more than its bytes."""
-    most = 0
     async with bridge_on_a_socket(**OPEN) as (port, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        protocol, most = await protocol_of(writer.transport), 0
         writer.write(ONE * 1_500 + LAST)
         answers = asyncio.create_task(reader.read())
         while not answers.done():
-            await asyncio.sleep(0.01)
-            most = max(most, *(len(one.pipeline) for one in protocols()), 0)
+            await asyncio.sleep(0.005)
+            most = max(most, len(protocol.pipeline))
         writer.close()
     assert len(re.findall(rb"HTTP/1.1 200 ", await answers)) == 1_501
     assert 0 < most <= http_protocol.MOST_PIPELINED + 16_384 // len(ONE)
-
-
-def protocols() -> list[BoundedProtocol]:
-    return [one for one in gc.get_objects() if isinstance(one, BoundedProtocol)]
 
 
 async def test_a_body_may_come_behind_many_requests() -> None:
@@ -226,22 +234,31 @@ class Stubborn(asyncio.Protocol):
         self.lost.set()
 
 
+async def wait_until(is_so: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if is_so():
+            return
+        await asyncio.sleep(0.02)
+    raise TimeoutError
+
+
 @pytest.mark.parametrize("end", [b"", LAST])
 async def test_who_takes_no_answers_is_let_go(end: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "WRITE_SECONDS", 0.3)
+    monkeypatch.setattr(patience, "WRITE_SECONDS", 1.0)
     document = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    negotiate = NEGOTIATE + b"Content-Length: 0\r\n\r\n"
     async with bridge_on_a_socket(BRIDGE_LIMITS__IN_FLIGHT="1", **OPEN) as (port, _):
         loop = asyncio.get_running_loop()
-        stubborn = Stubborn(document * 200 + end)
-        transport, _ = await loop.create_connection(lambda: stubborn, "127.0.0.1", port)
-        await asyncio.sleep(0.2)
-        assert await exchange(port, NEGOTIATE + b"Content-Length: 0\r\n\r\n") == [503]
-        for _ in range(100):
-            await asyncio.sleep(0.05)
-            if not any(one.pipeline or one.flow.write_paused for one in protocols()):
-                break
-        assert await exchange(port, NEGOTIATE + b"Content-Length: 0\r\n\r\n") == [200]
-        transport.abort()
+        transport, stubborn = await loop.create_connection(lambda: Stubborn(document * 200 + end), "127.0.0.1", port)
+        try:
+            protocol = await protocol_of(transport)
+            await wait_until(lambda: protocol.flow.write_paused)
+            assert await exchange(port, negotiate) == [503]
+            await wait_until(lambda: not protocol.flow.write_paused and not protocol.pipeline)
+            assert await exchange(port, negotiate) == [200]
+        finally:
+            transport.abort()
+            await stubborn.lost.wait()
 
 
 async def test_who_takes_answers_slowly_gets_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,8 +269,7 @@ async def test_who_takes_answers_slowly_gets_them_all(monkeypatch: pytest.Monkey
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             sock.connect(("127.0.0.1", port))
             reader, writer = await asyncio.open_connection(sock=sock, limit=4_096)
-            await asyncio.sleep(0.05)
-            (protocol,) = [one for one in protocols() if one.client == sock.getsockname()]
+            protocol = await protocol_of(writer.transport)
             server_side = protocol.transport.get_extra_info("socket")
             server_side.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
             writer.write(document)
