@@ -26,6 +26,7 @@ class _Record:
     last_error: str | None = None
     failures: int = 0
     recoveries: int = 0
+    outages: int = 0
     worked: bool = False
 
 
@@ -60,15 +61,26 @@ class Health:
             return
         record.failures += 1
         if record.failures >= FAILURES_TO_OFFLINE:
+            record.outages += 1
             self._turn(record, State.OFFLINE)
             self.on_offline(url)
 
-    def record_probe(self, url: str, outcome: Outcome) -> None:
-        """Take note of a probe: anything but a good answer takes the endpoint off, a good one brings it back."""
+    def outages(self, url: str) -> int:
+        """Remember this before a probe, and hand it to ``record_probe``."""
+        record = self._records.get(url)
+        return 0 if record is None else record.outages
+
+    def record_probe(self, url: str, outcome: Outcome, outages: int | None = None) -> None:
+        """Take note of a probe: anything but a good answer takes the endpoint off, a good one brings it back.
+
+        Not one that was on its way already when calls found the endpoint down: that is news from before.
+        """
         record = self._record(url)
         record.worked |= outcome.verdict in WORKING
         record.last_error = explain(outcome) or record.last_error
-        self._turn(record, judge_probe(outcome))
+        state = judge_probe(outcome)
+        if state is not State.ONLINE or outages in {None, record.outages}:
+            self._turn(record, state)
 
     def is_online(self, url: str) -> bool:
         return self.state(url) is State.ONLINE

@@ -111,25 +111,26 @@ class Prober:
 
     async def _probe(self, endpoint: Endpoint, failures: int) -> tuple[float, int]:
         """Seconds to the next probe, and how many have failed in a row."""
+        outages = self._health.outages(endpoint.url)
         try:
             outcome = await self._transport.perform(endpoint, PROBE, None, self._seconds)
         except Exception as error:  # whatever it is, the endpoint stays under watch; nothing was learnt of it
             _LOG.error("probe failed", extra={"endpoint": endpoint.name, "error": type(error).__name__})
             return recovery_delay(failures + 1, None, self._interval, self._random), failures + 1
-        self._health.record_probe(endpoint.url, outcome)
+        self._health.record_probe(endpoint.url, outcome, outages)
         if judge_probe(outcome) is State.ONLINE:
             return healthy_delay(self._interval, self._random), 0
         return recovery_delay(failures + 1, outcome.retry_after, self._interval, self._random), failures + 1
 
 
 async def _rings(bell: asyncio.Event, seconds: float) -> bool:
-    """Whether the bell rings within ``seconds``."""
-    bell.clear()
+    """Whether the bell rings within ``seconds``, or has rung meanwhile, during a probe."""
     try:
         async with asyncio.timeout(seconds):
             await bell.wait()
     except TimeoutError:
         return False
+    bell.clear()
     return True
 
 

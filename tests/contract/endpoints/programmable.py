@@ -50,10 +50,14 @@ class Server:
         """From now on nobody listens, and open connections are cut."""
         if self._listening is not None:
             self._listening.close()
+            self._listening = None
         for writer in list(self._writers):
             writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._listening is None:  # it was accepted just before
+            writer.transport.abort()
+            return
         self.connections += 1
         self._writers.add(writer)
         try:

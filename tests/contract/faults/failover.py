@@ -8,13 +8,14 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from urllib.parse import urlsplit
 
 from app.endpoints.fleet import Fleet
 from app.endpoints.outcome import Result, Status, Verdict
+from app.errors import NoEndpointAvailable
 from app.negotiate.negotiator import Admission, Negotiator
 from app.outbound.sender import Sender
 from app.protocol.rest import Action, Operation
@@ -31,12 +32,17 @@ _GOOD = answer_of(404, x_ms_error_code="Warning.Connection.NotExisted")
 class Load:
     """Negotiates and sends at a steady rate; keeps where clients were sent and what became of every message."""
 
+    fleet: Fleet
     negotiator: Negotiator
     sender: Sender
     seconds: float | None
     """The deadline of a send; None is the bridge's own."""
     negotiated: Counter[str] = field(default_factory=Counter)
     results: dict[int, Result] = field(default_factory=dict)
+    turned_away: int = 0
+    """Clients that got no endpoint: a machine that stands still for a moment makes all of them look down."""
+    misled: int = 0
+    """Clients that were sent to the secondary while a primary was online."""
     _ids: "count[int]" = field(default_factory=lambda: count(1))
 
     async def run(self) -> None:
@@ -50,8 +56,17 @@ class Load:
                 await asyncio.sleep(max(due - asyncio.get_running_loop().time(), 0.001))
 
     async def _negotiate(self) -> None:
-        info = await self.negotiator.negotiate("chat", Admission())
-        self.negotiated[urlsplit(info.url).netloc] += 1
+        try:
+            info = await self.negotiator.negotiate("chat", Admission())
+        except NoEndpointAvailable:
+            self.turned_away += 1
+            return
+        place = urlsplit(info.url).netloc
+        self.negotiated[place] += 1
+        registry = self.fleet.find("chat")
+        primaries = [one for one in registry.endpoints if one.endpoint_type == "Primary"]
+        if place not in {urlsplit(one.url).netloc for one in primaries}:
+            self.misled += any(map(registry.is_online, primaries))
 
     async def _send(self, number: int) -> None:
         body = json.dumps({"target": "t", "arguments": [number]}).encode()
@@ -118,13 +133,14 @@ async def trial(probe_seconds: float, deadline: float | None) -> AsyncIterator[T
             server.honest = {_PROBE: _GOOD}
         app = build_probing(probe_seconds, *(server.url for server in servers))
         await stack.enter_async_context(app.router.lifespan_context(app))
-        load = Load(app.state.negotiator, app.state.sender, deadline)
+        load = Load(app.state.fleet, app.state.negotiator, app.state.sender, deadline)
         running = asyncio.create_task(load.run())
         try:
             yield Trial(load, app.state.fleet, dict(zip(("default", "b", "c"), servers, strict=True)))
         finally:
             running.cancel()
-            await asyncio.wait([running])
+            with suppress(asyncio.CancelledError):
+                await running  # raises what ended it before
 
 
 async def until(look: Callable[[], bool], seconds: float) -> float:
@@ -186,7 +202,8 @@ async def main() -> None:
                 flush=True,
             )
         sent, lies = len(one.load.results), one.lies()
-    print(f"{sent} sends, {sum(one.load.negotiated.values())} negotiates; contradictions: {lies[:5] or 'none'}")
+    clients = f"{sum(one.load.negotiated.values())} negotiates and {one.load.turned_away} turned away"
+    print(f"{sent} sends, {clients}; contradictions: {lies[:5] or 'none'}")
 
 
 if __name__ == "__main__":

@@ -96,6 +96,17 @@ def test_only_a_probe_brings_it_back() -> None:
     assert health.is_online(URL)
 
 
+def test_a_good_probe_from_before_the_outage_says_nothing_of_the_present() -> None:
+    health = new_health()
+    outages = health.outages(URL)
+    call(health, TIMED_OUT, 3)
+    health.record_probe(URL, GOOD[0], outages)
+    assert not health.is_online(URL)
+    assert health.has_worked(URL)
+    health.record_probe(URL, GOOD[0], health.outages(URL))
+    assert health.is_online(URL)
+
+
 def test_calls_from_before_the_recovery_say_nothing_of_the_present() -> None:
     health = new_health()
     period = health.period(URL)

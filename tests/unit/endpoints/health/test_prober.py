@@ -92,6 +92,23 @@ async def test_calls_that_find_it_down_ring_for_an_early_probe() -> None:
     assert len(transport.calls) == 2
 
 
+async def test_calls_that_find_it_down_during_a_probe_ring_too() -> None:
+    health, transport = new_health(), FakeTransport()
+
+    def fail(one: Endpoint) -> None:
+        if len(transport.calls) == 1:
+            for _ in range(3):
+                health.record_call(A.url, said("a", Verdict.UNREACHABLE), health.period(A.url))
+
+    transport.before = fail
+    async with prober([A], transport, health, interval=1):
+        await until(lambda: len(transport.calls) == 1)
+        await asyncio.sleep(0.01)
+        assert not health.is_online(A.url), "that probe was on its way before"
+        await until(lambda: health.is_online(A.url))
+    assert len(transport.calls) == 2
+
+
 async def test_endpoints_come_and_go() -> None:
     transport = FakeTransport()
     one = prober([A, B], transport, new_health(), interval=0.5)
