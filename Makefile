@@ -45,7 +45,7 @@ test: lint programs  ## Check everything: format, lint, types, imports, and ever
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: lint  ## The quick half of test, without browser and processes: under a minute
-	@$(BIN)/python -m pytest -n 6 -m "not slow" tests/unit tests/contract tests/shape $(ARGS)
+	@$(BIN)/python -m pytest -n 6 --hypothesis-profile=quick -m "not slow" tests/unit tests/contract tests/shape $(ARGS)
 
 fuzz: $(TOOLS)  ## Look for what no test thought of (FUZZ_EXAMPLES=50000, then FUZZ_SECONDS=600 guided by coverage)
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz $(ARGS)

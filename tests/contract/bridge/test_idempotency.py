@@ -12,7 +12,7 @@ ITEM = {"target": "t"}
 
 
 async def post(running: Bridge, key: str, body: Any = None, path: str = "/hubs/chat/send") -> httpx.Response:
-    headers = AUTH | {"Idempotency-Key": key, "X-Request-Timeout": "0.3"}
+    headers = AUTH | {"Idempotency-Key": key, "X-Request-Timeout": "5"}
     return await running.http.post(path, json=body or ITEM, headers=headers)
 
 
