@@ -48,7 +48,7 @@ check: lint  ## The quick half of test, without browser and processes: under a m
 	@$(BIN)/python -m pytest -n 6 --hypothesis-profile=quick -m "not slow" tests/unit tests/contract tests/shape $(ARGS)
 
 fuzz: $(TOOLS)  ## Look for what no test thought of (FUZZ_EXAMPLES=50000, then FUZZ_SECONDS=600 guided by coverage)
-	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest tests/fuzz $(ARGS)
+	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest --timeout 3600 tests/fuzz $(ARGS)
 	@$(BIN)/python -m tests.fuzz.coverage_guided $(FUZZ_SECONDS)
 
 lint: $(TOOLS) $(STATIC)
