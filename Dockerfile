@@ -33,4 +33,5 @@ WORKDIR /srv
 EXPOSE 8080
 # It knows the port from BRIDGE_PORT; where a settings file or --port sets it, the container needs a check of its own.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "import os; from http.client import HTTPConnection as C; c = C('127.0.0.1', int(os.environ.get('BRIDGE_PORT') or 8080), timeout=2); c.request('GET', '/health/live'); raise SystemExit(c.getresponse().status != 200)"]
-CMD ["python", "-m", "app", "serve"]
+ENTRYPOINT ["signalr-bridge"]
+CMD ["serve"]

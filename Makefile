@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 RUNTIME  := $(VENV)/.runtime
 TOOLS    := $(VENV)/.tools
 PACKAGES := tests/e2e/node_modules/.package-lock.json
-STATIC   := app/static/signalr.min.js
+STATIC   := app/signalr_bridge/static/signalr.min.js
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -34,10 +34,10 @@ help:  ## List these targets
 # Run
 
 dev: $(RUNTIME) $(STATIC)  ## Run bridge, emulator and demo on this machine (ARGS="--help" for the options)
-	@$(BIN)/python -m app dev $(ARGS)
+	@$(BIN)/signalr-bridge dev $(ARGS)
 
 serve: $(RUNTIME)  ## Run the bridge alone, with settings from the environment
-	@$(BIN)/python -m app serve $(ARGS)
+	@$(BIN)/signalr-bridge serve $(ARGS)
 
 # Test
 
@@ -70,7 +70,7 @@ format: $(TOOLS)  ## Format the code, and repair what can be repaired
 
 # Build
 
-static: $(STATIC)  ## Put Microsoft's browser client, for the development page, into app/static
+static: $(STATIC)  ## Put Microsoft's browser client, for the development page, into app/signalr_bridge/static
 
 build: $(RUNTIME) $(STATIC)  ## Build the wheel into dist/
 	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
@@ -90,7 +90,7 @@ lock: $(TOOLS)  ## Write the lock files anew (ARGS=--upgrade for newer versions)
 	@cd tests/e2e && $(abspath $(BIN))/npm install --package-lock-only
 
 clean:  ## Remove all that make has made
-	rm -rf $(VENV) app/static tests/e2e/node_modules dist .*_cache .hypothesis
+	rm -rf $(VENV) app/signalr_bridge/static tests/e2e/node_modules dist .*_cache .hypothesis
 
 # Set up
 

@@ -1,6 +1,6 @@
 """The handler in Python that the benchmark calls; the HTTP handler beside it answers the same."""
 
-from app.upstream import Context, Hub
+from signalr_bridge import Context, Hub
 
 python = Hub("python")
 

@@ -11,9 +11,8 @@ from typing import cast
 
 import httptools
 import uvloop
+from signalr_bridge.web.wire.listener import Listener, bind
 from starlette.types import Receive, Scope, Send
-
-from app.web.wire.listener import Listener, bind
 
 ANSWERS = {
     "service": b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n",

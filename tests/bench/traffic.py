@@ -1,9 +1,10 @@
 """What is sent in the benchmark: requests as the service, a backend and a client send them, byte by byte."""
 
-from app.protocol.claims import write_claims_line, write_lossless
-from app.protocol.hub_message import Invocation
-from app.protocol.signature import write_signatures
-from app.protocol.upstream_event import JSON, MESSAGES, EventHeaders, write_event_headers, write_invocation
+from signalr_bridge.protocol.claims import write_claims_line, write_lossless
+from signalr_bridge.protocol.hub_message import Invocation
+from signalr_bridge.protocol.signature import write_signatures
+from signalr_bridge.protocol.upstream_event import JSON, MESSAGES, EventHeaders, write_event_headers, write_invocation
+
 from tests.e2e.processes import API_KEY, EMULATOR_KEY
 
 IN_FLIGHT = 32

@@ -12,7 +12,7 @@ from playwright.sync_api import BrowserContext, Page
 from tests.e2e.processes import API_KEY, ROOT, Machine, connection_string, eventually, free_port, run_apart, run_bridge
 
 NewContext = Callable[..., BrowserContext]
-LIBRARY = (ROOT / "app" / "static" / "signalr.min.js").read_bytes()
+LIBRARY = (ROOT / "app" / "signalr_bridge" / "static" / "signalr.min.js").read_bytes()
 PAGE = b'<!doctype html><title>elsewhere</title><script src="/signalr.min.js"></script>'
 
 CONNECT = """async ([url, token]) => {

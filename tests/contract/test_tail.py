@@ -8,8 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-
-from app.tail import watch
+from signalr_bridge.tail import watch
 
 STREAM = b"""HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r
 id: boot-%d\ndata: {"event": "number %d", "outcome": "returned"}\n\n"""

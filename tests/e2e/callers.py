@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from app.errors import ConnectionNotFound, InvokeFailed
-from app.upstream import Context, Hub
+from signalr_bridge import Context, Hub
+from signalr_bridge.errors import ConnectionNotFound, InvokeFailed
 
 chat = Hub("chat")
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from app.upstream import Context, Hub, HubError, Rejected
+from signalr_bridge import Context, Hub, HubError, Rejected
 
 chat = Hub("chat")
 

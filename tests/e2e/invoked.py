@@ -8,9 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
-
-from app.errors import ClientTimeout, ConnectionNotFound, InvokeFailed
-from app.upstream import Context, Hub, HubError, Rejected
+from signalr_bridge import Context, Hub, HubError, Rejected
+from signalr_bridge.errors import ClientTimeout, ConnectionNotFound, InvokeFailed
 
 chat = Hub("chat")
 

@@ -190,7 +190,7 @@ def connection_string(port: int) -> str:
 
 
 def app_command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "app", *arguments]
+    return [sys.executable, "-m", "signalr_bridge", *arguments]
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class Machine:
 
 @contextmanager
 def run_dev(*arguments: str, port: int | None = None, emulator_port: int | None = None) -> Iterator[Machine]:
-    """``python -m app dev``: bridge and emulator in one process, on the ports given or on free ones."""
+    """``signalr-bridge dev``: bridge and emulator in one process, on the ports given or on free ones."""
     port, emulator_port = port or free_port(), emulator_port or free_port()
     command = app_command("dev", "--port", str(port), "--emulator-port", str(emulator_port), *arguments)
     with Process("dev", command) as process:
@@ -230,7 +230,7 @@ def run_emulator(port: int, upstream: str) -> Iterator[Process]:
 
 @contextmanager
 def run_bridge(port: int, emulator_port: int, settings: Mapping[str, str]) -> Iterator[Process]:
-    """``python -m app serve``, with one API key and the settings given."""
+    """``signalr-bridge serve``, with one API key and the settings given."""
     environment = {
         "AzureSignalRConnectionString": connection_string(emulator_port),
         "BRIDGE_ALLOW_EMULATOR_KEY": "true",

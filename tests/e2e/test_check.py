@@ -121,10 +121,10 @@ WITHOUT_NETWORK = """
 import asyncio, sys
 calls = []
 sys.addaudithook(lambda event, _: calls.append(event) if event in {"socket.connect", "socket.getaddrinfo"} else None)
-from app.main import create_app
-from app.settings import Sources
-from app.settings import load
-from app.web.wire.listener import Listener, bind
+from signalr_bridge.main import create_app
+from signalr_bridge.settings import Sources
+from signalr_bridge.settings import load
+from signalr_bridge.web.wire.listener import Listener, bind
 import os
 
 async def main():

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from signalr_bridge.protocol.access_token import sign_token
+from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, write_lossless
 
-from app.protocol.access_token import sign_token
-from app.protocol.claims import LOSSLESS_CLAIM, write_lossless
 from tests.e2e.node_client import NodeClients
 from tests.e2e.processes import EMULATOR_KEY, NAMED_CLIENTS, Machine, run_apart
 

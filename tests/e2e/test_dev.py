@@ -1,4 +1,4 @@
-"""``python -m app dev``: what it prints works, what it serves is safe, and it ends when it is told to."""
+"""``signalr-bridge dev``: what it prints works, what it serves is safe, and it ends when it is told to."""
 
 import re
 import socket

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from signalr_bridge.emulator import Emulator
 
-from app.emulator import Emulator
 from tests.azure.issuer import Issuer, run_issuer
 from tests.e2e.node_client import CallFailed, NodeClients
 from tests.e2e.processes import NAMED_CLIENTS, Process, free_port, run_bridge

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 import trustme
+from signalr_bridge.protocol.issued_key import AUDIENCE
 
-from app.protocol.issued_key import AUDIENCE
 from tests.azure.identity_endpoint import SECRET as HEADER_SECRET
 from tests.azure.identity_endpoint import Identities, IdentityEndpoint
 from tests.azure.issuer import Issuer

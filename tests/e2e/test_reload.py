@@ -9,7 +9,7 @@ from tests.e2e.node_client import NodeClients
 from tests.e2e.processes import Machine, Process, app_command, eventually, free_port, run_dev, wait_until_answered
 
 HANDLER = """
-from app.upstream import Context, Hub
+from signalr_bridge import Context, Hub
 from words import GREETING
 
 chat = Hub("chat")

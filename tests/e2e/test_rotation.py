@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+from signalr_bridge.emulator import Emulator
 
-from app.emulator import Emulator
 from tests.e2e.crowd import Crowd, Member, crowd
 from tests.e2e.processes import API_KEY, NAMED_CLIENTS, Process, app_command, eventually, free_port, wait_until_answered
 

@@ -1,4 +1,4 @@
-"""``python -m app tail``: upstream events in a terminal, and in whatever else reads them."""
+"""``signalr-bridge tail``: upstream events in a terminal, and in whatever else reads them."""
 
 import os
 import pty

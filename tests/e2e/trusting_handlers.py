@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.upstream import Context, Hub
+from signalr_bridge import Context, Hub
 
 trusting = Hub("trusting")
 

@@ -1,7 +1,7 @@
 """The demo's chat with methods that end in every way, for the tests of what one sees."""
 
-from app.demo import chat
-from app.upstream import Context, HubError
+from signalr_bridge import Context, HubError
+from signalr_bridge.demo import chat
 
 __all__ = ["chat"]
 

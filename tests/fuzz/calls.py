@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import msgpack
 from hypothesis import strategies as st
+from signalr_bridge.protocol.claims import write_lossless
+from signalr_bridge.protocol.signature import sign
+from signalr_bridge.protocol.upstream_event import decode_header
 
-from app.protocol.claims import write_lossless
-from app.protocol.signature import sign
-from app.protocol.upstream_event import decode_header
 from tests.unit.upstream.trust.issued import OTHER_APPLICATION, token
 
 KEY, CODE = "the-key-of-eastus", "the code"

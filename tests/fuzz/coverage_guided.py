@@ -14,7 +14,7 @@ LONGEST = 4096
 def main(seconds: int) -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["app", "jwt"]):
+    with atheris.instrument_imports(include=["signalr_bridge", "jwt"]):
         from tests.fuzz.decoders import DECODERS, run
     from tests.fuzz.seeds import SEEDS
 

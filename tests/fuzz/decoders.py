@@ -5,14 +5,15 @@ A decoder may refuse what it is given by an error of ours; anything else that it
 
 from collections.abc import Callable
 
-from app.errors import BridgeError
-from app.protocol import hub_json, hub_messagepack, json_text, messagepack_keys, upstream_event
-from app.protocol.access_token import read_token
-from app.protocol.claims import are_forged, read_claims_line, read_lossless
-from app.protocol.connection_string import parse_connection_string
-from app.protocol.signature import find_signer
-from app.upstream.trust.entra import read_application, read_key_id
-from app.web.tokens.published_key import read_keys, read_keys_address
+from signalr_bridge.errors import BridgeError
+from signalr_bridge.protocol import hub_json, hub_messagepack, json_text, messagepack_keys, upstream_event
+from signalr_bridge.protocol.access_token import read_token
+from signalr_bridge.protocol.claims import are_forged, read_claims_line, read_lossless
+from signalr_bridge.protocol.connection_string import parse_connection_string
+from signalr_bridge.protocol.signature import find_signer
+from signalr_bridge.upstream.trust.entra import read_application, read_key_id
+from signalr_bridge.web.tokens.published_key import read_keys, read_keys_address
+
 from tests.unit.upstream.trust.issued import NOW, RULES, published, token
 
 Decoder = Callable[[bytes], object]

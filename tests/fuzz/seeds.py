@@ -3,10 +3,10 @@
 import json
 
 import msgpack
+from signalr_bridge.protocol.access_token import sign_token
+from signalr_bridge.protocol.claims import write_lossless
+from signalr_bridge.protocol.signature import write_signatures
 
-from app.protocol.access_token import sign_token
-from app.protocol.claims import write_lossless
-from app.protocol.signature import write_signatures
 from tests.unit.upstream.trust.issued import AUDIENCE, NOW, TENANT, V1, V2, claims, jwk, token
 
 INVOCATION = {

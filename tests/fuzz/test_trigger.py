@@ -9,16 +9,16 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import event as note
 from hypothesis import given
+from signalr_bridge.main import create_app
+from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.settings import Settings
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.receiver import build_receiver
+from signalr_bridge.upstream.trust import AnyVoucher, TokenVoucher, Voucher
+from signalr_bridge.upstream.trust.entra_tokens import EntraTokens
+from signalr_bridge.web.tokens.key_cache import KeyCache
 from starlette.types import Message
 
-from app.main import create_app
-from app.protocol.hub_message import Payload
-from app.settings import Settings
-from app.upstream.context import Context
-from app.upstream.receiver import build_receiver
-from app.upstream.trust import AnyVoucher, TokenVoucher, Voucher
-from app.upstream.trust.entra_tokens import EntraTokens
-from app.web.tokens.key_cache import KeyCache
 from tests.fuzz.calls import CODE, KEY, Call, calls
 from tests.fuzz.profile import PROFILE
 from tests.unit.upstream.fakes import FakeHandler, FakeOutbox

@@ -5,8 +5,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic.fields import FieldInfo
+from signalr_bridge.settings.names import (
+    PREFIX,
+    READ_ELSEWHERE,
+    named_sections,
+    settings_below,
+    settings_by_path,
+    write_name,
+)
 
-from app.settings.names import PREFIX, READ_ELSEWHERE, named_sections, settings_below, settings_by_path, write_name
 from tests.shape.tree import ROOT
 
 README = ROOT / "README.md"

@@ -7,11 +7,11 @@ import pytest
 
 from tests.shape.tree import APP, ROOT, first_line, modules
 
-LONGEST_FUNCTION, LONGEST_FILE = 45, 250
+LONGEST_FUNCTION, LONGEST_FILE = 45, 400
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "base", "manager", "service", "misc"}
 ALLOWED_IN_PROTOCOL = {
-    "app.errors",
-    "app.protocol",
+    "signalr_bridge.errors",
+    "signalr_bridge.protocol",
     "base64",
     "binascii",
     "collections.abc",
@@ -39,6 +39,14 @@ def imports(module: Path) -> set[str]:
     return found
 
 
+def length_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from ``def`` on, without the docstring's."""
+    lines = (function.end_lineno or 0) - function.lineno + 1
+    first = function.body[0]
+    documented = isinstance(first, ast.Expr) and ast.get_docstring(function, clean=False) is not None
+    return lines - ((first.end_lineno or 0) - first.lineno + 1 if documented else 0)
+
+
 def allowed_in_protocol(name: str) -> bool:
     return any(name == one or name.startswith(one + ".") for one in ALLOWED_IN_PROTOCOL)
 
@@ -60,7 +68,7 @@ def test_a_file_fits_into_the_head(module: Path) -> None:
 @pytest.mark.parametrize("module", modules(), ids=shown)
 def test_a_function_fits_on_a_screen(module: Path) -> None:
     lengths = {
-        f"{node.name}, line {node.lineno}": (node.end_lineno or 0) - node.lineno + 1
+        f"{node.name}, line {node.lineno}": length_of(node)
         for node in ast.walk(ast.parse(module.read_text("utf-8")))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }

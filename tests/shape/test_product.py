@@ -23,18 +23,20 @@ def run(*arguments: str, folder: Path = ROOT) -> str:
 
 @pytest.fixture
 def without_emulator(tmp_path: Path) -> Path:
-    shutil.copytree(APP, tmp_path / "app", ignore=shutil.ignore_patterns("__pycache__"))
+    copy = tmp_path / "app" / APP.name
+    shutil.copytree(APP, copy, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     for name in FOR_DEVELOPMENT:
-        shutil.rmtree(tmp_path / "app" / name, ignore_errors=True)
-        (tmp_path / "app" / f"{name}.py").unlink(missing_ok=True)
+        shutil.rmtree(copy / name, ignore_errors=True)
+        (copy / f"{name}.py").unlink(missing_ok=True)
     return tmp_path
 
 
 def test_it_starts_without_the_emulator(without_emulator: Path) -> None:
-    where = "import app; print(app.__file__)"
-    assert run("-c", where, folder=without_emulator).startswith(str(without_emulator)), "the copy is what is tried"
-    assert run("-m", "app", "--version", folder=without_emulator).strip()
+    where = "import signalr_bridge; print(signalr_bridge.__file__)"
+    folder = without_emulator / "app"
+    assert run("-c", where, folder=folder).startswith(str(folder)), "the copy is what is tried"
+    assert run("-m", "signalr_bridge", "--version", folder=folder).strip()
 
 
 @pytest.mark.slow
@@ -43,8 +45,10 @@ def test_its_types_are_right_without_the_emulator(without_emulator: Path) -> Non
 
 
 def test_it_never_imports_the_emulator() -> None:
-    ask = "import sys, app.main; print(*(name for name in sys.modules if name.startswith('app.')))"
+    ask = (
+        "import sys, signalr_bridge.main; print(*(name for name in sys.modules if name.startswith('signalr_bridge.')))"
+    )
     loaded = run("-c", ask).split()
-    assert "app.main" in loaded
-    unwanted = tuple(f"app.{name}" for name in FOR_DEVELOPMENT)
+    assert "signalr_bridge.main" in loaded
+    unwanted = tuple(f"signalr_bridge.{name}" for name in FOR_DEVELOPMENT)
     assert [name for name in loaded if name in unwanted or name.startswith(tuple(f"{one}." for one in unwanted))] == []

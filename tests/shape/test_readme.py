@@ -3,9 +3,9 @@
 import re
 
 import pytest
+from signalr_bridge import errors
+from signalr_bridge.errors import BridgeError
 
-from app import errors
-from app.errors import BridgeError
 from tests.shape.tree import ROOT, tree_lines
 
 # design/http-api.md, section 7.

@@ -1,6 +1,7 @@
 """The README's table of settings is that of the model."""
 
-from app.settings.names import settings_below, settings_by_path
+from signalr_bridge.settings.names import settings_below, settings_by_path
+
 from tests.shape.settings_table import BLOCK, README, table_lines, written
 
 

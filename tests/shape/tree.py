@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-APP = ROOT / "app"
+APP = ROOT / "app" / "signalr_bridge"
 
 
 def modules() -> list[Path]:

@@ -1,9 +1,8 @@
 """The tree of errors: each leaf has its own word, title and status."""
 
 import pytest
-
-from app import errors
-from app.errors import BridgeError, Fault, InvalidItem, InvalidName, MalformedJson, ReservedClaim
+from signalr_bridge import errors
+from signalr_bridge.errors import BridgeError, Fault, InvalidItem, InvalidName, MalformedJson, ReservedClaim
 
 LEAVES = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, BridgeError)]
 

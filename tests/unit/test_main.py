@@ -1,10 +1,9 @@
 """The assembly: what the settings make of the application."""
 
 import pytest
-
-from app.errors import SettingsError
-from app.main import create_app
-from app.settings import gather, load
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.main import create_app
+from signalr_bridge.settings import gather, load
 
 CONNECTION = "Endpoint=https://a.example;AccessKey=canary-canary-canary;Version=1.0;"
 

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-
-from app.tail import LONGEST_LINE, read_events, read_lines, write_line
+from signalr_bridge.tail import LONGEST_LINE, read_events, read_lines, write_line
 
 EVENT: dict[str, Any] = {
     "time": "2026-11-22T10:00:00.123Z",

@@ -3,7 +3,7 @@
 //   cp tests/vectors/hub_messagepack_js.mjs tests/e2e/   (where the packages are)
 //   .venv/bin/node tests/e2e/hub_messagepack_js.mjs > tests/vectors/hub_messagepack_js.json
 //
-// Members are as in app/protocol/hub_message.py. Values that JSON lacks: {"$bytes": hex}, {"$time": RFC 3339}.
+// Members are as in app/signalr_bridge/protocol/hub_message.py. Values that JSON lacks: {"$bytes": hex}, {"$time": RFC 3339}.
 
 import { readFileSync } from "node:fs";
 import { MessagePackHubProtocol } from "@microsoft/signalr-protocol-msgpack";

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import cast
 
 import pytest
+from signalr_bridge.negotiate import routes
+from signalr_bridge.web.wire import http_protocol, patience
+from signalr_bridge.web.wire.http_protocol import LONGEST_HEAD, BoundedProtocol
 
-from app.negotiate import routes
-from app.web.wire import http_protocol, patience
-from app.web.wire.http_protocol import LONGEST_HEAD, BoundedProtocol
 from tests.contract.bridge.running import CALLER, bridge_on_a_socket, send_raw
 
 OPEN = {"BRIDGE_NEGOTIATE__ANONYMOUS": "true", "BRIDGE_NEGOTIATE__HUBS": "chat"}

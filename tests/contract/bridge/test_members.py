@@ -5,10 +5,10 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
+from signalr_bridge.emulator import Emulator
+from signalr_bridge.main import create_app
+from signalr_bridge.settings import gather, load
 
-from app.emulator import Emulator
-from app.main import create_app
-from app.settings import gather, load
 from tests.contract.bridge.running import AUTH, CALLER, Bridge, bridge, client
 from tests.unit.emulator.fakes import FakeMember
 

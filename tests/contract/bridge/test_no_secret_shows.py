@@ -6,14 +6,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from signalr_bridge.checking import examine, write_findings, write_json, write_text
+from signalr_bridge.emulator import Emulator
+from signalr_bridge.main import create_app
+from signalr_bridge.protocol.signature import sign
+from signalr_bridge.settings import Sources, gather, load, review
+from signalr_bridge.settings.names import named_sections, settings_below, settings_by_path, write_name
+from signalr_bridge.settings.table import holds_secrets
 
-from app.checking import examine, write_findings, write_json, write_text
-from app.emulator import Emulator
-from app.main import create_app
-from app.protocol.signature import sign
-from app.settings import Sources, gather, load, review
-from app.settings.names import named_sections, settings_below, settings_by_path, write_name
-from app.settings.table import holds_secrets
 from tests.contract.bridge.running import client
 
 CANARY = "canary-c4d9e1-canary-c4d9e1"

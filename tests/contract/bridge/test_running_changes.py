@@ -9,11 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from signalr_bridge.emulator import Emulator
+from signalr_bridge.main import create_app
+from signalr_bridge.protocol.signature import sign
+from signalr_bridge.settings import Sources, load
 
-from app.emulator import Emulator
-from app.main import create_app
-from app.protocol.signature import sign
-from app.settings import Sources, load
 from tests.contract.bridge.running import client
 
 CALLER = "a-key-of-a-caller"

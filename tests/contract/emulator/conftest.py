@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from signalr_bridge.emulator import Emulator, Limits
 
-from app.emulator import Emulator, Limits
 from tests.contract.emulator.parties import Upstream, bearer, serve_upstream, token
 
 

@@ -11,10 +11,9 @@ from typing import Any
 import httpx
 import jwt
 from aiohttp import web
+from signalr_bridge.emulator import Emulator
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
-
-from app.emulator import Emulator
 
 KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 OTHER_KEY = "another-key-that-is-long-enough-for-pyjwt-to-like"

@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
+from signalr_bridge.emulator import Emulator, Limits
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from app.emulator import Emulator, Limits
 from tests.contract.emulator.parties import (
     HANDSHAKE,
     KEY,

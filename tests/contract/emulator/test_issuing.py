@@ -8,10 +8,10 @@ import httpx
 import jwt
 import pytest
 import trustme
+from signalr_bridge.emulator import Emulator, Role
+from signalr_bridge.protocol.issued_key import AUDIENCE
 from websockets.asyncio.client import connect
 
-from app.emulator import Emulator, Role
-from app.protocol.issued_key import AUDIENCE
 from tests.azure.issuer import Issuer
 from tests.azure.standin import running
 from tests.contract.emulator.parties import HANDSHAKE, KEY, address, bearer, token

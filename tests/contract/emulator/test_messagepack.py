@@ -10,8 +10,8 @@ import httpx
 import msgpack
 import pytest
 from aiohttp import web
+from signalr_bridge.emulator import Emulator
 
-from app.emulator import Emulator
 from tests.contract.emulator.parties import Call, Peer, Upstream, join, open_socket
 
 HANDSHAKE = '{"protocol":"messagepack","version":1}\x1e'

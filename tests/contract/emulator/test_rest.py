@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from signalr_bridge.emulator import Emulator
 
-from app.emulator import Emulator
 from tests.contract.emulator.parties import OTHER_KEY, Peer, bearer, join, token, wait_until_gone
 
 HUB = "/api/hubs/chat"

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import msgpack
 import pytest
+from signalr_bridge.emulator import Emulator
+from signalr_bridge.protocol.payload import write_packed
+from signalr_bridge.protocol.rest_answer import CLIENT_ERROR_CODE
 
-from app.emulator import Emulator
-from app.protocol.payload import write_packed
-from app.protocol.rest_answer import CLIENT_ERROR_CODE
 from tests.contract.emulator.parties import Peer, join
 
 HUB = "/api/hubs/chat"

@@ -9,11 +9,11 @@ import sys
 
 import httpx
 import pytest
+from signalr_bridge.emulator import Emulator, Limits
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.protocol.connection_string import parse_connection_string
 from websockets.asyncio.client import connect
 
-from app.emulator import Emulator, Limits
-from app.errors import SettingsError
-from app.protocol.connection_string import parse_connection_string
 from tests.contract.emulator.parties import HANDSHAKE, KEY, Upstream, address, bearer, join, token
 
 
@@ -131,7 +131,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_keeps_nobody_waiting(
 
 SCRIPT = """
 import asyncio, signal
-from app.emulator import Emulator
+from signalr_bridge.emulator import Emulator
 signal.signal(signal.SIGINT, signal.default_int_handler)
 async def main():
     async with Emulator(0) as emulator:

@@ -8,8 +8,8 @@ import json
 import httpx
 import pytest
 from aiohttp import web
+from signalr_bridge.emulator import Emulator, Limits, UpstreamTemplate
 
-from app.emulator import Emulator, Limits, UpstreamTemplate
 from tests.contract.emulator.parties import (
     HANDSHAKE,
     KEY,

@@ -9,18 +9,18 @@ from typing import Any
 import jwt
 import pytest
 import trustme
+from signalr_bridge.endpoints.credentials.credentials import Credentials
+from signalr_bridge.endpoints.credentials.identity import KEY_RENEW_SECONDS, KEY_SECONDS
+from signalr_bridge.endpoints.endpoint import Endpoint, make_endpoint
+from signalr_bridge.endpoints.health.state import State, explain, judge_probe
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.rest_transport import RestTransport
+from signalr_bridge.errors import CredentialInsufficient, NoEndpointAvailable
+from signalr_bridge.protocol.access_token import client_claims
+from signalr_bridge.protocol.connection_string import ConnectionString
+from signalr_bridge.protocol.rest import Action, Operation
+from signalr_bridge.settings.model import CredentialSettings, EndpointSettings
 
-from app.endpoints.credentials.credentials import Credentials
-from app.endpoints.credentials.identity import KEY_RENEW_SECONDS, KEY_SECONDS
-from app.endpoints.endpoint import Endpoint, make_endpoint
-from app.endpoints.health.state import State, explain, judge_probe
-from app.endpoints.outcome import Outcome, Verdict
-from app.endpoints.rest_transport import RestTransport
-from app.errors import CredentialInsufficient, NoEndpointAvailable
-from app.protocol.access_token import client_claims
-from app.protocol.connection_string import ConnectionString
-from app.protocol.rest import Action, Operation
-from app.settings.model import CredentialSettings, EndpointSettings
 from tests.azure.identity_endpoint import Identities, IdentityEndpoint
 from tests.azure.issuer import Issuer
 from tests.azure.signalr import KEY, SignalR

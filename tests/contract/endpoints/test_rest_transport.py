@@ -8,15 +8,15 @@ from contextlib import closing, contextmanager
 
 import jwt
 import pytest
+from signalr_bridge.endpoints.endpoint import Endpoint, make_endpoint
+from signalr_bridge.endpoints.health import Health
+from signalr_bridge.endpoints.outcome import Outcome, Status, Verdict
+from signalr_bridge.endpoints.registry import Registry
+from signalr_bridge.endpoints.rest_transport import RestTransport
+from signalr_bridge.protocol.connection_string import parse_connection_string
+from signalr_bridge.protocol.rest import Action, Operation
+from signalr_bridge.web.trace import set_traceparent
 
-from app.endpoints.endpoint import Endpoint, make_endpoint
-from app.endpoints.health import Health
-from app.endpoints.outcome import Outcome, Status, Verdict
-from app.endpoints.registry import Registry
-from app.endpoints.rest_transport import RestTransport
-from app.protocol.connection_string import parse_connection_string
-from app.protocol.rest import Action, Operation
-from app.web.trace import set_traceparent
 from tests.contract.endpoints.programmable import Server, programmable_server
 
 KEY = "0123456789abcdefghijklmnopqrstuv"

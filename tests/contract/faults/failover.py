@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from urllib.parse import urlsplit
 
-from app.endpoints.fleet import Fleet
-from app.endpoints.outcome import Result, Status, Verdict
-from app.errors import NoEndpointAvailable
-from app.negotiate.negotiator import Admission, Negotiator
-from app.outbound.sender import Sender
-from app.protocol.rest import Action, Operation
+from signalr_bridge.endpoints.fleet import Fleet
+from signalr_bridge.endpoints.outcome import Result, Status, Verdict
+from signalr_bridge.errors import NoEndpointAvailable
+from signalr_bridge.negotiate.negotiator import Admission, Negotiator
+from signalr_bridge.outbound.sender import Sender
+from signalr_bridge.protocol.rest import Action, Operation
+
 from tests.contract.bridge.running import build_probing
 from tests.contract.endpoints.programmable import Server, answer_of, programmable_server
 

@@ -9,8 +9,8 @@ from functools import cache
 
 import httpx
 from fastapi import FastAPI
+from signalr_bridge.endpoints.fleet import Fleet
 
-from app.endpoints.fleet import Fleet
 from tests.contract.bridge.running import AUTH, build, build_probing, client
 from tests.contract.endpoints.programmable import Request, Server, answer_of, programmable_server
 from tests.contract.faults.faults import FAULTS, Fault

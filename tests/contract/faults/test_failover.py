@@ -4,8 +4,8 @@ Everything is five times as fast as in production: an interval of 2 s for 10. ``
 """
 
 import pytest
+from signalr_bridge.endpoints.outcome import Status
 
-from app.endpoints.outcome import Status
 from tests.contract.endpoints.programmable import Server
 from tests.contract.faults.failover import FAULTS, observe, trial, until
 

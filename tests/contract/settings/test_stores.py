@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import trustme
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.settings.sources import Sources
+from signalr_bridge.settings.sources.stores import Stores
 
-from app.errors import SettingsError
-from app.settings.sources import Sources
-from app.settings.sources.stores import Stores
 from tests.azure.app_configuration import SECRET, AppConfiguration
 from tests.azure.identity_endpoint import Identities, IdentityEndpoint
 from tests.azure.issuer import Issuer

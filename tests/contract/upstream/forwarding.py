@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from app.settings.model import ForwardSettings
-from app.upstream.forward.backends import Backends
-from app.upstream.forward.backlog import Backlog
-from app.upstream.forward.forward import Forward, Surroundings, build_forwards
+from signalr_bridge.settings.model import ForwardSettings
+from signalr_bridge.upstream.forward.backends import Backends
+from signalr_bridge.upstream.forward.backlog import Backlog
+from signalr_bridge.upstream.forward.forward import Forward, Surroundings, build_forwards
+
 from tests.unit.upstream.fakes import FakeOutbox
 
 SECRETS = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2Vjb25kIHNlY3JldCBvZiB0aGUgcm90YXRpb24="]

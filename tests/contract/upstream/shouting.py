@@ -1,6 +1,6 @@
 """A hub for tests that start the whole bridge."""
 
-from app.upstream import Context, Hub
+from signalr_bridge import Context, Hub
 
 chat = Hub("chat")
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 import trustme
+from signalr_bridge.errors import Unauthenticated
+from signalr_bridge.upstream.trust import TokenVoucher, Trust
+from signalr_bridge.upstream.trust.entra import entra_documents
+from signalr_bridge.upstream.trust.entra_tokens import EntraTokens
+from signalr_bridge.web.tokens.discovery import Discovery
+from signalr_bridge.web.tokens.key_cache import SECONDS_BETWEEN_FETCHES, KeyCache
 
-from app.errors import Unauthenticated
-from app.upstream.trust import TokenVoucher, Trust
-from app.upstream.trust.entra import entra_documents
-from app.upstream.trust.entra_tokens import EntraTokens
-from app.web.tokens.discovery import Discovery
-from app.web.tokens.key_cache import SECONDS_BETWEEN_FETCHES, KeyCache
 from tests.azure.issuer import V1_DOCUMENT, V1_KEYS, V2_DOCUMENT, V2_KEYS, Issuer, run_issuer
 from tests.unit.upstream.fakes import event
 from tests.unit.upstream.trust.bad_tokens import bad_tokens

@@ -9,14 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
+from signalr_bridge.main import create_app
+from signalr_bridge.protocol.connection_string import parse_connection_string
+from signalr_bridge.protocol.signature import sign
+from signalr_bridge.settings import Settings
+from signalr_bridge.tail import read_events
+from signalr_bridge.upstream.events import MOST_WAITING
+from signalr_bridge.web.wire.listener import Listener, bind
 
-from app.main import create_app
-from app.protocol.connection_string import parse_connection_string
-from app.protocol.signature import sign
-from app.settings import Settings
-from app.tail import read_events
-from app.upstream.events import MOST_WAITING
-from app.web.wire.listener import Listener, bind
 from tests.unit.upstream.fakes import event, header_lines
 
 API_KEY = "a-key-of-the-caller"

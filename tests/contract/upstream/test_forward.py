@@ -9,15 +9,15 @@ from io import BufferedIOBase
 from typing import Any
 
 import pytest
+from signalr_bridge.endpoints.outcome import SKIPPED, Status, Verdict
+from signalr_bridge.errors import Fault, InvalidItem, NoHandler, Rejected, SettingsError
+from signalr_bridge.protocol import json_text
+from signalr_bridge.upstream.dispatch import Dispatch, Failed, Refused, Returned, answer_message
+from signalr_bridge.upstream.forward.backends import LARGEST_ANSWER
+from signalr_bridge.upstream.forward.reply import BackendFailed
+from signalr_bridge.web.trace import set_traceparent
 from standardwebhooks import Webhook
 
-from app.endpoints.outcome import SKIPPED, Status, Verdict
-from app.errors import Fault, InvalidItem, NoHandler, Rejected, SettingsError
-from app.protocol import json_text
-from app.upstream.dispatch import Dispatch, Failed, Refused, Returned, answer_message
-from app.upstream.forward.backends import LARGEST_ANSWER
-from app.upstream.forward.reply import BackendFailed
-from app.web.trace import set_traceparent
 from tests.contract.upstream.backend import Backend, Call, Script, answer, raw
 from tests.contract.upstream.forwarding import SECRETS, forwarding
 from tests.unit.upstream.fakes import ACCEPTED, FakeOutbox, context, result

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from signalr_bridge.errors import InvalidName, NoHandler
+from signalr_bridge.protocol import json_text
+from signalr_bridge.upstream.dispatch import Failed, Returned, answer_message
 
-from app.errors import InvalidName, NoHandler
-from app.protocol import json_text
-from app.upstream.dispatch import Failed, Returned, answer_message
 from tests.contract.upstream.backend import Backend, answer
 from tests.contract.upstream.forwarding import World, forwarding
 from tests.unit.upstream.fakes import Caller, context, event

@@ -9,16 +9,16 @@ from io import BufferedIOBase
 from typing import Any
 
 import pytest
+from signalr_bridge.errors import Overloaded, Rejected
+from signalr_bridge.protocol.rest import Action
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.dispatch import Failed, answer_message
+from signalr_bridge.upstream.forward.backlog import Backlog
+from signalr_bridge.upstream.forward.breaker import FAILURES_TO_OPEN, OPEN_SECONDS
+from signalr_bridge.upstream.forward.order import Order
+from signalr_bridge.upstream.forward.reply import BackendFailed, NeverArrived, NoAnswer, Spared, Unwell
 from standardwebhooks import Webhook
 
-from app.errors import Overloaded, Rejected
-from app.protocol.rest import Action
-from app.upstream.context import Context
-from app.upstream.dispatch import Failed, answer_message
-from app.upstream.forward.backlog import Backlog
-from app.upstream.forward.breaker import FAILURES_TO_OPEN, OPEN_SECONDS
-from app.upstream.forward.order import Order
-from app.upstream.forward.reply import BackendFailed, NeverArrived, NoAnswer, Spared, Unwell
 from tests.contract.upstream.backend import Backend, Call, Script, answer, raw
 from tests.contract.upstream.forwarding import SECRETS, World, forwarding
 from tests.unit.upstream.fakes import Caller, FakeOutbox, context

@@ -1,7 +1,7 @@
 """A client's connection as a hub sees it, without a socket."""
 
-from app.emulator.codecs import CODECS, Codec, Frame
-from app.protocol.hub_message import Completion, Invocation
+from signalr_bridge.emulator.codecs import CODECS, Codec, Frame
+from signalr_bridge.protocol.hub_message import Completion, Invocation
 
 
 class FakeMember:

@@ -4,11 +4,10 @@ from typing import Any
 
 import msgpack
 import pytest
-
-from app.emulator.codecs import CODECS, Codec
-from app.emulator.upstream_caller import Answer, interpret
-from app.errors import MalformedMessage
-from app.protocol.hub_message import Completion, Invocation, Ping
+from signalr_bridge.emulator.codecs import CODECS, Codec
+from signalr_bridge.emulator.upstream_caller import Answer, interpret
+from signalr_bridge.errors import MalformedMessage
+from signalr_bridge.protocol.hub_message import Completion, Invocation, Ping
 
 JSON, MESSAGEPACK = CODECS["json"], CODECS["messagepack"]
 COMPLETION = b"\x0c\x95\x03\x80\xa17\x03\xa5world"

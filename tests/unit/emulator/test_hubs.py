@@ -1,8 +1,9 @@
 """Connections, users and groups of a hub, and how long a user stays in a group."""
 
-from app.emulator.codecs import CODECS
-from app.emulator.hubs import LONGEST_RECORD, Hub, Hubs, Member, send
-from app.protocol.hub_message import Invocation
+from signalr_bridge.emulator.codecs import CODECS
+from signalr_bridge.emulator.hubs import LONGEST_RECORD, Hub, Hubs, Member, send
+from signalr_bridge.protocol.hub_message import Invocation
+
 from tests.unit.emulator.fakes import Clock, FakeMember
 
 

@@ -3,9 +3,8 @@
 from typing import Any
 
 import pytest
+from signalr_bridge.emulator.identity import fits_audience, read_identity
 from starlette.requests import Request
-
-from app.emulator.identity import fits_audience, read_identity
 
 NAME_ID = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
 ROLE = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"

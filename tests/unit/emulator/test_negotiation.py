@@ -3,8 +3,8 @@
 from itertools import count
 
 import pytest
+from signalr_bridge.emulator.negotiation import Negotiations, Taken, Unknown, new_connection_id, redact_query
 
-from app.emulator.negotiation import Negotiations, Taken, Unknown, new_connection_id, redact_query
 from tests.unit.emulator.fakes import Clock
 
 

@@ -1,9 +1,8 @@
 """The body of a send."""
 
 import pytest
-
-from app.emulator.rest.payloads import BadRequest, read_payload
-from app.protocol.hub_message import Invocation
+from signalr_bridge.emulator.rest.payloads import BadRequest, read_payload
+from signalr_bridge.protocol.hub_message import Invocation
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,8 @@
 """What an upstream's answer means to the client that waits for it."""
 
 import pytest
-
-from app.emulator.codecs import CODECS
-from app.emulator.upstream_caller import UNREACHABLE, Answer, interpret
+from signalr_bridge.emulator.codecs import CODECS
+from signalr_bridge.emulator.upstream_caller import UNREACHABLE, Answer, interpret
 
 COMPLETION = b'{"type":3,"invocationId":"7","result":1}'
 RS = "\x1e"

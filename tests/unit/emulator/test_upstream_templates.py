@@ -3,10 +3,14 @@
 import json
 
 import pytest
-
-from app.emulator.upstream_templates import UpstreamTemplate, find_template, read_upstream_settings, to_templates
-from app.errors import SettingsError
-from app.protocol.upstream_event import EventHeaders
+from signalr_bridge.emulator.upstream_templates import (
+    UpstreamTemplate,
+    find_template,
+    read_upstream_settings,
+    to_templates,
+)
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.protocol.upstream_event import EventHeaders
 
 URL = "http://localhost:7071/runtime/webhooks/signalr"
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from app.endpoints.endpoint import Endpoint, make_endpoint
-from app.endpoints.health import Health
-from app.endpoints.outcome import Outcome, Verdict
-from app.endpoints.registry import Registry
-from app.protocol.connection_string import ConnectionString
-from app.protocol.rest import Operation
+from signalr_bridge.endpoints.endpoint import Endpoint, make_endpoint
+from signalr_bridge.endpoints.health import Health
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.registry import Registry
+from signalr_bridge.protocol.connection_string import ConnectionString
+from signalr_bridge.protocol.rest import Operation
 
 Type = Literal["Primary", "Secondary"]
 NOW = 1_700_000_000

@@ -3,9 +3,8 @@
 import itertools
 
 import pytest
-
-from app.endpoints.outcome import SKIPPED, Outcome, Result, Status, Verdict, merge
-from app.protocol.rest import Action
+from signalr_bridge.endpoints.outcome import SKIPPED, Outcome, Result, Status, Verdict, merge
+from signalr_bridge.protocol.rest import Action
 
 V = Verdict
 SPREAD = {

@@ -3,10 +3,10 @@
 from itertools import product
 
 import pytest
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.rest_transport import read_answer
+from signalr_bridge.protocol.rest import Action, Operation
 
-from app.endpoints.outcome import Outcome, Verdict
-from app.endpoints.rest_transport import read_answer
-from app.protocol.rest import Action, Operation
 from tests.unit.endpoints.fakes import endpoint
 
 E = endpoint("e")

@@ -1,11 +1,11 @@
 """One operation on all endpoints it concerns; one endpoint for a client."""
 
 import pytest
+from signalr_bridge.endpoints.outcome import Outcome, Status, Verdict
+from signalr_bridge.endpoints.registry import Registry
+from signalr_bridge.errors import NoEndpointAvailable, UnknownEndpoint
+from signalr_bridge.protocol.rest import Action, Operation
 
-from app.endpoints.outcome import Outcome, Status, Verdict
-from app.endpoints.registry import Registry
-from app.errors import NoEndpointAvailable, UnknownEndpoint
-from app.protocol.rest import Action, Operation
 from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, new_health, offline, registry, said
 
 ALL = Operation(Action.SEND_TO_ALL, "chat")

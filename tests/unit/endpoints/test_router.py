@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from signalr_bridge.endpoints.endpoint import Endpoint
+from signalr_bridge.endpoints.router import negotiation_candidates, pinned_candidates, split_targets
 
-from app.endpoints.endpoint import Endpoint
-from app.endpoints.router import negotiation_candidates, pinned_candidates, split_targets
 from tests.unit.endpoints.fakes import endpoint
 
 A, B = endpoint("a"), endpoint("b")

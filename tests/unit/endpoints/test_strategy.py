@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+from signalr_bridge.endpoints.strategy import choose_sticky, choose_weighted
 
-from app.endpoints.strategy import choose_sticky, choose_weighted
 from tests.unit.endpoints.fakes import endpoint
 
 A, B, C = (endpoint(name) for name in "abc")

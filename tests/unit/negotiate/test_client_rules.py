@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from signalr_bridge.errors import BadToken, InvalidName
+from signalr_bridge.negotiate.client_rules import Approach, ClientRules, IdToken
+from signalr_bridge.negotiate.negotiator import Admission
+from signalr_bridge.negotiate.template import Template
+from signalr_bridge.web.tokens.token_rules import TokenRules
 
-from app.errors import BadToken, InvalidName
-from app.negotiate.client_rules import Approach, ClientRules, IdToken
-from app.negotiate.negotiator import Admission
-from app.negotiate.template import Template
-from app.web.tokens.token_rules import TokenRules
 from tests.unit.web.tokens.bad_tokens import bad_tokens
 from tests.unit.web.tokens.issuing import AUDIENCE, ISSUER, NOW, said, signed
 from tests.unit.web.tokens.test_signed_token import issuers

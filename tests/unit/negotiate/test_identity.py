@@ -5,11 +5,10 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-
-from app.errors import BadToken, InvalidItem
-from app.negotiate.identity import Identity, claim_texts, copy_claims, read_platform
-from app.negotiate.negotiator import Admission
-from app.negotiate.request import read_request
+from signalr_bridge.errors import BadToken, InvalidItem
+from signalr_bridge.negotiate.identity import Identity, claim_texts, copy_claims, read_platform
+from signalr_bridge.negotiate.negotiator import Admission
+from signalr_bridge.negotiate.request import read_request
 
 
 def principal(*claims: Any) -> str:

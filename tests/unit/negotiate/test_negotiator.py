@@ -6,11 +6,11 @@ from typing import Any
 
 import jwt
 import pytest
+from signalr_bridge.endpoints.endpoint import make_endpoint
+from signalr_bridge.errors import NoEndpointAvailable, ReservedClaim, TokenTooLong, UnknownEndpoint
+from signalr_bridge.negotiate.negotiator import Admission, Negotiator
+from signalr_bridge.protocol.connection_string import parse_connection_string
 
-from app.endpoints.endpoint import make_endpoint
-from app.errors import NoEndpointAvailable, ReservedClaim, TokenTooLong, UnknownEndpoint
-from app.negotiate.negotiator import Admission, Negotiator
-from app.protocol.connection_string import parse_connection_string
 from tests.unit.endpoints.fakes import NOW, FakeTransport, endpoint, key_of, offline, registry
 
 URL = "https://a.example/client/?hub=chat"

@@ -4,10 +4,9 @@ import json
 from typing import Any
 
 import pytest
-
-from app.errors import InvalidItem, MalformedJson
-from app.negotiate.negotiator import Admission
-from app.negotiate.request import is_blank, read_request
+from signalr_bridge.errors import InvalidItem, MalformedJson
+from signalr_bridge.negotiate.negotiator import Admission
+from signalr_bridge.negotiate.request import is_blank, read_request
 
 DEFAULTS = Admission(lifetime_seconds=1234, close_on_expiry=True)
 

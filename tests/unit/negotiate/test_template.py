@@ -1,10 +1,9 @@
 """Templates: what a placeholder means, and when it names nobody."""
 
 import pytest
-
-from app.errors import BadToken, SettingsError
-from app.negotiate.identity import group_values
-from app.negotiate.template import Sources, Template, parse_template
+from signalr_bridge.errors import BadToken, SettingsError
+from signalr_bridge.negotiate.identity import group_values
+from signalr_bridge.negotiate.template import Sources, Template, parse_template
 
 Pairs = list[tuple[str, str]]
 

@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from signalr_bridge.endpoints.outcome import SKIPPED, Outcome, Result, Verdict, merge
+from signalr_bridge.errors import BridgeError
+from signalr_bridge.outbound.answers import answer_change, answer_item, answer_items, answer_question
+from signalr_bridge.outbound.item import Item, Kind
+from signalr_bridge.protocol.rest import Action, Operation
 from starlette.responses import Response
 
-from app.endpoints.outcome import SKIPPED, Outcome, Result, Verdict, merge
-from app.errors import BridgeError
-from app.outbound.answers import answer_change, answer_item, answer_items, answer_question
-from app.outbound.item import Item, Kind
-from app.protocol.rest import Action, Operation
 from tests.unit.endpoints.fakes import said
 
 YES, ABSENT, OFFLINE = (said("e", one) for one in (Verdict.ACCEPTED, Verdict.ABSENT, Verdict.OFFLINE))

@@ -1,10 +1,10 @@
 """What is kept, for how long, how much, and for whom."""
 
 import pytest
+from signalr_bridge.errors import IdempotencyInProgress, IdempotencyMismatch
+from signalr_bridge.outbound.idempotency import KEEP_SECONDS, Idempotency
 from starlette.responses import Response
 
-from app.errors import IdempotencyInProgress, IdempotencyMismatch
-from app.outbound.idempotency import KEEP_SECONDS, Idempotency
 from tests.unit.endpoints.fakes import Clock
 
 SCOPE = ("caller", "POST", "/hubs/chat/send", "", "key")

@@ -4,10 +4,9 @@ import json
 from typing import Any
 
 import pytest
-
-from app.errors import InvalidItem, MalformedJson
-from app.outbound.item import Item, Kind, read_item, read_items
-from app.protocol.rest import Action, Operation
+from signalr_bridge.errors import InvalidItem, MalformedJson
+from signalr_bridge.outbound.item import Item, Kind, read_item, read_items
+from signalr_bridge.protocol.rest import Action, Operation
 
 ALL = frozenset(Kind)
 ENDPOINTS = {"eastus", "westus"}

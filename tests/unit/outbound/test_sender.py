@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 import pytest
+from signalr_bridge.endpoints.endpoint import Endpoint
+from signalr_bridge.endpoints.outcome import Outcome, Verdict, is_done, merge
+from signalr_bridge.errors import InvalidItem, UrlTooLong
+from signalr_bridge.outbound.item import Item
+from signalr_bridge.outbound.sender import ALL_KINDS, Sender
+from signalr_bridge.protocol.rest import Action, Operation, write_target
 
-from app.endpoints.endpoint import Endpoint
-from app.endpoints.outcome import Outcome, Verdict, is_done, merge
-from app.errors import InvalidItem, UrlTooLong
-from app.outbound.item import Item
-from app.outbound.sender import ALL_KINDS, Sender
-from app.protocol.rest import Action, Operation, write_target
 from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, offline, registry, said
 
 REFUSED = said("a", Verdict.REJECTED, 400)

@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
-
-from app.protocol.names import LONGEST_NAME
+from signalr_bridge.protocol.names import LONGEST_NAME
 
 _SPEAKABLE = st.characters(exclude_categories=["Cc", "Cs"])
 names = st.text(_SPEAKABLE, min_size=1, max_size=LONGEST_NAME // 2).filter(

@@ -9,9 +9,8 @@ from typing import Any
 import jwt
 import pytest
 from hypothesis import given
-
-from app.errors import BadToken, BridgeError, ReservedClaim, TokenTooLong
-from app.protocol.access_token import (
+from signalr_bridge.errors import BadToken, BridgeError, ReservedClaim, TokenTooLong
+from signalr_bridge.protocol.access_token import (
     LONGEST_TOKEN,
     check_length,
     client_audience,
@@ -21,7 +20,8 @@ from app.protocol.access_token import (
     rest_claims,
     sign_token,
 )
-from app.protocol.claims import write_lossless
+from signalr_bridge.protocol.claims import write_lossless
+
 from tests.unit.protocol.legal import any_text, claims
 from tests.vectors import read_vectors
 

@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from app.protocol.access_token import client_claims
-from app.protocol.claims import (
+from signalr_bridge.protocol.access_token import client_claims
+from signalr_bridge.protocol.claims import (
     LOSSLESS_CLAIM,
     NAME_IDENTIFIER,
     Claims,
@@ -18,6 +17,7 @@ from app.protocol.claims import (
     write_claims_line,
     write_lossless,
 )
+
 from tests.unit.protocol.legal import any_text, claims, names
 from tests.vectors import read_vectors
 

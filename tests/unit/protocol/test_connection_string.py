@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from app.errors import MalformedConnectionString
-from app.protocol.connection_string import (
+from signalr_bridge.errors import MalformedConnectionString
+from signalr_bridge.protocol.connection_string import (
     EMULATOR_KEY,
     ConnectionString,
     parse_connection_string,
     write_connection_string,
 )
+
 from tests.unit.protocol.legal import any_text
 from tests.vectors import read_vectors
 

@@ -7,11 +7,16 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from app.errors import MalformedMessage
-from app.protocol import hub_json, hub_message
-from app.protocol.hub_json import Handshake, read_handshake_request, read_message, split_records, write_message
-from app.protocol.hub_message import (
+from signalr_bridge.errors import MalformedMessage
+from signalr_bridge.protocol import hub_json, hub_message
+from signalr_bridge.protocol.hub_json import (
+    Handshake,
+    read_handshake_request,
+    read_message,
+    split_records,
+    write_message,
+)
+from signalr_bridge.protocol.hub_message import (
     CancelInvocation,
     Close,
     Completion,
@@ -21,6 +26,7 @@ from app.protocol.hub_message import (
     StreamInvocation,
     StreamItem,
 )
+
 from tests.unit.protocol.legal import json_values, texts
 from tests.vectors import read_vectors
 

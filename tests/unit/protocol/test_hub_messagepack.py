@@ -9,10 +9,9 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from app.errors import MalformedJson, MalformedMessage
-from app.protocol import hub_json, hub_message, json_text
-from app.protocol.hub_message import (
+from signalr_bridge.errors import MalformedJson, MalformedMessage
+from signalr_bridge.protocol import hub_json, hub_message, json_text
+from signalr_bridge.protocol.hub_message import (
     CancelInvocation,
     Close,
     Completion,
@@ -22,7 +21,7 @@ from app.protocol.hub_message import (
     StreamInvocation,
     StreamItem,
 )
-from app.protocol.hub_messagepack import (
+from signalr_bridge.protocol.hub_messagepack import (
     read_invocation,
     read_message,
     split_frames,
@@ -30,6 +29,7 @@ from app.protocol.hub_messagepack import (
     write_frame,
     write_message,
 )
+
 from tests.unit.protocol.legal import json_values, packed_values, texts
 from tests.vectors import read_vectors
 

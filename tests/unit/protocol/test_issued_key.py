@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
-
-from app.errors import InvalidName, InvalidQuery, MalformedMessage
-from app.protocol.access_token import client_claims
-from app.protocol.issued_key import (
+from signalr_bridge.errors import InvalidName, InvalidQuery, MalformedMessage
+from signalr_bridge.protocol.access_token import client_claims
+from signalr_bridge.protocol.issued_key import (
     IssuedKey,
     TokenRequest,
     ask_instead,

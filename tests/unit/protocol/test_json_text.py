@@ -9,10 +9,10 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from signalr_bridge.errors import MalformedJson
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.json_text import DuplicateMember
 
-from app.errors import MalformedJson
-from app.protocol import json_text
-from app.protocol.json_text import DuplicateMember
 from tests.unit.protocol.legal import json_values, packed_values, texts
 
 BLANKS = st.text(" \t\r\n", max_size=2)

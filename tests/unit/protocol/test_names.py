@@ -5,9 +5,8 @@ from contextlib import suppress
 
 import pytest
 from hypothesis import given
-
-from app.errors import InvalidName
-from app.protocol.names import (
+from signalr_bridge.errors import InvalidName
+from signalr_bridge.protocol.names import (
     check_connection_id,
     check_group,
     check_hub,
@@ -15,6 +14,7 @@ from app.protocol.names import (
     escape_segment,
     unescape_segment,
 )
+
 from tests.unit.protocol.legal import any_text, hubs, names
 from tests.vectors import read_vectors
 

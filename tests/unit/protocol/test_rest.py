@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from signalr_bridge.errors import BridgeError, InvalidName, InvalidQuery
+from signalr_bridge.protocol.rest import Action, Operation, read_target, write_message, write_path, write_target
 
-from app.errors import BridgeError, InvalidName, InvalidQuery
-from app.protocol.rest import Action, Operation, read_target, write_message, write_path, write_target
 from tests.unit.protocol.legal import any_text, hubs, json_values, names, texts
 from tests.vectors import read_vectors
 

@@ -1,9 +1,8 @@
 """Pages of members and answers of clients, there and back; and what is neither."""
 
 import pytest
-
-from app.errors import MalformedMessage
-from app.protocol.rest_answer import (
+from signalr_bridge.errors import MalformedMessage
+from signalr_bridge.protocol.rest_answer import (
     ListedConnection,
     MemberPage,
     read_client_error,

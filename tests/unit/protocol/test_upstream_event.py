@@ -7,10 +7,9 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from app.errors import MalformedMessage
-from app.protocol.hub_message import Closed, Completion, Invocation
-from app.protocol.upstream_event import (
+from signalr_bridge.errors import MalformedMessage
+from signalr_bridge.protocol.hub_message import Closed, Completion, Invocation
+from signalr_bridge.protocol.upstream_event import (
     EventHeaders,
     decode_header,
     read_client_query,
@@ -26,6 +25,7 @@ from app.protocol.upstream_event import (
     write_messagepack_completion,
     write_messagepack_invocation,
 )
+
 from tests.unit.protocol.legal import any_text, json_values, texts
 from tests.vectors import read_vectors
 

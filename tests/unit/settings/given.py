@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.settings import Settings, gather, load
+from signalr_bridge.settings import Settings, gather, load
 
 
 def connection(name: str = "contoso", key: str = "k") -> str:

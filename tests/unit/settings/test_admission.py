@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.settings import gather, load
 
-from app.errors import SettingsError
-from app.settings import gather, load
 from tests.shape.tree import ROOT
 from tests.unit.settings.given import loaded, toml
 

@@ -1,8 +1,8 @@
 """Azure's own names: which endpoints they mean, in which order, and what is refused."""
 
 import pytest
+from signalr_bridge.errors import SettingsError
 
-from app.errors import SettingsError
 from tests.unit.settings.given import connection, loaded
 
 NAMED = "Azure__SignalR__Endpoints__"

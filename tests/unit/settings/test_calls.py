@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from signalr_bridge.settings.model import CallSettings, RetrySettings
 
-from app.settings.model import CallSettings, RetrySettings
 from tests.unit.settings.given import loaded
 
 RETRY = "AzureSignalRRetry__"

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable, Mapping
 
 import pytest
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.settings import Settings, gather, load
+from signalr_bridge.settings.changing import plan_change
+from signalr_bridge.settings.live import LiveSettings
 
-from app.errors import SettingsError
-from app.settings import Settings, gather, load
-from app.settings.changing import plan_change
-from app.settings.live import LiveSettings
 from tests.unit.settings.given import connection
 
 CANARY = "canary-29aa-0123456789"

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.settings import check_servable, gather, unknown_names
 
-from app.errors import SettingsError
-from app.settings import check_servable, gather, unknown_names
 from tests.unit.settings.given import connection, loaded, toml
 
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"

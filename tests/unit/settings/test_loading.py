@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.protocol.connection_string import EMULATOR_KEY
+from signalr_bridge.settings import Settings, check_servable, gather, load, review, unknown_names
+from signalr_bridge.settings.table import write_tables
 
-from app.errors import SettingsError
-from app.protocol.connection_string import EMULATOR_KEY
-from app.settings import Settings, check_servable, gather, load, review, unknown_names
-from app.settings.table import write_tables
 from tests.unit.settings.given import connection, from_file, loaded, toml
 
 KEY = "0123456789abcdef"

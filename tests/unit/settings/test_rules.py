@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
-
-from app.errors import SettingsError
-from app.settings import EndpointSettings, Level, Review, check_servable, gather, load, review
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.settings import EndpointSettings, Level, Review, check_servable, gather, load, review
 
 CANARY = "canary-5b1e"
 CONNECTION = "AzureSignalRConnectionString"

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from signalr_bridge.settings import judge_servable
 
-from app.settings import judge_servable
 from tests.unit.settings.given import loaded
 
 CALLERS = {"BRIDGE_CALLERS__KEYS": "a-key-of-sixteen-characters"}

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.settings import Level, Sources, gather, load, review
+from signalr_bridge.settings.sources import Value
 
-from app.errors import SettingsError
-from app.settings import Level, Sources, gather, load, review
-from app.settings.sources import Value
 from tests.unit.settings.given import connection, from_file, loaded, toml
 
 KEY = "0123456789abcdef"

@@ -7,11 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-
-from app.errors import SettingsError
-from app.settings import Sources
-from app.settings.sources import Values
-from app.settings.watcher import FORCED_SECONDS, LOOK_SECONDS, SETTLE_SECONDS, Watcher
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.settings import Sources
+from signalr_bridge.settings.sources import Values
+from signalr_bridge.settings.watcher import FORCED_SECONDS, LOOK_SECONDS, SETTLE_SECONDS, Watcher
 
 
 class Clock:

@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.endpoints.outcome import Outcome, Result, Status, Verdict
-from app.protocol.hub_message import Payload
-from app.protocol.rest import Operation
-from app.protocol.rest_answer import ClientAnswer
-from app.protocol.signature import sign
-from app.protocol.upstream_event import EventHeaders, write_event_headers
-from app.upstream.answer import Answer
-from app.upstream.context import Context
-from app.upstream.dispatch import ANY, Dispatch, Handler
-from app.upstream.events import Events
-from app.upstream.receiver import Receiver
-from app.upstream.trust import Trust, Voucher
+from signalr_bridge.endpoints.outcome import Outcome, Result, Status, Verdict
+from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.protocol.rest import Operation
+from signalr_bridge.protocol.rest_answer import ClientAnswer
+from signalr_bridge.protocol.signature import sign
+from signalr_bridge.protocol.upstream_event import EventHeaders, write_event_headers
+from signalr_bridge.upstream.answer import Answer
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.dispatch import ANY, Dispatch, Handler
+from signalr_bridge.upstream.events import Events
+from signalr_bridge.upstream.receiver import Receiver
+from signalr_bridge.upstream.trust import Trust, Voucher
 
 KEY = "the-key-of-eastus"
 ACCEPTED = Result(Status.ACCEPTED, (Outcome("eastus", "Primary", Verdict.ACCEPTED, 202),))

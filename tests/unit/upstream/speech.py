@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgpack
-
-from app.upstream.answer import Answer
+from signalr_bridge.upstream.answer import Answer
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """What a handler may believe of a client's claims."""
 
 import pytest
+from signalr_bridge.protocol.claims import write_lossless
+from signalr_bridge.settings import Settings
+from signalr_bridge.upstream.receiver import build_receiver
 
-from app.protocol.claims import write_lossless
-from app.settings import Settings
-from app.upstream.receiver import build_receiver
 from tests.unit.upstream.fakes import FakeHandler, FakeOutbox, context, event, header_lines, keys_of
 
 LINE = f"role: admin, name: Bob, role: root, bridge.claims: {write_lossless({'role': ['admin']})}"

@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
+from signalr_bridge.errors import HubError, NoHandler, Rejected, SettingsError
+from signalr_bridge.upstream.dispatch import Dispatch, Failed, Refused, Returned, answer_connection, answer_message
 
-from app.errors import HubError, NoHandler, Rejected, SettingsError
-from app.upstream.dispatch import Dispatch, Failed, Refused, Returned, answer_connection, answer_message
 from tests.unit.upstream.fakes import FakeHandler, context
 
 BOTH = FakeHandler(hub="Chat", event="Send", source="both")

@@ -9,12 +9,12 @@ from typing import Any
 
 import msgpack
 import pytest
+from signalr_bridge.errors import BridgeError, HubError, InternalError, NoHandler, Rejected
+from signalr_bridge.protocol.upstream_event import MESSAGEPACK
+from signalr_bridge.upstream.answer import Answer
+from signalr_bridge.upstream.events import Events, Listener
+from signalr_bridge.upstream.sighting import Sighting
 
-from app.errors import BridgeError, HubError, InternalError, NoHandler, Rejected
-from app.protocol.upstream_event import MESSAGEPACK
-from app.upstream.answer import Answer
-from app.upstream.events import Events, Listener
-from app.upstream.sighting import Sighting
 from tests.unit.upstream.fakes import Caller, FakeHandler, event
 
 BEGAN = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)

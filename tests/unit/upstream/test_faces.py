@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from msgspec import Raw
-
-from app.endpoints.outcome import Result, Status, Verdict
-from app.errors import (
+from signalr_bridge import Context
+from signalr_bridge.endpoints.outcome import Result, Status, Verdict
+from signalr_bridge.errors import (
     BridgeError,
     ConnectionNotFound,
     DeliveryFailed,
@@ -16,9 +16,9 @@ from app.errors import (
     NoEndpointAvailable,
     Throttled,
 )
-from app.protocol.rest import Action, Operation
-from app.protocol.rest_answer import ClientAnswer
-from app.upstream import Context
+from signalr_bridge.protocol.rest import Action, Operation
+from signalr_bridge.protocol.rest_answer import ClientAnswer
+
 from tests.unit.upstream.fakes import FakeOutbox, context, result
 
 Deed = Callable[[Context], Awaitable[object]]

@@ -1,14 +1,14 @@
 """Groups that clients join for their claims: which, when, and never by claims that may be forged."""
 
 import pytest
+from signalr_bridge.endpoints.outcome import Status
+from signalr_bridge.errors import DeliveryFailed, SettingsError
+from signalr_bridge.protocol.claims import write_lossless
+from signalr_bridge.protocol.rest import Action
+from signalr_bridge.settings.model import Settings
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.join import MOST_GROUPS, Join, JoinRule, build_joins, groups_of
 
-from app.endpoints.outcome import Status
-from app.errors import DeliveryFailed, SettingsError
-from app.protocol.claims import write_lossless
-from app.protocol.rest import Action
-from app.settings.model import Settings
-from app.upstream.context import Context
-from app.upstream.join import MOST_GROUPS, Join, JoinRule, build_joins, groups_of
 from tests.unit.upstream.fakes import FakeOutbox, event, result
 
 RULES = [JoinRule("role", "role:{value}"), JoinRule("team", "team:{value}"), JoinRule("member", "members")]

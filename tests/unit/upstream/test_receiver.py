@@ -7,9 +7,8 @@ from typing import Any
 import msgpack
 import msgspec
 import pytest
-
-from app.endpoints.outcome import Status, Verdict
-from app.errors import (
+from signalr_bridge.endpoints.outcome import Status, Verdict
+from signalr_bridge.errors import (
     BodyTooLarge,
     BridgeError,
     Forbidden,
@@ -25,12 +24,13 @@ from app.errors import (
     UnsupportedMediaType,
     UrlTooLong,
 )
-from app.protocol.rest import Action
-from app.protocol.upstream_event import EventHeaders
-from app.settings.model import Settings
-from app.upstream.answer import Answer
-from app.upstream.receiver import build_receiver
-from app.upstream.trust import Voucher
+from signalr_bridge.protocol.rest import Action
+from signalr_bridge.protocol.upstream_event import EventHeaders
+from signalr_bridge.settings.model import Settings
+from signalr_bridge.upstream.answer import Answer
+from signalr_bridge.upstream.receiver import build_receiver
+from signalr_bridge.upstream.trust import Voucher
+
 from tests.unit.upstream.fakes import Caller, FakeHandler, FakeOutbox, event, keys_of, result
 from tests.unit.upstream.speech import SPEECHES, Speech
 

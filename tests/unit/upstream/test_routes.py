@@ -4,9 +4,9 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
+from signalr_bridge.errors import BridgeError
+from signalr_bridge.upstream.routes import upstream_routes
 
-from app.errors import BridgeError
-from app.upstream.routes import upstream_routes
 from tests.unit.upstream.fakes import Caller, FakeHandler, event, header_lines
 
 INVOKE = b'{"type":1,"invocationId":"7","target":"send","arguments":[]}'

@@ -1,8 +1,7 @@
 """Which origins are allowed: exact ones, patterns of one label, and never null."""
 
 import pytest
-
-from app.web.cors import allows, is_negotiate
+from signalr_bridge.web.cors import allows, is_negotiate
 
 ALLOWED = ["https://app.contoso.com", "https://*.fabrikam.com", "http://localhost:3000", "HTTPS://Upper.example:443"]
 

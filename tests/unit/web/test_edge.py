@@ -10,16 +10,15 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from signalr_bridge.web.edge import LONGEST_PATH, Edge
+from signalr_bridge.web.loopback import LoopbackGuard
+from signalr_bridge.web.problems import install_problems
+from signalr_bridge.web.trace import trace_headers
+from signalr_bridge.web.wire.listener import Listener, bind
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
-
-from app.web.edge import LONGEST_PATH, Edge
-from app.web.loopback import LoopbackGuard
-from app.web.problems import install_problems
-from app.web.trace import trace_headers
-from app.web.wire.listener import Listener, bind
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import pytest
-
-from app.web.logs import configure_logs
+from signalr_bridge.web.logs import configure_logs
 
 SWITCHES = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
 

@@ -3,21 +3,20 @@
 from collections.abc import Sequence
 
 import pytest
-from starlette.requests import Request
-from starlette.types import Message
-
-from app.errors import (
+from signalr_bridge.errors import (
     BodyTooLarge,
     InvalidHeader,
     InvalidName,
     InvalidQuery,
     UnsupportedMediaType,
 )
-from app.web.bodies import JSON, media_type, read_body, require_media_type
-from app.web.deadline import read_deadline
-from app.web.loopback import is_loopback
-from app.web.names import one_of, read_path, read_query
-from app.web.trace import set_traceparent, trace_headers
+from signalr_bridge.web.bodies import JSON, media_type, read_body, require_media_type
+from signalr_bridge.web.deadline import read_deadline
+from signalr_bridge.web.loopback import is_loopback
+from signalr_bridge.web.names import one_of, read_path, read_query
+from signalr_bridge.web.trace import set_traceparent, trace_headers
+from starlette.requests import Request
+from starlette.types import Message
 
 
 def request(

@@ -4,10 +4,10 @@ import json
 import logging
 
 import pytest
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.main import create_app
+from signalr_bridge.settings import gather, load
 
-from app.errors import SettingsError
-from app.main import create_app
-from app.settings import gather, load
 from tests.contract.bridge.running import bridge
 
 CANARY = "canary-canary-canary"

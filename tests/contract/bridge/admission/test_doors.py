@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.main import create_app
+from signalr_bridge.settings import check_servable, gather, load
+from signalr_bridge.settings.names import settings_by_path, write_name
+from signalr_bridge.web.doors import Door, Entrance
 from starlette.types import ASGIApp
 
-from app.errors import SettingsError
-from app.main import create_app
-from app.settings import check_servable, gather, load
-from app.settings.names import settings_by_path, write_name
-from app.web.doors import Door, Entrance
 from tests.contract.bridge.running import AUTH, SERVICE, bridge, build
 from tests.unit.web.tokens.issuing import signed
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import jwt
 import pytest
+from signalr_bridge.endpoints.credentials.access_key import AccessKey
+from signalr_bridge.errors import BridgeError
 
-from app.endpoints.credentials.access_key import AccessKey
-from app.errors import BridgeError
 from tests.contract.bridge.running import AUTH, SERVICE, bridge, build, client
 
 PATH = "/hubs/chat/negotiate/endpoints"

@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
+from signalr_bridge.web.callers.caller import Right
+from signalr_bridge.web.callers.rights import FOR_ANYBODY, RIGHTS
 
-from app.web.callers.caller import Right
-from app.web.callers.rights import FOR_ANYBODY, RIGHTS
 from tests.contract.bridge.running import Bridge, bridge, build
 
 DOCUMENT = build("http://localhost:1", BRIDGE_CONSOLE="true").openapi()
@@ -34,7 +34,7 @@ ITEMS: dict[Right, Any] = {
 
 
 def test_every_route_has_a_rule_and_every_rule_a_route() -> None:
-    assert set(ROUTES) - FOR_ANYBODY == set(RIGHTS), "write new routes into app/web/callers/rights.py"
+    assert set(ROUTES) - FOR_ANYBODY == set(RIGHTS), "write new routes into signalr_bridge/web/callers/rights.py"
 
 
 def test_rights_are_those_of_the_contract() -> None:

@@ -1,11 +1,12 @@
 """One operation on one endpoint: how often, how long, and what is said in the end."""
 
-from app.endpoints.calls.attempts import Attempts
-from app.endpoints.calls.breaker import CAPACITY
-from app.endpoints.calls.retry import RetryPolicy
-from app.endpoints.health import Health
-from app.endpoints.outcome import Outcome, Verdict
-from app.protocol.rest import Action, Operation
+from signalr_bridge.endpoints.calls.attempts import Attempts
+from signalr_bridge.endpoints.calls.breaker import CAPACITY
+from signalr_bridge.endpoints.calls.retry import RetryPolicy
+from signalr_bridge.endpoints.health import Health
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.protocol.rest import Action, Operation
+
 from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, new_health, said
 
 A = endpoint("a")

@@ -1,9 +1,9 @@
 """When retries end, and when they begin again."""
 
 import pytest
+from signalr_bridge.endpoints.calls.breaker import CAPACITY, Breaker
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
 
-from app.endpoints.calls.breaker import CAPACITY, Breaker
-from app.endpoints.outcome import Outcome, Verdict
 from tests.unit.endpoints.fakes import said
 
 GOOD = [said("e", Verdict.ACCEPTED), said("e", Verdict.ABSENT), said("e", Verdict.REJECTED, 400)]

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
+from signalr_bridge.endpoints.calls.fan_out import MOST_AT_ONCE, fan_out
+from signalr_bridge.endpoints.endpoint import Endpoint
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
 
-from app.endpoints.calls.fan_out import MOST_AT_ONCE, fan_out
-from app.endpoints.endpoint import Endpoint
-from app.endpoints.outcome import Outcome, Verdict
 from tests.unit.endpoints.fakes import endpoint, said
 
 MANY = [endpoint(f"e{number}") for number in range(50)]

@@ -1,10 +1,10 @@
 """Only what certainly did not happen is tried again, and what may happen twice; never a message that may be there."""
 
 import pytest
+from signalr_bridge.endpoints.calls.retry import RetryPolicy, attempt_seconds, next_delay, settle
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.protocol.rest import Action
 
-from app.endpoints.calls.retry import RetryPolicy, attempt_seconds, next_delay, settle
-from app.endpoints.outcome import Outcome, Verdict
-from app.protocol.rest import Action
 from tests.unit.endpoints.fakes import said
 
 ACCEPTED, ABSENT = said("e", Verdict.ACCEPTED), said("e", Verdict.ABSENT)

@@ -1,8 +1,7 @@
 """When something is renewed, and who waits: decided from values and a time."""
 
 import pytest
-
-from app.endpoints.credentials.renewal import Held, Step, Trouble, decide, hold, rest_seconds
+from signalr_bridge.endpoints.credentials.renewal import Held, Step, Trouble, decide, hold, rest_seconds
 
 NOW = 1_800_000_000.0
 

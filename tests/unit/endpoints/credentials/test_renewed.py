@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from signalr_bridge.endpoints.credentials.failure import CredentialFailure
+from signalr_bridge.endpoints.credentials.renewal import Held
+from signalr_bridge.endpoints.credentials.renewed import Renewed
 
-from app.endpoints.credentials.failure import CredentialFailure
-from app.endpoints.credentials.renewal import Held
-from app.endpoints.credentials.renewed import Renewed
 from tests.unit.endpoints.fakes import Clock
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 import pytest
+from signalr_bridge.endpoints.fleet import Fleet
+from signalr_bridge.endpoints.fleet.building import Builder, Built
+from signalr_bridge.endpoints.health import Health
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.settings import Settings, gather, load
 
-from app.endpoints.fleet import Fleet
-from app.endpoints.fleet.building import Builder, Built
-from app.endpoints.health import Health
-from app.endpoints.outcome import Outcome, Verdict
-from app.settings import Settings, gather, load
 from tests.unit.endpoints.fakes import NOW, Clock, FakeTransport
 
 

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from app.endpoints.credentials.access_key import AccessKey
-from app.endpoints.endpoint import Endpoint
-from app.endpoints.fleet.keys import KEPT_SECONDS, Keys
+from signalr_bridge.endpoints.credentials.access_key import AccessKey
+from signalr_bridge.endpoints.endpoint import Endpoint
+from signalr_bridge.endpoints.fleet.keys import KEPT_SECONDS, Keys
+
 from tests.unit.endpoints.fakes import Clock, endpoint
 
 

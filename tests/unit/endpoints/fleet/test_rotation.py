@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
+from signalr_bridge.endpoints.credentials.access_key import AccessKey
+from signalr_bridge.endpoints.endpoint import Endpoint
+from signalr_bridge.endpoints.fleet import Keys, Rotation
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.protocol.rest import Action, Operation
 
-from app.endpoints.credentials.access_key import AccessKey
-from app.endpoints.endpoint import Endpoint
-from app.endpoints.fleet import Keys, Rotation
-from app.endpoints.outcome import Outcome, Verdict
-from app.protocol.rest import Action, Operation
 from tests.unit.endpoints.fakes import Clock, endpoint
 
 SEND = Operation(Action.SEND_TO_ALL, "chat")

@@ -1,10 +1,10 @@
 """What takes an endpoint offline, what brings it back, and what is known of it."""
 
 import pytest
+from signalr_bridge.endpoints.health import Health, Report, State
+from signalr_bridge.endpoints.health.health import FAILURES_TO_OFFLINE
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
 
-from app.endpoints.health import Health, Report, State
-from app.endpoints.health.health import FAILURES_TO_OFFLINE
-from app.endpoints.outcome import Outcome, Verdict
 from tests.unit.endpoints.fakes import Clock, new_health, said
 
 URL = "https://a.example"

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from app.endpoints.endpoint import Endpoint
-from app.endpoints.health import Health
-from app.endpoints.health.prober import PROBE, Prober
-from app.endpoints.outcome import Outcome, Verdict
-from app.protocol.rest import Operation
+from signalr_bridge.endpoints.endpoint import Endpoint
+from signalr_bridge.endpoints.health import Health
+from signalr_bridge.endpoints.health.prober import PROBE, Prober
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.protocol.rest import Operation
+
 from tests.unit.endpoints.fakes import FakeTransport, endpoint, new_health, said
 
 A, B, C = (endpoint(name) for name in "abc")

@@ -3,8 +3,7 @@
 from itertools import pairwise
 
 import pytest
-
-from app.endpoints.health.schedule import first_delay, healthy_delay, recovery_delay, second_delay
+from signalr_bridge.endpoints.health.schedule import first_delay, healthy_delay, recovery_delay, second_delay
 
 
 def test_fifty_endpoints_are_not_probed_in_one_burst() -> None:

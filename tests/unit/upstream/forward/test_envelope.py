@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.upstream.forward.envelope import Address, JsonFormat, Seal, escape_header, write_body
+from signalr_bridge.upstream.forward.reply import BackendFailed
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from app.errors import SettingsError
-from app.upstream.forward.envelope import Address, JsonFormat, Seal, escape_header, write_body
-from app.upstream.forward.reply import BackendFailed
 from tests.unit.upstream.fakes import context
 
 SECRETS = ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_c2Vjb25kIHNlY3JldCBvZiB0aGUgcm90YXRpb24="]

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from signalr_bridge.errors import Rejected, SettingsError
+from signalr_bridge.protocol import json_text
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.forward.envelope import Address, Envelope
+from signalr_bridge.upstream.forward.functions import FunctionsFormat, check_names
+from signalr_bridge.upstream.forward.reply import BackendFailed, Reply, Unwell, Verdict
 
-from app.errors import Rejected, SettingsError
-from app.protocol import json_text
-from app.upstream.context import Context
-from app.upstream.forward.envelope import Address, Envelope
-from app.upstream.forward.functions import FunctionsFormat, check_names
-from app.upstream.forward.reply import BackendFailed, Reply, Unwell, Verdict
 from tests.unit.upstream.fakes import context
 
 MOMENT = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)

@@ -3,9 +3,8 @@
 import asyncio
 
 import pytest
-
-from app.errors import Overloaded
-from app.upstream.forward.order import Order
+from signalr_bridge.errors import Overloaded
+from signalr_bridge.upstream.forward.order import Order
 
 
 async def turns() -> None:

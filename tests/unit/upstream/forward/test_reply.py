@@ -4,10 +4,9 @@ from typing import Any
 
 import msgspec
 import pytest
-
-from app.errors import Rejected
-from app.protocol import json_text
-from app.upstream.forward.reply import BackendFailed, Reply, Unwell, Verdict, read_reply
+from signalr_bridge.errors import Rejected
+from signalr_bridge.protocol import json_text
+from signalr_bridge.upstream.forward.reply import BackendFailed, Reply, Unwell, Verdict, read_reply
 
 PROBLEM = "application/problem+json"
 

@@ -3,13 +3,13 @@
 from datetime import UTC, datetime
 
 import pytest
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.settings.model import ForwardSettings
+from signalr_bridge.upstream.forward.backends import Backends
+from signalr_bridge.upstream.forward.backlog import Backlog
+from signalr_bridge.upstream.forward.forward import Forward, build_forwards
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from app.errors import SettingsError
-from app.settings.model import ForwardSettings
-from app.upstream.forward.backends import Backends
-from app.upstream.forward.backlog import Backlog
-from app.upstream.forward.forward import Forward, build_forwards
 from tests.unit.upstream.fakes import FakeOutbox
 
 OLD, NEW = "whsec_MDEyMzQ1Njc4OWFiY2RlZg==", "whsec_ZmVkY2JhOTg3NjU0MzIxMA=="

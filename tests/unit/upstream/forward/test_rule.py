@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.settings import gather, load
+from signalr_bridge.settings.model import ForwardSettings
+from signalr_bridge.upstream.forward.envelope import JsonFormat
+from signalr_bridge.upstream.forward.functions import FunctionsFormat
+from signalr_bridge.upstream.forward.rule import Rule, read_rule
 
-from app.errors import SettingsError
-from app.settings import gather, load
-from app.settings.model import ForwardSettings
-from app.upstream.forward.envelope import JsonFormat
-from app.upstream.forward.functions import FunctionsFormat
-from app.upstream.forward.rule import Rule, read_rule
 from tests.unit.upstream.fakes import context
 
 MOMENT = datetime(2026, 11, 22, 10, tzinfo=UTC)

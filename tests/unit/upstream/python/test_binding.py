@@ -8,11 +8,10 @@ from uuid import UUID
 
 import pytest
 from pydantic import BaseModel, Field
-
-from app.errors import HubError, SettingsError
-from app.protocol import json_text
-from app.upstream import Context
-from app.upstream.python.binding import Binding, describe_type
+from signalr_bridge import Context
+from signalr_bridge.errors import HubError, SettingsError
+from signalr_bridge.protocol import json_text
+from signalr_bridge.upstream.python.binding import Binding, describe_type
 
 
 class Message(BaseModel):

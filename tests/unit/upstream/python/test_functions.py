@@ -5,12 +5,12 @@ from functools import partial, update_wrapper, wraps
 from typing import Any
 
 import pytest
+from signalr_bridge import Context, Hub
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.upstream.dispatch import Dispatch, Ending, Refused, Returned, answer_message
+from signalr_bridge.upstream.python.handler import HubHandler, read_handlers
+from signalr_bridge.upstream.python.threads import Threads
 
-from app.errors import SettingsError
-from app.upstream import Context, Hub
-from app.upstream.dispatch import Dispatch, Ending, Refused, Returned, answer_message
-from app.upstream.python.handler import HubHandler, read_handlers
-from app.upstream.python.threads import Threads
 from tests.unit.upstream.fakes import context
 
 

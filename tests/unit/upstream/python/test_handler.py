@@ -7,12 +7,20 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from signalr_bridge import Context, Hub, event
+from signalr_bridge.errors import HubError, Rejected, SettingsError
+from signalr_bridge.upstream.dispatch import (
+    Dispatch,
+    Ending,
+    Failed,
+    Refused,
+    Returned,
+    answer_connection,
+    answer_message,
+)
+from signalr_bridge.upstream.python.handler import HubHandler, read_handlers
+from signalr_bridge.upstream.python.threads import Threads
 
-from app.errors import HubError, Rejected, SettingsError
-from app.upstream import Context, Hub, event
-from app.upstream.dispatch import Dispatch, Ending, Failed, Refused, Returned, answer_connection, answer_message
-from app.upstream.python.handler import HubHandler, read_handlers
-from app.upstream.python.threads import Threads
 from tests.unit.upstream.fakes import context
 
 SOON = 0.02

@@ -6,12 +6,12 @@ import threading
 from typing import Any
 
 import pytest
+from signalr_bridge import Context, Hub, event
+from signalr_bridge.errors import HubError, SettingsError
+from signalr_bridge.upstream.dispatch import Dispatch
+from signalr_bridge.upstream.python.handler import read_handlers
+from signalr_bridge.upstream.python.threads import Threads
 
-from app.errors import HubError, SettingsError
-from app.upstream import Context, Hub, event
-from app.upstream.dispatch import Dispatch
-from app.upstream.python.handler import read_handlers
-from app.upstream.python.threads import Threads
 from tests.unit.upstream.fakes import context
 
 

@@ -6,12 +6,11 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
-
-from app.errors import SettingsError
-from app.upstream.python.loading import ENTRY_POINTS, load_handlers
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.upstream.python.loading import ENTRY_POINTS, load_handlers
 
 MODULE = """
-from app.upstream import Hub
+from signalr_bridge import Hub
 
 chat = Hub("chat")
 chat.on("send")(lambda context: None)
@@ -58,7 +57,7 @@ class Box:
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "my_hubs.py").write_text(MODULE)
     (tmp_path / "my_broken.py").write_text("raise RuntimeError('with a secret')")
-    (tmp_path / "my_wrong.py").write_text("from app.upstream import Hub\nHub('not a hub')")
+    (tmp_path / "my_wrong.py").write_text("from signalr_bridge import Hub\nHub('not a hub')")
     (tmp_path / "my_own.py").write_text("class Own(BaseException): ...\nraise Own('with a secret')")
     monkeypatch.chdir(tmp_path)
     path = list(sys.path)

@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from signalr_bridge import Context, Hub, event
+from signalr_bridge.errors import Rejected, SettingsError
+from signalr_bridge.upstream.dispatch import Dispatch
+from signalr_bridge.upstream.python.handler import HubHandler, read_handlers
+from signalr_bridge.upstream.python.methods import advise
+from signalr_bridge.upstream.python.threads import Threads
 
-from app.errors import Rejected, SettingsError
-from app.upstream import Context, Hub, event
-from app.upstream.dispatch import Dispatch
-from app.upstream.python.handler import HubHandler, read_handlers
-from app.upstream.python.methods import advise
-from app.upstream.python.threads import Threads
 from tests.unit.upstream.fakes import context
 
 

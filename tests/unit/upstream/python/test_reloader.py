@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from signalr_bridge.upstream.python.handler import HubHandler
+from signalr_bridge.upstream.python.loading import load_handlers
+from signalr_bridge.upstream.python.reloader import Reloader
 
-from app.upstream.python.handler import HubHandler
-from app.upstream.python.loading import load_handlers
-from app.upstream.python.reloader import Reloader
 from tests.unit.upstream.fakes import context
 
 CHAT = """
-from app.upstream import Hub
+from signalr_bridge import Hub
 from parts.answers import ANSWER
 
 chat = Hub("chat")

@@ -12,9 +12,9 @@ import msgpack
 import msgspec
 import pytest
 from pydantic import AnyUrl, BaseModel, Field, RootModel, SecretStr
+from signalr_bridge.protocol.upstream_event import MESSAGEPACK, read_messagepack_completion
+from signalr_bridge.upstream.python.results import to_plain
 
-from app.protocol.upstream_event import MESSAGEPACK, read_messagepack_completion
-from app.upstream.python.results import to_plain
 from tests.unit.upstream.fakes import Caller, FakeHandler, FakeOutbox, context, event
 
 

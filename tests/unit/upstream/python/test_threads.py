@@ -8,8 +8,7 @@ import threading
 from typing import Any
 
 import pytest
-
-from app.upstream.python.threads import Threads
+from signalr_bridge.upstream.python.threads import Threads
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 
@@ -88,7 +87,7 @@ async def test_a_call_given_up_while_it_runs_leaves_the_others_alone() -> None:
 def test_a_function_that_never_ends_does_not_keep_the_process() -> None:
     program = """
 import asyncio, threading
-from app.upstream.python.threads import Threads
+from signalr_bridge.upstream.python.threads import Threads
 
 async def main():
     asyncio.create_task(Threads().run(threading.Event().wait))

@@ -12,9 +12,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
-
-from app.upstream.trust.entra import EntraRules, make_rules
-from app.web.tokens.published_key import PublishedKey
+from signalr_bridge.upstream.trust.entra import EntraRules, make_rules
+from signalr_bridge.web.tokens.published_key import PublishedKey
 
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 OTHER_TENANT = "11111111-86f1-41af-91ab-2d7cd011db47"

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from signalr_bridge.errors import BadToken
+from signalr_bridge.upstream.trust.entra import make_rules, read_application, read_key_id
+from signalr_bridge.web.tokens.published_key import PublishedKey
 
-from app.errors import BadToken
-from app.upstream.trust.entra import make_rules, read_application, read_key_id
-from app.web.tokens.published_key import PublishedKey
 from tests.unit.protocol.legal import any_text
 from tests.unit.upstream.trust.bad_tokens import bad_tokens
 from tests.unit.upstream.trust.issued import (

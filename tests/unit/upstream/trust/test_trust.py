@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from functools import partial
 
 import pytest
+from signalr_bridge.errors import SettingsError, Unauthenticated
+from signalr_bridge.protocol.signature import sign
+from signalr_bridge.protocol.upstream_event import EventHeaders
+from signalr_bridge.upstream.trust import AnyVoucher, TokenVoucher, Trust, Voucher
+from signalr_bridge.upstream.trust.entra_tokens import EntraTokens
+from signalr_bridge.web.tokens.key_cache import KeyCache
 
-from app.errors import SettingsError, Unauthenticated
-from app.protocol.signature import sign
-from app.protocol.upstream_event import EventHeaders
-from app.upstream.trust import AnyVoucher, TokenVoucher, Trust, Voucher
-from app.upstream.trust.entra_tokens import EntraTokens
-from app.web.tokens.key_cache import KeyCache
 from tests.unit.upstream.fakes import event
 from tests.unit.upstream.trust.bad_tokens import bad_tokens
 from tests.unit.upstream.trust.issued import APPLICATION, OTHER_APPLICATION, FakeClock, FakeIssuer, rules, token

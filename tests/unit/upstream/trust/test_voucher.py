@@ -1,9 +1,8 @@
 """Who may vouch, from each endpoint's keys and applications."""
 
 import pytest
-
-from app.errors import BadToken
-from app.upstream.trust.voucher import TokenVoucher, Voucher, find_endpoint, write_vouchers
+from signalr_bridge.errors import BadToken
+from signalr_bridge.upstream.trust.voucher import TokenVoucher, Voucher, find_endpoint, write_vouchers
 
 
 def test_a_key_that_several_endpoints_share_does_not_tell_which() -> None:

@@ -6,15 +6,15 @@ import logging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from signalr_bridge.errors import Forbidden, RateLimited, Unauthenticated
+from signalr_bridge.settings.sections.callers import CallersSettings
+from signalr_bridge.web.callers import ALL_RIGHTS, Caller, Callers, Credentials, Grant, Right
+from signalr_bridge.web.callers.bearers import Bearers
+from signalr_bridge.web.callers.callers import read_credentials
+from signalr_bridge.web.callers.key_ring import read_keys
+from signalr_bridge.web.limits.rate import Rate
 from starlette.datastructures import Headers
 
-from app.errors import Forbidden, RateLimited, Unauthenticated
-from app.settings.sections.callers import CallersSettings
-from app.web.callers import ALL_RIGHTS, Caller, Callers, Credentials, Grant, Right
-from app.web.callers.bearers import Bearers
-from app.web.callers.callers import read_credentials
-from app.web.callers.key_ring import read_keys
-from app.web.limits.rate import Rate
 from tests.unit.upstream.trust.issued import FakeClock
 from tests.unit.web.tokens.issuing import said, signed
 from tests.unit.web.tokens.test_signed_token import issuers

@@ -3,8 +3,7 @@
 from ipaddress import ip_network
 
 import pytest
-
-from app.web.limits.address import find_address, scope_address
+from signalr_bridge.web.limits.address import find_address, scope_address
 
 PROXIES = tuple(map(ip_network, ("10.0.0.0/8", "fd00::/8", "192.0.2.7/32")))
 Lines = list[tuple[bytes, bytes]]

@@ -4,9 +4,8 @@ import asyncio
 from typing import Any
 
 import pytest
+from signalr_bridge.web.limits.in_flight import InFlight
 from starlette.types import Message, Receive, Scope, Send
-
-from app.web.limits.in_flight import InFlight
 
 
 async def ask(door: InFlight, path: str = "/x") -> tuple[int, dict[bytes, bytes]]:

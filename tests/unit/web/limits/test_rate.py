@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from signalr_bridge.web.limits.rate import Rate, next_moment
 
-from app.web.limits.rate import Rate, next_moment
 from tests.unit.upstream.trust.issued import FakeClock
 
 

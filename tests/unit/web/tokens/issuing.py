@@ -9,9 +9,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
+from signalr_bridge.web.tokens.published_key import PublishedKey, read_keys
+from signalr_bridge.web.tokens.token_rules import TokenRules
 
-from app.web.tokens.published_key import PublishedKey, read_keys
-from app.web.tokens.token_rules import TokenRules
 from tests.unit.upstream.trust.issued import private_key as rsa_key
 
 ISSUER = "https://issuer.example"

@@ -4,14 +4,14 @@ import asyncio
 import logging
 
 import pytest
-
-from app.web.tokens.key_cache import (
+from signalr_bridge.web.tokens.key_cache import (
     FIRST_REST_SECONDS,
     FRESH_SECONDS,
     KEPT_SECONDS,
     SECONDS_BETWEEN_FETCHES,
     KeyCache,
 )
+
 from tests.unit.upstream.trust.issued import FakeClock, FakeIssuer, published
 
 

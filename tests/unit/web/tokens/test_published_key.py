@@ -7,9 +7,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from signalr_bridge.errors import MalformedJson
+from signalr_bridge.web.tokens.published_key import ALGORITHMS, PublishedKey, read_keys, read_keys_address
 
-from app.errors import MalformedJson
-from app.web.tokens.published_key import ALGORITHMS, PublishedKey, read_keys, read_keys_address
 from tests.unit.protocol.legal import json_values
 from tests.unit.upstream.trust.issued import jwk, published
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from signalr_bridge.errors import BadToken
+from signalr_bridge.web.tokens.issuers import IssuerKeys, Issuers
+from signalr_bridge.web.tokens.key_cache import KeyCache
+from signalr_bridge.web.tokens.signed_token import check_times, read_claims, take_apart, verify
+from signalr_bridge.web.tokens.token_rules import TokenRules, choose_rules, find_issuer, read_values
 
-from app.errors import BadToken
-from app.web.tokens.issuers import IssuerKeys, Issuers
-from app.web.tokens.key_cache import KeyCache
-from app.web.tokens.signed_token import check_times, read_claims, take_apart, verify
-from app.web.tokens.token_rules import TokenRules, choose_rules, find_issuer, read_values
 from tests.unit.web.tokens.bad_tokens import bad_tokens
 from tests.unit.web.tokens.issuing import ALGORITHMS, AUDIENCE, ISSUER, NOW, RULES, published, said, signed
 

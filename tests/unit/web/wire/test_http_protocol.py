@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import uvicorn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from signalr_bridge.web.wire.http_protocol import BoundedProtocol
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
-
-from app.web.wire.http_protocol import BoundedProtocol
 
 ANSWER = b"HTTP/1.1 200 OK\r\n"
 

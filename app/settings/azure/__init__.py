@@ -1,8 +1,0 @@
-"""Azure's own setting names, as a function app has them, and what they mean."""
-
-from app.settings.azure.calls import read_calls
-from app.settings.azure.candidate import Candidate
-from app.settings.azure.connections import judge_connection, read_named, read_unnamed
-from app.settings.azure.unused import find_unused
-
-__all__ = ["Candidate", "find_unused", "judge_connection", "read_calls", "read_named", "read_unnamed"]

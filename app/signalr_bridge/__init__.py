@@ -1,0 +1,64 @@
+"""signalr-bridge: the Azure Functions SignalR Service bindings as a container that any backend can call.
+
+Authors of handlers need what is here: ``Hub`` and ``event`` to write handlers, ``Context`` for what they are told,
+``HubError`` and ``Rejected`` to refuse, and the errors that deliveries raise. Each of those is a ``DeliveryError``.
+A name is imported when it is first used, so that ``import signalr_bridge`` costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from signalr_bridge.errors import ClientTimeout as ClientTimeout
+    from signalr_bridge.errors import ConnectionNotFound as ConnectionNotFound
+    from signalr_bridge.errors import DeliveryError as DeliveryError
+    from signalr_bridge.errors import DeliveryFailed as DeliveryFailed
+    from signalr_bridge.errors import DeliveryUnknown as DeliveryUnknown
+    from signalr_bridge.errors import HubError as HubError
+    from signalr_bridge.errors import InvokeFailed as InvokeFailed
+    from signalr_bridge.errors import NoEndpointAvailable as NoEndpointAvailable
+    from signalr_bridge.errors import NotPresent as NotPresent
+    from signalr_bridge.errors import Rejected as Rejected
+    from signalr_bridge.errors import Throttled as Throttled
+    from signalr_bridge.errors import UrlTooLong as UrlTooLong
+    from signalr_bridge.upstream.context import Context as Context
+    from signalr_bridge.upstream.python.hub import Hub as Hub
+    from signalr_bridge.upstream.python.hub import event as event
+
+__version__ = "0.1.0"
+__all__ = [
+    "ClientTimeout",
+    "ConnectionNotFound",
+    "Context",
+    "DeliveryError",
+    "DeliveryFailed",
+    "DeliveryUnknown",
+    "Hub",
+    "HubError",
+    "InvokeFailed",
+    "NoEndpointAvailable",
+    "NotPresent",
+    "Rejected",
+    "Throttled",
+    "UrlTooLong",
+    "event",
+]
+
+_ELSEWHERE = {
+    "Context": "signalr_bridge.upstream.context",
+    "Hub": "signalr_bridge.upstream.python.hub",
+    "event": "signalr_bridge.upstream.python.hub",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A name of the face, from the module that defines it."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_ELSEWHERE.get(name, "signalr_bridge.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

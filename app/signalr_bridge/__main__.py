@@ -1,0 +1,222 @@
+"""The command line: serve, dev, emulator, check, token, tail."""
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 (said in one line to an older Python, before it meets what it cannot read)
+    sys.exit("signalr-bridge needs Python 3.11 or newer.")
+if sys.platform == "win32":
+    sys.exit("signalr-bridge does not run on Windows itself: use its container image, or WSL.")
+
+import asyncio
+import gc
+import importlib
+import os
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+
+from signalr_bridge import __version__
+from signalr_bridge.checking import examine, probe_endpoints, write_findings, write_json, write_text
+from signalr_bridge.errors import BridgeError, SettingsError
+from signalr_bridge.main import create_app, mint
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.names import check_hub
+from signalr_bridge.settings import Level, Settings, Sources, check_servable, review
+from signalr_bridge.tail import watch
+from signalr_bridge.web.doors import Door, Entrance
+from signalr_bridge.web.logs import configure_logs
+from signalr_bridge.web.wire.listener import Listener, bind
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+Handlers = Annotated[list[str] | None, typer.Option("--handlers", help="Python handlers, as module:attribute")]
+SettingsFile = Annotated[Path | None, typer.Option("--settings", help="bridge.toml or local.settings.json")]
+
+
+def main() -> None:
+    """Run a command; an error on purpose is one line (or one for each mistake) and exit code 1."""
+    try:
+        cli()
+    except BridgeError as error:
+        print(error.detail, file=sys.stderr)
+        sys.exit(1)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"signalr-bridge {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def root(version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version)] = False) -> None:
+    """The Azure Functions SignalR Service bindings, for any backend."""
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="port to listen on")] = None,
+    settings: SettingsFile = None,
+    handlers: Handlers = None,
+) -> None:
+    """Run the bridge, with settings from the environment and a file."""
+    sources = _find_sources(settings, {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None})
+    loaded = _load(sources)
+    check_servable(loaded)
+    configure_logs(loaded.log_level, loaded.log_format)
+    _run(_serve(loaded, sources))
+
+
+async def _serve(settings: Settings, sources: Sources) -> None:
+    with ExitStack() as stack:
+        sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT"))
+        app = create_app(settings, sources)
+        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=app.state.events.close)
+        listener, callers = listen(Entrance(app, Door.PUBLIC), sock), None
+        if (address := settings.callers.listen_address) is not None:
+            own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))
+            callers = listen(Entrance(app, Door.CALLERS), own, owns_lifespan=False)
+        # What is alive now stays: not walking it again and again cuts the slowest requests to a third.
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
+        beside = None if callers is None else asyncio.create_task(callers.serve_beside(listener))
+        await listener.run_until_stopped(before=None if callers is None else callers.stop)
+        if beside is not None:
+            beside.cancel()
+
+
+@cli.command()
+def dev(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="the bridge's port")] = 8080,
+    emulator_port: Annotated[int, typer.Option(min=0, max=65535, help="the emulator's port")] = 8888,
+    endpoints: Annotated[int, typer.Option(min=1, max=20, help="how many emulators, on the next ports")] = 1,
+    handlers: Handlers = None,
+    reload: Annotated[bool, typer.Option("--reload", help="load the handlers anew when their files change")] = False,
+) -> None:
+    """Run bridge, emulator and a chat on this machine: no Azure account, no keys, loopback only."""
+    configure_logs("warning", None)
+    running = _development().run_dev(
+        port, emulator_port, handlers or [], os.environ, reload=reload, endpoints=endpoints
+    )
+    _run(running)
+
+
+@cli.command()
+def emulator(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="the port to listen on")] = 8888,
+    host: Annotated[str, typer.Option(help="the address to listen on; the emulator's key is public")] = "localhost",
+    upstream: Annotated[str | None, typer.Option(help="the URL that gets the clients' events")] = None,
+    config: Annotated[Path | None, typer.Option(help="settings.json with upstream templates")] = None,
+    entra_issuer: Annotated[str | None, typer.Option(help="the https address of who issues Entra tokens")] = None,
+    entra_role: Annotated[str, typer.Option(help="what identities may: owner, rest-owner or reader")] = "owner",
+) -> None:
+    """Run the emulated SignalR service alone."""
+    configure_logs("info", None)
+    if entra_role not in {"owner", "rest-owner", "reader"}:
+        raise SettingsError("--entra-role is owner, rest-owner or reader.")
+    _run(_development().run_emulator(host, port, upstream, config and _read(config), entra_issuer, entra_role))
+
+
+@cli.command()
+def tail(
+    url: Annotated[str, typer.Option(help="the bridge's address")] = "http://localhost:8080",
+    key: Annotated[str | None, typer.Option(help="an API key; not needed for dev", envvar="SIGNALR_BRIDGE_KEY")] = None,
+) -> None:
+    """Print what the service calls and what handlers answer, until Ctrl-C. For `serve`: BRIDGE_CONSOLE=true."""
+    asyncio.run(watch(url, key))
+
+
+@cli.command()
+def check(
+    settings: SettingsFile = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="also ask every endpoint whether it takes the credential")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Print what was understood of the settings, secrets masked; exit 1 on a mistake."""
+    report = examine(_find_sources(settings, {}).read())
+    if probe and report.settings is not None:
+        report = replace(report, probes=asyncio.run(probe_endpoints(report.settings)))
+    for line in [write_json(report)] if as_json else write_text(report):
+        print(line)
+    for line in () if as_json else write_findings(report.findings):
+        print(line, file=sys.stderr)
+    sys.exit(0 if report.good else 1)
+
+
+@cli.command()
+def token(
+    hub: Annotated[str, typer.Option(help="the hub")],
+    user: Annotated[str | None, typer.Option(help="the user id")] = None,
+    claim: Annotated[list[str] | None, typer.Option(help="a claim, as name=value; may be repeated")] = None,
+    settings: SettingsFile = None,
+) -> None:
+    """Print a client's URL and access token, as negotiate would give them to a caller."""
+    configure_logs("error", None)
+    loaded = _load(_find_sources(settings, {}))
+    hub = check_hub(hub)
+    if not loaded.endpoints_of(hub):
+        own = loaded.hubs.get(hub)
+        raise SettingsError(f"No endpoint: set {(own and own.connection) or loaded.connection}.")
+    claims: dict[str, list[str]] = {}
+    for name, given, value in (one.partition("=") for one in claim or []):
+        if not given:
+            raise SettingsError("--claim is name=value.")
+        claims.setdefault(name, []).append(value)
+    info = asyncio.run(mint(loaded, hub, json_text.encode({"userId": user, "claims": claims})))
+    print(info.url)
+    print(info.access_token)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        raise SettingsError(f"The file '{file.name}' cannot be read.") from None
+
+
+def _find_sources(file: Path | None, flags: dict[str, Any]) -> Sources:
+    return Sources(dict(os.environ), flags | {"bridge_settings_file": file and str(file)})
+
+
+def _load(sources: Sources) -> Settings:
+    found = review(sources.read())
+    for line in write_findings([one for one in found.findings if one.level is not Level.MISTAKE]):
+        print(line, file=sys.stderr)
+    return found.accept()
+
+
+def _development() -> ModuleType:
+    try:
+        return importlib.import_module("app.dev")
+    except ModuleNotFoundError as error:
+        if error.name not in {"app.dev", "app.emulator", "app.demo"}:
+            raise
+        raise SettingsError("This installation has no development tools (dev and emulator).") from None
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=_choose_loop()) as runner:
+        runner.run(work)
+
+
+def _choose_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop's where it is installed. It has no wheels for every platform, and asyncio's own does the same, slower."""
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ModuleNotFoundError:
+        return asyncio.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+if __name__ == "__main__":
+    main()

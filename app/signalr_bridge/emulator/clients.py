@@ -1,0 +1,223 @@
+"""One client's connection: its handshake, its messages one after the other to the upstream, its end.
+
+Source: ``spec/service-emulation.md`` 2.2, 2.5, 3.6 and 4.1.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from signalr_bridge.emulator.client_calls import ClientCalls
+from signalr_bridge.emulator.codecs import CODECS, VERSION, Codec, Frame, text_frame
+from signalr_bridge.emulator.hubs import Hub
+from signalr_bridge.emulator.sockets import ClientSocket
+from signalr_bridge.emulator.upstream_caller import UpstreamCaller, interpret
+from signalr_bridge.errors import MalformedMessage
+from signalr_bridge.protocol import hub_json, upstream_event
+from signalr_bridge.protocol.hub_message import Close, Completion, Invocation
+from signalr_bridge.protocol.upstream_event import EventHeaders
+
+LONGEST_RECORD = 16 * 1024 * 1024
+_MOST_PENDING = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long the emulator waits, and how much it keeps."""
+
+    handshake_seconds: float = 15.0
+    """From the open WebSocket to the client's first record."""
+    open_seconds: float = 15.0
+    """From the negotiation to the open WebSocket."""
+    grace_seconds: float = 0.5
+    """From a Close message to the end of the WebSocket."""
+    send_seconds: float = 10.0
+    """How long one frame may take before its client is dropped."""
+    upstream_seconds: float = 100.0
+    invoke_seconds: float = 100.0
+    """How long a client may take that was called by REST."""
+    stop_seconds: float = 5.0
+    """How long ``stop`` waits for the last upstream calls."""
+    outgoing_messages: int = 1000
+    """How many frames may wait for one client before it is dropped."""
+
+
+class HandshakeRefused(Exception):
+    """The text is for the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """An invocation on its way to the upstream."""
+
+    target: str
+    invocation_id: str | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    error: str | None
+
+
+class Client:
+    """A client's connection to ``hub``; ``about`` says who it is, as the upstream's headers do."""
+
+    def __init__(
+        self,
+        about: EventHeaders,
+        user_id: str | None,
+        hub: Hub,
+        socket: ClientSocket,
+        upstream: UpstreamCaller,
+        handshake_seconds: float,
+    ) -> None:
+        self.connection_id = about.connection_id
+        self.user_id = user_id
+        self.codec: Codec = CODECS["json"]
+        self.close_after: float | None = None
+        """Seconds from the handshake to the end of the client's authentication."""
+        self._about = about
+        self._hub, self._socket, self._upstream = hub, socket, upstream
+        self._handshake_seconds = handshake_seconds
+        self._greeted = False
+        self._calls = ClientCalls()
+        # Full only behind a slow upstream: then the client waits, as everybody does in TCP.
+        self._pending: asyncio.Queue[_Call | _End] = asyncio.Queue(_MOST_PENDING)
+
+    # --- what the hub asks of it
+
+    def deliver(self, frame: Frame) -> None:
+        self._socket.deliver(frame)
+
+    async def call(self, message: Invocation) -> Completion:
+        """Raises ``ClientGone`` when it goes before it answers."""
+        invocation_id, answer = self._calls.begin()
+        self.deliver(self.codec.write(replace(message, invocation_id=invocation_id)))
+        return await answer
+
+    def close(self, reason: str | None = None) -> None:
+        """Say goodbye in a way that lets the client come again, then end the transport."""
+        self._say_goodbye(Close(reason, allow_reconnect=True))
+
+    def _say_goodbye(self, close: Close) -> None:
+        self._socket.end(self.codec.write(close) if self._greeted else None)
+
+    # --- its life
+
+    async def run(self) -> None:
+        """From the open WebSocket to its end and the last event about it."""
+        async with self._socket:
+            rest = await self._shake_hands()
+            if rest is None:
+                return
+            self._hub.enter(self)
+            expiry = self._close_later()
+            try:
+                await self._converse(rest)
+            finally:
+                if expiry is not None:
+                    expiry.cancel()
+                self._hub.leave(self)
+
+    def _close_later(self) -> asyncio.TimerHandle | None:
+        if self.close_after is None:
+            return None
+        return asyncio.get_running_loop().call_later(self.close_after, self.close)
+
+    async def _shake_hands(self) -> bytes | None:
+        """What came behind the handshake; None when nothing comes of it."""
+        try:
+            async with asyncio.timeout(self._handshake_seconds):
+                record, rest = await self._read_first_record()
+            self.codec = choose_codec(record)
+        except (HandshakeRefused, TimeoutError) as exc:
+            text = str(exc) if isinstance(exc, HandshakeRefused) else "Handshake was canceled."
+            self.deliver(text_frame(hub_json.write_handshake_response(text)))
+            return None
+        except ConnectionError:
+            return None
+        self.deliver(self.codec.frame(hub_json.write_handshake_response()))
+        self._greeted = True
+        return rest
+
+    async def _read_first_record(self) -> tuple[bytes, bytes]:
+        data = b""
+        while hub_json.RECORD_SEPARATOR not in data:
+            more = await self._socket.receive()
+            if more is None:
+                raise ConnectionError("the client has gone")
+            data += more
+            if len(data) > LONGEST_RECORD:
+                raise HandshakeRefused("An unexpected error occurred during connection handshake. It is too long.")
+        record, _, rest = data.partition(hub_json.RECORD_SEPARATOR)
+        return record, rest
+
+    async def _converse(self, rest: bytes) -> None:
+        reader = asyncio.create_task(self._read_all(rest))
+        try:
+            await self._report(upstream_event.CONNECTED, upstream_event.write_connected())
+            while isinstance(item := await self._pending.get(), _Call):
+                await self._forward(item)
+        finally:
+            reader.cancel()
+        await self._report(upstream_event.DISCONNECTED, upstream_event.write_disconnected(item.error))
+
+    # --- in: always reading, so that an upstream call never keeps a client's answer or its end from being seen
+
+    async def _read_all(self, rest: bytes) -> None:
+        try:
+            error = await self._read_messages(rest)
+        except MalformedMessage as exc:
+            error = exc.detail
+            self._say_goodbye(Close("Connection closed with an error.", allow_reconnect=True))
+        self._calls.end()
+        await self._pending.put(_End(error or self._socket.failure))
+
+    async def _read_messages(self, data: bytes | None) -> str | None:
+        rest = b""
+        while data is not None:
+            records, rest = self.codec.split(rest + data)
+            if len(rest) > LONGEST_RECORD:
+                raise MalformedMessage("A message is too long.")
+            for record in records:
+                message = self.codec.read(record)
+                if isinstance(message, Close):
+                    self._socket.end()
+                    return message.error
+                if isinstance(message, Completion):
+                    self._calls.complete(message)
+                if isinstance(message, Invocation):  # nothing else is forwarded in serverless mode
+                    body = self.codec.write_body(message)
+                    await self._pending.put(_Call(message.target, message.invocation_id, body))
+            data = await self._socket.receive()
+        return None
+
+    # --- to the upstream
+
+    async def _forward(self, call: _Call) -> None:
+        event = self._event(upstream_event.MESSAGES, call.target)
+        answer = await self._upstream.call(event, self.codec.content_type, call.body)
+        if call.invocation_id is not None:
+            self.deliver(interpret(answer, call.invocation_id, self.codec))
+
+    async def _report(self, event: str, body: bytes) -> None:
+        await self._upstream.call(self._event(upstream_event.CONNECTIONS, event), upstream_event.JSON, body)
+
+    def _event(self, category: str, event: str) -> EventHeaders:
+        return replace(self._about, hub=self._hub.name, category=category, event=event)
+
+
+def choose_codec(record: bytes) -> Codec:
+    """The hub protocol that a handshake asks for. Raises ``HandshakeRefused``."""
+    try:
+        wanted = hub_json.read_handshake_request(record)
+    except MalformedMessage as exc:
+        text = f"An unexpected error occurred during connection handshake. {exc.detail}"
+        raise HandshakeRefused(text) from None
+    codec = CODECS.get(wanted.protocol.lower())
+    if codec is None:
+        raise HandshakeRefused(f"The protocol '{wanted.protocol}' is not supported.")
+    if wanted.version != VERSION:
+        text = f"The server does not support version {wanted.version} of the '{wanted.protocol}' protocol."
+        raise HandshakeRefused(text)
+    return codec

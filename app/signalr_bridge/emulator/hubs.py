@@ -1,0 +1,186 @@
+"""Who is there: hubs with their connections and groups, and the users whose connections belong to a group.
+
+Source: ``spec/service-emulation.md`` 2.3 and 2.4. No sockets and no clock of its own.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from signalr_bridge.emulator.codecs import Codec, Frame
+from signalr_bridge.protocol.hub_message import Completion, HubMessage, Invocation
+
+LONGEST_RECORD = 365 * 24 * 3600
+"""How long a user stays in a group when no ttl is given, in seconds."""
+
+
+class Member(Protocol):
+    """A client's connection as its hub sees it."""
+
+    @property
+    def connection_id(self) -> str: ...
+
+    @property
+    def user_id(self) -> str | None: ...
+
+    @property
+    def codec(self) -> Codec: ...
+
+    def deliver(self, frame: Frame) -> None:
+        """Never waits: whoever does not keep up is dropped."""
+
+    def close(self, reason: str | None = None) -> None: ...
+
+    async def call(self, message: Invocation) -> Completion:
+        """Raises ``ClientGone`` when it goes before it answers."""
+
+
+class _Index:
+    """Members by a name they share; a name without members is forgotten."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, dict[str, Member]] = {}
+
+    def add(self, name: str, member: Member) -> None:
+        self._named.setdefault(name, {})[member.connection_id] = member
+
+    def remove(self, name: str, connection_id: str) -> None:
+        members = self._named.get(name, {})
+        members.pop(connection_id, None)
+        if not members:
+            self._named.pop(name, None)
+
+    def find(self, name: str) -> list[Member]:
+        return list(self._named.get(name, {}).values())
+
+    def holds(self, name: str) -> bool:
+        return name in self._named
+
+
+class Hub:
+    """One hub. ``name`` keeps the spelling that was seen first; ``clock`` gives seconds."""
+
+    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+        self.name = name
+        self._clock = clock
+        self._members: dict[str, Member] = {}
+        self._users = _Index()
+        self._groups = _Index()
+        self._joined: dict[str, set[str]] = {}
+        self._records: dict[str, dict[str, float]] = {}
+
+    # --- connections
+
+    def enter(self, member: Member) -> None:
+        """A client has come; it joins the groups its user belongs to."""
+        self._members[member.connection_id] = member
+        if member.user_id is not None:
+            self._users.add(member.user_id, member)
+            for group in self._current_records(member.user_id):
+                self.add_connection(group, member.connection_id)
+
+    def leave(self, member: Member) -> None:
+        """A client has gone, and with it its place in groups; what is known of its user stays."""
+        if self._members.pop(member.connection_id, None) is None:
+            return
+        if member.user_id is not None:
+            self._users.remove(member.user_id, member.connection_id)
+        self.remove_connection_from_all(member.connection_id)
+
+    def members(self) -> list[Member]:
+        return list(self._members.values())
+
+    def find_connection(self, connection_id: str) -> Member | None:
+        return self._members.get(connection_id)
+
+    def find_user(self, user: str) -> list[Member]:
+        return self._users.find(user)
+
+    def find_group(self, group: str) -> list[Member]:
+        return self._groups.find(group)
+
+    def has_group(self, group: str) -> bool:
+        return self._groups.holds(group)
+
+    # --- connections in groups
+
+    def add_connection(self, group: str, connection_id: str) -> bool:
+        """False when there is no such connection."""
+        member = self._members.get(connection_id)
+        if member is None:
+            return False
+        self._groups.add(group, member)
+        self._joined.setdefault(connection_id, set()).add(group)
+        return True
+
+    def remove_connection(self, group: str, connection_id: str) -> None:
+        self._groups.remove(group, connection_id)
+        self._joined.get(connection_id, set()).discard(group)
+
+    def remove_connection_from_all(self, connection_id: str) -> None:
+        for group in self._joined.pop(connection_id, set()):
+            self._groups.remove(group, connection_id)
+
+    # --- users in groups
+
+    def add_user(self, user: str, group: str, ttl: int | None = None) -> None:
+        """Present connections join for good; those to come for ``ttl`` seconds from now (0: none; None: a year)."""
+        records = self._current_records(user)
+        if ttl == 0:
+            records.pop(group, None)
+        else:
+            records[group] = self._clock() + (LONGEST_RECORD if ttl is None else ttl)
+        self._keep_records(user, records)
+        for member in self.find_user(user):
+            self.add_connection(group, member.connection_id)
+
+    def remove_user(self, user: str, group: str) -> None:
+        records = self._current_records(user)
+        records.pop(group, None)
+        self._keep_records(user, records)
+        for member in self.find_user(user):
+            self.remove_connection(group, member.connection_id)
+
+    def remove_user_from_all(self, user: str) -> None:
+        """Also from the groups that its connections have joined by themselves."""
+        self._keep_records(user, {})
+        for member in self.find_user(user):
+            self.remove_connection_from_all(member.connection_id)
+
+    def is_user_in_group(self, user: str, group: str) -> bool:
+        return group in self._current_records(user)
+
+    def _current_records(self, user: str) -> dict[str, float]:
+        now = self._clock()
+        return {group: until for group, until in self._records.get(user, {}).items() if now < until}
+
+    def _keep_records(self, user: str, records: dict[str, float]) -> None:
+        if records:
+            self._records[user] = records
+        else:
+            self._records.pop(user, None)
+
+
+class Hubs:
+    """All hubs by name, in any case; a hub is there as soon as somebody names it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._hubs: dict[str, Hub] = {}
+
+    def find(self, name: str) -> Hub:
+        key = name.lower()
+        if key not in self._hubs:
+            self._hubs[key] = Hub(name, self._clock)
+        return self._hubs[key]
+
+    def members(self) -> list[Member]:
+        return [member for hub in self._hubs.values() for member in hub.members()]
+
+
+def send(members: Iterable[Member], message: HubMessage) -> None:
+    """Deliver a message, encoded once for each hub protocol, and for all of them before anybody gets it."""
+    members = list(members)
+    codecs = {member.codec.name: member.codec for member in members}
+    frames = {name: codec.write(message) for name, codec in codecs.items()}
+    for member in members:
+        member.deliver(frames[member.codec.name])

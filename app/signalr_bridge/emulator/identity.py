@@ -1,0 +1,156 @@
+"""Who calls: the token of a request, checked, and what its claims make of a client.
+
+Source: ``spec/service-emulation.md`` 1.3, 2.1 and 3.2.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from signalr_bridge.emulator.tokens.entra import Entra, Role
+from signalr_bridge.emulator.tokens.issued_keys import IssuedKeys
+from signalr_bridge.errors import BadToken, BridgeError, Unauthenticated
+from signalr_bridge.protocol.access_token import read_header, read_token
+from signalr_bridge.protocol.claims import NAME_IDENTIFIER, claim_text, write_claims_line
+
+_IDENTITY = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
+_ROLE = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
+_LONG_NAMES = {
+    "nameid": NAME_IDENTIFIER,
+    "sub": NAME_IDENTIFIER,
+    "role": _ROLE,
+    "roles": _ROLE,
+    "email": _IDENTITY + "emailaddress",
+    "unique_name": _IDENTITY + "name",
+    "given_name": _IDENTITY + "givenname",
+    "family_name": _IDENTITY + "surname",
+}
+
+
+# --- the token
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCheck:
+    """Which tokens open the door. ``clock`` gives seconds since 1970. Without ``entra`` nobody has an identity."""
+
+    keys: Sequence[str]
+    clock: Callable[[], float]
+    issued: IssuedKeys
+    check_expiry: bool = True
+    check_audience: bool = False
+    entra: Entra | None = None
+
+    async def admit(self, request: HTTPConnection) -> Role | None:
+        """The role of a caller with an identity; None for one with a key. ``Unauthenticated`` or ``BadToken``."""
+        token = _find_token(request)
+        if self.entra is None or not token.isascii() or read_header(token).get("alg") == "HS256":
+            self.read_claims(request)
+            return None
+        await self.entra.read_claims(token)
+        return self.entra.role
+
+    def read_claims(self, request: HTTPConnection) -> dict[str, Any]:
+        """The claims of the request's token; ``Unauthenticated`` or ``BadToken``."""
+        token = _find_token(request)
+        claims = read_token(token, self._keys_of(token), now=self.clock() if self.check_expiry else None)
+        if self.check_audience and not fits_audience(claims.get("aud"), request):
+            raise BadToken("The audience is invalid.")
+        return claims
+
+    def _keys_of(self, token: str) -> Sequence[str]:
+        """A key that the service has issued signs only what names it."""
+        key_id = read_header(token).get("kid") if token.isascii() else None
+        return self.keys if key_id is None else self.issued.find(str(key_id))
+
+
+def _find_token(request: HTTPConnection) -> str:
+    header = request.headers.get("authorization")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            return token.strip()
+    elif request.scope["type"] == "websocket" or "text/event-stream" in request.headers.get("accept", ""):
+        tokens = find_parameter(request, "access_token")
+        if tokens:
+            return tokens[-1]
+    raise Unauthenticated("The request brings no token.")
+
+
+def find_parameter(request: HTTPConnection, name: str) -> list[str]:
+    """The values of a query parameter, whose name may be in any case."""
+    query = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    return [value for found, value in query if found.lower() == name.lower()]
+
+
+def fits_audience(audience: object, request: HTTPConnection) -> bool:
+    """Takes what any SDK writes: with or without port, query and trailing slash; a hub that is named must be right."""
+    audiences = audience if isinstance(audience, list) else [audience]
+    return any(isinstance(one, str) and _fits(one, request) for one in audiences)
+
+
+def _fits(audience: str, request: HTTPConnection) -> bool:
+    try:
+        parts = urlsplit(audience)
+        host = parts.hostname
+    except ValueError:
+        return False
+    hubs = [value.lower() for name, value in parse_qsl(parts.query) if name.lower() == "hub"]
+    wanted = [value.lower() for value in find_parameter(request, "hub")]
+    return host == request.url.hostname and _fits_path(parts.path, request) and (not hubs or hubs == wanted)
+
+
+def _fits_path(path: str, request: HTTPConnection) -> bool:
+    wanted = request.scope["raw_path"].decode("latin-1").rstrip("/").removesuffix("/negotiate")
+    return unquote(path.rstrip("/")) == unquote(wanted)
+
+
+def refuse_token(error: BridgeError) -> Response:
+    """401 with an empty body, which SDKs know."""
+    challenge = "Bearer"
+    if isinstance(error, BadToken):
+        challenge += f' error="invalid_token", error_description="{error.detail}"'
+    return Response(status_code=401, headers={"WWW-Authenticate": challenge})
+
+
+# --- the client
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A client as its token describes it. ``close_at`` (seconds since 1970): the end of its authentication."""
+
+    user_id: str | None
+    claims_line: str
+    close_at: float | None
+
+
+def read_identity(claims: Mapping[str, Any], *, long_names: bool = True) -> Identity:
+    """``long_names``: claim types renamed as .NET's JWT library does, like the reference emulator."""
+    pairs = ((_LONG_NAMES.get(name, name) if long_names else name, text) for name, text in _flatten(claims))
+    return Identity(_find_user(claims), write_claims_line(pairs), _find_end(claims))
+
+
+def _flatten(claims: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in claims.items():
+        for one in value if isinstance(value, list) else [value]:
+            yield name, "" if one is None else claim_text(one)
+
+
+def _find_user(claims: Mapping[str, Any]) -> str | None:
+    found = [text for name, text in _flatten(claims) if name == "asrs.s.uid"]
+    found += [text for name, text in _flatten(claims) if name in {"nameid", "sub"}]
+    return found[0] if found else None
+
+
+def _find_end(claims: Mapping[str, Any]) -> float | None:
+    if str(claims.get("asrs.s.coae")).lower() != "true":
+        return None
+    try:
+        return float(claims.get("asrs.s.aeo", claims.get("exp")))
+    except (TypeError, ValueError):
+        return None

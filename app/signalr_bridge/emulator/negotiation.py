@@ -1,0 +1,226 @@
+"""The clients' door: ``/client/negotiate`` and the WebSocket that is opened after it or without it.
+
+Source: ``spec/service-emulation.md`` 2.1 and 5.2 to 5.4. WebSockets are the only transport.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from starlette.requests import HTTPConnection
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from signalr_bridge.emulator.clients import Client, Limits
+from signalr_bridge.emulator.hubs import Hubs
+from signalr_bridge.emulator.identity import Identity, TokenCheck, find_parameter, read_identity, refuse_token
+from signalr_bridge.emulator.sockets import ABORT, ClientSocket
+from signalr_bridge.emulator.upstream_caller import UpstreamCaller
+from signalr_bridge.errors import BadToken, Unauthenticated
+from signalr_bridge.protocol.upstream_event import EventHeaders
+
+_TRANSPORTS = [{"transport": "WebSockets", "transferFormats": ["Text", "Binary"]}]
+_SECRET_QUERY = frozenset({"access_token", "id"})
+
+
+# --- connection ids and tokens
+
+
+class Taken(Exception):
+    """The connection is open already."""
+
+
+class Unknown(Exception):
+    """There is no such connection, or its time to open is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Negotiated:
+    connection_id: str
+    until: float | None
+    """None once it is open."""
+
+
+class Negotiations:
+    """Which connections were promised; ``clock`` gives seconds, ``new_id`` an id that nobody can guess."""
+
+    def __init__(self, open_seconds: float, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
+        self._open_seconds, self._clock, self._new_id = open_seconds, clock, new_id
+        self._by_token: dict[str, _Negotiated] = {}
+
+    def negotiate(self, version: int) -> dict[str, Any]:
+        """The answer to a negotiation. In version 0 the id is the token as well."""
+        self._forget_expired()
+        connection_id = self._new_id()
+        token = connection_id if version == 0 else self._new_id()
+        self._by_token[token] = _Negotiated(connection_id, self._clock() + self._open_seconds)
+        tokens = {} if version == 0 else {"connectionToken": token}
+        known = {"negotiateVersion": version, "connectionId": connection_id}
+        return known | tokens | {"availableTransports": _TRANSPORTS}
+
+    def open(self, token: str | None) -> tuple[str, str]:
+        """Token and connection id of a WebSocket that opens; ``Taken`` or ``Unknown``."""
+        self._forget_expired()
+        if token is None:
+            connection_id = token = self._new_id()
+        else:
+            connection_id = self._find(token)
+        self._by_token[token] = _Negotiated(connection_id, until=None)
+        return token, connection_id
+
+    def close(self, token: str) -> None:
+        self._by_token.pop(token, None)
+
+    def _find(self, token: str) -> str:
+        found = self._by_token.get(token)
+        if found is None:
+            raise Unknown
+        if found.until is None:
+            raise Taken
+        return found.connection_id
+
+    def _forget_expired(self) -> None:
+        now = self._clock()
+        expired = [token for token, one in self._by_token.items() if one.until is not None and one.until <= now]
+        for token in expired:
+            del self._by_token[token]
+
+
+# --- the door
+
+
+class Door:
+    """Lets clients in and keeps count of them."""
+
+    def __init__(
+        self,
+        hubs: Hubs,
+        tokens: TokenCheck,
+        upstream: UpstreamCaller,
+        negotiations: Negotiations,
+        limits: Limits,
+        long_claim_names: bool,
+    ) -> None:
+        self._hubs, self._tokens, self._upstream = hubs, tokens, upstream
+        self._negotiations, self._limits = negotiations, limits
+        self._long_claim_names = long_claim_names
+        self._inside: dict[asyncio.Task[Any], tuple[Client, ClientSocket]] = {}
+        self._is_shut = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket at ``/client``: a refusal as an HTTP answer, or a client's whole life."""
+        request = HTTPConnection(scope)
+        answer = self._admit(request)
+        if isinstance(answer, Response):
+            await answer(scope, receive, send)
+            return
+        token, connection_id, identity = answer
+        try:
+            await self._let_in(request, connection_id, identity, receive, send)
+        finally:
+            self._negotiations.close(token)
+
+    def _admit(self, request: HTTPConnection) -> Response | tuple[str, str, Identity]:
+        if self._is_shut:
+            return PlainTextResponse("The emulator is stopping.", 503)
+        try:
+            claims = self._tokens.read_claims(request)
+        except (Unauthenticated, BadToken) as exc:
+            return refuse_token(exc)
+        hubs, ids = find_parameter(request, "hub"), find_parameter(request, "id")
+        if len(hubs) != 1 or not hubs[0]:
+            return PlainTextResponse("The query names exactly one hub: hub=...", 400)
+        try:
+            token, connection_id = self._negotiations.open(ids[-1] if ids else None)
+        except Unknown:
+            return PlainTextResponse("No Connection with that ID", 404)
+        except Taken:
+            return PlainTextResponse("The connection is open already.", 409)
+        return token, connection_id, read_identity(claims, long_names=self._long_claim_names)
+
+    async def _let_in(
+        self, request: HTTPConnection, connection_id: str, identity: Identity, receive: Receive, send: Send
+    ) -> None:
+        client, socket = self._seat(request, connection_id, identity, receive, send)
+        task = asyncio.current_task()
+        assert task is not None
+        self._inside[task] = client, socket
+        try:
+            await receive()  # websocket.connect
+            await send({"type": "websocket.accept"})
+            await client.run()
+        except (OSError, asyncio.CancelledError):
+            pass  # gone before it was accepted, or cut when the emulator stopped
+        finally:
+            del self._inside[task]
+
+    def _seat(
+        self, request: HTTPConnection, connection_id: str, identity: Identity, receive: Receive, send: Send
+    ) -> tuple[Client, ClientSocket]:
+        limits = self._limits
+        socket = ClientSocket(
+            receive,
+            send,
+            request.scope["state"][ABORT],
+            outgoing_limit=limits.outgoing_messages,
+            grace_seconds=limits.grace_seconds,
+            send_seconds=limits.send_seconds,
+        )
+        about = EventHeaders(
+            connection_id=connection_id,
+            user_id=identity.user_id or "",
+            claims_line=identity.claims_line,
+            client_query=redact_query(request.scope["query_string"].decode("latin-1")),
+        )
+        hub = self._hubs.find(find_parameter(request, "hub")[0])
+        client = Client(about, identity.user_id, hub, socket, self._upstream, limits.handshake_seconds)
+        if identity.close_at is not None:
+            client.close_after = max(0.0, identity.close_at - self._tokens.clock())
+        return client, socket
+
+    async def negotiate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """``POST /client/negotiate``."""
+        await self._answer_negotiation(HTTPConnection(scope))(scope, receive, send)
+
+    def _answer_negotiation(self, request: HTTPConnection) -> Response:
+        if request.scope["method"] != "POST":
+            return Response(status_code=405, headers={"Allow": "POST"})
+        try:
+            self._tokens.read_claims(request)
+        except (Unauthenticated, BadToken) as exc:
+            return refuse_token(exc)
+        versions = find_parameter(request, "negotiateVersion")
+        try:
+            version = int(versions[-1]) if versions else 0
+        except ValueError:
+            return JSONResponse({"error": "The client requested a non-integer protocol version."})
+        return JSONResponse(self._negotiations.negotiate(max(0, min(version, 1))))
+
+    def open(self) -> None:
+        self._is_shut = False
+
+    async def shut(self) -> None:
+        """Close every client's connection and wait until the last events about them are told, but not for ever."""
+        self._is_shut = True
+        for client, _ in self._inside.values():
+            client.close()
+        if self._inside:
+            await asyncio.wait(self._inside, timeout=self._limits.stop_seconds)
+        for task, (_, socket) in list(self._inside.items()):
+            socket.drop("The emulator has stopped.")
+            task.cancel()
+
+
+def redact_query(query: str) -> str:
+    """The client's query for the upstream, without what would let somebody else be this client; ``?`` included."""
+    pieces = [piece for piece in query.split("&") if piece]
+    told = [piece for piece in pieces if unquote_plus(piece.partition("=")[0]).lower() not in _SECRET_QUERY]
+    return "?" + "&".join(told) if told else ""
+
+
+def new_connection_id() -> str:
+    """16 random bytes as 22 characters."""
+    return secrets.token_urlsafe(16)

@@ -1,0 +1,111 @@
+"""What a send's body holds: a message as JSON or MessagePack, or finished frames for each hub protocol.
+
+Source: ``spec/rest-and-management.md`` 5.1 and 10.6.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+
+from signalr_bridge.emulator.codecs import CODECS, Frame
+from signalr_bridge.emulator.hubs import Member, send
+from signalr_bridge.errors import MalformedJson, MalformedMessage
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.hub_message import Invocation
+from signalr_bridge.protocol.payload import EVERY_PROTOCOL, JSON, MESSAGEPACK, read_packed
+
+LARGEST_BODY = 1024 * 1024
+
+
+class BadRequest(Exception):
+    """What is wrong with which parameter."""
+
+    def __init__(self, parameter: str, detail: str) -> None:
+        super().__init__(detail)
+        self.parameter, self.detail = parameter, detail
+
+
+class Refused(Exception):
+    """A body that is too large (413) or of another kind (415)."""
+
+    def __init__(self, status: int, title: str) -> None:
+        super().__init__(title)
+        self.status, self.title = status, title
+
+
+async def read_message(request: Request) -> Invocation | dict[str, Frame]:
+    """A message, or finished frames by hub protocol. Raises ``BadRequest`` and ``Refused``."""
+    given = request.headers.get("content-type")
+    body = await _read_body(request)
+    kind = None if given is None else given.partition(";")[0].strip().lower()
+    if (kind is None and body) or (kind is not None and kind not in {JSON, MESSAGEPACK, EVERY_PROTOCOL}):
+        raise Refused(415, "Unsupported Media Type")
+    if body is None:
+        raise Refused(413, "Payload Too Large")
+    if kind == EVERY_PROTOCOL:
+        return _read_frames(body)
+    return read_packed_payload(body) if kind == MESSAGEPACK else read_payload(body)
+
+
+async def _read_body(request: Request) -> bytes | None:
+    """None when it is too large; read to its end even then, so that the client sees the answer."""
+    body, size = bytearray(), 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size <= LARGEST_BODY:
+            body += piece
+    return bytes(body) if size <= LARGEST_BODY else None
+
+
+def read_payload(body: bytes) -> Invocation:
+    """The message in a JSON body, member names in any case. Raises ``BadRequest``."""
+    try:
+        payload: Any = json_text.decode(body) if body.strip() else None
+    except MalformedJson as exc:
+        raise BadRequest("message", exc.detail) from None
+    return _read_members(payload)
+
+
+def read_packed_payload(body: bytes) -> Invocation:
+    """The same object in MessagePack."""
+    try:
+        return _read_members(msgspec.msgpack.decode(body))
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        raise BadRequest("message", "The body is not MessagePack.") from None
+
+
+def _read_members(payload: Any) -> Invocation:
+    if payload is None:
+        raise BadRequest("message", "Message in request body is required.")
+    if not isinstance(payload, dict):
+        raise BadRequest("message", "The message is not a JSON object.")
+    members = {str(name).lower(): value for name, value in payload.items()}
+    target, arguments = members.get("target"), members.get("arguments")
+    if not isinstance(target, str) or not target:
+        raise BadRequest("Target", "The Target field is required.")
+    if arguments is not None and not isinstance(arguments, list):
+        raise BadRequest("Arguments", "The Arguments field is not an array.")
+    return Invocation(target, arguments or [])
+
+
+def _read_frames(body: bytes) -> dict[str, Frame]:
+    try:
+        return {name: CODECS[name].frame(data) for name, data in read_packed(body).items() if name in CODECS}
+    except (MalformedMessage, UnicodeDecodeError):
+        raise BadRequest("message", "The body is no map of finished messages by hub protocol.") from None
+
+
+def deliver(members: Iterable[Member], message: Invocation | Mapping[str, Frame]) -> None:
+    """A client whose protocol is missing among finished frames gets nothing. ``BadRequest`` for endless nesting."""
+    if isinstance(message, Invocation):
+        try:
+            send(members, message)
+        except RecursionError:
+            raise BadRequest("message", "The message is nested too deeply.") from None
+        return
+    for member in members:
+        frame = message.get(member.codec.name)
+        if frame is not None:
+            member.deliver(frame)

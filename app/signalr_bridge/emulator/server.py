@@ -1,0 +1,247 @@
+"""The emulator as a server in the running event loop, on its own port: start it, stop it, give it another upstream."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self
+
+import uvicorn
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from signalr_bridge.emulator.clients import Limits
+from signalr_bridge.emulator.hubs import Hubs, send
+from signalr_bridge.emulator.identity import TokenCheck
+from signalr_bridge.emulator.negotiation import Door, Negotiations, new_connection_id
+from signalr_bridge.emulator.rest import Issuing, RestApi, is_issuing
+from signalr_bridge.emulator.sockets import AbortableWebSocket
+from signalr_bridge.emulator.tokens.entra import Entra, Role
+from signalr_bridge.emulator.tokens.issued_keys import IssuedKeys
+from signalr_bridge.emulator.upstream_caller import UpstreamCaller
+from signalr_bridge.emulator.upstream_templates import UpstreamTemplate, to_templates
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.protocol.connection_string import EMULATOR_KEY, write_connection_string
+from signalr_bridge.protocol.hub_message import Ping
+from signalr_bridge.protocol.rest import ERROR_CODE_HEADER
+
+_HEALTH = frozenset({"/api/health", "/api/v1/health"})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1"})
+_HERE = _LOOPBACK | {"::1", "0.0.0.0", "::"}
+
+
+class Emulator:
+    """An Azure SignalR Service in serverless mode.
+
+    ``port`` 0 takes any free one, which ``port`` then tells; with the default host it listens on both loopback
+    addresses. ``keys`` sign upstream calls and open the door. ``upstream`` is a URL for every event, or templates.
+    ``entra_issuer`` issues tokens to identities that may call as ``entra_role`` says.
+    ``upstream_token`` gives the token of a managed identity, which upstream calls present; without ``sign_upstream``
+    that is all they present.
+    ``SettingsError`` for a setting that cannot be used, also from ``start`` when the port is taken.
+    """
+
+    def __init__(
+        self,
+        port: int = 8888,
+        host: str = "127.0.0.1",
+        keys: Sequence[str] = (EMULATOR_KEY,),
+        upstream: str | Sequence[UpstreamTemplate] = (),
+        *,
+        ping_seconds: float = 15.0,
+        check_expiry: bool = True,
+        check_audience: bool = False,
+        long_claim_names: bool = True,
+        limits: Limits | None = None,
+        sign_upstream: bool = True,
+        upstream_token: Callable[[], str] | None = None,
+        entra_issuer: str | None = None,
+        entra_role: Role = "owner",
+        entra_certificates: ssl.SSLContext | None = None,
+    ) -> None:
+        if not keys or not all(keys):
+            raise SettingsError("The emulator needs at least one access key, and none may be empty.")
+        limits = limits or Limits()
+        self.host, self.port, self._keys = host, port, list(keys)
+        self._ping_seconds = ping_seconds
+        self.hubs = Hubs(time.monotonic)
+        signing = self._keys if sign_upstream else ()
+        self._upstream = UpstreamCaller(signing, to_templates(upstream), limits.upstream_seconds, upstream_token)
+        entra = None if entra_issuer is None else Entra(entra_issuer, entra_role, time.time, entra_certificates)
+        issued = IssuedKeys(time.time, secrets.token_urlsafe)
+        tokens = TokenCheck(self._keys, time.time, issued, check_expiry, check_audience, entra)
+        negotiations = Negotiations(limits.open_seconds, time.monotonic, new_connection_id)
+        self._door = Door(self.hubs, tokens, self._upstream, negotiations, limits, long_claim_names)
+        rest = RestApi(self.hubs, tokens, limits.invoke_seconds)
+        self.app = _allow_origins(_Paths(self._door, rest, Issuing(tokens, self._keys[0])))
+        self._server: _Server | None = None
+
+    @property
+    def url(self) -> str:
+        host = "localhost" if self.host in _HERE else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def connection_string(self) -> str:
+        return write_connection_string(self.url, self._keys[0])
+
+    @property
+    def upstream(self) -> tuple[UpstreamTemplate, ...]:
+        return self._upstream.templates
+
+    def replace_upstream(self, upstream: str | Sequence[UpstreamTemplate]) -> None:
+        """The next event goes by the new templates."""
+        self._upstream.templates = to_templates(upstream)
+
+    def replace_keys(self, keys: Sequence[str]) -> None:
+        """The next call is checked and signed with these keys: the service's keys are regenerated one by one."""
+        self._keys[:] = keys
+
+    async def start(self) -> None:
+        """Returns once requests are answered. ``SettingsError`` when the port is taken."""
+        sockets = _listen(self.host, self.port)
+        self.port = sockets[0].getsockname()[1]
+        self._door.open()
+        await self._upstream.start()
+        self._server = _Server(self.app)
+        self._tasks = [asyncio.create_task(self._server.serve(sockets)), asyncio.create_task(self._ping())]
+        await self._server.ready.wait()
+
+    async def stop(self) -> None:
+        """Close every connection, tell the upstream about it, and give the port back. Does nothing when stopped."""
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        serving, pinging = self._tasks
+        pinging.cancel()
+        await self._door.shut()
+        await server.end(serving)
+        await self._upstream.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _ping(self) -> None:
+        while True:
+            await asyncio.sleep(self._ping_seconds)
+            send(self.hubs.members(), Ping())
+
+
+class _Paths:
+    """Which part answers which path; compared as it came, for ``%2F`` is no slash."""
+
+    def __init__(self, door: Door, rest: RestApi, issuing: Issuing) -> None:
+        self._door, self._rest, self._issuing = door, rest, issuing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._find(scope)(scope, receive, send)
+
+    def _find(self, scope: Scope) -> ASGIApp:
+        path = scope["raw_path"].decode("latin-1").lower()
+        if scope["type"] == "websocket":
+            return self._door if path in {"/client", "/client/"} else Response(status_code=404)
+        if path == "/client/negotiate":
+            return self._door.negotiate
+        if path in {"/client", "/client/"}:
+            return PlainTextResponse("The emulator offers the transport WebSockets only.", 400)
+        if path in _HEALTH and scope["method"] in {"GET", "HEAD"}:
+            return Response(status_code=200)
+        return self._issuing if is_issuing(scope["method"], path) else self._rest
+
+
+def _allow_origins(app: ASGIApp) -> ASGIApp:
+    """Every origin, echoed: browsers refuse ``*`` together with credentials."""
+    return CORSMiddleware(
+        app,
+        allow_origin_regex=".*",
+        allow_methods=["*"],
+        allow_headers=["*"],
+        allow_credentials=True,
+        expose_headers=[ERROR_CODE_HEADER],
+    )
+
+
+# --- sockets and server
+
+
+class _Server(uvicorn.Server):
+    """uvicorn beside another server: it leaves signals alone, says when it is ready, and always comes to an end."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        config = uvicorn.Config(
+            app,
+            ws=AbortableWebSocket,
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+        )
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    async def end(self, serving: asyncio.Task[None]) -> None:
+        """Let ``serve`` end, and cut what does not end by itself."""
+        self.should_exit = True
+        await asyncio.wait([serving], timeout=1)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await serving
+
+
+def _listen(host: str, port: int) -> list[socket.socket]:
+    if host not in _LOOPBACK:
+        return [_bind(host, port)]
+    first = _bind("127.0.0.1", port)
+    try:
+        return [first, _bind("::1", first.getsockname()[1])]
+    except SettingsError as exc:
+        if port != 0 and isinstance(exc.__context__, OSError) and exc.__context__.errno == errno.EADDRINUSE:
+            first.close()
+            raise  # clients that resolve localhost to ::1 would meet somebody else
+        return [first]  # a machine without IPv6
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        if os.name == "posix":  # elsewhere the option would let two servers share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+        listener.setblocking(False)
+    except (OSError, OverflowError) as exc:
+        listener.close()
+        raise SettingsError(_explain(exc, host, port)) from None
+    return listener
+
+
+def _explain(error: Exception, host: str, port: int) -> str:
+    match error:
+        case OSError(errno=errno.EADDRINUSE):
+            return f"Port {port} is taken: stop what listens there, perhaps another emulator, or choose another port."
+        case OSError(errno=errno.EACCES):
+            return f"Port {port} needs more rights than this process has: choose one above 1023."
+        case OSError():
+            return f"The emulator cannot listen on {host}: it is no address of this machine."
+    return "The port is not a number from 0 to 65535."

@@ -1,0 +1,119 @@
+"""A client's WebSocket: a bounded queue of frames on the way out, an orderly end, and an end by force."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from starlette.types import Receive, Send
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from signalr_bridge.emulator.codecs import Frame
+
+ABORT = "emulator.abort"
+"""Under this name the WebSocket's ``state`` holds the function that cuts its connection."""
+
+_log = logging.getLogger(__name__)
+_quiet = logging.getLogger(f"{__name__}.uvicorn")
+_quiet.setLevel(logging.WARNING)  # uvicorn would log URLs at level INFO, access tokens included
+
+
+class AbortableWebSocket(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket that the application can cut: a client that does not read cannot be told to go."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.logger = self.conn.logger = _quiet
+        self.close_timeout = 5.0
+
+    async def run_asgi(self) -> None:
+        self.scope["state"][ABORT] = self.transport.abort
+        await super().run_asgi()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if self.initial_response is not None and self.close_sent:
+            self.handshake_complete = True  # refused with a status; uvicorn would log that as an error
+
+
+class ClientSocket:
+    """Inside ``async with`` frames go out one after the other; leaving it ends the WebSocket."""
+
+    def __init__(
+        self,
+        receive: Receive,
+        send: Send,
+        abort: Callable[[], None],
+        *,
+        outgoing_limit: int,
+        grace_seconds: float,
+        send_seconds: float,
+    ) -> None:
+        self.failure: str | None = None
+        self._receive, self._send, self._abort = receive, send, abort
+        self._grace_seconds, self._send_seconds = grace_seconds, send_seconds
+        self._outgoing: asyncio.Queue[Frame | None] = asyncio.Queue(outgoing_limit)
+        self._ending = self._gone = False
+
+    async def __aenter__(self) -> "ClientSocket":
+        self._writer = asyncio.create_task(self._write_all())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._gone:
+            self._writer.cancel()
+        self.end()
+        await asyncio.wait([self._writer])
+
+    async def receive(self) -> bytes | None:
+        """The next message, from a text or binary frame alike; None when the client has gone."""
+        message = await self._receive()
+        if message["type"] != "websocket.receive":
+            self._gone = True
+            return None
+        text: str | None = message.get("text")
+        data: bytes = message["bytes"] if text is None else text.encode()
+        return data
+
+    def deliver(self, frame: Frame) -> None:
+        """Put a frame into the queue. When that is full the client is dropped: nobody waits for the slow."""
+        if not self._ending:
+            self._put(frame)
+
+    def end(self, farewell: Frame | None = None) -> None:
+        """No more frames. After a farewell the client has a short while to leave by itself."""
+        if self._ending:
+            return
+        if farewell is None:
+            self._grace_seconds = 0
+        else:
+            self._put(farewell)
+        self._put(None)
+        self._ending = True
+
+    def drop(self, failure: str) -> None:
+        """End by force."""
+        if not self._gone:
+            self.failure, self._ending, self._gone = failure, True, True
+            self._abort()
+
+    def _put(self, frame: Frame | None) -> None:
+        try:
+            self._outgoing.put_nowait(frame)
+        except asyncio.QueueFull:
+            _log.warning("A client was dropped: %d messages wait for it.", self._outgoing.qsize())
+            self.drop("The client did not read its messages.")
+
+    async def _write_all(self) -> None:
+        try:
+            while (frame := await self._outgoing.get()) is not None:
+                async with asyncio.timeout(self._send_seconds):
+                    await self._send(frame)
+            await asyncio.sleep(self._grace_seconds)
+            await self._send({"type": "websocket.close", "code": 1000})
+        except TimeoutError:
+            _log.warning("A client was dropped: it took no data for %g s.", self._send_seconds)
+            self.drop("The client did not read its messages.")
+        except OSError:
+            pass  # it has gone, which the reader hears of as well

@@ -1,0 +1,78 @@
+"""Entra tokens as the service takes them: checked against one configured issuer.
+
+Source: ``spec/rest-and-management.md`` 7.2. Which roles an identity has stands in no token: the emulator is told.
+"""
+
+import ssl
+from collections.abc import Callable
+from typing import Any, Literal, TypeAlias
+
+import aiohttp
+import jwt
+
+from signalr_bridge.errors import BadToken
+from signalr_bridge.protocol.access_token import read_header
+from signalr_bridge.protocol.issued_key import AUDIENCE
+
+Role: TypeAlias = Literal["owner", "rest-owner", "reader"]
+"""SignalR Service Owner; SignalR REST API Owner, who gets no keys; SignalR REST API Reader, who only asks."""
+
+_AUDIENCES = [AUDIENCE, f"{AUDIENCE}/"]
+_SECONDS = 5.0
+
+
+class Entra:
+    """``issuer`` is an https address: ``/.well-known/openid-configuration`` below it tells its name and its keys.
+
+    ``certificates`` says whom to believe to be the issuer, instead of what this machine believes.
+    """
+
+    def __init__(
+        self, issuer: str, role: Role, clock: Callable[[], float], certificates: ssl.SSLContext | None = None
+    ) -> None:
+        self.role = role
+        self._certificates: ssl.SSLContext | bool = certificates or True
+        self._issuer, self._clock = issuer.rstrip("/"), clock
+        self._name = ""
+        self._keys: dict[str, jwt.PyJWK] = {}
+
+    async def read_claims(self, token: str) -> dict[str, Any]:
+        """Raises ``BadToken``."""
+        key_id = read_header(token).get("kid")
+        if not isinstance(key_id, str):
+            raise BadToken("The token names no key.")
+        if key_id not in self._keys:
+            await self._fetch_keys()
+        key = self._keys.get(key_id)
+        if key is None:
+            raise BadToken("The token was signed with a key that the issuer does not publish.")
+        return self._verify(token, key)
+
+    def _verify(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
+        options: Any = {"require": ["exp", "iss", "aud"], "verify_exp": False, "verify_nbf": False, "verify_iat": False}
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token, key, algorithms=["RS256"], audience=_AUDIENCES, issuer=self._name, options=options
+            )
+        except jwt.PyJWTError as error:
+            raise BadToken(f"The token is not believed ({type(error).__name__}).") from None
+        now, expires, begins = self._clock(), claims["exp"], claims.get("nbf", 0)
+        if not isinstance(expires, int) or not isinstance(begins, int) or not begins - 300 <= now < expires + 300:
+            raise BadToken("The token has expired or is not valid yet.")
+        return claims
+
+    async def _fetch_keys(self) -> None:
+        timeout = aiohttp.ClientTimeout(total=_SECONDS)
+        try:
+            async with aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session:
+                document = await self._fetch(session, f"{self._issuer}/.well-known/openid-configuration")
+                found = jwt.PyJWKSet.from_dict(await self._fetch(session, document["jwks_uri"]))
+                self._name = document["issuer"]
+        except (TimeoutError, aiohttp.ClientError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
+            raise BadToken(f"The issuer's keys could not be read ({type(error).__name__}).") from None
+        self._keys = {key.key_id: key for key in found.keys if key.key_id is not None}
+
+    async def _fetch(self, session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
+        async with session.get(url, allow_redirects=False, ssl=self._certificates) as response:
+            document: dict[str, Any] = await response.json(content_type=None)
+            return document

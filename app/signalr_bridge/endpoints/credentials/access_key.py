@@ -1,0 +1,31 @@
+"""A static access key: signs the tokens of calls and of clients, and verifies what the service signs."""
+
+from collections.abc import Callable
+from typing import Any
+
+from signalr_bridge.protocol.access_token import rest_claims, sign_token
+
+REST_TOKEN_SECONDS = 300
+"""How long the token of one REST call is valid: it is made for that call alone."""
+
+
+class AccessKey:
+    """``clock`` gives seconds since 1970."""
+
+    def __init__(self, key: str, clock: Callable[[], float]) -> None:
+        self._key = key
+        self._clock = clock
+
+    async def rest_token(self, url: str) -> str:
+        return sign_token(rest_claims(url, now=int(self._clock()), lifetime=REST_TOKEN_SECONDS), self._key)
+
+    async def client_token(self, claims: dict[str, Any]) -> str:
+        return sign_token(claims, self._key)
+
+    @property
+    def verifying_keys(self) -> tuple[str, ...]:
+        return (self._key,)
+
+    @property
+    def trouble(self) -> None:
+        """It never expires."""

@@ -1,0 +1,146 @@
+"""Operations over the service's REST API, and what its answers mean."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from yarl import URL
+
+from signalr_bridge.endpoints.credentials.failure import CredentialFailure, explain_failure
+from signalr_bridge.endpoints.endpoint import Endpoint
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.protocol.payload import media_type_of
+from signalr_bridge.protocol.rest import ABSENT_CODES, ERROR_CODE_HEADER, Action, Operation, write_path, write_target
+from signalr_bridge.protocol.rest_answer import CLIENT_ERROR_CODE
+from signalr_bridge.web.trace import trace_headers
+
+CLIENT_ERROR = "client-error"
+"""The code of an invocation that the client itself refused: the body holds its text."""
+LARGEST_ANSWER = 16 * 1024 * 1024
+_LOG = logging.getLogger("signalr_bridge.endpoints")
+
+# Raised before the first byte of the request went out; UnicodeError by a host name that DNS cannot have.
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL, UnicodeError)
+
+
+class RestTransport:
+    """Calls the service over one session, opened and closed with the application."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = _open_session()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
+        target = write_target(operation)
+        try:
+            async with asyncio.timeout(seconds):
+                token = await endpoint.credential.rest_token(endpoint.server_url + write_path(target))
+        except Exception as error:  # whatever a credential's library raises: its text may hold a secret
+            return _without_credential(endpoint, explain_failure(error))
+        headers = {"Authorization": f"Bearer {token}"} | trace_headers()
+        if body is not None:
+            headers["Content-Type"] = media_type_of(body)
+        try:
+            return await self._request(endpoint, operation, target, headers, body, seconds)
+        except _NEVER_SENT:
+            return _outcome(endpoint, Verdict.UNREACHABLE)
+        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+            return _outcome(endpoint, Verdict.UNKNOWN)
+
+    async def _request(
+        self,
+        endpoint: Endpoint,
+        operation: Operation,
+        target: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        seconds: float,
+    ) -> Outcome:
+        assert self._session is not None, "the transport is used before the application has started"
+        async with self._session.request(
+            operation.action.method,
+            URL(endpoint.server_url + target, encoded=True),
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            # Connecting ends a little earlier than all, and so says by its own error that nothing was sent.
+            timeout=aiohttp.ClientTimeout(total=seconds, connect=seconds * 0.9, ceil_threshold=seconds + 1),
+        ) as response:
+            outcome = read_answer(endpoint, operation, response.status, response.headers)
+            if operation.action.has_answer and outcome.verdict is Verdict.ACCEPTED:
+                return replace(outcome, body=await _read_body(response))
+            await response.release()
+            return outcome
+
+
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
+    """Raises ``aiohttp.ClientPayloadError`` also for a body that is too large."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > LARGEST_ANSWER:
+            raise aiohttp.ClientPayloadError("too large")
+    return bytes(body)
+
+
+def _open_session() -> aiohttp.ClientSession:
+    """No proxies from the environment, no cookies, as many connections as it takes."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, keepalive_timeout=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("Content-Type",),  # of a call without a body
+        trust_env=False,
+        auto_decompress=False,
+    )
+
+
+def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: Mapping[str, str]) -> Outcome:
+    """What an HTTP answer of the service means. Source: ``spec/rest-and-management.md`` 5.3 and 10.3."""
+    if 200 <= status < 300:
+        return _outcome(endpoint, Verdict.ACCEPTED)
+    code = headers.get(ERROR_CODE_HEADER, "").strip().lower()
+    if operation.action is Action.INVOKE and code == CLIENT_ERROR_CODE.lower():
+        return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.ACCEPTED, status, CLIENT_ERROR)
+    if status == 404:
+        absent = code in ABSENT_CODES or (endpoint.lenient_404 and not operation.action.is_message)
+        return _outcome(endpoint, Verdict.ABSENT) if absent else _rejected(endpoint, status, "endpoint-misrouted")
+    if status in {401, 403}:
+        return _rejected(endpoint, status, "denied")
+    if status in {429, 503}:
+        return _rejected(endpoint, status, "throttled", _read_retry_after(headers))
+    if status >= 500 and not operation.action.may_repeat:
+        return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNKNOWN, status)
+    return _rejected(endpoint, status, None)
+
+
+def _without_credential(endpoint: Endpoint, failure: CredentialFailure) -> Outcome:
+    _LOG.info("no credential", extra={"endpoint": endpoint.name, "why": failure.reason})
+    return Outcome(
+        endpoint.name, endpoint.endpoint_type, Verdict.UNREACHABLE, None, "no-credential", why=failure.reason
+    )
+
+
+def _outcome(endpoint: Endpoint, verdict: Verdict) -> Outcome:
+    return Outcome(endpoint.name, endpoint.endpoint_type, verdict)
+
+
+def _rejected(endpoint: Endpoint, status: int, code: str | None, retry_after: float | None = None) -> Outcome:
+    return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.REJECTED, status, code, retry_after)
+
+
+def _read_retry_after(headers: Mapping[str, str]) -> float | None:
+    text = headers.get("Retry-After", "").strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None

@@ -1,0 +1,92 @@
+"""What one may know of the endpoints: health for the platform, the list for callers."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, Response
+
+from signalr_bridge.endpoints.endpoint import Endpoint
+from signalr_bridge.endpoints.fleet import Fleet
+from signalr_bridge.endpoints.registry import Registry
+from signalr_bridge.errors import Forbidden, InvalidQuery, RateLimited, Unauthenticated
+from signalr_bridge.web.callers import RequiredCaller, Right
+from signalr_bridge.web.callers.door import find_caller
+from signalr_bridge.web.names import PathNames, describe_path, describe_query, one_of, read_query
+from signalr_bridge.web.parts import part
+from signalr_bridge.web.problems import PROBLEM_ANSWER
+
+FleetPart = Annotated[Fleet, part("fleet")]
+
+router = APIRouter(redirect_slashes=False)
+
+
+@router.get("/health/live", operation_id="healthLive", tags=["health"], responses=PROBLEM_ANSWER)
+async def live(request: Request) -> dict[str, str]:
+    """The process answers."""
+    read_query(request, ())
+    return {"status": "live"}
+
+
+@router.get(
+    "/health/ready",
+    operation_id="healthReady",
+    tags=["health"],
+    openapi_extra={"parameters": describe_query("strict")},
+    responses={503: {"description": "not yet"}, **PROBLEM_ANSWER},
+    response_class=JSONResponse,
+)
+async def ready(request: Request, fleet: FleetPart) -> Response:
+    """200 once each connection has had an endpoint that answered to its credential; 503 before. ``strict=true``: now.
+
+    Callers with the right ``read`` for every hub see the endpoints, too.
+    """
+    strict = one_of(read_query(request, ("strict",)), "strict")
+    if strict not in {None, "true", "false"}:
+        raise InvalidQuery("The parameter strict is true or false.")
+    is_ready = fleet.has_worked(now=strict == "true")
+    answer: dict[str, Any] = {"status": "ready" if is_ready else "waiting"}
+    if await _may_see(request):
+        answer["endpoints"] = [_describe(registry, one) for registry in fleet.registries for one in registry.endpoints]
+    return JSONResponse(answer, 200 if is_ready else 503)
+
+
+async def _may_see(request: Request) -> bool:
+    """Health is for anybody, so a credential that is wrong counts as none."""
+    try:
+        caller = await find_caller(request)
+    except (Unauthenticated, RateLimited, Forbidden):
+        return False
+    return caller is not None and caller.may(Right.READ, None)
+
+
+_PATH = "/hubs/{hub:segment}/endpoints"
+
+
+@router.get(
+    _PATH,
+    operation_id="listEndpoints",
+    tags=["who is there"],
+    openapi_extra=describe_path(_PATH),
+    responses=PROBLEM_ANSWER,
+    response_class=JSONResponse,
+)
+async def list_endpoints(request: Request, caller: RequiredCaller, names: PathNames, fleet: FleetPart) -> Response:
+    """The SignalR instances; each can stand in an item's ``endpoints``."""
+    read_query(request, ())
+    registry = fleet.find(names["hub"])
+    return JSONResponse([_describe(registry, one) for one in registry.endpoints])
+
+
+def _describe(registry: Registry, endpoint: Endpoint) -> dict[str, Any]:
+    report, trouble = registry.report(endpoint), endpoint.credential.trouble
+    since = None if report.since is None else datetime.fromtimestamp(report.since, UTC)
+    return {
+        "endpointType": endpoint.endpoint_type,
+        "name": endpoint.name,
+        "endpoint": endpoint.url,
+        "online": registry.is_online(endpoint),
+        "state": report.state.value,
+        "since": since and since.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "lastError": report.last_error if trouble is None else f"no-credential: {trouble}",
+    }

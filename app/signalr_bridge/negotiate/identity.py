@@ -1,0 +1,104 @@
+"""Who a client is: what admits it, and what is known of it. Each kind of identity in a function of its own."""
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from signalr_bridge.errors import BadToken, MalformedJson
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, ClaimValues, claim_text
+from signalr_bridge.protocol.names import has_control_character
+from signalr_bridge.web.tokens.issuers import Issuers
+from signalr_bridge.web.tokens.token_rules import read_user
+
+_PRINCIPAL_ID = "x-ms-client-principal-id"
+_PRINCIPAL = "x-ms-client-principal"
+_SCALAR = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A client that is admitted: its user id, None for nobody in particular, and claims that somebody vouches for."""
+
+    user_id: str | None = None
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+async def read_jwt(issuers: Issuers, tokens: Sequence[str], *, named: bool) -> Identity:
+    """From a bearer token. ``named``: it must say who the user is. ``BadToken``."""
+    if len(tokens) != 1:
+        raise BadToken("there are several tokens")
+    verified = await issuers.check(tokens[0])
+    return Identity(read_user(verified.claims, verified.rules) if named else None, verified.claims)
+
+
+def read_platform(headers: Mapping[str, Sequence[str]]) -> Identity | None:
+    """From the headers of App Service or Container Apps; None when nobody has signed in. ``BadToken``.
+
+    Source: https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities
+    """
+    ids = headers.get(_PRINCIPAL_ID, ())
+    if not ids:
+        return None
+    if len(ids) != 1 or not ids[0]:
+        raise BadToken("the platform's user id is empty or repeated")
+    return Identity(ids[0], _read_principal(headers.get(_PRINCIPAL, ())))
+
+
+def _read_principal(values: Sequence[str]) -> dict[str, list[str]]:
+    if len(values) > 1:
+        raise BadToken("the platform's principal is repeated")
+    claims: dict[str, list[str]] = {}
+    for one in _decode_principal(values[0]) if values else ():
+        if not isinstance(one, dict) or not isinstance(one.get("typ"), str) or not isinstance(one.get("val"), str):
+            raise BadToken("the platform's principal is malformed")
+        claims.setdefault(one["typ"], []).append(one["val"])
+    return claims
+
+
+def _decode_principal(text: str) -> list[Any]:
+    try:
+        decoded = json_text.decode(b64decode(text.encode("ascii"), validate=True))
+    except (binascii.Error, UnicodeEncodeError, MalformedJson):
+        decoded = None
+    claims = decoded.get("claims", []) if isinstance(decoded, dict) else None
+    if not isinstance(claims, list):
+        raise BadToken("the platform's principal is malformed")
+    return claims
+
+
+def claim_texts(claims: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Claims for a template: the texts of each."""
+    return {name: [claim_text(one) for one in _scalars(value)] for name, value in claims.items()}
+
+
+def copy_claims(claims: Mapping[str, Any], types: Sequence[str]) -> dict[str, ClaimValues]:
+    """Those of ``types`` (to the letter) that are there. ``BadToken`` for a value that would forge others upstream."""
+    copied = {name: _scalars(claims[name]) for name in types if name in claims}
+    for values in copied.values():
+        if any(is_forgery(claim_text(one)) for one in values):
+            raise BadToken("a claim holds control characters, or what would forge claims")
+    return {name: values for name, values in copied.items() if values}
+
+
+def is_forgery(text: str) -> bool:
+    """Whether a text would break the service's header line, or be read there as claims of ours."""
+    return LOSSLESS_CLAIM in text or has_control_character(text)
+
+
+def _scalars(value: Any) -> tuple[_SCALAR, ...]:
+    """The values of a claim. An object stands as its JSON, as .NET has it; what is null is not there."""
+    values = value if isinstance(value, list) else [value]
+    return tuple(
+        one if isinstance(one, _SCALAR) else json_text.encode(one).decode() for one in values if one is not None
+    )
+
+
+def group_values(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """Values by name, names in lower case."""
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name.lower(), []).append(value)
+    return values

@@ -1,0 +1,106 @@
+"""The negotiator: an endpoint for a client, and a token that lets it in."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from signalr_bridge.endpoints.endpoint import Endpoint
+from signalr_bridge.endpoints.fleet import Registries
+from signalr_bridge.errors import TokenTooLong
+from signalr_bridge.protocol.access_token import check_length, client_audience, client_claims, client_url
+from signalr_bridge.protocol.claims import ClaimValues
+
+_LOG = logging.getLogger("signalr_bridge.negotiate")
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who may connect and how: what a token will say. ``endpoint`` pins one by name."""
+
+    user_id: str | None = None
+    claims: Mapping[str, ClaimValues] = field(default_factory=dict)
+    lifetime_seconds: int = 3600
+    endpoint: str | None = None
+    close_on_expiry: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionInfo:
+    """Where a client connects, with which token."""
+
+    url: str
+    access_token: str = field(repr=False)
+
+    def as_json(self) -> dict[str, str]:
+        return {"url": self.url, "accessToken": self.access_token}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An endpoint that a client may be sent to, and where it would connect; None where no token could be made."""
+
+    endpoint: Endpoint
+    online: bool
+    info: ConnectionInfo | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "endpointType": self.endpoint.endpoint_type,
+            "name": self.endpoint.name,
+            "endpoint": self.endpoint.url,
+            "online": self.online,
+            "connectionInfo": self.info and self.info.as_json(),
+        }
+
+
+class Negotiator:
+    """Chooses an endpoint and signs a token. ``clock`` gives seconds since 1970; ``is_lossless`` says of a hub whether
+    its tokens carry ``bridge.claims``."""
+
+    def __init__(
+        self,
+        registries: Registries,
+        *,
+        clock: Callable[[], float],
+        is_lossless: Callable[[str], bool] = lambda hub: True,
+    ) -> None:
+        self._registries = registries
+        self._clock = clock
+        self._is_lossless = is_lossless
+
+    async def negotiate(self, hub: str, admission: Admission) -> ConnectionInfo:
+        """Raises ``UnknownEndpoint``, ``NoEndpointAvailable`` and ``TokenTooLong``."""
+        endpoint = self._registries.find(hub).choose_for_client(admission.endpoint, hub=hub, user_id=admission.user_id)
+        return await self._sign(endpoint, hub, admission)
+
+    async def negotiate_all(self, hub: str, admission: Admission) -> list[Choice]:
+        """Every endpoint, also those that are offline. Raises ``TokenTooLong``."""
+        registry = self._registries.find(hub)
+        return [
+            Choice(one, registry.is_online(one), await self._try_to_sign(one, hub, admission))
+            for one in registry.endpoints
+        ]
+
+    async def _try_to_sign(self, endpoint: Endpoint, hub: str, admission: Admission) -> ConnectionInfo | None:
+        try:
+            return await self._sign(endpoint, hub, admission)
+        except TokenTooLong:
+            raise
+        except Exception as error:  # whatever a credential's library raises: its text may hold a secret
+            extra = {"endpoint": endpoint.name, "error": type(error).__name__}
+            _LOG.warning("no token for clients could be made", extra=extra)
+            return None
+
+    async def _sign(self, endpoint: Endpoint, hub: str, admission: Admission) -> ConnectionInfo:
+        claims = client_claims(
+            audience=client_audience(endpoint.url, hub),
+            user_id=admission.user_id,
+            claims=admission.claims,
+            now=int(self._clock()),
+            lifetime=admission.lifetime_seconds,
+            close_on_expiry=admission.close_on_expiry,
+            lossless=self._is_lossless(hub),
+        )
+        token = check_length(await endpoint.credential.client_token(claims))
+        return ConnectionInfo(client_url(endpoint.client_url, hub), token)

@@ -1,0 +1,215 @@
+"""The negotiate routes: what a SignalR client asks for by itself, and what a backend asks for on its behalf."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse
+
+from signalr_bridge.errors import (
+    BodyTooLarge,
+    Fault,
+    InvalidItem,
+    InvalidName,
+    MalformedJson,
+    NoDefaultHub,
+    Unauthenticated,
+)
+from signalr_bridge.negotiate.client_rules import Approach
+from signalr_bridge.negotiate.clients import Clients
+from signalr_bridge.negotiate.identity import group_values
+from signalr_bridge.negotiate.negotiator import Admission, Negotiator
+from signalr_bridge.negotiate.request import is_blank, read_request
+from signalr_bridge.protocol.names import check_hub, unescape_segment
+from signalr_bridge.protocol.upstream_event import decode_header
+from signalr_bridge.web.bodies import JSON, read_body, require_media_type
+from signalr_bridge.web.callers import CHALLENGE, Caller, OptionalCaller, RequiredCaller
+from signalr_bridge.web.callers.door import check_caller
+from signalr_bridge.web.hub_names import HubNames
+from signalr_bridge.web.limits.address import scope_address
+from signalr_bridge.web.names import PathNames, describe_path
+from signalr_bridge.web.parts import part
+from signalr_bridge.web.problems import PROBLEM_ANSWER
+
+LARGEST_BODY = 64 * 1024
+_CLIENT_BODY_SECONDS = 5.0
+"""A client sends none: whoever dawdles over one must not keep others out."""
+_CALLERS_ONLY = "Only a caller may say for whom: send an API key in the header X-API-Key."
+
+NegotiatorPart = Annotated[Negotiator, part("negotiator")]
+ClientsPart = Annotated[Clients, part("clients")]
+HubNamesPart = Annotated[HubNames, part("hub_names")]
+DefaultHub = Annotated[str | None, part("default_hub")]
+Somebody: TypeAlias = Caller | Admission
+"""A caller, or a client with what its token will say."""
+
+router = APIRouter(redirect_slashes=False)
+
+
+async def find_somebody(
+    request: Request, caller: OptionalCaller, clients: ClientsPart, default: DefaultHub
+) -> Somebody:
+    """A caller that may negotiate for the hub, or a client that is admitted. Raises what refuses either, before
+    anything is said about hubs or bodies."""
+    hub = _read_hub(request, default)
+    if caller is not None:
+        check_caller(request, caller, hub or None)
+        return caller
+    address = scope_address(request.scope, request.app.state.trusted_proxies)
+    return await clients.admit(hub, _read_approach(request), address)
+
+
+def _read_hub(request: Request, default: str | None) -> str | None:
+    """The hub's name as far as it can be told; None when there is none."""
+    try:
+        segment = request.path_params.get("hub")
+        return default if segment is None else check_hub(unescape_segment(segment))
+    except InvalidName:
+        return None
+
+
+SomebodyPart = Annotated[Somebody, Depends(find_somebody)]
+
+
+class NegotiateRequest(BaseModel):
+    """What a caller may ask for; a client sends nothing."""
+
+    userId: str | None = None
+    claims: dict[str, Any] = Field({}, examples=[{"role": ["admin", "editor"]}])
+    lifetimeSeconds: int = Field(3600, ge=1, le=86_400)
+    endpoint: str | None = Field(None, description="the name of an endpoint that is online")
+    closeOnExpiry: bool = False
+
+
+class NegotiateAnswer(BaseModel):
+    """Where a client connects, with which token."""
+
+    url: str = Field(examples=["https://contoso.service.signalr.net/client/?hub=chat"])
+    accessToken: str
+
+
+_ROUTE: dict[str, Any] = {
+    "response_class": JSONResponse,
+    "responses": {200: {"model": NegotiateAnswer, "description": "where to connect"}, **PROBLEM_ANSWER},
+    "tags": ["negotiate"],
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {"content": {"application/json": {"schema": NegotiateRequest.model_json_schema()}}}
+}
+
+
+class EndpointChoice(BaseModel):
+    """An endpoint that a client may be sent to."""
+
+    endpointType: Literal["Primary", "Secondary"]
+    name: str
+    endpoint: str
+    online: bool
+    connectionInfo: NegotiateAnswer | None = Field(description="null where no token could be made")
+
+
+class EndpointsAnswer(BaseModel):
+    """Every endpoint, also those that are offline, each with a token of its own."""
+
+    endpoints: list[EndpointChoice]
+
+
+_PATH = "/hubs/{hub:segment}/negotiate"
+
+
+@router.post(_PATH, operation_id="negotiate", openapi_extra=describe_path(_PATH) | _BODY, **_ROUTE)
+async def negotiate(
+    request: Request,
+    somebody: SomebodyPart,
+    names: PathNames,
+    hub_names: HubNamesPart,
+    clients: ClientsPart,
+    negotiator: NegotiatorPart,
+) -> JSONResponse:
+    """Where a client connects, with which token. A client sends no body; a caller may say for whom."""
+    admission = await _read_admission(request, somebody, names["hub"], hub_names, clients)
+    return _answer((await negotiator.negotiate(names["hub"], admission)).as_json())
+
+
+@router.post("/api/negotiate", operation_id="negotiateDefaultHub", openapi_extra=_BODY, **_ROUTE)
+async def negotiate_default_hub(
+    request: Request,
+    somebody: SomebodyPart,
+    hub: DefaultHub,
+    hub_names: HubNamesPart,
+    clients: ClientsPart,
+    negotiator: NegotiatorPart,
+) -> JSONResponse:
+    """The same for the default hub, so that a page written for a function app keeps working."""
+    if hub is None:
+        raise NoDefaultHub("Several hubs or none are configured: set BRIDGE_DEFAULT_HUB, or name the hub in the path.")
+    admission = await _read_admission(request, somebody, hub, hub_names, clients)
+    return _answer((await negotiator.negotiate(hub, admission)).as_json())
+
+
+_ALL_PATH = f"{_PATH}/endpoints"
+_ALL_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"model": EndpointsAnswer, "description": "where a client could connect"},
+    **PROBLEM_ANSWER,
+}
+
+
+@router.post(
+    _ALL_PATH,
+    operation_id="negotiateEndpoints",
+    openapi_extra=describe_path(_ALL_PATH) | _BODY,
+    **_ROUTE | {"responses": _ALL_ANSWERS},
+)
+async def negotiate_endpoints(
+    request: Request, caller: RequiredCaller, names: PathNames, clients: ClientsPart, negotiator: NegotiatorPart
+) -> JSONResponse:
+    """The same for every endpoint, so that the caller can choose one for its client."""
+    admission = await _read_wish(
+        request, await read_body(request, LARGEST_BODY), clients.rules_of(names["hub"]).defaults
+    )
+    if admission.endpoint is not None:
+        raise InvalidItem([Fault("#/endpoint", InvalidItem, "Every endpoint is in the answer: name none.")])
+    return _answer({"endpoints": [one.as_json() for one in await negotiator.negotiate_all(names["hub"], admission)]})
+
+
+async def _read_admission(
+    request: Request, somebody: Somebody, hub: str, hub_names: HubNames, clients: Clients
+) -> Admission:
+    """A blank body is a client's call, whoever sends it: then the hub's rules say who it is, a caller's key or not."""
+    if isinstance(somebody, Admission):
+        hub_names.check_client(hub)
+        await _refuse_body(request)
+        return somebody
+    body = await read_body(request, LARGEST_BODY)
+    if not is_blank(body):
+        return await _read_wish(request, body, clients.rules_of(hub).defaults)
+    address = scope_address(request.scope, request.app.state.trusted_proxies)
+    admission = await clients.admit(hub, _read_approach(request), address)
+    hub_names.check_client(hub)
+    return admission
+
+
+async def _read_wish(request: Request, body: bytes, defaults: Admission) -> Admission:
+    if is_blank(body):
+        return defaults
+    require_media_type(request, JSON)
+    return read_request(body, defaults)
+
+
+async def _refuse_body(request: Request) -> None:
+    """Of somebody who is no caller a body at all is one too many."""
+    try:
+        blank = is_blank(await read_body(request, LARGEST_BODY, _CLIENT_BODY_SECONDS))
+    except (BodyTooLarge, MalformedJson):
+        blank = False
+    if not blank:
+        raise Unauthenticated(_CALLERS_ONLY, headers=CHALLENGE)
+
+
+def _answer(body: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(body, headers={"Cache-Control": "no-store"})
+
+
+def _read_approach(request: Request) -> Approach:
+    headers = [(name.decode("latin-1"), decode_header(value)) for name, value in request.headers.raw]
+    return Approach(group_values(headers), group_values(request.query_params.multi_items()))

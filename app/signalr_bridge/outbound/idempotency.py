@@ -1,0 +1,137 @@
+"""Answers kept for callers that ask again with the same ``Idempotency-Key``, in this process.
+
+A store of values, and around it the way of one request. What may have been done (2xx and 504) is kept; anything else is
+forgotten, so that a retry is a retry.
+"""
+
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from hashlib import sha256
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from signalr_bridge.errors import BridgeError, IdempotencyInProgress, IdempotencyMismatch, InvalidHeader
+from signalr_bridge.web.callers import Caller
+from signalr_bridge.web.problems import problem_response
+
+KEEP_SECONDS = 24 * 3600
+MOST_ANSWERS = 10_000
+MOST_BYTES = 32 * 1024 * 1024
+_KEY = re.compile(r"[!-~]{1,255}")
+
+Scope = tuple[str, ...]
+"""Who asked for what: caller, method, path, query and key."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    """``answer`` is None while the first request is running."""
+
+    digest: bytes
+    until: float
+    answer: Response | None = None
+
+    @property
+    def size(self) -> int:
+        return 0 if self.answer is None else len(self.answer.body)
+
+
+class Idempotency:
+    """``clock`` gives monotonic seconds. Bounded in number and bytes: the oldest go first."""
+
+    def __init__(
+        self, clock: Callable[[], float], *, most_answers: int = MOST_ANSWERS, most_bytes: int = MOST_BYTES
+    ) -> None:
+        self._clock = clock
+        self._most_answers, self._most_bytes = most_answers, most_bytes
+        self._entries: OrderedDict[Scope, _Entry] = OrderedDict()
+        self._bytes = 0
+
+    def begin(self, scope: Scope, digest: bytes) -> Response | None:
+        """The answer that was kept, or None: then ``keep`` or ``forget`` follows.
+
+        Raises ``IdempotencyMismatch`` for another body, and ``IdempotencyInProgress``.
+        """
+        self._forget_old()
+        entry = self._entries.get(scope)
+        if entry is None:
+            self._entries[scope] = _Entry(digest, self._clock() + KEEP_SECONDS)
+            return None
+        if entry.digest != digest:
+            raise IdempotencyMismatch("This Idempotency-Key was used for another body: choose a new one.")
+        if entry.answer is None:
+            raise IdempotencyInProgress("The first request with this Idempotency-Key is still running.")
+        return entry.answer
+
+    def keep(self, scope: Scope, answer: Response) -> None:
+        entry = self._entries.pop(scope)
+        entry.answer, entry.until = answer, self._clock() + KEEP_SECONDS
+        self._entries[scope] = entry
+        self._bytes += entry.size
+        self._forget_old()
+
+    def forget(self, scope: Scope) -> None:
+        entry = self._entries.pop(scope, None)
+        self._bytes -= 0 if entry is None else entry.size
+
+    def _forget_old(self) -> None:
+        now = self._clock()
+        while self._entries:
+            scope, oldest = next(iter(self._entries.items()))
+            full = len(self._entries) > self._most_answers or self._bytes > self._most_bytes
+            if oldest.until > now and not full:
+                return
+            if oldest.answer is None and oldest.until > now:
+                self._entries.move_to_end(scope)  # still running
+                if all(one.answer is None for one in self._entries.values()):
+                    return
+            else:
+                self.forget(scope)
+
+
+async def answer_once(
+    request: Request, caller: Caller, body: bytes, answer: Callable[[], Awaitable[Response]]
+) -> Response:
+    """``answer``, or what it was when the same caller asked the same before. Raises ``InvalidHeader``, too."""
+    keys = request.headers.getlist("idempotency-key")
+    if not keys:
+        return await answer()
+    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+        raise InvalidHeader("Idempotency-Key is 1 to 255 visible ASCII characters.")
+    store: Idempotency = request.app.state.idempotency
+    query = request.scope["query_string"].decode("latin-1")
+    scope = (caller.name, request.method, request.scope["path"], query, keys[0])
+    kept = store.begin(scope, sha256(body).digest())
+    return _replay(kept) if kept is not None else await _answer_first(request, store, scope, answer)
+
+
+def _replay(kept: Response) -> Response:
+    return Response(kept.body, kept.status_code, dict(kept.headers) | {"Idempotency-Replay": "true"})
+
+
+async def _answer_first(
+    request: Request, store: Idempotency, scope: Scope, answer: Callable[[], Awaitable[Response]]
+) -> Response:
+    kept = False
+    try:
+        response = await _answer_or_problem(request, answer)
+        kept = response.status_code < 300 or response.status_code == 504
+        if kept:
+            store.keep(scope, response)
+        return response
+    finally:
+        if not kept:
+            store.forget(scope)
+
+
+async def _answer_or_problem(request: Request, answer: Callable[[], Awaitable[Response]]) -> Response:
+    """The problem as an answer when it is to be kept; any other error goes its way."""
+    try:
+        return await answer()
+    except BridgeError as error:
+        if error.status != 504:
+            raise
+        return problem_response(error, str(request.scope.get("request_id", "unknown")))

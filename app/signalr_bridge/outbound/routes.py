@@ -1,0 +1,137 @@
+"""The output binding's routes for items: send, groups, outputs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from signalr_bridge.endpoints.outcome import Result
+from signalr_bridge.errors import BodyTooLarge, Fault, InvalidItem, InvalidQuery
+from signalr_bridge.outbound.answers import answer_item, answer_items
+from signalr_bridge.outbound.connections.routes import router as connections_router
+from signalr_bridge.outbound.idempotency import answer_once
+from signalr_bridge.outbound.item import LARGEST_ITEM, Item, Kind
+from signalr_bridge.outbound.sender import ALL_KINDS, Sender
+from signalr_bridge.outbound.shapes import Close, GroupAction, Message, ResultShape, ResultsShape, body_of, body_of_any
+from signalr_bridge.protocol import json_text
+from signalr_bridge.web.bodies import JSON, read_body, require_media_type
+from signalr_bridge.web.callers import Caller, RequiredCaller, Right
+from signalr_bridge.web.deadline import Deadline
+from signalr_bridge.web.document import IDEMPOTENCY_HEADER, TIMEOUT_HEADER
+from signalr_bridge.web.names import PathNames, describe_path, describe_query, one_of, read_query
+from signalr_bridge.web.parts import part
+from signalr_bridge.web.problems import PROBLEM_ANSWER
+
+LARGEST_ARRAY = 8 * 1024 * 1024
+
+SenderPart = Annotated[Sender, part("sender")]
+
+router = APIRouter(redirect_slashes=False)
+router.include_router(connections_router)
+
+_Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
+
+_ITEM_ANSWERS: dict[int | str, dict[str, Any]] = {
+    202: {"model": ResultShape, "description": "accepted"},
+    207: {"model": ResultShape, "description": "partly done; 'endpoints' says where"},
+    **PROBLEM_ANSWER,
+}
+_ITEM: dict[str, Any] = {"status_code": 202, "response_class": Response, "responses": _ITEM_ANSWERS, "tags": ["send"]}
+_RESULTS_ANSWERS: dict[int | str, dict[str, Any]] = {
+    202: {"model": ResultsShape, "description": "all accepted"},
+    207: {"model": ResultsShape, "description": "partly done; 'results' says what"},
+}
+_RESULTS = {"responses": _ITEM_ANSWERS | _RESULTS_ANSWERS}
+_MESSAGES, _GROUP_ACTIONS = frozenset({Kind.MESSAGE}), frozenset({Kind.GROUP_ACTION})
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    """One request for items: ``seconds`` is its deadline; ``order`` is ``none``, ``stop`` or ``continue``."""
+
+    sender: Sender
+    hub: str
+    seconds: float | None
+    order: str
+    kinds: frozenset[Kind]
+
+    async def send(self, text: bytes, caller: Caller) -> Response:
+        """An array, or (with one kind of items) a single one. Raises ``Forbidden`` for an item beyond its rights."""
+        if json_text.first_character(text) == b"[":
+            return await self._send_array(text, caller)
+        if len(self.kinds) > 1:
+            json_text.decode(text)  # what does not parse at all is another mistake
+            raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON array of items.")])
+        if len(text) > LARGEST_ITEM:
+            raise BodyTooLarge(f"A single item may have {LARGEST_ITEM:,} bytes.")
+        item = self.sender.read_one(text, self.hub, self.kinds)
+        return answer_item(item.operation.action, await self.sender.send(item, seconds=self.seconds))
+
+    async def _send_array(self, text: bytes, caller: Caller) -> Response:
+        items = self.sender.read(text, self.hub, self.kinds)
+        if len(self.kinds) > 1:
+            for kind in {item.kind for item in items}:
+                caller.check((Right(kind.value),), self.hub)
+        return answer_items(items, await self._send_all(items))
+
+    async def _send_all(self, items: Sequence[Item]) -> Sequence[Result]:
+        if self.order == "none":
+            return await self.sender.send_side_by_side(items, seconds=self.seconds)
+        return await self.sender.send_in_order(items, seconds=self.seconds, stop_at_failure=self.order == "stop")
+
+
+def _item_route(path: str, operation_id: str, body: dict[str, Any], **more: Any) -> Callable[[_Endpoint], _Endpoint]:
+    """A POST of items."""
+    described = describe_path(path)
+    described["parameters"] += [*describe_query("onError", "order"), TIMEOUT_HEADER, IDEMPOTENCY_HEADER]
+    return router.post(path, operation_id=operation_id, openapi_extra=described | body, **_ITEM | more)
+
+
+@_item_route("/hubs/{hub:segment}/send", "send", body_of(Message))
+async def send(
+    request: Request, caller: RequiredCaller, names: PathNames, deadline: Deadline, sender: SenderPart
+) -> Response:
+    """Send a message, or an array of messages, to everybody, a user, a group or a connection."""
+    return await _answer(request, caller, _Post(sender, names["hub"], deadline, _read_order(request), _MESSAGES))
+
+
+@_item_route("/hubs/{hub:segment}/groups", "changeGroups", body_of(GroupAction))
+async def change_groups(
+    request: Request, caller: RequiredCaller, names: PathNames, deadline: Deadline, sender: SenderPart
+) -> Response:
+    """Add a user or a connection to a group, or remove it from one or all: a group action, or an array of them."""
+    return await _answer(request, caller, _Post(sender, names["hub"], deadline, _read_order(request), _GROUP_ACTIONS))
+
+
+@_item_route("/hubs/{hub:segment}/outputs", "sendOutputs", body_of_any(Message, GroupAction, Close), **_RESULTS)
+async def send_outputs(
+    request: Request, caller: RequiredCaller, names: PathNames, deadline: Deadline, sender: SenderPart
+) -> Response:
+    """Send an array that mixes messages, group actions and closes."""
+    return await _answer(request, caller, _Post(sender, names["hub"], deadline, _read_order(request), ALL_KINDS))
+
+
+async def _answer(request: Request, caller: Caller, post: _Post) -> Response:
+    require_media_type(request, JSON)
+    text = await read_body(request, LARGEST_ARRAY)
+    if "idempotency-key" in request.headers:
+        return await answer_once(request, caller, text, partial(post.send, text, caller))
+    return await post.send(text, caller)
+
+
+def _read_order(request: Request) -> str:
+    """``none`` for side by side; in order it is ``stop`` or ``continue``, what to do at a failure."""
+    query = read_query(request, ("onError", "order"))
+    on_error = _choice(query, "onError", "stop", "continue")
+    return "none" if _choice(query, "order", "sequence", "none") == "none" else on_error
+
+
+def _choice(query: dict[str, list[str]], name: str, *choices: str) -> str:
+    """The value of a parameter that is one of ``choices``, of which the first is the default."""
+    value = one_of(query, name)
+    if value is not None and value not in choices:
+        raise InvalidQuery(f"The parameter {name} is one of {', '.join(choices)}.")
+    return value or choices[0]

@@ -1,0 +1,156 @@
+"""The tokens of the service: JSON Web Tokens signed by HS256 with an access key, for clients and for REST calls.
+
+Source: ``spec/functions-bindings.md`` 2.4 and 2.5, ``spec/rest-and-management.md`` 7.1 and 8.3.
+"""
+
+import binascii
+import hmac
+from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from signalr_bridge.errors import BadToken, MalformedJson, ReservedClaim, TokenTooLong
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, ClaimValues, claim_text, write_lossless
+
+LONGEST_TOKEN = 4096
+"""The longest client token the service takes, in characters."""
+
+_HEADER = {"alg": "HS256", "typ": "JWT"}
+# The service would read these as statements about the token; it takes them back under this prefix.
+_COLLIDING = frozenset({"aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"})
+
+
+def client_url(client_endpoint: str, hub: str) -> str:
+    """Where a client connects; ``client_endpoint`` has no trailing slash and may have a path."""
+    return f"{client_endpoint}/client/?hub={hub.lower()}"
+
+
+def client_audience(endpoint: str, hub: str) -> str:
+    """``aud`` of a client's token: scheme and host of ``Endpoint``, never its port."""
+    parts = urlsplit(endpoint)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}/client/?hub={hub.lower()}"
+
+
+def client_claims(
+    *,
+    audience: str,
+    user_id: str | None,
+    claims: Mapping[str, ClaimValues],
+    now: int,
+    lifetime: int,
+    close_on_expiry: bool = False,
+    lossless: bool = True,
+) -> dict[str, Any]:
+    """What a client's token says, in the order in which the SDKs write it. Times are seconds, ``now`` since 1970.
+
+    Without ``lossless``, ``ReservedClaim`` for a user id or value that would be read as our own claim upstream.
+    """
+    payload: dict[str, Any] = {}
+    if user_id is not None:
+        payload["asrs.s.uid"] = user_id
+    if close_on_expiry:
+        payload["asrs.s.coae"] = "true"
+        payload["asrs.s.aeo"] = now + lifetime
+    for name, values in claims.items():
+        _add_claim(payload, name, values, keep_sub=user_id is not None)
+    # Beside a user id also when there are no claims: else the id "x, bridge.claims: ..." would be the only one.
+    if lossless and (claims or user_id):
+        payload[LOSSLESS_CLAIM] = write_lossless(claims)
+    elif LOSSLESS_CLAIM in repr(payload):
+        raise ReservedClaim(f"The user id and the claims must not hold the text {LOSSLESS_CLAIM}.")
+    return payload | {"nbf": now, "exp": now + lifetime, "iat": now, "aud": audience}
+
+
+def _add_claim(payload: dict[str, Any], name: str, values: ClaimValues, *, keep_sub: bool) -> None:
+    if not values:
+        return
+    value: Any = values[0] if len(values) == 1 else list(values)
+    if name in _COLLIDING:
+        texts = [claim_text(one) for one in values]
+        payload[f"asrs.u.{name}"] = texts[0] if len(texts) == 1 else texts
+    elif name == "sub" and not keep_sub:
+        payload["asrs.u.sub"] = value  # a bare "sub" would become the user id
+    elif name == "sub" and len(values) > 1:
+        payload["sub"], payload["asrs.u.sub"] = values[0], values[1] if len(values) == 2 else list(values[1:])
+    else:
+        payload[name] = value
+
+
+def rest_claims(url: str, *, now: int, lifetime: int) -> dict[str, Any]:
+    """What the token of one REST call says; ``url`` is the URL as requested, without its query."""
+    return {"nbf": now, "exp": now + lifetime, "iat": now, "aud": url}
+
+
+def sign_token(claims: Mapping[str, Any], key: str, key_id: str | None = None) -> str:
+    """A token signed by HS256. The key is used as text; ``key_id`` is the ``kid`` of a key the service issued."""
+    if not key:
+        raise ValueError("an access key is empty")
+    header = _HEADER if key_id is None else _HEADER | {"kid": key_id}
+    signed = _encode_part(json_text.encode(header)) + "." + _encode_part(json_text.encode(claims))
+    return signed + "." + _encode_part(hmac.digest(key.encode(), signed.encode(), "sha256"))
+
+
+def check_length(token: str) -> str:
+    """The token, or ``TokenTooLong`` when the service would refuse a client that brings it."""
+    if len(token) > LONGEST_TOKEN:
+        raise TokenTooLong(
+            f"The token would have {len(token)} characters, the service takes {LONGEST_TOKEN}: send fewer claims."
+        )
+    return token
+
+
+def read_token(token: str, keys: Sequence[str], *, now: float | None = None, leeway: int = 300) -> dict[str, Any]:
+    """The claims of a token signed with one of ``keys``, else ``BadToken``. Without ``now`` times do not matter."""
+    if not token.isascii():
+        raise BadToken("The token is not a JSON Web Token.")
+    signed, _, signature = token.rpartition(".")
+    header = _decode_part(signed.partition(".")[0])
+    if header.get("alg") != "HS256":
+        raise BadToken("The token is not signed by HS256.")
+    given = _decode_base64(signature)
+    expected = [hmac.digest(key.encode(), signed.encode(), "sha256") for key in keys if key]
+    if sum(hmac.compare_digest(one, given) for one in expected) == 0:  # every key is compared
+        raise BadToken("The token was signed with another key.")
+    claims = _decode_part(signed.partition(".")[2])
+    if now is not None:
+        _check_times(claims, now, leeway)
+    return claims
+
+
+def read_header(token: str) -> dict[str, Any]:
+    """What a token says of itself: ``alg``, and the ``kid`` of its key. ``BadToken`` for what is no token."""
+    return _decode_part(token.partition(".")[0])
+
+
+def _check_times(claims: dict[str, Any], now: float, leeway: int) -> None:
+    expires, begins = claims.get("exp"), claims.get("nbf", 0)
+    if not isinstance(expires, int | float) or not isinstance(begins, int | float):
+        raise BadToken("The token does not say until when it is valid.")
+    if now > expires + leeway or now < begins - leeway:
+        raise BadToken("The token has expired or is not valid yet.")
+
+
+def _encode_part(text: bytes) -> str:
+    return urlsafe_b64encode(text).rstrip(b"=").decode()
+
+
+def _decode_part(part: str) -> dict[str, Any]:
+    try:
+        value = json_text.decode(_decode_base64(part))
+    except MalformedJson:
+        value = None
+    if not isinstance(value, dict):
+        raise BadToken("The token is not a JSON Web Token.")
+    return value
+
+
+def _decode_base64(text: str) -> bytes:
+    if "=" in text:
+        raise BadToken("The token is not a JSON Web Token.")
+    try:
+        return b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raise BadToken("The token is not a JSON Web Token.") from None

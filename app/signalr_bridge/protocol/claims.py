@@ -1,0 +1,118 @@
+"""A client's claims on their way through the service: into the token, out of the upstream header.
+
+The service joins claims to one line, ``type: value, type: value``, and escapes nothing, so a display name such as
+``Bob, role: admin`` could forge a role. A token of ours therefore carries the claim ``bridge.claims`` beside them:
+base64url of the JSON of all of them, which holds neither comma nor colon.
+Source of the line's form: ``spec/functions-bindings.md`` 1.5, ``spec/service-emulation.md`` 3.2.
+"""
+
+import binascii
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from signalr_bridge.errors import MalformedJson
+from signalr_bridge.protocol import json_text
+
+ClaimValues: TypeAlias = Sequence[str | int | float | bool]
+
+LOSSLESS_CLAIM = "bridge.claims"
+NAME_IDENTIFIER = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
+
+# The JWT library of .NET renames claims on the way in; we give them their short names back.
+_SHORT_NAMES = {
+    NAME_IDENTIFIER: "nameid",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name": "unique_name",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress": "email",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/givenname": "given_name",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/surname": "family_name",
+    "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn": "upn",
+    "http://schemas.microsoft.com/ws/2008/06/identity/claims/role": "role",
+}
+_ABOUT_THE_TOKEN = frozenset({"aud", "exp", "iat", "nbf", LOSSLESS_CLAIM})
+# A type has no blank and no comma; a piece that does not begin so belongs to the value before it.
+_BEGINS_CLAIM = re.compile(r"[^\s:,][^\s,]*?: ")
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """A client's claims by type. ``exact``: they are as given at negotiate, and may grant rights."""
+
+    values: Mapping[str, list[str]] = field(default_factory=dict)
+    exact: bool = False
+
+
+def write_lossless(claims: Mapping[str, ClaimValues]) -> str:
+    """The value of ``bridge.claims``."""
+    texts = {name: [claim_text(value) for value in values] for name, values in claims.items()}
+    short = {name: values[0] if len(values) == 1 else values for name, values in texts.items()}
+    return urlsafe_b64encode(json_text.encode(short)).rstrip(b"=").decode()
+
+
+def read_lossless(text: str) -> dict[str, list[str]] | None:
+    """The claims in a value of ``bridge.claims``; None when it is not one."""
+    try:
+        decoded = json_text.decode(urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)))
+    except (binascii.Error, UnicodeEncodeError, ValueError, MalformedJson):
+        return None
+    if not isinstance(decoded, dict):
+        return None
+    values = {name: value if isinstance(value, list) else [value] for name, value in decoded.items()}
+    return values if all(isinstance(one, str) for value in values.values() for one in value) else None
+
+
+def claim_text(value: str | int | float | bool) -> str:
+    """A claim's value as the service shows it."""
+    return value if isinstance(value, str) else json_text.encode(value).decode()
+
+
+def write_claims_line(claims: Iterable[tuple[str, str]]) -> str:
+    """``X-ASRS-User-Claims`` as the service writes it."""
+    return ", ".join(f"{name}: {value}" for name, value in claims)
+
+
+def are_forged(line: str, user_id: str) -> bool:
+    """Whether ``bridge.claims`` stands where we never write it: a second time, or in the user id."""
+    return line.count(LOSSLESS_CLAIM) > 1 or LOSSLESS_CLAIM in user_id
+
+
+def read_claims_line(line: str, user_id: str = "", *, lossless: bool = True) -> Claims:
+    """The claims in ``X-ASRS-User-Claims``. Read from ``bridge.claims`` alone when that occurs exactly once; when it
+    occurs more often, or in the user id, somebody is forging, and there are none.
+
+    Without ``lossless`` our tokens have no such claim: one that is there is not believed.
+    """
+    if are_forged(line, user_id):
+        return Claims()
+    pieces = _split(line)
+    written = [value for name, value in pieces if name == LOSSLESS_CLAIM]
+    if lossless and written:
+        exact = read_lossless(written[0])
+        return Claims() if exact is None else Claims(exact, exact=True)
+    values: dict[str, list[str]] = {}
+    for name, value in pieces:
+        if (short := _shorten(name)) is not None:
+            values.setdefault(short, []).append(value)
+    return Claims(values)
+
+
+def _split(line: str) -> list[tuple[str, str]]:
+    pieces: list[tuple[str, str]] = []
+    for piece in line.split(", "):
+        if _BEGINS_CLAIM.match(piece):
+            name, _, value = piece.partition(": ")
+            pieces.append((name, value))
+        elif pieces:
+            name, value = pieces.pop()
+            pieces.append((name, f"{value}, {piece}"))
+    return pieces
+
+
+def _shorten(name: str) -> str | None:
+    if name.startswith("asrs.u."):
+        return name.removeprefix("asrs.u.")
+    if name.startswith("asrs.s.") or name in _ABOUT_THE_TOKEN:
+        return None
+    return _SHORT_NAMES.get(name, name)

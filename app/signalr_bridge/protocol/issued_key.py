@@ -1,0 +1,112 @@
+"""What the service issues to an identity: keys that sign clients' tokens, and whole tokens. Both directions.
+
+Source: ``spec/rest-and-management.md`` 4.1, 4.2 and 7.2.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from signalr_bridge.errors import InvalidQuery, MalformedMessage
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, write_lossless
+from signalr_bridge.protocol.names import check_hub, escape_segment, unescape_segment
+from signalr_bridge.protocol.rest import API_VERSION
+
+SCOPE = "https://signalr.azure.com/.default"
+"""What an Entra token for the service is asked for."""
+AUDIENCE = "https://signalr.azure.com"
+KEY_PATH = "/api/v1/auth/accessKey"
+KEY_PATHS = frozenset({"/api/auth/accesskey", KEY_PATH.lower()})
+"""Both that the service knows, in lower case."""
+
+_GENERATE = re.compile(r"(?i:/api(?:/v1)?/hubs)/([^/]+)/:generateToken")
+# A token is asked for by user id and lifetime; whatever else a client's token says would be lost.
+_ASKABLE = frozenset({"asrs.s.uid", "nbf", "exp", "iat", "aud"})
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedKey:
+    """``key_id`` is the ``kid`` of the tokens that ``key`` signs."""
+
+    key_id: str
+    key: str = field(repr=False)
+
+
+def write_issued_key(issued: IssuedKey) -> bytes:
+    return json_text.encode({"AccessKey": issued.key, "KeyId": issued.key_id})
+
+
+def read_issued_key(body: bytes) -> IssuedKey:
+    """``MalformedMessage`` when one of the two is missing, empty or no text."""
+    document = json_text.decode_object(body)
+    key_id, key = document.get("KeyId"), document.get("AccessKey")
+    if not isinstance(key_id, str) or not isinstance(key, str) or not key_id or not key:
+        raise MalformedMessage("The answer has no KeyId or no AccessKey.")
+    return IssuedKey(key_id, key)
+
+
+def write_generated_token(token: str) -> bytes:
+    return json_text.encode({"token": token})
+
+
+def read_generated_token(body: bytes) -> str:
+    """``MalformedMessage`` when there is none."""
+    token = json_text.decode_object(body).get("token")
+    if not isinstance(token, str) or not token:
+        raise MalformedMessage("The answer has no token.")
+    return token
+
+
+# --- asking for a whole token
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """A client's token that the service makes by itself."""
+
+    hub: str
+    user_id: str | None
+    minutes: int
+
+
+def ask_instead(claims: Mapping[str, Any]) -> TokenRequest | None:
+    """The request whose answer says as much as a token with ``claims`` would; None when none does.
+
+    A user id that holds the name of our own claim would be read as that claim upstream: not asked for.
+    """
+    user_id = claims.get("asrs.s.uid")
+    more = {name for name in claims if name not in _ASKABLE and not _is_empty(name, claims[name])}
+    if more or (isinstance(user_id, str) and LOSSLESS_CLAIM in user_id):
+        return None
+    hub = dict(parse_qsl(urlsplit(claims["aud"]).query))["hub"]
+    return TokenRequest(hub, user_id, max(1, -(-(claims["exp"] - claims["iat"]) // 60)))
+
+
+def _is_empty(name: str, value: Any) -> bool:
+    """Our own claim, which repeats all others exactly, of no claims."""
+    return name == LOSSLESS_CLAIM and value == write_lossless({})
+
+
+def write_token_request(request: TokenRequest) -> str:
+    """Path and query, completely escaped."""
+    user = "" if request.user_id is None else f"&userId={escape_segment(request.user_id)}"
+    query = f"api-version={API_VERSION}&minutesToExpire={request.minutes}{user}"
+    return f"/api/hubs/{escape_segment(request.hub.lower())}/:generateToken?{query}"
+
+
+def read_token_request(path: str, query: str) -> TokenRequest | None:
+    """None for another operation. Raises ``InvalidName`` and ``InvalidQuery``."""
+    match = _GENERATE.fullmatch(path)
+    if match is None:
+        return None
+    try:
+        values = {name.lower(): value for name, value in parse_qsl(query, errors="strict")}
+    except ValueError:
+        raise InvalidQuery("The query is not percent-encoded UTF-8.") from None
+    minutes = values.get("minutestoexpire", "60")
+    if not re.fullmatch(r"[0-9]{1,9}", minutes) or int(minutes) < 1:
+        raise InvalidQuery("minutesToExpire is a number from 1.")
+    return TokenRequest(check_hub(unescape_segment(match[1])), values.get("userid"), int(minutes))

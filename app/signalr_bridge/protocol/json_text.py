@@ -1,0 +1,121 @@
+"""JSON text in and out, with one error for everything that is no JSON."""
+
+import re
+from base64 import b64encode
+from typing import Any
+
+import msgspec
+
+from signalr_bridge.errors import MalformedJson, MalformedMessage
+
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+_NAME = re.compile(rb'[\s,{]*("(?:[^"\\]|\\.)*")\s*:\s*')
+
+
+def _encode_foreign(value: Any) -> Any:
+    if isinstance(value, msgspec.msgpack.Ext):
+        return b64encode(value.data).decode()
+    raise TypeError(f"JSON has no {type(value).__name__}")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_encode_foreign)
+
+
+def encode(value: Any) -> bytes:
+    """The text of a value, also of one that came in MessagePack.
+
+    Bytes and the data of an unknown extension become base64, a timestamp RFC 3339, what is no number null, and a name
+    that is no text its JSON text. Raises what msgspec does for a value that JSON cannot hold.
+    """
+    try:
+        return _ENCODER.encode(value)
+    except TypeError:
+        return _ENCODER.encode(_name_in_text(value))
+
+
+def _name_in_text(value: Any) -> Any:
+    """The value with a text for every name of a map that is neither text nor number."""
+    if isinstance(value, dict):
+        return {_write_name(name): _name_in_text(one) for name, one in value.items()}
+    return [_name_in_text(one) for one in value] if isinstance(value, list | tuple) else value
+
+
+def _write_name(name: Any) -> Any:
+    return _ENCODER.encode(name).decode() if name is None or isinstance(name, bool | tuple) else name
+
+
+def name_of(key: Any) -> str:
+    """The name that a map's key has in JSON."""
+    return str(next(iter(decode(encode({key: None})))))
+
+
+class DuplicateMember(Exception):
+    """A JSON object holds the member ``name`` more than once."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def decode(text: bytes | msgspec.Raw) -> Any:
+    """The value, with integers of any size kept whole; ``MalformedJson`` also for bad UTF-8 and for endless nesting."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedJson("The body is not well-formed JSON in UTF-8.") from None
+
+
+def decode_object(text: bytes) -> dict[str, Any]:
+    """The members of what another party answered; ``MalformedMessage`` when it is no JSON object."""
+    try:
+        document = decode(text)
+    except MalformedJson:
+        document = None
+    if not isinstance(document, dict):
+        raise MalformedMessage("The answer is no JSON object.")
+    return document
+
+
+def first_character(text: bytes) -> bytes:
+    """``b"{"`` for an object, ``b"["`` for an array, and so on; ``b""`` for a blank text."""
+    return text.lstrip(b" \t\r\n")[:1]
+
+
+def members(text: bytes) -> dict[str, bytes]:
+    """An object's members, each value still as JSON text. ``MalformedJson``, or ``DuplicateMember`` with the name."""
+    found = _decode_raw(_MEMBERS, text)
+    values = {name: bytes(value) for name, value in found.items()}
+    _refuse_duplicates(text, values)
+    return values
+
+
+def elements(text: bytes) -> list[bytes]:
+    """An array's elements, each still as JSON text; ``MalformedJson``."""
+    return [bytes(element) for element in _decode_raw(_ELEMENTS, text)]
+
+
+def _decode_raw(decoder: msgspec.json.Decoder[Any], text: bytes) -> Any:
+    try:
+        text.decode("utf-8")  # a raw value is skipped over, not read
+        return decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedJson("The body is not well-formed JSON in UTF-8.") from None
+
+
+def _refuse_duplicates(text: bytes, values: dict[str, bytes]) -> None:
+    """Walk the object's names; msgspec keeps the last of several values, so a name seen twice stands out.
+
+    A value is stepped over by its length, so this costs the number of members, not the size of the text.
+    """
+    seen: set[str] = set()
+    position, name = 0, ""
+    while (match := _NAME.match(text, position)) is not None:
+        name = msgspec.json.decode(match[1], type=str)
+        value = values[name]
+        if name in seen or not text.startswith(value, match.end()):
+            raise DuplicateMember(name)
+        seen.add(name)
+        position = match.end() + len(value)
+    if values and text[position:].strip() != b"}":
+        raise DuplicateMember(name)  # an earlier value that only begins like the last one

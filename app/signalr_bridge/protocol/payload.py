@@ -1,0 +1,46 @@
+"""A message's body towards the service: plain JSON, or finished messages for each hub protocol in one map.
+
+Source: ``spec/rest-and-management.md`` 5.1 and 10.6.
+"""
+
+import msgspec
+
+from signalr_bridge.errors import MalformedJson, MalformedMessage
+from signalr_bridge.protocol import hub_json, hub_messagepack, json_text
+from signalr_bridge.protocol.hub_message import Invocation
+from signalr_bridge.protocol.rest import write_message
+
+JSON, MESSAGEPACK, EVERY_PROTOCOL = "application/json", "application/x-msgpack", "application/octet-stream"
+
+
+def media_type_of(body: bytes) -> str:
+    """A body says itself what it is: a JSON object begins with a brace, which no map of MessagePack does."""
+    return JSON if body.startswith(b"{") else EVERY_PROTOCOL
+
+
+def write_packed(target: str, arguments: bytes) -> bytes:
+    """The message finished for clients of JSON and of MessagePack; ``arguments`` is a JSON array.
+
+    Integers of more than 64 bits, which MessagePack does not have, become the nearest float there.
+    """
+    values = json_text.decode(arguments)
+    try:
+        packed = hub_messagepack.write_message(Invocation(target, hub_messagepack.fit_integers(values)))
+    except RecursionError:
+        raise MalformedJson("The arguments are nested too deeply.") from None
+    plain = b'{"type":1,' + write_message(target, arguments)[1:] + hub_json.RECORD_SEPARATOR
+    return msgspec.msgpack.encode({"json": plain, "messagepack": packed})
+
+
+def pack(body: bytes) -> bytes:
+    """The same from the body that ``write_message`` wrote."""
+    members = json_text.members(body)
+    return write_packed(json_text.decode(members["target"]), members["arguments"])
+
+
+def read_packed(body: bytes) -> dict[str, bytes]:
+    """The finished messages by the name of their hub protocol. Raises ``MalformedMessage``."""
+    try:
+        return msgspec.msgpack.decode(body, type=dict[str, bytes])
+    except (msgspec.DecodeError, ValueError):
+        raise MalformedMessage("The body is no map of messages by protocol.") from None

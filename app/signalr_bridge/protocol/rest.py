@@ -1,0 +1,214 @@
+"""The service's REST operations, written as requests and read back from them.
+
+Source: ``spec/rest-and-management.md`` 2 to 4 and 6; ``spec/service-emulation.md`` 1.2 and 7.3.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import parse_qsl
+
+from signalr_bridge.errors import InvalidName, InvalidQuery
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.names import escape_segment, unescape_segment
+
+API_VERSION = "2022-06-01"
+"""The version asked for wherever the operation exists in it."""
+NEWEST_VERSION = "2024-12-01"
+
+ERROR_CODE_HEADER = "x-ms-error-code"
+
+
+class Action(Enum):
+    """What an operation does: its method, its path below ``/api/hubs/{hub}``, and the version that has it."""
+
+    SEND_TO_ALL = ("POST", "/:send")
+    SEND_TO_USER = ("POST", "/users/{user}/:send")
+    SEND_TO_GROUP = ("POST", "/groups/{group}/:send")
+    SEND_TO_CONNECTION = ("POST", "/connections/{connection}/:send")
+    CLOSE_ALL = ("POST", "/:closeConnections")
+    CLOSE_USER = ("POST", "/users/{user}/:closeConnections")
+    CLOSE_GROUP = ("POST", "/groups/{group}/:closeConnections")
+    CLOSE_CONNECTION = ("DELETE", "/connections/{connection}")
+    CONNECTION_EXISTS = ("HEAD", "/connections/{connection}")
+    USER_EXISTS = ("HEAD", "/users/{user}")
+    GROUP_EXISTS = ("HEAD", "/groups/{group}")
+    USER_IN_GROUP = ("HEAD", "/users/{user}/groups/{group}")
+    ADD_CONNECTION = ("PUT", "/groups/{group}/connections/{connection}")
+    REMOVE_CONNECTION = ("DELETE", "/groups/{group}/connections/{connection}")
+    REMOVE_CONNECTION_FROM_ALL = ("DELETE", "/connections/{connection}/groups")
+    ADD_USER = ("PUT", "/users/{user}/groups/{group}")
+    REMOVE_USER = ("DELETE", "/users/{user}/groups/{group}")
+    REMOVE_USER_FROM_ALL = ("DELETE", "/users/{user}/groups")
+    LIST_MEMBERS = ("GET", "/groups/{group}/connections", NEWEST_VERSION)
+    INVOKE = ("POST", "/connections/{connection}/:invoke", NEWEST_VERSION)
+
+    def __init__(self, method: str, path: str, version: str = API_VERSION) -> None:
+        self.method = method
+        self.path = path
+        self.version = version
+
+    @property
+    def is_message(self) -> bool:
+        """Whether it delivers a message."""
+        return self.path.endswith(":send")
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether doing it twice is as good as once. A message must never be sent twice, nor a client called twice."""
+        return not self.path.endswith((":send", ":invoke"))
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether the service's answer has a body that matters."""
+        return self.version == NEWEST_VERSION
+
+    @property
+    def is_question(self) -> bool:
+        """Whether it only asks whether somebody is there."""
+        return self.method == "HEAD"
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether it takes somebody away, which is done when nobody is there."""
+        return self.method == "DELETE" or self.path.endswith(":closeConnections")
+
+
+ABSENT_CODES = frozenset(
+    code.lower()
+    for code in (
+        "Warning.Connection.NotExisted",
+        "Warning.User.NotExisted",
+        "Warning.Group.NotExisted",
+        "Error.Connection.NotExisted",
+        "Info.User.NotInGroup",
+    )
+)
+"""What a 404's ``x-ms-error-code`` says, in lower case, when the thing asked about is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation on a hub. Names are as people write them; the URL's escaping is done here and only here."""
+
+    action: Action
+    hub: str
+    user: str = ""
+    group: str = ""
+    connection: str = ""
+    excluded: tuple[str, ...] = ()
+    reason: str | None = None
+    ttl: int | None = None
+    page_size: int | None = None
+    continuation: str | None = None
+
+
+def write_target(operation: Operation) -> str:
+    """Path and query, completely escaped: append it to an endpoint's URL and hand it over as already encoded.
+
+    ``InvalidName`` for a name that the operation needs and that is empty, ``.`` or ``..``: some URL library on the way
+    would drop the segment, and one group's message would go to everybody.
+    """
+    path = "/api/hubs/{hub}" + operation.action.path
+    path = path.format(
+        hub=escape_segment(operation.hub.lower()),
+        user=escape_segment(operation.user),
+        group=escape_segment(operation.group),
+        connection=escape_segment(operation.connection),
+    )
+    if not {"", ".", ".."}.isdisjoint(path.split("/")[1:]):
+        raise InvalidName("A name in the service's URL is empty, '.' or '..', which no URL can carry.")
+    query = [("api-version", operation.action.version)]
+    query += [("excluded", one) for one in operation.excluded]
+    if operation.reason is not None:
+        query.append(("reason", operation.reason))
+    if operation.ttl is not None:
+        query.append(("ttl", str(operation.ttl)))
+    if operation.page_size is not None:
+        query.append(("maxpagesize", str(operation.page_size)))
+    if operation.continuation is not None:
+        query.append(("continuationToken", operation.continuation))
+    return path + "?" + "&".join(f"{name}={escape_segment(value)}" for name, value in query)
+
+
+def write_path(target: str) -> str:
+    """The part of a target that a token is made for: the path without its query."""
+    return target.partition("?")[0]
+
+
+def write_message(target: str, arguments: bytes) -> bytes:
+    """The body of a send; ``arguments`` is a JSON array and goes out as it is."""
+    return b'{"target":' + json_text.encode(target) + b',"arguments":' + arguments + b"}"
+
+
+def read_target(method: str, path: str, query: str) -> Operation | None:
+    """The operation a request asks for; None when there is no such operation.
+
+    ``path`` is as it came, still escaped. Takes what every SDK sends: ``/api`` and ``/api/v1``, sends without
+    ``/:send``, GET for HEAD, both orders of user and group. Raises ``InvalidName`` and ``InvalidQuery``.
+    """
+    also = _PATTERNS["HEAD"] if method == "GET" else []
+    for pattern, action in [*_PATTERNS.get(method, ()), *also]:
+        if (match := pattern.fullmatch(path)) is not None:
+            names = {kind: unescape_segment(segment) for kind, segment in match.groupdict().items()}
+            return _read_query(action, names, query)
+    return None
+
+
+def _read_query(action: Action, names: dict[str, str], query: str) -> Operation:
+    try:
+        values = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=10_000)
+    except ValueError:
+        raise InvalidQuery("The query is not percent-encoded UTF-8, or has more than 10,000 parts.") from None
+    named = [(name.lower(), value) for name, value in values]
+    return Operation(
+        action,
+        hub=names["hub"],
+        user=names.get("user", ""),
+        group=names.get("group", ""),
+        connection=names.get("connection", ""),
+        excluded=tuple(value for name, value in named if name == "excluded"),
+        reason=_last(named, "reason"),
+        ttl=_read_number(named, "ttl"),
+        page_size=_read_number(named, "maxpagesize"),
+        continuation=_last(named, "continuationtoken"),
+    )
+
+
+def _last(values: Iterable[tuple[str, str]], wanted: str) -> str | None:
+    found = None
+    for name, value in values:
+        found = value if name == wanted else found
+    return found
+
+
+def _read_number(values: Iterable[tuple[str, str]], name: str) -> int | None:
+    text = _last(values, name)
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > 2**31 - 1:
+        raise InvalidQuery(f"The value of {name} is not a 32-bit number from 0.")
+    return int(text)
+
+
+def _compile(path: str) -> re.Pattern[str]:
+    segments = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
+    return re.compile(r"(?i:/api(?:/v1)?/hubs)/(?P<hub>[^/]+)" + segments)
+
+
+def _patterns() -> dict[str, list[tuple[re.Pattern[str], Action]]]:
+    """For each method its patterns; no path matches two of them."""
+    found: dict[str, list[tuple[re.Pattern[str], Action]]] = {}
+    for action in Action:
+        paths = [action.path]
+        if action.is_message:
+            paths.append(action.path.removesuffix("/:send"))
+        if "/groups/{group}" in action.path and action.path.count("/") == 4:
+            one, other = re.findall(r"/\w+/\{\w+\}", action.path)
+            paths.append(other + one)
+        found.setdefault(action.method, []).extend((_compile(path), action) for path in paths)
+    return found
+
+
+_PATTERNS = _patterns()

@@ -1,0 +1,162 @@
+"""One call of the service to us: its ``X-ASRS-*`` headers and its body, written (emulator) and read (bridge).
+
+Source: ``spec/functions-bindings.md`` 1.3 to 1.8, ``spec/service-emulation.md`` 3.2 and 3.3.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+from signalr_bridge.errors import MalformedMessage
+from signalr_bridge.protocol import hub_json, hub_messagepack, json_text, messagepack_keys
+from signalr_bridge.protocol.hub_message import Closed, Completion, HubMessage, Invocation
+
+JSON = "application/json"
+MESSAGEPACK = "application/x-msgpack"
+
+CONNECTIONS, MESSAGES = "connections", "messages"
+CONNECTED, DISCONNECTED = "connected", "disconnected"
+
+SIGNATURE_HEADER = "x-asrs-signature"
+_NAMES = {
+    "hub": "X-ASRS-Hub",
+    "category": "X-ASRS-Category",
+    "event": "X-ASRS-Event",
+    "connection_id": "X-ASRS-Connection-Id",
+    "user_id": "X-ASRS-User-Id",
+    "claims_line": "X-ASRS-User-Claims",
+    "client_query": "X-ASRS-Client-Query",
+}
+# These say more about the client's secrets than about what it wants.
+_SECRET_QUERY = frozenset({"access_token", "id", "_"})
+
+
+@dataclass(frozen=True, slots=True)
+class EventHeaders:
+    """What the headers say; an absent header is the empty text. Names are as sent."""
+
+    hub: str = ""
+    category: str = ""
+    event: str = ""
+    connection_id: str = ""
+    user_id: str = ""
+    claims_line: str = ""
+    client_query: str = field(default="", repr=False)  # may hold the client's token
+
+
+def write_event_headers(headers: EventHeaders) -> dict[str, str]:
+    """The headers that are not empty; a value's line breaks would be forged headers and become blanks."""
+    values = {_NAMES[name]: getattr(headers, name) for name in _NAMES}
+    return {name: value.replace("\r", " ").replace("\n", " ") for name, value in values.items() if value}
+
+
+def read_event_headers(lines: Iterable[tuple[bytes, bytes]]) -> EventHeaders:
+    """From raw header lines with lower-case names; of a repeated header the first counts. Values are UTF-8."""
+    found: dict[bytes, bytes] = {}
+    for name, value in lines:
+        found.setdefault(name, value)
+    return EventHeaders(
+        **{name: decode_header(found.get(header.lower().encode(), b"")) for name, header in _NAMES.items()}
+    )
+
+
+def decode_header(value: bytes) -> str:
+    """A header's bytes as UTF-8, else as the latin-1 that HTTP once meant.
+
+    Only HTTP's own white space goes: a user whose id begins with a no-break space is another than the one without.
+    """
+    try:
+        return value.decode("utf-8").strip(" \t")
+    except UnicodeDecodeError:
+        return value.decode("latin-1").strip(" \t")
+
+
+def read_client_query(text: str) -> dict[str, list[str]]:
+    """The client's query, without the parameters that are secret or the service's own."""
+    values: dict[str, list[str]] = {}
+    for name, value in parse_qsl(text.removeprefix("?"), keep_blank_values=True, errors="replace"):
+        if name.lower() not in _SECRET_QUERY and not name.lower().startswith("asrs"):
+            values.setdefault(name, []).append(value)
+    return values
+
+
+# --- bodies, which carry no framing
+
+
+def write_connected() -> bytes:
+    return b'{"type":10}'
+
+
+def write_disconnected(error: str | None) -> bytes:
+    return json_text.encode({"type": 11} if error is None else {"type": 11, "error": error})
+
+
+def write_invocation(message: Invocation) -> bytes:
+    return hub_json.write_message(message).removesuffix(hub_json.RECORD_SEPARATOR)
+
+
+def read_disconnected(body: bytes) -> Closed:
+    """May be empty, without ``error``, or spelt ``Type`` and ``Error``. Raises ``MalformedMessage``."""
+    text = body.removesuffix(hub_json.RECORD_SEPARATOR)
+    if not text.strip():
+        return Closed()
+    error = _lower_names(hub_json.decode_object(text)).get("error")
+    if error is not None and not isinstance(error, str):
+        raise MalformedMessage("The property 'error' is no string.")
+    return Closed(error or None)
+
+
+def read_invocation(body: bytes) -> Invocation:
+    """An invocation by its names in any case, with or without the separator. Raises ``MalformedMessage``."""
+    lowered = _lower_names(hub_json.decode_object(body.removesuffix(hub_json.RECORD_SEPARATOR)))
+    if type(lowered.get("type")) is not int or lowered["type"] != 1:
+        raise MalformedMessage("The body is no invocation (type 1).")
+    spelling = {"invocationid": "invocationId", "streamids": "streamIds"}
+    members = {spelling.get(name, name): value for name, value in lowered.items()}
+    if members.get("arguments") is None:
+        members["arguments"] = []
+    return hub_json.read_invocation(members)
+
+
+def write_completion(completion: Completion) -> bytes:
+    """Framed, as the service passes it on to the client."""
+    return hub_json.write_message(completion)
+
+
+def read_completion(body: bytes) -> Completion:
+    """What the frame holds. Raises ``MalformedMessage``."""
+    return _one_completion(map(hub_json.read_message, hub_json.split_records(body)[0]))
+
+
+# --- the same bodies in MessagePack, which has none for connections
+
+
+def write_messagepack_invocation(message: Invocation) -> bytes:
+    return hub_messagepack.write_body(message)
+
+
+def read_messagepack_invocation(body: bytes) -> Invocation:
+    """An invocation without its length; whatever stands behind its arguments is ignored. ``MalformedMessage``."""
+    return hub_messagepack.read_invocation(body)
+
+
+def write_messagepack_completion(completion: Completion) -> bytes:
+    """Framed, as the service passes it on to the client; a map's keys are what clients can read."""
+    return hub_messagepack.write_message(replace(completion, result=messagepack_keys.name_keys(completion.result)))
+
+
+def read_messagepack_completion(body: bytes) -> Completion:
+    """What the frame holds. Raises ``MalformedMessage``."""
+    return _one_completion(map(hub_messagepack.read_message, hub_messagepack.split_frames(body)[0]))
+
+
+def _one_completion(messages: Iterable[HubMessage | None]) -> Completion:
+    match list(messages):
+        case [Completion() as completion]:
+            return completion
+    raise MalformedMessage("The body is not one completion (type 3).")
+
+
+def _lower_names(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.lower(): value for name, value in members.items()}

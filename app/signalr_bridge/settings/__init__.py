@@ -1,0 +1,35 @@
+"""Where settings come from (command line, environment, files) and the one frozen object they become."""
+
+from signalr_bridge.settings.finding import Finding, Level
+from signalr_bridge.settings.loading import Review, gather, load, review, unknown_names
+from signalr_bridge.settings.model import (
+    CallersSettings,
+    EndpointSettings,
+    EntraSettings,
+    ForwardSettings,
+    NegotiateSettings,
+    Settings,
+    UpstreamSettings,
+)
+from signalr_bridge.settings.serving import check_servable, judge_servable
+from signalr_bridge.settings.sources import Sources
+
+__all__ = [
+    "CallersSettings",
+    "EndpointSettings",
+    "EntraSettings",
+    "Finding",
+    "ForwardSettings",
+    "Level",
+    "NegotiateSettings",
+    "Review",
+    "Settings",
+    "Sources",
+    "UpstreamSettings",
+    "check_servable",
+    "gather",
+    "judge_servable",
+    "load",
+    "review",
+    "unknown_names",
+]

@@ -1,0 +1,202 @@
+"""From names and values to the one frozen Settings, and everything there is to say about them."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import Any
+
+from pydantic import ValidationError
+
+from signalr_bridge.errors import InvalidName, SettingsError
+from signalr_bridge.protocol.names import check_hub
+from signalr_bridge.settings.azure import Candidate, find_unused, judge_connection, read_calls, read_named, read_unnamed
+from signalr_bridge.settings.finding import Finding, Level, mistake, refuse_mistakes
+from signalr_bridge.settings.model import EndpointSettings, EndpointTuning, Settings
+from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, Path, find_path, names_near, nearest_name, write_name
+from signalr_bridge.settings.notices import find_notices
+from signalr_bridge.settings.sources import Sources, Value, Values
+
+_PREFIX = PREFIX.lower()
+_CONNECTION = "AzureSignalRConnectionString"
+_AUTHORITY = "azure_authority_host"
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What was understood. ``settings`` is None when there is a mistake."""
+
+    settings: Settings | None
+    findings: tuple[Finding, ...]
+
+    def accept(self) -> Settings:
+        """Raises ``SettingsError`` with a line for each mistake."""
+        refuse_mistakes(self.findings)
+        if self.settings is None:
+            raise SettingsError("The settings cannot be used.")
+        return self.settings
+
+
+def gather(environment: Mapping[str, str], flags: Mapping[str, Any]) -> Values:
+    """Every setting there is, first match wins. Raises ``SettingsError`` for a file that cannot be read."""
+    return Sources(environment, flags).read()
+
+
+def load(values: Values) -> Settings:
+    """Raises ``SettingsError`` with a line for each setting that is wrong; it never holds a value."""
+    return review(values).accept()
+
+
+def review(values: Values) -> Review:
+    """Never raises for what somebody wrote."""
+    connections = _find_connections(values)
+    values = _adopt(values, connections)
+    nested, findings = _nest(values)
+    named = read_named(values)
+    read = {name: read_unnamed(values, name) for name in connections}
+    calls = read_calls(values)
+    used = {one for found in (*read.values(), named) for candidate in found for one in candidate.used} | calls.used
+    tuned = {name: _tune([*unnamed, *named], nested.get("endpoints", {})) for name, unnamed in read.items()}
+    findings += [
+        *(one for name, unnamed in read.items() for one in judge_connection(name, unnamed, named)),
+        *(one for unnamed in read.values() for candidate in unnamed for one in candidate.findings),
+        *(one for candidate in named for one in candidate.findings),
+        *_judge_tuning(nested.get("endpoints", {}), [*named, *(one for found in read.values() for one in found)]),
+        *_judge_connections(connections, tuned),
+        *calls.findings,
+        *find_unused(values, connections, used),
+        *find_notices(values, connections),
+    ]
+    nested["endpoints"] = tuned[connections[0]]
+    nested["connections"] = {name.lower(): tuned[name] for name in connections[1:]}
+    nested["calls"] = calls.settings
+    settings, wrong = _build(nested, values)
+    findings = list(dict.fromkeys([*findings, *wrong]))
+    return Review(None if any(one.level is Level.MISTAKE for one in findings) else settings, tuple(findings))
+
+
+def unknown_names(values: Values) -> list[str]:
+    """The ``BRIDGE_*`` names that mean nothing, as they were written."""
+    return sorted(one.setting for one in review(values).findings if one.level is Level.UNKNOWN)
+
+
+# --- connections
+
+
+def _find_connections(values: Values) -> list[str]:
+    """The names of all connections, as somebody wrote them; the default one first."""
+    default = values.get(f"{_PREFIX}connection")
+    names = [default.text if default is not None and default.text else _CONNECTION]
+    for spelled, found in sorted(values.items()):
+        path = find_path(spelled.removeprefix(_PREFIX)) if spelled.startswith(_PREFIX) else None
+        if path is not None and path[0] == "hubs" and path[2:] == ("connection",) and found.text:
+            names.append(found.text)
+    return list({name.lower(): name for name in reversed(names)}.values())[::-1]
+
+
+def _adopt(values: Values, connections: Iterable[str]) -> Values:
+    """A connection's own name may stand in a ``bridge.toml``, where every name is taken for one of ours at first."""
+    plain = dict(values)
+    for name in connections:
+        taken = f"{_PREFIX}{name.lower()}"
+        for spelled in [one for one in plain if one == taken or one.startswith(f"{taken}:")]:
+            if find_path(spelled.removeprefix(_PREFIX)) is None:
+                found = plain.pop(spelled)
+                plain.setdefault(spelled.removeprefix(_PREFIX), replace(found, written=found.written[len(PREFIX) :]))
+    return plain
+
+
+def _judge_connections(connections: list[str], tuned: Mapping[str, tuple[EndpointSettings, ...]]) -> Iterator[Finding]:
+    for name in connections[1:]:
+        if not tuned[name]:
+            yield mistake(name, "a hub's CONNECTION names it, but there is no endpoint: set it, or write another name.")
+
+
+# --- endpoints
+
+
+def _tune(candidates: Iterable[Candidate], tuning: Mapping[str, Any]) -> tuple[EndpointSettings, ...]:
+    """The endpoints with what ``BRIDGE_ENDPOINTS__<NAME>__*`` says of them, by name in lower case."""
+    found: dict[EndpointSettings, None] = {}  # exact duplicates collapse
+    for one in candidates:
+        if one.settings is not None:
+            told, _ = _read_tuning(one.name.lower(), tuning.get(one.name.lower(), {}))
+            found[one.settings.model_copy(update=told)] = None
+    return tuple(found)
+
+
+def _read_tuning(name: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
+    texts = {key: str(one) if key == "upstream_app_id" else one for key, one in given.items()}
+    try:
+        return EndpointTuning.model_validate(texts).model_dump(include=set(texts)), []
+    except ValidationError as error:
+        return {}, list(_explain(error, ("endpoints", name)))
+
+
+def _judge_tuning(tuning: Mapping[str, Any], candidates: Iterable[Candidate]) -> Iterator[Finding]:
+    names = {one.name.lower() for one in candidates}
+    for name, given in sorted(tuning.items()):
+        if name not in names:
+            near = nearest_name(name, names)
+            text = "there is no endpoint of this name" + (f"; did you mean {near.upper()}?" if near else ".")
+            yield mistake(write_name(("endpoints", name)), text)
+        yield from _read_tuning(name, given)[1]
+
+
+# --- ours
+
+
+def _nest(values: Values) -> tuple[dict[str, Any], list[Finding]]:
+    """The values as the model nests them, and what is wrong with their names."""
+    nested: dict[str, Any] = {}
+    findings: list[Finding] = []
+    for spelled, found in sorted(values.items()):
+        if not spelled.startswith(_PREFIX) or (rest := spelled.removeprefix(_PREFIX)) in READ_ELSEWHERE:
+            continue
+        path = find_path(rest)
+        if path is None:
+            findings.append(_unknown(found))
+        elif path[0] == "hubs":
+            findings += _put_hub(nested, path, found)
+        else:
+            _put(nested, path, found.value)
+    if (authority := values.get(_AUTHORITY)) is not None:
+        nested["authority_host"] = authority.value
+    return nested, findings
+
+
+def _unknown(found: Value) -> Finding:
+    near = nearest_name(found.written, names_near(found.written))
+    return Finding(Level.UNKNOWN, found.written, "means nothing" + (f"; did you mean {near}?" if near else "."))
+
+
+def _put_hub(nested: dict[str, Any], path: Path, found: Value) -> Iterator[Finding]:
+    """A hub's name holds no ``:``, so each stands for the ``__`` that was written."""
+    try:
+        _put(nested, ("hubs", check_hub(path[1].replace(":", "__")), *path[2:]), found.value)
+    except InvalidName as error:
+        yield mistake(found.written, error.detail)
+
+
+def _put(nested: dict[str, Any], path: Path, value: Any) -> None:
+    for level in path[:-1]:
+        nested = nested.setdefault(level, {})
+    nested[path[-1]] = value
+
+
+def _build(nested: Mapping[str, Any], values: Values) -> tuple[Settings | None, list[Finding]]:
+    try:
+        return Settings(**nested), []
+    except ValidationError as error:
+        return None, list(_explain(error))
+
+
+def _explain(error: ValidationError, path: Path = ()) -> Iterator[Finding]:
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        location = [str(part) for part in (*path, *_name_of_setting(fault["loc"]))]
+        message = fault["msg"].removeprefix("Value error, ")
+        yield mistake(write_name(location), f"{message[0].lower()}{message[1:].rstrip('.')}.")
+
+
+def _name_of_setting(location: Iterable[int | str]) -> Iterator[int | str]:
+    """The part of a fault's location before the first index: what follows stands in the value, and may be secret."""
+    return takewhile(lambda part: not isinstance(part, int), location)

@@ -1,0 +1,148 @@
+"""The settings as one frozen object, of the sections in ``sections``.
+
+The descriptions are the README's settings table.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from signalr_bridge.settings.sections.callers import CallerKey, CallersSettings
+from signalr_bridge.settings.sections.calls import CallSettings, RetrySettings
+from signalr_bridge.settings.sections.cors import CorsSettings
+from signalr_bridge.settings.sections.endpoints import CredentialSettings, EndpointSettings, EndpointTuning
+from signalr_bridge.settings.sections.fields import Hub, Networks, Section, Texts
+from signalr_bridge.settings.sections.forward import ForwardSettings
+from signalr_bridge.settings.sections.hubs import HubSettings, complete_hubs
+from signalr_bridge.settings.sections.limits import LimitsSettings
+from signalr_bridge.settings.sections.negotiate import ClientSettings, JwtSettings, NegotiateSettings
+from signalr_bridge.settings.sections.reload import ReloadSettings
+from signalr_bridge.settings.sections.upstream import EntraSettings, UpstreamSettings, read_authority
+
+__all__ = [
+    "CallSettings",
+    "CallerKey",
+    "CallersSettings",
+    "ClientSettings",
+    "CorsSettings",
+    "CredentialSettings",
+    "EndpointSettings",
+    "EndpointTuning",
+    "EntraSettings",
+    "ForwardSettings",
+    "HubSettings",
+    "JwtSettings",
+    "LimitsSettings",
+    "NegotiateSettings",
+    "RetrySettings",
+    "Section",
+    "Settings",
+    "UpstreamSettings",
+]
+
+
+class Settings(BaseSettings):
+    """Everything the bridge is told, in one object. What it is made of comes from ``sources``, never from thin air."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
+    )
+
+    host: str = Field(default="0.0.0.0", description="address to listen on (`dev`: 127.0.0.1)")
+    port: int = Field(default=8080, ge=0, le=65_535, description="port to listen on")
+    connection: str = Field(
+        default="AzureSignalRConnectionString",
+        min_length=1,
+        description="the name of the connection, as functions call it",
+    )
+    endpoints: tuple[EndpointSettings, ...] = ()
+    """Those of ``connection``: of every hub that names no other."""
+    connections: dict[str, tuple[EndpointSettings, ...]] = Field(default_factory=dict)
+    """The endpoints of the further connections that hubs name, by name in lower case."""
+    calls: CallSettings = CallSettings()
+    allow_emulator_key: bool = Field(default=False, description="`serve` may use the emulator's well-known key")
+    default_hub: Hub | None = Field(default=None, description="the hub of `/api/negotiate`")
+    handlers: Texts = Field(default=(), description="Python handlers, as `module:attribute`")
+    callers: CallersSettings = CallersSettings()
+    negotiate: NegotiateSettings = NegotiateSettings()
+    upstream: UpstreamSettings = UpstreamSettings()
+    forward: dict[str, ForwardSettings] = Field(default_factory=dict)
+    hubs: dict[str, HubSettings] = Field(default_factory=dict)
+    hubs_only: bool = Field(default=False, description="hubs that nothing names are unknown to callers too")
+    cors: CorsSettings = CorsSettings()
+    trusted_proxies: Networks = Field(
+        default=(), description="networks of proxies whose `Forwarded` and `X-Forwarded-For` are believed"
+    )
+    limits: LimitsSettings = LimitsSettings()
+    reload: ReloadSettings = ReloadSettings()
+    key_vault_url: str | None = Field(default=None, description="an Azure Key Vault with settings, `https://...`")
+    app_configuration_endpoint: str | None = Field(
+        default=None, description="an Azure App Configuration with settings, `https://...`"
+    )
+    app_configuration_connection_string: SecretStr | None = Field(
+        default=None, description="the same by connection string, without an identity"
+    )
+    app_configuration_label: str | None = Field(default=None, description="its settings with this label; default: none")
+    app_configuration_prefix: str = Field(default="", description="its keys that begin so, without this beginning")
+    docs: bool = Field(default=False, description="serve `/docs` and `/openapi.json`")
+    console: bool = Field(default=False, description="serve `/events`, to callers who may `read` every hub")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="the least level to log"
+    )
+    log_format: Literal["json", "text"] | None = Field(default=None, description="`json`, or `text` on a terminal")
+    authority_host: Annotated[str, BeforeValidator(read_authority)] = "https://login.microsoftonline.com"
+    """Where tokens are issued; Azure's own name for it is ``AZURE_AUTHORITY_HOST``."""
+    development: bool = Field(default=False, exclude=True)
+    """Set by ``dev`` alone: callers on loopback need no key."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_hubs(cls, data: Any) -> Any:
+        """What a hub's own section leaves out is as for all hubs."""
+        return complete_hubs(data) if isinstance(data, dict) else data
+
+    @model_validator(mode="after")
+    def _check_hubs_only(self) -> Self:
+        if self.hubs_only and "*" in self.negotiate.hubs:
+            raise ValueError("HUBS_ONLY and a '*' in NEGOTIATE__HUBS contradict each other")
+        return self
+
+    def negotiate_of(self, hub: str) -> ClientSettings:
+        """The rules for the hub's clients."""
+        own = self.hubs.get(hub.lower())
+        return self.negotiate if own is None or own.negotiate is None else own.negotiate
+
+    def cors_of(self, hub: str) -> CorsSettings:
+        own = self.hubs.get(hub.lower())
+        return self.cors if own is None or own.cors is None else own.cors
+
+    def upstream_of(self, hub: str) -> UpstreamSettings:
+        own = self.hubs.get(hub.lower())
+        return self.upstream if own is None or own.upstream is None else own.upstream
+
+    def connection_of(self, hub: str) -> str:
+        """The name of the hub's connection, in lower case."""
+        own = self.hubs.get(hub.lower())
+        return (own.connection if own and own.connection else self.connection).lower()
+
+    def endpoints_of(self, hub: str) -> tuple[EndpointSettings, ...]:
+        name = self.connection_of(hub)
+        return self.endpoints if name == self.connection.lower() else self.connections.get(name, ())
+
+    def all_endpoints(self) -> tuple[EndpointSettings, ...]:
+        """Of all connections; named ones, which belong to each, stand there once."""
+        found = [*self.endpoints, *(one for endpoints in self.connections.values() for one in endpoints)]
+        return tuple(one for index, one in enumerate(found) if one not in found[:index])
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """One source, the values that ``loading`` has gathered and named: pydantic's own would miss misspelt names."""
+        return (init_settings,)

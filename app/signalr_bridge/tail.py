@@ -1,0 +1,194 @@
+"""The command `tail`: upstream events of a running bridge, printed as they come, in columns."""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from io import TextIOWrapper
+from typing import Any, TextIO
+from urllib.parse import urlsplit
+
+import httpx
+
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.web.loopback import is_loopback
+
+Event = Mapping[str, Any]
+
+_COLOURS = {"returned": "32", "refused": "33", "failed": "31", "rejected": "31"}
+_WIDTHS = {"time": 12, "hub": 10, "event": 18, "user": 12, "client": 8, "took": 9, "code": 4}
+_PATIENCE_SECONDS = 45.0  # the bridge says something every 15 s
+_LONGEST_PAUSE = 5.0
+LONGEST_LINE = 1_048_576
+"""Bytes of a line, and characters of an event; the bridge cuts what it shows far below that."""
+
+_ADVICE = {
+    401: "The bridge wants another key: name it by --key or SIGNALR_BRIDGE_KEY.",
+    403: "The bridge does not let this key, or this address, see events.",
+    404: "The bridge shows no events: set BRIDGE_CONSOLE=true there, and check --url.",
+}
+
+
+async def watch(url: str, key: str | None, out: TextIO = sys.stdout) -> None:
+    """Print events until interrupted, connecting again whenever needed. ``SettingsError`` when that is refused."""
+    line_of = _choose_form(out)
+    with suppress(asyncio.CancelledError, KeyboardInterrupt):
+        try:
+            print(line_of(None), file=out, flush=True)
+            async for event in _follow(url.rstrip("/") + "/events", key):
+                _show(event, line_of, out)
+        except BrokenPipeError:  # `tail | head` has seen enough; nor shall the interpreter flush into it at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+
+def _show(event: Event, line_of: Callable[[Event | None], str], out: TextIO) -> None:
+    try:
+        line = line_of(event)
+    except Exception:  # whatever it holds, what comes after it is shown
+        _leave_out()
+    else:
+        print(line, file=out, flush=True)
+
+
+def _leave_out() -> None:
+    print("An event cannot be read, and is left out.", file=sys.stderr, flush=True)
+
+
+def _choose_form(out: TextIO) -> Callable[[Event | None], str]:
+    if isinstance(out, TextIOWrapper):
+        out.reconfigure(errors="replace")  # clients choose characters that it may not have
+    if not out.isatty():
+        return lambda event: write_line(event)
+    colours = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    return lambda event: write_line(event, shutil.get_terminal_size().columns, colours=colours)
+
+
+# --- reading
+
+
+async def _follow(url: str, key: str | None) -> AsyncIterator[Event]:
+    headers = {"Accept": "text/event-stream"} | ({"X-API-Key": key} if key else {})
+    last, pause = "", 0.25
+    by_proxy = not is_loopback(urlsplit(url).netloc)
+    patience = httpx.Timeout(10, read=_PATIENCE_SECONDS)
+    async with httpx.AsyncClient(timeout=patience, headers=headers, trust_env=by_proxy) as client:
+        while True:
+            try:
+                async with client.stream("GET", url, headers={"Last-Event-ID": last} if last else {}) as answer:
+                    _check(answer.status_code)
+                    pause = 0.25
+                    async for id, event in read_events(read_lines(answer.aiter_bytes())):
+                        last = id
+                        yield event
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol):
+                raise SettingsError("--url is no address such as http://localhost:8080.") from None
+            except httpx.TransportError:
+                if pause == 0.25:
+                    print("The bridge does not answer; trying again.", file=sys.stderr, flush=True)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _check(status: int) -> None:
+    if status in _ADVICE:
+        raise SettingsError(_ADVICE[status])
+    if status != 200:
+        raise httpx.TransportError(f"status {status}")
+
+
+async def read_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
+    """The lines of a stream, cut after ``LONGEST_LINE`` bytes; what no line feed ends is none.
+
+    httpx ends lines at U+2028 and others, too, which JSON leaves as they are, and which any client can send.
+    """
+    line = bytearray()
+    async for chunk in chunks:
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            line += end[: LONGEST_LINE - len(line)]
+            yield line.removesuffix(b"\r").decode(errors="replace")
+            line.clear()
+        line += rest[: LONGEST_LINE - len(line)]
+
+
+async def read_events(lines: AsyncIterable[str]) -> AsyncIterator[tuple[str, Event]]:
+    """Ids and contents of server-sent events, from the lines of a stream. One that is no JSON object is left out."""
+    id, data = "", ""
+    async for line in lines:
+        name, _, value = line.partition(":")
+        if name == "id":
+            id = value.strip()
+        elif name == "data":
+            data += value[: LONGEST_LINE - len(data)]
+        elif not line and data:
+            event, data = _decode(data), ""
+            if event is None:
+                _leave_out()
+            else:
+                yield id, event
+
+
+def _decode(data: str) -> Event | None:
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) else None
+
+
+# --- writing
+
+
+def write_line(event: Event | None, width: int | None = None, *, colours: bool = False) -> str:
+    """One event in columns, in at most ``width`` characters; None gives the line of headings."""
+    if event is None:
+        line = _align({name: name.upper() for name in _WIDTHS}, "HANDLER  WHAT")
+        return _colour(line[:width], "1", colours)
+    cells = {
+        "time": str(event.get("time", ""))[11:23],
+        "hub": event.get("hub"),
+        "event": event.get("event"),
+        "user": event.get("userId") or "-",
+        "client": event.get("connectionId"),
+        "took": f"{event.get('milliseconds', 0):.1f} ms",
+        "code": event.get("status"),
+    }
+    line = _align(cells, f"{_printable(event.get('handler') or '-')}  {_what(event)}")
+    shown = line if width is None or len(line) <= width else line[: width - 1] + "…"
+    return _colour(shown, _COLOURS.get(str(event.get("outcome")), ""), colours)
+
+
+def _what(event: Event) -> str:
+    """What went in, and what came out."""
+    given = _in_words(event["arguments"])[1:-1] if "arguments" in event else event.get("reason") or ""
+    match event.get("outcome"):
+        case "returned":
+            ending = f"-> {_in_words(event['result'])}" if "result" in event else ""
+        case outcome:
+            ending = f"! {outcome}: {event.get('error') or 'see the log'}"
+    return " ".join(_printable(part) for part in (given, ending) if part)
+
+
+def _in_words(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _align(cells: Mapping[str, Any], rest: str) -> str:
+    columns = [_fit(_printable(str(cells[name])), width) for name, width in _WIDTHS.items()]
+    return "  ".join([*columns, rest]).rstrip()
+
+
+def _fit(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
+
+
+def _printable(text: str) -> str:
+    """Clients choose names and texts: none of them steers the terminal."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in text)
+
+
+def _colour(line: str, code: str, wanted: bool) -> str:
+    return f"\x1b[{code}m{line}\x1b[0m" if wanted and code else line

@@ -1,0 +1,1 @@
+"""The trigger: the service calls us, and handlers answer, in Python or over HTTP."""

@@ -1,0 +1,62 @@
+"""What an upstream call is answered: nothing, or a completion in the client's protocol."""
+
+import logging
+from dataclasses import dataclass, replace
+
+from signalr_bridge.errors import InternalError
+from signalr_bridge.protocol.hub_message import Completion
+from signalr_bridge.upstream.codecs import Codec
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.dispatch import Ending, Failed, Refused, Returned, failure_text
+from signalr_bridge.upstream.python.results import to_plain
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    body: bytes = b""
+    content_type: str | None = None
+
+
+def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str) -> tuple[Answer, Ending]:
+    """The answer, and how the message ended: a result that cannot be encoded is a failure. See ``check_failure``."""
+    if context.invocation_id is None or is_overload(ending):
+        check_failure(ending)
+        return Answer(200), ending
+    completion = _complete(ending, context.invocation_id, context.event)
+    try:
+        body = _write(codec, completion)
+    except Exception as error:  # whatever an author's objects raise while they are encoded
+        _LOG.exception("result cannot be encoded", extra={"hub": context.hub, "event_name": context.event})
+        ending = Failed(type(error).__name__)
+        body = codec.write_completion(_complete(ending, context.invocation_id, context.event))
+    return Answer(200, body, media_type), ending
+
+
+def is_overload(ending: Ending) -> bool:
+    return isinstance(ending, Failed) and ending.overload is not None
+
+
+def check_failure(ending: Ending) -> None:
+    """Raises ``Overloaded`` or ``InternalError`` for a failure: the service is told by the status."""
+    if isinstance(ending, Failed):
+        raise ending.overload or InternalError("A handler of this event failed.")
+
+
+def _write(codec: Codec, completion: Completion) -> bytes:
+    try:
+        return codec.write_completion(completion)
+    except TypeError:  # an object that the codec does not know, such as a pydantic model
+        return codec.write_completion(replace(completion, result=to_plain(completion.result)))
+
+
+def _complete(ending: Ending, invocation_id: str, method: str) -> Completion:
+    match ending:
+        case Returned(result):
+            return Completion(invocation_id, result=result, has_result=True)
+        case Refused(reason):
+            return Completion(invocation_id, error=reason)
+        case Failed():
+            return Completion(invocation_id, error=failure_text(method))

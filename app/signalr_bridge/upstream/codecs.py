@@ -1,0 +1,29 @@
+"""The messages of upstream calls, each in the hub protocol that the call's media type names."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from signalr_bridge.protocol import upstream_event
+from signalr_bridge.protocol.hub_message import Completion, Invocation
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One hub protocol. What reads raises ``MalformedMessage``."""
+
+    read_invocation: Callable[[bytes], Invocation]
+    write_completion: Callable[[Completion], bytes]
+    read_completion: Callable[[bytes], Completion]
+
+
+CODECS: Mapping[str, Codec] = {
+    upstream_event.JSON: Codec(
+        upstream_event.read_invocation, upstream_event.write_completion, upstream_event.read_completion
+    ),
+    upstream_event.MESSAGEPACK: Codec(
+        upstream_event.read_messagepack_invocation,
+        upstream_event.write_messagepack_completion,
+        upstream_event.read_messagepack_completion,
+    ),
+}
+"""By media type."""

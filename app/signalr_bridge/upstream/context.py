@@ -1,0 +1,104 @@
+"""What a handler is told about an event, and the faces with which it talks back."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from signalr_bridge.protocol.claims import Claims, are_forged, read_claims_line
+from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.protocol.upstream_event import EventHeaders, decode_header, read_client_query
+from signalr_bridge.upstream.faces import Clients, Connections, Groups, Users
+from signalr_bridge.upstream.outbox import Outbox
+from signalr_bridge.upstream.trust import HeaderLines
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
+
+# They prove who is calling, or hold the client's token.
+_SECRET_HEADERS = frozenset(
+    {b"authorization", b"x-functions-key", b"x-asrs-signature", b"x-asrs-client-query", b"cookie"}
+)
+
+
+class Context:
+    """One event of one connection. What is costly to read is read when it is first asked for.
+
+    ``arguments`` are those of a message, ``error`` says why a connection went, ``invocation_id`` is None when nobody
+    waits for an answer, and ``endpoint`` is the name of the endpoint that vouched, None when that is not known.
+    """
+
+    def __init__(
+        self,
+        event: EventHeaders,
+        outbox: Outbox,
+        *,
+        lines: HeaderLines = (),
+        arguments: Sequence[Payload] = (),
+        invocation_id: str | None = None,
+        error: str | None = None,
+        endpoint: str | None = None,
+        lossless_claims: bool = True,
+    ) -> None:
+        self.hub = event.hub
+        self.category = event.category.lower()
+        self.event = event.event
+        self.connection_id = event.connection_id
+        self.user_id = event.user_id or None
+        self.arguments = arguments
+        self.invocation_id = invocation_id
+        self.error = error
+        self.endpoint = endpoint
+        self._event = event
+        self._lines = lines
+        self._outbox = outbox
+        self._lossless_claims = lossless_claims
+
+    def __repr__(self) -> str:
+        return f"Context(hub={self.hub!r}, category={self.category!r}, event={self.event!r})"
+
+    @property
+    def claims(self) -> Mapping[str, list[str]]:
+        """All values of each claim. They grant rights only when ``claims_exact``."""
+        return self._claims.values
+
+    @property
+    def claims_exact(self) -> bool:
+        """Whether the claims are exactly as given at negotiate, so that no client can have forged one."""
+        return self._claims.exact
+
+    @cached_property
+    def _claims(self) -> Claims:
+        line, user_id = self._event.claims_line, self._event.user_id
+        if are_forged(line, user_id):
+            _LOG.warning("claims dropped: somebody forges bridge.claims", extra={"hub": self.hub})
+        return read_claims_line(line, user_id, lossless=self._lossless_claims)
+
+    @cached_property
+    def query(self) -> Mapping[str, list[str]]:
+        """The client's query, without the parameters that are secret or the service's own."""
+        return read_client_query(self._event.client_query)
+
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """The call's headers by lower-case name, repeated ones joined with a comma, without those that are secret."""
+        joined: dict[str, str] = {}
+        for name, value in self._lines:
+            if name not in _SECRET_HEADERS:
+                key, text = name.decode("latin-1"), decode_header(value)
+                joined[key] = f"{joined[key]},{text}" if key in joined else text
+        return joined
+
+    @property
+    def clients(self) -> Clients:
+        return Clients(self._outbox, self.hub, self.connection_id, self.endpoint)
+
+    @property
+    def groups(self) -> Groups:
+        return Groups(self._outbox, self.hub, self.connection_id, self.endpoint)
+
+    @property
+    def users(self) -> Users:
+        return Users(self._outbox, self.hub)
+
+    @property
+    def connections(self) -> Connections:
+        return Connections(self._outbox, self.hub, self.connection_id, self.endpoint)

@@ -1,0 +1,187 @@
+"""An event as a call of a backend: its address, its body and headers in two of the formats, and its signature.
+
+The signature is that of the Standard Webhooks scheme (standardwebhooks.com), version v1. The headers of
+``cloudevents`` are those of the CloudEvents HTTP binding 1.0.2, binary mode (3.1.3).
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from standardwebhooks import Webhook
+
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.names import escape_segment
+from signalr_bridge.protocol.upstream_event import CONNECTIONS, JSON
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.forward.reply import BackendFailed, Reply, Verdict, read_reply
+
+LONGEST_URL = 8_000
+"""In bytes: more than common servers take."""
+_SECRET_PREFIX = "whsec_"
+# All but the printable ASCII characters, and of those the space, the double quote and the percent sign.
+_UNFIT_FOR_HEADERS = re.compile(r'[^\x21-\x7e]|["%]')
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One event, ready to be posted, perhaps again and again with the same id."""
+
+    id: str
+    url: str
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Format(Protocol):
+    """How a backend is told of an event, and how its answer is read."""
+
+    def write(self, context: Context, id: str, moment: datetime) -> Envelope:
+        """``moment`` is in UTC. Raises ``Rejected`` and ``BackendFailed`` for an event that cannot be told."""
+        ...
+
+    def read(self, reply: Reply, event: str) -> Verdict:
+        """Raises ``Rejected``, with the text for the client, and ``BackendFailed``."""
+        ...
+
+
+class JsonFormat:
+    """``json``, and with ``cloud`` ``cloudevents``: the same body, and its context in headers, too."""
+
+    def __init__(self, address: "Address", *, cloud: bool = False) -> None:
+        self._address, self._cloud = address, cloud
+
+    def write(self, context: Context, id: str, moment: datetime) -> Envelope:
+        headers = write_cloud_headers(context, id, moment) if self._cloud else {}
+        url = self._address.write(context.hub, context.event)
+        return Envelope(id, url, write_body(context, id, moment), {"Content-Type": JSON} | headers)
+
+    def read(self, reply: Reply, event: str) -> Verdict:
+        return read_reply(reply, event)
+
+
+# --- where
+
+
+class Address:
+    """A backend's URL, with ``{hub}`` and ``{event}`` as whole path segments only, and with ``more`` behind its path.
+
+    Raises ``SettingsError``.
+    """
+
+    def __init__(self, template: str, setting: str, more: str = "") -> None:
+        parts = _split(template, setting)
+        fixed = [one for one in parts.path.split("/") if one not in {"{hub}", "{event}"}]
+        if any(brace in text for text in (*fixed, *parts._replace(path="")) for brace in "{}"):
+            raise SettingsError(
+                f"{setting}: {{hub}} and {{event}} stand only as whole path segments, and no other name."
+            )
+        self.origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
+        self._parts = parts._replace(path=f"{parts.path.rstrip('/')}/{escape_segment(more)}") if more else parts
+
+    def write(self, hub: str, event: str) -> str:
+        """The URL of one event, completely escaped: the event is whatever a client typed. Raises ``BackendFailed``."""
+        names = {"{hub}": escape_segment(hub), "{event}": escape_segment(event)}
+        path = "/".join(names.get(segment, segment) for segment in self._parts.path.split("/"))
+        url = urlunsplit(self._parts._replace(path=path))
+        if len(url) > LONGEST_URL:
+            raise BackendFailed(f"The event's URL would be longer than {LONGEST_URL:,} bytes.")
+        return url
+
+
+def _split(template: str, setting: str) -> SplitResult:
+    try:
+        parts = urlsplit(template)
+        well_formed = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        well_formed = False
+        parts = SplitResult("", "", "", "", "")
+    if not well_formed or not template.isascii() or not template.isprintable() or " " in template:
+        raise SettingsError(f"{setting} is no http or https URL in plain, escaped characters.")
+    return parts
+
+
+# --- what
+
+
+def write_body(context: Context, id: str, moment: datetime) -> bytes:
+    """The event as JSON; ``moment`` is in UTC."""
+    return json_text.encode(
+        {
+            "id": id,
+            "hub": context.hub,
+            "category": context.category,
+            "event": context.event,
+            "connectionId": context.connection_id,
+            "userId": context.user_id,
+            "invocationId": context.invocation_id,
+            "arguments": context.arguments,
+            "error": context.error,
+            "claims": context.claims,
+            "query": context.query,
+            "endpoint": context.endpoint,
+            "time": write_time(moment),
+        }
+    )
+
+
+def write_time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write_cloud_headers(context: Context, id: str, moment: datetime) -> dict[str, str]:
+    """The event's attributes and extensions; those that it does not have are left out."""
+    hub, connection = escape_segment(context.hub), escape_segment(context.connection_id)
+    attributes = {
+        "specversion": "1.0",
+        "id": id,
+        "source": f"/hubs/{hub}/connections/{connection}",
+        "type": f"signalr.{context.event.lower() if context.category == CONNECTIONS else 'message'}",
+        "time": write_time(moment),
+        "hub": context.hub,
+        "event": context.event,
+        "connectionid": context.connection_id,
+        "userid": context.user_id,
+        "invocationid": context.invocation_id,
+    }
+    return {f"ce-{name}": escape_header(value) for name, value in attributes.items() if value}
+
+
+def escape_header(value: str) -> str:
+    """Percent-encoded as the binding says: each unfit character by the bytes of its UTF-8."""
+    return _UNFIT_FOR_HEADERS.sub(lambda found: "".join(f"%{one:02X}" for one in found[0].encode()), value)
+
+
+# --- by whom
+
+
+class Seal:
+    """Signs calls with each of the secrets, so that a backend may know only one of them. Raises ``SettingsError``."""
+
+    def __init__(self, secrets: Iterable[str], setting: str) -> None:
+        self._webhooks = [Webhook(_read_secret(secret, setting)) for secret in secrets]
+
+    def sign(self, id: str, moment: datetime, body: bytes) -> dict[str, str]:
+        """The scheme's headers; ``moment`` is in UTC."""
+        headers = {"webhook-id": id, "webhook-timestamp": str(int(moment.timestamp()))}
+        if self._webhooks:
+            text = body.decode()
+            headers["webhook-signature"] = " ".join(one.sign(id, moment, text) for one in self._webhooks)
+        return headers
+
+
+def _read_secret(secret: str, setting: str) -> bytes:
+    text = secret.removeprefix(_SECRET_PREFIX).rstrip("=")
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not key:
+        raise SettingsError(f"{setting}: a secret is not written as whsec_ and base64.")
+    return key

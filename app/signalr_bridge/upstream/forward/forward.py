@@ -1,0 +1,184 @@
+"""Handlers in any language: an event goes to a backend over HTTP, signed, and its answer decides."""
+
+import asyncio
+import logging
+import random
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from signalr_bridge.endpoints.outcome import Result, Status
+from signalr_bridge.errors import BridgeError, HubError, NoHandler, Overloaded
+from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS
+from signalr_bridge.settings.model import ForwardSettings
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.delivery import describe
+from signalr_bridge.upstream.forward.backends import Backends
+from signalr_bridge.upstream.forward.backlog import Backlog
+from signalr_bridge.upstream.forward.envelope import Envelope
+from signalr_bridge.upstream.forward.order import Place
+from signalr_bridge.upstream.forward.reply import BackendFailed, Verdict
+from signalr_bridge.upstream.forward.retry import delay_for_connection, delay_for_message, may_repeat
+from signalr_bridge.upstream.forward.rule import Rule, read_rule
+from signalr_bridge.upstream.outbox import Outbox
+from signalr_bridge.upstream.refusal import close_refused
+from signalr_bridge.web.trace import trace_headers
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
+
+
+def _new_id() -> str:
+    return f"msg_{uuid.uuid4().hex}"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Time, chance and ids, as arguments. ``now`` is in UTC, ``clock`` and ``pause`` are in seconds."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = time.monotonic
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    random: Callable[[], float] = random.random
+    new_id: Callable[[], str] = _new_id
+
+
+class Forward:
+    """One ``[forward.<name>]`` rule as a handler."""
+
+    def __init__(self, rule: Rule, backends: Backends, outbox: Outbox, backlog: Backlog, around: Surroundings) -> None:
+        self.source, self.hub, self.category, self.event = rule.source, rule.hub, rule.category, rule.event
+        self._rule = rule
+        self._backends, self._outbox, self._backlog = backends, outbox, backlog
+        self._around = around
+
+    def prepare(self, settings: ForwardSettings) -> Callable[[], None]:
+        """What makes the next attempt, also of events under way, be signed with its secrets. ``SettingsError``."""
+        seal = read_rule(self.source.removeprefix("forward."), settings).seal
+
+        def commit() -> None:
+            self._rule = replace(self._rule, seal=seal)
+
+        return commit
+
+    async def answer(self, context: Context) -> Payload:
+        """The backend's result, after its outputs. ``Rejected``, ``NoHandler``, ``Overloaded`` or ``BackendFailed``.
+
+        A connection event that its backend has not taken within the rule's time goes on in the background.
+        """
+        if context.event in {".", ".."}:
+            raise NoHandler("No handler answers an event of this name.")
+        envelope = self._rule.format.write(context, self._around.new_id(), self._around.now())
+        place = self._enter(context, envelope)
+        if context.category != CONNECTIONS:
+            return await self._deliver_message(context, envelope, place)
+        delivery = self._deliver_connection(context, envelope, place)
+        await self._backlog.see_off(delivery, self._rule.seconds, lambda error: self._end_late(context, error))
+        return None
+
+    def _enter(self, context: Context, envelope: Envelope) -> Place:
+        try:
+            return self._backlog.order.enter((self._rule.origin, context.connection_id))
+        except Overloaded as error:
+            if context.category == CONNECTIONS:
+                self._backlog.give_up(context, self.source, envelope.id, error.detail)
+            raise
+
+    async def _deliver_message(self, context: Context, envelope: Envelope, place: Place) -> Payload:
+        ends = self._around.clock() + self._rule.seconds
+        with place:
+            try:
+                await place.wait(asyncio.get_running_loop().time() + self._rule.seconds)
+            except TimeoutError:
+                raise BackendFailed("The events before this one took all of its time.") from None
+            verdict = await self._try(context, envelope, ends)
+            return await self._finish(context, verdict)
+
+    async def _try(self, context: Context, envelope: Envelope, ends: float) -> Verdict:
+        """Until the backend has spoken, or ``ends``. A connection event has its full time in each attempt."""
+        lasting = context.category == CONNECTIONS
+        decide, attempt = (delay_for_connection if lasting else delay_for_message), 1
+        while True:
+            try:
+                seconds = self._rule.seconds if lasting else ends - self._around.clock()
+                return await self._try_once(context, envelope, seconds)
+            except BackendFailed as failure:
+                delay = decide(failure, attempt, ends - self._around.clock(), self._around.random)
+                if delay is None:
+                    raise
+            await self._around.pause(delay)
+            attempt += 1
+
+    async def _try_once(self, context: Context, envelope: Envelope, seconds: float) -> Verdict:
+        headers = envelope.headers | self._rule.seal.sign(envelope.id, self._around.now(), envelope.body)
+        reply = await self._backends.post(
+            self._rule.origin,
+            envelope.url,
+            envelope.body,
+            headers | trace_headers(),
+            max(seconds, 0.001),
+            patient=seconds > self._rule.seconds / 2,
+        )
+        return self._rule.format.read(reply, context.event)
+
+    # --- connection events
+
+    async def _deliver_connection(self, context: Context, envelope: Envelope, place: Place) -> None:
+        ends = self._around.clock() + self._rule.retry_seconds
+        with place:
+            try:
+                await place.wait()
+                verdict = await self._try(context, envelope, ends)
+            except asyncio.CancelledError:
+                self._backlog.give_up(context, self.source, envelope.id, "shutting down")
+                raise
+            except BackendFailed as failure:
+                if may_repeat(failure):
+                    self._backlog.give_up(context, self.source, envelope.id, str(failure))
+                raise
+            await self._finish(context, verdict)
+
+    async def _end_late(self, context: Context, error: Exception) -> None:
+        """The service has been answered 200: a refusal can only close the connection, a failure only be logged."""
+        if isinstance(error, HubError) and context.event.lower() == CONNECTED:
+            await close_refused(context, error.detail)
+        elif not isinstance(error, HubError):
+            where = {"handler": self.source, "hub": context.hub, "event_name": context.event}
+            _LOG.error("connection event failed late", exc_info=error, extra=where)
+
+    # --- after the answer
+
+    async def _finish(self, context: Context, verdict: Verdict) -> Payload:
+        for line in verdict.logs:
+            _LOG.info("backend", extra={"handler": self.source, "hub": context.hub, "line": line})
+        if verdict.outputs:
+            self._check(context, await self._send(context, verdict.outputs))
+        return verdict.result
+
+    async def _send(self, context: Context, outputs: bytes) -> Iterable[Result]:
+        try:
+            return await self._outbox.send_outputs(context.hub.lower(), outputs)
+        except BridgeError as error:
+            raise BackendFailed(f"The backend's outputs are not well formed ({error.code}): {error.detail}") from None
+
+    def _check(self, context: Context, results: Iterable[Result]) -> None:
+        for index, result in enumerate(results):
+            if result.status in {Status.REJECTED, Status.UNKNOWN, Status.SKIPPED}:
+                raise BackendFailed(f"Output {index} was not delivered: {result.status} ({describe(result)}).")
+            if result.status is Status.PARTIAL:
+                extra = {"handler": self.source, "hub": context.hub, "output": index, "outcomes": describe(result)}
+                _LOG.warning("output delivered in part", extra=extra)
+
+
+def build_forwards(
+    rules: Mapping[str, ForwardSettings],
+    backends: Backends,
+    outbox: Outbox,
+    backlog: Backlog,
+    around: Surroundings | None = None,
+) -> list[Forward]:
+    """A handler for each rule. Raises ``SettingsError``."""
+    around = around or Surroundings()
+    return [Forward(read_rule(name, rule), backends, outbox, backlog, around) for name, rule in rules.items()]

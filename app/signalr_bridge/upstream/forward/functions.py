@@ -1,0 +1,150 @@
+"""The contract between the Functions host and a custom handler, so that such a program moves over unchanged.
+
+Source: Microsoft's page "Azure Functions custom handlers" (request and response payload); the invocation context as in
+``spec/functions-bindings.md`` 1.5, the leniency of outputs as in 3.1 to 3.3.
+"""
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from signalr_bridge.errors import MalformedJson, Rejected, SettingsError
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.protocol.json_text import DuplicateMember
+from signalr_bridge.protocol.upstream_event import JSON, MESSAGES
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.forward.envelope import Address, Envelope
+from signalr_bridge.upstream.forward.reply import (
+    BackendFailed,
+    Reply,
+    Verdict,
+    join_outputs,
+    read_failure,
+    read_members,
+    read_result,
+)
+
+_MOST_LOGS, _LONGEST_LOG = 100, 1024
+_SYS = "sys"
+_DESTINATIONS = (b"connectionId", b"userId", b"groupName")
+_ACTIONS = {b"0": b'"add"', b"1": b'"remove"', b"2": b'"removeAll"'}
+
+
+class FunctionsFormat:
+    """``functions``: the event as trigger data of ``function``, under the name ``binding``. ``new_id`` gives a GUID.
+
+    With ``parameter_names`` a message has just so many arguments, which stand in the metadata by these names.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        function: str,
+        binding: str,
+        parameter_names: Sequence[str] | None,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        self._address, self._function, self._binding = address, function, binding
+        self._names, self._new_id = parameter_names, new_id
+
+    def write(self, context: Context, id: str, moment: datetime) -> Envelope:
+        metadata = self._name_arguments(context)
+        metadata[_SYS] = {
+            "MethodName": self._function,
+            "UtcNow": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "RandGuid": self._new_id(),
+        }
+        body = json_text.encode({"Data": {self._binding: _write_context(context)}, "Metadata": metadata})
+        headers = {"Content-Type": JSON, "X-Azure-Functions-InvocationId": id}
+        return Envelope(id, self._address.write(context.hub, context.event), body, headers)
+
+    def read(self, reply: Reply, event: str) -> Verdict:
+        """The host takes any 2xx for success."""
+        if not 200 <= reply.status < 300:
+            raise read_failure(reply, event)
+        members = read_members(reply) if reply.body else {}
+        try:
+            outputs = join_outputs(_read_outputs(members.get("outputs", b"null")))
+            logs = _read_logs(members.get("logs", b"null"))
+        except (MalformedJson, DuplicateMember):
+            raise BackendFailed("The backend's outputs are no objects, arrays of objects or their JSON text.") from None
+        return Verdict(read_result(members.get("returnvalue")), outputs, logs)
+
+    def _name_arguments(self, context: Context) -> dict[str, Payload]:
+        if self._names is None or context.category != MESSAGES:
+            return {}
+        if len(context.arguments) != len(self._names):
+            wanted, given = len(self._names), len(context.arguments)
+            raise Rejected(f"Method '{context.event}' takes {wanted} argument(s), and was given {given}.")
+        return dict(zip(self._names, context.arguments, strict=True))
+
+
+def check_names(names: Sequence[str], setting: str) -> None:
+    """Raises ``SettingsError`` for parameter names of which the binding could not tell one from another."""
+    lowered = [name.lower() for name in names]
+    if len({*lowered, _SYS}) <= len(lowered) or not all(lowered):
+        raise SettingsError(f"{setting}: the names differ (in any case) from one another and from '{_SYS}'.")
+
+
+def _write_context(context: Context) -> dict[str, Any]:
+    """The invocation context as script languages see it: flat texts, and null for what is not there."""
+    return {
+        "Arguments": context.arguments if context.category == MESSAGES else None,
+        "Error": context.error,
+        "Category": context.category,
+        "Event": context.event,
+        "Hub": context.hub,
+        "ConnectionId": context.connection_id,
+        "UserId": context.user_id,
+        "Headers": context.headers,
+        "Query": {name: ",".join(values) for name, values in context.query.items()} or None,
+        "Claims": {name: values[0] for name, values in context.claims.items() if values} or None,
+    }
+
+
+# --- outputs
+
+
+def _read_outputs(text: bytes) -> Iterator[bytes]:
+    if text != b"null":
+        for value in json_text.members(text).values():
+            yield from _read_output(value, depth=0)
+
+
+def _read_output(value: bytes, depth: int) -> Iterator[bytes]:
+    """An object, an array of them, or either as JSON text, which is unwrapped once."""
+    match json_text.first_character(value):
+        case b"{":
+            yield _tidy(value)
+        case b"[":
+            for element in json_text.elements(value):
+                yield _tidy(element) if element != b"null" else element
+        case b'"' if depth == 0:
+            text = json_text.decode(value).strip()
+            yield from _read_output(text.encode(), depth=1) if text else ()
+        case _ if value != b"null":
+            raise MalformedJson
+
+
+def _tidy(item: bytes) -> bytes:
+    """What the binding reads of an item: known properties only, and of several destinations the first."""
+    if json_text.first_character(item) == b'"':
+        item = json_text.decode(item).encode()
+    given = {name.lower().encode(): value for name, value in json_text.members(item).items() if value != b"null"}
+    destination = next((name for name in _DESTINATIONS if name.lower() in given), b"")
+    names = [b"target", b"arguments", b"endpoints", destination]
+    if b"target" not in given:
+        given[b"action"] = action = _ACTIONS.get(given.get(b"action", b""), given.get(b"action", b"null"))
+        more = {b'"close"': b"reason", b'"removeall"': b""}.get(action.lower(), b"groupName")
+        names = [b"action", b"endpoints", destination, more]
+    kept = {name: given[name.lower()] for name in names if name.lower() in given}
+    return b"{" + b",".join(b'"%s":%s' % pair for pair in kept.items()) + b"}"
+
+
+def _read_logs(text: bytes) -> tuple[str, ...]:
+    if json_text.first_character(text) != b"[":
+        return ()
+    lines = [json_text.decode(one) for one in json_text.elements(text)[:_MOST_LOGS]]
+    return tuple(str(line)[:_LONGEST_LOG] for line in lines)

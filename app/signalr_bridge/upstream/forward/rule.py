@@ -1,0 +1,76 @@
+"""A ``[forward.<name>]`` section, checked and understood: which events, where to, in which format, for how long."""
+
+from dataclasses import dataclass
+
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED
+from signalr_bridge.settings.model import ForwardSettings
+from signalr_bridge.upstream.dispatch import ANY, read_hub_pattern
+from signalr_bridge.upstream.forward.envelope import Address, Format, JsonFormat, Seal
+from signalr_bridge.upstream.forward.functions import FunctionsFormat, check_names
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``origin`` is the backend: scheme, host and port. ``seconds``: how long one attempt, or a message, takes."""
+
+    source: str
+    hub: str
+    category: str
+    event: str
+    origin: str
+    format: Format
+    seal: Seal
+    seconds: float
+    retry_seconds: float
+
+
+def read_rule(name: str, given: ForwardSettings) -> Rule:
+    """Raises ``SettingsError`` for a rule that could never work."""
+    source = f"forward.{name}"
+    address = Address(given.url, f"{source}.url", given.function or "")
+    return Rule(
+        source,
+        read_hub_pattern(given.hub, f"{source}.hub"),
+        given.category,
+        _read_event(given, source),
+        address.origin,
+        _make_format(given, address, source),
+        _make_seal(given, source),
+        given.timeout_seconds,
+        given.retry_seconds,
+    )
+
+
+def _read_event(given: ForwardSettings, source: str) -> str:
+    known = given.category != CONNECTIONS or given.event.lower() in {ANY, CONNECTED, DISCONNECTED}
+    if not known or not given.event:
+        raise SettingsError(
+            f"{source}.event is never met: connections know connected and disconnected, messages a name."
+        )
+    return given.event
+
+
+def _make_format(given: ForwardSettings, address: Address, source: str) -> Format:
+    if given.format == "functions":
+        return _make_functions(given, address, source)
+    for setting in ("function", "parameter_names"):
+        if getattr(given, setting) is not None:
+            raise SettingsError(f'{source}.{setting} goes with format = "functions" only.')
+    return JsonFormat(address, cloud=given.format == "cloudevents")
+
+
+def _make_functions(given: ForwardSettings, address: Address, source: str) -> Format:
+    if given.function is None or given.function in {"", ".", ".."}:
+        raise SettingsError(f"{source}.function names the function that the custom handler is to run.")
+    if given.parameter_names is not None:
+        check_names(given.parameter_names, f"{source}.parameter_names")
+    return FunctionsFormat(address, given.function, given.binding, given.parameter_names)
+
+
+def _make_seal(given: ForwardSettings, source: str) -> Seal:
+    if not given.secrets and not given.unsigned:
+        raise SettingsError(
+            f"{source} has no secrets: a backend could not tell our calls from others (or unsigned = true)."
+        )
+    return Seal([one.get_secret_value() for one in given.secrets], f"{source}.secrets")

@@ -1,0 +1,79 @@
+"""Groups that clients join by themselves: when one has connected, for what its claims say."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from signalr_bridge.errors import InvalidName, SettingsError
+from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.protocol.names import check_group
+from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS
+from signalr_bridge.settings.model import Settings
+from signalr_bridge.upstream.context import Context
+
+VALUE = "{value}"
+MOST_GROUPS = 100
+_AT_ONCE = 8
+_LOG = logging.getLogger("signalr_bridge.upstream")
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRule:
+    """For every value of ``claim`` the group ``group``, in which ``{value}`` stands for the value."""
+
+    claim: str
+    group: str
+
+
+def groups_of(claims: Mapping[str, Sequence[str]], rules: Iterable[JoinRule]) -> list[str]:
+    """The groups, each once, in the order of the rules; values that make no group name make none."""
+    found = (rule.group.replace(VALUE, value) for rule in rules for value in claims.get(rule.claim, ()) if value)
+    return [name for name in dict.fromkeys(found) if _is_group(name)][:MOST_GROUPS]
+
+
+def _is_group(name: str) -> bool:
+    try:
+        return bool(check_group(name))
+    except InvalidName:
+        return False
+
+
+class Join:
+    """A handler of ``connected``. Claims that are not exact may be forged, and join nothing."""
+
+    category, event = CONNECTIONS, CONNECTED
+
+    def __init__(self, hub: str, rules: Sequence[JoinRule]) -> None:
+        self.hub = hub
+        self.source = f"BRIDGE_HUBS__{hub.upper()}__JOIN"
+        self._rules = tuple(rules)
+
+    async def answer(self, context: Context) -> Payload:
+        """Raises what a join that failed does, when all have been tried."""
+        if not context.claims_exact:
+            if any(context.claims.get(rule.claim) for rule in self._rules):
+                _LOG.warning("claims that may be forged join no group", extra={"hub": self.hub})
+            return None
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def join(group: str) -> None:
+            async with gate:
+                await context.groups.add(group, connection=context.connection_id)
+
+        joins = [join(group) for group in groups_of(context.claims, self._rules)]
+        for ending in await asyncio.gather(*joins, return_exceptions=True):
+            if isinstance(ending, BaseException):
+                raise ending
+        return None
+
+
+def build_joins(settings: Settings) -> list[Join]:
+    """One handler for each hub that has rules. Raises ``SettingsError`` for a hub whose claims are never exact."""
+    joins = []
+    for name, hub in settings.hubs.items():
+        if hub.join and not settings.negotiate_of(name).lossless_claims:
+            raise SettingsError(f"BRIDGE_HUBS__{name.upper()}__JOIN needs LOSSLESS_CLAIMS, or claims could be forged.")
+        if hub.join:
+            joins.append(Join(name, [JoinRule(one.claim, one.group) for one in hub.join]))
+    return joins

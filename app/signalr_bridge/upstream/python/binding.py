@@ -1,0 +1,170 @@
+"""A message's arguments, bound by position to a handler's parameters and converted to their types.
+
+MessagePack has bytes and times where JSON has text only: for ``bytes`` a text is base64, for ``datetime`` ISO 8601. So
+a handler with annotations gets the same whatever a client speaks. (Fields of a model follow the model's own rules.)
+"""
+
+import inspect
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import SchemaError
+
+from signalr_bridge.errors import HubError, SettingsError
+from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.upstream.python.constraints import Constraints
+
+_BY_POSITION = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a handler: its validator (None takes everything) and its type in words."""
+
+    name: str
+    expected: str
+    adapter: TypeAdapter[Any] | None
+    required: bool
+    constraints: Constraints
+
+    def convert(self, method: str, value: Payload) -> Any:
+        """Raises ``HubError``, which never holds the value."""
+        if self.adapter is None:
+            return value
+        try:
+            return self.adapter.validate_python(value)
+        except ValidationError as error:
+            broken = self.constraints.describe(error)
+        except RecursionError:
+            broken = ""
+        reason = f" ({broken})" if broken else ""
+        raise HubError(f"Method '{method}': the argument '{self.name}' must be {self.expected}{reason}.")
+
+
+class Binding:
+    """Built once for each handler: the parameters behind ``context``, and the one for what is left (``*args``)."""
+
+    def __init__(self, function: Callable[..., Any], source: str) -> None:
+        self._parameters, self._rest = _read_parameters(function, source)
+        self._required = sum(one.required for one in self._parameters)
+
+    def fits(self, count: int) -> bool:
+        """Whether the handler can be called with so many arguments."""
+        return self._required <= count and (self._rest is not None or count <= len(self._parameters))
+
+    def bind(self, method: str, arguments: Sequence[Payload]) -> list[Any]:
+        """The converted arguments. ``HubError`` names the method, the parameter and the expected type."""
+        parameters = self._parameters
+        if len(arguments) < self._required:
+            missing = parameters[len(arguments)]
+            raise HubError(f"Method '{method}': the argument '{missing.name}' ({missing.expected}) is missing.")
+        if len(arguments) > len(parameters):
+            parameters = parameters + self._parameters_of_rest(method, len(arguments))
+        return [one.convert(method, value) for one, value in zip(parameters, arguments, strict=False)]
+
+    def _parameters_of_rest(self, method: str, count: int) -> list[Parameter]:
+        if self._rest is None:
+            known = ", ".join(f"{one.name} ({one.expected})" for one in self._parameters) or "none"
+            raise HubError(f"Method '{method}' was called with {count} arguments, more than it takes: {known}.")
+        return [self._rest] * (count - len(self._parameters))
+
+
+def _read_parameters(function: Callable[..., Any], source: str) -> tuple[list[Parameter], Parameter | None]:
+    hints = _read_hints(function, source)
+    parameters: list[Parameter] = []
+    rest = None
+    for given in _behind_context(function, source):
+        if given.kind in _BY_POSITION:
+            parameters.append(_read_parameter(given, hints, source))
+        elif given.kind is inspect.Parameter.VAR_POSITIONAL:
+            rest = _read_parameter(given, hints, source)
+        elif given.kind is inspect.Parameter.KEYWORD_ONLY and given.default is given.empty:
+            raise SettingsError(f"The handler {source}: nobody can give its keyword parameter '{given.name}'.")
+    return parameters, rest
+
+
+def _behind_context(function: Callable[..., Any], source: str) -> list[inspect.Parameter]:
+    parameters = _read_signature(function, source)
+    first = parameters[0].kind if parameters else None
+    if first is inspect.Parameter.VAR_POSITIONAL:
+        return parameters  # it takes the context along with the rest
+    if first not in _BY_POSITION:
+        raise SettingsError(f"The handler {source} has no first parameter for the context.")
+    return parameters[1:]
+
+
+def _read_signature(function: Callable[..., Any], source: str) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(_strip(function)).parameters.values())
+    except (TypeError, ValueError) as error:
+        text = f"The handler {source} does not tell its parameters ({error})"
+        raise SettingsError(f"{text}: write a function that takes the context first.") from error
+
+
+def _strip(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A ``partial`` without what ``update_wrapper`` has put on it: that shows parameters which are given already."""
+    if not isinstance(function, partial):
+        return function
+    return partial(_strip(function.func), *function.args, **function.keywords)
+
+
+def unwrap(function: Any) -> Any:
+    """The function within a ``partial``, or within several."""
+    while isinstance(function, partial):
+        function = function.func
+    return function
+
+
+def find_code(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What will run, with its annotations: the function within ``partial``, of an object its ``__call__``."""
+    called = unwrap(function)
+    return called if inspect.isroutine(called) else type(called).__call__
+
+
+def _read_hints(function: Callable[..., Any], source: str) -> dict[str, Any]:
+    try:
+        return get_type_hints(find_code(function), include_extras=True)
+    except (NameError, TypeError, SyntaxError, AttributeError) as error:
+        raise SettingsError(f"The handler {source} has an annotation that means nothing: {error}.") from error
+
+
+def _read_parameter(given: inspect.Parameter, hints: dict[str, Any], source: str) -> Parameter:
+    required = given.default is given.empty and given.kind in _BY_POSITION
+    if (annotation := hints.get(given.name, Any)) is Any:
+        return Parameter(given.name, "any value", None, required, Constraints(None))
+    try:
+        adapter = _make_adapter(annotation)
+    except (PydanticUserError, SchemaError, NameError, TypeError) as error:
+        reason = " ".join(str(error).partition("\n\n")[0].split())  # what follows are addresses of pages
+        text = f"The handler {source}: no argument can be converted to the type of its parameter '{given.name}'"
+        raise SettingsError(f"{text}: {reason}") from error
+    return Parameter(given.name, describe_type(annotation), adapter, required, Constraints(adapter.core_schema))
+
+
+def _make_adapter(annotation: Any) -> TypeAdapter[Any]:
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(val_json_bytes="base64"))
+    except PydanticUserError as error:
+        if error.code != "type-adapter-config-unused":
+            raise
+        return TypeAdapter(annotation)  # a model has a configuration of its own
+
+
+def describe_type(annotation: Any) -> str:
+    """A type as its author wrote it, without module names."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if annotation is type(None):
+        return "None"
+    if origin is Annotated:
+        return describe_type(parts[0])
+    if origin is Literal:
+        return " or ".join(map(repr, parts))
+    if origin in {Union, types.UnionType}:
+        return " or ".join(map(describe_type, parts))
+    name = getattr(origin or annotation, "__name__", "another value")
+    shown = ["..." if part is ... else describe_type(part) for part in parts]
+    return f"{name}[{', '.join(shown)}]" if shown else name

@@ -1,0 +1,131 @@
+"""A function of a hub as a handler: filters before it, its arguments bound, its time measured out."""
+
+import asyncio
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.protocol.upstream_event import CONNECTIONS
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.python.binding import Binding, find_code, unwrap
+from signalr_bridge.upstream.python.hub import Hub, Registration, read_name
+from signalr_bridge.upstream.python.methods import read_methods
+from signalr_bridge.upstream.python.threads import Threads
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function that is awaited, or run in a thread when it is not async."""
+
+    function: Callable[..., Any]
+    threads: Threads | None
+
+    async def __call__(self, *arguments: Any) -> Any:
+        if self.threads is None:
+            return await self.function(*arguments)
+        result = await self.threads.run(self.function, *arguments)
+        return await result if inspect.isawaitable(result) else result
+
+
+@dataclass(frozen=True, slots=True)
+class HubHandler:
+    """One function of a hub. ``seconds`` is for filters and function together; None does not end."""
+
+    hub: str
+    category: str
+    event: str
+    source: str
+    call: Call
+    binding: Binding
+    filters: Sequence[Call] = ()
+    seconds: float | None = None
+
+    async def answer(self, context: Context) -> Payload:
+        """What the function returns. ``TimeoutError`` when it takes too long: then it has been cancelled."""
+        limit = asyncio.timeout(self.seconds)
+        try:
+            async with limit:
+                result = await self._answer(context)
+        except TimeoutError as error:
+            if limit.expired():
+                raise self._late() from error
+            raise
+        if limit.expired():  # it has kept its cancellation to itself
+            raise self._late()
+        return result
+
+    def _late(self) -> TimeoutError:
+        return TimeoutError(f"The handler took longer than {self.seconds:g} s.")
+
+    async def _answer(self, context: Context) -> Payload:
+        for check in self.filters:
+            await check(context)
+        return await self.call(context, *self.binding.bind(context.event, context.arguments))
+
+
+def read_handlers(hub: Hub, threads: Threads, default_seconds: float | None = None) -> list[HubHandler]:
+    """All handlers of a hub, by decorators and by methods. Raises ``SettingsError``."""
+    name = vars(hub).get("_hub") or read_name(type(hub).__name__)
+    given = vars(hub).get("_timeout_seconds")
+    seconds = default_seconds if given is None else given
+    filters = [_make_filter(name, one, threads) for one in vars(hub).get("_filters", ())]
+    registered = [*vars(hub).get("_registered", ()), *read_methods(hub)]
+    return [_make_handler(name, one, filters, threads, seconds) for one in registered]
+
+
+def _make_handler(
+    hub: str, registration: Registration, filters: Sequence[Call], threads: Threads, seconds: float | None
+) -> HubHandler:
+    function, own = registration.function, registration.timeout_seconds
+    source = _name(function)
+    if not registration.event:
+        raise SettingsError(f"The handler {source} answers an event without a name: name it, or '*' for all others.")
+    _check_function(function, source, f"The hub '{hub}' answers '{registration.event}'")
+    binding = Binding(function, source)
+    if registration.category == CONNECTIONS and not binding.fits(0):
+        raise SettingsError(f"The handler {source} of connections takes more than the context.")
+    limit = _read_seconds(seconds if own is None else own, source)
+    call = _make_call(function, threads)
+    return HubHandler(hub, registration.category, registration.event, source, call, binding, filters, limit)
+
+
+def _make_filter(hub: str, function: Callable[..., Any], threads: Threads) -> Call:
+    source = _name(function)
+    _check_function(function, source, f"The hub '{hub}' filters")
+    if not Binding(function, source).fits(0):
+        raise SettingsError(f"The filter {source} takes more than the context.")
+    return _make_call(function, threads)
+
+
+def _check_function(function: object, source: str, use: str) -> None:
+    if not callable(function) or isinstance(function, type):
+        raise SettingsError(f"{use} with {source}, which is no function: write one, `async def` or `def`.")
+    code = find_code(function)
+    if inspect.isasyncgenfunction(code) or inspect.isgeneratorfunction(code):
+        raise SettingsError(f"{use} with {source}, which yields: serverless hubs have no streams, so return a list.")
+
+
+def _make_call(function: Callable[..., Any], threads: Threads) -> Call:
+    is_async = any(map(inspect.iscoroutinefunction, (function, find_code(function))))
+    return Call(function, None if is_async else threads)
+
+
+def _name(function: object) -> str:
+    """Where it is, as ``module:name``."""
+    called = unwrap(function)
+    named = called if hasattr(called, "__qualname__") else type(called)
+    return f"{named.__module__}:{named.__qualname__}"
+
+
+def _read_seconds(seconds: float | None, source: str) -> float | None:
+    if seconds is not None and not (_is_number(seconds) and seconds > 0):
+        raise SettingsError(f"The handler {source} has no time: its timeout_seconds must be more than 0 (a number).")
+    return None if seconds is None or math.isinf(seconds) else seconds
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,112 @@
+"""The face for authors of handlers in Python: a ``Hub`` with decorators, or a subclass of it."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, overload
+
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES
+from signalr_bridge.upstream.dispatch import read_hub_pattern
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+EVENT_MARK = "__signalr_event__"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A function and the event that it answers. ``timeout_seconds`` None: as long as others of its hub."""
+
+    category: str
+    event: str
+    function: Callable[..., Any]
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventMark:
+    """What ``event`` leaves on a method."""
+
+    name: str
+    timeout_seconds: float | None
+
+
+def event(name: str, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]:
+    """In a subclass of ``Hub``: the method answers the event ``name`` instead of that of its own name."""
+    _check_event(name, '@event("name")')
+
+    def mark(function: Function) -> Function:
+        setattr(function, EVENT_MARK, EventMark(name, timeout_seconds))
+        return function
+
+    return mark
+
+
+def _check_event(name: object, written: str) -> None:
+    if not isinstance(name, str):
+        given = f"the function {name.__qualname__}" if inspect.isroutine(name) else f"a value of type {_kind(name)}"
+        raise SettingsError(f"Instead of the name of an event stands {given}: write {written}, with the parentheses.")
+
+
+def read_name(name: object) -> str:
+    """A hub's name in lower case, or ``*``. Raises ``SettingsError``."""
+    if not isinstance(name, str):
+        raise SettingsError(f'A hub has a text for its name, and not a value of type {_kind(name)}: write Hub("chat").')
+    return read_hub_pattern(name, f"The hub of handlers {name!r}")
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
+
+
+class Hub:
+    """Handlers of the hub ``name``, or of every hub (``*``). A subclass is called like its class unless it says more.
+
+    A handler takes the ``Context`` and, for messages, the arguments. One that is not async runs in a thread. One that
+    takes longer than ``timeout_seconds`` (its own, else the hub's, else that of the settings) has failed.
+    """
+
+    def __init__(self, name: str | None = None, *, timeout_seconds: float | None = None) -> None:
+        self._hub = read_name(type(self).__name__ if name is None else name)
+        self._timeout_seconds = timeout_seconds
+
+    @overload
+    def connected(self, function: Function, /) -> Function: ...
+    @overload
+    def connected(self, /, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]: ...
+    def connected(self, function: Any = None, /, *, timeout_seconds: float | None = None) -> Any:
+        """The function sees every connection that opens; ``Rejected`` refuses it."""
+        return self._register(CONNECTIONS, CONNECTED, function, timeout_seconds)
+
+    @overload
+    def disconnected(self, function: Function, /) -> Function: ...
+    @overload
+    def disconnected(self, /, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]: ...
+    def disconnected(self, function: Any = None, /, *, timeout_seconds: float | None = None) -> Any:
+        """The function sees every connection that has closed."""
+        return self._register(CONNECTIONS, DISCONNECTED, function, timeout_seconds)
+
+    def on(self, event: str, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]:
+        """The function answers the message ``event``, or every message that nobody else answers (``*``)."""
+        _check_event(event, '@chat.on("name")')
+        return lambda function: self._add(Registration(MESSAGES, event, function, timeout_seconds))
+
+    def filter(self, function: Function) -> Function:
+        """The function is called with the context before each handler of this hub; what it raises ends the event.
+
+        ``Rejected`` and ``HubError`` refuse as they do in a handler. Several run in the order of their registration.
+        """
+        vars(self).setdefault("_filters", []).append(function)
+        return function
+
+    def _register(self, category: str, event: str, function: Function | None, timeout_seconds: float | None) -> Any:
+        def register(function: Function) -> Any:
+            return self._add(Registration(category, event, function, timeout_seconds))
+
+        return register if function is None else register(function)
+
+    def _add(self, registration: Registration) -> Any:
+        # Kept in the instance's own dictionary: a subclass may forget to call __init__.
+        vars(self).setdefault("_registered", []).append(registration)
+        return registration.function

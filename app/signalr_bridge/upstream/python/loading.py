@@ -1,0 +1,125 @@
+"""Handlers in Python, found by import string or by entry point."""
+
+import asyncio
+import importlib
+import inspect
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any
+
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.upstream.python.handler import HubHandler, read_handlers
+from signalr_bridge.upstream.python.hub import Hub
+from signalr_bridge.upstream.python.methods import advise
+from signalr_bridge.upstream.python.threads import Threads
+
+ENTRY_POINTS = "signalr_bridge.handlers"
+"""The entry-point group with which a package brings handlers along."""
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
+_PASSED_ON = (SettingsError, KeyboardInterrupt, asyncio.CancelledError)
+
+
+def load_handlers(
+    imports: Iterable[str],
+    installed: Iterable[EntryPoint] | None = None,
+    *,
+    threads: Threads | None = None,
+    default_seconds: float | None = None,
+) -> list[HubHandler]:
+    """The handlers of every hub named ``module:attribute`` and of every entry point, each hub once.
+
+    The current folder is importable. ``default_seconds`` is the time of a handler that names none. Raises
+    ``SettingsError``: no such module, no such attribute, or no handler.
+    """
+    threads = threads or Threads()
+    points = entry_points(group=ENTRY_POINTS) if installed is None else installed
+    names = [*imports, *(f"{one.module}:{one.attr}" for one in points)]
+    hubs: dict[int, tuple[str, Hub]] = {}
+    for name in dict.fromkeys(names):
+        hub = load_hub(name)
+        hubs.setdefault(id(hub), (name, hub))
+    return [handler for name, hub in hubs.values() for handler in _read_some(name, hub, threads, default_seconds)]
+
+
+def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | None) -> list[HubHandler]:
+    handlers = read_handlers(hub, threads, default_seconds)
+    if not handlers:  # no mistake as such: a hub may be there to be named
+        _LOG.warning(f"The hub '{name}' has no handler. {advise(hub)}.")
+    return handlers
+
+
+def load_hub(name: str) -> Hub:
+    """The hub at ``module:attribute``: an instance of ``Hub``, or a subclass that needs no arguments."""
+    module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise SettingsError(f"The handler '{name}' is not written as module:attribute, such as my_chat:chat.")
+    found = _find_attribute(_import(module_name), attribute, name)
+    if found is Hub:
+        raise SettingsError(f"'{name}' is the class Hub itself: name what was made by Hub(...), or a subclass of Hub.")
+    if isinstance(found, type) and issubclass(found, Hub):
+        found = _create(found, name)
+    if not isinstance(found, Hub):
+        raise SettingsError(
+            f"'{name}' is no handler: it is neither a Hub nor a subclass of Hub. Name what was made by Hub(...)."
+        )
+    return found
+
+
+def _import(module_name: str) -> ModuleType:
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return importlib.import_module(module_name)
+    except _PASSED_ON:
+        raise
+    except BaseException as error:
+        raise SettingsError(
+            f"The module '{module_name}' of a handler cannot be imported ({_explain(error)}): "
+            "is it in the current folder or installed, and does it run on its own?"
+        ) from error
+
+
+def _explain(error: BaseException) -> str:
+    """What went wrong and where. An error's text may hold a secret; those of an import and of the syntax do not."""
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg}, {error.filename}, line {error.lineno}"
+    if isinstance(error, ImportError):
+        return f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__}, {frames[-1].filename}, line {frames[-1].lineno}"
+
+
+def _find_attribute(module: ModuleType, attribute: str, name: str) -> Any:
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise SettingsError(
+                f"The handler '{name}' is not there: '{module.__name__}' has no '{attribute}'. "
+                f"Name one of its hubs{_list_hubs(module)}."
+            )
+        found = getattr(found, part)
+    return found
+
+
+def _list_hubs(module: ModuleType) -> str:
+    hubs = [f"{module.__name__}:{name}" for name, value in vars(module).items() if isinstance(value, Hub)]
+    return f": {', '.join(hubs)}" if hubs else ""
+
+
+def _create(kind: type[Hub], name: str) -> Hub:
+    try:
+        inspect.signature(kind).bind()
+    except TypeError as error:
+        raise SettingsError(f"'{name}' cannot be created without arguments: name an instance instead.") from error
+    try:
+        return kind()
+    except _PASSED_ON:
+        raise
+    except BaseException as error:
+        raise SettingsError(f"The hub '{name}' cannot be created ({_explain(error)}): see to its __init__.") from error

@@ -1,0 +1,208 @@
+"""One upstream call, from its headers to its answer: the ordered checks, and the table of answers.
+
+Framework-free. Source of order and answers: the README's page about upstream, ``spec/functions-bindings.md`` 1.7, 1.8.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from signalr_bridge.errors import (
+    Forbidden,
+    InvalidHeader,
+    NoHandler,
+)
+from signalr_bridge.protocol import upstream_event
+from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES, EventHeaders
+from signalr_bridge.settings.model import Settings
+from signalr_bridge.upstream.answer import Answer, check_failure, write_answer
+from signalr_bridge.upstream.checks import check_headers, check_length, parse, read_media_type
+from signalr_bridge.upstream.codecs import CODECS
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.dispatch import (
+    Dispatch,
+    Ending,
+    Handler,
+    Refused,
+    Returned,
+    answer_connection,
+    answer_message,
+)
+from signalr_bridge.upstream.events import Events
+from signalr_bridge.upstream.outbox import Outbox
+from signalr_bridge.upstream.refusal import close_refused
+from signalr_bridge.upstream.sighting import Sighting
+from signalr_bridge.upstream.trust import HeaderLines, Trusting, VouchersOf, build_trusts
+from signalr_bridge.upstream.trust.entra_tokens import EntraTokens
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
+
+ReadBody = Callable[[int], Awaitable[bytes]]
+"""Reads a body of at most so many bytes, or raises ``BodyTooLarge``."""
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call that somebody vouched for. Without ``sighting`` nobody watches."""
+
+    headers: EventHeaders
+    lines: HeaderLines
+    endpoint: str | None
+    sighting: Sighting | None
+
+    def end(self, handlers: Sequence[Handler], ending: Ending) -> None:
+        if self.sighting is not None:
+            self.sighting.see(handlers, ending)
+
+
+class Receiver:
+    """Takes upstream calls. ``unhandled_is_fine`` says of a hub whether a message without handler is answered 200
+    instead of 404.
+    ``is_lossless``: whether a hub's tokens are ours, so that ``bridge.claims`` in them is exact."""
+
+    def __init__(
+        self,
+        trust: Trusting,
+        dispatch: Dispatch,
+        outbox: Outbox,
+        *,
+        unhandled_is_fine: Callable[[str], bool],
+        most_bytes: int,
+        is_lossless: Callable[[str], bool] = lambda hub: True,
+        events: Events | None = None,
+    ) -> None:
+        self._trust = trust
+        self._dispatch = dispatch
+        self._outbox = outbox
+        self._unhandled_is_fine = unhandled_is_fine
+        self._most_bytes = most_bytes
+        self._is_lossless = is_lossless
+        self._events = events
+
+    def use(self, handlers: Sequence[Handler]) -> None:
+        """From the next call on these handlers answer; those under way end as they began. ``SettingsError``."""
+        for handler in handlers:
+            self._trust.check_verifiable(handler.hub, handler.source)
+        self._dispatch = Dispatch(handlers)
+
+    def check(self, trust: Trusting) -> None:
+        """``SettingsError`` when a handler could never be called, if ``trust`` were relied on."""
+        for handler in self._dispatch.handlers:
+            trust.check_verifiable(handler.hub, handler.source)
+
+    def rely_on(self, trust: Trusting) -> None:
+        """From the next call on."""
+        self._trust = trust
+
+    async def receive(self, query: bytes, lines: HeaderLines, read_body: ReadBody) -> Answer:
+        """``query`` as it came, header names in lower case. A ``BridgeError`` is an answer too: a problem."""
+        headers = upstream_event.read_event_headers(lines)
+        endpoint = await self._trust.check(query, lines, headers)
+        if self._events is None:
+            return await self._answer(_Call(headers, lines, endpoint, None), read_body)
+        sighting = Sighting(headers)
+        return await self._events.watch(sighting, self._answer(_Call(headers, lines, endpoint, sighting), read_body))
+
+    async def _answer(self, call: _Call, read_body: ReadBody) -> Answer:
+        media_type = read_media_type(call.lines)
+        body = await self._read_body(call.headers, call.lines, read_body)
+        if call.sighting is not None:
+            call.sighting.media_type, call.sighting.body = media_type, body
+        check_headers(call.headers)
+        if call.headers.category.lower() == MESSAGES:
+            return await self._answer_message(call, media_type, body)
+        if media_type == upstream_event.MESSAGEPACK:
+            body = b""  # MessagePack has no message for it: the client has gone all the same, and that counts
+        return await self._answer_connection(call, body)
+
+    async def _read_body(self, headers: EventHeaders, lines: HeaderLines, read_body: ReadBody) -> bytes:
+        if headers.category.lower() == CONNECTIONS and headers.event.lower() == CONNECTED:
+            check_length(lines, self._most_bytes)  # says nothing, and is not waited for
+            return b""
+        return await read_body(self._most_bytes)
+
+    # --- connections
+
+    async def _answer_connection(self, call: _Call, body: bytes) -> Answer:
+        headers, event = call.headers, call.headers.event.lower()
+        if headers.category.lower() != CONNECTIONS or event not in {CONNECTED, DISCONNECTED}:
+            raise NoHandler("There are the categories 'connections' (connected, disconnected) and 'messages'.")
+        error = parse(upstream_event.read_disconnected, body).error if event == DISCONNECTED else None
+        context = self._open(call, error=error)
+        handlers = self._dispatch.find_for_connection(headers.hub, event)
+        ending = await answer_connection(handlers, context)
+        call.end(handlers, ending)
+        check_failure(ending)
+        if isinstance(ending, Refused) and event == CONNECTED:
+            await close_refused(context, ending.reason)
+            raise Forbidden("A handler refused the connection.")
+        return Answer(200)
+
+    # --- messages
+
+    async def _answer_message(self, call: _Call, media_type: str, body: bytes) -> Answer:
+        codec = CODECS[media_type]
+        message = parse(codec.read_invocation, body)
+        if message.target.lower() != call.headers.event.lower():
+            raise InvalidHeader("The header X-ASRS-Event is not the target that the body names.")
+        context = self._open(call, arguments=message.arguments, invocation_id=message.invocation_id)
+        handler = self._dispatch.find_for_message(call.headers.hub, call.headers.event)
+        ending = self._leave_unhandled(context) if handler is None else await answer_message(handler, context)
+        handlers = () if handler is None else (handler,)
+        call.end(handlers, ending)
+        answer, ending = write_answer(ending, context, codec, media_type)
+        call.end(handlers, ending)
+        return answer
+
+    def _open(
+        self,
+        call: _Call,
+        *,
+        arguments: Sequence[Payload] = (),
+        invocation_id: str | None = None,
+        error: str | None = None,
+    ) -> Context:
+        return Context(
+            call.headers,
+            self._outbox,
+            lines=call.lines,
+            arguments=arguments,
+            invocation_id=invocation_id,
+            error=error,
+            endpoint=call.endpoint,
+            lossless_claims=self._is_lossless(call.headers.hub),
+        )
+
+    def _leave_unhandled(self, context: Context) -> Ending:
+        """Fine or not, somebody who waits for an answer is told: silence would look like success."""
+        if not self._unhandled_is_fine(context.hub):
+            raise NoHandler("No handler answers this event of this hub.")
+        return Returned() if context.invocation_id is None else Refused(f"Method '{context.event}' has no handler.")
+
+
+# --- assembly
+
+
+def build_receiver(
+    settings: Settings,
+    handlers: Sequence[Handler],
+    vouchers_of: VouchersOf,
+    outbox: Outbox,
+    tokens: EntraTokens | None = None,
+    events: Events | None = None,
+    hub_tokens: Mapping[str, EntraTokens | None] | None = None,
+) -> Receiver:
+    """From the settings and all handlers. Raises ``SettingsError`` for handlers that could never be called."""
+    trust = build_trusts(settings, vouchers_of, tokens, hub_tokens)
+    for handler in handlers:
+        trust.check_verifiable(handler.hub, handler.source)
+    return Receiver(
+        trust,
+        Dispatch(handlers),
+        outbox,
+        unhandled_is_fine=lambda hub: settings.upstream_of(hub).unhandled == "200",
+        most_bytes=settings.limits.upstream_bytes,
+        is_lossless=lambda hub: settings.negotiate_of(hub).lossless_claims,
+        events=events,
+    )

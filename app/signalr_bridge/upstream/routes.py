@@ -1,0 +1,90 @@
+"""Where the service calls us (one plain ASGI route, because every event passes through it), and where one watches."""
+
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from starlette.datastructures import URLPath
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Match, NoMatchFound
+from starlette.types import Receive, Scope, Send
+
+from signalr_bridge.errors import MethodNotAllowed
+from signalr_bridge.upstream.answer import Answer
+from signalr_bridge.upstream.events import Events
+from signalr_bridge.upstream.receiver import Receiver
+from signalr_bridge.web.bodies import read_body
+from signalr_bridge.web.callers import RequiredCaller, Right
+from signalr_bridge.web.names import read_query
+from signalr_bridge.web.parts import part
+from signalr_bridge.web.problems import PROBLEM_ANSWER
+
+UPSTREAM_PATHS = ("/upstream", "/runtime/webhooks/signalr")
+"""In any case, and everything below; the second is a function app's, so that only the host name has to change."""
+
+_BELOW = tuple(f"{path}/" for path in UPSTREAM_PATHS)
+
+
+class UpstreamRoute(BaseRoute):
+    """POST on the paths of upstream; the receiver is ``app.state.receiver``."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] != "http":
+            return Match.NONE, {}
+        path = scope["path"].lower()
+        return (Match.FULL if path in UPSTREAM_PATHS or path.startswith(_BELOW) else Match.NONE), {}
+
+    def url_path_for(self, name: str, /, **path_params: str) -> URLPath:
+        raise NoMatchFound(name, path_params)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "POST":
+            raise MethodNotAllowed("The service calls with POST.", headers={"Allow": "POST"})
+        receiver: Receiver = scope["app"].state.receiver
+        read = partial(read_body, Request(scope, receive))
+        await _send(await receiver.receive(scope["query_string"], scope["headers"], read), send)
+
+
+async def _send(answer: Answer, send: Send) -> None:
+    # Always with its length: an empty chunked answer would leave the client waiting.
+    headers = [(b"content-length", str(len(answer.body)).encode())]
+    if answer.content_type is not None:
+        headers.append((b"content-type", answer.content_type.encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def upstream_routes() -> list[BaseRoute]:
+    """For ``app.router.routes``."""
+    return [UpstreamRoute()]
+
+
+router = APIRouter(redirect_slashes=False)
+
+
+@router.get(
+    "/events",
+    operation_id="watchEvents",
+    tags=["operations"],
+    responses={
+        200: {"content": {"text/event-stream": {}}, "description": "until either side ends it"},
+        **PROBLEM_ANSWER,
+    },
+    response_class=StreamingResponse,
+)
+async def watch_events(request: Request, caller: RequiredCaller, events: Annotated[Events, part("events")]) -> Response:
+    """Upstream traffic as server-sent events: the last ones, and from then on each as it ends.
+
+    ``Last-Event-ID`` leaves out what was seen. Arguments and results are cut; claims and queries are not shown.
+    """
+    caller.check((Right.READ,), None)  # what is shown is of every hub
+    read_query(request, ())
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"}
+    return StreamingResponse(_stream(events, request.headers.get("last-event-id")), 200, headers, "text/event-stream")
+
+
+async def _stream(events: Events, after: str | None) -> AsyncIterator[bytes]:
+    with events.listen(after) as listener:
+        async for chunk in listener:
+            yield chunk

@@ -1,0 +1,120 @@
+"""The outermost ASGI layer: the request's id and trace, the raw path for routing, and one log line for each request."""
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from signalr_bridge.errors import BridgeError, InternalError, InvalidName, ShuttingDown
+from signalr_bridge.web.problems import problem_response
+from signalr_bridge.web.trace import set_request_id, set_traceparent
+
+LONGEST_PATH = 32 * 1024
+"""Bytes, as sent. Two names with every character escaped have room; the time that routing takes grows with the path."""
+
+_LONGEST_LOGGED = 2048
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
+_log = logging.getLogger("signalr_bridge.access")
+
+
+class Edge:
+    """Plain ASGI, because Starlette's own middleware class costs more than a whole request of ours.
+
+    ``scope["path"]`` becomes the raw path, so that ``groups/a%2Fb`` is one segment; ``scope["request_id"]`` is set.
+    ``scope["answer_headers"]`` go out with every answer, this layer's own too; ``scope["caller"]`` is logged.
+    Queries are never logged: those of clients and of the service hold secrets.
+    Whatever is raised before an answer has begun becomes one, also what is no ``Exception``: nothing that somebody's
+    code raises in a request ends the process, whose signals come by handlers of the loop.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = _read_request_id(headers.get(b"x-request-id"))
+        scope["request_id"] = request_id
+        set_request_id(request_id)
+        extra = scope["answer_headers"] = [(b"x-request-id", request_id.encode())]
+        scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+        set_traceparent(_read_trace(scope["path"], headers))
+        started, status = time.perf_counter(), 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *extra]
+            elif scope["method"] == "HEAD" and message["type"] == "http.response.body":
+                message["body"] = b""
+            await send(message)
+
+        try:
+            app = self.app if len(scope["path"]) <= LONGEST_PATH else _refuse_path(request_id)
+            await app(scope, receive, send_with_id)
+        except BaseException as error:
+            if _is_thrown_away(error):
+                raise
+            problem = _judge(error, request_id)
+            if status:
+                raise
+            await problem_response(problem, request_id)(scope, receive, send_with_id)
+            if isinstance(problem, ShuttingDown):
+                _cancel_again()
+        finally:
+            _log_request(scope, status, time.perf_counter() - started, request_id)
+
+
+def _read_request_id(given: bytes | None) -> str:
+    if given is not None and _REQUEST_ID.fullmatch(given):
+        return given.decode()
+    return secrets.token_hex(16)
+
+
+def _read_trace(path: str, headers: dict[bytes, bytes]) -> str | None:
+    """Callers and the service may pass a trace on; a client's is not ours to believe."""
+    given = headers.get(b"traceparent")
+    return None if given is None or path.endswith("/negotiate") else given.decode("latin-1")
+
+
+def _refuse_path(request_id: str) -> ASGIApp:
+    return problem_response(InvalidName("The path is longer than 32 KiB."), request_id)
+
+
+def _judge(error: BaseException, request_id: str) -> BridgeError:
+    """Logs what is a bug. A cancellation that nobody asked this task for came from somebody's code, and is one."""
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        return ShuttingDown("This replica shuts down, and could not finish: what was asked for may have happened.")
+    _log.error("unhandled error", exc_info=error, extra={"request_id": request_id})
+    return InternalError("Something went wrong here; the log has the rest.")
+
+
+def _cancel_again() -> None:
+    """The cancellation, which was held up by the answer, goes on: the task ends as a cancelled one.
+
+    Not by raising: uvicorn logs whatever comes out of an application as its error, with the stack.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    task.uncancel()
+    task.cancel()
+
+
+def _is_thrown_away(error: BaseException) -> bool:
+    """Whether Python clears away what is left of a request after the loop's end: then nothing can be sent."""
+    return isinstance(error, GeneratorExit) and asyncio._get_running_loop() is None
+
+
+def _log_request(scope: Scope, status: int, seconds: float, request_id: str) -> None:
+    if _log.isEnabledFor(logging.INFO):
+        path = scope["path"][:_LONGEST_LOGGED]
+        fields = {"method": scope["method"], "path": path, "status": status, "request_id": request_id}
+        fields |= {"caller": scope["caller"]} if "caller" in scope else {}
+        _log.info("request", extra=fields | {"milliseconds": round(seconds * 1000, 2)})
