@@ -22,16 +22,16 @@ from typing import Annotated, Any
 import typer
 
 from signalr_bridge import __version__
-from signalr_bridge.checking import examine, probe_endpoints, write_findings, write_json, write_text
+from signalr_bridge.check import examine, probe_endpoints, write_findings, write_json, write_text
 from signalr_bridge.errors import BridgeError, SettingsError
 from signalr_bridge.main import create_app, mint
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings import Level, Settings, Sources, check_servable, review
 from signalr_bridge.tail import watch
-from signalr_bridge.web.doors import Door, Entrance
+from signalr_bridge.web.guards import Door, Entrance
 from signalr_bridge.web.logs import configure_logs
-from signalr_bridge.web.wire.listener import Listener, bind
+from signalr_bridge.wire.server import Listener, bind
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 

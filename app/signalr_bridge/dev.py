@@ -21,7 +21,7 @@ from signalr_bridge.settings import CallersSettings, EndpointSettings, Negotiate
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.python.reloader import Reloader
 from signalr_bridge.upstream.python.threads import Threads
-from signalr_bridge.web.wire.listener import Listener, bind
+from signalr_bridge.wire.server import Listener, bind
 
 _HERE = Path(__file__).parent
 DEMO = "signalr_bridge.demo:chat"

@@ -1,51 +1,156 @@
 """ASSEMBLY: settings in, FastAPI application out; the only place where the parts of the bridge meet."""
 
+import asyncio
 import logging
+import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
 
 from signalr_bridge import __version__
 from signalr_bridge.endpoints import routes as endpoint_routes
-from signalr_bridge.endpoints.fleet import Fleet
-from signalr_bridge.endpoints.health.schedule import INTERVAL_SECONDS
-from signalr_bridge.fleet import Endpoints
-from signalr_bridge.following import follow_callers, follow_forwards, follow_upstream, vouchers_now
+from signalr_bridge.endpoints.credentials import Credentials
+from signalr_bridge.endpoints.directory import Builder, Built, Fleet
+from signalr_bridge.endpoints.health import Health
+from signalr_bridge.endpoints.key_rotation import KEPT_SECONDS, Keys, Rotation
+from signalr_bridge.endpoints.prober import INTERVAL_SECONDS, Prober
+from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.negotiate import routes as negotiate_routes
-from signalr_bridge.negotiate.building import build_clients
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
+from signalr_bridge.negotiate.rules import build_clients
 from signalr_bridge.outbound import routes as outbound_routes
 from signalr_bridge.outbound.idempotency import Idempotency
 from signalr_bridge.outbound.sender import Sender
 from signalr_bridge.settings import Settings, Sources
-from signalr_bridge.settings.live import LiveSettings
-from signalr_bridge.upstream import document as upstream_document
+from signalr_bridge.settings.live import LiveSettings, Watcher
+from signalr_bridge.upstream import routes as upstream_document
 from signalr_bridge.upstream import routes as upstream_routes
-from signalr_bridge.upstream.dispatch import Handler
-from signalr_bridge.upstream.events import Events
+from signalr_bridge.upstream.authenticator import AnyVoucher, VouchersOf, build_trusts, write_vouchers
+from signalr_bridge.upstream.dispatch import ANY, Handler
+from signalr_bridge.upstream.entra import EntraTokens, build_entra_tokens
+from signalr_bridge.upstream.event_feed import Events
 from signalr_bridge.upstream.forward.backends import Backends
-from signalr_bridge.upstream.forward.backlog import Backlog
-from signalr_bridge.upstream.forward.forward import build_forwards
+from signalr_bridge.upstream.forward.forward import Forward, build_forwards
+from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.join import build_joins
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
-from signalr_bridge.upstream.trust.entra_tokens import build_entra_tokens
-from signalr_bridge.web.callers.building import build_callers, name_anonymous
+from signalr_bridge.web.callers import Callers, build_callers, name_anonymous, read_keys
 from signalr_bridge.web.cors import Cors
 from signalr_bridge.web.document import DocumentedApp
-from signalr_bridge.web.doors import Doors
-from signalr_bridge.web.edge import Edge
+from signalr_bridge.web.front import Edge
+from signalr_bridge.web.guards import Doors, InFlight, LoopbackGuard
 from signalr_bridge.web.hub_names import HubNames
-from signalr_bridge.web.limits.in_flight import InFlight
-from signalr_bridge.web.loopback import LoopbackGuard
+from signalr_bridge.web.issuer_keys import IssuerKeys
 from signalr_bridge.web.problems import install_problems
-from signalr_bridge.web.tokens.issuers import IssuerKeys
+
+
+class Endpoints:
+    """The fleet, and what has to be opened for it. Without ``sources`` nothing changes while running.
+    ``probe_seconds``: how often each is asked how it is."""
+
+    def __init__(self, live: LiveSettings, sources: Sources | None, probe_seconds: float) -> None:
+        inner, health = RestTransport(), Health(time.time)
+        self.watcher = None if sources is None else Watcher(sources, live.take, clock=time.monotonic)
+        self._keys = Keys(time.monotonic)
+        transport = Rotation(inner, self._keys, reread=self._read_again, clock=time.monotonic)
+        credentials = Credentials(
+            live.current.authority_host,
+            clock=time.time,
+            random=random.random,
+            wait_seconds=live.current.limits.deadline_seconds,
+        )
+        self._builder = Builder(
+            transport, health, now=time.time, clock=time.monotonic, random=random.random, credentials=credentials
+        )
+        self._built = self._builder.build(live.current)
+        self.fleet = Fleet(self._built.formation)
+        self._keys.use(self.fleet.endpoints)
+        self._prober = Prober(self.fleet.endpoints, transport, health, random=random.random, interval=probe_seconds)
+        self.opened: list[AbstractAsyncContextManager[Any]] = [credentials, inner, self._prober]
+        if self.watcher is not None:
+            self.opened.append(self.watcher)
+        live.follow(self._prepare)
+
+    def preview(self, settings: Settings) -> Fleet:
+        """The fleet as it would be with these settings."""
+        return Fleet(self._builder.build(settings, self._built).formation)
+
+    def _prepare(self, settings: Settings) -> Callable[[], None]:
+        built = self._builder.build(settings, self._built)
+        return lambda: self._use(built)
+
+    def _use(self, built: Built) -> None:
+        self._built = built
+        self.fleet.use(built.formation)
+        self._keys.use(self.fleet.endpoints)
+        self._prober.watch(self.fleet.endpoints)
+        asyncio.get_running_loop().call_later(KEPT_SECONDS + 1, self._keys.forget)
+
+    async def _read_again(self) -> None:
+        if self.watcher is not None:
+            await self.watcher.read_again()
+
+
+def vouchers_now(fleet: Fleet, live: LiveSettings) -> VouchersOf:
+    """The vouchers of a hub as they are when somebody asks."""
+    return lambda hub: find_vouchers(fleet, live.current, hub)
+
+
+def find_vouchers(fleet: Fleet, settings: Settings, hub: str) -> list[AnyVoucher]:
+    """The keys of all endpoints of the hub; those of all hubs for ``*``."""
+    keys: dict[str, list[str]] = {}
+    for endpoint in fleet.endpoints if hub == ANY else fleet.find(hub).endpoints:
+        keys.setdefault(endpoint.name, []).extend(endpoint.credential.verifying_keys)
+    named = {one.name: one.upstream_app_id for one in settings.all_endpoints() if one.upstream_app_id is not None}
+    return write_vouchers(keys, named)
+
+
+def follow_upstream(
+    live: LiveSettings,
+    endpoints: Endpoints,
+    receiver: Receiver,
+    tokens: EntraTokens | None,
+    hub_tokens: Mapping[str, EntraTokens | None],
+) -> None:
+    """Codes and keys; a change that leaves a handler without anybody to vouch for its calls is refused."""
+
+    def prepare(settings: Settings) -> Callable[[], None]:
+        then = partial(find_vouchers, endpoints.preview(settings), settings)
+        receiver.check(build_trusts(settings, then, tokens, hub_tokens))
+        trust = build_trusts(settings, vouchers_now(endpoints.fleet, live), tokens, hub_tokens)
+        return lambda: receiver.rely_on(trust)
+
+    live.follow(prepare)
+
+
+def follow_forwards(live: LiveSettings, forwards: Sequence[Forward]) -> None:
+    """The secrets that sign."""
+
+    def prepare(settings: Settings) -> Callable[[], None]:
+        named = {f"forward.{name}": one for name, one in settings.forward.items()}
+        commits = [one.prepare(named[one.source]) for one in forwards]
+        return partial(_do_all, commits)
+
+    live.follow(prepare)
+
+
+def _do_all(commits: Sequence[Callable[[], None]]) -> None:
+    for commit in commits:
+        commit()
+
+
+def follow_callers(live: LiveSettings, callers: Callers) -> None:
+    """Their keys."""
+    live.follow(lambda settings: partial(callers.use, read_keys(settings.callers.keys)))
+
 
 _LOG = logging.getLogger("signalr_bridge")
 

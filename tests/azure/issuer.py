@@ -10,7 +10,7 @@ import jwt
 import trustme
 
 from tests.azure.standin import Answer, Request, Standin, json_answer, running
-from tests.unit.upstream.trust.issued import TENANT, jwk, token
+from tests.unit.upstream.issued import TENANT, jwk, token
 
 V2_DOCUMENT = f"/{TENANT}/v2.0/.well-known/openid-configuration"
 V1_DOCUMENT = f"/{TENANT}/.well-known/openid-configuration"

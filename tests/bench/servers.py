@@ -11,7 +11,7 @@ from typing import cast
 
 import httptools
 import uvloop
-from signalr_bridge.web.wire.listener import Listener, bind
+from signalr_bridge.wire.server import Listener, bind
 from starlette.types import Receive, Scope, Send
 
 ANSWERS = {

@@ -2,8 +2,14 @@
 
 from signalr_bridge.protocol.claims import write_claims_line, write_lossless
 from signalr_bridge.protocol.hub_message import Invocation
-from signalr_bridge.protocol.signature import write_signatures
-from signalr_bridge.protocol.upstream_event import JSON, MESSAGES, EventHeaders, write_event_headers, write_invocation
+from signalr_bridge.protocol.upstream_event import (
+    JSON,
+    MESSAGES,
+    EventHeaders,
+    write_event_headers,
+    write_invocation,
+    write_signatures,
+)
 
 from tests.e2e.processes import API_KEY, EMULATOR_KEY
 

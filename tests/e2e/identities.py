@@ -20,7 +20,7 @@ from tests.e2e.processes import (
     free_port,
     wait_until_answered,
 )
-from tests.unit.upstream.trust.issued import TENANT
+from tests.unit.upstream.issued import TENANT
 
 CLIENT = "22222222-0000-1111-2222-bbbbbbbbbbbb"
 RESOURCE = "/subscriptions/s/resourcegroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/bridge"

@@ -15,8 +15,8 @@ from signalr_bridge.emulator import Emulator
 from tests.azure.issuer import Issuer, run_issuer
 from tests.e2e.node_client import CallFailed, NodeClients
 from tests.e2e.processes import NAMED_CLIENTS, Process, free_port, run_bridge
-from tests.unit.upstream.trust.bad_tokens import bad_tokens
-from tests.unit.upstream.trust.issued import APPLICATION, AUDIENCE, TENANT, V1, V2, token
+from tests.unit.upstream.bad_tokens import bad_tokens
+from tests.unit.upstream.issued import APPLICATION, AUDIENCE, TENANT, V1, V2, token
 
 ENTRA = {
     "BRIDGE_HANDLERS": "tests.e2e.trusting_handlers:trusting",

@@ -25,7 +25,7 @@ from tests.e2e.identities import (
 )
 from tests.e2e.node_client import NodeClients
 from tests.e2e.processes import EMULATOR_KEY, Machine, Process, app_command, eventually, free_port
-from tests.unit.upstream.trust.issued import TENANT
+from tests.unit.upstream.issued import TENANT
 
 KINDS = [
     "access key",

@@ -14,7 +14,7 @@ import trustme
 from tests.contract.bridge.admission.openid import OpenId, run_openid
 from tests.e2e.node_client import CallFailed, NodeClient, NodeClients
 from tests.e2e.processes import Machine, eventually, run_apart
-from tests.unit.web.tokens.issuing import AUDIENCE, said, signed
+from tests.unit.web.issuing import AUDIENCE, said, signed
 
 JOIN = json.dumps([{"claim": "role", "group": "role:{value}"}])
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 import msgpack
 from hypothesis import strategies as st
 from signalr_bridge.protocol.claims import write_lossless
-from signalr_bridge.protocol.signature import sign
-from signalr_bridge.protocol.upstream_event import decode_header
+from signalr_bridge.protocol.upstream_event import decode_header, sign
 
-from tests.unit.upstream.trust.issued import OTHER_APPLICATION, token
+from tests.unit.upstream.issued import OTHER_APPLICATION, token
 
 KEY, CODE = "the-key-of-eastus", "the code"
 GOOD_TOKEN, BAD_TOKENS = token(), (token(name="foreign"), token(appid=OTHER_APPLICATION), "x.y.z", "")

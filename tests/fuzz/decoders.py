@@ -6,15 +6,15 @@ A decoder may refuse what it is given by an error of ours; anything else that it
 from collections.abc import Callable
 
 from signalr_bridge.errors import BridgeError
-from signalr_bridge.protocol import hub_json, hub_messagepack, json_text, messagepack_keys, upstream_event
+from signalr_bridge.protocol import hub_json, hub_messagepack, json_text, upstream_event
 from signalr_bridge.protocol.access_token import read_token
 from signalr_bridge.protocol.claims import are_forged, read_claims_line, read_lossless
 from signalr_bridge.protocol.connection_string import parse_connection_string
-from signalr_bridge.protocol.signature import find_signer
-from signalr_bridge.upstream.trust.entra import read_application, read_key_id
-from signalr_bridge.web.tokens.published_key import read_keys, read_keys_address
+from signalr_bridge.protocol.upstream_event import find_signer
+from signalr_bridge.upstream.entra import read_application, read_key_id
+from signalr_bridge.web.tokens import read_keys, read_keys_address
 
-from tests.unit.upstream.trust.issued import NOW, RULES, published, token
+from tests.unit.upstream.issued import NOW, RULES, published, token
 
 Decoder = Callable[[bytes], object]
 
@@ -63,7 +63,7 @@ DECODERS: dict[str, Decoder] = {
     "json members": json_text.members,
     "json elements": json_text.elements,
     "json records": lambda data: [hub_json.read_message(one) for one in hub_json.split_records(data)[0]],
-    "messagepack keys": messagepack_keys.count,
+    "messagepack keys": hub_messagepack.count,
     "messagepack frames": lambda data: [
         hub_messagepack.read_message(one) for one in hub_messagepack.split_frames(data)[0]
     ],

@@ -5,9 +5,9 @@ import json
 import msgpack
 from signalr_bridge.protocol.access_token import sign_token
 from signalr_bridge.protocol.claims import write_lossless
-from signalr_bridge.protocol.signature import write_signatures
+from signalr_bridge.protocol.upstream_event import write_signatures
 
-from tests.unit.upstream.trust.issued import AUDIENCE, NOW, TENANT, V1, V2, claims, jwk, token
+from tests.unit.upstream.issued import AUDIENCE, NOW, TENANT, V1, V2, claims, jwk, token
 
 INVOCATION = {
     "type": 1,

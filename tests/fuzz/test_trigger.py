@@ -12,17 +12,17 @@ from hypothesis import given
 from signalr_bridge.main import create_app
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.settings import Settings
+from signalr_bridge.upstream.authenticator import AnyVoucher, TokenVoucher, Voucher
 from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.entra import EntraTokens
 from signalr_bridge.upstream.receiver import build_receiver
-from signalr_bridge.upstream.trust import AnyVoucher, TokenVoucher, Voucher
-from signalr_bridge.upstream.trust.entra_tokens import EntraTokens
-from signalr_bridge.web.tokens.key_cache import KeyCache
+from signalr_bridge.web.issuer_keys import KeyCache
 from starlette.types import Message
 
 from tests.fuzz.calls import CODE, KEY, Call, calls
 from tests.fuzz.profile import PROFILE
 from tests.unit.upstream.fakes import FakeHandler, FakeOutbox
-from tests.unit.upstream.trust.issued import RULES, FakeClock, FakeIssuer
+from tests.unit.upstream.issued import RULES, FakeClock, FakeIssuer
 
 # No handler of these tests fails, so 500 is not among them; nor is 403, which a handler's refusal is.
 TABLE = {200, 400, 401, 404, 413, 415}

@@ -4,8 +4,8 @@
 """
 
 from signalr_bridge.emulator.clients import Limits
+from signalr_bridge.emulator.entra import Role
 from signalr_bridge.emulator.server import Emulator
-from signalr_bridge.emulator.tokens.entra import Role
-from signalr_bridge.emulator.upstream_templates import UpstreamTemplate, read_upstream_settings
+from signalr_bridge.emulator.upstream import UpstreamTemplate, read_upstream_settings
 
 __all__ = ["Emulator", "Limits", "Role", "UpstreamTemplate", "read_upstream_settings"]

@@ -4,17 +4,54 @@ Source: ``spec/service-emulation.md`` 2.2, 2.5, 3.6 and 4.1.
 """
 
 import asyncio
+import itertools
 from dataclasses import dataclass, replace
 
-from signalr_bridge.emulator.client_calls import ClientCalls
 from signalr_bridge.emulator.codecs import CODECS, VERSION, Codec, Frame, text_frame
 from signalr_bridge.emulator.hubs import Hub
 from signalr_bridge.emulator.sockets import ClientSocket
-from signalr_bridge.emulator.upstream_caller import UpstreamCaller, interpret
+from signalr_bridge.emulator.upstream import UpstreamCaller, interpret
 from signalr_bridge.errors import MalformedMessage
 from signalr_bridge.protocol import hub_json, upstream_event
 from signalr_bridge.protocol.hub_message import Close, Completion, Invocation
 from signalr_bridge.protocol.upstream_event import EventHeaders
+
+
+class ClientGone(Exception):
+    """The client went before it answered."""
+
+
+class ClientCalls:
+    """Of one connection, by invocation id."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, asyncio.Future[Completion]] = {}
+        self._ids = itertools.count(1)
+        self._ended = False
+
+    def begin(self) -> tuple[str, asyncio.Future[Completion]]:
+        """An id, and what will be the client's answer. Raises ``ClientGone``, as the future does."""
+        if self._ended:
+            raise ClientGone
+        invocation_id = f"s-{next(self._ids)}"
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[invocation_id] = future
+        future.add_done_callback(lambda _: self._waiting.pop(invocation_id, None))
+        return invocation_id, future
+
+    def complete(self, completion: Completion) -> None:
+        """The client has answered; what nobody waits for is dropped."""
+        future = self._waiting.get(completion.invocation_id)
+        if future is not None and not future.done():
+            future.set_result(completion)
+
+    def end(self) -> None:
+        """The client has gone."""
+        self._ended = True
+        for future in list(self._waiting.values()):
+            if not future.done():
+                future.set_exception(ClientGone())
+
 
 LONGEST_RECORD = 16 * 1024 * 1024
 _MOST_PENDING = 1000

@@ -11,11 +11,36 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
-from signalr_bridge.emulator.tokens.entra import Entra, Role
-from signalr_bridge.emulator.tokens.issued_keys import IssuedKeys
+from signalr_bridge.emulator.entra import Entra, Role
 from signalr_bridge.errors import BadToken, BridgeError, Unauthenticated
 from signalr_bridge.protocol.access_token import read_header, read_token
 from signalr_bridge.protocol.claims import NAME_IDENTIFIER, claim_text, write_claims_line
+from signalr_bridge.protocol.issued_key import IssuedKey
+
+NEW_AFTER_SECONDS = 3600.0
+GOOD_SECONDS = 5400.0
+
+
+class IssuedKeys:
+    """``clock`` gives seconds since 1970, ``new_text`` a text that nobody can guess."""
+
+    def __init__(self, clock: Callable[[], float], new_text: Callable[[], str]) -> None:
+        self._clock, self._new_text = clock, new_text
+        self._issued: list[tuple[float, IssuedKey]] = []
+
+    def issue(self) -> IssuedKey:
+        """The present key: the same for all who ask within an hour."""
+        now = self._clock()
+        if not self._issued or now >= self._issued[-1][0] + NEW_AFTER_SECONDS:
+            self._issued.append((now, IssuedKey(self._new_text(), self._new_text())))
+        return self._issued[-1][1]
+
+    def find(self, key_id: str) -> list[str]:
+        """The key that a token names; none when it is not, or no longer, good."""
+        now = self._clock()
+        self._issued = [(since, one) for since, one in self._issued if now < since + GOOD_SECONDS]
+        return [one.key for _, one in self._issued if one.key_id == key_id]
+
 
 _IDENTITY = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
 _ROLE = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"

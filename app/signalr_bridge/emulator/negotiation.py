@@ -18,7 +18,7 @@ from signalr_bridge.emulator.clients import Client, Limits
 from signalr_bridge.emulator.hubs import Hubs
 from signalr_bridge.emulator.identity import Identity, TokenCheck, find_parameter, read_identity, refuse_token
 from signalr_bridge.emulator.sockets import ABORT, ClientSocket
-from signalr_bridge.emulator.upstream_caller import UpstreamCaller
+from signalr_bridge.emulator.upstream import UpstreamCaller
 from signalr_bridge.errors import BadToken, Unauthenticated
 from signalr_bridge.protocol.upstream_event import EventHeaders
 

@@ -17,15 +17,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from signalr_bridge.emulator.clients import Limits
+from signalr_bridge.emulator.entra import Entra, Role
 from signalr_bridge.emulator.hubs import Hubs, send
-from signalr_bridge.emulator.identity import TokenCheck
+from signalr_bridge.emulator.identity import IssuedKeys, TokenCheck
 from signalr_bridge.emulator.negotiation import Door, Negotiations, new_connection_id
-from signalr_bridge.emulator.rest import Issuing, RestApi, is_issuing
+from signalr_bridge.emulator.rest_api import Issuing, RestApi, is_issuing
 from signalr_bridge.emulator.sockets import AbortableWebSocket
-from signalr_bridge.emulator.tokens.entra import Entra, Role
-from signalr_bridge.emulator.tokens.issued_keys import IssuedKeys
-from signalr_bridge.emulator.upstream_caller import UpstreamCaller
-from signalr_bridge.emulator.upstream_templates import UpstreamTemplate, to_templates
+from signalr_bridge.emulator.upstream import UpstreamCaller, UpstreamTemplate, to_templates
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.connection_string import EMULATOR_KEY, write_connection_string
 from signalr_bridge.protocol.hub_message import Ping

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from signalr_bridge.endpoints.credentials.access_key import AccessKey
+from signalr_bridge.endpoints.access_key import AccessKey
+from signalr_bridge.endpoints.outcome import Outcome
 from signalr_bridge.protocol.connection_string import ConnectionString
+from signalr_bridge.protocol.rest import Operation
 
 
 class Credential(Protocol):
@@ -68,3 +70,11 @@ def make_endpoint(
         weight=weight,
         lenient_404=lenient_404,
     )
+
+
+class Transport(Protocol):
+    """How operations reach an endpoint."""
+
+    async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
+        """One attempt of at most ``seconds``. Never raises for what the endpoint or the network does."""
+        ...

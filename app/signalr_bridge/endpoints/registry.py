@@ -1,20 +1,129 @@
 """The endpoints there are: one for a client, and one operation on as many of them as it concerns."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Self
+from hashlib import blake2b
+from typing import Self, TypeAlias
 
-from signalr_bridge.endpoints.calls.attempts import Attempts
-from signalr_bridge.endpoints.calls.fan_out import fan_out
-from signalr_bridge.endpoints.calls.retry import RetryPolicy
-from signalr_bridge.endpoints.endpoint import Endpoint
+from signalr_bridge.endpoints.attempts import Attempts, RetryPolicy
+from signalr_bridge.endpoints.endpoint import Endpoint, Transport
 from signalr_bridge.endpoints.health import Health, Report, State
 from signalr_bridge.endpoints.outcome import Outcome, Result, Verdict, merge
-from signalr_bridge.endpoints.router import negotiation_candidates, pinned_candidates, split_targets
-from signalr_bridge.endpoints.strategy import STRATEGIES
-from signalr_bridge.endpoints.transport import Transport
 from signalr_bridge.errors import NoEndpointAvailable, UnknownEndpoint
 from signalr_bridge.protocol.rest import Operation
+
+Is = Callable[[Endpoint], bool]
+
+
+def negotiation_candidates(endpoints: Sequence[Endpoint], is_online: Is) -> list[Endpoint]:
+    """Where a client may be sent: online primaries, else online secondaries; none that is drained (weight 0).
+
+    A single endpoint is a candidate whatever its state.
+    """
+    if len(endpoints) == 1:
+        return list(endpoints)
+    online = [one for one in endpoints if one.weight > 0 and is_online(one)]
+    primaries = [one for one in online if one.endpoint_type == "Primary"]
+    return primaries or online
+
+
+def pinned_candidates(endpoints: Sequence[Endpoint], is_online: Is, name: str) -> list[Endpoint] | None:
+    """Those called ``name``, in any case, that are online, drained ones too; None when there is none of this name."""
+    named = [one for one in endpoints if one.name.lower() == name.lower()]
+    if not named:
+        return None
+    return named if len(endpoints) == 1 else [one for one in named if is_online(one)]
+
+
+def split_targets(
+    endpoints: Sequence[Endpoint], is_down: Is, names: Collection[str] | None
+) -> tuple[Sequence[Endpoint], Sequence[Endpoint]]:
+    """The endpoints to ask, and those that should be asked but are down. ``names`` are in lower case; None: all.
+
+    The only endpoint there is is asked whatever its state. An instance that is configured twice is asked once.
+    """
+    if len(endpoints) == 1 and names is None:
+        return endpoints, ()
+    selected = _unite([one for one in endpoints if names is None or one.name.lower() in names])
+    if len({one.url for one in endpoints}) == 1:
+        return selected, []
+    down = [one for one in selected if is_down(one)]
+    return [one for one in selected if one not in down], down
+
+
+def _unite(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+    """One endpoint for each URL, the first primary before others: else clients would get every message twice."""
+    winners: dict[str, Endpoint] = {}
+    for one in sorted(endpoints, key=lambda one: one.endpoint_type != "Primary"):
+        winners.setdefault(one.url, one)
+    return [one for one in endpoints if winners[one.url] is one]
+
+
+Strategy: TypeAlias = Callable[[Sequence[Endpoint], str | None, Callable[[], float]], Endpoint]
+"""One of the candidates (never none, each with a weight above 0) for a user id; with a number from 0 to 1 by chance."""
+
+
+def choose_weighted(candidates: Sequence[Endpoint], user_id: str | None, random: Callable[[], float]) -> Endpoint:
+    """By chance, in proportion to the weights."""
+    if len(candidates) == 1:
+        return candidates[0]
+    left = random() * sum(one.weight for one in candidates)
+    for one in candidates:
+        left -= one.weight
+        if left < 0:
+            return one
+    return candidates[-1]
+
+
+def choose_sticky(candidates: Sequence[Endpoint], user_id: str | None, random: Callable[[], float]) -> Endpoint:
+    """The same endpoint for the same user, as long as it is a candidate; somebody without a user id by chance.
+
+    Weighted rendezvous hashing: when a candidate goes, its users alone move; when it is back, they return.
+    """
+    if user_id is None:
+        return choose_weighted(candidates, user_id, random)
+    return max(candidates, key=lambda one: _score(one, user_id))
+
+
+def _score(endpoint: Endpoint, user_id: str) -> float:
+    digest = blake2b(f"{endpoint.url}\0{user_id}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    share = ((int.from_bytes(digest) >> 12) + 0.5) / 2**52  # above 0, below 1
+    return -endpoint.weight / math.log(share)
+
+
+STRATEGIES: Mapping[str, Strategy] = {"weighted": choose_weighted, "sticky-user": choose_sticky}
+"""By the name in ``BRIDGE_HUBS__<HUB>__STRATEGY``."""
+
+MOST_AT_ONCE = 32
+"""How many endpoints one operation asks at the same time."""
+
+Call = Callable[[Endpoint], Awaitable[Outcome]]
+
+
+async def fan_out(call: Call, endpoints: Sequence[Endpoint]) -> list[Outcome]:
+    """The outcomes in the order of the endpoints. Waits for all; one that fails cancels no other."""
+    if len(endpoints) == 1:  # the usual case costs no task
+        return [await call(endpoints[0])]
+    if len(endpoints) > MOST_AT_ONCE:
+        call = _behind_a_gate(call)
+    outcomes = await asyncio.gather(*map(call, endpoints), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    return [one for one in outcomes if isinstance(one, Outcome)]
+
+
+def _behind_a_gate(call: Call) -> Call:
+    gate = asyncio.Semaphore(MOST_AT_ONCE)
+
+    async def wait_and_call(endpoint: Endpoint) -> Outcome:
+        async with gate:
+            return await call(endpoint)
+
+    return wait_and_call
+
 
 _OFFLINE_CODES = {State.DENIED: "denied", State.MISROUTED: "endpoint-misrouted"}
 

@@ -10,12 +10,19 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from signalr_bridge.endpoints.credentials.failure import CredentialFailure, explain_failure
 from signalr_bridge.endpoints.endpoint import Endpoint
 from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.refreshing import CredentialFailure, explain_failure
 from signalr_bridge.protocol.payload import media_type_of
-from signalr_bridge.protocol.rest import ABSENT_CODES, ERROR_CODE_HEADER, Action, Operation, write_path, write_target
-from signalr_bridge.protocol.rest_answer import CLIENT_ERROR_CODE
+from signalr_bridge.protocol.rest import (
+    ABSENT_CODES,
+    CLIENT_ERROR_CODE,
+    ERROR_CODE_HEADER,
+    Action,
+    Operation,
+    write_path,
+    write_target,
+)
 from signalr_bridge.web.trace import trace_headers
 
 CLIENT_ERROR = "client-error"

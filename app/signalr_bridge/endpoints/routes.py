@@ -6,15 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from signalr_bridge.endpoints.directory import Fleet
 from signalr_bridge.endpoints.endpoint import Endpoint
-from signalr_bridge.endpoints.fleet import Fleet
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.errors import Forbidden, InvalidQuery, RateLimited, Unauthenticated
-from signalr_bridge.web.callers import RequiredCaller, Right
-from signalr_bridge.web.callers.door import find_caller
-from signalr_bridge.web.names import PathNames, describe_path, describe_query, one_of, read_query
-from signalr_bridge.web.parts import part
+from signalr_bridge.web.authorize import RequiredCaller, find_caller
+from signalr_bridge.web.callers import Right
 from signalr_bridge.web.problems import PROBLEM_ANSWER
+from signalr_bridge.web.request import PathNames, describe_path, describe_query, one_of, part, read_query
 
 FleetPart = Annotated[Fleet, part("fleet")]
 

@@ -10,8 +10,8 @@ from signalr_bridge.errors import BadToken, MalformedJson
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, ClaimValues, claim_text
 from signalr_bridge.protocol.names import has_control_character
-from signalr_bridge.web.tokens.issuers import Issuers
-from signalr_bridge.web.tokens.token_rules import read_user
+from signalr_bridge.web.issuer_keys import Issuers
+from signalr_bridge.web.tokens import read_user
 
 _PRINCIPAL_ID = "x-ms-client-principal-id"
 _PRINCIPAL = "x-ms-client-principal"

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from signalr_bridge.endpoints.directory import Registries
 from signalr_bridge.endpoints.endpoint import Endpoint
-from signalr_bridge.endpoints.fleet import Registries
 from signalr_bridge.errors import TokenTooLong
 from signalr_bridge.protocol.access_token import check_length, client_audience, client_claims, client_url
 from signalr_bridge.protocol.claims import ClaimValues

@@ -7,7 +7,7 @@ from signalr_bridge.negotiate.negotiator import Admission
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, NAME_IDENTIFIER, ClaimValues, claim_text
 from signalr_bridge.protocol.names import check_client_user_id
-from signalr_bridge.web.properties import Properties
+from signalr_bridge.web.request import Properties
 
 _PROPERTIES = ("userId", "claims", "lifetimeSeconds", "endpoint", "closeOnExpiry")
 LONGEST_LIFETIME = 86_400

@@ -15,21 +15,18 @@ from signalr_bridge.errors import (
     NoDefaultHub,
     Unauthenticated,
 )
-from signalr_bridge.negotiate.client_rules import Approach
-from signalr_bridge.negotiate.clients import Clients
 from signalr_bridge.negotiate.identity import group_values
 from signalr_bridge.negotiate.negotiator import Admission, Negotiator
 from signalr_bridge.negotiate.request import is_blank, read_request
+from signalr_bridge.negotiate.rules import Approach, Clients
 from signalr_bridge.protocol.names import check_hub, unescape_segment
 from signalr_bridge.protocol.upstream_event import decode_header
-from signalr_bridge.web.bodies import JSON, read_body, require_media_type
-from signalr_bridge.web.callers import CHALLENGE, Caller, OptionalCaller, RequiredCaller
-from signalr_bridge.web.callers.door import check_caller
+from signalr_bridge.web.authorize import OptionalCaller, RequiredCaller, check_caller
+from signalr_bridge.web.callers import CHALLENGE, Caller
 from signalr_bridge.web.hub_names import HubNames
-from signalr_bridge.web.limits.address import scope_address
-from signalr_bridge.web.names import PathNames, describe_path
-from signalr_bridge.web.parts import part
+from signalr_bridge.web.limits import scope_address
 from signalr_bridge.web.problems import PROBLEM_ANSWER
+from signalr_bridge.web.request import JSON, PathNames, describe_path, part, read_body, require_media_type
 
 LARGEST_BODY = 64 * 1024
 _CLIENT_BODY_SECONDS = 5.0

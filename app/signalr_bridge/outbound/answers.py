@@ -18,7 +18,7 @@ from signalr_bridge.errors import (
     NotPresent,
     Throttled,
 )
-from signalr_bridge.outbound.item import Item
+from signalr_bridge.outbound.items import Item
 from signalr_bridge.protocol.rest import Action
 
 

@@ -11,19 +11,28 @@ from starlette.responses import Response
 from signalr_bridge.endpoints.outcome import Result
 from signalr_bridge.errors import BodyTooLarge, Fault, InvalidItem, InvalidQuery
 from signalr_bridge.outbound.answers import answer_item, answer_items
-from signalr_bridge.outbound.connections.routes import router as connections_router
 from signalr_bridge.outbound.idempotency import answer_once
-from signalr_bridge.outbound.item import LARGEST_ITEM, Item, Kind
+from signalr_bridge.outbound.items import LARGEST_ITEM, Item, Kind
+from signalr_bridge.outbound.resource_routes import router as connections_router
 from signalr_bridge.outbound.sender import ALL_KINDS, Sender
 from signalr_bridge.outbound.shapes import Close, GroupAction, Message, ResultShape, ResultsShape, body_of, body_of_any
 from signalr_bridge.protocol import json_text
-from signalr_bridge.web.bodies import JSON, read_body, require_media_type
-from signalr_bridge.web.callers import Caller, RequiredCaller, Right
-from signalr_bridge.web.deadline import Deadline
+from signalr_bridge.web.authorize import RequiredCaller
+from signalr_bridge.web.callers import Caller, Right
 from signalr_bridge.web.document import IDEMPOTENCY_HEADER, TIMEOUT_HEADER
-from signalr_bridge.web.names import PathNames, describe_path, describe_query, one_of, read_query
-from signalr_bridge.web.parts import part
 from signalr_bridge.web.problems import PROBLEM_ANSWER
+from signalr_bridge.web.request import (
+    JSON,
+    Deadline,
+    PathNames,
+    describe_path,
+    describe_query,
+    one_of,
+    part,
+    read_body,
+    read_query,
+    require_media_type,
+)
 
 LARGEST_ARRAY = 8 * 1024 * 1024
 

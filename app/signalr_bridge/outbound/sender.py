@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from signalr_bridge.endpoints.fleet import Registries
+from signalr_bridge.endpoints.directory import Registries
 from signalr_bridge.endpoints.outcome import SKIPPED, Result, Status, is_done
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.errors import UrlTooLong
-from signalr_bridge.outbound.connections.invocation import invoke
-from signalr_bridge.outbound.item import LONGEST_TARGET, Item, Kind, read_item, read_items
+from signalr_bridge.outbound.client_calls import invoke
+from signalr_bridge.outbound.items import LONGEST_TARGET, Item, Kind, read_item, read_items
 from signalr_bridge.protocol.payload import pack
-from signalr_bridge.protocol.rest import Action, Operation, write_target
-from signalr_bridge.protocol.rest_answer import ClientAnswer
+from signalr_bridge.protocol.rest import Action, ClientAnswer, Operation, write_target
 
 ALL_KINDS = frozenset(Kind)
 

@@ -1,6 +1,5 @@
 """Where settings come from (command line, environment, files) and the one frozen object they become."""
 
-from signalr_bridge.settings.finding import Finding, Level
 from signalr_bridge.settings.loading import Review, gather, load, review, unknown_names
 from signalr_bridge.settings.model import (
     CallersSettings,
@@ -11,8 +10,9 @@ from signalr_bridge.settings.model import (
     Settings,
     UpstreamSettings,
 )
-from signalr_bridge.settings.serving import check_servable, judge_servable
+from signalr_bridge.settings.rules import check_servable, judge_servable
 from signalr_bridge.settings.sources import Sources
+from signalr_bridge.settings.value import Finding, Level
 
 __all__ = [
     "CallersSettings",

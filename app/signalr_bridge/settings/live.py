@@ -1,15 +1,117 @@
 """The settings in force, and whoever follows them: a change is taken over whole or not at all."""
 
+import asyncio
 import logging
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+from pydantic import BaseModel
 
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.settings.changing import plan_change
 from signalr_bridge.settings.loading import review
-from signalr_bridge.settings.model import Settings
-from signalr_bridge.settings.serving import check_servable
-from signalr_bridge.settings.sources import Values
+from signalr_bridge.settings.model import EndpointSettings, HubSettings, Settings, UpstreamSettings
+from signalr_bridge.settings.names import write_name
+from signalr_bridge.settings.rules import check_servable
+from signalr_bridge.settings.sources import Sources
+from signalr_bridge.settings.value import Values
+
+_ENDPOINTS = frozenset({"endpoints", "connections"})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """``settings`` are those to run with; ``changed`` says what is new, ``waiting`` names what is not so yet."""
+
+    settings: Settings
+    changed: tuple[str, ...]
+    waiting: tuple[str, ...]
+
+
+def plan_change(current: Settings, wanted: Settings) -> Change:
+    """Endpoints and secrets change at once. What opens doors, and all the rest, changes by restart only."""
+    update: dict[str, Any] = {
+        "endpoints": wanted.endpoints,
+        "connections": wanted.connections,
+        "connection": wanted.connection,
+        "hubs": {
+            name: _change_hub(current.hubs.get(name), wanted.hubs.get(name), wanted.upstream)
+            for name in {**wanted.hubs, **current.hubs}
+        },
+        "callers": current.callers.model_copy(update={"keys": wanted.callers.keys}),
+        "upstream": _change_upstream(current.upstream, wanted.upstream),
+        "forward": {
+            name: one.model_copy(update={"secrets": wanted.forward[name].secrets}) if name in wanted.forward else one
+            for name, one in current.forward.items()
+        },
+    }
+    settings = current.model_copy(update=update)
+    return Change(settings, tuple(_describe(current, settings)), tuple(_find_differences(settings, wanted)))
+
+
+def _change_hub(current: HubSettings | None, wanted: HubSettings | None, common: UpstreamSettings) -> HubSettings:
+    """Of a hub's own settings its connection, and upstream's secrets: the others are rules for clients.
+
+    Secrets that it no longer has stop counting at once: those that are ``common`` to all hubs take their place.
+    """
+    kept = current or HubSettings()
+    update: dict[str, Any] = {"connection": None if wanted is None else wanted.connection}
+    if kept.upstream is not None:
+        own = None if wanted is None else wanted.upstream
+        update["upstream"] = _change_upstream(kept.upstream, common if own is None else own)
+    return kept.model_copy(update=update)
+
+
+def _change_upstream(current: UpstreamSettings, wanted: UpstreamSettings) -> UpstreamSettings:
+    return current.model_copy(update={"code": wanted.code, "keys": wanted.keys})
+
+
+# --- in words, without any value
+
+
+def _describe(current: Settings, settings: Settings) -> Iterator[str]:
+    before, after = _by_name(current.all_endpoints()), _by_name(settings.all_endpoints())
+    yield from (f"endpoint {name} added" for name in after if name not in before)
+    yield from (f"endpoint {name} removed" for name in before if name not in after)
+    for name, now in after.items():
+        if name in before and before[name] != now:
+            yield f"endpoint {name}: {_describe_endpoint(before[name], now)}"
+    without_endpoints = settings.model_copy(update={name: getattr(current, name) for name in _ENDPOINTS})
+    yield from (f"{name} changed" for name in _find_differences(current, without_endpoints))
+
+
+def _describe_endpoint(before: Sequence[EndpointSettings], now: Sequence[EndpointSettings]) -> str:
+    keys = [[(one.connection.access_key, one.credential) for one in some] for some in (before, now)]
+    return "changed" if keys[0] == keys[1] else "credential rotated"
+
+
+def _by_name(endpoints: Sequence[EndpointSettings]) -> Mapping[str, list[EndpointSettings]]:
+    found: dict[str, list[EndpointSettings]] = {}
+    for one in endpoints:
+        found.setdefault(one.name, []).append(one)
+    return found
+
+
+def _find_differences(one: Settings, other: Settings) -> Iterator[str]:
+    """The names of the settings that differ, but for those of endpoints."""
+    before, after = dict(_leaves(one, ())), dict(_leaves(other, ()))
+    for path in sorted(before.keys() | after.keys()):
+        if path[0] not in _ENDPOINTS and before.get(path) != after.get(path):
+            yield write_name(path)
+
+
+def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    if isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _leaves(getattr(value, name), (*path, name))
+    elif isinstance(value, Mapping) and path and path[-1] in {"hubs", "forward"}:
+        for name, inner in value.items():
+            yield from _leaves(inner, (*path, name))
+    else:
+        yield path, value
+
 
 _LOG = logging.getLogger("signalr_bridge.settings")
 
@@ -47,3 +149,103 @@ class LiveSettings:
 
 def refuse(error: SettingsError) -> None:
     _LOG.error("settings refused, the old ones stay", extra={"reason": error.detail})
+
+
+LOOK_SECONDS = 0.5
+"""How often files are looked at: a change is in force well within two seconds."""
+SETTLE_SECONDS = 0.1
+"""A file that changes again within this time is still being written."""
+FORCED_SECONDS = 1.0
+"""So often at most everything is read although no file has changed."""
+_MOST_READINGS = 20
+
+
+class Watcher:
+    """A background task, entered and left with the application. ``take`` gets the values; ``clock`` gives seconds."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        take: Callable[[Values], None],
+        *,
+        clock: Callable[[], float],
+        interval: float = LOOK_SECONDS,
+        settle: float = SETTLE_SECONDS,
+    ) -> None:
+        self._sources, self._take, self._clock = sources, take, clock
+        self._interval, self._settle = interval, settle
+        self._seen: Hashable = None  # what was read before may have changed since
+        self._forced_at = clock() - FORCED_SECONDS
+        self._refused: str | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._watching = asyncio.create_task(self._watch())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in (self._watching, self._reading):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    async def read_again(self) -> None:
+        """Reads everything now; whoever asks meanwhile waits for the same reading."""
+        if self._reading is None:
+            now = self._clock()
+            unchanged = self._sources.look() == self._seen
+            if unchanged and now < self._forced_at + FORCED_SECONDS:
+                return
+            self._forced_at = now
+            self._reading = asyncio.create_task(self._read())
+        await asyncio.shield(self._reading)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval)
+            try:
+                if self._reading is None and await asyncio.to_thread(self._sources.look) != self._seen:
+                    await self._start_reading()
+            except Exception as error:  # whatever it is, the next look may go well
+                self._refuse_unexpected(error)
+
+    async def _start_reading(self) -> None:
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+        await asyncio.shield(self._reading)
+
+    async def _read(self) -> None:
+        try:
+            self._take(await self._read_settled())
+            self._refused = None
+        except SettingsError as error:
+            self._refuse(error)
+        except Exception as error:  # whatever it is, the old settings stay and watching goes on
+            self._refuse_unexpected(error)
+        finally:
+            self._reading = None
+
+    async def _read_settled(self) -> Values:
+        """What the sources say once nobody writes to them any more."""
+        self._seen = await asyncio.to_thread(self._sources.look)
+        for _ in range(_MOST_READINGS):
+            await asyncio.sleep(self._settle)
+            values = await asyncio.to_thread(self._sources.read)
+            before, self._seen = self._seen, await asyncio.to_thread(self._sources.look)
+            if before == self._seen:
+                return values
+        raise SettingsError("The files change faster than they can be read.")
+
+    def _refuse_unexpected(self, error: Exception) -> None:
+        """By its kind alone: its text may quote a value."""
+        self._refuse(SettingsError(f"They cannot be read: {type(error).__name__}."))
+
+    def _refuse(self, error: SettingsError) -> None:
+        """Says it once, however often the same is read."""
+        if error.detail != self._refused:
+            self._refused = error.detail
+            refuse(error)

@@ -9,12 +9,13 @@ from pydantic import ValidationError
 
 from signalr_bridge.errors import InvalidName, SettingsError
 from signalr_bridge.protocol.names import check_hub
-from signalr_bridge.settings.azure import Candidate, find_unused, judge_connection, read_calls, read_named, read_unnamed
-from signalr_bridge.settings.finding import Finding, Level, mistake, refuse_mistakes
+from signalr_bridge.settings.azure import Candidate, judge_connection, read_named, read_unnamed
+from signalr_bridge.settings.azure_calls import find_unused, read_calls
 from signalr_bridge.settings.model import EndpointSettings, EndpointTuning, Settings
 from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, Path, find_path, names_near, nearest_name, write_name
-from signalr_bridge.settings.notices import find_notices
-from signalr_bridge.settings.sources import Sources, Value, Values
+from signalr_bridge.settings.rules import find_notices
+from signalr_bridge.settings.sources import Sources
+from signalr_bridge.settings.value import Finding, Level, Value, Values, mistake, refuse_mistakes
 
 _PREFIX = PREFIX.lower()
 _CONNECTION = "AzureSignalRConnectionString"

@@ -8,17 +8,30 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from signalr_bridge.settings.sections.callers import CallerKey, CallersSettings
-from signalr_bridge.settings.sections.calls import CallSettings, RetrySettings
-from signalr_bridge.settings.sections.cors import CorsSettings
-from signalr_bridge.settings.sections.endpoints import CredentialSettings, EndpointSettings, EndpointTuning
-from signalr_bridge.settings.sections.fields import Hub, Networks, Section, Texts
-from signalr_bridge.settings.sections.forward import ForwardSettings
-from signalr_bridge.settings.sections.hubs import HubSettings, complete_hubs
-from signalr_bridge.settings.sections.limits import LimitsSettings
-from signalr_bridge.settings.sections.negotiate import ClientSettings, JwtSettings, NegotiateSettings
-from signalr_bridge.settings.sections.reload import ReloadSettings
-from signalr_bridge.settings.sections.upstream import EntraSettings, UpstreamSettings, read_authority
+from signalr_bridge.settings.access import (
+    CallerKey,
+    CallersSettings,
+    ClientSettings,
+    CorsSettings,
+    EntraSettings,
+    JwtSettings,
+    NegotiateSettings,
+    UpstreamSettings,
+    read_authority,
+)
+from signalr_bridge.settings.fields import Hub, Networks, Section, Texts
+from signalr_bridge.settings.traffic import (
+    CallSettings,
+    CredentialSettings,
+    EndpointSettings,
+    EndpointTuning,
+    ForwardSettings,
+    HubSettings,
+    LimitsSettings,
+    ReloadSettings,
+    RetrySettings,
+    complete_hubs,
+)
 
 __all__ = [
     "CallSettings",

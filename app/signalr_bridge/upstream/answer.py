@@ -8,7 +8,7 @@ from signalr_bridge.protocol.hub_message import Completion
 from signalr_bridge.upstream.codecs import Codec
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import Ending, Failed, Refused, Returned, failure_text
-from signalr_bridge.upstream.python.results import to_plain
+from signalr_bridge.upstream.values import to_plain
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from signalr_bridge.endpoints.outcome import Result
-from signalr_bridge.protocol.rest import Operation
-from signalr_bridge.protocol.rest_answer import ClientAnswer
+from signalr_bridge.protocol.rest import ClientAnswer, Operation
 
 
 class Outbox(Protocol):

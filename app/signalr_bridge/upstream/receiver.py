@@ -6,18 +6,25 @@ Framework-free. Source of order and answers: the README's page about upstream, `
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from signalr_bridge.errors import (
+    BodyTooLarge,
+    BridgeError,
     Forbidden,
     InvalidHeader,
+    MalformedJson,
+    MalformedMessage,
     NoHandler,
+    UnsupportedMediaType,
 )
 from signalr_bridge.protocol import upstream_event
 from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.protocol.names import check_connection_id, check_hub
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES, EventHeaders
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.answer import Answer, check_failure, write_answer
-from signalr_bridge.upstream.checks import check_headers, check_length, parse, read_media_type
+from signalr_bridge.upstream.authenticator import HeaderLines, Trusting, VouchersOf, build_trusts
 from signalr_bridge.upstream.codecs import CODECS
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import (
@@ -29,14 +36,63 @@ from signalr_bridge.upstream.dispatch import (
     answer_connection,
     answer_message,
 )
-from signalr_bridge.upstream.events import Events
+from signalr_bridge.upstream.entra import EntraTokens
+from signalr_bridge.upstream.event_feed import Events, Sighting
 from signalr_bridge.upstream.outbox import Outbox
-from signalr_bridge.upstream.refusal import close_refused
-from signalr_bridge.upstream.sighting import Sighting
-from signalr_bridge.upstream.trust import HeaderLines, Trusting, VouchersOf, build_trusts
-from signalr_bridge.upstream.trust.entra_tokens import EntraTokens
+
+Message = TypeVar("Message")
+
+
+def read_media_type(lines: HeaderLines) -> str:
+    given = _read_header(lines, b"content-type").partition(";")[0].strip().lower()
+    if given not in CODECS:
+        raise UnsupportedMediaType(f"Send the header 'Content-Type: {' or '.join(CODECS)}'.")
+    if _read_header(lines, b"content-encoding").lower() not in {"", "identity"}:
+        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+    return given
+
+
+def _read_header(lines: HeaderLines, wanted: bytes) -> str:
+    return next((upstream_event.decode_header(value) for name, value in lines if name == wanted), "")
+
+
+def check_length(lines: HeaderLines, most_bytes: int) -> None:
+    declared = _read_header(lines, b"content-length")
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > most_bytes):
+        raise BodyTooLarge(f"The body may have {most_bytes:,} bytes.", headers={"Connection": "close"})
+
+
+def check_headers(headers: EventHeaders) -> None:
+    needed = {"Hub": headers.hub, "Category": headers.category, "Event": headers.event}
+    for name, value in (needed | {"Connection-Id": headers.connection_id}).items():
+        if not value:
+            raise InvalidHeader(f"The header X-ASRS-{name} is missing or empty.")
+    check_hub(headers.hub)
+    check_connection_id(headers.connection_id)
+
+
+def parse(read: Callable[[bytes], Message], body: bytes) -> Message:
+    try:
+        return read(body)
+    except MalformedMessage as error:
+        raise MalformedJson(error.detail) from None
+
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
+
+# A reason travels in a URL; this many characters fit even when each takes twelve bytes there.
+_LONGEST_REASON = 500
+
+
+async def close_refused(context: Context, reason: str) -> None:
+    """Close it at the endpoint that vouched (all, if unknown); what goes wrong is logged."""
+    try:
+        await context.connections.close(context.connection_id, reason[:_LONGEST_REASON] or None)
+    except BridgeError as error:
+        _LOG.warning("a refused connection could not be closed", extra={"hub": context.hub, "why": error.detail})
+    except Exception:  # it stays refused, whatever happened
+        _LOG.exception("a refused connection could not be closed", extra={"hub": context.hub})
+
 
 ReadBody = Callable[[int], Awaitable[bytes]]
 """Reads a body of at most so many bytes, or raises ``BodyTooLarge``."""

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import URLPath
@@ -11,14 +11,14 @@ from starlette.routing import BaseRoute, Match, NoMatchFound
 from starlette.types import Receive, Scope, Send
 
 from signalr_bridge.errors import MethodNotAllowed
+from signalr_bridge.protocol.upstream_event import JSON, MESSAGEPACK
 from signalr_bridge.upstream.answer import Answer
-from signalr_bridge.upstream.events import Events
+from signalr_bridge.upstream.event_feed import Events
 from signalr_bridge.upstream.receiver import Receiver
-from signalr_bridge.web.bodies import read_body
-from signalr_bridge.web.callers import RequiredCaller, Right
-from signalr_bridge.web.names import read_query
-from signalr_bridge.web.parts import part
+from signalr_bridge.web.authorize import RequiredCaller
+from signalr_bridge.web.callers import Right
 from signalr_bridge.web.problems import PROBLEM_ANSWER
+from signalr_bridge.web.request import part, read_body, read_query
 
 UPSTREAM_PATHS = ("/upstream", "/runtime/webhooks/signalr")
 """In any case, and everything below; the second is a function app's, so that only the host name has to change."""
@@ -88,3 +88,78 @@ async def _stream(events: Events, after: str | None) -> AsyncIterator[bytes]:
     with events.listen(after) as listener:
         async for chunk in listener:
             yield chunk
+
+
+_CODE, _CODE_HEADER, _SIGNATURE, _ENTRA = "upstreamCode", "upstreamCodeHeader", "upstreamSignature", "upstreamToken"
+SCHEMES: dict[str, Any] = {
+    _CODE: {"type": "apiKey", "in": "query", "name": "code", "description": "BRIDGE_UPSTREAM__CODE, where it is set"},
+    _CODE_HEADER: {"type": "apiKey", "in": "header", "name": "x-functions-key", "description": "the same in a header"},
+    _SIGNATURE: {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-ASRS-Signature",
+        "description": "`sha256=` and the hex HMAC-SHA256 of the connection id by an access key; several, with commas",
+    },
+    _ENTRA: {"type": "http", "scheme": "bearer", "description": "the token of the service's managed identity"},
+}
+_CODES: list[dict[str, list[str]]] = [{}, {_CODE: []}, {_CODE_HEADER: []}]
+_PROOFS: list[dict[str, list[str]]] = [{_SIGNATURE: []}, {_ENTRA: []}]
+_HEADERS = {
+    "Hub": "the hub",
+    "Category": "`connections` or `messages`",
+    "Event": "`connected`, `disconnected`, or the method that the client called",
+    "Connection-Id": "the client's connection",
+    "User-Id": "the client's user, where it has one",
+    "User-Claims": "the client's claims, `type: value, type: value`",
+    "Client-Query": "the query with which the client connected",
+}
+_OPTIONAL = frozenset({"User-Id", "User-Claims", "Client-Query"})
+
+
+def _describe_header(name: str) -> dict[str, Any]:
+    required = name not in _OPTIONAL
+    schema = {"type": "string", "minLength": 1} if required else {"type": "string"}
+    found = {"name": f"X-ASRS-{name}", "in": "header", "required": required, "schema": schema}
+    return found | {"description": _HEADERS[name]}
+
+
+_INVOCATION = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "integer", "description": "1 for a message; 10 connected, 11 disconnected"},
+        "invocationId": {"type": "string", "description": "without one nobody waits for an answer"},
+        "target": {"type": "string"},
+        "arguments": {"type": "array", "items": {}},
+        "error": {"type": "string", "description": "why the client has gone"},
+    },
+}
+_COMPLETION = "empty, or the completion of a message with an invocation id, framed as the hub protocol says"
+
+PATHS: dict[str, Any] = {
+    "/upstream": {
+        "post": {
+            "operationId": "receiveEvent",
+            "tags": ["upstream"],
+            "summary": "The service reports an event.",
+            "description": "Everything below this path is the same, and so is `/runtime/webhooks/signalr`. "
+            "Who calls is checked before anything is read.",
+            "parameters": [_describe_header(name) for name in _HEADERS],
+            "security": [{**code, **proof} for code in _CODES for proof in _PROOFS],
+            "requestBody": {
+                "content": {
+                    JSON: {"schema": _INVOCATION},
+                    MESSAGEPACK: {"schema": {"type": "string", "format": "binary"}},
+                }
+            },
+            "responses": {
+                "200": {
+                    "description": _COMPLETION,
+                    "content": {
+                        media: {"schema": {"type": "string", "format": "binary"}} for media in (JSON, MESSAGEPACK)
+                    },
+                },
+                **PROBLEM_ANSWER,
+            },
+        }
+    }
+}

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from signalr_bridge.errors import InvalidName
 from signalr_bridge.protocol.names import unescape_segment
-from signalr_bridge.settings.sections.cors import CorsSettings
+from signalr_bridge.settings.access import CorsSettings
 
 CorsOf = Callable[[str | None], CorsSettings]
 """The settings of a hub (in lower case); None: the default hub, or none."""

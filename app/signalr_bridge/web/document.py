@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from signalr_bridge.web.callers.rights import RIGHTS
+from signalr_bridge.web.rights import RIGHTS
 
 _KEY, _TOKEN, _CLIENT = "callerKey", "callerToken", "clientToken"
 _SCHEMES = {

@@ -13,9 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from signalr_bridge.errors import BridgeError, InternalError, InvalidName, InvalidQuery, MethodNotAllowed, RouteNotFound
-from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.problem import MEDIA_TYPE, problem_headers, write_problem
 
-MEDIA_TYPE = "application/problem+json"
 NO_SUCH_ROUTE = "There is no such route; check the path, and that it ends without a slash."
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _log = logging.getLogger("signalr_bridge.web")
@@ -49,18 +48,8 @@ def install_problems(app: FastAPI) -> None:
 
 
 def problem_response(error: BridgeError, request_id: str) -> Response:
-    """The answer that ``error`` is. Extension members stand beside the standard ones and replace none."""
-    body: dict[str, Any] = dict(error.extensions)
-    body |= {
-        "type": f"urn:signalr-bridge:problem:{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail,
-        "instance": f"urn:request:{request_id}",
-        "code": error.code,
-    }
-    headers = error.headers | {"X-Problem-Code": error.code, "Cache-Control": "no-store"}
-    return Response(json_text.encode(body), error.status, headers, MEDIA_TYPE)
+    """The answer that ``error`` is."""
+    return Response(write_problem(error, request_id), error.status, problem_headers(error), MEDIA_TYPE)
 
 
 def _request_id(request: Request) -> str:

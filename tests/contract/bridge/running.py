@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import httpx
 from fastapi import FastAPI
-from signalr_bridge.endpoints.health.schedule import INTERVAL_SECONDS
+from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
 from signalr_bridge.main import create_app
 from signalr_bridge.settings import gather, load
-from signalr_bridge.web.wire.listener import Listener, bind
+from signalr_bridge.wire.server import Listener, bind
 
 from tests.contract.endpoints.programmable import Request, Server, programmable_server
 

@@ -10,8 +10,8 @@ from typing import cast
 
 import pytest
 from signalr_bridge.negotiate import routes
-from signalr_bridge.web.wire import http_protocol, patience
-from signalr_bridge.web.wire.http_protocol import LONGEST_HEAD, BoundedProtocol
+from signalr_bridge.wire import http_protocol
+from signalr_bridge.wire.http_protocol import LONGEST_HEAD, BoundedProtocol
 
 from tests.contract.bridge.running import CALLER, bridge_on_a_socket, send_raw
 
@@ -93,7 +93,7 @@ ONE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
     ],
 )
 async def test_who_sends_no_whole_head_is_let_go(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.3)
     async with bridge_on_a_socket(**OPEN) as (port, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for byte in (sent[:-1], sent[-1:]):
@@ -104,7 +104,7 @@ async def test_who_sends_no_whole_head_is_let_go(sent: bytes, monkeypatch: pytes
 
 
 async def test_a_head_that_is_slow_cuts_no_answer_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.1)
     monkeypatch.setattr(routes, "_CLIENT_BODY_SECONDS", 0.5)
     async with bridge_on_a_socket(**OPEN) as (port, _):
         answer = await send_raw(port, NEGOTIATE + b"Content-Length: 10\r\n\r\n")
@@ -244,7 +244,7 @@ async def wait_until(is_so: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("end", [b"", LAST])
 async def test_who_takes_no_answers_is_let_go(end: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "WRITE_SECONDS", 1.0)
+    monkeypatch.setattr(http_protocol, "WRITE_SECONDS", 1.0)
     document = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
     negotiate = NEGOTIATE + b"Content-Length: 0\r\n\r\n"
     async with bridge_on_a_socket(BRIDGE_LIMITS__IN_FLIGHT="1", **OPEN) as (port, _):
@@ -262,7 +262,7 @@ async def test_who_takes_no_answers_is_let_go(end: bytes, monkeypatch: pytest.Mo
 
 
 async def test_who_takes_answers_slowly_gets_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "WRITE_SECONDS", 0.1)
+    monkeypatch.setattr(http_protocol, "WRITE_SECONDS", 0.1)
     document = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     async with bridge_on_a_socket(**OPEN) as (port, _):
         with socket.socket() as sock:  # the kernel takes little

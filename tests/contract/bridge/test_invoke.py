@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from signalr_bridge.protocol.rest_answer import CLIENT_ERROR_CODE
+from signalr_bridge.protocol.rest import CLIENT_ERROR_CODE
 
 from tests.contract.bridge.running import AUTH, Bridge, bridge
 from tests.contract.endpoints.programmable import answer_of

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import httpx
 import pytest
-from signalr_bridge.checking import examine, write_findings, write_json, write_text
+from signalr_bridge.check import examine, holds_secrets, write_findings, write_json, write_text
 from signalr_bridge.emulator import Emulator
 from signalr_bridge.main import create_app
-from signalr_bridge.protocol.signature import sign
+from signalr_bridge.protocol.upstream_event import sign
 from signalr_bridge.settings import Sources, gather, load, review
 from signalr_bridge.settings.names import named_sections, settings_below, settings_by_path, write_name
-from signalr_bridge.settings.table import holds_secrets
 
 from tests.contract.bridge.running import client
 

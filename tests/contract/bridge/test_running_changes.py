@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from signalr_bridge.emulator import Emulator
 from signalr_bridge.main import create_app
-from signalr_bridge.protocol.signature import sign
+from signalr_bridge.protocol.upstream_event import sign
 from signalr_bridge.settings import Sources, load
 
 from tests.contract.bridge.running import client

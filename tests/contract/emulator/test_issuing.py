@@ -15,8 +15,8 @@ from websockets.asyncio.client import connect
 from tests.azure.issuer import Issuer
 from tests.azure.standin import running
 from tests.contract.emulator.parties import HANDSHAKE, KEY, address, bearer, token
-from tests.unit.upstream.trust.issued import TENANT, encoded, handmade, public_text
-from tests.unit.upstream.trust.issued import token as signed
+from tests.unit.upstream.issued import TENANT, encoded, handmade, public_text
+from tests.unit.upstream.issued import token as signed
 
 PATHS = ["/api/v1/auth/accessKey", "/api/auth/accessKey"]
 GENERATE = "/api/hubs/chat/:generateToken"

@@ -9,7 +9,7 @@ import msgpack
 import pytest
 from signalr_bridge.emulator import Emulator
 from signalr_bridge.protocol.payload import write_packed
-from signalr_bridge.protocol.rest_answer import CLIENT_ERROR_CODE
+from signalr_bridge.protocol.rest import CLIENT_ERROR_CODE
 
 from tests.contract.emulator.parties import Peer, join
 

@@ -9,10 +9,10 @@ from typing import Any
 import jwt
 import pytest
 import trustme
-from signalr_bridge.endpoints.credentials.credentials import Credentials
-from signalr_bridge.endpoints.credentials.identity import KEY_RENEW_SECONDS, KEY_SECONDS
+from signalr_bridge.endpoints.credentials import Credentials
 from signalr_bridge.endpoints.endpoint import Endpoint, make_endpoint
-from signalr_bridge.endpoints.health.state import State, explain, judge_probe
+from signalr_bridge.endpoints.entra_credential import KEY_RENEW_SECONDS, KEY_SECONDS
+from signalr_bridge.endpoints.health import State, explain, judge_probe
 from signalr_bridge.endpoints.outcome import Outcome, Verdict
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import CredentialInsufficient, NoEndpointAvailable

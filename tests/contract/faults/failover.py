@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from urllib.parse import urlsplit
 
-from signalr_bridge.endpoints.fleet import Fleet
+from signalr_bridge.endpoints.directory import Fleet
 from signalr_bridge.endpoints.outcome import Result, Status, Verdict
 from signalr_bridge.errors import NoEndpointAvailable
 from signalr_bridge.negotiate.negotiator import Admission, Negotiator

@@ -9,7 +9,7 @@ from functools import cache
 
 import httpx
 from fastapi import FastAPI
-from signalr_bridge.endpoints.fleet import Fleet
+from signalr_bridge.endpoints.directory import Fleet
 
 from tests.contract.bridge.running import AUTH, build, build_probing, client
 from tests.contract.endpoints.programmable import Request, Server, answer_of, programmable_server

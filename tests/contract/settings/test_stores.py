@@ -10,7 +10,7 @@ import pytest
 import trustme
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.settings.sources import Sources
-from signalr_bridge.settings.sources.stores import Stores
+from signalr_bridge.settings.stores import Stores
 
 from tests.azure.app_configuration import SECRET, AppConfiguration
 from tests.azure.identity_endpoint import Identities, IdentityEndpoint

@@ -9,8 +9,8 @@ from typing import Any
 
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.forward.backends import Backends
-from signalr_bridge.upstream.forward.backlog import Backlog
 from signalr_bridge.upstream.forward.forward import Forward, Surroundings, build_forwards
+from signalr_bridge.upstream.forward.queue import Backlog
 
 from tests.unit.upstream.fakes import FakeOutbox
 

@@ -7,16 +7,14 @@ from collections.abc import Iterator
 import pytest
 import trustme
 from signalr_bridge.errors import Unauthenticated
-from signalr_bridge.upstream.trust import TokenVoucher, Trust
-from signalr_bridge.upstream.trust.entra import entra_documents
-from signalr_bridge.upstream.trust.entra_tokens import EntraTokens
-from signalr_bridge.web.tokens.discovery import Discovery
-from signalr_bridge.web.tokens.key_cache import SECONDS_BETWEEN_FETCHES, KeyCache
+from signalr_bridge.upstream.authenticator import TokenVoucher, Trust
+from signalr_bridge.upstream.entra import EntraTokens, entra_documents
+from signalr_bridge.web.issuer_keys import SECONDS_BETWEEN_FETCHES, Discovery, KeyCache
 
 from tests.azure.issuer import V1_DOCUMENT, V1_KEYS, V2_DOCUMENT, V2_KEYS, Issuer, run_issuer
+from tests.unit.upstream.bad_tokens import bad_tokens
 from tests.unit.upstream.fakes import event
-from tests.unit.upstream.trust.bad_tokens import bad_tokens
-from tests.unit.upstream.trust.issued import (
+from tests.unit.upstream.issued import (
     APPLICATION,
     NOW,
     TENANT,

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from signalr_bridge.main import create_app
 from signalr_bridge.protocol.connection_string import parse_connection_string
-from signalr_bridge.protocol.signature import sign
+from signalr_bridge.protocol.upstream_event import sign
 from signalr_bridge.settings import Settings
 from signalr_bridge.tail import read_events
-from signalr_bridge.upstream.events import MOST_WAITING
-from signalr_bridge.web.wire.listener import Listener, bind
+from signalr_bridge.upstream.event_feed import MOST_WAITING
+from signalr_bridge.wire.server import Listener, bind
 
 from tests.unit.upstream.fakes import event, header_lines
 

@@ -13,9 +13,8 @@ from signalr_bridge.errors import Overloaded, Rejected
 from signalr_bridge.protocol.rest import Action
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import Failed, answer_message
-from signalr_bridge.upstream.forward.backlog import Backlog
-from signalr_bridge.upstream.forward.breaker import FAILURES_TO_OPEN, OPEN_SECONDS
-from signalr_bridge.upstream.forward.order import Order
+from signalr_bridge.upstream.forward.backends import FAILURES_TO_OPEN, OPEN_SECONDS
+from signalr_bridge.upstream.forward.queue import Backlog, Order
 from signalr_bridge.upstream.forward.reply import BackendFailed, NeverArrived, NoAnswer, Spared, Unwell
 from standardwebhooks import Webhook
 

@@ -5,7 +5,7 @@ from typing import Any
 import msgpack
 import pytest
 from signalr_bridge.emulator.codecs import CODECS, Codec
-from signalr_bridge.emulator.upstream_caller import Answer, interpret
+from signalr_bridge.emulator.upstream import Answer, interpret
 from signalr_bridge.errors import MalformedMessage
 from signalr_bridge.protocol.hub_message import Completion, Invocation, Ping
 

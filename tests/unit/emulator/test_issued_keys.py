@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from signalr_bridge.emulator.tokens.issued_keys import GOOD_SECONDS, NEW_AFTER_SECONDS, IssuedKeys
+from signalr_bridge.emulator.identity import GOOD_SECONDS, NEW_AFTER_SECONDS, IssuedKeys
 
 from tests.unit.endpoints.fakes import Clock
 

@@ -1,7 +1,7 @@
 """The body of a send."""
 
 import pytest
-from signalr_bridge.emulator.rest.payloads import BadRequest, read_payload
+from signalr_bridge.emulator.rest_payloads import BadRequest, read_payload
 from signalr_bridge.protocol.hub_message import Invocation
 
 

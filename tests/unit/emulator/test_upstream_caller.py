@@ -2,7 +2,7 @@
 
 import pytest
 from signalr_bridge.emulator.codecs import CODECS
-from signalr_bridge.emulator.upstream_caller import UNREACHABLE, Answer, interpret
+from signalr_bridge.emulator.upstream import UNREACHABLE, Answer, interpret
 
 COMPLETION = b'{"type":3,"invocationId":"7","result":1}'
 RS = "\x1e"

@@ -3,12 +3,7 @@
 import json
 
 import pytest
-from signalr_bridge.emulator.upstream_templates import (
-    UpstreamTemplate,
-    find_template,
-    read_upstream_settings,
-    to_templates,
-)
+from signalr_bridge.emulator.upstream import UpstreamTemplate, find_template, read_upstream_settings, to_templates
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.upstream_event import EventHeaders
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from signalr_bridge.endpoints.endpoint import Endpoint
-from signalr_bridge.endpoints.router import negotiation_candidates, pinned_candidates, split_targets
+from signalr_bridge.endpoints.registry import negotiation_candidates, pinned_candidates, split_targets
 
 from tests.unit.endpoints.fakes import endpoint
 

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from signalr_bridge.endpoints.strategy import choose_sticky, choose_weighted
+from signalr_bridge.endpoints.registry import choose_sticky, choose_weighted
 
 from tests.unit.endpoints.fakes import endpoint
 

@@ -7,14 +7,13 @@ from typing import Any
 
 import pytest
 from signalr_bridge.errors import BadToken, InvalidName
-from signalr_bridge.negotiate.client_rules import Approach, ClientRules, IdToken
 from signalr_bridge.negotiate.negotiator import Admission
-from signalr_bridge.negotiate.template import Template
-from signalr_bridge.web.tokens.token_rules import TokenRules
+from signalr_bridge.negotiate.rules import Approach, ClientRules, IdToken, Template
+from signalr_bridge.web.tokens import TokenRules
 
-from tests.unit.web.tokens.bad_tokens import bad_tokens
-from tests.unit.web.tokens.issuing import AUDIENCE, ISSUER, NOW, said, signed
-from tests.unit.web.tokens.test_signed_token import issuers
+from tests.unit.web.bad_tokens import bad_tokens
+from tests.unit.web.issuing import AUDIENCE, ISSUER, NOW, said, signed
+from tests.unit.web.test_signed_token import issuers
 
 NOBODY = Approach()
 PLATFORM = {"x-ms-client-principal-id": ["pat"]}

@@ -7,7 +7,7 @@ import pytest
 from signalr_bridge.endpoints.outcome import SKIPPED, Outcome, Result, Verdict, merge
 from signalr_bridge.errors import BridgeError
 from signalr_bridge.outbound.answers import answer_change, answer_item, answer_items, answer_question
-from signalr_bridge.outbound.item import Item, Kind
+from signalr_bridge.outbound.items import Item, Kind
 from signalr_bridge.protocol.rest import Action, Operation
 from starlette.responses import Response
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from signalr_bridge.errors import InvalidItem, MalformedJson
-from signalr_bridge.outbound.item import Item, Kind, read_item, read_items
+from signalr_bridge.outbound.items import Item, Kind, read_item, read_items
 from signalr_bridge.protocol.rest import Action, Operation
 
 ALL = frozenset(Kind)

@@ -6,8 +6,8 @@ import pytest
 from signalr_bridge.endpoints.endpoint import Endpoint
 from signalr_bridge.endpoints.outcome import Outcome, Verdict
 from signalr_bridge.errors import InvalidContinuationToken, NoEndpointAvailable
-from signalr_bridge.outbound.connections.members import Position, list_members, read_position, write_position
-from signalr_bridge.protocol.rest_answer import ListedConnection, MemberPage, write_member_page
+from signalr_bridge.outbound.members import Position, list_members, read_position, write_position
+from signalr_bridge.protocol.rest import ListedConnection, MemberPage, write_member_page
 
 from tests.unit.endpoints.fakes import FakeTransport, endpoint, offline, registry, said
 

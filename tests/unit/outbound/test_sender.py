@@ -7,7 +7,7 @@ import pytest
 from signalr_bridge.endpoints.endpoint import Endpoint
 from signalr_bridge.endpoints.outcome import Outcome, Verdict, is_done, merge
 from signalr_bridge.errors import InvalidItem, UrlTooLong
-from signalr_bridge.outbound.item import Item
+from signalr_bridge.outbound.items import Item
 from signalr_bridge.outbound.sender import ALL_KINDS, Sender
 from signalr_bridge.protocol.rest import Action, Operation, write_target
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from signalr_bridge.errors import MalformedMessage
-from signalr_bridge.protocol.hub_messagepack import read_message
-from signalr_bridge.protocol.messagepack_keys import MOST_KEYS, MOST_VALUES, count, has_too_many_keys
+from signalr_bridge.protocol.hub_messagepack import MOST_KEYS, MOST_VALUES, count, has_too_many_keys, read_message
 
 SCALARS = (
     st.none()

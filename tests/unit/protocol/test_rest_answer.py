@@ -2,7 +2,7 @@
 
 import pytest
 from signalr_bridge.errors import MalformedMessage
-from signalr_bridge.protocol.rest_answer import (
+from signalr_bridge.protocol.rest import (
     ListedConnection,
     MemberPage,
     read_client_error,

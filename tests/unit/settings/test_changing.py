@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.settings import Settings, gather, load
-from signalr_bridge.settings.changing import plan_change
-from signalr_bridge.settings.live import LiveSettings
+from signalr_bridge.settings.live import LiveSettings, plan_change
 
 from tests.unit.settings.given import connection
 

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from signalr_bridge.check import WIDTH, lay_out, list_endpoints, list_settings, write_tables
 from signalr_bridge.settings import Level, gather, load, review
-from signalr_bridge.settings.table import WIDTH, lay_out, list_endpoints, list_settings, write_tables
 
 from tests.unit.settings.given import connection
 

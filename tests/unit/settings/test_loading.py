@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
+from signalr_bridge.check import write_tables
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.connection_string import EMULATOR_KEY
 from signalr_bridge.settings import Settings, check_servable, gather, load, review, unknown_names
-from signalr_bridge.settings.table import write_tables
 
 from tests.unit.settings.given import connection, from_file, loaded, toml
 

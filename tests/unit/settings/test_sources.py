@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.settings import Level, Sources, gather, load, review
-from signalr_bridge.settings.sources import Value
+from signalr_bridge.settings.value import Value
 
 from tests.unit.settings.given import connection, from_file, loaded, toml
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.settings import Sources
-from signalr_bridge.settings.sources import Values
-from signalr_bridge.settings.watcher import FORCED_SECONDS, LOOK_SECONDS, SETTLE_SECONDS, Watcher
+from signalr_bridge.settings.live import FORCED_SECONDS, LOOK_SECONDS, SETTLE_SECONDS, Watcher
+from signalr_bridge.settings.value import Values
 
 
 class Clock:

@@ -6,16 +6,14 @@ from typing import Any
 
 from signalr_bridge.endpoints.outcome import Outcome, Result, Status, Verdict
 from signalr_bridge.protocol.hub_message import Payload
-from signalr_bridge.protocol.rest import Operation
-from signalr_bridge.protocol.rest_answer import ClientAnswer
-from signalr_bridge.protocol.signature import sign
-from signalr_bridge.protocol.upstream_event import EventHeaders, write_event_headers
+from signalr_bridge.protocol.rest import ClientAnswer, Operation
+from signalr_bridge.protocol.upstream_event import EventHeaders, sign, write_event_headers
 from signalr_bridge.upstream.answer import Answer
+from signalr_bridge.upstream.authenticator import Trust, Voucher
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import ANY, Dispatch, Handler
-from signalr_bridge.upstream.events import Events
+from signalr_bridge.upstream.event_feed import Events
 from signalr_bridge.upstream.receiver import Receiver
-from signalr_bridge.upstream.trust import Trust, Voucher
 
 KEY = "the-key-of-eastus"
 ACCEPTED = Result(Status.ACCEPTED, (Outcome("eastus", "Primary", Verdict.ACCEPTED, 202),))

@@ -12,8 +12,7 @@ import pytest
 from signalr_bridge.errors import BridgeError, HubError, InternalError, NoHandler, Rejected
 from signalr_bridge.protocol.upstream_event import MESSAGEPACK
 from signalr_bridge.upstream.answer import Answer
-from signalr_bridge.upstream.events import Events, Listener
-from signalr_bridge.upstream.sighting import Sighting
+from signalr_bridge.upstream.event_feed import Events, Listener, Sighting
 
 from tests.unit.upstream.fakes import Caller, FakeHandler, event
 

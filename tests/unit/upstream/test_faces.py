@@ -16,8 +16,7 @@ from signalr_bridge.errors import (
     NoEndpointAvailable,
     Throttled,
 )
-from signalr_bridge.protocol.rest import Action, Operation
-from signalr_bridge.protocol.rest_answer import ClientAnswer
+from signalr_bridge.protocol.rest import Action, ClientAnswer, Operation
 
 from tests.unit.upstream.fakes import FakeOutbox, context, result
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from signalr_bridge.protocol import json_text
-from signalr_bridge.upstream.preview import LONGEST_TEXT, MOST_VALUES, cut, preview
+from signalr_bridge.upstream.values import LONGEST_TEXT, MOST_VALUES, cut, preview
 
 LONG = "x" * (LONGEST_TEXT + 1)
 CUT = "x" * LONGEST_TEXT + "…"

@@ -28,8 +28,8 @@ from signalr_bridge.protocol.rest import Action
 from signalr_bridge.protocol.upstream_event import EventHeaders
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.answer import Answer
+from signalr_bridge.upstream.authenticator import Voucher
 from signalr_bridge.upstream.receiver import build_receiver
-from signalr_bridge.upstream.trust import Voucher
 
 from tests.unit.upstream.fakes import Caller, FakeHandler, FakeOutbox, event, keys_of, result
 from tests.unit.upstream.speech import SPEECHES, Speech

@@ -10,11 +10,11 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
-from signalr_bridge.web.edge import LONGEST_PATH, Edge
-from signalr_bridge.web.loopback import LoopbackGuard
+from signalr_bridge.web.front import LONGEST_PATH, Edge
+from signalr_bridge.web.guards import LoopbackGuard
 from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.trace import trace_headers
-from signalr_bridge.web.wire.listener import Listener, bind
+from signalr_bridge.wire.server import Listener, bind
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Match

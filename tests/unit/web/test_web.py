@@ -3,17 +3,18 @@
 from collections.abc import Sequence
 
 import pytest
-from signalr_bridge.errors import (
-    BodyTooLarge,
-    InvalidHeader,
-    InvalidName,
-    InvalidQuery,
-    UnsupportedMediaType,
+from signalr_bridge.errors import BodyTooLarge, InvalidHeader, InvalidName, InvalidQuery, UnsupportedMediaType
+from signalr_bridge.web.guards import is_loopback
+from signalr_bridge.web.request import (
+    JSON,
+    media_type,
+    one_of,
+    read_body,
+    read_deadline,
+    read_path,
+    read_query,
+    require_media_type,
 )
-from signalr_bridge.web.bodies import JSON, media_type, read_body, require_media_type
-from signalr_bridge.web.deadline import read_deadline
-from signalr_bridge.web.loopback import is_loopback
-from signalr_bridge.web.names import one_of, read_path, read_query
 from signalr_bridge.web.trace import set_traceparent, trace_headers
 from starlette.requests import Request
 from starlette.types import Message

@@ -3,14 +3,54 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import aiohttp
 from yarl import URL
 
-from signalr_bridge.upstream.forward.breaker import Breaker
-from signalr_bridge.upstream.forward.reply import BackendFailed, NeverArrived, NoAnswer, Reply, Spared
+from signalr_bridge.upstream.forward.reply import BackendFailed, NeverArrived, NoAnswer, Reply, Spared, Unwell
+
+FAILURES_TO_OPEN = 5
+"""So many calls in a row that were refused or not answered."""
+OPEN_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Breaker:
+    """For one backend. Moments are monotonic seconds. Whoever was allowed a call says how it went, or ``forget``."""
+
+    failures: int = 0
+    _retry_at: float = 0.0
+    _probing: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.failures >= FAILURES_TO_OPEN
+
+    def allow(self, now: float) -> bool:
+        """Whether to call: always while closed; of those that ask after a while, the first one is the probe."""
+        if not self.is_open:
+            return True
+        if self._probing or now < self._retry_at:
+            return False
+        self._probing = True
+        return True
+
+    def record_answer(self) -> None:
+        """Any answer is a sign of life, even a 500."""
+        self.failures, self._probing = 0, False
+
+    def record_failure(self, now: float) -> None:
+        self.failures += 1
+        self._probing = False
+        self._retry_at = now + OPEN_SECONDS
+
+    def forget(self) -> None:
+        """The call ended and says nothing of the backend."""
+        self._probing = False
+
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
@@ -129,3 +169,46 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 def _read_retry_after(headers: Mapping[str, str]) -> float | None:
     text = headers.get("Retry-After", "").strip()
     return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
+
+
+FIRST_DELAY = 0.1
+"""Seconds; doubles with each attempt, with full jitter."""
+LONGEST_DELAY = 5.0
+MOST_ATTEMPTS = 3
+"""Of a message; a connection event is tried as long as the rule says."""
+
+# A message may be posted twice only when the first one certainly never arrived; a connection event at least once.
+_AGAIN_FOR_MESSAGES = (NeverArrived,)
+_AGAIN_FOR_CONNECTIONS = (NeverArrived, NoAnswer, Spared, Unwell)
+
+
+def may_repeat(failure: BackendFailed) -> bool:
+    """Whether a connection event that failed so is worth another attempt."""
+    return isinstance(failure, _AGAIN_FOR_CONNECTIONS)
+
+
+def delay_for_message(
+    failure: BackendFailed, attempt: int, remaining: float, random: Callable[[], float]
+) -> float | None:
+    """Seconds until a message's next attempt, or None to leave it at ``failure``. ``attempt`` counts from 1."""
+    if not isinstance(failure, _AGAIN_FOR_MESSAGES) or attempt >= MOST_ATTEMPTS:
+        return None
+    return _within(_back_off(attempt, random), remaining)
+
+
+def delay_for_connection(
+    failure: BackendFailed, attempt: int, remaining: float, random: Callable[[], float]
+) -> float | None:
+    """The same for a connection event, which also waits as long as the backend asks for, if there is the time."""
+    if not may_repeat(failure):
+        return None
+    asked = failure.retry_after if isinstance(failure, Unwell) else None
+    return _within(max(_back_off(attempt, random), _within(asked or 0.0, remaining) or 0.0), remaining)
+
+
+def _back_off(attempt: int, random: Callable[[], float]) -> float:
+    return random() * min(FIRST_DELAY * 2.0 ** min(attempt - 1, 16), LONGEST_DELAY)
+
+
+def _within(delay: float, remaining: float) -> float | None:
+    return delay if delay < remaining else None

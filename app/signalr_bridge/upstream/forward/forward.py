@@ -16,15 +16,13 @@ from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.delivery import describe
-from signalr_bridge.upstream.forward.backends import Backends
-from signalr_bridge.upstream.forward.backlog import Backlog
-from signalr_bridge.upstream.forward.envelope import Envelope
-from signalr_bridge.upstream.forward.order import Place
+from signalr_bridge.upstream.forward.backends import Backends, delay_for_connection, delay_for_message, may_repeat
+from signalr_bridge.upstream.forward.formats import Envelope
+from signalr_bridge.upstream.forward.queue import Backlog, Place
 from signalr_bridge.upstream.forward.reply import BackendFailed, Verdict
-from signalr_bridge.upstream.forward.retry import delay_for_connection, delay_for_message, may_repeat
 from signalr_bridge.upstream.forward.rule import Rule, read_rule
 from signalr_bridge.upstream.outbox import Outbox
-from signalr_bridge.upstream.refusal import close_refused
+from signalr_bridge.upstream.receiver import close_refused
 from signalr_bridge.web.trace import trace_headers
 
 _LOG = logging.getLogger("signalr_bridge.upstream")

@@ -15,7 +15,7 @@ from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.json_text import DuplicateMember
 from signalr_bridge.protocol.upstream_event import JSON, MESSAGES
 from signalr_bridge.upstream.context import Context
-from signalr_bridge.upstream.forward.envelope import Address, Envelope
+from signalr_bridge.upstream.forward.formats import Address, Envelope
 from signalr_bridge.upstream.forward.reply import (
     BackendFailed,
     Reply,

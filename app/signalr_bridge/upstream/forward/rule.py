@@ -6,7 +6,7 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.dispatch import ANY, read_hub_pattern
-from signalr_bridge.upstream.forward.envelope import Address, Format, JsonFormat, Seal
+from signalr_bridge.upstream.forward.formats import Address, Format, JsonFormat, Seal
 from signalr_bridge.upstream.forward.functions import FunctionsFormat, check_names
 
 

@@ -12,8 +12,7 @@ from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import CONNECTIONS
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.python.binding import Binding, find_code, unwrap
-from signalr_bridge.upstream.python.hub import Hub, Registration, read_name
-from signalr_bridge.upstream.python.methods import read_methods
+from signalr_bridge.upstream.python.hub import Hub, Registration, read_methods, read_name
 from signalr_bridge.upstream.python.threads import Threads
 
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.upstream.python.handler import HubHandler, read_handlers
-from signalr_bridge.upstream.python.hub import Hub
-from signalr_bridge.upstream.python.methods import advise
+from signalr_bridge.upstream.python.hub import Hub, advise
 from signalr_bridge.upstream.python.threads import Threads
 
 ENTRY_POINTS = "signalr_bridge.handlers"

@@ -8,7 +8,7 @@ from typing import Any
 import trustme
 
 from tests.azure.issuer import Issuer, run_issuer
-from tests.unit.web.tokens.issuing import key_set
+from tests.unit.web.issuing import key_set
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 KEYS = "/keys"

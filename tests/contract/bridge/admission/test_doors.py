@@ -10,11 +10,11 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.main import create_app
 from signalr_bridge.settings import check_servable, gather, load
 from signalr_bridge.settings.names import settings_by_path, write_name
-from signalr_bridge.web.doors import Door, Entrance
+from signalr_bridge.web.guards import Door, Entrance
 from starlette.types import ASGIApp
 
 from tests.contract.bridge.running import AUTH, SERVICE, bridge, build
-from tests.unit.web.tokens.issuing import signed
+from tests.unit.web.issuing import signed
 
 PATH = "/hubs/chat/negotiate"
 CHAT = {"BRIDGE_NEGOTIATE__HUBS": "chat"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import jwt
 import pytest
-from signalr_bridge.endpoints.credentials.access_key import AccessKey
+from signalr_bridge.endpoints.access_key import AccessKey
 from signalr_bridge.errors import BridgeError
 
 from tests.contract.bridge.running import AUTH, SERVICE, bridge, build, client

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from signalr_bridge.web.callers.caller import Right
-from signalr_bridge.web.callers.rights import FOR_ANYBODY, RIGHTS
+from signalr_bridge.web.callers import Right
+from signalr_bridge.web.rights import FOR_ANYBODY, RIGHTS
 
 from tests.contract.bridge.running import Bridge, bridge, build
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.contract.bridge.admission.openid import KEYS, WELL_KNOWN, OpenId
 from tests.contract.bridge.running import AUTH, SERVICE, Bridge, bridge
-from tests.unit.web.tokens.bad_tokens import bad_tokens
-from tests.unit.web.tokens.issuing import AUDIENCE, said, signed
+from tests.unit.web.bad_tokens import bad_tokens
+from tests.unit.web.issuing import AUDIENCE, said, signed
 
 PATH = "/hubs/chat/negotiate?negotiateVersion=1"
 

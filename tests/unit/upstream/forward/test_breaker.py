@@ -1,6 +1,6 @@
 """When a backend is left alone, and when it is asked again."""
 
-from signalr_bridge.upstream.forward.breaker import FAILURES_TO_OPEN, OPEN_SECONDS, Breaker
+from signalr_bridge.upstream.forward.backends import FAILURES_TO_OPEN, OPEN_SECONDS, Breaker
 
 
 def opened() -> Breaker:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.upstream.forward.envelope import Address, JsonFormat, Seal, escape_header, write_body
+from signalr_bridge.upstream.forward.formats import Address, JsonFormat, Seal, escape_header, write_body
 from signalr_bridge.upstream.forward.reply import BackendFailed
 from standardwebhooks import Webhook, WebhookVerificationError
 

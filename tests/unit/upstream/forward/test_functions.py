@@ -8,7 +8,7 @@ import pytest
 from signalr_bridge.errors import Rejected, SettingsError
 from signalr_bridge.protocol import json_text
 from signalr_bridge.upstream.context import Context
-from signalr_bridge.upstream.forward.envelope import Address, Envelope
+from signalr_bridge.upstream.forward.formats import Address, Envelope
 from signalr_bridge.upstream.forward.functions import FunctionsFormat, check_names
 from signalr_bridge.upstream.forward.reply import BackendFailed, Reply, Unwell, Verdict
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from signalr_bridge.errors import Overloaded
-from signalr_bridge.upstream.forward.order import Order
+from signalr_bridge.upstream.forward.queue import Order
 
 
 async def turns() -> None:

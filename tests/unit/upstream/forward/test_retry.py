@@ -1,8 +1,13 @@
 """Which failures are tried again, and when."""
 
 import pytest
+from signalr_bridge.upstream.forward.backends import (
+    LONGEST_DELAY,
+    MOST_ATTEMPTS,
+    delay_for_connection,
+    delay_for_message,
+)
 from signalr_bridge.upstream.forward.reply import BackendFailed, NeverArrived, NoAnswer, Spared, Unwell
-from signalr_bridge.upstream.forward.retry import LONGEST_DELAY, MOST_ATTEMPTS, delay_for_connection, delay_for_message
 
 ALL = [NeverArrived("x"), NoAnswer("x"), Spared("x"), Unwell("x"), BackendFailed("x")]
 

@@ -6,8 +6,8 @@ import pytest
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.forward.backends import Backends
-from signalr_bridge.upstream.forward.backlog import Backlog
 from signalr_bridge.upstream.forward.forward import Forward, build_forwards
+from signalr_bridge.upstream.forward.queue import Backlog
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.unit.upstream.fakes import FakeOutbox

@@ -7,7 +7,7 @@ import pytest
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.settings import gather, load
 from signalr_bridge.settings.model import ForwardSettings
-from signalr_bridge.upstream.forward.envelope import JsonFormat
+from signalr_bridge.upstream.forward.formats import JsonFormat
 from signalr_bridge.upstream.forward.functions import FunctionsFormat
 from signalr_bridge.upstream.forward.rule import Rule, read_rule
 

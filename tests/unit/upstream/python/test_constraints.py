@@ -9,7 +9,7 @@ import pytest
 from annotated_types import Gt, MinLen
 from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, Field, ValidationError, field_validator
 from pydantic import TypeAdapter as Adapter
-from signalr_bridge.upstream.python.constraints import MOST_ERRORS, Constraints
+from signalr_bridge.upstream.python.binding import MOST_ERRORS, Constraints
 from typing_extensions import TypedDict
 
 Positive = Annotated[int, Field(gt=0)]

@@ -9,7 +9,7 @@ from signalr_bridge import Context, Hub, event
 from signalr_bridge.errors import Rejected, SettingsError
 from signalr_bridge.upstream.dispatch import Dispatch
 from signalr_bridge.upstream.python.handler import HubHandler, read_handlers
-from signalr_bridge.upstream.python.methods import advise
+from signalr_bridge.upstream.python.hub import advise
 from signalr_bridge.upstream.python.threads import Threads
 
 from tests.unit.upstream.fakes import context

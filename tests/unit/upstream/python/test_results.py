@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from pydantic import AnyUrl, BaseModel, Field, RootModel, SecretStr
 from signalr_bridge.protocol.upstream_event import MESSAGEPACK, read_messagepack_completion
-from signalr_bridge.upstream.python.results import to_plain
+from signalr_bridge.upstream.values import to_plain
 
 from tests.unit.upstream.fakes import Caller, FakeHandler, FakeOutbox, context, event
 

@@ -1,0 +1,255 @@
+"""ASSEMBLY of `check`: what was understood of the settings, what is wrong, and whether the endpoints answer."""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from signalr_bridge.endpoints.credentials import Credentials
+from signalr_bridge.endpoints.endpoint import make_endpoint
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.prober import PROBE, PROBE_SECONDS
+from signalr_bridge.endpoints.rest_transport import RestTransport
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.main import create_app
+from signalr_bridge.settings import judge_servable, review
+from signalr_bridge.settings.azure import UNNAMED
+from signalr_bridge.settings.model import EndpointSettings, Settings
+from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, find_path, settings_below, settings_by_path
+from signalr_bridge.settings.value import Finding, Level, Value, Values, mistake
+
+WIDTH = 100
+MASK = "***"
+_CALLS = ("azuresignalrservicetransporttype", "azuresignalrhttpclienttimeout", "azuresignalrretry:", "azure_authority")
+_MESSAGEPACK = "azure:signalr:hubprotocol:messagepack:enabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A setting as one may show it."""
+
+    setting: str
+    value: str
+    source: str
+
+
+def list_settings(values: Values, findings: Iterable[Finding] = ()) -> list[Row]:
+    """All that were set, but for the endpoints: those are ``list_endpoints``. What is wrong is not shown."""
+    wrong = {one.setting.lower().replace(":", "__") for one in findings if one.level is Level.MISTAKE}
+    return [
+        Row(found.written, "not understood" if _key(found) in wrong else shown, found.source)
+        for spelled, found in sorted(values.items())
+        if (shown := _show(spelled, found)) is not None
+    ]
+
+
+def list_endpoints(settings: Settings) -> list[dict[str, str]]:
+    """The endpoints of every connection; with several connections each says to which it belongs."""
+    if not settings.connections:
+        return [_describe(one) for one in settings.endpoints]
+    connections = {settings.connection: settings.endpoints, **settings.connections}
+    rows: dict[tuple[str, ...], dict[str, str]] = {}
+    for connection, endpoints in connections.items():
+        for one in endpoints:
+            told = {"connection": connection if one.name == UNNAMED else "every", **_describe(one)}
+            rows.setdefault(tuple(told.values()), told)
+    return list(rows.values())
+
+
+def _describe(one: EndpointSettings) -> dict[str, str]:
+    return {
+        "name": one.name,
+        "type": one.endpoint_type,
+        "address": one.connection.endpoint,
+        "credential": one.credential.describe(),
+        "weight": f"{one.weight:g}",
+        "source": one.source,
+    }
+
+
+def lay_out(rows: Sequence[Sequence[str]], width: int = WIDTH) -> list[str]:
+    """Lines with the columns below one another, the widest ones cut until all fits into ``width``."""
+    if not rows:
+        return []
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    while sum(widths) + 2 * (len(widths) - 1) > width:
+        widths[widths.index(max(widths))] -= 1
+    return ["  ".join(_fit(cell, wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _fit(cell: str, width: int) -> str:
+    return cell.ljust(width) if len(cell) <= width else cell[: width - 1] + "…"
+
+
+# --- what may be shown
+
+
+def _show(spelled: str, found: Value) -> str | None:
+    """None for what is no setting of ours, or an endpoint's."""
+    if spelled.startswith(_CALLS) or spelled == _MESSAGEPACK:
+        return found.text
+    if not spelled.startswith(PREFIX.lower()):
+        return None
+    rest = spelled.removeprefix(PREFIX.lower())
+    field = find_field(rest)
+    if field is None:
+        return found.text if rest in READ_ELSEWHERE else None
+    return _mask(field, found.value)
+
+
+def find_field(name: str) -> FieldInfo | None:
+    path = find_path(name)
+    if path is None:
+        return None
+    return settings_by_path().get(path) or settings_below(path[0])[path[2:]]
+
+
+def _mask(field: FieldInfo, value: Any) -> str:
+    if holds_secrets(field.annotation):
+        return MASK
+    text = str(value).strip()
+    return text if field.repr else _without_query(text)
+
+
+def _without_query(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        host = parts.netloc.rpartition("@")[2]  # without a user and a password
+        return f"{parts.scheme}://{host}{parts.path}" + (f"?{MASK}" if parts.query else "")
+    except ValueError:
+        return MASK
+
+
+def holds_secrets(annotation: Any) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return any(holds_secrets(field.annotation) for field in annotation.model_fields.values())
+    return annotation is SecretStr or any(map(holds_secrets, get_args(annotation)))
+
+
+def _key(found: Value) -> str:
+    return found.written.lower().replace(":", "__")
+
+
+def write_tables(values: Values, settings: Settings | None, findings: Iterable[Finding]) -> Iterator[str]:
+    """The lines of `check`."""
+    rows = [(row.setting, row.value, row.source) for row in list_settings(values, findings)]
+    if rows:
+        yield from lay_out([("setting", "value", "source"), *rows])
+    endpoints = [] if settings is None else list_endpoints(settings)
+    if endpoints:
+        columns = list(endpoints[0])
+        yield ""
+        yield from lay_out([columns, *(list(one.values()) for one in endpoints)])
+
+
+_WELL = frozenset({Verdict.ACCEPTED, Verdict.ABSENT})
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How an endpoint answered to its credential."""
+
+    name: str
+    address: str
+    word: str
+    well: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All there is to say. ``settings`` is None when they could not be understood."""
+
+    values: Values
+    settings: Settings | None
+    findings: tuple[Finding, ...]
+    probes: tuple[Probe, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        wrong = any(one.level is not Level.WARNING for one in self.findings)
+        return not wrong and all(probe.well for probe in self.probes)
+
+
+def examine(values: Values) -> Report:
+    """What `serve` would say of these settings; nothing is opened."""
+    found = review(values)
+    more = [] if found.settings is None else [*judge_servable(found.settings)]
+    if found.settings is not None and not more:
+        more += _judge_assembly(found.settings)
+    return Report(values, found.settings, (*found.findings, *more))
+
+
+def _judge_assembly(settings: Settings) -> Iterator[Finding]:
+    try:
+        create_app(settings)
+    except SettingsError as error:
+        yield mistake("", error.detail)
+
+
+async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
+    """Asks all endpoints, side by side."""
+    asked = {one.connection.endpoint: one for one in settings.all_endpoints()}
+    opened = Credentials(settings.authority_host, clock=time.time, random=random.random)
+    async with opened as credentials, RestTransport() as transport:
+        return tuple(await asyncio.gather(*(_probe(transport, credentials, one) for one in asked.values())))
+
+
+async def _probe(transport: RestTransport, credentials: Credentials, one: EndpointSettings) -> Probe:
+    credential = credentials.find(one)
+    endpoint = make_endpoint(one.name, one.endpoint_type, one.connection, time.time, credential=credential)
+    outcome = await transport.perform(endpoint, PROBE, None, _seconds(one))
+    return Probe(one.name, endpoint.server_url, _word(outcome), outcome.verdict in _WELL)
+
+
+def _seconds(one: EndpointSettings) -> float:
+    """An identity has to be asked for a token first."""
+    return PROBE_SECONDS if one.credential.kind == "access-key" else 5 * PROBE_SECONDS
+
+
+def _word(outcome: Outcome) -> str:
+    if outcome.verdict in _WELL:
+        return "answers, and takes the credential"
+    if outcome.code == "denied":
+        return "answers, but refuses the credential: check the key"
+    if outcome.why is not None:
+        return f"{outcome.code}: {outcome.why}"
+    status = "" if outcome.status_code is None else f" (status {outcome.status_code})"
+    return f"{outcome.code or outcome.verdict.value}{status}"
+
+
+# --- as text and as JSON
+
+
+def write_text(report: Report) -> Iterator[str]:
+    yield from write_tables(report.values, report.settings, report.findings)
+    if report.probes:
+        yield ""
+        yield from lay_out([("probe", "address", "answer"), *((p.name, p.address, p.word) for p in report.probes)])
+
+
+def write_findings(findings: Sequence[Finding]) -> Iterator[str]:
+    for level in Level:
+        yield from (f"{level.value}: {one}" for one in findings if one.level is level)
+
+
+def write_json(report: Report) -> str:
+    found: Mapping[str, object] = {
+        "ok": report.good,
+        "settings": [
+            {"name": row.setting, "value": row.value, "source": row.source}
+            for row in list_settings(report.values, report.findings)
+        ],
+        "endpoints": [] if report.settings is None else list_endpoints(report.settings),
+        "findings": [{"level": one.level.value, "setting": one.setting, "text": one.text} for one in report.findings],
+        "probes": [
+            {"name": one.name, "address": one.address, "answer": one.word, "ok": one.well} for one in report.probes
+        ],
+    }
+    return json.dumps(found, indent=2)

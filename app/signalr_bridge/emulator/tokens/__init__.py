@@ -1,1 +1,0 @@
-"""What identities bring and get: Entra tokens, checked, and signing keys, issued."""

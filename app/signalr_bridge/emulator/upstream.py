@@ -1,0 +1,240 @@
+"""One event's way to the upstream, and what its answer means to the client that waits.
+
+Source: ``spec/service-emulation.md`` 3.2 and 3.5.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from signalr_bridge.emulator.codecs import Codec, Frame
+from signalr_bridge.errors import MalformedJson, MalformedMessage, SettingsError
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.hub_message import Completion
+from signalr_bridge.protocol.names import escape_segment
+from signalr_bridge.protocol.upstream_event import EventHeaders, write_event_headers, write_signatures
+
+_TOKEN = re.compile(r"\{(hub|category|event)\}")
+_FIELDS = {
+    "urltemplate": "url",
+    "hubpattern": "hub_pattern",
+    "categorypattern": "category_pattern",
+    "eventpattern": "event_pattern",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamTemplate:
+    """One template. A pattern is ``*``, a name, or names joined by commas; names are compared exactly."""
+
+    url: str
+    hub_pattern: str = "*"
+    category_pattern: str = "*"
+    event_pattern: str = "*"
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(_TOKEN.sub("x", self.url))
+            usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise SettingsError("An upstream URL is not an absolute http or https URL.")
+
+    def matches(self, event: EventHeaders) -> bool:
+        return (
+            _matches(self.hub_pattern, event.hub)
+            and _matches(self.category_pattern, event.category)
+            and _matches(self.event_pattern, event.event)
+        )
+
+    def url_for(self, event: EventHeaders) -> str:
+        """The URL with ``{hub}``, ``{category}`` and ``{event}`` filled in, percent-escaped."""
+        return _TOKEN.sub(lambda token: escape_segment(getattr(event, token[1])), self.url)
+
+
+def _matches(pattern: str, value: str) -> bool:
+    return any(part.strip() in {"*", value} for part in pattern.split(","))
+
+
+def find_template(templates: Sequence[UpstreamTemplate], event: EventHeaders) -> UpstreamTemplate | None:
+    """The first template that matches, or None: then the event goes nowhere."""
+    return next((template for template in templates if template.matches(event)), None)
+
+
+def to_templates(upstream: str | Sequence[UpstreamTemplate]) -> tuple[UpstreamTemplate, ...]:
+    """Templates as they are, or one for a URL that takes every event."""
+    return (UpstreamTemplate(upstream),) if isinstance(upstream, str) else tuple(upstream)
+
+
+# --- settings.json
+
+
+def read_upstream_settings(text: bytes) -> list[UpstreamTemplate]:
+    """The templates under ``UpstreamSettings.Templates``, names in any case. Raises ``SettingsError``."""
+    try:
+        settings = json_text.decode(text.removeprefix(b"\xef\xbb\xbf"))
+    except MalformedJson:
+        raise SettingsError("The upstream settings are not well-formed JSON in UTF-8.") from None
+    upstream = _members(settings, "The upstream settings").get("upstreamsettings")
+    templates = _members({} if upstream is None else upstream, "UpstreamSettings").get("templates")
+    if templates is None:
+        raise SettingsError("The upstream settings have no UpstreamSettings.Templates.")
+    if not isinstance(templates, list):
+        raise SettingsError("UpstreamSettings.Templates is not an array.")
+    return [_read_template(template, f"UpstreamSettings.Templates[{at}]") for at, template in enumerate(templates)]
+
+
+def _read_template(value: Any, where: str) -> UpstreamTemplate:
+    members = _members(value, where)
+    _refuse_identity(members.get("auth"), where)
+    texts = {_FIELDS[name]: text for name, text in members.items() if name in _FIELDS and text is not None}
+    if not texts.get("url"):
+        raise SettingsError(f"{where} has no UrlTemplate.")
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise SettingsError(f"{where} has a UrlTemplate or pattern that is not a text.")
+    try:
+        return UpstreamTemplate(**texts)
+    except SettingsError:
+        raise SettingsError(f"{where}: UrlTemplate is not an absolute http or https URL.") from None
+
+
+def _refuse_identity(auth: Any, where: str) -> None:
+    kind = _members(auth, f"{where}.Auth").get("type") if auth is not None else None
+    if kind not in {None, "None"}:
+        raise SettingsError(f"{where}.Auth: the emulator knows no managed identity; remove it or use the type None.")
+
+
+def _members(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise SettingsError(f"{where} is not a JSON object.")
+    return {name.lower(): member for name, member in value.items()}
+
+
+LONGEST_ANSWER = 16 * 1024 * 1024
+_EXPECTED = frozenset({200, 204})
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the upstream said; ``failure`` is what went wrong while its body was read, a client is told it."""
+
+    status: int
+    body: bytes = b""
+    failure: str | None = None
+
+
+UNREACHABLE = Answer(500)
+"""No answer at all, which the service treats as a status of 500."""
+
+
+class UpstreamCaller:
+    """Calls the upstream. ``templates`` may be replaced at any time; the next event goes by the new ones.
+
+    ``keys`` sign; ``token`` gives a token of the service's managed identity, asked for at each call.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        templates: Sequence[UpstreamTemplate],
+        timeout: float,
+        token: Callable[[], str] | None = None,
+    ) -> None:
+        self.templates = tuple(templates)
+        self._keys = keys  # they may be replaced
+        self._timeout = timeout
+        self._token = token
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        # Connections are kept for less than uvicorn's 5 s: a POST on one just closed would fail.
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=self._timeout),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+            trust_env=False,
+        )
+
+    async def stop(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def call(self, event: EventHeaders, content_type: str, body: bytes) -> Answer | None:
+        """The answer, whatever it was; None when no template matches."""
+        template = find_template(self.templates, event)
+        if template is None:
+            return None
+        answer = await self._post(template.url_for(event), self._headers(event, content_type), body)
+        if answer.status not in _EXPECTED:
+            _log.warning(
+                "The upstream answered %d to %s/%s of hub %s.", answer.status, event.category, event.event, event.hub
+            )
+        return answer
+
+    def _headers(self, event: EventHeaders, content_type: str) -> dict[str, str]:
+        headers = write_event_headers(event) | {"Content-Type": content_type}
+        if self._keys:
+            headers["X-ASRS-Signature"] = write_signatures(event.connection_id, self._keys)
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token()}"
+        return headers
+
+    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+        if self._session is None:
+            return UNREACHABLE
+        try:
+            target = URL(url, encoded=True)
+            async with self._session.post(target, headers=headers, data=body, allow_redirects=False) as response:
+                return await _read_answer(response)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
+            # ValueError: a header or URL that HTTP cannot carry. The URL may hold a key, so it is not logged.
+            _log.warning("The upstream could not be called: %s.", type(exc).__name__)
+            return UNREACHABLE
+
+
+async def _read_answer(response: aiohttp.ClientResponse) -> Answer:
+    body = bytearray()
+    try:
+        async for piece in response.content.iter_any():
+            body += piece
+            if len(body) > LONGEST_ANSWER:
+                return Answer(response.status, failure="response too large")
+    except TimeoutError:
+        return Answer(response.status, failure="response cancelled")
+    except aiohttp.ClientError as exc:
+        return Answer(response.status, failure=f"error: {exc}")
+    return Answer(response.status, bytes(body))
+
+
+def interpret(answer: Answer | None, invocation_id: str, codec: Codec) -> Frame:
+    """What a client that waits for ``invocation_id`` gets to see."""
+    match answer:
+        case None:
+            error = "no upstream template matches the event."
+        case Answer(status=204) | Answer(status=200, body=b"", failure=None):
+            return codec.write(Completion(invocation_id))
+        case Answer(status=200, failure=None):
+            return _pass_on(answer.body, invocation_id, codec)
+        case Answer(status=200):
+            error = f"{answer.failure}."
+        case _:
+            error = f"status code {answer.status}"
+    return codec.write(Completion(invocation_id, error=f"Invocation failed, {error}"))
+
+
+def _pass_on(body: bytes, invocation_id: str, codec: Codec) -> Frame:
+    try:
+        return codec.frame_answer(body)
+    except MalformedMessage:
+        error = "Invocation failed, the answer of the upstream is no message of the hub protocol."
+        return codec.write(Completion(invocation_id, error=error))

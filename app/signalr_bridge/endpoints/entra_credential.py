@@ -1,0 +1,291 @@
+"""An identity: calls carry its Entra token, clients' tokens are signed with a key that the service issues to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import aiohttp
+from yarl import URL
+
+from signalr_bridge.endpoints.refreshing import CredentialFailure, Held, Renewed, hold, read_retry_after
+from signalr_bridge.errors import CredentialInsufficient, MalformedMessage, NoEndpointAvailable, SettingsError
+from signalr_bridge.protocol.access_token import sign_token
+from signalr_bridge.protocol.issued_key import (
+    KEY_PATH,
+    SCOPE,
+    IssuedKey,
+    TokenRequest,
+    ask_instead,
+    read_generated_token,
+    read_issued_key,
+    write_token_request,
+)
+from signalr_bridge.settings.model import CredentialSettings
+
+# The library is imported when an identity is used: it takes a third of a second.
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+_SILENT = "azure.identity"
+
+Maker: TypeAlias = "Callable[[], AsyncTokenCredential]"
+
+
+def make_maker(settings: CredentialSettings, authority: str, environment: Mapping[str, str] = os.environ) -> Maker:
+    """What makes the credential that ``settings`` describe; ``authority`` is where tokens are issued."""
+    match settings.kind:
+        case "managed-identity":
+            return lambda: _make_managed(settings, environment)
+        case "client-secret" | "client-certificate" | "workload-identity":
+            return lambda: _make_application(settings, authority)
+    return lambda: _make_default(settings, authority, environment)
+
+
+def check_maker(make: Maker, whose: str) -> None:
+    """``SettingsError`` when the credential cannot even be made."""
+    try:
+        make()
+    except (ValueError, OSError, TypeError):
+        raise SettingsError(
+            f"{whose}: its credential cannot be used; a certificate file must hold a certificate and its RSA private "
+            "key, a tenant is a GUID or a domain, and AZURE_AUTHORITY_HOST an https address."
+        ) from None
+
+
+async def fetch_token(make: Maker, clock: Callable[[], float], scope: str = SCOPE) -> Held[str]:
+    """A new token. Raises whatever the library does."""
+    async with make() as credential:
+        found = await _ask(credential, scope)
+    return hold(found.token, found.expires_on, clock(), getattr(found, "refresh_on", None))
+
+
+async def _ask(credential: AsyncTokenCredential, scope: str) -> Any:
+    """With ``refresh_on`` where the credential knows it."""
+    ask = getattr(credential, "get_token_info", None)
+    return await (credential.get_token(scope) if ask is None else ask(scope))
+
+
+# --- which one
+
+
+def _options() -> dict[str, Any]:
+    """We retry ourselves, and log ourselves: the library's words may quote an answer."""
+    logging.getLogger(_SILENT).setLevel(logging.CRITICAL)
+    return {"retry_total": 0, "logging_enable": False}
+
+
+def _make_managed(settings: CredentialSettings, environment: Mapping[str, str]) -> AsyncTokenCredential:
+    from azure.identity.aio import ManagedIdentityCredential
+
+    config = name_identity(settings, environment)
+    return ManagedIdentityCredential(client_id=settings.client_id, identity_config=config, **_options())
+
+
+def name_identity(settings: CredentialSettings, environment: Mapping[str, str]) -> dict[str, str] | None:
+    """A user-assigned identity by the parameter names that the platform knows.
+
+    App Service and Container Apps answer 400 to the library's own ``resource_id`` and ``object_id``.
+    """
+    if settings.resource_id is not None:
+        return {"mi_res_id": settings.resource_id}
+    if settings.object_id is not None:
+        return {"principal_id" if environment.get("IDENTITY_ENDPOINT") else "object_id": settings.object_id}
+    return None
+
+
+def _make_application(settings: CredentialSettings, authority: str) -> AsyncTokenCredential:
+    from azure.identity.aio import CertificateCredential, ClientSecretCredential, WorkloadIdentityCredential
+
+    tenant, client = settings.tenant_id or "", settings.client_id or ""
+    options = {"authority": authority, "additionally_allowed_tenants": [*settings.allowed_tenants], **_options()}
+    if settings.kind == "client-secret":
+        secret = "" if settings.client_secret is None else settings.client_secret.get_secret_value()
+        return ClientSecretCredential(tenant, client, secret, **options)
+    if settings.kind == "client-certificate":
+        return CertificateCredential(tenant, client, settings.certificate_file, **options)
+    return WorkloadIdentityCredential(
+        tenant_id=tenant, client_id=client, token_file_path=settings.token_file, **options
+    )
+
+
+def _make_default(settings: CredentialSettings, authority: str, environment: Mapping[str, str]) -> AsyncTokenCredential:
+    from azure.identity.aio import ChainedTokenCredential, DefaultAzureCredential
+
+    hints: dict[str, Any] = {"additionally_allowed_tenants": [*settings.allowed_tenants]}
+    if settings.client_id is not None:
+        hints["managed_identity_client_id"] = settings.client_id
+    if settings.tenant_id is not None:
+        hints["workload_identity_tenant_id"] = settings.tenant_id
+    if settings.resource_id is None:
+        return DefaultAzureCredential(authority=authority, **hints, **_options())
+    hints.pop("managed_identity_client_id", None)
+    rest = DefaultAzureCredential(authority=authority, exclude_managed_identity_credential=True, **hints, **_options())
+    return ChainedTokenCredential(_make_managed(settings.model_copy(update={"client_id": None}), environment), rest)
+
+
+_LARGEST_ANSWER = 64 * 1024
+
+
+class ServiceKeys:
+    """Over one session for all endpoints, opened when it is needed and closed with the application."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def fetch_key(self, server_url: str, token: str) -> IssuedKey:
+        """Raises ``CredentialFailure``."""
+        try:
+            return read_issued_key(await self._ask("GET", server_url + KEY_PATH, token))
+        except MalformedMessage:
+            raise CredentialFailure("the answer holds no signing key") from None
+
+    async def generate_token(self, server_url: str, request: TokenRequest, token: str) -> str:
+        """Raises ``CredentialFailure``."""
+        try:
+            return read_generated_token(await self._ask("POST", server_url + write_token_request(request), token))
+        except MalformedMessage:
+            raise CredentialFailure("the answer holds no token") from None
+
+    async def _ask(self, method: str, url: str, token: str) -> bytes:
+        headers = {"Authorization": f"Bearer {token}"}
+        try:
+            async with self._open().request(
+                method, URL(url, encoded=True), headers=headers, allow_redirects=False
+            ) as response:
+                if response.status != 200:
+                    raise _refuse(response)
+                return await _read_body(response)
+        except (aiohttp.ClientError, ConnectionError, UnicodeError, asyncio.IncompleteReadError) as error:
+            raise CredentialFailure(f"signing key: {type(error).__name__}") from None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+        return self._session
+
+
+async def _read_body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > _LARGEST_ANSWER:
+            raise CredentialFailure("signing key: the answer is too large")
+    return bytes(body)
+
+
+def _refuse(response: aiohttp.ClientResponse) -> CredentialFailure:
+    return CredentialFailure(
+        f"signing key: status {response.status}",
+        retry_after=read_retry_after(response.headers.get("Retry-After", "")),
+        forbidden=response.status == 403,
+    )
+
+
+KEY_RENEW_SECONDS = 55 * 60.0
+KEY_SECONDS = 90 * 60.0
+"""The service says that a key it issues is good for about so long."""
+_KEY_FETCH_SECONDS = 10.0
+_KEY_REST_SECONDS = 300.0
+
+
+class Identity:
+    """``token`` is that of Entra, which several endpoints may share; ``server_url`` is the service's, for us.
+
+    A client waits at most ``wait_seconds`` for the first key. ``verifying_keys``: an instance with an identity may
+    have access keys all the same, and sign its calls with them.
+    """
+
+    def __init__(
+        self,
+        token: Renewed[str],
+        keys: ServiceKeys,
+        server_url: str,
+        *,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        wait_seconds: float = 10.0,
+        verifying_keys: tuple[str, ...] = (),
+    ) -> None:
+        self.verifying_keys = verifying_keys
+        self._token, self._keys, self._server_url = token, keys, server_url
+        self._clock, self._wait_seconds = clock, wait_seconds
+        self._key = Renewed(
+            f"signing key of {server_url}",
+            self._fetch_key,
+            clock=clock,
+            random=random,
+            seconds=_KEY_FETCH_SECONDS,
+            longest_rest=_KEY_REST_SECONDS,
+        )
+        self._is_signing = False
+
+    @property
+    def trouble(self) -> str | None:
+        return self._token.trouble or self._key.trouble
+
+    async def rest_token(self, url: str) -> str:
+        """The same for every ``url``. Raises ``CredentialFailure``."""
+        token = await self._token.get()
+        if self._is_signing:  # calls come often: so the key is fresh when the next client does
+            self._key.nudge()
+        return token
+
+    async def client_token(self, claims: dict[str, Any]) -> str:
+        """Raises ``NoEndpointAvailable``, and ``CredentialInsufficient`` when the identity's role is too small."""
+        self._is_signing = True
+        try:
+            async with asyncio.timeout(self._wait_seconds):
+                return await self._sign(claims)
+        except (CredentialFailure, TimeoutError):
+            raise NoEndpointAvailable(
+                "The endpoint's credential has no signing key at the moment; try again.", headers={"Retry-After": "5"}
+            ) from None
+
+    async def _sign(self, claims: dict[str, Any]) -> str:
+        try:
+            issued = await self._key.get()
+        except CredentialFailure as failure:
+            if not failure.forbidden:
+                raise
+            return await self._have_generated(claims)
+        return sign_token(claims, issued.key, issued.key_id)
+
+    async def _have_generated(self, claims: dict[str, Any]) -> str:
+        request = ask_instead(claims)
+        if request is None:
+            raise CredentialInsufficient(
+                "The bridge's identity may not sign tokens of its own, as claims and close-on-expiry need: "
+                "give it the role SignalR App Server or SignalR Service Owner."
+            )
+        try:
+            return await self._keys.generate_token(self._server_url, request, await self._token.get())
+        except CredentialFailure as failure:
+            if not failure.forbidden:
+                raise
+            raise CredentialInsufficient(
+                "The bridge's identity may neither sign tokens nor have them made: "
+                "give it the role SignalR App Server or SignalR Service Owner."
+            ) from None
+
+    async def _fetch_key(self) -> Held[IssuedKey]:
+        issued = await self._keys.fetch_key(self._server_url, await self._token.get())
+        now = self._clock()
+        return Held(issued, now + KEY_RENEW_SECONDS, now + KEY_SECONDS)
+
+    async def close(self) -> None:
+        await self._key.close()

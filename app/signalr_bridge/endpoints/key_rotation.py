@@ -1,0 +1,112 @@
+"""A call that is refused with 401, tried with every other key there is: the current one, the former, a newly read one.
+
+401 comes before anything is done, so that even a message may be sent again.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from signalr_bridge.endpoints.endpoint import Credential, Endpoint, Transport
+from signalr_bridge.endpoints.outcome import Outcome
+from signalr_bridge.protocol.rest import Operation
+
+KEPT_SECONDS = 600.0
+"""How long a former credential is still tried, when a newer one is refused."""
+
+
+class Keys:
+    """Credentials by the URL of their instance. ``clock`` gives monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._current: dict[str, list[Credential]] = {}
+        self._former: dict[str, list[tuple[Credential, float]]] = {}
+
+    def use(self, endpoints: Iterable[Endpoint]) -> None:
+        """These from now on. Of an instance that has gone nothing is kept."""
+        before, self._current = self._current, _by_url(endpoints)
+        self.forget()
+        ends = self._clock() + KEPT_SECONDS
+        former = {url: [*self._former.get(url, []), *((one, ends) for one in before.get(url, []))] for url in before}
+        self._former = {
+            url: kept
+            for url, now in self._current.items()
+            if (kept := [(one, end) for one, end in former.get(url, []) if one not in now])
+        }
+
+    def known(self, url: str) -> Sequence[Credential]:
+        """The current ones, then those that were current within the last minutes."""
+        self.forget()
+        return [*self._current.get(url, []), *(one for one, _ in reversed(self._former.get(url, [])))]
+
+    def forget(self) -> None:
+        """Lets go of what was replaced too long ago."""
+        now = self._clock()
+        fresh = {url: [(one, end) for one, end in kept if now < end] for url, kept in self._former.items()}
+        self._former = {url: kept for url, kept in fresh.items() if kept}
+
+
+def _by_url(endpoints: Iterable[Endpoint]) -> dict[str, list[Credential]]:
+    found: dict[str, list[Credential]] = {}
+    for one in endpoints:
+        held = found.setdefault(one.url, [])
+        if one.credential not in held:
+            held.append(one.credential)
+    return found
+
+
+_REFUSED = 401
+
+
+class Rotation:
+    """A transport over another. ``reread`` reads the settings anew; ``clock`` gives monotonic seconds."""
+
+    def __init__(
+        self, inner: Transport, keys: Keys, *, reread: Callable[[], Awaitable[None]], clock: Callable[[], float]
+    ) -> None:
+        self._inner = inner
+        self._keys = keys
+        self._reread = reread
+        self._clock = clock
+
+    async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
+        """All attempts together take at most ``seconds``."""
+        ends = self._clock() + seconds
+        outcome = await self._inner.perform(endpoint, operation, body, seconds)
+        if outcome.status_code != _REFUSED:
+            return outcome
+        tried = [endpoint.credential]
+        outcome = await self._try_others(endpoint, operation, body, ends, tried, outcome)
+        if outcome.status_code == _REFUSED:
+            await self._read_again(ends)
+            outcome = await self._try_others(endpoint, operation, body, ends, tried, outcome)
+        return outcome
+
+    async def _try_others(
+        self,
+        endpoint: Endpoint,
+        operation: Operation,
+        body: bytes | None,
+        ends: float,
+        tried: list[Credential],
+        outcome: Outcome,
+    ) -> Outcome:
+        """With each credential that was not ``tried`` yet, up to one that is not refused."""
+        for credential in _without(self._keys.known(endpoint.url), tried):
+            seconds = ends - self._clock()
+            if outcome.status_code != _REFUSED or seconds <= 0:
+                break
+            tried.append(credential)
+            outcome = await self._inner.perform(replace(endpoint, credential=credential), operation, body, seconds)
+        return outcome
+
+    async def _read_again(self, ends: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(ends - self._clock(), 0)):
+                await self._reread()
+
+
+def _without(known: Sequence[Credential], tried: Sequence[Credential]) -> list[Credential]:
+    return [one for one in known if all(one is not other for other in tried)]

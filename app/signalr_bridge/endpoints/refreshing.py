@@ -1,0 +1,191 @@
+"""Something that expires and is renewed ahead of time, by one attempt at a time: nobody waits without need."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+_AHEAD_SECONDS = 600.0
+_PAUSE_SECONDS = 60.0
+_FIRST_REST, _LONGEST_WISH = 1.0, 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Generic[T]):
+    """A value, from when on it is renewed, and until when it is good."""
+
+    value: T = field(repr=False)
+    renew_at: float
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """How often renewing has failed in a row, why the last time, and when it is tried again."""
+
+    failures: int
+    reason: str
+    retry_at: float
+    forbidden: bool = False
+
+
+class Step(Enum):
+    """What a request does about the value it needs."""
+
+    USE = "use what is held"
+    USE_AND_RENEW = "use what is held, and have it renewed meanwhile"
+    WAIT = "have it renewed, and wait"
+    REFUSE = "do without: renewing has just failed"
+
+
+def decide(held: Held[T] | None, trouble: Trouble | None, now: float) -> Step:
+    resting = trouble is not None and now < trouble.retry_at
+    if held is None or now >= held.expires_at:
+        return Step.REFUSE if resting else Step.WAIT
+    return Step.USE_AND_RENEW if now >= held.renew_at and not resting else Step.USE
+
+
+def hold(value: T, expires_at: float, now: float, renew_at: float | None = None) -> Held[T]:
+    """``renew_at`` is what the issuer proposes; else ten minutes before the end, or at half time of a short life.
+
+    Never at once: an issuer that keeps its tokens gives the same one again until shortly before its end.
+    """
+    half = max((expires_at - now) / 2, 0.0)
+    planned = expires_at - min(_AHEAD_SECONDS, half) if renew_at is None else renew_at
+    return Held(value, max(planned, now + min(_PAUSE_SECONDS, half)), expires_at)
+
+
+def rest_seconds(failures: int, retry_after: float | None, longest: float, random: Callable[[], float]) -> float:
+    """How long to leave the issuer alone after ``failures`` in a row: doubling with jitter, or what it asked for."""
+    backoff = min(_FIRST_REST * float(1 << min(failures - 1, 16)), longest)
+    return max(backoff * (0.5 + random() / 2), min(retry_after or 0.0, _LONGEST_WISH))
+
+
+class CredentialFailure(Exception):
+    """``reason`` may be shown; ``retry_after`` (seconds) is what the issuer asked for.
+
+    ``forbidden``: the service itself refused to issue a key, for the identity has no role that may have one.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, forbidden: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.retry_after, self.forbidden = reason, retry_after, forbidden
+
+
+def explain_failure(error: Exception) -> CredentialFailure:
+    """What a library raised, as a failure."""
+    if isinstance(error, CredentialFailure):
+        return error
+    if isinstance(error, TimeoutError | asyncio.IncompleteReadError):
+        return CredentialFailure("no answer in time")
+    response: Any = find_response(error)
+    if response is None:
+        return CredentialFailure(f"failed: {type(error).__name__}")
+    retry_after = read_retry_after(str(response.headers.get("Retry-After", "")))
+    return CredentialFailure(f"status {int(response.status_code)}", retry_after=retry_after)
+
+
+def find_response(error: BaseException | None) -> Any:
+    """The HTTP answer that an error of Azure's libraries came from, perhaps over others."""
+    for _ in range(8):
+        if error is None:
+            return None
+        response = getattr(error, "response", None)
+        if response is not None and hasattr(response, "status_code"):
+            return response
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def read_retry_after(text: str) -> float | None:
+    """Whole seconds; a date is not taken."""
+    text = text.strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
+
+
+_LOG = logging.getLogger("signalr_bridge.credentials")
+
+
+class Renewed(Generic[T]):
+    """``fetch`` gets a new value and may take ``seconds``. ``clock`` gives seconds since 1970, ``random`` 0 to 1.
+
+    ``what`` says in a log what it is; ``longest_rest`` is how long at most, in seconds, a failing issuer is left alone.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        fetch: Callable[[], Awaitable[Held[T]]],
+        *,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        seconds: float,
+        longest_rest: float = 30.0,
+    ) -> None:
+        self._what, self._fetch = what, fetch
+        self._clock, self._random = clock, random
+        self._seconds, self._longest_rest = seconds, longest_rest
+        self._held: Held[T] | None = None
+        self._trouble: Trouble | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last attempt failed; None when it did not."""
+        return None if self._trouble is None else self._trouble.reason
+
+    async def get(self) -> T:
+        """At once while the old value is good. Raises ``CredentialFailure``."""
+        step = decide(self._held, self._trouble, self._clock())
+        if step is Step.WAIT:
+            await asyncio.shield(self._start())
+        elif step is Step.USE_AND_RENEW:
+            self._start()
+        if self._held is None or self._clock() >= self._held.expires_at:
+            raise self._failure()
+        return self._held.value
+
+    def nudge(self) -> None:
+        """Have it renewed if it is time."""
+        if decide(self._held, self._trouble, self._clock()) in {Step.USE_AND_RENEW, Step.WAIT}:
+            self._start()
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def _start(self) -> asyncio.Task[None]:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._renew())
+        return self._task
+
+    async def _renew(self) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                self._held = await self._fetch()
+        except Exception as error:  # whatever a credential's library raises
+            self._note(explain_failure(error))
+        else:
+            if self._trouble is not None:
+                _LOG.info("credential is back", extra={"credential": self._what})
+            self._trouble = None
+
+    def _note(self, failure: CredentialFailure) -> None:
+        failures = 1 if self._trouble is None else self._trouble.failures + 1
+        rest = rest_seconds(failures, failure.retry_after, self._longest_rest, self._random)
+        if self.trouble != failure.reason:
+            _LOG.warning("no credential", extra={"credential": self._what, "why": failure.reason})
+        self._trouble = Trouble(failures, failure.reason, self._clock() + rest, failure.forbidden)
+
+    def _failure(self) -> CredentialFailure:
+        trouble = self._trouble
+        if trouble is None:  # what was fetched is over already
+            return CredentialFailure("the issuer's clock is wrong: what it gave had expired")
+        return CredentialFailure(trouble.reason, forbidden=trouble.forbidden)

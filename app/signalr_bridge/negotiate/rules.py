@@ -1,0 +1,205 @@
+"""The rules for the clients of one hub: what admits them, what names them, and what their tokens say."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from signalr_bridge.errors import BadToken, InvalidName, SettingsError, Unauthenticated
+from signalr_bridge.negotiate.identity import Identity, claim_texts, copy_claims, is_forgery, read_jwt, read_platform
+from signalr_bridge.negotiate.negotiator import Admission
+from signalr_bridge.protocol.claims import ClaimValues
+from signalr_bridge.protocol.names import check_client_user_id
+from signalr_bridge.settings.model import ClientSettings, JwtSettings, Settings
+from signalr_bridge.web.callers import CHALLENGE, check_wait
+from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers
+from signalr_bridge.web.limits import Rate
+from signalr_bridge.web.tokens import TokenRules, read_bearers, read_claims, take_apart
+from signalr_bridge.web.trace import request_id
+
+_PLACEHOLDER = re.compile(r"\{(?:(query|headers)\.([A-Za-z0-9_.-]{1,64})|(claims)\.([^{}\s]{1,256}))\}")
+Sources = Mapping[str, Mapping[str, Sequence[str]]]
+"""The values of ``query``, ``headers`` and ``claims`` by name; the names of the first two in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Literal text with placeholders. ``optional``: a placeholder that is absent names nobody, instead of refusing."""
+
+    text: str
+    optional: bool = False
+
+    def fill(self, sources: Sources) -> str | None:
+        """The text with every placeholder replaced. ``BadToken`` when one is absent, empty or repeated."""
+        filled, position = [], 0
+        for match in _PLACEHOLDER.finditer(self.text):
+            kind, name = (match[1], match[2].lower()) if match[1] else (match[3], match[4])
+            values = sources.get(kind, {}).get(name, ())
+            if not values and self.optional:
+                return None
+            if len(values) != 1 or not values[0]:
+                raise BadToken(f"a value of the {kind} that the template wants is absent, empty or repeated")
+            filled += [self.text[position : match.start()], values[0]]
+            position = match.end()
+        return "".join([*filled, self.text[position:]])
+
+
+def parse_template(text: str, *, setting: str, optional: bool = False) -> Template:
+    """Raises ``SettingsError`` for a brace that begins no placeholder."""
+    rest = _PLACEHOLDER.sub("", text)
+    if "{" in rest or "}" in rest:
+        raise SettingsError(f"{setting}: a placeholder is {{query.<name>}}, {{headers.<name>}} or {{claims.<name>}}.")
+    return Template(text, optional)
+
+
+@dataclass(frozen=True, slots=True)
+class Approach:
+    """What a client brings along; names of headers and of query parameters are in lower case."""
+
+    headers: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def tokens(self) -> Sequence[str]:
+        return read_bearers(self.headers.get("authorization", ()))
+
+
+@dataclass(frozen=True, slots=True)
+class IdToken:
+    """Where an id token stands; without ``issuers`` it is believed as it is."""
+
+    template: Template
+    issuers: Issuers | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRules:
+    """``anonymous``, ``issuers`` (of tokens) and ``platform`` admit; ``user_id`` names, or else what has admitted."""
+
+    anonymous: bool = False
+    issuers: Issuers | None = None
+    platform: bool = False
+    user_id: Template | None = None
+    id_token: IdToken | None = None
+    claim_types: tuple[str, ...] = ()
+    defaults: Admission = field(default_factory=Admission)
+
+    async def admit(self, approach: Approach) -> Admission:
+        """What the client's token will say. Raises ``BadToken`` with the reason, and ``InvalidName``."""
+        identity = await self._identify(approach)
+        claims = await self._read_claims(identity, approach)
+        return replace(self.defaults, user_id=self._name(identity, approach), claims=claims)
+
+    async def _identify(self, approach: Approach) -> Identity:
+        if self.issuers is not None and (tokens := approach.tokens):
+            return await read_jwt(self.issuers, tokens, named=self.user_id is None)
+        found = read_platform(approach.headers) if self.platform else None
+        if found is not None:
+            return found
+        if not self.anonymous:
+            raise BadToken("the client shows no identity")
+        return Identity()
+
+    def _name(self, identity: Identity, approach: Approach) -> str | None:
+        if self.user_id is None:
+            return _check_vouched(identity.user_id)
+        sources = {"headers": approach.headers, "query": approach.query, "claims": claim_texts(identity.claims)}
+        user_id = self.user_id.fill(sources)
+        if user_id is None:
+            return None
+        if is_forgery(check_client_user_id(user_id)):
+            raise InvalidName("The user id holds what would forge claims.")
+        return user_id
+
+    async def _read_claims(self, identity: Identity, approach: Approach) -> dict[str, ClaimValues]:
+        if self.id_token is None:
+            return copy_claims(identity.claims, self.claim_types)
+        template, issuers = self.id_token.template, self.id_token.issuers
+        token = template.fill({"headers": approach.headers, "query": approach.query}) or ""
+        token = next(iter(read_bearers([token])), token)
+        said = (await issuers.check(token)).claims if issuers is not None else read_claims(take_apart(token))
+        return copy_claims(said, self.claim_types)
+
+
+def _check_vouched(user_id: str | None) -> str | None:
+    """The user id that a token or the platform names: one that no client may have is their mistake, and refused."""
+    if user_id is None:
+        return None
+    try:
+        check_client_user_id(user_id)
+    except InvalidName:
+        raise BadToken("the user id is one that no client may have") from None
+    if is_forgery(user_id):
+        raise BadToken("the user id holds what would forge claims")
+    return user_id
+
+
+REFUSAL = "This client is not admitted; the log of the bridge has the reason."
+_log = logging.getLogger("signalr_bridge.negotiate")
+
+RulesOf = Callable[[str | None], ClientRules]
+"""The rules of a hub, in lower case; those for all hubs when there is no such hub, or None."""
+
+
+class Clients:
+    """``rate`` limits negotiations by client address."""
+
+    def __init__(self, rules_of: RulesOf, rate: Rate | None = None) -> None:
+        self.rules_of = rules_of
+        self._rate = rate
+
+    async def admit(self, hub: str | None, approach: Approach, address: str) -> Admission:
+        """What the client's token will say. Raises ``Unauthenticated``, ``InvalidName`` and ``RateLimited``."""
+        if self._rate is not None:
+            check_wait(self._rate.take(address), "You negotiate too often; try again later.")
+        try:
+            return await self.rules_of(hub).admit(approach)
+        except BadToken as error:
+            _log.info("client refused", extra={"reason": error.detail, "address": address, "request_id": request_id()})
+            raise Unauthenticated(REFUSAL, headers=CHALLENGE) from None
+
+
+def build_clients(
+    settings: Settings, keys: IssuerKeys, *, clock: Callable[[], float], monotonic: Callable[[], float]
+) -> Clients:
+    """``clock`` gives seconds since 1970. Raises ``SettingsError`` for a template that means nothing."""
+
+    def build(rules: ClientSettings, prefix: str) -> ClientRules:
+        return _build_rules(rules, prefix, keys, clock, optional=settings.development)
+
+    general = build(settings.negotiate, "BRIDGE_NEGOTIATE__")
+    own = {
+        name: build(hub.negotiate, f"BRIDGE_HUBS__{name.upper()}__NEGOTIATE__")
+        for name, hub in settings.hubs.items()
+        if hub.negotiate is not None
+    }
+    per_second = settings.limits.negotiate_per_second
+    rate = None if per_second is None else Rate(per_second, monotonic)
+    return Clients(lambda hub: own.get(hub or "", general), rate)
+
+
+def _build_rules(
+    rules: ClientSettings, prefix: str, keys: IssuerKeys, clock: Callable[[], float], *, optional: bool
+) -> ClientRules:
+    issuers = Issuers([_read_rules(one) for one in rules.jwt], keys, clock) if rules.jwt else None
+    id_token = None
+    if (text := _parse(rules.id_token, f"{prefix}ID_TOKEN")) is not None:
+        id_token = IdToken(text, None if rules.id_token_unverified else issuers)
+    return ClientRules(
+        anonymous=rules.anonymous,
+        issuers=issuers,
+        platform=rules.platform_identity,
+        user_id=_parse(rules.user_id, f"{prefix}USER_ID", optional=optional),
+        id_token=id_token,
+        claim_types=rules.claim_types,
+        defaults=Admission(lifetime_seconds=rules.lifetime_seconds, close_on_expiry=rules.close_on_expiry),
+    )
+
+
+def _read_rules(jwt: JwtSettings) -> TokenRules:
+    required = {name: frozenset(values) for name, values in jwt.required.items()}
+    return TokenRules(jwt.issuer, frozenset(jwt.audience), jwt.user_claim, required)
+
+
+def _parse(text: str | None, setting: str, *, optional: bool = False) -> Template | None:
+    return None if text is None else parse_template(text, setting=setting, optional=optional)

@@ -1,0 +1,278 @@
+"""What a backend wants sent: an item (message, group action or close) read from JSON, checked, and ready to go.
+
+Source: the README's "Send and groups"; the Functions output binding's shapes, without its traps.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypedDict
+
+from signalr_bridge.errors import Fault, InvalidItem, InvalidName, UnknownEndpoint, UrlTooLong
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.names import check_connection_id, check_group, check_user_id
+from signalr_bridge.protocol.rest import Action, Operation, write_message, write_target
+from signalr_bridge.web.request import MOST_FAULTS, Properties
+
+HasEndpoint = Callable[[str], bool]
+_CHECKS = {"userId": check_user_id, "groupName": check_group, "connectionId": check_connection_id}
+
+
+class Reader(Properties):
+    """An item's properties."""
+
+    def name(self, name: str) -> str:
+        """A destination that was given, checked; the empty text when it is absent or (a fault) unusable."""
+        value = self.value(name, str, "a string")
+        if value is None:
+            return ""
+        try:
+            return _CHECKS[name](value)
+        except InvalidName as error:
+            self.fault(name, InvalidName, error.detail)
+            return ""
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        values = self.value(name, list[str], "an array of connection ids") or []
+        for index, value in enumerate(values):
+            try:
+                check_connection_id(value)
+            except InvalidName as error:
+                self.fault(f"{name}/{index}", InvalidName, error.detail)
+        return tuple(values)
+
+    def endpoints(self, has_endpoint: HasEndpoint) -> frozenset[str] | None:
+        values = self.value("endpoints", list[str | dict[str, Any]], "an array of endpoint names or objects")
+        if values is None:
+            return None
+        if not values:
+            self.fault("endpoints", InvalidItem, "Name at least one endpoint, or leave this out to mean all.")
+        names = [_endpoint_name(one) for one in values]
+        for index, name in enumerate(names):
+            if not isinstance(name, str) or not has_endpoint(name):
+                self.fault(f"endpoints/{index}", UnknownEndpoint, "No endpoint has this name.")
+        return frozenset(str(name).lower() for name in names)
+
+
+def _endpoint_name(given: str | dict[str, Any]) -> Any:
+    """The name in one of an item's ``endpoints``; an object's own property ignores case, as everywhere."""
+    if isinstance(given, str):
+        return given
+    named = [value for name, value in given.items() if name.lower() == "name"]
+    return named[0] if len(named) == 1 else None
+
+
+Encode = Callable[[bytes], bytes]
+
+
+class Kind(StrEnum):
+    """What an item is; its value is the right that a caller needs for it."""
+
+    MESSAGE = "send"
+    GROUP_ACTION = "groups"
+    CLOSE = "connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One operation with its body. ``endpoints`` are names in lower case; None means every online one."""
+
+    kind: Kind
+    operation: Operation
+    body: bytes | None = None
+    endpoints: frozenset[str] | None = None
+
+
+_PROPERTIES: dict[Kind, frozenset[str]] = {
+    Kind.MESSAGE: frozenset({"target", "arguments", "userId", "groupName", "connectionId", "excluded", "endpoints"}),
+    Kind.GROUP_ACTION: frozenset({"action", "userId", "connectionId", "groupName", "ttlSeconds", "endpoints"}),
+    Kind.CLOSE: frozenset({"action", "connectionId", "userId", "groupName", "reason", "endpoints"}),
+}
+LONGEST_TARGET = 8_000
+"""The longest URL, in bytes, that goes out; the service takes 12 KB, proxies before it less."""
+MOST_ITEMS = 1000
+LARGEST_ITEM = 1024 * 1024
+LARGEST_BODY = 1_000_000
+_LONGEST_TTL = 2**31 - 1
+
+
+def read_item(
+    text: bytes,
+    hub: str,
+    kinds: Collection[Kind],
+    has_endpoint: HasEndpoint,
+    *,
+    pointer: str = "#",
+    longest_target: int = LONGEST_TARGET,
+    encode: Encode | None = None,
+) -> Item:
+    """One item from a JSON object. Raises ``InvalidItem`` with everything that is wrong, and ``MalformedJson``.
+
+    ``longest_target`` is what path and query of its URL may have, in bytes; ``encode`` is for a message's JSON body.
+    """
+    if json_text.first_character(text) != b"{":
+        json_text.decode(text)  # what does not parse at all is another mistake
+        raise InvalidItem([Fault(pointer, InvalidItem, "An item is a JSON object.")])
+    reader = Reader(text, pointer)
+    kind = _find_kind(reader, kinds)
+    item = _READERS[kind](reader, hub)
+    endpoints = reader.endpoints(has_endpoint)
+    reader.refuse_unknown(_PROPERTIES[kind])
+    reader.raise_faults()
+    if len(text) > longest_target // 4 and len(write_target(item.operation)) > longest_target:
+        detail = f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
+        raise InvalidItem([Fault(pointer, UrlTooLong, detail)])
+    return Item(kind, item.operation, _encode(item.body, encode, pointer), endpoints)
+
+
+def _encode(body: bytes | None, encode: Encode | None, pointer: str) -> bytes | None:
+    if body is None:
+        return None
+    encoded = body if encode is None else encode(body)
+    if len(encoded) > LARGEST_BODY:
+        detail = f"The message is larger than {LARGEST_BODY:,} bytes, which the service refuses."
+        raise InvalidItem([Fault(pointer, InvalidItem, detail)])
+    return encoded
+
+
+def read_items(
+    text: bytes,
+    hub: str,
+    kinds: Collection[Kind],
+    has_endpoint: HasEndpoint,
+    *,
+    longest_target: int = LONGEST_TARGET,
+    encode: Encode | None = None,
+) -> list[Item]:
+    """All items of a JSON array, or ``InvalidItem`` with the faults of all of them."""
+    items: list[Item] = []
+    faults: list[Fault] = []
+    elements = json_text.elements(text)
+    if len(elements) > MOST_ITEMS:
+        raise InvalidItem([Fault("#", InvalidItem, f"An array has at most {MOST_ITEMS} items.")])
+    for index, element in enumerate(elements):
+        try:
+            if len(element) > LARGEST_ITEM:
+                raise InvalidItem([Fault(f"#/{index}", InvalidItem, f"An item may have {LARGEST_ITEM:,} bytes.")])
+            item = read_item(
+                element,
+                hub,
+                kinds,
+                has_endpoint,
+                pointer=f"#/{index}",
+                longest_target=longest_target,
+                encode=encode,
+            )
+            items.append(item)
+        except InvalidItem as error:
+            faults += error.faults[: MOST_FAULTS - len(faults)]
+    if faults:
+        raise InvalidItem(faults)
+    return items
+
+
+class _Names(TypedDict):
+    """Whom an operation concerns, by the names of its fields."""
+
+    user: str
+    group: str
+    connection: str
+
+
+def _find_kind(reader: Reader, kinds: Collection[Kind]) -> Kind:
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    if reader.has("target") or not reader.has("action"):
+        return Kind.MESSAGE
+    action = reader.value("action", str, "a string")
+    return Kind.CLOSE if isinstance(action, str) and action.lower() == "close" else Kind.GROUP_ACTION
+
+
+_SEND = {
+    "": Action.SEND_TO_ALL,
+    "userId": Action.SEND_TO_USER,
+    "groupName": Action.SEND_TO_GROUP,
+    "connectionId": Action.SEND_TO_CONNECTION,
+}
+_CLOSE = {
+    "userId": Action.CLOSE_USER,
+    "groupName": Action.CLOSE_GROUP,
+    "connectionId": Action.CLOSE_CONNECTION,
+}
+
+
+def _read_message(reader: Reader, hub: str) -> Item:
+    target = reader.value("target", str, "a string")
+    if not target:
+        reader.fault("target", InvalidItem, "A message has a target that is not empty.")
+    destination, names = _read_destination(reader, at_most_one=True)
+    excluded = reader.texts("excluded")
+    if excluded and destination not in {"", "groupName"}:
+        reader.fault("excluded", InvalidItem, "Connections are left out of messages to everybody or a group only.")
+    arguments = reader.raw("arguments") or b"[]"
+    if json_text.first_character(arguments) != b"[":
+        reader.fault("arguments", InvalidItem, "This is not an array.")
+    body = write_message(target or "", arguments)
+    return Item(Kind.MESSAGE, Operation(_SEND[destination], hub, excluded=excluded, **names), body)
+
+
+def _read_close(reader: Reader, hub: str) -> Item:
+    action = reader.value("action", str, "a string")
+    if action is not None and action.lower() != "close":
+        reader.fault("action", InvalidItem, "The action is not 'close'.")
+    destination, names = _read_destination(reader, at_most_one=False)
+    reason = reader.value("reason", str, "a string")
+    return Item(Kind.CLOSE, Operation(_CLOSE.get(destination, Action.CLOSE_CONNECTION), hub, reason=reason, **names))
+
+
+def _read_group_action(reader: Reader, hub: str) -> Item:
+    action = str(reader.value("action", str, "a string") or "").lower()
+    if action not in {"add", "remove", "removeall"}:
+        reader.fault("action", InvalidItem, "The action is one of 'add', 'remove' and 'removeAll'.")
+    group = reader.name("groupName")
+    if reader.has("groupName") and action == "removeall":
+        reader.fault("groupName", InvalidItem, "'removeAll' names no group.")
+    if not reader.has("groupName") and action != "removeall":
+        reader.fault("groupName", InvalidItem, "Name the group.")
+    subject = _read_subject(reader)
+    ttl = _read_ttl(reader, allowed=subject == "user" and action == "add")
+    names = _Names(user=reader.name("userId"), connection=reader.name("connectionId"), group=group)
+    return Item(Kind.GROUP_ACTION, Operation(group_action(action, subject), hub, ttl=ttl, **names))
+
+
+def group_action(action: str, subject: str) -> Action:
+    """The operation behind ``add``, ``remove`` or ``removeall`` of a ``user`` or a ``connection``."""
+    verb = {"add": "ADD", "remove": "REMOVE"}.get(action, "REMOVE")
+    suffix = "_FROM_ALL" if action == "removeall" else ""
+    return Action[f"{verb}_{subject.upper()}{suffix}"]
+
+
+def _read_subject(reader: Reader) -> str:
+    if reader.has("userId") == reader.has("connectionId"):
+        reader.fault("", InvalidItem, "Give exactly one of userId and connectionId.")
+    return "user" if reader.has("userId") else "connection"
+
+
+def _read_ttl(reader: Reader, *, allowed: bool) -> int | None:
+    ttl = reader.value("ttlSeconds", int, "an integer")
+    if ttl is not None and not allowed:
+        reader.fault("ttlSeconds", InvalidItem, "Only adding a user to a group has a time to live.")
+    if ttl is not None and not 0 <= ttl <= _LONGEST_TTL:
+        reader.fault("ttlSeconds", InvalidItem, "This is a number of seconds from 0.")
+    return int(ttl) if isinstance(ttl, int) else None
+
+
+def _read_destination(reader: Reader, *, at_most_one: bool) -> tuple[str, _Names]:
+    given = [name for name in ("userId", "groupName", "connectionId") if reader.has(name)]
+    if len(given) > 1 or (not given and not at_most_one):
+        wanted = "at most one" if at_most_one else "exactly one"
+        reader.fault("", InvalidItem, f"Give {wanted} of userId, groupName and connectionId.")
+    names = _Names(user=reader.name("userId"), group=reader.name("groupName"), connection=reader.name("connectionId"))
+    return (given[0] if given else ""), names
+
+
+_READERS: dict[Kind, Callable[[Reader, str], Item]] = {
+    Kind.MESSAGE: _read_message,
+    Kind.GROUP_ACTION: _read_group_action,
+    Kind.CLOSE: _read_close,
+}

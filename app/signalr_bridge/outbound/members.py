@@ -1,0 +1,103 @@
+"""Who is in a group, over all endpoints, page by page; and the token that says where the next page begins."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from signalr_bridge.endpoints.endpoint import Endpoint
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.registry import Registry
+from signalr_bridge.errors import InvalidContinuationToken, MalformedJson, MalformedMessage, NoEndpointAvailable
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.rest import Action, MemberPage, Operation, read_member_page
+
+LARGEST_PAGE = 200
+_LONGEST_TOKEN = 6000
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a page begins: at which of the endpoints called ``name``, behind which token of the service's."""
+
+    name: str
+    nth: int = 0
+    token: str | None = None
+
+
+def write_position(position: Position) -> str:
+    """base64url, without padding."""
+    text = json_text.encode([position.name, position.nth, position.token])
+    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+
+
+def read_position(text: str) -> Position:
+    """Raises ``InvalidContinuationToken``."""
+    try:
+        if len(text) > _LONGEST_TOKEN:
+            raise ValueError
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        name, nth, token = json_text.decode(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (ValueError, TypeError, binascii.Error, MalformedJson):
+        raise _refusal() from None
+    if not isinstance(name, str) or type(nth) is not int or nth < 0 or not isinstance(token, str | None):
+        raise _refusal()
+    return Position(name, nth, token)
+
+
+def _refusal() -> InvalidContinuationToken:
+    return InvalidContinuationToken("This is no continuation token of ours: begin again without one.")
+
+
+async def list_members(
+    registry: Registry, hub: str, group: str, *, top: int, token: str | None, deadline: float
+) -> dict[str, Any]:
+    """At most ``top`` members as JSON, one endpoint after the other, and where to go on. ``NoEndpointAvailable`` names
+    an endpoint that could not be asked: never a list that is too short.
+    """
+    endpoints = registry.instances()
+    index, behind = (0, None) if token is None else _find(endpoints, read_position(token))
+    members: list[dict[str, Any]] = []
+    while index < len(endpoints) and len(members) < top:
+        size = top - len(members)
+        question = Operation(Action.LIST_MEMBERS, hub, group=group, page_size=size, continuation=behind)
+        page = _read(await registry.perform_at(endpoints[index], question, None, deadline=deadline), behind)
+        members += _describe(page, endpoints[index].name)
+        behind = page.continuation
+        index += behind is None
+    following = None if index == len(endpoints) else write_position(_place(endpoints, index, behind))
+    return {"value": members, "continuationToken": following}
+
+
+def _describe(page: MemberPage, endpoint: str) -> list[dict[str, Any]]:
+    return [{"connectionId": one.connection_id, "userId": one.user_id, "endpoint": endpoint} for one in page.members]
+
+
+def _find(endpoints: Sequence[Endpoint], position: Position) -> tuple[int, str | None]:
+    places = [index for index, one in enumerate(endpoints) if one.name == position.name]
+    if position.nth >= len(places):
+        raise _refusal()
+    return places[position.nth], position.token
+
+
+def _place(endpoints: Sequence[Endpoint], index: int, token: str | None) -> Position:
+    name = endpoints[index].name
+    return Position(name, sum(one.name == name for one in endpoints[:index]), token)
+
+
+def _read(outcome: Outcome, asked: str | None) -> MemberPage:
+    """The page; a group that an endpoint does not know has nobody there."""
+    if outcome.verdict is Verdict.ABSENT:
+        return MemberPage(())
+    try:
+        page = read_member_page(outcome.body) if outcome.verdict is Verdict.ACCEPTED else None
+    except MalformedMessage:
+        page = None
+    if page is None or (page.continuation is not None and page.continuation == asked):
+        raise NoEndpointAvailable(
+            "An endpoint that may have members could not be asked; 'endpoints' names it.",
+            headers={"Retry-After": str(max(1, round(outcome.retry_after or 1)))},
+            extensions={"endpoints": [outcome.as_json()]},
+        )
+    return page

@@ -1,0 +1,30 @@
+"""An error as an RFC 9457 problem: its headers and its JSON.
+
+Source: https://www.rfc-editor.org/rfc/rfc9457
+"""
+
+from typing import Any
+
+from signalr_bridge.errors import BridgeError
+from signalr_bridge.protocol import json_text
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def write_problem(error: BridgeError, request_id: str) -> bytes:
+    """The body. Extension members stand beside the standard ones and replace none of them."""
+    body: dict[str, Any] = dict(error.extensions)
+    body |= {
+        "type": f"urn:signalr-bridge:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "instance": f"urn:request:{request_id}",
+        "code": error.code,
+    }
+    return json_text.encode(body)
+
+
+def problem_headers(error: BridgeError) -> dict[str, str]:
+    """The headers that go with the body, without its media type and length."""
+    return error.headers | {"X-Problem-Code": error.code, "Cache-Control": "no-store"}

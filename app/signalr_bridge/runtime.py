@@ -1,0 +1,38 @@
+"""Time, chance and ids as types, and one frozen Runtime that carries them."""
+
+import random as _random
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Clock: TypeAlias = Callable[[], float]
+"""Monotonic seconds, for deadlines and durations."""
+
+WallClock: TypeAlias = Callable[[], float]
+"""Seconds since 1970, for what others read: tokens, logs, expiry."""
+
+Random: TypeAlias = Callable[[], float]
+"""A number from 0 to 1, without 1: for jitter and choices. Not for secrets."""
+
+NewId: TypeAlias = Callable[[], str]
+"""32 hexadecimal digits that nobody can guess."""
+
+
+def _new_id() -> str:
+    return secrets.token_hex(16)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What the process gives its parts. A test hands in what it controls."""
+
+    clock: Clock = time.monotonic
+    wall_clock: WallClock = time.time
+    random: Random = _random.random
+    new_id: NewId = _new_id
+
+
+RUNTIME = Runtime()
+"""The real one."""

@@ -1,0 +1,280 @@
+"""Who may call: API keys and tokens of backends, what each may do, and where they reach us."""
+
+import re
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+
+from signalr_bridge.settings.fields import Hub, Secrets, Section, Texts, read_list, read_map, read_text
+
+RightName = Literal["negotiate", "send", "groups", "connections", "read"]
+Rights = Annotated[tuple[RightName, ...], BeforeValidator(read_list)]
+Hubs = Annotated[tuple[Hub, ...], BeforeValidator(read_list)]
+
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+_LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
+_HTTPS = re.compile(r"https://[^\s/?#@]+(?:/[^\s?#]*)?")
+
+
+def _read_keys(value: Any) -> Any:
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        raise ValueError("begins with { and is no JSON list: put it in [ ]")  # else it would itself be taken for a key
+    values = read_list(value)
+    if not isinstance(values, list):
+        return values
+    name = "key" if len(values) == 1 else "key-{}"
+    return [
+        # Each has a name of its own: limits and kept answers are by name.
+        {"name": name.format(number)} | ({"key": one} if isinstance(one, str) else one)
+        if isinstance(one, str | dict)
+        else one
+        for number, one in enumerate(values, start=1)
+    ]
+
+
+def check_issuer(value: str) -> str:
+    """An issuer's address, to be compared exactly; its keys are fetched over TLS."""
+    if not _HTTPS.fullmatch(value):
+        raise ValueError("an issuer is an address that begins with https://, without query")
+    return value
+
+
+class Grant(Section):
+    """Rights for hubs; each left out means all."""
+
+    hubs: Hubs | None = Field(default=None, min_length=1)
+    rights: Rights | None = Field(default=None, min_length=1)
+
+
+class CallerKey(Grant):
+    """One API key, or its SHA-256."""
+
+    key: SecretStr | None = None
+    sha256: SecretStr | None = None
+    name: str = Field(default="key", pattern=r"^[ -~]{1,64}$")
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if (self.key is None) is (self.sha256 is None):
+            raise ValueError("a key is given by 'key' or by 'sha256', and not by both")
+        if self.key is not None and len(self.key.get_secret_value()) < 16:
+            raise ValueError("a key has at least 16 characters")
+        if self.sha256 is not None and not _SHA256.fullmatch(self.sha256.get_secret_value()):
+            raise ValueError("a sha256 has 64 hexadecimal digits")
+        return self
+
+
+class OidcSettings(Section):
+    """Which bearer tokens are those of backends: all three, or none."""
+
+    issuer: str | None = Field(default=None, description="who issues the tokens of backends, to the letter")
+    audience: Annotated[tuple[str, ...], BeforeValidator(read_list)] = Field(
+        default=(), description="whom the tokens are for; one of several"
+    )
+    roles: Annotated[dict[str, Grant], BeforeValidator(read_map)] = Field(
+        default_factory=dict, description='what the values of the claim `roles` allow: `{"<role>": {"rights", "hubs"}}`'
+    )
+
+    @model_validator(mode="after")
+    def _check_all_three(self) -> Self:
+        given = [self.issuer is not None, bool(self.audience), bool(self.roles)]
+        if any(given) and not all(given):
+            raise ValueError("set ISSUER, AUDIENCE and ROLES, or none of them")
+        if self.issuer is not None:
+            check_issuer(self.issuer)
+        return self
+
+
+class CallersSettings(Section):
+    keys: Annotated[tuple[CallerKey, ...], BeforeValidator(_read_keys)] = Field(
+        default=(), description="API keys of backends, each with at least 16 characters"
+    )
+    oidc: OidcSettings = OidcSettings()
+    listen: str | None = Field(default=None, description="own listener for caller routes and docs, as `host:port`")
+    anonymous: bool = Field(default=False, description="whoever reaches that listener, on loopback, may call")
+
+    @field_validator("listen")
+    @classmethod
+    def _check_listen(cls, value: str | None) -> str | None:
+        match = None if value is None else _LISTEN.fullmatch(value)
+        if value is not None and (match is None or int(match["port"]) > 65_535):
+            raise ValueError("an address to listen on is host:port, such as 127.0.0.1:8081")
+        return value
+
+    @model_validator(mode="after")
+    def _check_anonymous(self) -> Self:
+        if self.anonymous and not (self.listen_address and _is_loopback(self.listen_address[0])):
+            raise ValueError("ANONYMOUS needs a listener of its own on loopback: set LISTEN=127.0.0.1:8081")
+        return self
+
+    @property
+    def listen_address(self) -> tuple[str, int] | None:
+        """Host and port of the callers' own listener."""
+        match = _LISTEN.fullmatch(self.listen or "")
+        return (match["six"] or match["host"], int(match["port"])) if match else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@,]+", re.IGNORECASE)
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+class CorsSettings(Section):
+    origins: Texts = Field(
+        default=(), description="origins whose pages may negotiate, such as `https://*.contoso.com` (`*` is one label)"
+    )
+    headers: Texts = Field(default=(), description="further headers that their requests may have")
+
+    @field_validator("origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_ORIGIN.fullmatch(one) for one in value):
+            raise ValueError("an origin is scheme://host[:port], without a path or slash at its end; there is no '*'")
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _check_headers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_HEADER.fullmatch(one) for one in value):
+            raise ValueError("a header's name has letters, digits and hyphens")
+        return value
+
+
+_PLACEHOLDER = re.compile(r"\{(query|headers|claims)\.([^{}]{1,256})\}")
+_OF_THE_PLATFORM = re.compile(r"x-ms-(client-principal|token-).*", re.IGNORECASE)
+_RESERVED = re.compile(r"|nameid|(asrs|bridge)\..*|http://schemas\.xmlsoap\.org/.*/nameidentifier")
+
+
+def _read_required(value: Any) -> Any:
+    """``{"scp": "chat"}`` means ``{"scp": ["chat"]}``."""
+    return {name: [one] if isinstance(one, str) else one for name, one in value.items()} if _is_map(value) else value
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+class JwtSettings(Section):
+    """Tokens of one issuer; its keys are found by discovery."""
+
+    issuer: str
+    audience: Annotated[tuple[str, ...], BeforeValidator(read_list)] = Field(min_length=1)
+    user_claim: str = Field(default="sub", min_length=1)
+    required: Annotated[dict[str, Annotated[tuple[str, ...], Field(min_length=1)]], BeforeValidator(_read_required)] = (
+        Field(default_factory=dict)
+    )
+
+    @field_validator("issuer")
+    @classmethod
+    def _check_issuer(cls, value: str) -> str:
+        return check_issuer(value)
+
+
+class ClientSettings(Section):
+    """What holds for all hubs, or for one."""
+
+    anonymous: bool = Field(default=False, description="clients without identity may connect")
+    user_id: str | None = Field(
+        default=None, description="template of the user id, over `{headers.x}`, `{query.x}` and `{claims.x}`"
+    )
+    id_token: str | None = Field(default=None, description="template of an id token whose claims are copied")
+    id_token_unverified: bool = Field(default=False, description="believe an id token without checking it")
+    claim_types: Texts = Field(default=(), description="claims to copy from the id token, or else from what admitted")
+    jwt: Annotated[tuple[JwtSettings, ...], BeforeValidator(read_list)] = Field(
+        default=(), description='tokens that admit: `{"issuer", "audience", "user_claim", "required"}`'
+    )
+    platform_identity: bool = Field(
+        default=False, description="trust `x-ms-client-principal*` and `x-ms-token-*`: behind App Service alone"
+    )
+    trust_client_input: bool = Field(
+        default=False, description="templates may use headers and query, which clients can write"
+    )
+    lifetime_seconds: int = Field(default=3600, ge=1, le=86_400, description="how long a client's token is valid")
+    close_on_expiry: bool = Field(default=False, description="close the connection when its token expires")
+    lossless_claims: bool = Field(
+        default=True, description="carry claims in `bridge.claims` too, which nobody can forge"
+    )
+
+    @field_validator("claim_types")
+    @classmethod
+    def _check_types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(_RESERVED.fullmatch(one) for one in value):
+            raise ValueError("a claim's type is empty, or one that the service or the bridge reserves")
+        return value
+
+    @model_validator(mode="after")
+    def _check_trust(self) -> Self:
+        if self._reads_client_input(self.user_id):
+            raise ValueError(
+                "the user id's template reads what clients can write: set TRUST_CLIENT_INPUT=true to allow it"
+            )
+        if self.id_token is not None and not self.id_token_unverified and not self.jwt:
+            raise ValueError("ID_TOKEN is verified by the issuers in JWT: set them, or ID_TOKEN_UNVERIFIED=true")
+        if self.id_token_unverified and self._reads_client_input(self.id_token):
+            raise ValueError(
+                "an unverified ID_TOKEN that clients can write names them as they like: set TRUST_CLIENT_INPUT=true "
+                "to allow it"
+            )
+        return self
+
+    def _reads_client_input(self, template: str | None) -> bool:
+        """Whether a template reads what a client can write, and nobody has said that this is fine."""
+        read = _PLACEHOLDER.findall(template or "")
+        written = [one for one in read if one[0] != "claims" and not self._is_the_platforms(*one)]
+        return bool(written) and not self.trust_client_input
+
+    def _is_the_platforms(self, kind: str, name: str) -> bool:
+        return self.platform_identity and kind == "headers" and _OF_THE_PLATFORM.fullmatch(name) is not None
+
+
+class NegotiateSettings(ClientSettings):
+    hubs: Texts = Field(default=(), description="further hubs that clients may negotiate for; `*` for all")
+
+
+_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def read_authority(value: Any) -> Any:
+    """As azure-identity reads it: without a scheme it is a host's name, and plain http is refused."""
+    if not isinstance(value, str):
+        return value
+    address = (value if "://" in value else f"https://{value}").rstrip("/")
+    if not address.lower().startswith("https://"):
+        raise ValueError("the address must begin with https://")
+    return address
+
+
+class EntraSettings(Section):
+    """Which tokens of the service's managed identity are believed: all three, or none."""
+
+    tenant: str | None = Field(default=None, description="the tenant's id that issues the service's tokens")
+    audience: Texts = Field(default=(), description="the `Resource` of the upstream's managed identity; any of several")
+    app_ids: Texts = Field(
+        default=(), description="application ids of the service's identities; `*` for any of the tenant"
+    )
+
+    @model_validator(mode="after")
+    def _check_all_three(self) -> Self:
+        given = [self.tenant is not None, bool(self.audience), bool(self.app_ids)]
+        if any(given) and not all(given):
+            raise ValueError("set TENANT, AUDIENCE and APP_IDS, or none of them")
+        if self.tenant is not None and not _ID.fullmatch(self.tenant):
+            raise ValueError("the TENANT is given by its id, as 00000000-0000-0000-0000-000000000000, not its name")
+        return self
+
+
+class UpstreamSettings(Section):
+    code: Secrets = Field(default=(), description="further secret(s) in the upstream URL's `code`")
+    keys: Secrets = Field(default=(), description="keys that only verify upstream signatures")
+    entra: EntraSettings = EntraSettings()
+    allow_unsigned: bool = Field(default=False, description="take upstream calls that nobody vouches for")
+    unhandled: Annotated[Literal["404", "200"], BeforeValidator(read_text)] = Field(
+        default="404", description="the answer to a message that nobody handles"
+    )

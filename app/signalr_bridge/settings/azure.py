@@ -1,0 +1,317 @@
+"""A connection: the unnamed endpoint of one setting, and the named ones, which belong to every connection.
+
+Source: ``spec/functions-bindings.md`` 4.2 to 4.4.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from signalr_bridge.errors import MalformedConnectionString
+from signalr_bridge.protocol.connection_string import (
+    ConnectionString,
+    parse_connection_string,
+    read_address,
+    read_origin,
+)
+from signalr_bridge.settings.traffic import CredentialSettings, EndpointSettings, EndpointType
+from signalr_bridge.settings.value import Finding, Value, Values, mistake, warning
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Without ``settings`` it has a mistake; name and type are known all the same. ``used``: the names it was read
+    from, in lower case."""
+
+    name: str
+    endpoint_type: EndpointType
+    settings: EndpointSettings | None = None
+    findings: tuple[Finding, ...] = ()
+    used: frozenset[str] = frozenset()
+
+
+def read_string(spelled: str, found: Value, name: str, endpoint_type: EndpointType) -> Candidate:
+    """The endpoint of a connection string; its mistakes are named by key and position, never with a value."""
+    used = frozenset({spelled})
+    try:
+        connection = parse_connection_string(found.text)
+    except MalformedConnectionString as error:
+        return Candidate(name, endpoint_type, None, (mistake(found.written, error.detail),), used)
+    settings = EndpointSettings(
+        name=name,
+        endpoint_type=endpoint_type,
+        connection=connection,
+        credential=_read_credential(connection),
+        source=found.source,
+    )
+    return Candidate(name, endpoint_type, settings, (), used)
+
+
+def _read_credential(connection: ConnectionString) -> CredentialSettings:
+    """Source: ``spec/rest-and-management.md`` 9.1, the semantics of ``AuthType``."""
+    kind = connection.auth_type
+    if kind == "aad":
+        kind = "azure.app" if connection.client_id and connection.tenant_id else "azure.msi"
+    if kind == "azure":
+        return CredentialSettings(kind="default")
+    if kind == "azure.msi":
+        return CredentialSettings(kind="managed-identity", client_id=connection.client_id)
+    return CredentialSettings() if kind is None else _read_application(connection)
+
+
+def _read_application(connection: ConnectionString) -> CredentialSettings:
+    ids = {"client_id": connection.client_id, "tenant_id": connection.tenant_id}
+    if connection.client_secret:
+        return CredentialSettings.model_validate(
+            {"kind": "client-secret", "client_secret": connection.client_secret, **ids}
+        )
+    return CredentialSettings.model_validate(
+        {"kind": "client-certificate", "certificate_file": connection.client_certificate, **ids}
+    )
+
+
+KEYS = (
+    "serviceUri",
+    "type",
+    "credential",
+    "clientId",
+    "managedIdentityResourceId",
+    "managedIdentityObjectId",
+    "tenantId",
+    "clientSecret",
+    "clientCertificate",
+    "tokenFilePath",
+    "additionallyAllowedTenants",
+    "serverEndpoint",
+    "clientEndpoint",
+)
+_IDS = ("clientId", "managedIdentityResourceId", "managedIdentityObjectId")
+_THUMBPRINT = re.compile(r"[0-9A-Fa-f]{40}")
+_FIELDS = {
+    "tenantId": "tenant_id",
+    "clientId": "client_id",
+    "managedIdentityResourceId": "resource_id",
+    "managedIdentityObjectId": "object_id",
+    "clientSecret": "client_secret",
+    "clientCertificate": "certificate_file",
+    "tokenFilePath": "token_file",
+}
+_FALLBACKS = {
+    "tenantId": "azure_tenant_id",
+    "clientId": "azure_client_id",
+    "tokenFilePath": "azure_federated_token_file",
+}
+Texts = Mapping[str, str]
+
+
+def read_identity(values: Values, prefix: str, name: str) -> Candidate | None:
+    """None without a ``serviceUri`` below ``prefix``, which is in lower case and ends with ``:``."""
+    found = {key: one for key in KEYS if (one := values.get(prefix + key.lower())) is not None}
+    uri = found.get("serviceUri")
+    if uri is None:
+        return None
+    given = {key: one.text for key, one in found.items() if one.text}
+    fallbacks = {key: values[below].text for key, below in _FALLBACKS.items() if below in values}
+    where = uri.written[: -len("serviceUri")]
+    findings = tuple(_judge(given, fallbacks, where))
+    broken = any(one.level == "mistake" for one in findings)
+    endpoint_type: EndpointType = "Secondary" if given.get("type", "").lower() == "secondary" else "Primary"
+    settings = None if broken else _build(given, fallbacks, name, endpoint_type, uri)
+    return Candidate(name, endpoint_type, settings, findings, frozenset(prefix + key.lower() for key in found))
+
+
+def _build(given: Texts, fallbacks: Texts, name: str, endpoint_type: EndpointType, uri: Value) -> EndpointSettings:
+    addresses = {key: read_address(given[key]) for key in ("serverEndpoint", "clientEndpoint") if key in given}
+    connection = ConnectionString(
+        endpoint=read_origin(given["serviceUri"]) or "",
+        server_endpoint=addresses.get("serverEndpoint"),
+        client_endpoint=addresses.get("clientEndpoint"),
+    )
+    return EndpointSettings(
+        name=name,
+        endpoint_type=endpoint_type,
+        connection=connection,
+        credential=_read_identity_credential(given, fallbacks),
+        source=uri.source,
+    )
+
+
+def _read_identity_credential(given: Texts, fallbacks: Texts) -> CredentialSettings:
+    kind, keys = _choose(given)
+    known = {**fallbacks, **given} if kind == "workload-identity" else given
+    fields: dict[str, Any] = {_FIELDS[key]: known[key] for key in keys if key in known}
+    tenants = [one.strip() for one in given.get("additionallyAllowedTenants", "").split(";") if one.strip()]
+    return CredentialSettings.model_validate({"kind": kind, "allowed_tenants": tuple(tenants), **fields})
+
+
+def _choose(given: Texts) -> tuple[str, tuple[str, ...]]:
+    """The kind of credential, and the keys that count for it."""
+    named = given.get("credential", "").lower()
+    if named == "managedidentity":
+        return "managed-identity", _IDS
+    if named == "workloadidentity":
+        return "workload-identity", ("tenantId", "clientId", "tokenFilePath")
+    for kind, last in (("client-secret", "clientSecret"), ("client-certificate", "clientCertificate")):
+        if {"tenantId", "clientId", last} <= given.keys():
+            return kind, ("tenantId", "clientId", last)
+    return "default", ("tenantId", "clientId", "managedIdentityResourceId")
+
+
+# --- what is wrong with it; ``where`` is the prefix as it was written, with its separator
+
+
+def _judge(given: Texts, fallbacks: Texts, where: str) -> Iterator[Finding]:
+    yield from _judge_addresses(given, where)
+    named = given.get("credential", "").lower()
+    if named == "managedidentity":
+        yield from _judge_managed(given, where)
+    elif named == "workloadidentity":
+        missing = [key for key in _FALLBACKS if key not in given and not fallbacks.get(key)]
+        if missing:
+            yield mistake(_of(where), f"workload identity needs {' and '.join(missing)}: add them as {where}<key>.")
+    elif named:
+        yield mistake(
+            f"{where}credential",
+            "is not supported; write managedidentity or workloadidentity, or leave it out for the default credential.",
+        )
+    else:
+        yield from _judge_unnamed(given, where)
+    yield from _judge_leftovers(given, where)
+
+
+def _judge_addresses(given: Texts, where: str) -> Iterator[Finding]:
+    if read_origin(given.get("serviceUri", "")) is None:
+        yield mistake(f"{where}serviceUri", "write the instance's address, such as https://name.service.signalr.net.")
+    for key in ("serverEndpoint", "clientEndpoint"):
+        if key in given and read_address(given[key]) is None:
+            yield mistake(f"{where}{key}", "write an absolute http or https URL.")
+    if given.get("type", "primary").lower() not in {"primary", "secondary"}:
+        yield mistake(f"{where}type", "write Primary or Secondary.")
+
+
+def _judge_managed(given: Texts, where: str) -> Iterator[Finding]:
+    named = [key for key in _IDS if key in given]
+    if len(named) > 1:
+        yield mistake(_of(where), f"names its managed identity by {' and '.join(named)}: keep one of them.")
+
+
+def _judge_unnamed(given: Texts, where: str) -> Iterator[Finding]:
+    if "managedIdentityObjectId" in given:
+        yield mistake(_of(where), f"managedIdentityObjectId needs {where}credential=managedidentity beside it.")
+    for last in ("clientSecret", "clientCertificate"):
+        missing = [key for key in ("tenantId", "clientId") if key not in given]
+        if last in given and missing:
+            yield mistake(f"{where}{last}", f"needs {' and '.join(missing)}: add {where}{missing[0]}.")
+
+
+def _judge_leftovers(given: Texts, where: str) -> Iterator[Finding]:
+    kind, keys = _choose(given)
+    if kind == "client-certificate" and _THUMBPRINT.fullmatch(given["clientCertificate"]):
+        yield mistake(
+            f"{where}clientCertificate",
+            "is a thumbprint, which names a certificate in a Windows store: write the path of a PEM or PFX file.",
+        )
+    credentials = ("clientSecret", "clientCertificate", "tokenFilePath")
+    for key in credentials if kind not in {"default"} else ("tokenFilePath",):
+        if key in given and key not in keys:
+            yield warning(f"{where}{key}", f"is not used: the credential is {kind.replace('-', ' ')}.")
+
+
+def _of(where: str) -> str:
+    return where.rstrip("_:")
+
+
+UNNAMED = "default"
+NAMED = "azure:signalr:endpoints:"
+_FORMS: tuple[tuple[str, EndpointType], ...] = (("", "Primary"), (":primary", "Primary"), (":secondary", "Secondary"))
+
+
+def read_unnamed(values: Values, connection: str) -> list[Candidate]:
+    """At most one: by a connection string or, without one, by identity."""
+    name = connection.lower()
+    identity = read_identity(values, f"{name}:", UNNAMED)
+    for spelling in spellings(name):
+        found = values.get(spelling)
+        if found is not None and found.text:
+            string = read_string(spelling, found, UNNAMED, "Primary")
+            return [string if identity is None else _prefer(string, identity, f"{connection}: the connection string")]
+    return [] if identity is None else [identity]
+
+
+def spellings(connection: str) -> tuple[str, ...]:
+    """Where a connection string may stand, the first match wins."""
+    return f"connectionstrings:{connection}", f"customconnstr_{connection}", connection
+
+
+def read_named(values: Values) -> list[Candidate]:
+    """In the order of their names."""
+    return [one for name, written in _find_names(values) for one in _read_name(values, name, written)]
+
+
+def _read_name(values: Values, name: str, written: str) -> Iterator[Candidate]:
+    prefix = NAMED + name
+    strings = [
+        read_string(prefix + suffix, found, written, endpoint_type)
+        for suffix, endpoint_type in _FORMS
+        if (found := values.get(prefix + suffix)) is not None
+    ]
+    identity = read_identity(values, f"{prefix}:", written)
+    if identity is None:
+        yield from strings
+    else:
+        beside = [one for one in strings if one.settings is not None]
+        yield _prefer(identity, beside[0], f"the endpoint '{written}': its serviceUri") if beside else identity
+
+
+def _find_names(values: Values) -> list[tuple[str, str]]:
+    """The endpoints' names in lower case, each as it was written."""
+    names: dict[str, str] = {}
+    for spelled, found in values.items():
+        if spelled.startswith(NAMED):
+            names.setdefault(spelled.split(":")[3], _written_name(found))
+    return sorted(names.items())
+
+
+def _written_name(found: Value) -> str:
+    return found.written.replace("__", ":").split(":")[3]
+
+
+def _prefer(winner: Candidate, loser: Candidate, words: str) -> Candidate:
+    setting, _, which = words.partition(": ")
+    said = warning(setting, f"{which} is used, and what stands beside it is not: remove one of the two.")
+    return replace(winner, findings=(*winner.findings, said), used=winner.used | loser.used)
+
+
+# --- all together
+
+
+def judge_connection(connection: str, unnamed: Sequence[Candidate], named: Sequence[Candidate]) -> Iterator[Finding]:
+    """What is wrong with the endpoints of one connection as a set."""
+    candidates = [*unnamed, *named]
+    if unnamed and any(one.name.lower() == UNNAMED for one in named):
+        yield mistake(
+            "", f"A named endpoint 'default' stands beside {connection}, which has that name: rename the named one."
+        )
+    if candidates and all(one.endpoint_type == "Secondary" for one in candidates):
+        yield mistake(
+            f"{connection} and Azure__SignalR__Endpoints",
+            "every endpoint is Secondary: make one Primary (<name>__primary, or <name>__type=Primary).",
+        )
+    yield from _judge_doubles(candidates)
+
+
+def _judge_doubles(candidates: Sequence[Candidate]) -> Iterator[Finding]:
+    groups: dict[str, list[Candidate]] = {}
+    for one in candidates:
+        if one.settings is not None:
+            groups.setdefault(one.settings.connection.endpoint, []).append(one)
+    for url, group in groups.items():
+        if len(group) > 1:
+            winner = next((one for one in group if one.endpoint_type == "Primary"), group[0])
+            names = ", ".join(f"{one.name} ({one.endpoint_type})" for one in group)
+            yield warning(
+                names,
+                f"are one instance, {url}: it is called as {winner.name} ({winner.endpoint_type}), "
+                "and the keys of all verify its calls.",
+            )

@@ -1,0 +1,174 @@
+"""Transport, time-out, retries and payloads, as a function app's settings name them.
+
+Source: ``spec/functions-bindings.md`` 4.2.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from signalr_bridge.settings.azure import KEYS, NAMED, spellings
+from signalr_bridge.settings.names import nearest_name
+from signalr_bridge.settings.traffic import CallSettings, RetrySettings
+from signalr_bridge.settings.value import Finding, Value, Values, mistake, spell, warning
+
+_TRANSPORT = "azuresignalrservicetransporttype"
+_TIMEOUT = "azuresignalrhttpclienttimeout"
+_RETRY = "azuresignalrretry"
+_MESSAGEPACK = "azure:signalr:hubprotocol:messagepack:enabled"
+_TIME = re.compile(r"(?:(\d{1,5})\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d{1,7})?))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    settings: CallSettings
+    findings: tuple[Finding, ...]
+    used: frozenset[str]
+
+
+def read_calls(values: Values) -> Calls:
+    reader = _Reader(values)
+    persistent = reader.read(_TRANSPORT, _read_transport, "write Transient or Persistent, in this spelling.") or False
+    seconds = reader.read(_TIMEOUT, _read_time, "write hours, minutes and seconds, such as 00:01:40, and no zero.")
+    messagepack = reader.read(_MESSAGEPACK, _read_flag, "write true or false.") or False
+    retry = _read_retry(reader, values)
+    if persistent:
+        text = "Persistent is served over REST, as Transient is: there is no persistent transport yet."
+        reader.findings.append(warning(values[_TRANSPORT].written, text))
+    settings = CallSettings(persistent=persistent, attempt_seconds=seconds, retry=retry, messagepack=messagepack)
+    return Calls(settings, tuple(reader.findings), frozenset(reader.used))
+
+
+class _Reader:
+    """Reads values one by one, and keeps what was wrong and which names were there."""
+
+    def __init__(self, values: Values) -> None:
+        self._values = values
+        self.findings: list[Finding] = []
+        self.used: set[str] = set()
+
+    def read(self, name: str, convert: Callable[[str], Any], otherwise: str) -> Any:
+        """None for what is not there, blank or wrong."""
+        found: Value | None = self._values.get(name)
+        if found is None:
+            return None
+        self.used.add(name)
+        value = convert(found.text) if found.text else None
+        if found.text and value is None:
+            self.findings.append(mistake(found.written, otherwise))
+        return value
+
+
+def _read_retry(reader: _Reader, values: Values) -> RetrySettings | None:
+    """Any name below switches retries on, even an empty ``Default``."""
+    below = [name for name in values if name.startswith(f"{_RETRY}:")]
+    if not below:
+        return None
+    reader.used.update(name for name in below if name == f"{_RETRY}:default")
+    time = "write hours, minutes and seconds, such as 00:00:00.8."
+    given = {
+        "max_retries": reader.read(f"{_RETRY}:maxretries", _read_count, "write a number from 0 to 100."),
+        "delay_seconds": reader.read(f"{_RETRY}:delay", _read_delay, time),
+        "max_delay_seconds": reader.read(f"{_RETRY}:maxdelay", _read_delay, time),
+        "mode": reader.read(f"{_RETRY}:mode", _read_mode, "write Fixed or Exponential."),
+    }
+    return RetrySettings.model_validate({name: value for name, value in given.items() if value is not None})
+
+
+def _read_transport(text: str) -> bool | None:
+    return {"Transient": False, "0": False, "Persistent": True, "1": True}.get(text)
+
+
+def _read_mode(text: str) -> str | None:
+    return {"fixed": "Fixed", "0": "Fixed", "exponential": "Exponential", "1": "Exponential"}.get(text.lower())
+
+
+def _read_flag(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text.lower())
+
+
+def _read_count(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 3 and int(text) <= 100 else None
+
+
+def _read_delay(text: str) -> float | None:
+    seconds = _parse_time(text)
+    return seconds if seconds is not None and seconds <= 3600 else None
+
+
+def _read_time(text: str) -> float | None:
+    return _parse_time(text) or None
+
+
+def _parse_time(text: str) -> float | None:
+    """.NET's ``[days.]hours:minutes[:seconds[.fraction]]``, in seconds. A bare number would be days: not taken."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return None
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    fits = hours < 24 and minutes < 60 and seconds < 60
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds if fits else None
+
+
+_PREFIXES = ("azuresignalr", "azure:signalr")
+_OTHERS = (
+    "AzureSignalRServiceTransportType",
+    "AzureSignalRHttpClientTimeout",
+    "AzureSignalRRetry__MaxRetries",
+    "AzureSignalRRetry__Delay",
+    "AzureSignalRRetry__MaxDelay",
+    "AzureSignalRRetry__Mode",
+    "Azure__SignalR__HubProtocol__MessagePack__Enabled",
+)
+_HINTS = {
+    "azure:signalr:connectionstring": "is the name of the SDK; functions call it AzureSignalRConnectionString.",
+    "azure:signalr:hubprotocol": "is not used: payloads are JSON as callers wrote them.",
+    "azure:signalr:hubprotocol:newtonsoftjson:camelcase": "is not used: payloads are JSON as callers wrote them.",
+    "azure:signalr:hubprotocol:messagepack": (
+        "is an older spelling: write Azure__SignalR__HubProtocol__MessagePack__Enabled=true."
+    ),
+}
+
+
+def find_unused(values: Values, connections: Iterable[str], used: Collection[str]) -> Iterator[Finding]:
+    """A warning for each. ``connections`` are their names as written, ``used`` the names that were read."""
+    names = list(connections)
+    for spelled, found in sorted(values.items()):
+        if spelled not in used and _is_meant_for_us(spelled, names):
+            yield warning(found.written, _HINTS.get(spelled) or _explain(spelled, found, names, values))
+
+
+def _is_meant_for_us(spelled: str, connections: Iterable[str]) -> bool:
+    lowered = [name.lower() for name in connections]
+    own = {one for name in lowered for one in spellings(name)}
+    below = tuple(f"{name}:" for name in lowered)
+    plain = spelled.removeprefix("connectionstrings:").removeprefix("customconnstr_")
+    return spelled in own or spelled.startswith(below) or plain.startswith(_PREFIXES)
+
+
+def _explain(spelled: str, found: Value, connections: list[str], values: Values) -> str:
+    if not found.text:
+        return "is blank, and so not used: remove it, or write its value."
+    if spelled in (spellings_of_all := [one for name in connections for one in spellings(name.lower())]):
+        winner = next(values[one].written for one in spellings_of_all if one in values)
+        return f"is not used: {winner} takes priority."
+    near = nearest_name(found.written, _known(spelled, found, connections))
+    if near is not None and spell(near) != spelled:
+        return f"is not used: did you mean {near}?"
+    if spelled.rpartition(":")[2] in {key.lower() for key in KEYS}:
+        return f"is not used: it needs {found.written[: -len(spelled.rpartition(':')[2])]}serviceUri beside it."
+    return "is not used: remove it."
+
+
+def _known(spelled: str, found: Value, connections: list[str]) -> Iterator[str]:
+    yield from _OTHERS
+    written = found.written.replace(":", "__").split("__")
+    for name in connections:
+        yield name
+        yield from (f"{name}__{key}" for key in KEYS)
+    if len(written) > 3:
+        endpoint = f"Azure__SignalR__Endpoints__{written[3]}"
+        yield endpoint
+        if spelled.startswith(NAMED):
+            yield from (f"{endpoint}__{key}" for key in (*KEYS, "primary", "secondary"))

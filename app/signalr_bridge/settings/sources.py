@@ -1,0 +1,149 @@
+"""Settings in files: a function app's ``local.settings.json``, a ``bridge.toml``, a folder of secrets."""
+
+import json
+import tomllib
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.settings.names import PREFIX, find_path
+from signalr_bridge.settings.stores import Stores
+from signalr_bridge.settings.value import COMMAND_LINE, ENVIRONMENT, SECRETS, Value, Values, first_of, name_values
+
+_NOT_OURS = ("azure", "connectionstrings")
+
+
+def read_file(path: Path) -> Values:
+    """Raises ``SettingsError``."""
+    text = _read_text(path, "BRIDGE_SETTINGS_FILE")
+    return name_values(
+        _read_local_settings(text, path) if path.suffix == ".json" else _read_toml(text, path), path.name
+    )
+
+
+def read_secrets(folder: Path) -> Values:
+    """One setting for each file, named like it; what begins with a dot is the platform's own. ``SettingsError``."""
+    try:
+        files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
+    except OSError:
+        raise SettingsError(f"BRIDGE_SECRETS_DIR: the folder '{folder.name}' cannot be read.") from None
+    return name_values(((path.name, _read_text(path, "BRIDGE_SECRETS_DIR").strip()) for path in files), SECRETS)
+
+
+def _read_text(path: Path, setting: str) -> str:
+    try:
+        return path.read_text("utf-8-sig")  # Windows editors write a byte order mark
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{setting}: the file '{path.name}' cannot be read.") from None
+
+
+# --- local.settings.json
+
+
+def _read_local_settings(text: str, path: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        document = json.loads(_without_comments(text))
+        encrypted = document.get("IsEncrypted") is True
+        values, strings = document.get("Values") or {}, document.get("ConnectionStrings") or {}
+        named = [*values.items(), *((f"ConnectionStrings:{name}", _string(one)) for name, one in strings.items())]
+    except (ValueError, AttributeError, RecursionError):
+        raise SettingsError(f"The file '{path.name}' is no local.settings.json: an object with 'Values'.") from None
+    if encrypted:
+        raise SettingsError(f"The file '{path.name}' is encrypted: run 'func settings decrypt' first.")
+    yield from named
+
+
+def _without_comments(text: str) -> str:
+    """Lines of their own, as the Functions tools take them; no line within a JSON text begins so."""
+    return "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("//"))
+
+
+def _string(given: Any) -> Any:
+    """A connection string may stand in an object beside its provider."""
+    return given.get("ConnectionString") if isinstance(given, dict) else given
+
+
+# --- bridge.toml
+
+
+def _read_toml(text: str, path: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        raise SettingsError(f"The file '{path.name}' is not well-formed TOML.") from None
+    for name, value in document.items():
+        ours = not name.lower().startswith(_NOT_OURS)
+        yield from _flatten(f"{PREFIX}{name}" if ours else name, value)
+
+
+def _flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, Mapping) or _is_setting(name):
+        yield name, value
+    else:
+        for key, inner in value.items():
+            yield from _flatten(f"{name}:{key}", inner)
+
+
+def _is_setting(name: str) -> bool:
+    """Whether a table is the value of one setting, a map."""
+    lowered = name.lower().replace("__", ":")
+    return lowered.startswith(PREFIX.lower()) and find_path(lowered.removeprefix(PREFIX.lower())) is not None
+
+
+_SECRETS_DIR = "bridge_secrets_dir"
+_SETTINGS_FILE = "bridge_settings_file"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """``flags`` are command-line flags by the names of the settings they stand for; None is one that was not given."""
+
+    environment: Mapping[str, str] = field(repr=False)
+    flags: Mapping[str, Any] = field(repr=False)
+    stores: Stores = field(default_factory=Stores, repr=False, compare=False)
+
+    def read(self) -> Values:
+        """Every setting there is. Raises ``SettingsError`` for a file or a store that cannot be read."""
+        fixed = self._fixed()
+        found = first_of(fixed, *(read_secrets(folder) for folder in _path(fixed, _SECRETS_DIR)))
+        files = [read_file(file) for file in _path(found, _SETTINGS_FILE)]
+        stored = self.stores.read(first_of(found, *files))
+        return first_of(found, *stored, *files) if files or stored else found
+
+    def look(self) -> Hashable:
+        """Something that is different once a watched file is, or it is time to ask a store. Never raises."""
+        fixed = self._fixed()
+        watched = [*_path(fixed, _SECRETS_DIR), *_path(fixed, _SETTINGS_FILE)]
+        for folder in _path(fixed, _SECRETS_DIR):
+            watched += sorted(folder.glob("*"))
+            # The path of the file may be a secret like any other.
+            watched += [Path(text) for text in _read_quietly(folder / "BRIDGE_SETTINGS_FILE")]
+        return (self.stores.look(), *((str(path), _stat(path)) for path in watched))
+
+    def _fixed(self) -> Values:
+        return first_of(
+            name_values(self.flags.items(), COMMAND_LINE), name_values(self.environment.items(), ENVIRONMENT)
+        )
+
+
+def _path(values: Values, name: str) -> Iterator[Path]:
+    found: Value | None = values.get(name)
+    if found is not None and found.text:
+        yield Path(found.text)
+
+
+def _stat(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _read_quietly(path: Path) -> Iterator[str]:
+    try:
+        yield path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return

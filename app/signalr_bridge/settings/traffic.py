@@ -1,0 +1,178 @@
+"""The SignalR instances, as the settings know them, and what opens each."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from signalr_bridge.protocol.connection_string import ConnectionString
+from signalr_bridge.settings.access import ClientSettings, CorsSettings, UpstreamSettings
+from signalr_bridge.settings.fields import Secrets, Section, Texts, read_list
+
+EndpointType: TypeAlias = Literal["Primary", "Secondary"]
+
+
+class CredentialSettings(Section):
+    """What opens an endpoint. Of ``access-key`` the connection string has the key; the others are identities."""
+
+    kind: Literal[
+        "access-key",
+        "default",
+        "managed-identity",
+        "client-secret",
+        "client-certificate",
+        "workload-identity",
+    ] = "access-key"
+    tenant_id: str | None = None
+    client_id: str | None = None
+    resource_id: str | None = None
+    object_id: str | None = None
+    client_secret: SecretStr | None = None
+    certificate_file: str | None = None
+    token_file: str | None = None
+    allowed_tenants: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """In few words, without any secret."""
+        ids = (("client", self.client_id), ("resource", self.resource_id), ("object", self.object_id))
+        named = [f"{kind} {value}" for kind, value in ids if value is not None]
+        return " ".join([self.kind.replace("-", " "), *named])
+
+
+class EndpointTuning(Section):
+    """What ``BRIDGE_ENDPOINTS__<NAME>__*`` says of an endpoint."""
+
+    weight: float = Field(
+        default=1, ge=0, le=1_000_000, description="its share of new clients; 0 sends it no further ones"
+    )
+    upstream_app_id: str | None = Field(
+        default=None, description="the application id in the tokens of this instance's upstream calls"
+    )
+    lenient_404: bool = Field(
+        default=False, description='take a bare 404 for "absent", as the reference emulator 1.1.0 means it'
+    )
+
+
+class EndpointSettings(EndpointTuning):
+    """One SignalR instance. The unnamed one is called ``default``. ``source`` tells where it was found."""
+
+    name: str = "default"
+    endpoint_type: EndpointType = "Primary"
+    connection: ConnectionString
+    credential: CredentialSettings = CredentialSettings()
+    source: str = ""
+
+
+class RetrySettings(Section):
+    """``AzureSignalRRetry``: how often a call is tried again, and after how many seconds."""
+
+    max_retries: int = Field(default=3, ge=0, le=100)
+    delay_seconds: float = Field(default=0.8, ge=0, le=3600)
+    max_delay_seconds: float = Field(default=60, ge=0, le=3600)
+    mode: Literal["Fixed", "Exponential"] = "Fixed"
+
+
+class CallSettings(Section):
+    """``attempt_seconds`` caps one attempt; without ``retry`` the bridge's own counts and delays hold."""
+
+    persistent: bool = False
+    attempt_seconds: float | None = Field(default=None, gt=0)
+    retry: RetrySettings | None = None
+    messagepack: bool = False
+
+
+def read_joins(value: Any) -> Any:
+    """A list of rules, or one rule, perhaps as JSON."""
+    values = read_list(f"[{value}]" if isinstance(value, str) and value.lstrip().startswith("{") else value)
+    return [values] if isinstance(values, dict) else values
+
+
+class JoinSettings(Section):
+    claim: str = Field(min_length=1)
+    group: str = Field(min_length=1, max_length=1024)
+
+
+Joins = Annotated[tuple[JoinSettings, ...], BeforeValidator(read_joins)]
+
+
+class HubSettings(Section):
+    connection: str | None = Field(default=None, description="the name of its connection; default: `BRIDGE_CONNECTION`")
+    strategy: Literal["weighted", "sticky-user"] = Field(
+        default="weighted", description="how clients are spread: by weight, or every user at one endpoint"
+    )
+    join: Joins = Field(
+        default=(),
+        description='groups that clients join for their claims: `{"claim": "role", "group": "role:{value}"}`',
+    )
+    negotiate: ClientSettings | None = None
+    cors: CorsSettings | None = None
+    upstream: UpstreamSettings | None = None
+
+
+def complete_hubs(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings as they are given, with every hub's own sections completed by those for all hubs."""
+    hubs = settings.get("hubs")
+    if not isinstance(hubs, dict):
+        return settings
+    return settings | {"hubs": {name.lower(): _complete(hub, settings) for name, hub in hubs.items()}}
+
+
+def _complete(hub: Any, settings: dict[str, Any]) -> Any:
+    if not isinstance(hub, dict):
+        return hub
+    own = {name: hub[name] for name in ("negotiate", "cors", "upstream") if isinstance(hub.get(name), dict)}
+    return hub | {name: _merge(_for_one_hub(settings.get(name)), given) for name, given in own.items()}
+
+
+def _merge(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    sections = {name: one for name, one in common.items() if isinstance(one, dict) and isinstance(own.get(name), dict)}
+    return common | own | {name: one | own[name] for name, one in sections.items()}
+
+
+def _for_one_hub(section: Any) -> dict[str, Any]:
+    return {name: value for name, value in section.items() if name != "hubs"} if isinstance(section, dict) else {}
+
+
+class ForwardSettings(Section):
+    """Where events go over HTTP."""
+
+    hub: str = Field(default="*", description="a hub's name, or `*`")
+    category: Literal["connections", "messages", "*"] = Field(default="*", description="which events")
+    event: str = Field(default="*", description="an event's name, or `*`")
+    # Not shown: a function's URL has its code in the query.
+    url: str = Field(description="where to post; `{hub}` and `{event}` stand as whole path segments", repr=False)
+    secrets: Secrets = Field(default=(), description="sign every call, with each of them (`whsec_...`)")
+    unsigned: bool = Field(default=False, description="post without a signature")
+    format: Literal["json", "cloudevents", "functions"] = Field(
+        default="json", description="`json`, `cloudevents`, or `functions`: a Functions custom handler's contract"
+    )
+    function: str | None = Field(default=None, description="`functions`: the function to run, behind the URL's path")
+    binding: str = Field(default="invocation", description="`functions`: the trigger's name in the payload")
+    parameter_names: Texts | None = Field(default=None, description="`functions`: names of a message's arguments")
+    timeout_seconds: float = Field(default=10, gt=0, le=100, description="how long one event may take")
+    retry_seconds: float = Field(
+        default=60, ge=0, le=3600, description="how long connection events are tried again; 0 is never"
+    )
+
+
+class LimitsSettings(Section):
+    caller_per_second: float | None = Field(
+        default=None, gt=0, description="requests of one caller in a second, and at once"
+    )
+    negotiate_per_second: float | None = Field(
+        default=None, gt=0, description="negotiations of one client address in a second, and at once"
+    )
+    in_flight: int = Field(default=1000, ge=1, description="requests that are answered at once")
+    deadline_seconds: float = Field(default=10, ge=0.1, le=100, description="the deadline of a call that names none")
+    upstream_bytes: int = Field(default=4_194_304, ge=1, description="the largest upstream body")
+    handler_seconds: float = Field(
+        default=60, gt=0, le=3600, description="how long a Python handler may take that names no time-out of its own"
+    )
+    grace_seconds: float = Field(
+        default=20, ge=0, le=300, description="how long calls in flight may take to end at a stop"
+    )
+
+
+class ReloadSettings(Section):
+    stores_seconds: float = Field(
+        default=60, gt=0, le=86_400, description="how often Key Vault and App Configuration are asked"
+    )

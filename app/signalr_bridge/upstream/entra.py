@@ -1,0 +1,133 @@
+"""Which token of Microsoft Entra proves that the service calls. Pure: the published key and the time are given.
+
+Source: ``spec/functions-bindings.md`` 1.12; https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from signalr_bridge.errors import BadToken
+from signalr_bridge.settings.model import EntraSettings
+from signalr_bridge.web.issuer_keys import Discovery, KeyCache
+from signalr_bridge.web.tokens import ALGORITHMS, PublishedKey, check_times, read_claims, take_apart, verify
+
+LEEWAY_SECONDS = 300
+"""How far the clock of the issuer may be from ours."""
+
+ANY_APPLICATION = "*"
+
+_PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
+_DOCUMENTS = ("v2.0/.well-known/openid-configuration", ".well-known/openid-configuration")
+"""One for each version of tokens; either may be missing."""
+
+# Under the issuers of version 1.0; those of version 2.0 are the authorities themselves.
+_OLD_ISSUERS = {
+    "login.chinacloudapi.cn": "sts.chinacloudapi.cn",
+    "login.partner.microsoftonline.cn": "sts.chinacloudapi.cn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EntraRules:
+    """What a token must say. Ids are in lower case; ``applications`` may hold ``*``, any of the tenant."""
+
+    tenant: str
+    issuers: frozenset[str]
+    audiences: frozenset[str]
+    applications: frozenset[str]
+
+
+def make_rules(tenant: str, audiences: Iterable[str], applications: Iterable[str], authority: str) -> EntraRules:
+    """``authority`` is the address that issues the tenant's tokens, without a slash at its end."""
+    old = _OLD_ISSUERS.get(urlsplit(authority).hostname or "", "sts.windows.net")
+    issuers = {f"https://{old}/{tenant}/"} | {f"{one}/{tenant}/v2.0" for one in (_PUBLIC_AUTHORITY, authority)}
+    return EntraRules(
+        tenant=tenant.lower(),
+        issuers=frozenset(one.lower() for one in issuers),
+        audiences=frozenset(audiences),
+        applications=frozenset(one.lower() for one in applications),
+    )
+
+
+def entra_documents(authority: str, tenant: str) -> list[str]:
+    """Where the tenant's discovery documents are."""
+    return [f"{authority}/{tenant}/{path}" for path in _DOCUMENTS]
+
+
+def read_key_id(token: str) -> str:
+    """Which published key is said to have signed the token. Nothing that it says is believed yet. ``BadToken``."""
+    found = take_apart(token)
+    if found.algorithm not in ALGORITHMS:
+        raise BadToken("the algorithm is none of Entra's")
+    return found.key_id
+
+
+def read_application(token: str, key: PublishedKey, rules: EntraRules, now: float) -> str:
+    """The id of the application that the token was issued to. ``now`` is in seconds since 1970. ``BadToken``."""
+    found = take_apart(token)
+    verify(found, key)
+    claims = read_claims(found)
+    check_times(claims, now, LEEWAY_SECONDS)
+    if _text(claims, "iss").lower() not in rules.issuers or _text(claims, "tid").lower() != rules.tenant:
+        raise BadToken("the token is not of the tenant")
+    if _text(claims, "aud") not in rules.audiences:
+        raise BadToken("the token is for another audience")
+    return _find_application(claims, rules)
+
+
+def _find_application(claims: Mapping[str, Any], rules: EntraRules) -> str:
+    """From ``appid`` (version 1.0) or ``azp`` (version 2.0), which must not disagree."""
+    named = {_text(claims, name).lower() for name in ("appid", "azp") if name in claims}
+    if len(named) != 1 or "" in named or named == {ANY_APPLICATION}:
+        raise BadToken("the token names no application")
+    # Tokens of users hold a scope; the service's identity has none. "*" must not let in every user of the tenant.
+    if "scp" in claims or claims.get("idtyp", "app") != "app":
+        raise BadToken("the token is a user's, not an application's")
+    if not {*named, ANY_APPLICATION} & rules.applications:
+        raise BadToken("the token is that of another application")
+    return named.pop()
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    return value if isinstance(value, str) else ""
+
+
+_AUTHORIZATION = b"authorization"
+_SCHEME = b"bearer "
+
+
+class EntraTokens:
+    """``clock`` gives seconds since 1970."""
+
+    def __init__(self, rules: EntraRules, keys: KeyCache, clock: Callable[[], float]) -> None:
+        self._rules = rules
+        self._keys = keys
+        self._clock = clock
+
+    def are_among(self, lines: Sequence[tuple[bytes, bytes]]) -> bool:
+        return any(name == _AUTHORIZATION and value[: len(_SCHEME)].lower() == _SCHEME for name, value in lines)
+
+    async def read_application(self, lines: Sequence[tuple[bytes, bytes]]) -> str:
+        """The id of the application whose token this is. Raises ``BadToken``."""
+        given = [value for name, value in lines if name == _AUTHORIZATION]
+        if len(given) != 1:
+            raise BadToken("there is more than one header 'Authorization'")
+        token = given[0][len(_SCHEME) :].decode("latin-1").strip()
+        key = await self._keys.find(read_key_id(token))
+        if key is None:
+            raise BadToken("the issuer publishes no such key, or cannot be asked")
+        return read_application(token, key, self._rules, self._clock())
+
+
+def build_entra_tokens(
+    settings: EntraSettings, authority: str, clock: Callable[[], float], monotonic: Callable[[], float]
+) -> EntraTokens | None:
+    """None when no settings of Entra are given."""
+    if settings.tenant is None:
+        return None
+    discovery = Discovery(entra_documents(authority, settings.tenant))
+    rules = make_rules(settings.tenant, settings.audience, settings.app_ids, authority)
+    return EntraTokens(rules, KeyCache(discovery.fetch, monotonic), clock)

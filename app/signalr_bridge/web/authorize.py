@@ -1,0 +1,86 @@
+"""The callers' door: what a route declares so that only those get in who may."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from signalr_bridge.errors import Forbidden, InvalidName, Unauthenticated
+from signalr_bridge.protocol.names import check_hub, unescape_segment
+from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, Callers, read_credentials
+from signalr_bridge.web.guards import Door, door_of, is_of_this_machine
+from signalr_bridge.web.hub_names import HubNames
+from signalr_bridge.web.limits import scope_address
+from signalr_bridge.web.rights import RIGHTS
+
+
+async def find_caller(request: Request, *, or_client: bool = True) -> Caller | None:
+    """Who calls, or None when the request shows nothing that a caller would. Raises ``Unauthenticated``, and
+    ``RateLimited`` for one who tries too often."""
+    door = door_of(request.scope)
+    if door is Door.PUBLIC:
+        return None  # callers have a listener of their own
+    state = request.app.state
+    callers: Callers = state.callers
+    address = scope_address(request.scope, state.trusted_proxies)
+    caller = await callers.find(read_credentials(request.headers), address, or_client=or_client)
+    caller = _find_anonymous(request, door) if caller is None else caller
+    if caller is not None:
+        request.scope["caller"] = caller.name
+    return caller
+
+
+def _find_anonymous(request: Request, door: Door) -> Caller | None:
+    name: str | None = request.app.state.anonymous_callers.get(door)
+    if name is None:
+        return None
+    if not is_of_this_machine(request.scope):
+        raise Forbidden("Without a key only this machine's own programs may call.")
+    return Caller(name)
+
+
+async def require_caller(request: Request) -> Caller:
+    """Who calls, and may do what this route does. Nothing is said about hubs or bodies to anybody else.
+
+    Raises ``Unauthenticated``, ``Forbidden``, ``InvalidName``, ``HubNotFound`` and ``RateLimited``.
+    """
+    caller = await find_caller(request, or_client=False)
+    if caller is None:
+        raise Unauthenticated(REFUSAL, headers=CHALLENGE)
+    check_caller(request, caller)
+    return caller
+
+
+def check_caller(request: Request, caller: Caller, hub: str | None = None) -> None:
+    """Whether the caller may do what this route does, for the hub of its path (or for ``hub``), now.
+
+    Raises ``Forbidden``, ``InvalidName``, ``HubNotFound`` and ``RateLimited``.
+    """
+    operation: str | None = getattr(request.scope.get("route"), "operation_id", None)
+    rights = RIGHTS.get(operation or "", frozenset())
+    if (segment := request.path_params.get("hub")) is not None:
+        hub = _read_hub(segment, caller)
+    caller.check(rights, hub)
+    if hub is not None:
+        names: HubNames = request.app.state.hub_names
+        names.check_known(hub)
+    callers: Callers = request.app.state.callers
+    callers.check_rate(caller)
+
+
+def _read_hub(segment: str, caller: Caller) -> str:
+    try:
+        return check_hub(unescape_segment(segment))
+    except InvalidName:
+        if all(grant.hubs is not None for grant in caller.grants):
+            raise Forbidden("You may not do this here.") from None
+        raise
+
+
+async def find_possible_caller(request: Request) -> Caller | None:
+    """For routes that are the clients' too."""
+    return await find_caller(request)
+
+
+RequiredCaller = Annotated[Caller, Depends(require_caller)]
+OptionalCaller = Annotated[Caller | None, Depends(find_possible_caller)]
+"""Declare a caller before everything else: nothing is said about hubs or bodies to somebody unknown."""

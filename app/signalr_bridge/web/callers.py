@@ -1,0 +1,251 @@
+"""Who calls: known by a key or a token, let in or refused, and how often at most."""
+
+import hashlib
+import hmac
+import logging
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NoReturn
+
+from starlette.datastructures import Headers
+
+from signalr_bridge.errors import BadToken, Forbidden, RateLimited, Unauthenticated
+from signalr_bridge.settings.access import CallerKey, OidcSettings
+from signalr_bridge.settings.access import Grant as GrantSettings
+from signalr_bridge.settings.model import Settings
+from signalr_bridge.web.guards import Door
+from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers
+from signalr_bridge.web.limits import Rate
+from signalr_bridge.web.tokens import Claims, TokenRules, read_bearers, read_values
+from signalr_bridge.web.trace import request_id
+
+
+class Right(StrEnum):
+    """What a caller may be allowed to do."""
+
+    NEGOTIATE = "negotiate"
+    SEND = "send"
+    GROUPS = "groups"
+    CONNECTIONS = "connections"
+    READ = "read"
+
+
+ALL_RIGHTS = frozenset(Right)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Rights for hubs, whose names are in lower case; ``hubs`` None: for all."""
+
+    rights: frozenset[Right] = ALL_RIGHTS
+    hubs: frozenset[str] | None = None
+
+    def covers(self, rights: Collection[Right], hub: str | None) -> bool:
+        """Whether it gives one of ``rights`` for ``hub``; for None it must hold for every hub."""
+        return not self.rights.isdisjoint(rights) and (self.hubs is None or hub in self.hubs)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """``name`` stands in logs and metrics; limits and idempotency go by it."""
+
+    name: str
+    grants: tuple[Grant, ...] = (Grant(),)
+
+    def may(self, right: Right, hub: str | None) -> bool:
+        """``hub`` None: something that concerns all of them."""
+        return any(grant.covers((right,), hub) for grant in self.grants)
+
+    def has(self, right: Right) -> bool:
+        """Whether it has the right for any hub."""
+        return any(right in grant.rights for grant in self.grants)
+
+    def check(self, rights: Collection[Right], hub: str | None) -> None:
+        """``Forbidden`` without one of ``rights`` for ``hub``."""
+        if not any(grant.covers(rights, hub) for grant in self.grants):
+            wanted = " or ".join(f"'{right}'" for right in sorted(rights))
+            raise Forbidden(f"You may not do this here; it takes the right {wanted} for the hub.")
+
+
+class KeyRing:
+    """``keys`` are pairs of a key's SHA-256 and the caller who has it."""
+
+    def __init__(self, keys: Iterable[tuple[bytes, Caller]]) -> None:
+        self._keys = tuple(keys)
+
+    def find(self, given: str) -> Caller | None:
+        """The caller with this key. Every key is compared, so that the time tells nothing."""
+        # Digests have one length, so comparing them in constant time tells nothing about a key's.
+        digest = digest_of(given)
+        found = [caller for known, caller in self._keys if hmac.compare_digest(known, digest)]
+        return found[0] if found else None
+
+
+def digest_of(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+def read_keys(settings: Iterable[CallerKey]) -> KeyRing:
+    return KeyRing((_read_digest(one), Caller(one.name, (read_grant(one),))) for one in settings)
+
+
+def read_grant(settings: GrantSettings) -> Grant:
+    rights = ALL_RIGHTS if settings.rights is None else frozenset(map(Right, settings.rights))
+    return Grant(rights, None if settings.hubs is None else frozenset(settings.hubs))
+
+
+def _read_digest(key: CallerKey) -> bytes:
+    if key.sha256 is not None:
+        return bytes.fromhex(key.sha256.get_secret_value())
+    assert key.key is not None
+    return digest_of(key.key.get_secret_value())
+
+
+_NAMES = ("azp", "appid", "client_id", "sub")
+
+
+def read_caller(claims: Claims, roles: Mapping[str, Grant]) -> Caller:
+    """The caller whose verified token says ``claims``. ``BadToken`` when no role of its is mapped: it is a client's."""
+    granted = tuple(roles[one] for one in sorted(read_values(claims, "roles") & roles.keys()))
+    if not granted:
+        raise BadToken("the token has no role that the settings map")
+    return Caller(f"oidc:{_name(claims)}", granted)
+
+
+def _name(claims: Claims) -> str:
+    named = (claims[name] for name in _NAMES if isinstance(claims.get(name), str))
+    return "".join(one for one in next(named, "unnamed")[:64] if one.isascii() and one.isprintable())
+
+
+class Bearers:
+    """Knows callers by their tokens."""
+
+    def __init__(self, issuers: Issuers, roles: Mapping[str, Grant]) -> None:
+        self._issuers = issuers
+        self._roles = dict(roles)
+
+    async def find(self, token: str) -> Caller:
+        """Raises ``BadToken`` with the reason."""
+        return read_caller((await self._issuers.check(token)).claims, self._roles)
+
+
+def build_bearers(settings: OidcSettings, keys: IssuerKeys, clock: Callable[[], float]) -> Bearers | None:
+    """None when the settings name no issuer."""
+    if settings.issuer is None:
+        return None
+    rules = TokenRules(settings.issuer, frozenset(settings.audience))
+    return Bearers(Issuers([rules], keys, clock), {name: read_grant(one) for name, one in settings.roles.items()})
+
+
+CHALLENGE = {"WWW-Authenticate": 'ApiKey realm="signalr-bridge", header="X-API-Key", Bearer realm="signalr-bridge"'}
+REFUSAL = "Send a valid API key in the header X-API-Key, or a valid bearer token."
+"""One text for every reason: those who try must not learn how near they are. The log has the reason."""
+
+_log = logging.getLogger("signalr_bridge.callers")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request brings to show who it is; with several values of a kind none of them counts."""
+
+    keys: tuple[str, ...] = field(default=(), repr=False)
+    bearers: tuple[str, ...] = field(default=(), repr=False)
+
+
+def read_credentials(headers: Headers) -> Credentials:
+    """From ``X-API-Key`` and ``Authorization: Bearer``; other schemes are none of ours."""
+    return Credentials(tuple(headers.getlist("x-api-key")), read_bearers(headers.getlist("authorization")))
+
+
+class Callers:
+    """``failures`` limits wrong credentials by address, ``rate`` calls by caller.
+
+    A right credential is let in however many wrong ones came from its address: behind a proxy that address is many
+    people's, and one of them must not be able to lock the others out. Keys are too long to be found by trying.
+    """
+
+    def __init__(
+        self, keys: KeyRing, bearers: Bearers | None = None, *, failures: Rate, rate: Rate | None = None
+    ) -> None:
+        self._keys = keys
+        self._bearers = bearers
+        self._failures = failures
+        self._rate = rate
+
+    def use(self, keys: KeyRing) -> None:
+        """From the next request on these keys count."""
+        self._keys = keys
+
+    async def find(self, given: Credentials, address: str, *, or_client: bool = False) -> Caller | None:
+        """The caller; None without a credential. Of a key and a token the key alone is judged.
+
+        ``or_client``: a token that is no caller's may be a client's, and is None too. Raises ``Unauthenticated`` and
+        ``RateLimited``.
+        """
+        if given.keys:
+            return self._find_by_key(given.keys, address)
+        if not given.bearers or self._bearers is None:
+            return None
+        try:
+            return await self._find_by_token(self._bearers, given.bearers)
+        except BadToken as error:
+            if or_client:
+                return None
+            self._refuse(error.detail, address)
+
+    def _find_by_key(self, keys: tuple[str, ...], address: str) -> Caller:
+        caller = self._keys.find(keys[0]) if len(keys) == 1 else None
+        if caller is None:
+            self._refuse("the key is not known" if len(keys) == 1 else "there are several keys", address)
+        return caller
+
+    async def _find_by_token(self, bearers: Bearers, tokens: tuple[str, ...]) -> Caller:
+        if len(tokens) != 1:
+            raise BadToken("there are several tokens")
+        return await bearers.find(tokens[0])
+
+    def check_rate(self, caller: Caller) -> None:
+        """``RateLimited`` when the caller calls too often."""
+        if self._rate is not None:
+            check_wait(self._rate.take(caller.name), "You call too often; try again later.")
+
+    def _refuse(self, reason: str, address: str) -> NoReturn:
+        check_wait(self._failures.take(address), "Too many wrong credentials came from your address; try again later.")
+        _log.info("caller refused", extra={"reason": reason, "address": address, "request_id": request_id()})
+        raise Unauthenticated(REFUSAL, headers=CHALLENGE)
+
+
+def check_wait(seconds: float, detail: str) -> None:
+    """``RateLimited`` when there is something to wait for."""
+    if seconds > 0:
+        raise RateLimited(detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
+
+
+FAILURES_AT_ONCE, FAILURES_PER_SECOND = 100, 1.0
+"""So many wrong credentials from one address, and so many more each second."""
+
+_LOG = logging.getLogger("signalr_bridge")
+
+
+def build_callers(
+    settings: Settings, keys: IssuerKeys, *, clock: Callable[[], float], monotonic: Callable[[], float]
+) -> Callers:
+    """``clock`` gives seconds since 1970."""
+    oidc, per_second = settings.callers.oidc, settings.limits.caller_per_second
+    if any(one.issuer == oidc.issuer and set(one.audience) & set(oidc.audience) for one in settings.negotiate.jwt):
+        _LOG.warning("clients and callers have one issuer and audience: only the roles of a token tell them apart")
+    return Callers(
+        read_keys(settings.callers.keys),
+        build_bearers(oidc, keys, clock),
+        failures=Rate(FAILURES_PER_SECOND, monotonic, burst=FAILURES_AT_ONCE),
+        rate=None if per_second is None else Rate(per_second, monotonic),
+    )
+
+
+def name_anonymous(settings: Settings) -> Mapping[Door, str]:
+    """Who calls without a key, by the door: nobody, unless the settings say so."""
+    if settings.development:
+        return {Door.ONLY: "development"}
+    return {Door.CALLERS: "anonymous"} if settings.callers.anonymous else {}

@@ -1,0 +1,183 @@
+"""The issuer's keys, kept: asked for when one is unknown, but seldom, once at a time, and never for long."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import httpx
+
+from signalr_bridge.errors import BadToken, MalformedJson
+from signalr_bridge.web.tokens import (
+    LEEWAY_SECONDS,
+    Claims,
+    PublishedKey,
+    TokenRules,
+    check_times,
+    choose_rules,
+    find_issuer,
+    read_claims,
+    read_keys,
+    read_keys_address,
+    take_apart,
+    verify,
+)
+
+_LOG = logging.getLogger("signalr_bridge.tokens")
+
+SECONDS_BETWEEN_FETCHES = 60
+"""Anybody can name an unknown key: so often, at most, an issuer that answers is asked."""
+
+FIRST_REST_SECONDS = 2.0
+"""After a failure the issuer is left in peace for so long; then for twice as long each time, up to the above."""
+
+FRESH_SECONDS = 3600
+"""After this time the keys are asked for again, while the old ones still verify."""
+
+KEPT_SECONDS = 86_400
+"""After this time without an answer of the issuer its keys are believed no more: one may have been withdrawn."""
+
+FETCH_SECONDS = 5.0
+
+Fetch = Callable[[], Awaitable[Mapping[str, PublishedKey]]]
+
+
+class KeyCache:
+    """``clock`` gives monotonic seconds; ``fetch`` raises when it fails, and is cut off after ``fetch_seconds``."""
+
+    def __init__(self, fetch: Fetch, clock: Callable[[], float], fetch_seconds: float = FETCH_SECONDS) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        self._fetch_seconds = fetch_seconds
+        self._keys: Mapping[str, PublishedKey] = {}
+        self._fetched_at = self._next_fetch_at = float("-inf")
+        self._rest_seconds = FIRST_REST_SECONDS
+        self._fetching: asyncio.Task[None] | None = None
+
+    async def find(self, key_id: str) -> PublishedKey | None:
+        """The key; None when the issuer publishes none with this id, or could not be asked."""
+        known = self._known(key_id)
+        if known is None or self._age() > FRESH_SECONDS:
+            self._start_fetching()
+        if known is None and self._fetching is not None:
+            await asyncio.wait([self._fetching])  # a caller that goes does not end the fetch for the others
+            known = self._known(key_id)
+        return known
+
+    def _known(self, key_id: str) -> PublishedKey | None:
+        return self._keys.get(key_id) if self._age() <= KEPT_SECONDS else None
+
+    def _age(self) -> float:
+        return self._clock() - self._fetched_at
+
+    def _start_fetching(self) -> None:
+        if self._fetching is None and self._clock() >= self._next_fetch_at:
+            self._fetching = asyncio.create_task(self._refetch())
+
+    async def _refetch(self) -> None:
+        began = self._clock()
+        try:
+            async with asyncio.timeout(self._fetch_seconds):
+                self._keys = await self._fetch()
+            self._fetched_at = self._clock()
+            self._next_fetch_at = began + SECONDS_BETWEEN_FETCHES
+            self._rest_seconds = FIRST_REST_SECONDS
+        except Exception as error:  # whatever it is, the door stays shut for unknown keys, and the known ones stay
+            _LOG.warning("the token issuer's keys could not be fetched", extra={"error": type(error).__name__})
+            self._next_fetch_at = self._clock() + self._rest_seconds  # from the end: a time-out is longer than the rest
+            self._rest_seconds = min(self._rest_seconds * 2, SECONDS_BETWEEN_FETCHES)
+        finally:
+            self._fetching = None
+
+
+WELL_KNOWN = ".well-known/openid-configuration"
+_MOST_BYTES = 1_048_576
+
+
+class Discovery:
+    """``documents`` are the addresses of an issuer's discovery documents, of which some may be missing; with
+    ``issuer`` they must say that they are its own. ``certificates``: the issuers of TLS certificates that are believed,
+    by default those that httpx brings, or those in ``SSL_CERT_FILE``."""
+
+    def __init__(
+        self, documents: Sequence[str], certificates: ssl.SSLContext | None = None, *, issuer: str | None = None
+    ) -> None:
+        self._documents = tuple(documents)
+        self._certificates = certificates or httpx.create_ssl_context()
+        self._issuer = issuer
+
+    async def fetch(self) -> Mapping[str, PublishedKey]:
+        """The keys by id. Raises what went wrong when no document led to any."""
+        # Redirects are not followed. A client lives for one fetch: there are but a few in an hour.
+        async with httpx.AsyncClient(verify=self._certificates) as client:
+            answers = await asyncio.gather(
+                *(self._fetch_keys(client, one) for one in self._documents), return_exceptions=True
+            )
+        keys: dict[str, PublishedKey] = {}
+        for answer in answers:
+            keys |= answer if isinstance(answer, dict) else {}
+        if not keys:
+            raise next(answer for answer in answers if isinstance(answer, BaseException))
+        return keys
+
+    async def _fetch_keys(self, client: httpx.AsyncClient, document: str) -> dict[str, PublishedKey]:
+        return read_keys(await _get(client, read_keys_address(await _get(client, document), self._issuer)))
+
+
+def openid_discovery(issuer: str, certificates: ssl.SSLContext | None = None) -> Discovery:
+    """Of an OpenID Connect issuer, whose document stands at its own address (OpenID Connect Discovery, 4)."""
+    return Discovery([f"{issuer.rstrip('/')}/{WELL_KNOWN}"], certificates, issuer=issuer)
+
+
+async def _get(client: httpx.AsyncClient, address: str) -> bytes:
+    body = bytearray()
+    async with client.stream("GET", address) as response:
+        response.raise_for_status()
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) > _MOST_BYTES:
+                raise MalformedJson("The token issuer's answer is too large.")
+    return bytes(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a token says that was found to be right, and the rules that it fulfils."""
+
+    rules: TokenRules
+    claims: Claims = field(repr=False)
+
+
+class IssuerKeys:
+    """A key cache for each issuer, shared by all who believe it. ``clock`` gives monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float], make: Callable[[str], KeyCache] | None = None) -> None:
+        self._caches: dict[str, KeyCache] = {}
+        self._make = make or (lambda issuer: KeyCache(openid_discovery(issuer).fetch, clock))
+
+    def of(self, issuer: str) -> KeyCache:
+        if issuer not in self._caches:
+            self._caches[issuer] = self._make(issuer)
+        return self._caches[issuer]
+
+
+class Issuers:
+    """``clock`` gives seconds since 1970."""
+
+    def __init__(self, rules: Sequence[TokenRules], keys: IssuerKeys, clock: Callable[[], float]) -> None:
+        self.rules = tuple(rules)
+        self._keys = keys
+        self._clock = clock
+
+    async def check(self, token: str) -> Verified:
+        """Raises ``BadToken`` with the reason."""
+        found = take_apart(token)
+        issuer = find_issuer(read_claims(found), self.rules)
+        key = await self._keys.of(issuer).find(found.key_id)
+        if key is None:
+            raise BadToken("the issuer publishes no such key, or cannot be asked")
+        verify(found, key)
+        claims = read_claims(found)
+        check_times(claims, self._clock(), LEEWAY_SECONDS)
+        return Verified(choose_rules(claims, self.rules), claims)

@@ -1,0 +1,121 @@
+"""A rate for each of many names, as a bucket that refills steadily: one number is kept for each."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import TypeAlias
+
+from starlette.types import Scope
+
+MOST_NAMES = 50_000
+"""Anybody can come from many addresses: of more names than this, those that were not heard of longest are forgotten."""
+
+
+def next_moment(full_at: float, now: float, per_second: float, burst: float) -> tuple[float, float]:
+    """Take one from a bucket that will be full at ``full_at``: when it will be full again, and seconds to wait.
+
+    With a wait nothing was taken. (The generic cell rate algorithm, ITU-T I.371.)
+    """
+    later = max(full_at, now) + 1 / per_second
+    wait = later - now - burst / per_second
+    return (full_at, wait) if wait > 1e-9 else (later, 0.0)
+
+
+class Rate:
+    """``per_second`` for each name, and ``burst`` at once. ``clock`` gives monotonic seconds."""
+
+    def __init__(
+        self, per_second: float, clock: Callable[[], float], *, burst: float | None = None, most_names: int = MOST_NAMES
+    ) -> None:
+        self._per_second = per_second
+        self._burst = max(1.0, per_second if burst is None else burst)
+        self._clock = clock
+        self._most_names = most_names
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, name: str) -> float:
+        """Seconds to wait; 0 when there was one to take."""
+        now = self._clock()
+        full_at, wait = next_moment(self._full_at.get(name, now), now, self._per_second, self._burst)
+        self._full_at[name] = full_at
+        self._full_at.move_to_end(name)
+        if len(self._full_at) > self._most_names:
+            self._full_at.popitem(last=False)
+        return wait
+
+
+Network: TypeAlias = IPv4Network | IPv6Network
+Address: TypeAlias = IPv4Address | IPv6Address
+HeaderLines: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+_MOST_HOPS = 32
+_FOR = re.compile(r'(?:^|;)\s*for="?([^;"]*)"?\s*(?=;|$)', re.IGNORECASE)
+_WITH_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[0-9.]+))(?::[0-9]{1,5})?")
+
+
+def find_address(peer: str | None, lines: HeaderLines, trusted: Sequence[Network]) -> str:
+    """The client's address. ``peer`` is who is connected to us.
+
+    From the nearest hop on, addresses are believed as long as those who report them are trusted. A proxy that writes
+    one of the two headers lets the client's own other one through: where they disagree, neither is believed.
+    """
+    near = _read_address(peer or "")
+    if near is None or not _is_among(near, trusted):
+        return name_address(near)
+    forwarded, forwarded_for = _join(lines, b"forwarded"), _join(lines, b"x-forwarded-for")
+    found = {
+        _walk(near, list(hops), trusted)
+        for text, hops in ((forwarded, _read_forwarded(forwarded)), (forwarded_for, iter(forwarded_for.split(","))))
+        if text
+    }
+    return name_address(found.pop() if len(found) == 1 else near)
+
+
+def name_address(address: Address | None) -> str:
+    """What limits go by: one who has an IPv6 network has all of its addresses."""
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, 64), strict=False))
+    return "unknown" if address is None else str(address)
+
+
+def scope_address(scope: Scope, trusted: Sequence[Network]) -> str:
+    """The address of an ASGI request."""
+    peer = scope.get("client")
+    return find_address(peer[0] if peer else None, scope["headers"], trusted)
+
+
+def _walk(near: Address, hops: list[str], trusted: Sequence[Network]) -> Address:
+    for hop in hops[-_MOST_HOPS:][::-1]:
+        reported = _read_address(hop.strip())
+        if reported is None:
+            return near
+        near = reported
+        if not _is_among(near, trusted):
+            return near
+    return near
+
+
+def _read_forwarded(text: str) -> Iterator[str]:
+    """The ``for`` of each element (RFC 7239); an element without one is a hop that hides itself."""
+    for element in text.split(","):
+        match = _FOR.search(element)
+        yield match[1] if match else ""
+
+
+def _join(lines: HeaderLines, name: bytes) -> str:
+    return ",".join(value.decode("latin-1") for key, value in lines if key == name)
+
+
+def _read_address(text: str) -> Address | None:
+    match = _WITH_PORT.fullmatch(text)
+    bare = (match["six"] or match["four"]) if match else text
+    try:
+        address = ip_address(bare or "")
+    except ValueError:
+        return None
+    return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+
+
+def _is_among(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address in one for one in networks)

@@ -1,0 +1,249 @@
+"""Names in paths and queries: matched on the raw path, so that ``a%2Fb`` is one name, and checked."""
+
+import asyncio
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from fastapi import Depends, Request
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.requests import ClientDisconnect
+
+from signalr_bridge.errors import (
+    BodyTooLarge,
+    BridgeError,
+    Fault,
+    InvalidHeader,
+    InvalidItem,
+    InvalidName,
+    InvalidQuery,
+    MalformedJson,
+    UnknownProperty,
+    UnsupportedMediaType,
+)
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.names import check_connection_id, check_group, check_hub, check_user_id, unescape_segment
+
+
+class SegmentConvertor(Convertor[str]):
+    """One path segment as it came. It may be empty, which must be a mistake and never another route."""
+
+    regex = "[^/]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("segment", SegmentConvertor())
+
+_TEXT = {"type": "string"}
+_NAME = {"type": "string", "minLength": 1, "maxLength": 1024}
+_SCHEMAS = {"hub": {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}$"}}
+
+
+_CHECKS = {"hub": check_hub, "groupName": check_group, "userId": check_user_id, "connectionId": check_connection_id}
+
+
+async def read_path(request: Request) -> dict[str, str]:
+    """The names in the path by parameter, unescaped and checked. Raises ``InvalidName``."""
+    return {name: _read_segment(name, segment) for name, segment in request.path_params.items()}
+
+
+def _read_segment(name: str, segment: str) -> str:
+    if not segment:
+        raise InvalidName("A path segment is empty.")
+    return _CHECKS[name](unescape_segment(segment))
+
+
+PathNames = Annotated[dict[str, str], Depends(read_path)]
+
+
+def describe_path(path: str) -> dict[str, Any]:
+    """A path's parameters for its OpenAPI operation."""
+    names = re.findall(r"\{(\w+)", path)
+    return {
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": _SCHEMAS.get(name, _NAME)} for name in names
+        ]
+    }
+
+
+def describe_query(*names: str) -> list[dict[str, Any]]:
+    """Optional query parameters for an OpenAPI operation."""
+    return [{"name": name, "in": "query", "required": False, "schema": _TEXT} for name in names]
+
+
+def read_query(request: Request, known: Iterable[str]) -> dict[str, list[str]]:
+    """The query's values by name. Raises ``InvalidQuery`` for a parameter that is not ``known``."""
+    text = request.scope["query_string"].decode("latin-1")
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", encoding="utf-8")
+    except ValueError:
+        raise InvalidQuery("The query is not percent-encoded UTF-8.") from None
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(name, []).append(value)
+    known = list(known)
+    if any(name not in known for name in values):
+        expected = f"it takes {', '.join(known)}" if known else "it takes none"
+        raise InvalidQuery(f"The query has a parameter that this route does not know; {expected}.")
+    return values
+
+
+def one_of(values: dict[str, list[str]], name: str) -> str | None:
+    """The value of a parameter that may stand there once; ``InvalidQuery`` when it is repeated."""
+    found = values.get(name, [])
+    if len(found) > 1:
+        raise InvalidQuery(f"The query has {name} more than once.")
+    return found[0] if found else None
+
+
+JSON = "application/json"
+BODY_SECONDS = 30.0
+"""How long a body may take to come: whoever sends it keeps one of the places in flight."""
+
+
+def media_type(request: Request) -> str:
+    """The media type in lower case, without its parameters; empty when there is none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def require_media_type(request: Request, *accepted: str) -> str:
+    """The request's media type; ``UnsupportedMediaType`` when it is not one of ``accepted``, or encoded."""
+    given = media_type(request)
+    if given not in accepted:
+        raise UnsupportedMediaType(f"Send the body with the header 'Content-Type: {accepted[0]}'.")
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+    return given
+
+
+async def read_body(request: Request, limit: int, seconds: float = BODY_SECONDS) -> bytes:
+    """The body, at most ``limit`` bytes; ``BodyTooLarge`` as soon as it is known to be larger, ``MalformedJson`` when
+    it has not come to its end within ``seconds``."""
+    declared = request.headers.get("content-length")
+    if declared is not None and not (declared.isascii() and declared.isdigit()):
+        raise InvalidHeader("The Content-Length is no number.")
+    if declared is not None and int(declared) > limit:
+        raise _too_large(request, limit)
+    try:
+        async with asyncio.timeout(seconds):
+            return await _read_chunks(request, limit)
+    except (TimeoutError, ClientDisconnect):
+        raise MalformedJson("The body did not come to its end in time.", headers={"Connection": "close"}) from None
+
+
+async def _read_chunks(request: Request, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(request, limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _too_large(request: Request, limit: int) -> BodyTooLarge:
+    """What is on its way is still taken, and dropped: many a client reads no answer before it has sent all, and would
+    find its connection reset. One that waits for leave to send it (``Expect``) never will."""
+    headers = {"Connection": "close"} if "expect" in request.headers else {}
+    return BodyTooLarge(f"The body may have {limit:,} bytes.", headers=headers)
+
+
+_SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
+
+
+async def read_deadline(request: Request) -> float | None:
+    """Seconds from 0.1 to 100, or None when the caller says nothing. Raises ``InvalidHeader``."""
+    text = request.headers.get("x-request-timeout")
+    if text is None:
+        return None
+    if not _SECONDS.fullmatch(text) or not 0.1 <= float(text) <= 100:
+        raise InvalidHeader("X-Request-Timeout is a number of seconds from 0.1 to 100.")
+    return float(text)
+
+
+Deadline = Annotated[float | None, Depends(read_deadline)]
+
+MOST_FAULTS = 1000
+"""So many are told at most: an answer must not be many times as large as what was sent."""
+
+
+class Properties:
+    """An object's properties by name. Raises ``MalformedJson``, and ``InvalidItem`` for one that stands there twice."""
+
+    def __init__(self, text: bytes, pointer: str) -> None:
+        self._pointer = pointer
+        self._faults: list[Fault] = []
+        self._given: dict[str, tuple[str, bytes]] = {}
+        try:
+            members = json_text.members(text)
+        except json_text.DuplicateMember as error:
+            members = {}
+            self.fault(pointer_part(error.name), InvalidItem, "This property stands there more than once.")
+            self.raise_faults()
+        for name, value in members.items():
+            if name.lower() in self._given:
+                detail = "This property stands there more than once, in two spellings."
+                self.fault(pointer_part(name), InvalidItem, detail)
+            if value != b"null":
+                self._given[name.lower()] = (name, value)
+
+    def fault(self, name: str, kind: type[BridgeError], detail: str) -> None:
+        if len(self._faults) < MOST_FAULTS:
+            self._faults.append(Fault(f"{self._pointer}/{name}" if name else self._pointer, kind, detail))
+
+    def raise_faults(self) -> None:
+        if self._faults:
+            raise InvalidItem(list(dict.fromkeys(self._faults)))
+
+    def has(self, name: str) -> bool:
+        return name.lower() in self._given
+
+    def refuse_unknown(self, known: Iterable[str]) -> None:
+        lowered = {name.lower() for name in known}
+        for spelled, (name, _) in self._given.items():
+            if len(self._faults) >= MOST_FAULTS:
+                return
+            if spelled not in lowered:
+                self.fault(pointer_part(name), UnknownProperty, f"The property '{printable(name)}' is not known here.")
+
+    def raw(self, name: str) -> bytes | None:
+        found = self._given.get(name.lower())
+        return None if found is None else found[1]
+
+    def value(self, name: str, expected: Any, kind: str) -> Any:
+        """The property as ``expected``, or None when it is absent or (a fault) something else."""
+        text = self.raw(name)
+        if text is None:
+            return None
+        try:
+            return msgspec.json.decode(text, type=expected)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.fault(name, InvalidItem, f"This is not {kind}.")
+            return None
+
+
+def printable(name: str) -> str:
+    """At most 64 printable ASCII characters of a name that somebody sent."""
+    return "".join(one for one in name[:64] if one.isascii() and one.isprintable())
+
+
+def pointer_part(name: str) -> str:
+    """Such a name as one part of a JSON pointer."""
+    return printable(name).replace("~", "~0").replace("/", "~1")
+
+
+def part(name: str) -> Any:
+    """For ``Annotated[Sender, part("sender")]``: the part called ``name``."""
+
+    async def find(request: Request) -> Any:
+        return getattr(request.app.state, name)
+
+    return Depends(find)

@@ -1,0 +1,260 @@
+"""HTTP on a connection, by uvicorn, with what it lacks: bounds, upgrades that are declined, and answers that arrive."""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Any, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from signalr_bridge.errors import BridgeError, InvalidHeader
+from signalr_bridge.protocol.problem import MEDIA_TYPE, problem_headers, write_problem
+
+HEAD_SECONDS = 30.0
+"""How long a connection may stay open without a whole head: the first one, or one that has begun."""
+
+WRITE_SECONDS = 30.0
+"""How long a peer may take nothing of what is sent to it."""
+
+
+class Patience:
+    """That of one connection. ``is_answering``: an answer is under way, which no head that is slow cuts off."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, is_answering: Callable[[], bool]
+    ) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._is_answering = is_answering
+        self._for_head: asyncio.TimerHandle | None = None
+        self._for_taking: asyncio.TimerHandle | None = None
+
+    def expect_head(self) -> None:
+        """Something must come; what has been expected for a while is not expected anew."""
+        if self._for_head is None:
+            self._for_head = self._loop.call_later(HEAD_SECONDS, self._end_without_head)
+
+    def head_has_come(self) -> None:
+        if self._for_head is not None:
+            self._for_head.cancel()
+            self._for_head = None
+
+    def _end_without_head(self) -> None:
+        self._for_head = None
+        if self._is_answering():
+            self.expect_head()
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """End the connection when all has been taken."""
+        self._transport.close()
+        self.expect_taking()
+
+    def expect_taking(self) -> None:
+        """Some of what waits to be sent must be taken; a peer that is slow takes some every time."""
+        if self._for_taking is None:
+            left = self._transport.get_write_buffer_size()
+            self._for_taking = self._loop.call_later(WRITE_SECONDS, self._abort_if_stalled, left)
+
+    def all_is_taken(self) -> None:
+        if self._for_taking is not None:
+            self._for_taking.cancel()
+            self._for_taking = None
+
+    def _abort_if_stalled(self, left: int) -> None:
+        self._for_taking = None
+        if self._transport.get_write_buffer_size() < left:
+            self.expect_taking()
+        else:
+            self._transport.abort()
+
+    def end(self) -> None:
+        """The connection has gone."""
+        self.head_has_come()
+        self.all_is_taken()
+
+
+LONGEST_HEAD = 65_536
+"""How many bytes a request's line and headers may have, or what else is no body."""
+
+MOST_PIPELINED = 8
+"""How many requests may wait behind the one that is answered; further ones are not read yet."""
+
+# So much is looked at in one go: a request may be 20 bytes long, and each that is seen costs a hundred times as much.
+_PIECE = 16_384
+_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
+
+
+def _write_refusal(error: BridgeError, request_id: str) -> bytes:
+    """A whole answer, head and body, after which the connection ends."""
+    body = write_problem(error, request_id)
+    headers = problem_headers(error) | {
+        "Content-Length": str(len(body)),
+        "Content-Type": MEDIA_TYPE,
+        "X-Request-Id": request_id,
+        "Connection": "close",
+    }
+    lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
+    return b"%s%s\r\n%s" % (STATUS_LINE[error.status], lines.encode("latin-1"), body)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP/1.1. A head ends, and soon; what follows a body (trailers) adds no header; what is not HTTP is a problem;
+    nobody is waited for who neither sends nor takes anything.
+
+    Proxies remove headers that only they may write, but look at no trailers.
+    """
+
+    _patience: Patience
+    _head_is_over = False
+    _head_is_repeated = False
+    _hears_nothing = False
+    _held = b""  # what has come, and waits until fewer requests wait
+    _unread = 0
+    _answered: Any = None  # the cycle whose answer is under way, or was the last one
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
+        self._patience = Patience(self.loop, self.transport, self._is_answering)
+        self._patience.expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._patience.end()
+        if self._answered is not None and not self._answered.response_complete:
+            self._answered.disconnected = True  # uvicorn tells only the one that came last
+            self._answered.message_event.set()
+        self._held = b""
+        self.pipeline.clear()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._patience.expect_taking()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if not self.transport.is_closing():
+            self._patience.all_is_taken()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self._patience.close()
+
+    # --- what comes
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        self._held += data
+        self._read_held()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._patience.expect_taking()
+        elif self._held:
+            self._unset_keepalive_if_required()
+            self._read_held()
+
+    def _read_held(self) -> None:
+        data, position = self._held, 0
+        while position < len(data) and not self._hears_nothing and len(self.pipeline) < MOST_PIPELINED:
+            self._read(data[position : position + _PIECE])
+            position += _PIECE
+        self._held = b"" if self._hears_nothing else data[position:]
+        if self._held:
+            self.flow.pause_reading()
+
+    def _read(self, piece: bytes) -> None:
+        self._unread += len(piece)
+        self._parse(piece)
+        if self.transport.is_closing():
+            return
+        if self._unread > LONGEST_HEAD:
+            self.send_400_response("The headers are too large.")
+        elif not self._head_is_over or not self._is_answering():  # or a body comes that nobody reads any more
+            self._patience.expect_head()
+
+    def _parse(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+                data = b""
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._decline_upgrade(data[upgrade.args[0] :])
+            except httptools.HttpParserError:
+                data = b""
+                self.send_400_response("The bytes make no request.")
+
+    def send_400_response(self, msg: str) -> None:
+        """In place of uvicorn's plain text. It closes the connection: where the next request begins is not known.
+
+        An answer to a whole request that is under way goes out first, and the connection ends with it.
+        """
+        self._hears_nothing = True
+        cycle: Any = self.cycle
+        if self._is_answering() and not cycle.more_body:
+            cycle.keep_alive = False
+            return
+        self.transport.write(_write_refusal(InvalidHeader(f"This is no HTTP request: {msg}"), secrets.token_hex(16)))
+        self._patience.close()
+
+    def _is_answering(self) -> bool:
+        cycle: Any = self.cycle  # None before the first head, whatever uvicorn's annotation says
+        return cycle is not None and not cycle.response_complete
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    # --- what the parser says
+
+    def on_message_begin(self) -> None:
+        if not self._head_is_repeated:
+            self._head_is_over = False
+            super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._head_is_repeated:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._head_is_over:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._head_is_repeated:
+            self._head_is_repeated = False
+            return
+        self._head_is_over, self._unread = True, 0
+        self._patience.head_has_come()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unread = 0
+        if not self.parser.should_upgrade():  # what wants to is at its end for the parser, and may have a body for us
+            super().on_message_complete()
+
+    # --- upgrades
+
+    def _decline_upgrade(self, rest: bytes) -> bytes:
+        """The request is answered like any other, as RFC 9110, 7.8 wants it: Java's own client, for one, asks with each
+        request whether it may speak HTTP/2. ``rest`` is what has come behind the head.
+
+        The parser takes all that follows for the other protocol; a new one is told how long the body is, and goes on.
+        """
+        if self.parser.get_method() == b"CONNECT":
+            self._hears_nothing = True  # what follows was meant for somebody else
+            self.cycle.keep_alive = False
+            super().on_message_complete()
+            return b""
+        head = [b"POST / HTTP/" + self.parser.get_http_version().encode()]
+        head += [b"%s: %s" % header for header in self.headers if header[0] in _OF_A_BODY]
+        self.parser = httptools.HttpRequestParser(self)
+        self._head_is_repeated = True
+        self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
+        return rest

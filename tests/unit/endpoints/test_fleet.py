@@ -1,0 +1,111 @@
+"""The endpoints of every hub, built from settings, and what stays the same when settings change."""
+
+from collections.abc import Mapping
+
+import pytest
+from signalr_bridge.endpoints.directory import Builder, Built, Fleet
+from signalr_bridge.endpoints.health import Health
+from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.settings import Settings, gather, load
+
+from tests.unit.endpoints.fakes import NOW, Clock, FakeTransport
+
+
+def connection(name: str, key: str = "k") -> str:
+    return f"Endpoint=https://{name}.example;AccessKey={key};Version=1.0;"
+
+
+BASE = {
+    "AzureSignalRConnectionString": connection("one"),
+    "Second": connection("two"),
+    "Azure__SignalR__Endpoints__shared": connection("shared"),
+    "BRIDGE_HUBS__CHAT__CONNECTION": "Second",
+}
+
+
+def settings(given: Mapping[str, str]) -> Settings:
+    return load(gather(given, {}))
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health(lambda: NOW)
+
+
+@pytest.fixture
+def builder(health: Health) -> Builder:
+    return Builder(FakeTransport(), health, now=lambda: NOW, clock=Clock(), random=lambda: 0.0)
+
+
+def urls(fleet: Fleet, hub: str) -> list[str]:
+    return [one.url.removeprefix("https://").removesuffix(".example") for one in fleet.find(hub).endpoints]
+
+
+def build(builder: Builder, given: Mapping[str, str], before: Built | None = None) -> tuple[Fleet, Built]:
+    built = builder.build(settings(given), before)
+    return Fleet(built.formation), built
+
+
+def test_every_hub_has_the_endpoints_of_its_connection(builder: Builder) -> None:
+    fleet, _ = build(builder, BASE)
+    assert (urls(fleet, "chat"), urls(fleet, "CHAT"), urls(fleet, "other")) == (
+        ["two", "shared"],
+        ["two", "shared"],
+        ["one", "shared"],
+    )
+    assert len(fleet.endpoints) == 3
+    assert fleet.find("chat").endpoints[1] is fleet.find("other").endpoints[1], "one instance, one object"
+
+
+def test_whoever_has_asked_keeps_what_it_was_given(builder: Builder) -> None:
+    fleet, built = build(builder, BASE)
+    before = fleet.find("other")
+    fleet.use(builder.build(settings({"AzureSignalRConnectionString": connection("three")}), built).formation)
+    assert [one.url for one in before.endpoints] == ["https://one.example", "https://shared.example"]
+    assert (urls(fleet, "other"), urls(fleet, "chat")) == (["three"], ["three"])
+
+
+def test_what_has_not_changed_stays_the_same_object(builder: Builder) -> None:
+    fleet, built = build(builder, BASE)
+    after, _ = build(builder, BASE | {"Azure__SignalR__Endpoints__new": connection("new")}, built)
+    assert after.find("x").endpoints[0] is fleet.find("x").endpoints[0]
+    assert [one.name for one in after.find("x").endpoints] == ["default", "new", "shared"]
+
+
+def test_a_change_of_weight_keeps_the_credential_and_a_new_key_does_not(builder: Builder) -> None:
+    fleet, built = build(builder, BASE)
+    lighter, _ = build(builder, BASE | {"BRIDGE_ENDPOINTS__SHARED__WEIGHT": "0"}, built)
+    rotated, _ = build(builder, BASE | {"Azure__SignalR__Endpoints__shared": connection("shared", "new")}, built)
+    before = fleet.find("x").endpoints[1]
+    assert (lighter.find("x").endpoints[1].weight, rotated.find("x").endpoints[1].weight) == (0, 1)
+    assert lighter.find("x").endpoints[1].credential.verifying_keys == before.credential.verifying_keys
+    assert rotated.find("x").endpoints[1].credential.verifying_keys == ("new",)
+
+
+def test_it_is_ready_once_every_connection_has_an_endpoint_that_works(builder: Builder, health: Health) -> None:
+    fleet, _ = build(builder, {name: text for name, text in BASE.items() if "shared" not in name})
+    assert not fleet.has_worked()
+    health.record_probe("https://one.example", Outcome("default", "Primary", Verdict.ACCEPTED, 200))
+    assert not fleet.has_worked()
+    health.record_probe("https://two.example", Outcome("default", "Primary", Verdict.ACCEPTED, 200))
+    assert fleet.has_worked()
+    assert fleet.has_worked(now=True)
+    fleet.use(builder.build(settings({"AzureSignalRConnectionString": connection("three")})).formation)
+    assert fleet.has_worked(), "what joins later takes nothing away"
+    assert not fleet.has_worked(now=True)
+
+
+def test_a_connection_without_endpoints_is_not_waited_for(builder: Builder, health: Health) -> None:
+    fleet, _ = build(builder, {"Second": connection("two"), "BRIDGE_HUBS__CHAT__CONNECTION": "Second"})
+    health.record_probe("https://two.example", Outcome("default", "Primary", Verdict.ACCEPTED, 200))
+    assert fleet.has_worked()
+    assert not Fleet(builder.build(settings({})).formation).has_worked()
+
+
+def test_a_thousand_rounds_leave_nothing_behind(builder: Builder) -> None:
+    """Former endpoints and their keys are let go of."""
+    built: Built | None = None
+    for number in range(1000):
+        built = builder.build(settings({"AzureSignalRConnectionString": connection("one", f"k{number}")}), built)
+    assert built is not None
+    assert len(built.endpoints) == 1

@@ -1,0 +1,67 @@
+"""When something is renewed, and who waits: decided from values and a time."""
+
+import pytest
+from signalr_bridge.endpoints.refreshing import Held, Step, Trouble, decide, hold, rest_seconds
+
+NOW = 1_800_000_000.0
+
+
+def held(renew: float, expires: float) -> Held[str]:
+    return Held("v", NOW + renew, NOW + expires)
+
+
+def trouble(retry: float) -> Trouble:
+    return Trouble(1, "status 500", NOW + retry)
+
+
+@pytest.mark.parametrize(
+    ("value", "why", "step"),
+    [
+        (None, None, Step.WAIT),
+        (None, trouble(1), Step.REFUSE),
+        (None, trouble(0), Step.WAIT),
+        (held(1, 2), None, Step.USE),
+        (held(0, 2), None, Step.USE_AND_RENEW),
+        (held(0, 2), trouble(1), Step.USE),
+        (held(0, 2), trouble(0), Step.USE_AND_RENEW),
+        (held(-1, 0.001), None, Step.USE_AND_RENEW),
+        (held(-1, 0), None, Step.WAIT),
+        (held(-1, 0), trouble(1), Step.REFUSE),
+        (held(1, 2), trouble(-5), Step.USE),
+    ],
+)
+def test_what_a_request_does(value: Held[str] | None, why: Trouble | None, step: Step) -> None:
+    assert decide(value, why, NOW) is step
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "proposed", "renew"),
+    [
+        (3600, None, 3000),
+        (86_400, 43_200, 43_200),
+        (600, None, 300),
+        (100, None, 50),
+        (3600, 0, 60),  # an issuer that gives the same token again is not asked at once
+        (3600, -50, 60),
+        (10, 0, 5),
+        (0, None, 0),
+        (-5, None, 0),
+    ],
+)
+def test_a_value_is_renewed_well_before_its_end(lifetime: float, proposed: float | None, renew: float) -> None:
+    wish = None if proposed is None else NOW + proposed
+    assert hold("v", NOW + lifetime, NOW, wish).renew_at == NOW + renew
+
+
+def test_rests_grow_to_a_limit() -> None:
+    assert [rest_seconds(n, None, 30, lambda: 1.0) for n in (1, 2, 3, 5, 6, 999)] == [1, 2, 4, 16, 30, 30]
+    assert rest_seconds(3, None, 30, lambda: 0.0) == 2
+
+
+@pytest.mark.parametrize(("asked", "rest"), [(7.0, 7.0), (0.0, 1.0), (None, 1.0), (1e9, 600.0)])
+def test_the_issuer_may_ask_for_more(asked: float | None, rest: float) -> None:
+    assert rest_seconds(1, asked, 30, lambda: 1.0) == rest
+
+
+def test_what_is_held_stays_out_of_sight() -> None:
+    assert "canary" not in repr(hold("canary", NOW + 1, NOW))

@@ -1,0 +1,175 @@
+"""The cache: one attempt at a time, nobody waits without need, failures rest and are named. The clock is the tests'."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from signalr_bridge.endpoints.refreshing import CredentialFailure, Held, Renewed
+
+from tests.unit.endpoints.fakes import Clock
+
+
+class Issuer:
+    """Gives "1", "2", ... good for 100 s, to be renewed after 60; ``error`` is raised instead."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self.asked = clock, 0
+        self.error: Exception | None = None
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def __call__(self) -> Held[str]:
+        self.asked += 1
+        await self.open.wait()
+        if self.error is not None:
+            raise self.error
+        return Held(str(self.asked), self.clock.now + 60, self.clock.now + 100)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def issuer(clock: Clock) -> Issuer:
+    return Issuer(clock)
+
+
+@pytest.fixture
+async def token(issuer: Issuer, clock: Clock) -> AsyncIterator[Renewed[str]]:
+    made = Renewed("token", issuer, clock=clock, random=lambda: 1.0, seconds=5)
+    yield made
+    await made.close()
+
+
+async def settle(until: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not until():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
+async def refused(token: Renewed[str]) -> str:
+    with pytest.raises(CredentialFailure) as caught:
+        await token.get()
+    return caught.value.reason
+
+
+async def test_a_thousand_at_once_ask_once(token: Renewed[str], issuer: Issuer) -> None:
+    issuer.open.clear()
+    waiting = [asyncio.create_task(token.get()) for _ in range(1000)]
+    await settle(lambda: issuer.asked == 1)
+    issuer.open.set()
+    assert set(await asyncio.gather(*waiting)) == {"1"}
+    assert issuer.asked == 1
+
+
+async def test_a_good_value_is_used_without_asking(token: Renewed[str], issuer: Issuer, clock: Clock) -> None:
+    await token.get()
+    clock.now += 59
+    assert [await token.get() for _ in range(3)] == ["1"] * 3
+    assert issuer.asked == 1
+
+
+async def test_nobody_waits_while_the_old_one_is_good(token: Renewed[str], issuer: Issuer, clock: Clock) -> None:
+    await token.get()
+    issuer.open.clear()
+    clock.now += 99
+    assert [await token.get() for _ in range(1000)] == ["1"] * 1000
+    await settle(lambda: issuer.asked == 2)
+    issuer.open.set()
+    await settle(lambda: token._task is not None and token._task.done())
+    assert await token.get() == "2"
+    assert issuer.asked == 2
+
+
+async def test_once_it_is_over_everybody_waits_for_one_attempt(
+    token: Renewed[str], issuer: Issuer, clock: Clock
+) -> None:
+    await token.get()
+    clock.now += 100
+    assert set(await asyncio.gather(*(token.get() for _ in range(1000)))) == {"2"}
+    assert issuer.asked == 2
+
+
+async def test_a_failed_refresh_is_tried_again_after_a_rest(token: Renewed[str], issuer: Issuer, clock: Clock) -> None:
+    await token.get()
+    issuer.error = CredentialFailure("status 500")
+    clock.now += 60
+    for rest in (1, 2, 4):  # what the first, second and third failure cost
+        asked = issuer.asked
+        assert await token.get() == "1"
+        await settle(lambda asked=asked: issuer.asked == asked + 1)  # type: ignore[misc]
+        await settle(lambda: token._task is not None and token._task.done())
+        assert token.trouble == "status 500"
+        clock.now += rest - 0.5
+        assert await token.get() == "1"
+        assert issuer.asked == asked + 1, "it is left alone"
+        clock.now += 0.5
+    issuer.error = None
+    await token.get()
+    await settle(lambda: token.trouble is None)
+    assert await token.get() == "5"
+
+
+async def test_without_a_value_a_rest_is_a_refusal_at_once(token: Renewed[str], issuer: Issuer, clock: Clock) -> None:
+    issuer.error = CredentialFailure("status 429", retry_after=20)
+    assert await refused(token) == "status 429"
+    clock.now += 19
+    assert {await refused(token) for _ in range(1000)} == {"status 429"}
+    assert issuer.asked == 1
+    issuer.error = None
+    clock.now += 1
+    assert await token.get() == "2"
+    assert token.trouble is None
+
+
+async def test_whoever_gives_up_takes_nobody_along(token: Renewed[str], issuer: Issuer) -> None:
+    issuer.open.clear()
+    first, second = asyncio.create_task(token.get()), asyncio.create_task(token.get())
+    await settle(lambda: issuer.asked == 1)
+    first.cancel()
+    issuer.open.set()
+    assert await second == "1"
+    assert issuer.asked == 1
+
+
+async def test_an_issuer_that_hangs_is_given_up(issuer: Issuer, clock: Clock) -> None:
+    token = Renewed("token", issuer, clock=clock, random=lambda: 1.0, seconds=0.01)
+    issuer.open.clear()
+    assert await refused(token) == "no answer in time"
+    issuer.open.set()
+    clock.now += 1
+    assert await token.get() == "2"
+
+
+async def test_whatever_a_library_raises_its_words_stay_inside(
+    token: Renewed[str], issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer.error = RuntimeError("canary")
+    assert await refused(token) == "failed: RuntimeError"
+    assert "canary" not in caplog.text + repr(token.trouble)
+
+
+async def test_a_reason_is_logged_once(
+    token: Renewed[str], issuer: Issuer, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer.error = CredentialFailure("status 401")
+    for _ in range(5):
+        await refused(token)
+        clock.now += 60
+    assert [record.message for record in caplog.records] == ["no credential"]
+
+
+async def test_what_comes_too_old_is_not_used(token: Renewed[str], issuer: Issuer, clock: Clock) -> None:
+    issuer.clock = Clock(clock.now - 1000)
+    assert "clock" in await refused(token)
+
+
+async def test_closing_ends_what_is_under_way(token: Renewed[str], issuer: Issuer) -> None:
+    issuer.open.clear()
+    token.nudge()
+    await settle(lambda: issuer.asked == 1)
+    await token.close()
+    assert token._task is not None
+    assert token._task.cancelled()

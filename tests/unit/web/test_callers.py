@@ -1,0 +1,157 @@
+"""Who is a caller: by key, by token, and who is refused how often."""
+
+import hashlib
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from signalr_bridge.errors import Forbidden, RateLimited, Unauthenticated
+from signalr_bridge.settings.access import CallersSettings
+from signalr_bridge.web.callers import (
+    ALL_RIGHTS,
+    Bearers,
+    Caller,
+    Callers,
+    Credentials,
+    Grant,
+    Right,
+    read_credentials,
+    read_keys,
+)
+from signalr_bridge.web.limits import Rate
+from starlette.datastructures import Headers
+
+from tests.unit.upstream.issued import FakeClock
+from tests.unit.web.issuing import said, signed
+from tests.unit.web.test_signed_token import issuers
+
+ANN, BOB = "key-of-ann-012345", "key-of-bob-012345"
+SETTINGS = CallersSettings.model_validate(
+    {
+        "keys": [
+            {"key": ANN, "name": "ann"},
+            {
+                "sha256": hashlib.sha256(BOB.encode()).hexdigest().upper(),
+                "name": "bob",
+                "hubs": ["Chat"],
+                "rights": ["send"],
+            },
+        ]
+    }
+)
+ROLES = {"sender": Grant(frozenset({Right.SEND}), frozenset({"chat"})), "reader": Grant(frozenset({Right.READ}))}
+
+
+def callers(*, failures: float = 1000, rate: Rate | None = None, clock: FakeClock | None = None) -> Callers:
+    limit = Rate(1, clock or FakeClock(0.0), burst=failures)
+    return Callers(read_keys(SETTINGS.keys), Bearers(issuers(), ROLES), failures=limit, rate=rate)
+
+
+def key(*values: str) -> Credentials:
+    return Credentials(keys=values)
+
+
+async def test_a_caller_is_known_by_its_key() -> None:
+    assert await callers().find(key(ANN), "") == Caller("ann")
+    bob = await callers().find(key(BOB), "")
+    assert bob == Caller("bob", (Grant(frozenset({Right.SEND}), frozenset({"chat"})),))
+    assert await callers().find(Credentials(), "") is None
+
+
+@pytest.mark.parametrize("given", ["", " ", ANN[:-1], ANN + "6", ANN.upper(), "é", "\udcff"])
+async def test_a_wrong_key_is_refused(given: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with pytest.raises(Unauthenticated) as caught:
+        await callers().find(key(given), "198.51.100.9")
+    assert caught.value.headers["WWW-Authenticate"].startswith("ApiKey ")
+    record = caplog.records[-1]
+    assert (record.reason, record.address) == ("the key is not known", "198.51.100.9")  # type: ignore[attr-defined]
+    assert not given.strip() or given not in caught.value.detail + caplog.text
+
+
+async def test_several_keys_are_none() -> None:
+    with pytest.raises(Unauthenticated):
+        await callers().find(key(ANN, ANN), "")
+
+
+async def test_of_key_and_token_the_key_alone_is_judged() -> None:
+    token = signed(said(roles=["reader"]))
+    assert await callers().find(Credentials((ANN,), (token,)), "") == Caller("ann")
+    assert await callers().find(Credentials((ANN,), ("nonsense",)), "") == Caller("ann")
+    with pytest.raises(Unauthenticated):
+        await callers().find(Credentials(("wrong",), (token,)), "")
+
+
+async def test_a_token_with_a_role() -> None:
+    found = await callers().find(Credentials(bearers=(signed(said(roles=["reader", "x"], azp="batch")),)), "")
+    assert found == Caller("oidc:batch", (ROLES["reader"],))
+    both = await callers().find(Credentials(bearers=(signed(said(roles=["sender", "reader"])),)), "")
+    assert both is not None
+    assert both.may(Right.SEND, "chat")
+    assert not both.may(Right.SEND, "news"), "each role for its own hubs"
+    assert both.may(Right.READ, "news")
+
+
+@pytest.mark.parametrize("roles", [None, [], ["x"], "x", [["reader"]], {"reader": 1}])
+async def test_a_token_without_a_mapped_role_is_a_client_s(roles: object) -> None:
+    given = Credentials(bearers=(signed(said(roles=roles)),))
+    assert await callers().find(given, "", or_client=True) is None
+    with pytest.raises(Unauthenticated):
+        await callers().find(given, "")
+
+
+async def test_wrong_credentials_are_limited_by_address_and_right_ones_are_not() -> None:
+    clock = FakeClock(0.0)
+    door = callers(failures=2, clock=clock)
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            await door.find(key("wrong"), "a")
+    for wrong in (key("wrong"), Credentials(bearers=("wrong",))):
+        with pytest.raises(RateLimited) as caught:
+            await door.find(wrong, "a")
+        assert caught.value.headers == {"Retry-After": "1"}
+    assert await door.find(key(ANN), "a") == Caller("ann"), "nobody locks others out who share an address"
+    with pytest.raises(Unauthenticated):
+        await door.find(key("wrong"), "b")
+    clock.now += 1
+    with pytest.raises(Unauthenticated):
+        await door.find(key("wrong"), "a")
+
+
+async def test_keys_are_changed_while_running() -> None:
+    door = callers()
+    door.use(read_keys(CallersSettings.model_validate({"keys": ["a-new-key-of-ann-1"]}).keys))
+    assert await door.find(key("a-new-key-of-ann-1"), "") == Caller("key")
+    with pytest.raises(Unauthenticated):
+        await door.find(key(ANN), "")
+
+
+async def test_calls_are_limited_by_caller() -> None:
+    door = callers(rate=Rate(1, FakeClock(0.0)))
+    door.check_rate(Caller("ann"))
+    with pytest.raises(RateLimited):
+        door.check_rate(Caller("ann"))
+    door.check_rate(Caller("bob"))
+
+
+def test_credentials_are_read_from_headers() -> None:
+    headers = Headers(raw=[(b"authorization", b"bEaReR  x "), (b"authorization", b"Basic y"), (b"x-api-key", b"k")])
+    assert read_credentials(headers) == Credentials(("k",), ("x",))
+    assert "canary" not in repr(Credentials(("canary",), ("canary",)))
+
+
+@given(st.sampled_from(Right), st.sampled_from(["chat", "news", None]), st.sets(st.sampled_from(Right)))
+def test_a_grant_covers_its_rights_for_its_hubs(right: Right, hub: str | None, rights: set[Right]) -> None:
+    limited = Caller("x", (Grant(frozenset(rights), frozenset({"chat"})),))
+    assert limited.may(right, hub) is (right in rights and hub == "chat")
+    assert Caller("x", (Grant(frozenset(rights)),)).may(right, hub) is (right in rights)
+    assert Caller("x").may(right, hub)
+    assert not Caller("x", ()).may(right, hub)
+    if not limited.may(right, hub):
+        with pytest.raises(Forbidden):
+            limited.check((right,), hub)
+
+
+def test_everything_is_everything() -> None:
+    assert {str(one) for one in ALL_RIGHTS} == {"negotiate", "send", "groups", "connections", "read"}
