@@ -22,14 +22,14 @@ from typing import Annotated, Any
 import typer
 
 from signalr_bridge import __version__
-from signalr_bridge.check import examine, probe_endpoints, write_findings, write_json, write_text
+from signalr_bridge.check import examine, probe_endpoints, write_diagnostics, write_json, write_text
 from signalr_bridge.errors import BridgeError, SettingsError
 from signalr_bridge.main import create_app, mint
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings import Level, Settings, Sources, check_servable, review
 from signalr_bridge.tail import watch
-from signalr_bridge.web.guards import Door, Entrance
+from signalr_bridge.web.guards import ListenerApp, ListenerKind
 from signalr_bridge.web.logs import configure_logs
 from signalr_bridge.wire.server import Listener, bind
 
@@ -79,10 +79,10 @@ async def _serve(settings: Settings, sources: Sources) -> None:
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT"))
         app = create_app(settings, sources)
         listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=app.state.events.close)
-        listener, callers = listen(Entrance(app, Door.PUBLIC), sock), None
+        listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
         if (address := settings.callers.listen_address) is not None:
             own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))
-            callers = listen(Entrance(app, Door.CALLERS), own, owns_lifespan=False)
+            callers = listen(ListenerApp(app, ListenerKind.CALLERS), own, owns_lifespan=False)
         # What is alive now stays: not walking it again and again cuts the slowest requests to a third.
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
@@ -147,7 +147,7 @@ def check(
         report = replace(report, probes=asyncio.run(probe_endpoints(report.settings)))
     for line in [write_json(report)] if as_json else write_text(report):
         print(line)
-    for line in () if as_json else write_findings(report.findings):
+    for line in () if as_json else write_diagnostics(report.diagnostics):
         print(line, file=sys.stderr)
     sys.exit(0 if report.good else 1)
 
@@ -189,7 +189,7 @@ def _find_sources(file: Path | None, flags: dict[str, Any]) -> Sources:
 
 def _load(sources: Sources) -> Settings:
     found = review(sources.read())
-    for line in write_findings([one for one in found.findings if one.level is not Level.MISTAKE]):
+    for line in write_diagnostics([one for one in found.diagnostics if one.level is not Level.ERROR]):
         print(line, file=sys.stderr)
     return found.accept()
 

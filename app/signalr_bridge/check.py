@@ -23,7 +23,7 @@ from signalr_bridge.settings import judge_servable, review
 from signalr_bridge.settings.azure import UNNAMED
 from signalr_bridge.settings.model import EndpointSettings, Settings
 from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, find_path, settings_below, settings_by_path
-from signalr_bridge.settings.value import Finding, Level, Value, Values, mistake
+from signalr_bridge.settings.value import Diagnostic, Level, Value, Values
 
 WIDTH = 100
 MASK = "***"
@@ -40,9 +40,9 @@ class Row:
     source: str
 
 
-def list_settings(values: Values, findings: Iterable[Finding] = ()) -> list[Row]:
+def list_settings(values: Values, diagnostics: Iterable[Diagnostic] = ()) -> list[Row]:
     """All that were set, but for the endpoints: those are ``list_endpoints``. What is wrong is not shown."""
-    wrong = {one.setting.lower().replace(":", "__") for one in findings if one.level is Level.MISTAKE}
+    wrong = {one.setting.lower().replace(":", "__") for one in diagnostics if one.level is Level.ERROR}
     return [
         Row(found.written, "not understood" if _key(found) in wrong else shown, found.source)
         for spelled, found in sorted(values.items())
@@ -86,9 +86,6 @@ def lay_out(rows: Sequence[Sequence[str]], width: int = WIDTH) -> list[str]:
 
 def _fit(cell: str, width: int) -> str:
     return cell.ljust(width) if len(cell) <= width else cell[: width - 1] + "…"
-
-
-# --- what may be shown
 
 
 def _show(spelled: str, found: Value) -> str | None:
@@ -137,9 +134,9 @@ def _key(found: Value) -> str:
     return found.written.lower().replace(":", "__")
 
 
-def write_tables(values: Values, settings: Settings | None, findings: Iterable[Finding]) -> Iterator[str]:
+def write_tables(values: Values, settings: Settings | None, diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
     """The lines of `check`."""
-    rows = [(row.setting, row.value, row.source) for row in list_settings(values, findings)]
+    rows = [(row.setting, row.value, row.source) for row in list_settings(values, diagnostics)]
     if rows:
         yield from lay_out([("setting", "value", "source"), *rows])
     endpoints = [] if settings is None else list_endpoints(settings)
@@ -168,12 +165,12 @@ class Report:
 
     values: Values
     settings: Settings | None
-    findings: tuple[Finding, ...]
+    diagnostics: tuple[Diagnostic, ...]
     probes: tuple[Probe, ...] = ()
 
     @property
     def good(self) -> bool:
-        wrong = any(one.level is not Level.WARNING for one in self.findings)
+        wrong = any(one.level is not Level.WARNING for one in self.diagnostics)
         return not wrong and all(probe.well for probe in self.probes)
 
 
@@ -183,14 +180,14 @@ def examine(values: Values) -> Report:
     more = [] if found.settings is None else [*judge_servable(found.settings)]
     if found.settings is not None and not more:
         more += _judge_assembly(found.settings)
-    return Report(values, found.settings, (*found.findings, *more))
+    return Report(values, found.settings, (*found.diagnostics, *more))
 
 
-def _judge_assembly(settings: Settings) -> Iterator[Finding]:
+def _judge_assembly(settings: Settings) -> Iterator[Diagnostic]:
     try:
         create_app(settings)
     except SettingsError as error:
-        yield mistake("", error.detail)
+        yield Diagnostic.error("", error.detail)
 
 
 async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
@@ -224,19 +221,16 @@ def _word(outcome: Outcome) -> str:
     return f"{outcome.code or outcome.verdict.value}{status}"
 
 
-# --- as text and as JSON
-
-
 def write_text(report: Report) -> Iterator[str]:
-    yield from write_tables(report.values, report.settings, report.findings)
+    yield from write_tables(report.values, report.settings, report.diagnostics)
     if report.probes:
         yield ""
         yield from lay_out([("probe", "address", "answer"), *((p.name, p.address, p.word) for p in report.probes)])
 
 
-def write_findings(findings: Sequence[Finding]) -> Iterator[str]:
+def write_diagnostics(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
     for level in Level:
-        yield from (f"{level.value}: {one}" for one in findings if one.level is level)
+        yield from (f"{level.value}: {one}" for one in diagnostics if one.level is level)
 
 
 def write_json(report: Report) -> str:
@@ -244,10 +238,12 @@ def write_json(report: Report) -> str:
         "ok": report.good,
         "settings": [
             {"name": row.setting, "value": row.value, "source": row.source}
-            for row in list_settings(report.values, report.findings)
+            for row in list_settings(report.values, report.diagnostics)
         ],
         "endpoints": [] if report.settings is None else list_endpoints(report.settings),
-        "findings": [{"level": one.level.value, "setting": one.setting, "text": one.text} for one in report.findings],
+        "diagnostics": [
+            {"level": one.level.value, "setting": one.setting, "text": one.text} for one in report.diagnostics
+        ],
         "probes": [
             {"name": one.name, "address": one.address, "answer": one.word, "ok": one.well} for one in report.probes
         ],

@@ -16,9 +16,9 @@ from fastapi import FastAPI
 from signalr_bridge import __version__
 from signalr_bridge.endpoints import routes as endpoint_routes
 from signalr_bridge.endpoints.credentials import Credentials
-from signalr_bridge.endpoints.directory import Builder, Built, Fleet
+from signalr_bridge.endpoints.directory import Builder, Built, EndpointDirectory
 from signalr_bridge.endpoints.health import Health
-from signalr_bridge.endpoints.key_rotation import KEPT_SECONDS, Keys, Rotation
+from signalr_bridge.endpoints.key_rotation import KEPT_SECONDS, KeyRotation, RecentCredentials
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS, Prober
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.negotiate import routes as negotiate_routes
@@ -32,10 +32,10 @@ from signalr_bridge.settings import Settings, Sources
 from signalr_bridge.settings.live import LiveSettings, Watcher
 from signalr_bridge.upstream import routes as upstream_document
 from signalr_bridge.upstream import routes as upstream_routes
-from signalr_bridge.upstream.authenticator import AnyVoucher, VouchersOf, build_trusts, write_vouchers
+from signalr_bridge.upstream.authenticator import AnyVerifier, VerifiersOf, build_authenticators, collect_verifiers
 from signalr_bridge.upstream.dispatch import ANY, Handler
 from signalr_bridge.upstream.entra import EntraTokens, build_entra_tokens
-from signalr_bridge.upstream.event_feed import Events
+from signalr_bridge.upstream.event_feed import EventFeed
 from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.forward import Forward, build_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
@@ -45,22 +45,22 @@ from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web.callers import Callers, build_callers, name_anonymous, read_keys
 from signalr_bridge.web.cors import Cors
 from signalr_bridge.web.document import DocumentedApp
-from signalr_bridge.web.front import Edge
-from signalr_bridge.web.guards import Doors, InFlight, LoopbackGuard
+from signalr_bridge.web.front import RequestContext
+from signalr_bridge.web.guards import InFlight, ListenerRouting, LoopbackGuard
 from signalr_bridge.web.hub_names import HubNames
 from signalr_bridge.web.issuer_keys import IssuerKeys
 from signalr_bridge.web.problems import install_problems
 
 
 class Endpoints:
-    """The fleet, and what has to be opened for it. Without ``sources`` nothing changes while running.
+    """The directory, and what has to be opened for it. Without ``sources`` nothing changes while running.
     ``probe_seconds``: how often each is asked how it is."""
 
     def __init__(self, live: LiveSettings, sources: Sources | None, probe_seconds: float) -> None:
         inner, health = RestTransport(), Health(time.time)
         self.watcher = None if sources is None else Watcher(sources, live.take, clock=time.monotonic)
-        self._keys = Keys(time.monotonic)
-        transport = Rotation(inner, self._keys, reread=self._read_again, clock=time.monotonic)
+        self._keys = RecentCredentials(time.monotonic)
+        transport = KeyRotation(inner, self._keys, reread=self._read_again, clock=time.monotonic)
         credentials = Credentials(
             live.current.authority_host,
             clock=time.time,
@@ -71,17 +71,17 @@ class Endpoints:
             transport, health, now=time.time, clock=time.monotonic, random=random.random, credentials=credentials
         )
         self._built = self._builder.build(live.current)
-        self.fleet = Fleet(self._built.formation)
-        self._keys.use(self.fleet.endpoints)
-        self._prober = Prober(self.fleet.endpoints, transport, health, random=random.random, interval=probe_seconds)
+        self.directory = EndpointDirectory(self._built.endpoint_map)
+        self._keys.use(self.directory.endpoints)
+        self._prober = Prober(self.directory.endpoints, transport, health, random=random.random, interval=probe_seconds)
         self.opened: list[AbstractAsyncContextManager[Any]] = [credentials, inner, self._prober]
         if self.watcher is not None:
             self.opened.append(self.watcher)
         live.follow(self._prepare)
 
-    def preview(self, settings: Settings) -> Fleet:
-        """The fleet as it would be with these settings."""
-        return Fleet(self._builder.build(settings, self._built).formation)
+    def preview(self, settings: Settings) -> EndpointDirectory:
+        """The directory as it would be with these settings."""
+        return EndpointDirectory(self._builder.build(settings, self._built).endpoint_map)
 
     def _prepare(self, settings: Settings) -> Callable[[], None]:
         built = self._builder.build(settings, self._built)
@@ -89,9 +89,9 @@ class Endpoints:
 
     def _use(self, built: Built) -> None:
         self._built = built
-        self.fleet.use(built.formation)
-        self._keys.use(self.fleet.endpoints)
-        self._prober.watch(self.fleet.endpoints)
+        self.directory.use(built.endpoint_map)
+        self._keys.use(self.directory.endpoints)
+        self._prober.watch(self.directory.endpoints)
         asyncio.get_running_loop().call_later(KEPT_SECONDS + 1, self._keys.forget)
 
     async def _read_again(self) -> None:
@@ -99,18 +99,18 @@ class Endpoints:
             await self.watcher.read_again()
 
 
-def vouchers_now(fleet: Fleet, live: LiveSettings) -> VouchersOf:
-    """The vouchers of a hub as they are when somebody asks."""
-    return lambda hub: find_vouchers(fleet, live.current, hub)
+def verifiers_now(directory: EndpointDirectory, live: LiveSettings) -> VerifiersOf:
+    """The verifiers of a hub as they are when somebody asks."""
+    return lambda hub: find_verifiers(directory, live.current, hub)
 
 
-def find_vouchers(fleet: Fleet, settings: Settings, hub: str) -> list[AnyVoucher]:
+def find_verifiers(directory: EndpointDirectory, settings: Settings, hub: str) -> list[AnyVerifier]:
     """The keys of all endpoints of the hub; those of all hubs for ``*``."""
     keys: dict[str, list[str]] = {}
-    for endpoint in fleet.endpoints if hub == ANY else fleet.find(hub).endpoints:
+    for endpoint in directory.endpoints if hub == ANY else directory.find(hub).endpoints:
         keys.setdefault(endpoint.name, []).extend(endpoint.credential.verifying_keys)
     named = {one.name: one.upstream_app_id for one in settings.all_endpoints() if one.upstream_app_id is not None}
-    return write_vouchers(keys, named)
+    return collect_verifiers(keys, named)
 
 
 def follow_upstream(
@@ -123,9 +123,9 @@ def follow_upstream(
     """Codes and keys; a change that leaves a handler without anybody to vouch for its calls is refused."""
 
     def prepare(settings: Settings) -> Callable[[], None]:
-        then = partial(find_vouchers, endpoints.preview(settings), settings)
-        receiver.check(build_trusts(settings, then, tokens, hub_tokens))
-        trust = build_trusts(settings, vouchers_now(endpoints.fleet, live), tokens, hub_tokens)
+        then = partial(find_verifiers, endpoints.preview(settings), settings)
+        receiver.check(build_authenticators(settings, then, tokens, hub_tokens))
+        trust = build_authenticators(settings, verifiers_now(endpoints.directory, live), tokens, hub_tokens)
         return lambda: receiver.rely_on(trust)
 
     live.follow(prepare)
@@ -167,7 +167,7 @@ def create_app(
     """
     live = LiveSettings(settings)
     endpoints = Endpoints(live, sources, probe_seconds)
-    sender = _make_sender(settings, endpoints.fleet)
+    sender = _make_sender(settings, endpoints.directory)
     backends, backlog = Backends(time.monotonic), Backlog()
     forwards = build_forwards(settings.forward, backends, sender, backlog)
     handlers: list[Handler] = [
@@ -176,10 +176,10 @@ def create_app(
         *forwards,
     ]
     app = _make_fastapi(settings, [*endpoints.opened, backends, backlog])
-    app.state.fleet, app.state.watcher = endpoints.fleet, endpoints.watcher
+    app.state.directory, app.state.watcher = endpoints.directory, endpoints.watcher
     app.state.sender = sender
     app.state.idempotency = Idempotency(time.monotonic)
-    app.state.negotiator = _make_negotiator(settings, endpoints.fleet)
+    app.state.negotiator = _make_negotiator(settings, endpoints.directory)
     app.state.events = events = _make_events()
     app.state.receiver = _make_receiver(live, handlers, endpoints, sender, events if settings.console else None)
     _admit(app, settings, _named_hubs(settings, [handler.hub for handler in handlers]))
@@ -225,20 +225,22 @@ def _make_fastapi(settings: Settings, opened: Iterable[AbstractAsyncContextManag
     install_problems(app)
     if settings.development:
         app.add_middleware(LoopbackGuard)
-    app.add_middleware(Doors, upstream=upstream_routes.UPSTREAM_PATHS, separate=settings.callers.listen is not None)
+    app.add_middleware(
+        ListenerRouting, upstream=upstream_routes.UPSTREAM_PATHS, separate=settings.callers.listen is not None
+    )
     app.add_middleware(InFlight, most=settings.limits.in_flight)
     app.add_middleware(Cors, cors_of=lambda hub: settings.cors_of(hub or app.state.default_hub or ""))
-    app.add_middleware(Edge)
+    app.add_middleware(RequestContext)
     return app
 
 
-def _make_sender(settings: Settings, fleet: Fleet) -> Sender:
+def _make_sender(settings: Settings, directory: EndpointDirectory) -> Sender:
     seconds, messagepack = settings.limits.deadline_seconds, settings.calls.messagepack
-    return Sender(fleet, clock=time.monotonic, default_seconds=seconds, messagepack=messagepack)
+    return Sender(directory, clock=time.monotonic, default_seconds=seconds, messagepack=messagepack)
 
 
-def _make_negotiator(settings: Settings, fleet: Fleet) -> Negotiator:
-    return Negotiator(fleet, clock=time.time, is_lossless=lambda hub: settings.negotiate_of(hub).lossless_claims)
+def _make_negotiator(settings: Settings, directory: EndpointDirectory) -> Negotiator:
+    return Negotiator(directory, clock=time.time, is_lossless=lambda hub: settings.negotiate_of(hub).lossless_claims)
 
 
 def _admit(app: FastAPI, settings: Settings, hubs: Sequence[str]) -> None:
@@ -254,12 +256,12 @@ def _admit(app: FastAPI, settings: Settings, hubs: Sequence[str]) -> None:
     app.state.default_hub = settings.default_hub or (hubs[0] if len(hubs) == 1 else None)
 
 
-def _make_events() -> Events:
-    return Events(now=lambda: datetime.now(UTC), clock=time.perf_counter, boot=secrets.token_hex(4))
+def _make_events() -> EventFeed:
+    return EventFeed(now=lambda: datetime.now(UTC), clock=time.perf_counter, boot=secrets.token_hex(4))
 
 
 def _make_receiver(
-    live: LiveSettings, handlers: Sequence[Handler], endpoints: Endpoints, sender: Sender, events: Events | None
+    live: LiveSettings, handlers: Sequence[Handler], endpoints: Endpoints, sender: Sender, events: EventFeed | None
 ) -> Receiver:
     settings = live.current
     tokens = build_entra_tokens(settings.upstream.entra, settings.authority_host, time.time, time.monotonic)
@@ -271,8 +273,8 @@ def _make_receiver(
         for hub, entra in own.items()
         if entra != settings.upstream.entra
     }
-    vouchers_of = vouchers_now(endpoints.fleet, live)
-    receiver = build_receiver(settings, handlers, vouchers_of, sender, tokens, events, hub_tokens)
+    verifiers_of = verifiers_now(endpoints.directory, live)
+    receiver = build_receiver(settings, handlers, verifiers_of, sender, tokens, events, hub_tokens)
     follow_upstream(live, endpoints, receiver, tokens, hub_tokens)
     return receiver
 

@@ -66,9 +66,6 @@ def _choose_form(out: TextIO) -> Callable[[Event | None], str]:
     return lambda event: write_line(event, shutil.get_terminal_size().columns, colours=colours)
 
 
-# --- reading
-
-
 async def _follow(url: str, key: str | None) -> AsyncIterator[Event]:
     headers = {"Accept": "text/event-stream"} | ({"X-API-Key": key} if key else {})
     last, pause = "", 0.25
@@ -137,9 +134,6 @@ def _decode(data: str) -> Event | None:
     except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) else None
-
-
-# --- writing
 
 
 def write_line(event: Event | None, width: int | None = None, *, colours: bool = False) -> str:

@@ -225,7 +225,7 @@ def test_the_connection_string_names_the_missing_certificate(azure: Azure) -> No
     assert "ClientCert" in output
 
 
-# --- an identity endpoint in trouble
+# --- an identity endpoint in refresh_failure
 
 
 @pytest.mark.parametrize(("status", "headers"), [(401, {}), (403, {}), (429, {"Retry_After": "1"}), (500, {})], ids=str)

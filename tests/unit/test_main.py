@@ -15,8 +15,8 @@ def settings(**environment: str) -> dict[str, str]:
 def test_it_is_built_without_opening_anything() -> None:
     app = create_app(load(gather(settings(), {})))
 
-    assert [one.url for one in app.state.fleet.endpoints] == ["https://a.example"]
-    assert "canary" not in repr(app.state.fleet.endpoints)
+    assert [one.url for one in app.state.directory.endpoints] == ["https://a.example"]
+    assert "canary" not in repr(app.state.directory.endpoints)
 
 
 @pytest.mark.parametrize(("docs", "found"), [("true", True), ("false", False)])

@@ -1,6 +1,6 @@
 """One client's connection: its handshake, its messages one after the other to the upstream, its end.
 
-Source: ``spec/service-emulation.md`` 2.2, 2.5, 3.6 and 4.1.
+Source: ``docs/protocol/service-emulation.md`` 2.2, 2.5, 3.6 and 4.1.
 """
 
 import asyncio
@@ -121,8 +121,6 @@ class Client:
         # Full only behind a slow upstream: then the client waits, as everybody does in TCP.
         self._pending: asyncio.Queue[_Call | _End] = asyncio.Queue(_MOST_PENDING)
 
-    # --- what the hub asks of it
-
     def deliver(self, frame: Frame) -> None:
         self._socket.deliver(frame)
 
@@ -138,8 +136,6 @@ class Client:
 
     def _say_goodbye(self, close: Close) -> None:
         self._socket.end(self.codec.write(close) if self._greeted else None)
-
-    # --- its life
 
     async def run(self) -> None:
         """From the open WebSocket to its end and the last event about it."""
@@ -199,8 +195,6 @@ class Client:
             reader.cancel()
         await self._report(upstream_event.DISCONNECTED, upstream_event.write_disconnected(item.error))
 
-    # --- in: always reading, so that an upstream call never keeps a client's answer or its end from being seen
-
     async def _read_all(self, rest: bytes) -> None:
         try:
             error = await self._read_messages(rest)
@@ -228,8 +222,6 @@ class Client:
                     await self._pending.put(_Call(message.target, message.invocation_id, body))
             data = await self._socket.receive()
         return None
-
-    # --- to the upstream
 
     async def _forward(self, call: _Call) -> None:
         event = self._event(upstream_event.MESSAGES, call.target)

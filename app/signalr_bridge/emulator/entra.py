@@ -1,10 +1,10 @@
 """Entra tokens as the service takes them: checked against one configured issuer.
 
-Source: ``spec/rest-and-management.md`` 7.2. Which roles an identity has stands in no token: the emulator is told.
+Source: ``docs/protocol/rest-and-management.md`` 7.2. Which roles an identity has stands in no token: the emulator is
+told.
 """
 
 import ssl
-from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 import aiohttp
@@ -13,6 +13,7 @@ import jwt
 from signalr_bridge.errors import BadToken
 from signalr_bridge.protocol.access_token import read_header
 from signalr_bridge.protocol.issued_key import AUDIENCE
+from signalr_bridge.runtime import WallClock
 
 Role: TypeAlias = Literal["owner", "rest-owner", "reader"]
 """SignalR Service Owner; SignalR REST API Owner, who gets no keys; SignalR REST API Reader, who only asks."""
@@ -27,9 +28,7 @@ class Entra:
     ``certificates`` says whom to believe to be the issuer, instead of what this machine believes.
     """
 
-    def __init__(
-        self, issuer: str, role: Role, clock: Callable[[], float], certificates: ssl.SSLContext | None = None
-    ) -> None:
+    def __init__(self, issuer: str, role: Role, clock: WallClock, certificates: ssl.SSLContext | None = None) -> None:
         self.role = role
         self._certificates: ssl.SSLContext | bool = certificates or True
         self._issuer, self._clock = issuer.rstrip("/"), clock

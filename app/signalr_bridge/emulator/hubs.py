@@ -1,13 +1,14 @@
 """Who is there: hubs with their connections and groups, and the users whose connections belong to a group.
 
-Source: ``spec/service-emulation.md`` 2.3 and 2.4. No sockets and no clock of its own.
+Source: ``docs/protocol/service-emulation.md`` 2.3 and 2.4. No sockets and no clock of its own.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
 from signalr_bridge.emulator.codecs import Codec, Frame
 from signalr_bridge.protocol.hub_message import Completion, HubMessage, Invocation
+from signalr_bridge.runtime import Clock
 
 LONGEST_RECORD = 365 * 24 * 3600
 """How long a user stays in a group when no ttl is given, in seconds."""
@@ -59,7 +60,7 @@ class _Index:
 class Hub:
     """One hub. ``name`` keeps the spelling that was seen first; ``clock`` gives seconds."""
 
-    def __init__(self, name: str, clock: Callable[[], float]) -> None:
+    def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
         self._clock = clock
         self._members: dict[str, Member] = {}
@@ -67,8 +68,6 @@ class Hub:
         self._groups = _Index()
         self._joined: dict[str, set[str]] = {}
         self._records: dict[str, dict[str, float]] = {}
-
-    # --- connections
 
     def enter(self, member: Member) -> None:
         """A client has come; it joins the groups its user belongs to."""
@@ -101,8 +100,6 @@ class Hub:
     def has_group(self, group: str) -> bool:
         return self._groups.holds(group)
 
-    # --- connections in groups
-
     def add_connection(self, group: str, connection_id: str) -> bool:
         """False when there is no such connection."""
         member = self._members.get(connection_id)
@@ -119,8 +116,6 @@ class Hub:
     def remove_connection_from_all(self, connection_id: str) -> None:
         for group in self._joined.pop(connection_id, set()):
             self._groups.remove(group, connection_id)
-
-    # --- users in groups
 
     def add_user(self, user: str, group: str, ttl: int | None = None) -> None:
         """Present connections join for good; those to come for ``ttl`` seconds from now (0: none; None: a year)."""
@@ -163,7 +158,7 @@ class Hub:
 class Hubs:
     """All hubs by name, in any case; a hub is there as soon as somebody names it."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._hubs: dict[str, Hub] = {}
 

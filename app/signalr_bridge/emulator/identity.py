@@ -1,9 +1,9 @@
 """Who calls: the token of a request, checked, and what its claims make of a client.
 
-Source: ``spec/service-emulation.md`` 1.3, 2.1 and 3.2.
+Source: ``docs/protocol/service-emulation.md`` 1.3, 2.1 and 3.2.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -16,6 +16,7 @@ from signalr_bridge.errors import BadToken, BridgeError, Unauthenticated
 from signalr_bridge.protocol.access_token import read_header, read_token
 from signalr_bridge.protocol.claims import NAME_IDENTIFIER, claim_text, write_claims_line
 from signalr_bridge.protocol.issued_key import IssuedKey
+from signalr_bridge.runtime import NewId, WallClock
 
 NEW_AFTER_SECONDS = 3600.0
 GOOD_SECONDS = 5400.0
@@ -24,7 +25,7 @@ GOOD_SECONDS = 5400.0
 class IssuedKeys:
     """``clock`` gives seconds since 1970, ``new_text`` a text that nobody can guess."""
 
-    def __init__(self, clock: Callable[[], float], new_text: Callable[[], str]) -> None:
+    def __init__(self, clock: WallClock, new_text: NewId) -> None:
         self._clock, self._new_text = clock, new_text
         self._issued: list[tuple[float, IssuedKey]] = []
 
@@ -56,15 +57,12 @@ _LONG_NAMES = {
 }
 
 
-# --- the token
-
-
 @dataclass(frozen=True, slots=True)
 class TokenCheck:
     """Which tokens open the door. ``clock`` gives seconds since 1970. Without ``entra`` nobody has an identity."""
 
     keys: Sequence[str]
-    clock: Callable[[], float]
+    clock: WallClock
     issued: IssuedKeys
     check_expiry: bool = True
     check_audience: bool = False
@@ -140,9 +138,6 @@ def refuse_token(error: BridgeError) -> Response:
     if isinstance(error, BadToken):
         challenge += f' error="invalid_token", error_description="{error.detail}"'
     return Response(status_code=401, headers={"WWW-Authenticate": challenge})
-
-
-# --- the client
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,10 @@
 """The clients' door: ``/client/negotiate`` and the WebSocket that is opened after it or without it.
 
-Source: ``spec/service-emulation.md`` 2.1 and 5.2 to 5.4. WebSockets are the only transport.
+Source: ``docs/protocol/service-emulation.md`` 2.1 and 5.2 to 5.4. WebSockets are the only transport.
 """
 
 import asyncio
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
@@ -21,12 +20,10 @@ from signalr_bridge.emulator.sockets import ABORT, ClientSocket
 from signalr_bridge.emulator.upstream import UpstreamCaller
 from signalr_bridge.errors import BadToken, Unauthenticated
 from signalr_bridge.protocol.upstream_event import EventHeaders
+from signalr_bridge.runtime import Clock, NewId
 
 _TRANSPORTS = [{"transport": "WebSockets", "transferFormats": ["Text", "Binary"]}]
 _SECRET_QUERY = frozenset({"access_token", "id"})
-
-
-# --- connection ids and tokens
 
 
 class Taken(Exception):
@@ -47,7 +44,7 @@ class _Negotiated:
 class Negotiations:
     """Which connections were promised; ``clock`` gives seconds, ``new_id`` an id that nobody can guess."""
 
-    def __init__(self, open_seconds: float, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
+    def __init__(self, open_seconds: float, clock: Clock, new_id: NewId) -> None:
         self._open_seconds, self._clock, self._new_id = open_seconds, clock, new_id
         self._by_token: dict[str, _Negotiated] = {}
 
@@ -89,10 +86,7 @@ class Negotiations:
             del self._by_token[token]
 
 
-# --- the door
-
-
-class Door:
+class ClientAcceptor:
     """Lets clients in and keeps count of them."""
 
     def __init__(

@@ -1,6 +1,6 @@
 """The REST operations of the service, ``/api/hubs/...``, done on the hubs of this process.
 
-Source: ``spec/service-emulation.md`` 1.2 to 1.5 and 7.3. Statuses are the hosted service's.
+Source: ``docs/protocol/service-emulation.md`` 1.2 to 1.5 and 7.3. Statuses are the hosted service's.
 """
 
 import asyncio
@@ -144,9 +144,6 @@ def _or_raise(operation: Operation | None, fault: BridgeError | None) -> Operati
     return operation
 
 
-# --- names
-
-
 def _check_names(operation: Operation) -> None:
     check_hub(operation.hub)
     if operation.group:
@@ -166,9 +163,6 @@ def _full_hub_name(operation: Operation, request: HTTPConnection) -> str:
         return f"{check_hub(applications[-1])}_{operation.hub.lower()}"
     except InvalidName as exc:
         raise BadRequest("application", f"Invalid value of 'application'. {exc.detail}") from None
-
-
-# --- operations
 
 
 async def _invoke(hub: Hub, operation: Operation, request: Request, seconds: float) -> Response:

@@ -1,6 +1,6 @@
 """What a send's body holds: a message as JSON or MessagePack, or finished frames for each hub protocol.
 
-Source: ``spec/rest-and-management.md`` 5.1 and 10.6.
+Source: ``docs/protocol/rest-and-management.md`` 5.1 and 10.6.
 """
 
 from collections.abc import Iterable, Mapping

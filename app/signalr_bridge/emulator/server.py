@@ -20,7 +20,7 @@ from signalr_bridge.emulator.clients import Limits
 from signalr_bridge.emulator.entra import Entra, Role
 from signalr_bridge.emulator.hubs import Hubs, send
 from signalr_bridge.emulator.identity import IssuedKeys, TokenCheck
-from signalr_bridge.emulator.negotiation import Door, Negotiations, new_connection_id
+from signalr_bridge.emulator.negotiation import ClientAcceptor, Negotiations, new_connection_id
 from signalr_bridge.emulator.rest_api import Issuing, RestApi, is_issuing
 from signalr_bridge.emulator.sockets import AbortableWebSocket
 from signalr_bridge.emulator.upstream import UpstreamCaller, UpstreamTemplate, to_templates
@@ -75,9 +75,9 @@ class Emulator:
         issued = IssuedKeys(time.time, secrets.token_urlsafe)
         tokens = TokenCheck(self._keys, time.time, issued, check_expiry, check_audience, entra)
         negotiations = Negotiations(limits.open_seconds, time.monotonic, new_connection_id)
-        self._door = Door(self.hubs, tokens, self._upstream, negotiations, limits, long_claim_names)
+        self._acceptor = ClientAcceptor(self.hubs, tokens, self._upstream, negotiations, limits, long_claim_names)
         rest = RestApi(self.hubs, tokens, limits.invoke_seconds)
-        self.app = _allow_origins(_Paths(self._door, rest, Issuing(tokens, self._keys[0])))
+        self.app = _allow_origins(_Paths(self._acceptor, rest, Issuing(tokens, self._keys[0])))
         self._server: _Server | None = None
 
     @property
@@ -105,7 +105,7 @@ class Emulator:
         """Returns once requests are answered. ``SettingsError`` when the port is taken."""
         sockets = _listen(self.host, self.port)
         self.port = sockets[0].getsockname()[1]
-        self._door.open()
+        self._acceptor.open()
         await self._upstream.start()
         self._server = _Server(self.app)
         self._tasks = [asyncio.create_task(self._server.serve(sockets)), asyncio.create_task(self._ping())]
@@ -118,7 +118,7 @@ class Emulator:
         server, self._server = self._server, None
         serving, pinging = self._tasks
         pinging.cancel()
-        await self._door.shut()
+        await self._acceptor.shut()
         await server.end(serving)
         await self._upstream.stop()
 
@@ -138,8 +138,8 @@ class Emulator:
 class _Paths:
     """Which part answers which path; compared as it came, for ``%2F`` is no slash."""
 
-    def __init__(self, door: Door, rest: RestApi, issuing: Issuing) -> None:
-        self._door, self._rest, self._issuing = door, rest, issuing
+    def __init__(self, acceptor: ClientAcceptor, rest: RestApi, issuing: Issuing) -> None:
+        self._acceptor, self._rest, self._issuing = acceptor, rest, issuing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._find(scope)(scope, receive, send)
@@ -147,9 +147,9 @@ class _Paths:
     def _find(self, scope: Scope) -> ASGIApp:
         path = scope["raw_path"].decode("latin-1").lower()
         if scope["type"] == "websocket":
-            return self._door if path in {"/client", "/client/"} else Response(status_code=404)
+            return self._acceptor if path in {"/client", "/client/"} else Response(status_code=404)
         if path == "/client/negotiate":
-            return self._door.negotiate
+            return self._acceptor.negotiate
         if path in {"/client", "/client/"}:
             return PlainTextResponse("The emulator offers the transport WebSockets only.", 400)
         if path in _HEALTH and scope["method"] in {"GET", "HEAD"}:
@@ -167,9 +167,6 @@ def _allow_origins(app: ASGIApp) -> ASGIApp:
         allow_credentials=True,
         expose_headers=[ERROR_CODE_HEADER],
     )
-
-
-# --- sockets and server
 
 
 class _Server(uvicorn.Server):

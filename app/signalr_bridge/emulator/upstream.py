@@ -1,6 +1,6 @@
 """One event's way to the upstream, and what its answer means to the client that waits.
 
-Source: ``spec/service-emulation.md`` 3.2 and 3.5.
+Source: ``docs/protocol/service-emulation.md`` 3.2 and 3.5.
 """
 
 import logging
@@ -71,9 +71,6 @@ def find_template(templates: Sequence[UpstreamTemplate], event: EventHeaders) ->
 def to_templates(upstream: str | Sequence[UpstreamTemplate]) -> tuple[UpstreamTemplate, ...]:
     """Templates as they are, or one for a URL that takes every event."""
     return (UpstreamTemplate(upstream),) if isinstance(upstream, str) else tuple(upstream)
-
-
-# --- settings.json
 
 
 def read_upstream_settings(text: bytes) -> list[UpstreamTemplate]:

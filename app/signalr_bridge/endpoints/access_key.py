@@ -1,9 +1,9 @@
 """A static access key: signs the tokens of calls and of clients, and verifies what the service signs."""
 
-from collections.abc import Callable
 from typing import Any
 
 from signalr_bridge.protocol.access_token import rest_claims, sign_token
+from signalr_bridge.runtime import WallClock
 
 REST_TOKEN_SECONDS = 300
 """How long the token of one REST call is valid: it is made for that call alone."""
@@ -12,7 +12,7 @@ REST_TOKEN_SECONDS = 300
 class AccessKey:
     """``clock`` gives seconds since 1970."""
 
-    def __init__(self, key: str, clock: Callable[[], float]) -> None:
+    def __init__(self, key: str, clock: WallClock) -> None:
         self._key = key
         self._clock = clock
 
@@ -27,5 +27,5 @@ class AccessKey:
         return (self._key,)
 
     @property
-    def trouble(self) -> None:
+    def refresh_failure(self) -> None:
         """It never expires."""

@@ -1,13 +1,13 @@
 """One operation on one endpoint, tried as often as it may be before its deadline."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from signalr_bridge.endpoints.endpoint import Endpoint, Transport
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.outcome import Outcome, Verdict
 from signalr_bridge.protocol.rest import Action, Operation
+from signalr_bridge.runtime import Clock, Random
 
 LEAST_SECONDS = 0.1
 """An attempt with less time than this is not begun: it would turn a certain no into a perhaps."""
@@ -27,7 +27,7 @@ class RetryPolicy:
     fixed: bool = False
     attempt_seconds: float | None = None
 
-    def delay(self, attempt: int, random: Callable[[], float]) -> float:
+    def delay(self, attempt: int, random: Random) -> float:
         """Seconds to wait after the attempt of this number, from 1."""
         if self.fixed:
             return self.first_delay
@@ -35,7 +35,7 @@ class RetryPolicy:
 
 
 def next_delay(
-    policy: RetryPolicy, action: Action, outcome: Outcome, attempt: int, remaining: float, random: Callable[[], float]
+    policy: RetryPolicy, action: Action, outcome: Outcome, attempt: int, remaining: float, random: Random
 ) -> float | None:
     """Seconds to wait before trying again, or None to leave it at ``outcome``.
 
@@ -113,8 +113,8 @@ class Attempts:
         transport: Transport,
         health: Health,
         *,
-        clock: Callable[[], float],
-        random: Callable[[], float],
+        clock: Clock,
+        random: Random,
         policy: RetryPolicy,
     ) -> None:
         self._transport, self._health = transport, health

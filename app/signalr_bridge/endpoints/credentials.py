@@ -1,7 +1,7 @@
 """What opens each endpoint, made from its settings: identities that are alike share one token."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
@@ -9,7 +9,8 @@ from typing import Self
 
 from signalr_bridge.endpoints.access_key import AccessKey
 from signalr_bridge.endpoints.entra_credential import Identity, ServiceKeys, check_maker, fetch_token, make_maker
-from signalr_bridge.endpoints.refreshing import Renewed
+from signalr_bridge.endpoints.refreshing import RefreshingToken
+from signalr_bridge.runtime import Random, WallClock
 from signalr_bridge.settings.model import CredentialSettings, EndpointSettings
 
 _TOKEN_FETCH_SECONDS = 10.0
@@ -27,15 +28,15 @@ class Credentials:
         self,
         authority: str,
         *,
-        clock: Callable[[], float],
-        random: Callable[[], float],
+        clock: WallClock,
+        random: Random,
         environment: Mapping[str, str] = os.environ,
         wait_seconds: float = 10.0,
     ) -> None:
         self._authority, self._environment = authority, environment
         self._clock, self._random, self._wait_seconds = clock, random, wait_seconds
         self._keys = ServiceKeys()
-        self._tokens: dict[CredentialSettings, Renewed[str]] = {}
+        self._tokens: dict[CredentialSettings, RefreshingToken[str]] = {}
         self._identities: dict[tuple[str, str | None, CredentialSettings], Identity] = {}
 
     async def __aenter__(self) -> Self:
@@ -75,13 +76,13 @@ class Credentials:
             verifying_keys=() if key is None else (key,),
         )
 
-    def _find_token(self, endpoint: EndpointSettings) -> Renewed[str]:
+    def _find_token(self, endpoint: EndpointSettings) -> RefreshingToken[str]:
         settings = endpoint.credential
         token = self._tokens.get(settings)
         if token is None:
             make = make_maker(settings, self._authority, self._environment)
             check_maker(make, f"The endpoint '{endpoint.name}' ({settings.describe()})")
-            token = self._tokens[settings] = Renewed(
+            token = self._tokens[settings] = RefreshingToken(
                 settings.describe(),
                 partial(fetch_token, make, self._clock),
                 clock=self._clock,

@@ -1,6 +1,6 @@
 """Which endpoints a hub has: a registry for each connection, all replaced at once when settings change."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -9,17 +9,18 @@ from signalr_bridge.endpoints.credentials import Credentials
 from signalr_bridge.endpoints.endpoint import Credential, Endpoint, Transport, make_endpoint
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.registry import Registry
+from signalr_bridge.runtime import Clock, Random, WallClock
 from signalr_bridge.settings.model import CallSettings, CredentialSettings, EndpointSettings, Settings
 
 
 class Registries(Protocol):
-    """What knows the endpoints of a hub: a fleet, or one registry for all hubs."""
+    """What knows the endpoints of a hub: a directory, or one registry for all hubs."""
 
     def find(self, hub: str) -> Registry: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Formation:
+class EndpointMap:
     """Registries by connection and, of the hubs that name another than ``default``, the connection by hub."""
 
     default: str
@@ -27,24 +28,24 @@ class Formation:
     connections: Mapping[str, str] = field(default_factory=dict)
 
 
-class Fleet:
+class EndpointDirectory:
     """Whoever has asked keeps what it was given to the end of its call; the next one gets what is so by then."""
 
-    def __init__(self, formation: Formation) -> None:
-        self._formation = formation
+    def __init__(self, endpoint_map: EndpointMap) -> None:
+        self._endpoint_map = endpoint_map
         self._worked = False
 
-    def use(self, formation: Formation) -> None:
-        self._formation = formation
+    def use(self, endpoint_map: EndpointMap) -> None:
+        self._endpoint_map = endpoint_map
 
     def find(self, hub: str) -> Registry:
-        formation = self._formation
-        return formation.registries[formation.connections.get(hub.lower(), formation.default)]
+        endpoint_map = self._endpoint_map
+        return endpoint_map.registries[endpoint_map.connections.get(hub.lower(), endpoint_map.default)]
 
     @property
     def registries(self) -> Sequence[Registry]:
         """Those that have an endpoint."""
-        return tuple(one for one in self._formation.registries.values() if one.endpoints)
+        return tuple(one for one in self._endpoint_map.registries.values() if one.endpoints)
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
@@ -71,7 +72,7 @@ _Opener: TypeAlias = tuple[str, str | None, str | None, CredentialSettings]
 class Built:
     """``endpoints`` by the settings they were made from, which hold secrets."""
 
-    formation: Formation
+    endpoint_map: EndpointMap
     endpoints: Mapping[EndpointSettings, Endpoint] = field(repr=False)
 
 
@@ -83,9 +84,9 @@ class Builder:
         transport: Transport,
         health: Health,
         *,
-        now: Callable[[], float],
-        clock: Callable[[], float],
-        random: Callable[[], float],
+        now: WallClock,
+        clock: Clock,
+        random: Random,
         credentials: Credentials | None = None,
     ) -> None:
         self._transport, self._health = transport, health
@@ -101,7 +102,7 @@ class Builder:
             name: self._make_registry(settings, [made[one] for one in endpoints]) for name, endpoints in named.items()
         }
         connections = {hub: settings.connection_of(hub) for hub in settings.hubs}
-        return Built(Formation(settings.connection.lower(), registries, connections), made)
+        return Built(EndpointMap(settings.connection.lower(), registries, connections), made)
 
     def _make(self, one: EndpointSettings, credentials: Mapping[_Opener, Credential]) -> Endpoint:
         return make_endpoint(

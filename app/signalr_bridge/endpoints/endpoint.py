@@ -1,6 +1,5 @@
 """One SignalR instance: its name, its type, its three addresses, and the credential that opens it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -8,6 +7,7 @@ from signalr_bridge.endpoints.access_key import AccessKey
 from signalr_bridge.endpoints.outcome import Outcome
 from signalr_bridge.protocol.connection_string import ConnectionString
 from signalr_bridge.protocol.rest import Operation
+from signalr_bridge.runtime import WallClock
 
 
 class Credential(Protocol):
@@ -27,7 +27,7 @@ class Credential(Protocol):
         ...
 
     @property
-    def trouble(self) -> str | None:
+    def refresh_failure(self) -> str | None:
         """Why what expires could not be renewed the last time, without any secret; None when all is well."""
         ...
 
@@ -53,7 +53,7 @@ def make_endpoint(
     name: str,
     endpoint_type: Literal["Primary", "Secondary"],
     connection: ConnectionString,
-    clock: Callable[[], float],
+    clock: WallClock,
     *,
     weight: float = 1,
     lenient_404: bool = False,

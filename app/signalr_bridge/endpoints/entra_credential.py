@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 import aiohttp
 from yarl import URL
 
-from signalr_bridge.endpoints.refreshing import CredentialFailure, Held, Renewed, hold, read_retry_after
+from signalr_bridge.endpoints.refreshing import (
+    CachedToken,
+    CredentialFailure,
+    RefreshingToken,
+    cache_token,
+    read_retry_after,
+)
 from signalr_bridge.errors import CredentialInsufficient, MalformedMessage, NoEndpointAvailable, SettingsError
 from signalr_bridge.protocol.access_token import sign_token
 from signalr_bridge.protocol.issued_key import (
@@ -25,6 +31,7 @@ from signalr_bridge.protocol.issued_key import (
     read_issued_key,
     write_token_request,
 )
+from signalr_bridge.runtime import Random, WallClock
 from signalr_bridge.settings.model import CredentialSettings
 
 # The library is imported when an identity is used: it takes a third of a second.
@@ -57,20 +64,17 @@ def check_maker(make: Maker, whose: str) -> None:
         ) from None
 
 
-async def fetch_token(make: Maker, clock: Callable[[], float], scope: str = SCOPE) -> Held[str]:
+async def fetch_token(make: Maker, clock: WallClock, scope: str = SCOPE) -> CachedToken[str]:
     """A new token. Raises whatever the library does."""
     async with make() as credential:
         found = await _ask(credential, scope)
-    return hold(found.token, found.expires_on, clock(), getattr(found, "refresh_on", None))
+    return cache_token(found.token, found.expires_on, clock(), getattr(found, "refresh_on", None))
 
 
 async def _ask(credential: AsyncTokenCredential, scope: str) -> Any:
     """With ``refresh_on`` where the credential knows it."""
     ask = getattr(credential, "get_token_info", None)
     return await (credential.get_token(scope) if ask is None else ask(scope))
-
-
-# --- which one
 
 
 def _options() -> dict[str, Any]:
@@ -212,19 +216,19 @@ class Identity:
 
     def __init__(
         self,
-        token: Renewed[str],
+        token: RefreshingToken[str],
         keys: ServiceKeys,
         server_url: str,
         *,
-        clock: Callable[[], float],
-        random: Callable[[], float],
+        clock: WallClock,
+        random: Random,
         wait_seconds: float = 10.0,
         verifying_keys: tuple[str, ...] = (),
     ) -> None:
         self.verifying_keys = verifying_keys
         self._token, self._keys, self._server_url = token, keys, server_url
         self._clock, self._wait_seconds = clock, wait_seconds
-        self._key = Renewed(
+        self._key = RefreshingToken(
             f"signing key of {server_url}",
             self._fetch_key,
             clock=clock,
@@ -235,8 +239,8 @@ class Identity:
         self._is_signing = False
 
     @property
-    def trouble(self) -> str | None:
-        return self._token.trouble or self._key.trouble
+    def refresh_failure(self) -> str | None:
+        return self._token.refresh_failure or self._key.refresh_failure
 
     async def rest_token(self, url: str) -> str:
         """The same for every ``url``. Raises ``CredentialFailure``."""
@@ -282,10 +286,10 @@ class Identity:
                 "give it the role SignalR App Server or SignalR Service Owner."
             ) from None
 
-    async def _fetch_key(self) -> Held[IssuedKey]:
+    async def _fetch_key(self) -> CachedToken[IssuedKey]:
         issued = await self._keys.fetch_key(self._server_url, await self._token.get())
         now = self._clock()
-        return Held(issued, now + KEY_RENEW_SECONDS, now + KEY_SECONDS)
+        return CachedToken(issued, now + KEY_RENEW_SECONDS, now + KEY_SECONDS)
 
     async def close(self) -> None:
         await self._key.close()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.runtime import WallClock
 
 
 class State(StrEnum):
@@ -85,7 +86,7 @@ class Health:
     ``on_offline`` is told the URL of an endpoint that calls, not a probe, have found to be down.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: WallClock) -> None:
         self.on_offline: Callable[[str], None] = lambda url: None
         self._now = now
         self._records: dict[str, _Record] = {}

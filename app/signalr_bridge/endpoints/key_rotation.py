@@ -11,15 +11,16 @@ from dataclasses import replace
 from signalr_bridge.endpoints.endpoint import Credential, Endpoint, Transport
 from signalr_bridge.endpoints.outcome import Outcome
 from signalr_bridge.protocol.rest import Operation
+from signalr_bridge.runtime import Clock
 
 KEPT_SECONDS = 600.0
 """How long a former credential is still tried, when a newer one is refused."""
 
 
-class Keys:
+class RecentCredentials:
     """Credentials by the URL of their instance. ``clock`` gives monotonic seconds."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._current: dict[str, list[Credential]] = {}
         self._former: dict[str, list[tuple[Credential, float]]] = {}
@@ -60,11 +61,16 @@ def _by_url(endpoints: Iterable[Endpoint]) -> dict[str, list[Credential]]:
 _REFUSED = 401
 
 
-class Rotation:
+class KeyRotation:
     """A transport over another. ``reread`` reads the settings anew; ``clock`` gives monotonic seconds."""
 
     def __init__(
-        self, inner: Transport, keys: Keys, *, reread: Callable[[], Awaitable[None]], clock: Callable[[], float]
+        self,
+        inner: Transport,
+        keys: RecentCredentials,
+        *,
+        reread: Callable[[], Awaitable[None]],
+        clock: Clock,
     ) -> None:
         self._inner = inner
         self._keys = keys

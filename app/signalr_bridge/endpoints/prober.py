@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -10,6 +10,7 @@ from typing import Self
 from signalr_bridge.endpoints.endpoint import Endpoint, Transport
 from signalr_bridge.endpoints.health import Health, State, judge_probe
 from signalr_bridge.protocol.rest import Action, Operation
+from signalr_bridge.runtime import Random
 
 INTERVAL_SECONDS = 10.0
 PROBE_SECONDS = 2.0
@@ -36,12 +37,12 @@ def second_delay(rank: int, count: int, interval: float) -> float:
     return interval * (rank + 1) / max(count, 1)
 
 
-def healthy_delay(interval: float, random: Callable[[], float]) -> float:
+def healthy_delay(interval: float, random: Random) -> float:
     """Seconds from one good probe to the next; a little less than the interval, so that nobody keeps step."""
     return interval * (1 - _JITTER * random())
 
 
-def recovery_delay(failures: int, retry_after: float | None, interval: float, random: Callable[[], float]) -> float:
+def recovery_delay(failures: int, retry_after: float | None, interval: float, random: Random) -> float:
     """Seconds to the next probe after ``failures`` in a row: doubling, but never more than the interval.
 
     The service may ask for a longer wait than we would take by ourselves.
@@ -75,7 +76,7 @@ class Prober:
         transport: Transport,
         health: Health,
         *,
-        random: Callable[[], float],
+        random: Random,
         interval: float = INTERVAL_SECONDS,
         seconds: float | None = None,
     ) -> None:

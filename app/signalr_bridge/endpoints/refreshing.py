@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
+from signalr_bridge.runtime import Random, WallClock
+
 T = TypeVar("T")
 
 _AHEAD_SECONDS = 600.0
@@ -16,7 +18,7 @@ _FIRST_REST, _LONGEST_WISH = 1.0, 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Held(Generic[T]):
+class CachedToken(Generic[T]):
     """A value, from when on it is renewed, and until when it is good."""
 
     value: T = field(repr=False)
@@ -25,7 +27,7 @@ class Held(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class RefreshFailure:
     """How often renewing has failed in a row, why the last time, and when it is tried again."""
 
     failures: int
@@ -34,7 +36,7 @@ class Trouble:
     forbidden: bool = False
 
 
-class Step(Enum):
+class RefreshAction(Enum):
     """What a request does about the value it needs."""
 
     USE = "use what is held"
@@ -43,24 +45,24 @@ class Step(Enum):
     REFUSE = "do without: renewing has just failed"
 
 
-def decide(held: Held[T] | None, trouble: Trouble | None, now: float) -> Step:
-    resting = trouble is not None and now < trouble.retry_at
+def decide(held: CachedToken[T] | None, refresh_failure: RefreshFailure | None, now: float) -> RefreshAction:
+    resting = refresh_failure is not None and now < refresh_failure.retry_at
     if held is None or now >= held.expires_at:
-        return Step.REFUSE if resting else Step.WAIT
-    return Step.USE_AND_RENEW if now >= held.renew_at and not resting else Step.USE
+        return RefreshAction.REFUSE if resting else RefreshAction.WAIT
+    return RefreshAction.USE_AND_RENEW if now >= held.renew_at and not resting else RefreshAction.USE
 
 
-def hold(value: T, expires_at: float, now: float, renew_at: float | None = None) -> Held[T]:
+def cache_token(value: T, expires_at: float, now: float, renew_at: float | None = None) -> CachedToken[T]:
     """``renew_at`` is what the issuer proposes; else ten minutes before the end, or at half time of a short life.
 
     Never at once: an issuer that keeps its tokens gives the same one again until shortly before its end.
     """
     half = max((expires_at - now) / 2, 0.0)
     planned = expires_at - min(_AHEAD_SECONDS, half) if renew_at is None else renew_at
-    return Held(value, max(planned, now + min(_PAUSE_SECONDS, half)), expires_at)
+    return CachedToken(value, max(planned, now + min(_PAUSE_SECONDS, half)), expires_at)
 
 
-def rest_seconds(failures: int, retry_after: float | None, longest: float, random: Callable[[], float]) -> float:
+def rest_seconds(failures: int, retry_after: float | None, longest: float, random: Random) -> float:
     """How long to leave the issuer alone after ``failures`` in a row: doubling with jitter, or what it asked for."""
     backoff = min(_FIRST_REST * float(1 << min(failures - 1, 16)), longest)
     return max(backoff * (0.5 + random() / 2), min(retry_after or 0.0, _LONGEST_WISH))
@@ -111,7 +113,7 @@ def read_retry_after(text: str) -> float | None:
 _LOG = logging.getLogger("signalr_bridge.credentials")
 
 
-class Renewed(Generic[T]):
+class RefreshingToken(Generic[T]):
     """``fetch`` gets a new value and may take ``seconds``. ``clock`` gives seconds since 1970, ``random`` 0 to 1.
 
     ``what`` says in a log what it is; ``longest_rest`` is how long at most, in seconds, a failing issuer is left alone.
@@ -120,39 +122,39 @@ class Renewed(Generic[T]):
     def __init__(
         self,
         what: str,
-        fetch: Callable[[], Awaitable[Held[T]]],
+        fetch: Callable[[], Awaitable[CachedToken[T]]],
         *,
-        clock: Callable[[], float],
-        random: Callable[[], float],
+        clock: WallClock,
+        random: Random,
         seconds: float,
         longest_rest: float = 30.0,
     ) -> None:
         self._what, self._fetch = what, fetch
         self._clock, self._random = clock, random
         self._seconds, self._longest_rest = seconds, longest_rest
-        self._held: Held[T] | None = None
-        self._trouble: Trouble | None = None
+        self._cached: CachedToken[T] | None = None
+        self._failed: RefreshFailure | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def trouble(self) -> str | None:
+    def refresh_failure(self) -> str | None:
         """Why the last attempt failed; None when it did not."""
-        return None if self._trouble is None else self._trouble.reason
+        return None if self._failed is None else self._failed.reason
 
     async def get(self) -> T:
         """At once while the old value is good. Raises ``CredentialFailure``."""
-        step = decide(self._held, self._trouble, self._clock())
-        if step is Step.WAIT:
+        step = decide(self._cached, self._failed, self._clock())
+        if step is RefreshAction.WAIT:
             await asyncio.shield(self._start())
-        elif step is Step.USE_AND_RENEW:
+        elif step is RefreshAction.USE_AND_RENEW:
             self._start()
-        if self._held is None or self._clock() >= self._held.expires_at:
+        if self._cached is None or self._clock() >= self._cached.expires_at:
             raise self._failure()
-        return self._held.value
+        return self._cached.value
 
     def nudge(self) -> None:
         """Have it renewed if it is time."""
-        if decide(self._held, self._trouble, self._clock()) in {Step.USE_AND_RENEW, Step.WAIT}:
+        if decide(self._cached, self._failed, self._clock()) in {RefreshAction.USE_AND_RENEW, RefreshAction.WAIT}:
             self._start()
 
     async def close(self) -> None:
@@ -169,23 +171,23 @@ class Renewed(Generic[T]):
     async def _renew(self) -> None:
         try:
             async with asyncio.timeout(self._seconds):
-                self._held = await self._fetch()
+                self._cached = await self._fetch()
         except Exception as error:  # whatever a credential's library raises
             self._note(explain_failure(error))
         else:
-            if self._trouble is not None:
+            if self._failed is not None:
                 _LOG.info("credential is back", extra={"credential": self._what})
-            self._trouble = None
+            self._failed = None
 
     def _note(self, failure: CredentialFailure) -> None:
-        failures = 1 if self._trouble is None else self._trouble.failures + 1
+        failures = 1 if self._failed is None else self._failed.failures + 1
         rest = rest_seconds(failures, failure.retry_after, self._longest_rest, self._random)
-        if self.trouble != failure.reason:
+        if self.refresh_failure != failure.reason:
             _LOG.warning("no credential", extra={"credential": self._what, "why": failure.reason})
-        self._trouble = Trouble(failures, failure.reason, self._clock() + rest, failure.forbidden)
+        self._failed = RefreshFailure(failures, failure.reason, self._clock() + rest, failure.forbidden)
 
     def _failure(self) -> CredentialFailure:
-        trouble = self._trouble
-        if trouble is None:  # what was fetched is over already
+        refresh_failure = self._failed
+        if refresh_failure is None:  # what was fetched is over already
             return CredentialFailure("the issuer's clock is wrong: what it gave had expired")
-        return CredentialFailure(trouble.reason, forbidden=trouble.forbidden)
+        return CredentialFailure(refresh_failure.reason, forbidden=refresh_failure.forbidden)

@@ -13,6 +13,7 @@ from signalr_bridge.endpoints.health import Health, Report, State
 from signalr_bridge.endpoints.outcome import Outcome, Result, Verdict, merge
 from signalr_bridge.errors import NoEndpointAvailable, UnknownEndpoint
 from signalr_bridge.protocol.rest import Operation
+from signalr_bridge.runtime import Clock, Random
 
 Is = Callable[[Endpoint], bool]
 
@@ -61,11 +62,11 @@ def _unite(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
     return [one for one in endpoints if winners[one.url] is one]
 
 
-Strategy: TypeAlias = Callable[[Sequence[Endpoint], str | None, Callable[[], float]], Endpoint]
+Strategy: TypeAlias = Callable[[Sequence[Endpoint], str | None, Random], Endpoint]
 """One of the candidates (never none, each with a weight above 0) for a user id; with a number from 0 to 1 by chance."""
 
 
-def choose_weighted(candidates: Sequence[Endpoint], user_id: str | None, random: Callable[[], float]) -> Endpoint:
+def choose_weighted(candidates: Sequence[Endpoint], user_id: str | None, random: Random) -> Endpoint:
     """By chance, in proportion to the weights."""
     if len(candidates) == 1:
         return candidates[0]
@@ -77,7 +78,7 @@ def choose_weighted(candidates: Sequence[Endpoint], user_id: str | None, random:
     return candidates[-1]
 
 
-def choose_sticky(candidates: Sequence[Endpoint], user_id: str | None, random: Callable[[], float]) -> Endpoint:
+def choose_sticky(candidates: Sequence[Endpoint], user_id: str | None, random: Random) -> Endpoint:
     """The same endpoint for the same user, as long as it is a candidate; somebody without a user id by chance.
 
     Weighted rendezvous hashing: when a candidate goes, its users alone move; when it is back, they return.
@@ -141,8 +142,8 @@ class Registry:
         transport: Transport,
         health: Health,
         *,
-        clock: Callable[[], float],
-        random: Callable[[], float],
+        clock: Clock,
+        random: Random,
         strategies: Mapping[str, str] | None = None,
         policy: RetryPolicy | None = None,
     ) -> None:

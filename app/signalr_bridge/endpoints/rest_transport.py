@@ -115,7 +115,7 @@ def _open_session() -> aiohttp.ClientSession:
 
 
 def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: Mapping[str, str]) -> Outcome:
-    """What an HTTP answer of the service means. Source: ``spec/rest-and-management.md`` 5.3 and 10.3."""
+    """What an HTTP answer of the service means. Source: ``docs/protocol/rest-and-management.md`` 5.3 and 10.3."""
     if 200 <= status < 300:
         return _outcome(endpoint, Verdict.ACCEPTED)
     code = headers.get(ERROR_CODE_HEADER, "").strip().lower()

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from signalr_bridge.endpoints.directory import Fleet
+from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.endpoint import Endpoint
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.errors import Forbidden, InvalidQuery, RateLimited, Unauthenticated
@@ -15,7 +15,7 @@ from signalr_bridge.web.callers import Right
 from signalr_bridge.web.problems import PROBLEM_ANSWER
 from signalr_bridge.web.request import PathNames, describe_path, describe_query, one_of, part, read_query
 
-FleetPart = Annotated[Fleet, part("fleet")]
+DirectoryPart = Annotated[EndpointDirectory, part("directory")]
 
 router = APIRouter(redirect_slashes=False)
 
@@ -35,7 +35,7 @@ async def live(request: Request) -> dict[str, str]:
     responses={503: {"description": "not yet"}, **PROBLEM_ANSWER},
     response_class=JSONResponse,
 )
-async def ready(request: Request, fleet: FleetPart) -> Response:
+async def ready(request: Request, directory: DirectoryPart) -> Response:
     """200 once each connection has had an endpoint that answered to its credential; 503 before. ``strict=true``: now.
 
     Callers with the right ``read`` for every hub see the endpoints, too.
@@ -43,10 +43,12 @@ async def ready(request: Request, fleet: FleetPart) -> Response:
     strict = one_of(read_query(request, ("strict",)), "strict")
     if strict not in {None, "true", "false"}:
         raise InvalidQuery("The parameter strict is true or false.")
-    is_ready = fleet.has_worked(now=strict == "true")
+    is_ready = directory.has_worked(now=strict == "true")
     answer: dict[str, Any] = {"status": "ready" if is_ready else "waiting"}
     if await _may_see(request):
-        answer["endpoints"] = [_describe(registry, one) for registry in fleet.registries for one in registry.endpoints]
+        answer["endpoints"] = [
+            _describe(registry, one) for registry in directory.registries for one in registry.endpoints
+        ]
     return JSONResponse(answer, 200 if is_ready else 503)
 
 
@@ -70,15 +72,17 @@ _PATH = "/hubs/{hub:segment}/endpoints"
     responses=PROBLEM_ANSWER,
     response_class=JSONResponse,
 )
-async def list_endpoints(request: Request, caller: RequiredCaller, names: PathNames, fleet: FleetPart) -> Response:
+async def list_endpoints(
+    request: Request, caller: RequiredCaller, names: PathNames, directory: DirectoryPart
+) -> Response:
     """The SignalR instances; each can stand in an item's ``endpoints``."""
     read_query(request, ())
-    registry = fleet.find(names["hub"])
+    registry = directory.find(names["hub"])
     return JSONResponse([_describe(registry, one) for one in registry.endpoints])
 
 
 def _describe(registry: Registry, endpoint: Endpoint) -> dict[str, Any]:
-    report, trouble = registry.report(endpoint), endpoint.credential.trouble
+    report, refresh_failure = registry.report(endpoint), endpoint.credential.refresh_failure
     since = None if report.since is None else datetime.fromtimestamp(report.since, UTC)
     return {
         "endpointType": endpoint.endpoint_type,
@@ -87,5 +91,5 @@ def _describe(registry: Registry, endpoint: Endpoint) -> dict[str, Any]:
         "online": registry.is_online(endpoint),
         "state": report.state.value,
         "since": since and since.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "lastError": report.last_error if trouble is None else f"no-credential: {trouble}",
+        "lastError": report.last_error if refresh_failure is None else f"no-credential: {refresh_failure}",
     }

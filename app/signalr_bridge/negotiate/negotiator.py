@@ -10,6 +10,7 @@ from signalr_bridge.endpoints.endpoint import Endpoint
 from signalr_bridge.errors import TokenTooLong
 from signalr_bridge.protocol.access_token import check_length, client_audience, client_claims, client_url
 from signalr_bridge.protocol.claims import ClaimValues
+from signalr_bridge.runtime import WallClock
 
 _LOG = logging.getLogger("signalr_bridge.negotiate")
 
@@ -62,7 +63,7 @@ class Negotiator:
         self,
         registries: Registries,
         *,
-        clock: Callable[[], float],
+        clock: WallClock,
         is_lossless: Callable[[str], bool] = lambda hub: True,
     ) -> None:
         self._registries = registries

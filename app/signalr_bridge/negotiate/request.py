@@ -7,7 +7,7 @@ from signalr_bridge.negotiate.negotiator import Admission
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, NAME_IDENTIFIER, ClaimValues, claim_text
 from signalr_bridge.protocol.names import check_client_user_id
-from signalr_bridge.web.request import Properties
+from signalr_bridge.web.request import ObjectReader
 
 _PROPERTIES = ("userId", "claims", "lifetimeSeconds", "endpoint", "closeOnExpiry")
 LONGEST_LIFETIME = 86_400
@@ -24,7 +24,7 @@ def read_request(body: bytes, defaults: Admission) -> Admission:
     if json_text.first_character(body) != b"{":
         json_text.decode(body)  # what does not parse at all is another mistake
         raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON object.")])
-    given = Properties(body, "#")
+    given = ObjectReader(body, "#")
     given.refuse_unknown(_PROPERTIES)
     admission = Admission(
         user_id=_read_user(given),
@@ -41,14 +41,14 @@ def _or(value: Any, default: bool) -> bool:
     return default if value is None else bool(value)
 
 
-def _read_lifetime(given: Properties, default: int) -> int:
+def _read_lifetime(given: ObjectReader, default: int) -> int:
     seconds = given.value("lifetimeSeconds", int, "an integer")
     if seconds is not None and not 1 <= seconds <= LONGEST_LIFETIME:
         given.fault("lifetimeSeconds", InvalidItem, f"This is 1 to {LONGEST_LIFETIME} seconds.")
     return default if seconds is None else int(seconds)
 
 
-def _read_user(given: Properties) -> str | None:
+def _read_user(given: ObjectReader) -> str | None:
     user_id: str | None = given.value("userId", str, "a string")
     if user_id is None:
         return None
@@ -60,12 +60,12 @@ def _read_user(given: Properties) -> str | None:
     return user_id
 
 
-def _read_claims(given: Properties) -> dict[str, ClaimValues]:
+def _read_claims(given: ObjectReader) -> dict[str, ClaimValues]:
     claims = given.value("claims", dict[str, Any], "an object") or {}
     return {name: _read_claim(name, value, given) for name, value in claims.items()}
 
 
-def _read_claim(name: str, value: Any, given: Properties) -> ClaimValues:
+def _read_claim(name: str, value: Any, given: ObjectReader) -> ClaimValues:
     if not name or name in {"nameid", NAME_IDENTIFIER} or name.startswith(("asrs.", "bridge.")):
         given.fault("claims", ReservedClaim, "A claim's type is empty or one that the service reserves.")
     values = value if isinstance(value, list) else [value]
@@ -77,7 +77,7 @@ def _read_claim(name: str, value: Any, given: Properties) -> ClaimValues:
     return tuple(values)
 
 
-def _refuse_forgery(text: str, name: str, given: Properties) -> None:
+def _refuse_forgery(text: str, name: str, given: ObjectReader) -> None:
     if LOSSLESS_CLAIM in text:
         given.fault(name, ReservedClaim, f"A value holds '{LOSSLESS_CLAIM}', which would forge claims.")
     if any(ord(one) < 32 or ord(one) == 127 for one in text):

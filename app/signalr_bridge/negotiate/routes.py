@@ -18,7 +18,7 @@ from signalr_bridge.errors import (
 from signalr_bridge.negotiate.identity import group_values
 from signalr_bridge.negotiate.negotiator import Admission, Negotiator
 from signalr_bridge.negotiate.request import is_blank, read_request
-from signalr_bridge.negotiate.rules import Approach, Clients
+from signalr_bridge.negotiate.rules import ClientRequest, Clients
 from signalr_bridge.protocol.names import check_hub, unescape_segment
 from signalr_bridge.protocol.upstream_event import decode_header
 from signalr_bridge.web.authorize import OptionalCaller, RequiredCaller, check_caller
@@ -37,15 +37,15 @@ NegotiatorPart = Annotated[Negotiator, part("negotiator")]
 ClientsPart = Annotated[Clients, part("clients")]
 HubNamesPart = Annotated[HubNames, part("hub_names")]
 DefaultHub = Annotated[str | None, part("default_hub")]
-Somebody: TypeAlias = Caller | Admission
+Requester: TypeAlias = Caller | Admission
 """A caller, or a client with what its token will say."""
 
 router = APIRouter(redirect_slashes=False)
 
 
-async def find_somebody(
+async def find_requester(
     request: Request, caller: OptionalCaller, clients: ClientsPart, default: DefaultHub
-) -> Somebody:
+) -> Requester:
     """A caller that may negotiate for the hub, or a client that is admitted. Raises what refuses either, before
     anything is said about hubs or bodies."""
     hub = _read_hub(request, default)
@@ -53,7 +53,7 @@ async def find_somebody(
         check_caller(request, caller, hub or None)
         return caller
     address = scope_address(request.scope, request.app.state.trusted_proxies)
-    return await clients.admit(hub, _read_approach(request), address)
+    return await clients.admit(hub, _read_client_request(request), address)
 
 
 def _read_hub(request: Request, default: str | None) -> str | None:
@@ -65,7 +65,7 @@ def _read_hub(request: Request, default: str | None) -> str | None:
         return None
 
 
-SomebodyPart = Annotated[Somebody, Depends(find_somebody)]
+RequesterPart = Annotated[Requester, Depends(find_requester)]
 
 
 class NegotiateRequest(BaseModel):
@@ -117,21 +117,21 @@ _PATH = "/hubs/{hub:segment}/negotiate"
 @router.post(_PATH, operation_id="negotiate", openapi_extra=describe_path(_PATH) | _BODY, **_ROUTE)
 async def negotiate(
     request: Request,
-    somebody: SomebodyPart,
+    requester: RequesterPart,
     names: PathNames,
     hub_names: HubNamesPart,
     clients: ClientsPart,
     negotiator: NegotiatorPart,
 ) -> JSONResponse:
     """Where a client connects, with which token. A client sends no body; a caller may say for whom."""
-    admission = await _read_admission(request, somebody, names["hub"], hub_names, clients)
+    admission = await _read_admission(request, requester, names["hub"], hub_names, clients)
     return _answer((await negotiator.negotiate(names["hub"], admission)).as_json())
 
 
 @router.post("/api/negotiate", operation_id="negotiateDefaultHub", openapi_extra=_BODY, **_ROUTE)
 async def negotiate_default_hub(
     request: Request,
-    somebody: SomebodyPart,
+    requester: RequesterPart,
     hub: DefaultHub,
     hub_names: HubNamesPart,
     clients: ClientsPart,
@@ -140,7 +140,7 @@ async def negotiate_default_hub(
     """The same for the default hub, so that a page written for a function app keeps working."""
     if hub is None:
         raise NoDefaultHub("Several hubs or none are configured: set BRIDGE_DEFAULT_HUB, or name the hub in the path.")
-    admission = await _read_admission(request, somebody, hub, hub_names, clients)
+    admission = await _read_admission(request, requester, hub, hub_names, clients)
     return _answer((await negotiator.negotiate(hub, admission)).as_json())
 
 
@@ -170,18 +170,18 @@ async def negotiate_endpoints(
 
 
 async def _read_admission(
-    request: Request, somebody: Somebody, hub: str, hub_names: HubNames, clients: Clients
+    request: Request, requester: Requester, hub: str, hub_names: HubNames, clients: Clients
 ) -> Admission:
     """A blank body is a client's call, whoever sends it: then the hub's rules say who it is, a caller's key or not."""
-    if isinstance(somebody, Admission):
+    if isinstance(requester, Admission):
         hub_names.check_client(hub)
         await _refuse_body(request)
-        return somebody
+        return requester
     body = await read_body(request, LARGEST_BODY)
     if not is_blank(body):
         return await _read_wish(request, body, clients.rules_of(hub).defaults)
     address = scope_address(request.scope, request.app.state.trusted_proxies)
-    admission = await clients.admit(hub, _read_approach(request), address)
+    admission = await clients.admit(hub, _read_client_request(request), address)
     hub_names.check_client(hub)
     return admission
 
@@ -207,6 +207,6 @@ def _answer(body: dict[str, Any]) -> JSONResponse:
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 
 
-def _read_approach(request: Request) -> Approach:
+def _read_client_request(request: Request) -> ClientRequest:
     headers = [(name.decode("latin-1"), decode_header(value)) for name, value in request.headers.raw]
-    return Approach(group_values(headers), group_values(request.query_params.multi_items()))
+    return ClientRequest(group_values(headers), group_values(request.query_params.multi_items()))

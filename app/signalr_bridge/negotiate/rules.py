@@ -10,6 +10,7 @@ from signalr_bridge.negotiate.identity import Identity, claim_texts, copy_claims
 from signalr_bridge.negotiate.negotiator import Admission
 from signalr_bridge.protocol.claims import ClaimValues
 from signalr_bridge.protocol.names import check_client_user_id
+from signalr_bridge.runtime import Clock, WallClock
 from signalr_bridge.settings.model import ClientSettings, JwtSettings, Settings
 from signalr_bridge.web.callers import CHALLENGE, check_wait
 from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers
@@ -53,7 +54,7 @@ def parse_template(text: str, *, setting: str, optional: bool = False) -> Templa
 
 
 @dataclass(frozen=True, slots=True)
-class Approach:
+class ClientRequest:
     """What a client brings along; names of headers and of query parameters are in lower case."""
 
     headers: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
@@ -84,26 +85,30 @@ class ClientRules:
     claim_types: tuple[str, ...] = ()
     defaults: Admission = field(default_factory=Admission)
 
-    async def admit(self, approach: Approach) -> Admission:
+    async def admit(self, client_request: ClientRequest) -> Admission:
         """What the client's token will say. Raises ``BadToken`` with the reason, and ``InvalidName``."""
-        identity = await self._identify(approach)
-        claims = await self._read_claims(identity, approach)
-        return replace(self.defaults, user_id=self._name(identity, approach), claims=claims)
+        identity = await self._identify(client_request)
+        claims = await self._read_claims(identity, client_request)
+        return replace(self.defaults, user_id=self._name(identity, client_request), claims=claims)
 
-    async def _identify(self, approach: Approach) -> Identity:
-        if self.issuers is not None and (tokens := approach.tokens):
+    async def _identify(self, client_request: ClientRequest) -> Identity:
+        if self.issuers is not None and (tokens := client_request.tokens):
             return await read_jwt(self.issuers, tokens, named=self.user_id is None)
-        found = read_platform(approach.headers) if self.platform else None
+        found = read_platform(client_request.headers) if self.platform else None
         if found is not None:
             return found
         if not self.anonymous:
             raise BadToken("the client shows no identity")
         return Identity()
 
-    def _name(self, identity: Identity, approach: Approach) -> str | None:
+    def _name(self, identity: Identity, client_request: ClientRequest) -> str | None:
         if self.user_id is None:
-            return _check_vouched(identity.user_id)
-        sources = {"headers": approach.headers, "query": approach.query, "claims": claim_texts(identity.claims)}
+            return _check_verified(identity.user_id)
+        sources = {
+            "headers": client_request.headers,
+            "query": client_request.query,
+            "claims": claim_texts(identity.claims),
+        }
         user_id = self.user_id.fill(sources)
         if user_id is None:
             return None
@@ -111,17 +116,17 @@ class ClientRules:
             raise InvalidName("The user id holds what would forge claims.")
         return user_id
 
-    async def _read_claims(self, identity: Identity, approach: Approach) -> dict[str, ClaimValues]:
+    async def _read_claims(self, identity: Identity, client_request: ClientRequest) -> dict[str, ClaimValues]:
         if self.id_token is None:
             return copy_claims(identity.claims, self.claim_types)
         template, issuers = self.id_token.template, self.id_token.issuers
-        token = template.fill({"headers": approach.headers, "query": approach.query}) or ""
+        token = template.fill({"headers": client_request.headers, "query": client_request.query}) or ""
         token = next(iter(read_bearers([token])), token)
         said = (await issuers.check(token)).claims if issuers is not None else read_claims(take_apart(token))
         return copy_claims(said, self.claim_types)
 
 
-def _check_vouched(user_id: str | None) -> str | None:
+def _check_verified(user_id: str | None) -> str | None:
     """The user id that a token or the platform names: one that no client may have is their mistake, and refused."""
     if user_id is None:
         return None
@@ -148,20 +153,18 @@ class Clients:
         self.rules_of = rules_of
         self._rate = rate
 
-    async def admit(self, hub: str | None, approach: Approach, address: str) -> Admission:
+    async def admit(self, hub: str | None, client_request: ClientRequest, address: str) -> Admission:
         """What the client's token will say. Raises ``Unauthenticated``, ``InvalidName`` and ``RateLimited``."""
         if self._rate is not None:
             check_wait(self._rate.take(address), "You negotiate too often; try again later.")
         try:
-            return await self.rules_of(hub).admit(approach)
+            return await self.rules_of(hub).admit(client_request)
         except BadToken as error:
             _log.info("client refused", extra={"reason": error.detail, "address": address, "request_id": request_id()})
             raise Unauthenticated(REFUSAL, headers=CHALLENGE) from None
 
 
-def build_clients(
-    settings: Settings, keys: IssuerKeys, *, clock: Callable[[], float], monotonic: Callable[[], float]
-) -> Clients:
+def build_clients(settings: Settings, keys: IssuerKeys, *, clock: WallClock, monotonic: Clock) -> Clients:
     """``clock`` gives seconds since 1970. Raises ``SettingsError`` for a template that means nothing."""
 
     def build(rules: ClientSettings, prefix: str) -> ClientRules:
@@ -179,7 +182,7 @@ def build_clients(
 
 
 def _build_rules(
-    rules: ClientSettings, prefix: str, keys: IssuerKeys, clock: Callable[[], float], *, optional: bool
+    rules: ClientSettings, prefix: str, keys: IssuerKeys, clock: WallClock, *, optional: bool
 ) -> ClientRules:
     issuers = Issuers([_read_rules(one) for one in rules.jwt], keys, clock) if rules.jwt else None
     id_token = None

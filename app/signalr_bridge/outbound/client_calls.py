@@ -1,6 +1,5 @@
 """A call of one client: found among the endpoints, called once, and its answer or what became of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +8,10 @@ from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.endpoints.rest_transport import CLIENT_ERROR
 from signalr_bridge.errors import BridgeError, ClientTimeout, Fault, InvalidItem, InvokeFailed, MalformedMessage
 from signalr_bridge.outbound.answers import problem_of
-from signalr_bridge.outbound.items import LARGEST_BODY, Reader
+from signalr_bridge.outbound.items import LARGEST_BODY, ItemReader
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.rest import Action, ClientAnswer, Operation, read_client_error, read_result, write_message
+from signalr_bridge.runtime import Clock
 
 _TIMER_SECONDS = 0.01
 """A timer may ring this much too early."""
@@ -23,7 +23,7 @@ async def invoke(
     body: bytes,
     endpoint: str | None,
     deadline: float,
-    clock: Callable[[], float],
+    clock: Clock,
 ) -> ClientAnswer:
     """Never tried again. Among several endpoints it is asked first where the connection is: what an instance says of
     calling somebody it does not know is published nowhere.
@@ -90,7 +90,7 @@ def read_call(text: bytes) -> Call:
     if json_text.first_character(text) != b"{":
         json_text.decode(text)  # what does not parse at all is another mistake
         raise InvalidItem([Fault("#", InvalidItem, "A call is a JSON object.")])
-    reader = Reader(text, "#")
+    reader = ItemReader(text, "#")
     target = reader.value("target", str, "a string")
     if not target:
         reader.fault("target", InvalidItem, "A call has a target that is not empty.")

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from signalr_bridge.errors import BridgeError, IdempotencyInProgress, IdempotencyMismatch, InvalidHeader
+from signalr_bridge.runtime import Clock
 from signalr_bridge.web.callers import Caller
 from signalr_bridge.web.problems import problem_response
 
@@ -42,9 +43,7 @@ class _Entry:
 class Idempotency:
     """``clock`` gives monotonic seconds. Bounded in number and bytes: the oldest go first."""
 
-    def __init__(
-        self, clock: Callable[[], float], *, most_answers: int = MOST_ANSWERS, most_bytes: int = MOST_BYTES
-    ) -> None:
+    def __init__(self, clock: Clock, *, most_answers: int = MOST_ANSWERS, most_bytes: int = MOST_BYTES) -> None:
         self._clock = clock
         self._most_answers, self._most_bytes = most_answers, most_bytes
         self._entries: OrderedDict[Scope, _Entry] = OrderedDict()

@@ -12,13 +12,13 @@ from signalr_bridge.errors import Fault, InvalidItem, InvalidName, UnknownEndpoi
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_connection_id, check_group, check_user_id
 from signalr_bridge.protocol.rest import Action, Operation, write_message, write_target
-from signalr_bridge.web.request import MOST_FAULTS, Properties
+from signalr_bridge.web.request import MOST_FAULTS, ObjectReader
 
 HasEndpoint = Callable[[str], bool]
 _CHECKS = {"userId": check_user_id, "groupName": check_group, "connectionId": check_connection_id}
 
 
-class Reader(Properties):
+class ItemReader(ObjectReader):
     """An item's properties."""
 
     def name(self, name: str) -> str:
@@ -113,7 +113,7 @@ def read_item(
     if json_text.first_character(text) != b"{":
         json_text.decode(text)  # what does not parse at all is another mistake
         raise InvalidItem([Fault(pointer, InvalidItem, "An item is a JSON object.")])
-    reader = Reader(text, pointer)
+    reader = ItemReader(text, pointer)
     kind = _find_kind(reader, kinds)
     item = _READERS[kind](reader, hub)
     endpoints = reader.endpoints(has_endpoint)
@@ -179,7 +179,7 @@ class _Names(TypedDict):
     connection: str
 
 
-def _find_kind(reader: Reader, kinds: Collection[Kind]) -> Kind:
+def _find_kind(reader: ItemReader, kinds: Collection[Kind]) -> Kind:
     if len(kinds) == 1:
         return next(iter(kinds))
     if reader.has("target") or not reader.has("action"):
@@ -201,7 +201,7 @@ _CLOSE = {
 }
 
 
-def _read_message(reader: Reader, hub: str) -> Item:
+def _read_message(reader: ItemReader, hub: str) -> Item:
     target = reader.value("target", str, "a string")
     if not target:
         reader.fault("target", InvalidItem, "A message has a target that is not empty.")
@@ -216,7 +216,7 @@ def _read_message(reader: Reader, hub: str) -> Item:
     return Item(Kind.MESSAGE, Operation(_SEND[destination], hub, excluded=excluded, **names), body)
 
 
-def _read_close(reader: Reader, hub: str) -> Item:
+def _read_close(reader: ItemReader, hub: str) -> Item:
     action = reader.value("action", str, "a string")
     if action is not None and action.lower() != "close":
         reader.fault("action", InvalidItem, "The action is not 'close'.")
@@ -225,7 +225,7 @@ def _read_close(reader: Reader, hub: str) -> Item:
     return Item(Kind.CLOSE, Operation(_CLOSE.get(destination, Action.CLOSE_CONNECTION), hub, reason=reason, **names))
 
 
-def _read_group_action(reader: Reader, hub: str) -> Item:
+def _read_group_action(reader: ItemReader, hub: str) -> Item:
     action = str(reader.value("action", str, "a string") or "").lower()
     if action not in {"add", "remove", "removeall"}:
         reader.fault("action", InvalidItem, "The action is one of 'add', 'remove' and 'removeAll'.")
@@ -247,13 +247,13 @@ def group_action(action: str, subject: str) -> Action:
     return Action[f"{verb}_{subject.upper()}{suffix}"]
 
 
-def _read_subject(reader: Reader) -> str:
+def _read_subject(reader: ItemReader) -> str:
     if reader.has("userId") == reader.has("connectionId"):
         reader.fault("", InvalidItem, "Give exactly one of userId and connectionId.")
     return "user" if reader.has("userId") else "connection"
 
 
-def _read_ttl(reader: Reader, *, allowed: bool) -> int | None:
+def _read_ttl(reader: ItemReader, *, allowed: bool) -> int | None:
     ttl = reader.value("ttlSeconds", int, "an integer")
     if ttl is not None and not allowed:
         reader.fault("ttlSeconds", InvalidItem, "Only adding a user to a group has a time to live.")
@@ -262,7 +262,7 @@ def _read_ttl(reader: Reader, *, allowed: bool) -> int | None:
     return int(ttl) if isinstance(ttl, int) else None
 
 
-def _read_destination(reader: Reader, *, at_most_one: bool) -> tuple[str, _Names]:
+def _read_destination(reader: ItemReader, *, at_most_one: bool) -> tuple[str, _Names]:
     given = [name for name in ("userId", "groupName", "connectionId") if reader.has(name)]
     if len(given) > 1 or (not given and not at_most_one):
         wanted = "at most one" if at_most_one else "exactly one"
@@ -271,7 +271,7 @@ def _read_destination(reader: Reader, *, at_most_one: bool) -> tuple[str, _Names
     return (given[0] if given else ""), names
 
 
-_READERS: dict[Kind, Callable[[Reader, str], Item]] = {
+_READERS: dict[Kind, Callable[[ItemReader, str], Item]] = {
     Kind.MESSAGE: _read_message,
     Kind.GROUP_ACTION: _read_group_action,
     Kind.CLOSE: _read_close,

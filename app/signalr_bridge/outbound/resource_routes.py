@@ -55,9 +55,6 @@ _CHANGE: dict[str, Any] = {
 _QUESTION: dict[str, Any] = {"response_class": Response, "responses": _QUESTION_ANSWERS, "tags": ["who is there"]}
 
 
-# --- each route is an operation, with its names in the path
-
-
 def _operation(action: Action, names: dict[str, str], **more: Any) -> Operation:
     user, group, connection = (names.get(name, "") for name in ("userId", "groupName", "connectionId"))
     return Operation(action, names["hub"], user=user, group=group, connection=connection, **more)
@@ -141,9 +138,6 @@ _add_question(_GROUP, Action.GROUP_EXISTS, "Is anybody in the group?")
 _add_question(_USER_MEMBER, Action.USER_IN_GROUP, "Is the user in the group?")
 
 
-# --- the same questions, with the names in the query
-
-
 _BY_QUERY = {
     ("groupName",): Action.GROUP_EXISTS,
     ("userId",): Action.USER_EXISTS,
@@ -171,9 +165,6 @@ for _method, _id in (("GET", "exists"), ("HEAD", "existsHead")):
     _described = describe_path(_EXISTS)
     _described["parameters"] += [*describe_query(*_CHECKS), TIMEOUT_HEADER]
     router.add_api_route(_EXISTS, exists, methods=[_method], operation_id=_id, openapi_extra=_described, **_QUESTION)
-
-
-# --- who is in a group
 
 
 @router.get(
@@ -208,9 +199,6 @@ def _read_top(text: str | None) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 4 and 1 <= int(text) <= LARGEST_PAGE):
         raise InvalidQuery(f"The parameter top is a number from 1 to {LARGEST_PAGE}.")
     return int(text)
-
-
-# --- calls of a client
 
 
 _invoked = describe_path(_CONNECTION) | body_of(Invocation)

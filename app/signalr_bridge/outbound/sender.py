@@ -11,6 +11,7 @@ from signalr_bridge.outbound.client_calls import invoke
 from signalr_bridge.outbound.items import LONGEST_TARGET, Item, Kind, read_item, read_items
 from signalr_bridge.protocol.payload import pack
 from signalr_bridge.protocol.rest import Action, ClientAnswer, Operation, write_target
+from signalr_bridge.runtime import Clock
 
 ALL_KINDS = frozenset(Kind)
 
@@ -24,7 +25,7 @@ class Sender:
     """
 
     def __init__(
-        self, registries: Registries, *, clock: Callable[[], float], default_seconds: float, messagepack: bool = False
+        self, registries: Registries, *, clock: Clock, default_seconds: float, messagepack: bool = False
     ) -> None:
         self._registries = registries
         self._clock = clock

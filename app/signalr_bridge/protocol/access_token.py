@@ -1,6 +1,6 @@
 """The tokens of the service: JSON Web Tokens signed by HS256 with an access key, for clients and for REST calls.
 
-Source: ``spec/functions-bindings.md`` 2.4 and 2.5, ``spec/rest-and-management.md`` 7.1 and 8.3.
+Source: ``docs/protocol/functions-bindings.md`` 2.4 and 2.5, ``docs/protocol/rest-and-management.md`` 7.1 and 8.3.
 """
 
 import binascii

@@ -3,7 +3,7 @@
 The service joins claims to one line, ``type: value, type: value``, and escapes nothing, so a display name such as
 ``Bob, role: admin`` could forge a role. A token of ours therefore carries the claim ``bridge.claims`` beside them:
 base64url of the JSON of all of them, which holds neither comma nor colon.
-Source of the line's form: ``spec/functions-bindings.md`` 1.5, ``spec/service-emulation.md`` 3.2.
+Source of the line's form: ``docs/protocol/functions-bindings.md`` 1.5, ``docs/protocol/service-emulation.md`` 3.2.
 """
 
 import binascii

@@ -1,6 +1,6 @@
 """A SignalR connection string, ``Endpoint=...;AccessKey=...;Version=1.0;``, read and written.
 
-Source: ``spec/functions-bindings.md`` 4.5 and ``spec/rest-and-management.md`` 9.1.
+Source: ``docs/protocol/functions-bindings.md`` 4.5 and ``docs/protocol/rest-and-management.md`` 9.1.
 """
 
 import re

@@ -1,6 +1,7 @@
 """The hub protocol ``json``: messages as JSON objects, each ended by the byte 0x1E; and the handshake before it.
 
-Source: ``spec/service-emulation.md`` 4.1 and 4.3. Absent members are left out, never null: clients break on null.
+Source: ``docs/protocol/service-emulation.md`` 4.1 and 4.3. Absent members are left out, never null: clients break on
+null.
 """
 
 from dataclasses import dataclass
@@ -36,9 +37,6 @@ def split_records(data: bytes) -> tuple[list[bytes], bytes]:
     return records, rest
 
 
-# --- handshake
-
-
 def write_handshake_request(handshake: Handshake) -> bytes:
     return json_text.encode({"protocol": handshake.protocol, "version": handshake.version}) + RECORD_SEPARATOR
 
@@ -54,9 +52,6 @@ def read_handshake_request(record: bytes) -> Handshake:
 
 def write_handshake_response(error: str | None = None) -> bytes:
     return json_text.encode({} if error is None else {"error": error}) + RECORD_SEPARATOR
-
-
-# --- messages
 
 
 def write_message(message: HubMessage) -> bytes:

@@ -1,6 +1,6 @@
 """The messages of the SignalR hub protocol, whatever bytes carry them.
 
-Source: ``spec/service-emulation.md`` 4.2.
+Source: ``docs/protocol/service-emulation.md`` 4.2.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,7 @@
 """The hub protocol ``messagepack``: messages as MessagePack arrays, each behind its length in bytes.
 
-Source: ``spec/service-emulation.md`` 4.4. The handshake before it is that of ``hub_json``. Values are Python's own:
+Source: ``docs/protocol/service-emulation.md`` 4.4. The handshake before it is that of ``hub_json``. Values are
+Python's own:
 ``bin`` is bytes, a timestamp (extension -1) a datetime in UTC rounded to microseconds, another extension an ``Ext`` of
 msgspec.msgpack. A map's keys may be everything that Python can hash, and many if they are text (see
 ``messagepack_keys``); a timestamp beyond the year 9999 is malformed.
@@ -115,9 +116,6 @@ _ERROR, _VOID, _RESULT = 1, 2, 3
 """Kinds of completions."""
 
 
-# --- framing
-
-
 def write_frame(body: bytes) -> bytes:
     """``body`` behind its length: 7 bits a byte, the least significant first, the high bit says that more follow."""
     prefix, length = bytearray(), len(body)
@@ -155,9 +153,6 @@ def _read_length(data: bytes, position: int) -> tuple[int, int] | None:
         if len(prefix) < _LONGEST_PREFIX:
             return None
     raise MalformedMessage("A message says that it has more than 2 GiB.")
-
-
-# --- messages
 
 
 def write_message(message: HubMessage) -> bytes:
@@ -255,9 +250,6 @@ def _read_completion(items: Sequence[Any]) -> Completion:
     if kind == _VOID:
         return Completion(invocation_id)
     return Completion(invocation_id, _item(items, 4, "result"), has_result=True)
-
-
-# --- items
 
 
 def _decode_array(body: bytes) -> list[Any]:

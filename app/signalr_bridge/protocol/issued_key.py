@@ -1,6 +1,6 @@
 """What the service issues to an identity: keys that sign clients' tokens, and whole tokens. Both directions.
 
-Source: ``spec/rest-and-management.md`` 4.1, 4.2 and 7.2.
+Source: ``docs/protocol/rest-and-management.md`` 4.1, 4.2 and 7.2.
 """
 
 import re
@@ -58,9 +58,6 @@ def read_generated_token(body: bytes) -> str:
     if not isinstance(token, str) or not token:
         raise MalformedMessage("The answer has no token.")
     return token
-
-
-# --- asking for a whole token
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Which names hubs, groups, users and connections may have, and how a name becomes part of a URL.
 
-Source: the REST swagger's patterns (hub, group) and limits (1 to 1024), ``spec/rest-and-management.md`` 6.1 and 6.3.
+Source: the REST swagger's patterns (hub, group) and limits (1 to 1024), ``docs/protocol/rest-and-management.md`` 6.1
+and 6.3.
 """
 
 import re

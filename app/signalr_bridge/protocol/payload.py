@@ -1,6 +1,6 @@
 """A message's body towards the service: plain JSON, or finished messages for each hub protocol in one map.
 
-Source: ``spec/rest-and-management.md`` 5.1 and 10.6.
+Source: ``docs/protocol/rest-and-management.md`` 5.1 and 10.6.
 """
 
 import msgspec

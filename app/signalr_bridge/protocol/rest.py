@@ -1,6 +1,6 @@
 """The service's REST operations, written as requests and read back from them.
 
-Source: ``spec/rest-and-management.md`` 2 to 4 and 6; ``spec/service-emulation.md`` 1.2 and 7.3.
+Source: ``docs/protocol/rest-and-management.md`` 2 to 4 and 6; ``docs/protocol/service-emulation.md`` 1.2 and 7.3.
 """
 
 import re
@@ -277,9 +277,6 @@ def _read_continuation(link: str) -> str:
     if not tokens:
         raise MalformedMessage("The link to the next page has no continuation token.")
     return tokens[-1]
-
-
-# --- what a client answered
 
 
 @dataclass(frozen=True, slots=True)

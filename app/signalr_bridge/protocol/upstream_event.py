@@ -1,6 +1,6 @@
 """One call of the service to us: its ``X-ASRS-*`` headers and its body, written (emulator) and read (bridge).
 
-Source: ``spec/functions-bindings.md`` 1.3 to 1.8, ``spec/service-emulation.md`` 3.2 and 3.3.
+Source: ``docs/protocol/functions-bindings.md`` 1.3 to 1.8, ``docs/protocol/service-emulation.md`` 3.2 and 3.3.
 """
 
 import hmac
@@ -82,9 +82,6 @@ def read_client_query(text: str) -> dict[str, list[str]]:
     return values
 
 
-# --- bodies, which carry no framing
-
-
 def write_connected() -> bytes:
     return b'{"type":10}'
 
@@ -128,9 +125,6 @@ def write_completion(completion: Completion) -> bytes:
 def read_completion(body: bytes) -> Completion:
     """What the frame holds. Raises ``MalformedMessage``."""
     return _one_completion(map(hub_json.read_message, hub_json.split_records(body)[0]))
-
-
-# --- the same bodies in MessagePack, which has none for connections
 
 
 def write_messagepack_invocation(message: Invocation) -> bytes:

@@ -12,13 +12,13 @@ from signalr_bridge.settings.model import (
 )
 from signalr_bridge.settings.rules import check_servable, judge_servable
 from signalr_bridge.settings.sources import Sources
-from signalr_bridge.settings.value import Finding, Level
+from signalr_bridge.settings.value import Diagnostic, Level
 
 __all__ = [
     "CallersSettings",
+    "Diagnostic",
     "EndpointSettings",
     "EntraSettings",
-    "Finding",
     "ForwardSettings",
     "Level",
     "NegotiateSettings",

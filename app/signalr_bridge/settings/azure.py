@@ -1,6 +1,6 @@
 """A connection: the unnamed endpoint of one setting, and the named ones, which belong to every connection.
 
-Source: ``spec/functions-bindings.md`` 4.2 to 4.4.
+Source: ``docs/protocol/functions-bindings.md`` 4.2 to 4.4.
 """
 
 import re
@@ -16,7 +16,7 @@ from signalr_bridge.protocol.connection_string import (
     read_origin,
 )
 from signalr_bridge.settings.traffic import CredentialSettings, EndpointSettings, EndpointType
-from signalr_bridge.settings.value import Finding, Value, Values, mistake, warning
+from signalr_bridge.settings.value import Diagnostic, Value, Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Candidate:
     name: str
     endpoint_type: EndpointType
     settings: EndpointSettings | None = None
-    findings: tuple[Finding, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
     used: frozenset[str] = frozenset()
 
 
@@ -37,7 +37,7 @@ def read_string(spelled: str, found: Value, name: str, endpoint_type: EndpointTy
     try:
         connection = parse_connection_string(found.text)
     except MalformedConnectionString as error:
-        return Candidate(name, endpoint_type, None, (mistake(found.written, error.detail),), used)
+        return Candidate(name, endpoint_type, None, (Diagnostic.error(found.written, error.detail),), used)
     settings = EndpointSettings(
         name=name,
         endpoint_type=endpoint_type,
@@ -49,7 +49,7 @@ def read_string(spelled: str, found: Value, name: str, endpoint_type: EndpointTy
 
 
 def _read_credential(connection: ConnectionString) -> CredentialSettings:
-    """Source: ``spec/rest-and-management.md`` 9.1, the semantics of ``AuthType``."""
+    """Source: ``docs/protocol/rest-and-management.md`` 9.1, the semantics of ``AuthType``."""
     kind = connection.auth_type
     if kind == "aad":
         kind = "azure.app" if connection.client_id and connection.tenant_id else "azure.msi"
@@ -114,11 +114,11 @@ def read_identity(values: Values, prefix: str, name: str) -> Candidate | None:
     given = {key: one.text for key, one in found.items() if one.text}
     fallbacks = {key: values[below].text for key, below in _FALLBACKS.items() if below in values}
     where = uri.written[: -len("serviceUri")]
-    findings = tuple(_judge(given, fallbacks, where))
-    broken = any(one.level == "mistake" for one in findings)
+    diagnostics = tuple(_judge(given, fallbacks, where))
+    broken = any(one.level == "mistake" for one in diagnostics)
     endpoint_type: EndpointType = "Secondary" if given.get("type", "").lower() == "secondary" else "Primary"
     settings = None if broken else _build(given, fallbacks, name, endpoint_type, uri)
-    return Candidate(name, endpoint_type, settings, findings, frozenset(prefix + key.lower() for key in found))
+    return Candidate(name, endpoint_type, settings, diagnostics, frozenset(prefix + key.lower() for key in found))
 
 
 def _build(given: Texts, fallbacks: Texts, name: str, endpoint_type: EndpointType, uri: Value) -> EndpointSettings:
@@ -158,10 +158,7 @@ def _choose(given: Texts) -> tuple[str, tuple[str, ...]]:
     return "default", ("tenantId", "clientId", "managedIdentityResourceId")
 
 
-# --- what is wrong with it; ``where`` is the prefix as it was written, with its separator
-
-
-def _judge(given: Texts, fallbacks: Texts, where: str) -> Iterator[Finding]:
+def _judge(given: Texts, fallbacks: Texts, where: str) -> Iterator[Diagnostic]:
     yield from _judge_addresses(given, where)
     named = given.get("credential", "").lower()
     if named == "managedidentity":
@@ -169,9 +166,11 @@ def _judge(given: Texts, fallbacks: Texts, where: str) -> Iterator[Finding]:
     elif named == "workloadidentity":
         missing = [key for key in _FALLBACKS if key not in given and not fallbacks.get(key)]
         if missing:
-            yield mistake(_of(where), f"workload identity needs {' and '.join(missing)}: add them as {where}<key>.")
+            yield Diagnostic.error(
+                _of(where), f"workload identity needs {' and '.join(missing)}: add them as {where}<key>."
+            )
     elif named:
-        yield mistake(
+        yield Diagnostic.error(
             f"{where}credential",
             "is not supported; write managedidentity or workloadidentity, or leave it out for the default credential.",
         )
@@ -180,42 +179,46 @@ def _judge(given: Texts, fallbacks: Texts, where: str) -> Iterator[Finding]:
     yield from _judge_leftovers(given, where)
 
 
-def _judge_addresses(given: Texts, where: str) -> Iterator[Finding]:
+def _judge_addresses(given: Texts, where: str) -> Iterator[Diagnostic]:
     if read_origin(given.get("serviceUri", "")) is None:
-        yield mistake(f"{where}serviceUri", "write the instance's address, such as https://name.service.signalr.net.")
+        yield Diagnostic.error(
+            f"{where}serviceUri", "write the instance's address, such as https://name.service.signalr.net."
+        )
     for key in ("serverEndpoint", "clientEndpoint"):
         if key in given and read_address(given[key]) is None:
-            yield mistake(f"{where}{key}", "write an absolute http or https URL.")
+            yield Diagnostic.error(f"{where}{key}", "write an absolute http or https URL.")
     if given.get("type", "primary").lower() not in {"primary", "secondary"}:
-        yield mistake(f"{where}type", "write Primary or Secondary.")
+        yield Diagnostic.error(f"{where}type", "write Primary or Secondary.")
 
 
-def _judge_managed(given: Texts, where: str) -> Iterator[Finding]:
+def _judge_managed(given: Texts, where: str) -> Iterator[Diagnostic]:
     named = [key for key in _IDS if key in given]
     if len(named) > 1:
-        yield mistake(_of(where), f"names its managed identity by {' and '.join(named)}: keep one of them.")
+        yield Diagnostic.error(_of(where), f"names its managed identity by {' and '.join(named)}: keep one of them.")
 
 
-def _judge_unnamed(given: Texts, where: str) -> Iterator[Finding]:
+def _judge_unnamed(given: Texts, where: str) -> Iterator[Diagnostic]:
     if "managedIdentityObjectId" in given:
-        yield mistake(_of(where), f"managedIdentityObjectId needs {where}credential=managedidentity beside it.")
+        yield Diagnostic.error(
+            _of(where), f"managedIdentityObjectId needs {where}credential=managedidentity beside it."
+        )
     for last in ("clientSecret", "clientCertificate"):
         missing = [key for key in ("tenantId", "clientId") if key not in given]
         if last in given and missing:
-            yield mistake(f"{where}{last}", f"needs {' and '.join(missing)}: add {where}{missing[0]}.")
+            yield Diagnostic.error(f"{where}{last}", f"needs {' and '.join(missing)}: add {where}{missing[0]}.")
 
 
-def _judge_leftovers(given: Texts, where: str) -> Iterator[Finding]:
+def _judge_leftovers(given: Texts, where: str) -> Iterator[Diagnostic]:
     kind, keys = _choose(given)
     if kind == "client-certificate" and _THUMBPRINT.fullmatch(given["clientCertificate"]):
-        yield mistake(
+        yield Diagnostic.error(
             f"{where}clientCertificate",
             "is a thumbprint, which names a certificate in a Windows store: write the path of a PEM or PFX file.",
         )
     credentials = ("clientSecret", "clientCertificate", "tokenFilePath")
     for key in credentials if kind not in {"default"} else ("tokenFilePath",):
         if key in given and key not in keys:
-            yield warning(f"{where}{key}", f"is not used: the credential is {kind.replace('-', ' ')}.")
+            yield Diagnostic.warning(f"{where}{key}", f"is not used: the credential is {kind.replace('-', ' ')}.")
 
 
 def _of(where: str) -> str:
@@ -279,29 +282,26 @@ def _written_name(found: Value) -> str:
 
 def _prefer(winner: Candidate, loser: Candidate, words: str) -> Candidate:
     setting, _, which = words.partition(": ")
-    said = warning(setting, f"{which} is used, and what stands beside it is not: remove one of the two.")
-    return replace(winner, findings=(*winner.findings, said), used=winner.used | loser.used)
+    said = Diagnostic.warning(setting, f"{which} is used, and what stands beside it is not: remove one of the two.")
+    return replace(winner, diagnostics=(*winner.diagnostics, said), used=winner.used | loser.used)
 
 
-# --- all together
-
-
-def judge_connection(connection: str, unnamed: Sequence[Candidate], named: Sequence[Candidate]) -> Iterator[Finding]:
+def judge_connection(connection: str, unnamed: Sequence[Candidate], named: Sequence[Candidate]) -> Iterator[Diagnostic]:
     """What is wrong with the endpoints of one connection as a set."""
     candidates = [*unnamed, *named]
     if unnamed and any(one.name.lower() == UNNAMED for one in named):
-        yield mistake(
+        yield Diagnostic.error(
             "", f"A named endpoint 'default' stands beside {connection}, which has that name: rename the named one."
         )
     if candidates and all(one.endpoint_type == "Secondary" for one in candidates):
-        yield mistake(
+        yield Diagnostic.error(
             f"{connection} and Azure__SignalR__Endpoints",
             "every endpoint is Secondary: make one Primary (<name>__primary, or <name>__type=Primary).",
         )
     yield from _judge_doubles(candidates)
 
 
-def _judge_doubles(candidates: Sequence[Candidate]) -> Iterator[Finding]:
+def _judge_doubles(candidates: Sequence[Candidate]) -> Iterator[Diagnostic]:
     groups: dict[str, list[Candidate]] = {}
     for one in candidates:
         if one.settings is not None:
@@ -310,7 +310,7 @@ def _judge_doubles(candidates: Sequence[Candidate]) -> Iterator[Finding]:
         if len(group) > 1:
             winner = next((one for one in group if one.endpoint_type == "Primary"), group[0])
             names = ", ".join(f"{one.name} ({one.endpoint_type})" for one in group)
-            yield warning(
+            yield Diagnostic.warning(
                 names,
                 f"are one instance, {url}: it is called as {winner.name} ({winner.endpoint_type}), "
                 "and the keys of all verify its calls.",

@@ -1,6 +1,6 @@
 """Transport, time-out, retries and payloads, as a function app's settings name them.
 
-Source: ``spec/functions-bindings.md`` 4.2.
+Source: ``docs/protocol/functions-bindings.md`` 4.2.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 from signalr_bridge.settings.azure import KEYS, NAMED, spellings
 from signalr_bridge.settings.names import nearest_name
 from signalr_bridge.settings.traffic import CallSettings, RetrySettings
-from signalr_bridge.settings.value import Finding, Value, Values, mistake, spell, warning
+from signalr_bridge.settings.value import Diagnostic, Value, Values, spell
 
 _TRANSPORT = "azuresignalrservicetransporttype"
 _TIMEOUT = "azuresignalrhttpclienttimeout"
@@ -23,29 +23,29 @@ _TIME = re.compile(r"(?:(\d{1,5})\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d{1,7}
 @dataclass(frozen=True, slots=True)
 class Calls:
     settings: CallSettings
-    findings: tuple[Finding, ...]
+    diagnostics: tuple[Diagnostic, ...]
     used: frozenset[str]
 
 
 def read_calls(values: Values) -> Calls:
-    reader = _Reader(values)
+    reader = _ValueReader(values)
     persistent = reader.read(_TRANSPORT, _read_transport, "write Transient or Persistent, in this spelling.") or False
     seconds = reader.read(_TIMEOUT, _read_time, "write hours, minutes and seconds, such as 00:01:40, and no zero.")
     messagepack = reader.read(_MESSAGEPACK, _read_flag, "write true or false.") or False
     retry = _read_retry(reader, values)
     if persistent:
         text = "Persistent is served over REST, as Transient is: there is no persistent transport yet."
-        reader.findings.append(warning(values[_TRANSPORT].written, text))
+        reader.diagnostics.append(Diagnostic.warning(values[_TRANSPORT].written, text))
     settings = CallSettings(persistent=persistent, attempt_seconds=seconds, retry=retry, messagepack=messagepack)
-    return Calls(settings, tuple(reader.findings), frozenset(reader.used))
+    return Calls(settings, tuple(reader.diagnostics), frozenset(reader.used))
 
 
-class _Reader:
+class _ValueReader:
     """Reads values one by one, and keeps what was wrong and which names were there."""
 
     def __init__(self, values: Values) -> None:
         self._values = values
-        self.findings: list[Finding] = []
+        self.diagnostics: list[Diagnostic] = []
         self.used: set[str] = set()
 
     def read(self, name: str, convert: Callable[[str], Any], otherwise: str) -> Any:
@@ -56,11 +56,11 @@ class _Reader:
         self.used.add(name)
         value = convert(found.text) if found.text else None
         if found.text and value is None:
-            self.findings.append(mistake(found.written, otherwise))
+            self.diagnostics.append(Diagnostic.error(found.written, otherwise))
         return value
 
 
-def _read_retry(reader: _Reader, values: Values) -> RetrySettings | None:
+def _read_retry(reader: _ValueReader, values: Values) -> RetrySettings | None:
     """Any name below switches retries on, even an empty ``Default``."""
     below = [name for name in values if name.startswith(f"{_RETRY}:")]
     if not below:
@@ -131,12 +131,12 @@ _HINTS = {
 }
 
 
-def find_unused(values: Values, connections: Iterable[str], used: Collection[str]) -> Iterator[Finding]:
+def find_unused(values: Values, connections: Iterable[str], used: Collection[str]) -> Iterator[Diagnostic]:
     """A warning for each. ``connections`` are their names as written, ``used`` the names that were read."""
     names = list(connections)
     for spelled, found in sorted(values.items()):
         if spelled not in used and _is_meant_for_us(spelled, names):
-            yield warning(found.written, _HINTS.get(spelled) or _explain(spelled, found, names, values))
+            yield Diagnostic.warning(found.written, _HINTS.get(spelled) or _explain(spelled, found, names, values))
 
 
 def _is_meant_for_us(spelled: str, connections: Iterable[str]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Self, TypeAlias
 from pydantic import BaseModel
 
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.runtime import Clock
 from signalr_bridge.settings.loading import review
 from signalr_bridge.settings.model import EndpointSettings, HubSettings, Settings, UpstreamSettings
 from signalr_bridge.settings.names import write_name
@@ -66,9 +67,6 @@ def _change_hub(current: HubSettings | None, wanted: HubSettings | None, common:
 
 def _change_upstream(current: UpstreamSettings, wanted: UpstreamSettings) -> UpstreamSettings:
     return current.model_copy(update={"code": wanted.code, "keys": wanted.keys})
-
-
-# --- in words, without any value
 
 
 def _describe(current: Settings, settings: Settings) -> Iterator[str]:
@@ -168,7 +166,7 @@ class Watcher:
         sources: Sources,
         take: Callable[[Values], None],
         *,
-        clock: Callable[[], float],
+        clock: Clock,
         interval: float = LOOK_SECONDS,
         settle: float = SETTLE_SECONDS,
     ) -> None:

@@ -15,7 +15,7 @@ from signalr_bridge.settings.model import EndpointSettings, EndpointTuning, Sett
 from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, Path, find_path, names_near, nearest_name, write_name
 from signalr_bridge.settings.rules import find_notices
 from signalr_bridge.settings.sources import Sources
-from signalr_bridge.settings.value import Finding, Level, Value, Values, mistake, refuse_mistakes
+from signalr_bridge.settings.value import Diagnostic, Level, Value, Values, refuse_errors
 
 _PREFIX = PREFIX.lower()
 _CONNECTION = "AzureSignalRConnectionString"
@@ -27,11 +27,11 @@ class Review:
     """What was understood. ``settings`` is None when there is a mistake."""
 
     settings: Settings | None
-    findings: tuple[Finding, ...]
+    diagnostics: tuple[Diagnostic, ...]
 
     def accept(self) -> Settings:
         """Raises ``SettingsError`` with a line for each mistake."""
-        refuse_mistakes(self.findings)
+        refuse_errors(self.diagnostics)
         if self.settings is None:
             raise SettingsError("The settings cannot be used.")
         return self.settings
@@ -51,19 +51,19 @@ def review(values: Values) -> Review:
     """Never raises for what somebody wrote."""
     connections = _find_connections(values)
     values = _adopt(values, connections)
-    nested, findings = _nest(values)
+    nested, diagnostics = _nest(values)
     named = read_named(values)
     read = {name: read_unnamed(values, name) for name in connections}
     calls = read_calls(values)
     used = {one for found in (*read.values(), named) for candidate in found for one in candidate.used} | calls.used
     tuned = {name: _tune([*unnamed, *named], nested.get("endpoints", {})) for name, unnamed in read.items()}
-    findings += [
+    diagnostics += [
         *(one for name, unnamed in read.items() for one in judge_connection(name, unnamed, named)),
-        *(one for unnamed in read.values() for candidate in unnamed for one in candidate.findings),
-        *(one for candidate in named for one in candidate.findings),
+        *(one for unnamed in read.values() for candidate in unnamed for one in candidate.diagnostics),
+        *(one for candidate in named for one in candidate.diagnostics),
         *_judge_tuning(nested.get("endpoints", {}), [*named, *(one for found in read.values() for one in found)]),
         *_judge_connections(connections, tuned),
-        *calls.findings,
+        *calls.diagnostics,
         *find_unused(values, connections, used),
         *find_notices(values, connections),
     ]
@@ -71,16 +71,13 @@ def review(values: Values) -> Review:
     nested["connections"] = {name.lower(): tuned[name] for name in connections[1:]}
     nested["calls"] = calls.settings
     settings, wrong = _build(nested, values)
-    findings = list(dict.fromkeys([*findings, *wrong]))
-    return Review(None if any(one.level is Level.MISTAKE for one in findings) else settings, tuple(findings))
+    diagnostics = list(dict.fromkeys([*diagnostics, *wrong]))
+    return Review(None if any(one.level is Level.ERROR for one in diagnostics) else settings, tuple(diagnostics))
 
 
 def unknown_names(values: Values) -> list[str]:
     """The ``BRIDGE_*`` names that mean nothing, as they were written."""
-    return sorted(one.setting for one in review(values).findings if one.level is Level.UNKNOWN)
-
-
-# --- connections
+    return sorted(one.setting for one in review(values).diagnostics if one.level is Level.UNKNOWN)
 
 
 def _find_connections(values: Values) -> list[str]:
@@ -106,13 +103,14 @@ def _adopt(values: Values, connections: Iterable[str]) -> Values:
     return plain
 
 
-def _judge_connections(connections: list[str], tuned: Mapping[str, tuple[EndpointSettings, ...]]) -> Iterator[Finding]:
+def _judge_connections(
+    connections: list[str], tuned: Mapping[str, tuple[EndpointSettings, ...]]
+) -> Iterator[Diagnostic]:
     for name in connections[1:]:
         if not tuned[name]:
-            yield mistake(name, "a hub's CONNECTION names it, but there is no endpoint: set it, or write another name.")
-
-
-# --- endpoints
+            yield Diagnostic.error(
+                name, "a hub's CONNECTION names it, but there is no endpoint: set it, or write another name."
+            )
 
 
 def _tune(candidates: Iterable[Candidate], tuning: Mapping[str, Any]) -> tuple[EndpointSettings, ...]:
@@ -125,7 +123,7 @@ def _tune(candidates: Iterable[Candidate], tuning: Mapping[str, Any]) -> tuple[E
     return tuple(found)
 
 
-def _read_tuning(name: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Finding]]:
+def _read_tuning(name: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Diagnostic]]:
     texts = {key: str(one) if key == "upstream_app_id" else one for key, one in given.items()}
     try:
         return EndpointTuning.model_validate(texts).model_dump(include=set(texts)), []
@@ -133,49 +131,46 @@ def _read_tuning(name: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], l
         return {}, list(_explain(error, ("endpoints", name)))
 
 
-def _judge_tuning(tuning: Mapping[str, Any], candidates: Iterable[Candidate]) -> Iterator[Finding]:
+def _judge_tuning(tuning: Mapping[str, Any], candidates: Iterable[Candidate]) -> Iterator[Diagnostic]:
     names = {one.name.lower() for one in candidates}
     for name, given in sorted(tuning.items()):
         if name not in names:
             near = nearest_name(name, names)
             text = "there is no endpoint of this name" + (f"; did you mean {near.upper()}?" if near else ".")
-            yield mistake(write_name(("endpoints", name)), text)
+            yield Diagnostic.error(write_name(("endpoints", name)), text)
         yield from _read_tuning(name, given)[1]
 
 
-# --- ours
-
-
-def _nest(values: Values) -> tuple[dict[str, Any], list[Finding]]:
+def _nest(values: Values) -> tuple[dict[str, Any], list[Diagnostic]]:
     """The values as the model nests them, and what is wrong with their names."""
     nested: dict[str, Any] = {}
-    findings: list[Finding] = []
+    diagnostics: list[Diagnostic] = []
     for spelled, found in sorted(values.items()):
         if not spelled.startswith(_PREFIX) or (rest := spelled.removeprefix(_PREFIX)) in READ_ELSEWHERE:
             continue
         path = find_path(rest)
         if path is None:
-            findings.append(_unknown(found))
+            diagnostics.append(_unknown(found))
         elif path[0] == "hubs":
-            findings += _put_hub(nested, path, found)
+            diagnostics += _put_hub(nested, path, found)
         else:
             _put(nested, path, found.value)
     if (authority := values.get(_AUTHORITY)) is not None:
         nested["authority_host"] = authority.value
-    return nested, findings
+    return nested, diagnostics
 
 
-def _unknown(found: Value) -> Finding:
+def _unknown(found: Value) -> Diagnostic:
     near = nearest_name(found.written, names_near(found.written))
-    return Finding(Level.UNKNOWN, found.written, "means nothing" + (f"; did you mean {near}?" if near else "."))
+    return Diagnostic(Level.UNKNOWN, found.written, "means nothing" + (f"; did you mean {near}?" if near else "."))
 
 
-def _put_hub(nested: dict[str, Any], path: Path, found: Value) -> Iterator[Finding]:
+def _put_hub(nested: dict[str, Any], path: Path, found: Value) -> Iterator[Diagnostic]:
     """A hub's name holds no ``:``, so each stands for the ``__`` that was written."""
     try:
         _put(nested, ("hubs", check_hub(path[1].replace(":", "__")), *path[2:]), found.value)
     except InvalidName as error:
-        yield mistake(found.written, error.detail)
+        yield Diagnostic.error(found.written, error.detail)
 
 
 def _put(nested: dict[str, Any], path: Path, value: Any) -> None:
@@ -184,18 +179,18 @@ def _put(nested: dict[str, Any], path: Path, value: Any) -> None:
     nested[path[-1]] = value
 
 
-def _build(nested: Mapping[str, Any], values: Values) -> tuple[Settings | None, list[Finding]]:
+def _build(nested: Mapping[str, Any], values: Values) -> tuple[Settings | None, list[Diagnostic]]:
     try:
         return Settings(**nested), []
     except ValidationError as error:
         return None, list(_explain(error))
 
 
-def _explain(error: ValidationError, path: Path = ()) -> Iterator[Finding]:
+def _explain(error: ValidationError, path: Path = ()) -> Iterator[Diagnostic]:
     for fault in error.errors(include_input=False, include_url=False, include_context=False):
         location = [str(part) for part in (*path, *_name_of_setting(fault["loc"]))]
         message = fault["msg"].removeprefix("Value error, ")
-        yield mistake(write_name(location), f"{message[0].lower()}{message[1:].rstrip('.')}.")
+        yield Diagnostic.error(write_name(location), f"{message[0].lower()}{message[1:].rstrip('.')}.")
 
 
 def _name_of_setting(location: Iterable[int | str]) -> Iterator[int | str]:

@@ -9,42 +9,44 @@ from signalr_bridge.protocol.connection_string import EMULATOR_KEY
 from signalr_bridge.settings.azure import spellings
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.settings.names import PREFIX, find_path
-from signalr_bridge.settings.value import SECRETS, UNWATCHED, Finding, Values, mistake, refuse_mistakes, warning
+from signalr_bridge.settings.value import SECRETS, UNWATCHED, Diagnostic, Values, refuse_errors
 
 
 def check_servable(settings: Settings) -> None:
     """Raises ``SettingsError`` with a line for each reason, which says which setting to set."""
-    refuse_mistakes(judge_servable(settings))
+    refuse_errors(judge_servable(settings))
 
 
-def judge_servable(settings: Settings) -> Iterator[Finding]:
+def judge_servable(settings: Settings) -> Iterator[Diagnostic]:
     if not settings.all_endpoints():
-        yield mistake(
+        yield Diagnostic.error(
             "",
             f"No endpoint: set {settings.connection} to the connection string of your SignalR instance, "
             "or Azure__SignalR__Endpoints__<name> for each of several.",
         )
     callers = settings.callers
     if not callers.keys and callers.oidc.issuer is None and not callers.anonymous:
-        yield mistake(
+        yield Diagnostic.error(
             "",
             "Nobody could call: set BRIDGE_CALLERS__KEYS to one or more keys of at least 16 characters, "
             "or BRIDGE_CALLERS__OIDC__* for tokens.",
         )
     if callers.listen_address is not None and callers.listen_address[1] == settings.port != 0:
-        yield mistake("BRIDGE_CALLERS__LISTEN", "is for a listener of its own: give it another port than BRIDGE_PORT.")
+        yield Diagnostic.error(
+            "BRIDGE_CALLERS__LISTEN", "is for a listener of its own: give it another port than BRIDGE_PORT."
+        )
     yield from _judge_emulator_key(settings)
     yield from _judge_certificates(settings)
     yield from _judge_plain_http(settings)
     yield from _judge_entra(settings)
 
 
-def _judge_emulator_key(settings: Settings) -> Iterator[Finding]:
+def _judge_emulator_key(settings: Settings) -> Iterator[Diagnostic]:
     upstreams = [settings.upstream, *(one.upstream for one in settings.hubs.values() if one.upstream is not None)]
     keys = [one.connection.access_key for one in settings.all_endpoints()]
     keys += [one.get_secret_value() for upstream in upstreams for one in upstream.keys]
     if EMULATOR_KEY in keys and not settings.allow_emulator_key:
-        yield mistake(
+        yield Diagnostic.error(
             "",
             "An endpoint (or BRIDGE_UPSTREAM__KEYS) has the emulator's access key, which is public and would let "
             "anybody sign upstream calls: "
@@ -52,25 +54,25 @@ def _judge_emulator_key(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _judge_certificates(settings: Settings) -> Iterator[Finding]:
+def _judge_certificates(settings: Settings) -> Iterator[Diagnostic]:
     """Whether the files are there. What is in them is seen when they are used."""
     for endpoint in settings.all_endpoints():
         path = endpoint.credential.certificate_file
         if path is not None and not _is_readable(path):
             where = settings.connection if endpoint.name == "default" else f"Azure__SignalR__Endpoints__{endpoint.name}"
-            yield mistake(
+            yield Diagnostic.error(
                 where,
                 "clientCertificate (ClientCert) names a file that cannot be read: write the path of a PEM or PFX.",
             )
 
 
-def _judge_plain_http(settings: Settings) -> Iterator[Finding]:
+def _judge_plain_http(settings: Settings) -> Iterator[Diagnostic]:
     """An Entra token is good for every instance that the identity may use: nobody on the way may read it."""
     for endpoint in settings.all_endpoints():
         parts = urlsplit(endpoint.connection.server_endpoint or endpoint.connection.endpoint)
         is_safe = parts.scheme == "https" or parts.hostname in {"localhost", "127.0.0.1", "::1"}
         if endpoint.credential.kind != "access-key" and not is_safe and not settings.allow_emulator_key:
-            yield mistake(
+            yield Diagnostic.error(
                 f"The endpoint '{endpoint.name}'", "is opened by an identity, whose token nobody may see: write https."
             )
 
@@ -84,12 +86,12 @@ def _is_readable(path: str) -> bool:
     return True
 
 
-def _judge_entra(settings: Settings) -> Iterator[Finding]:
+def _judge_entra(settings: Settings) -> Iterator[Diagnostic]:
     believed = {one.lower() for one in settings.upstream.entra.app_ids}
     for endpoint in settings.all_endpoints():
         named = endpoint.upstream_app_id
         if named is not None and not {named.lower(), "*"} & believed:
-            yield mistake(
+            yield Diagnostic.error(
                 f"BRIDGE_ENDPOINTS__{endpoint.name.upper()}__UPSTREAM_APP_ID",
                 "is not one of BRIDGE_UPSTREAM__ENTRA__APP_IDS: its tokens would never be believed.",
             )
@@ -99,19 +101,19 @@ _OURS = ("bridge_", "azure:signalr", "azuresignalr")
 _PORTABLE = re.compile(r"[A-Za-z0-9_]+")
 
 
-def find_notices(values: Values, connections: Iterable[str]) -> Iterator[Finding]:
+def find_notices(values: Values, connections: Iterable[str]) -> Iterator[Diagnostic]:
     """``connections`` are their names."""
     names = [spelled for name in connections for spelled in spellings(name.lower())]
     yield from _find_shadows(values, (*_OURS, *names))
     yield from _find_awkward(values)
 
 
-def _find_shadows(values: Values, ours: tuple[str, ...]) -> Iterator[Finding]:
+def _find_shadows(values: Values, ours: tuple[str, ...]) -> Iterator[Diagnostic]:
     """A rotated value that nobody sees is the worst kind of surprise."""
     for spelled, found in sorted(values.items()):
         hidden = [source for source in found.shadows if source not in UNWATCHED]
         if spelled.startswith(ours) and found.source in UNWATCHED and hidden:
-            yield warning(
+            yield Diagnostic.warning(
                 found.written,
                 f"the {found.source} hides what {_the(hidden[0])} says, so that changes there are not seen: "
                 f"remove it from the {found.source}.",
@@ -122,7 +124,7 @@ def _the(source: str) -> str:
     return f"the {source}" if source == SECRETS else source
 
 
-def _find_awkward(values: Values) -> Iterator[Finding]:
+def _find_awkward(values: Values) -> Iterator[Diagnostic]:
     """A free name that no environment variable can hold everywhere."""
     seen: set[tuple[str, str]] = set()
     for spelled in sorted(values):
@@ -131,7 +133,7 @@ def _find_awkward(values: Values) -> Iterator[Finding]:
             continue
         if values[spelled].source in UNWATCHED and (path[0], path[1]) not in seen:
             seen.add((path[0], path[1]))
-            yield warning(
+            yield Diagnostic.warning(
                 values[spelled].written,
                 f'many shells and platforms cannot hold such a name: write it in bridge.toml, as [hubs."{path[1]}"].',
             )

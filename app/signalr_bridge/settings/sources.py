@@ -39,9 +39,6 @@ def _read_text(path: Path, setting: str) -> str:
         raise SettingsError(f"{setting}: the file '{path.name}' cannot be read.") from None
 
 
-# --- local.settings.json
-
-
 def _read_local_settings(text: str, path: Path) -> Iterator[tuple[str, Any]]:
     try:
         document = json.loads(_without_comments(text))
@@ -63,9 +60,6 @@ def _without_comments(text: str) -> str:
 def _string(given: Any) -> Any:
     """A connection string may stand in an object beside its provider."""
     return given.get("ConnectionString") if isinstance(given, dict) else given
-
-
-# --- bridge.toml
 
 
 def _read_toml(text: str, path: Path) -> Iterator[tuple[str, Any]]:

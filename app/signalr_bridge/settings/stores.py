@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.runtime import Clock
 from signalr_bridge.settings.value import Values, name_values
 
 DEFAULT_SECONDS = 60.0
@@ -274,7 +275,7 @@ _AZURES = ("bridge_", "azure:signalr", "azuresignalr")
 class Stores:
     """``clock`` gives seconds; ``options`` go to the client libraries as they are, and are for tests alone."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, clock: Clock = time.monotonic, options: Mapping[str, Any] | None = None) -> None:
         self._clock, self._options = clock, dict(options or {})
         self._places = Places()
         self._vault: Vault | None = None

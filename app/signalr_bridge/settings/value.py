@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from signalr_bridge.errors import SettingsError
 
@@ -58,15 +58,15 @@ def first_of(*places: Values) -> Values:
 
 
 class Level(StrEnum):
-    """``MISTAKE`` stops everything; ``UNKNOWN`` fails `check` alone; ``WARNING`` is said and no more."""
+    """``ERROR`` stops everything; ``UNKNOWN`` fails `check` alone; ``WARNING`` is said and no more."""
 
-    MISTAKE = "mistake"
+    ERROR = "mistake"
     UNKNOWN = "unknown"
     WARNING = "warning"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnostic:
     """``setting`` is the name as it was written, where there is one; ``text`` is what to do about it."""
 
     level: Level
@@ -76,17 +76,17 @@ class Finding:
     def __str__(self) -> str:
         return f"{self.setting}: {self.text}" if self.setting else self.text
 
+    @classmethod
+    def error(cls, setting: str, text: str) -> Self:
+        return cls(Level.ERROR, setting, text)
 
-def mistake(setting: str, text: str) -> Finding:
-    return Finding(Level.MISTAKE, setting, text)
+    @classmethod
+    def warning(cls, setting: str, text: str) -> Self:
+        return cls(Level.WARNING, setting, text)
 
 
-def warning(setting: str, text: str) -> Finding:
-    return Finding(Level.WARNING, setting, text)
-
-
-def refuse_mistakes(findings: Iterable[Finding]) -> None:
+def refuse_errors(diagnostics: Iterable[Diagnostic]) -> None:
     """Raises ``SettingsError`` with a line for each mistake, if there is one."""
-    lines = dict.fromkeys(str(one) for one in findings if one.level is Level.MISTAKE)
+    lines = dict.fromkeys(str(one) for one in diagnostics if one.level is Level.ERROR)
     if lines:
         raise SettingsError("\n".join(lines))

@@ -1,6 +1,6 @@
 """The ordered checks of a caller: the code in the address, then a signature or a token. Every one fails closed.
 
-Source: ``spec/functions-bindings.md`` 1.4 and 1.12. Nothing of the body is read before.
+Source: ``docs/protocol/functions-bindings.md`` 1.4 and 1.12. Nothing of the body is read before.
 """
 
 import hmac
@@ -17,7 +17,7 @@ from signalr_bridge.upstream.entra import EntraTokens
 
 
 @dataclass(frozen=True, slots=True)
-class Voucher:
+class VerificationKey:
     """A key that vouches for a call, and the endpoint it speaks for; None when it does not tell."""
 
     endpoint: str | None
@@ -25,19 +25,19 @@ class Voucher:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenVoucher:
+class TokenSource:
     """An endpoint whose calls carry a token of Entra. ``application`` is the id in it; None when that is not known."""
 
     endpoint: str
     application: str | None = None
 
 
-AnyVoucher: TypeAlias = Voucher | TokenVoucher
+AnyVerifier: TypeAlias = VerificationKey | TokenSource
 
 
-def write_vouchers(
+def collect_verifiers(
     keys: Mapping[str, Iterable[str]], applications: Mapping[str, str] | None = None
-) -> list[AnyVoucher]:
+) -> list[AnyVerifier]:
     """From each endpoint's keys and, by endpoint, the applications that the settings name.
 
     A key that several endpoints share does not tell which of them called. An endpoint without any key is vouched for by
@@ -45,23 +45,23 @@ def write_vouchers(
     """
     named = applications or {}
     owners: dict[str, set[str]] = {}
-    tokens: list[AnyVoucher] = []
+    tokens: list[AnyVerifier] = []
     for endpoint, its_keys in keys.items():
         held = list(its_keys)
         for key in held:
             owners.setdefault(key, set()).add(endpoint)
         if not held or endpoint in named:
-            tokens.append(TokenVoucher(endpoint, named.get(endpoint)))
-    return [*(Voucher(next(iter(its)) if len(its) == 1 else None, key) for key, its in owners.items()), *tokens]
+            tokens.append(TokenSource(endpoint, named.get(endpoint)))
+    return [*(VerificationKey(next(iter(its)) if len(its) == 1 else None, key) for key, its in owners.items()), *tokens]
 
 
-def find_endpoint(vouchers: Sequence[TokenVoucher], application: str) -> str | None:
+def find_endpoint(verifiers: Sequence[TokenSource], application: str) -> str | None:
     """The one endpoint whose tokens name ``application``; None when the token does not tell.
 
     ``BadToken`` when every endpoint's application is known, and this is none of them.
     """
-    named = {one.endpoint for one in vouchers if (one.application or "").lower() == application.lower()}
-    if not named and all(one.application for one in vouchers):
+    named = {one.endpoint for one in verifiers if (one.application or "").lower() == application.lower()}
+    if not named and all(one.application for one in verifiers):
         raise BadToken("the token's application is that of no endpoint of the hub")
     return next(iter(named)) if len(named) == 1 else None
 
@@ -69,8 +69,8 @@ def find_endpoint(vouchers: Sequence[TokenVoucher], application: str) -> str | N
 HeaderLines: TypeAlias = Sequence[tuple[bytes, bytes]]
 """A request's header lines as they came, with lower-case names."""
 
-VouchersOf: TypeAlias = Callable[[str], Sequence[AnyVoucher]]
-"""The vouchers of a hub (in lower case); asked at each request, for keys rotate."""
+VerifiersOf: TypeAlias = Callable[[str], Sequence[AnyVerifier]]
+"""The verifiers of a hub (in lower case); asked at each request, for keys rotate."""
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
@@ -80,21 +80,21 @@ _SIGNATURE = SIGNATURE_HEADER.encode()
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="signalr-bridge"'}
 
 
-class Trust:
+class UpstreamAuthenticator:
     """``codes`` open the address, when there are any; ``verify_keys`` only verify signatures; ``tokens`` checks those
     of Entra, which count for the endpoints that a ``TokenVoucher`` stands for, and for no other."""
 
     def __init__(
         self,
-        vouchers_of: VouchersOf,
+        verifiers_of: VerifiersOf,
         codes: Iterable[str] = (),
         verify_keys: Iterable[str] = (),
         allow_unsigned: bool = False,
         tokens: EntraTokens | None = None,
     ) -> None:
-        self._vouchers_of = vouchers_of
+        self._verifiers_of = verifiers_of
         self._codes = [_not_empty(code, "code").encode() for code in codes]
-        self._verify_only = [Voucher(None, _not_empty(key, "key")) for key in verify_keys]
+        self._verify_only = [VerificationKey(None, _not_empty(key, "key")) for key in verify_keys]
         self._allow_unsigned = allow_unsigned
         self._tokens = tokens
 
@@ -111,7 +111,7 @@ class Trust:
 
     def check_verifiable(self, hub: str, handler: str) -> None:
         """``SettingsError`` when a hub has a handler and no call of it could ever be verified."""
-        keys, identities = self._vouchers(hub)
+        keys, identities = self._verifiers(hub)
         if not self._allow_unsigned and not keys and not (identities and self._tokens):
             raise SettingsError(
                 f"The hub '{hub}' has a handler ({handler}), but no key verifies the service's calls: "
@@ -119,15 +119,15 @@ class Trust:
                 "or BRIDGE_UPSTREAM__ALLOW_UNSIGNED."
             )
 
-    def _vouchers(self, hub: str) -> tuple[list[Voucher], list[TokenVoucher]]:
-        found = self._vouchers_of(hub.lower())
-        keys = [one for one in found if isinstance(one, Voucher)]
-        return [*keys, *self._verify_only], [one for one in found if isinstance(one, TokenVoucher)]
+    def _verifiers(self, hub: str) -> tuple[list[VerificationKey], list[TokenSource]]:
+        found = self._verifiers_of(hub.lower())
+        keys = [one for one in found if isinstance(one, VerificationKey)]
+        return [*keys, *self._verify_only], [one for one in found if isinstance(one, TokenSource)]
 
     async def _find_endpoint(self, lines: HeaderLines, headers: EventHeaders) -> str | None:
         if not headers.hub or not headers.connection_id:
             raise BadSignature("There is no hub or no connection id to judge by.")
-        keys, identities = self._vouchers(headers.hub)
+        keys, identities = self._verifiers(headers.hub)
         signatures = [decode_header(value) for name, value in lines if name == _SIGNATURE]
         try:
             return keys[find_signer(signatures, headers.connection_id, [one.key for one in keys])].endpoint
@@ -164,9 +164,11 @@ def _not_empty(secret: str, kind: str) -> str:
     return secret
 
 
-def build_trust(settings: UpstreamSettings, vouchers_of: VouchersOf, tokens: EntraTokens | None) -> Trust:
-    return Trust(
-        vouchers_of,
+def build_authenticator(
+    settings: UpstreamSettings, verifiers_of: VerifiersOf, tokens: EntraTokens | None
+) -> UpstreamAuthenticator:
+    return UpstreamAuthenticator(
+        verifiers_of,
         codes=[one.get_secret_value() for one in settings.code],
         verify_keys=[one.get_secret_value() for one in settings.keys],
         allow_unsigned=settings.allow_unsigned,
@@ -174,7 +176,7 @@ def build_trust(settings: UpstreamSettings, vouchers_of: VouchersOf, tokens: Ent
     )
 
 
-class Trusting(Protocol):
+class Authenticator(Protocol):
     """Judges calls: by one set of rules for all hubs, or by the hub."""
 
     async def check(self, query: bytes, lines: HeaderLines, headers: EventHeaders) -> str | None:
@@ -186,10 +188,10 @@ class Trusting(Protocol):
         ...
 
 
-class TrustByHub:
+class AuthenticatorByHub:
     """``own`` has the rules of hubs in lower case, ``common`` those of all others."""
 
-    def __init__(self, common: Trust, own: Mapping[str, Trust]) -> None:
+    def __init__(self, common: UpstreamAuthenticator, own: Mapping[str, UpstreamAuthenticator]) -> None:
         self._common = common
         self._own = dict(own)
 
@@ -199,21 +201,21 @@ class TrustByHub:
     def check_verifiable(self, hub: str, handler: str) -> None:
         self._find(hub).check_verifiable(hub, handler)
 
-    def _find(self, hub: str) -> Trust:
+    def _find(self, hub: str) -> UpstreamAuthenticator:
         return self._own.get(hub.lower(), self._common)
 
 
-def build_trusts(
+def build_authenticators(
     settings: Settings,
-    vouchers_of: VouchersOf,
+    verifiers_of: VerifiersOf,
     tokens: EntraTokens | None,
     hub_tokens: Mapping[str, EntraTokens | None] | None = None,
-) -> Trusting:
+) -> Authenticator:
     """``hub_tokens`` are for hubs whose tokens are checked by rules of their own."""
-    common, own_tokens = build_trust(settings.upstream, vouchers_of, tokens), hub_tokens or {}
+    common, own_tokens = build_authenticator(settings.upstream, verifiers_of, tokens), hub_tokens or {}
     own = {
-        hub: build_trust(one.upstream, vouchers_of, own_tokens.get(hub, tokens))
+        hub: build_authenticator(one.upstream, verifiers_of, own_tokens.get(hub, tokens))
         for hub, one in settings.hubs.items()
         if one.upstream is not None
     }
-    return TrustByHub(common, own) if own else common
+    return AuthenticatorByHub(common, own) if own else common

@@ -1,14 +1,15 @@
 """Which token of Microsoft Entra proves that the service calls. Pure: the published key and the time are given.
 
-Source: ``spec/functions-bindings.md`` 1.12; https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
+Source: ``docs/protocol/functions-bindings.md`` 1.12; https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from signalr_bridge.errors import BadToken
+from signalr_bridge.runtime import Clock, WallClock
 from signalr_bridge.settings.model import EntraSettings
 from signalr_bridge.web.issuer_keys import Discovery, KeyCache
 from signalr_bridge.web.tokens import ALGORITHMS, PublishedKey, check_times, read_claims, take_apart, verify
@@ -102,7 +103,7 @@ _SCHEME = b"bearer "
 class EntraTokens:
     """``clock`` gives seconds since 1970."""
 
-    def __init__(self, rules: EntraRules, keys: KeyCache, clock: Callable[[], float]) -> None:
+    def __init__(self, rules: EntraRules, keys: KeyCache, clock: WallClock) -> None:
         self._rules = rules
         self._keys = keys
         self._clock = clock
@@ -123,7 +124,7 @@ class EntraTokens:
 
 
 def build_entra_tokens(
-    settings: EntraSettings, authority: str, clock: Callable[[], float], monotonic: Callable[[], float]
+    settings: EntraSettings, authority: str, clock: WallClock, monotonic: Clock
 ) -> EntraTokens | None:
     """None when no settings of Entra are given."""
     if settings.tenant is None:

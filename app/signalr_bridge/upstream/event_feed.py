@@ -12,13 +12,14 @@ from typing import Any, Protocol, TypeVar
 from signalr_bridge.errors import BridgeError, MalformedMessage
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.upstream_event import DISCONNECTED, JSON, MESSAGES, EventHeaders, read_disconnected
+from signalr_bridge.runtime import Clock
 from signalr_bridge.upstream.codecs import CODECS
 from signalr_bridge.upstream.dispatch import Ending, Failed, Handler, Refused
 from signalr_bridge.upstream.values import cut, preview
 
 
 @dataclass(slots=True)
-class Sighting:
+class EventRecord:
     """Filled in as the call goes on; what it got to is what is shown.
 
     Only bytes and names are kept: a handler's objects may change later, or be large. ``problem`` is the code of an
@@ -150,35 +151,35 @@ class _Entry:
 
     __slots__ = ("_facts", "_line")
 
-    def __init__(self, id: str, sighting: Sighting, began: datetime, seconds: float) -> None:
-        self._facts: tuple[str, Sighting, datetime, float] | None = (id, sighting, began, seconds)
+    def __init__(self, id: str, record: EventRecord, began: datetime, seconds: float) -> None:
+        self._facts: tuple[str, EventRecord, datetime, float] | None = (id, record, began, seconds)
         self._line = b""
-        if len(sighting.body) + len(sighting.answer) > _LARGEST_UNWRITTEN:
+        if len(record.body) + len(record.answer) > _LARGEST_UNWRITTEN:
             self.write()
 
     def write(self) -> bytes:
         if self._facts is not None:
-            id, sighting, began, seconds = self._facts
-            self._line, self._facts = _write(id, sighting, began, seconds), None
+            id, record, began, seconds = self._facts
+            self._line, self._facts = _write(id, record, began, seconds), None
         return self._line
 
 
-def _write(id: str, sighting: Sighting, began: datetime, seconds: float) -> bytes:
+def _write(id: str, record: EventRecord, began: datetime, seconds: float) -> bytes:
     try:
-        return b"id: %s\ndata: %s\n\n" % (id.encode(), sighting.describe(began, seconds))
+        return b"id: %s\ndata: %s\n\n" % (id.encode(), record.describe(began, seconds))
     except Exception:  # the call itself went well, and must not suffer from being watched
         _LOG.exception("event cannot be shown")
         return b":\n\n"
 
 
-class Events:
+class EventFeed:
     """The feed. ``boot`` tells this process's event ids from those of another; clocks are in UTC and in seconds."""
 
     def __init__(
         self,
         *,
         now: Callable[[], datetime],
-        clock: Callable[[], float],
+        clock: Clock,
         boot: str,
         kept: int = KEPT,
         most_waiting: int = MOST_WAITING,
@@ -194,22 +195,22 @@ class Events:
         self._listeners: set[Listener] = set()
         self._closed = False
 
-    async def watch(self, sighting: Sighting, answering: Awaitable[Answer]) -> Answer:
+    async def watch(self, record: EventRecord, answering: Awaitable[Answer]) -> Answer:
         """The answer, or the error, of a call; what was seen of it is handed on."""
         began, started = self._now(), self._clock()
         try:
             answer = await answering
-            sighting.status, sighting.answer = answer.status, answer.body
+            record.status, record.answer = answer.status, answer.body
             return answer
         except BridgeError as error:
-            sighting.status, sighting.problem = error.status, error.code
+            record.status, record.problem = error.status, error.code
             raise
         finally:
-            self._hand_on(sighting, began, self._clock() - started)
+            self._hand_on(record, began, self._clock() - started)
 
-    def _hand_on(self, sighting: Sighting, began: datetime, seconds: float) -> None:
+    def _hand_on(self, record: EventRecord, began: datetime, seconds: float) -> None:
         self._count += 1
-        entry = _Entry(f"{self._boot}-{self._count}", sighting, began, seconds)
+        entry = _Entry(f"{self._boot}-{self._count}", record, began, seconds)
         self._recent.append(entry)
         if self._listeners:
             self._listeners = {one for one in self._listeners if one.offer(entry.write())}

@@ -1,6 +1,7 @@
 """One upstream call, from its headers to its answer: the ordered checks, and the table of answers.
 
-Framework-free. Source of order and answers: the README's page about upstream, ``spec/functions-bindings.md`` 1.7, 1.8.
+Framework-free. Source of order and answers: the README's page about upstream, ``docs/protocol/functions-bindings.md``
+1.7, 1.8.
 """
 
 import logging
@@ -24,7 +25,7 @@ from signalr_bridge.protocol.names import check_connection_id, check_hub
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES, EventHeaders
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.answer import Answer, check_failure, write_answer
-from signalr_bridge.upstream.authenticator import HeaderLines, Trusting, VouchersOf, build_trusts
+from signalr_bridge.upstream.authenticator import Authenticator, HeaderLines, VerifiersOf, build_authenticators
 from signalr_bridge.upstream.codecs import CODECS
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import (
@@ -37,7 +38,7 @@ from signalr_bridge.upstream.dispatch import (
     answer_message,
 )
 from signalr_bridge.upstream.entra import EntraTokens
-from signalr_bridge.upstream.event_feed import Events, Sighting
+from signalr_bridge.upstream.event_feed import EventFeed, EventRecord
 from signalr_bridge.upstream.outbox import Outbox
 
 Message = TypeVar("Message")
@@ -100,16 +101,16 @@ ReadBody = Callable[[int], Awaitable[bytes]]
 
 @dataclass(slots=True)
 class _Call:
-    """A call that somebody vouched for. Without ``sighting`` nobody watches."""
+    """A call that somebody vouched for. Without ``record`` nobody watches."""
 
     headers: EventHeaders
     lines: HeaderLines
     endpoint: str | None
-    sighting: Sighting | None
+    record: EventRecord | None
 
     def end(self, handlers: Sequence[Handler], ending: Ending) -> None:
-        if self.sighting is not None:
-            self.sighting.see(handlers, ending)
+        if self.record is not None:
+            self.record.see(handlers, ending)
 
 
 class Receiver:
@@ -119,14 +120,14 @@ class Receiver:
 
     def __init__(
         self,
-        trust: Trusting,
+        trust: Authenticator,
         dispatch: Dispatch,
         outbox: Outbox,
         *,
         unhandled_is_fine: Callable[[str], bool],
         most_bytes: int,
         is_lossless: Callable[[str], bool] = lambda hub: True,
-        events: Events | None = None,
+        events: EventFeed | None = None,
     ) -> None:
         self._trust = trust
         self._dispatch = dispatch
@@ -142,12 +143,12 @@ class Receiver:
             self._trust.check_verifiable(handler.hub, handler.source)
         self._dispatch = Dispatch(handlers)
 
-    def check(self, trust: Trusting) -> None:
+    def check(self, trust: Authenticator) -> None:
         """``SettingsError`` when a handler could never be called, if ``trust`` were relied on."""
         for handler in self._dispatch.handlers:
             trust.check_verifiable(handler.hub, handler.source)
 
-    def rely_on(self, trust: Trusting) -> None:
+    def rely_on(self, trust: Authenticator) -> None:
         """From the next call on."""
         self._trust = trust
 
@@ -157,14 +158,14 @@ class Receiver:
         endpoint = await self._trust.check(query, lines, headers)
         if self._events is None:
             return await self._answer(_Call(headers, lines, endpoint, None), read_body)
-        sighting = Sighting(headers)
-        return await self._events.watch(sighting, self._answer(_Call(headers, lines, endpoint, sighting), read_body))
+        record = EventRecord(headers)
+        return await self._events.watch(record, self._answer(_Call(headers, lines, endpoint, record), read_body))
 
     async def _answer(self, call: _Call, read_body: ReadBody) -> Answer:
         media_type = read_media_type(call.lines)
         body = await self._read_body(call.headers, call.lines, read_body)
-        if call.sighting is not None:
-            call.sighting.media_type, call.sighting.body = media_type, body
+        if call.record is not None:
+            call.record.media_type, call.record.body = media_type, body
         check_headers(call.headers)
         if call.headers.category.lower() == MESSAGES:
             return await self._answer_message(call, media_type, body)
@@ -177,8 +178,6 @@ class Receiver:
             check_length(lines, self._most_bytes)  # says nothing, and is not waited for
             return b""
         return await read_body(self._most_bytes)
-
-    # --- connections
 
     async def _answer_connection(self, call: _Call, body: bytes) -> Answer:
         headers, event = call.headers, call.headers.event.lower()
@@ -194,8 +193,6 @@ class Receiver:
             await close_refused(context, ending.reason)
             raise Forbidden("A handler refused the connection.")
         return Answer(200)
-
-    # --- messages
 
     async def _answer_message(self, call: _Call, media_type: str, body: bytes) -> Answer:
         codec = CODECS[media_type]
@@ -237,20 +234,17 @@ class Receiver:
         return Returned() if context.invocation_id is None else Refused(f"Method '{context.event}' has no handler.")
 
 
-# --- assembly
-
-
 def build_receiver(
     settings: Settings,
     handlers: Sequence[Handler],
-    vouchers_of: VouchersOf,
+    verifiers_of: VerifiersOf,
     outbox: Outbox,
     tokens: EntraTokens | None = None,
-    events: Events | None = None,
+    events: EventFeed | None = None,
     hub_tokens: Mapping[str, EntraTokens | None] | None = None,
 ) -> Receiver:
     """From the settings and all handlers. Raises ``SettingsError`` for handlers that could never be called."""
-    trust = build_trusts(settings, vouchers_of, tokens, hub_tokens)
+    trust = build_authenticators(settings, verifiers_of, tokens, hub_tokens)
     for handler in handlers:
         trust.check_verifiable(handler.hub, handler.source)
     return Receiver(

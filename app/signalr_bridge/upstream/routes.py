@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from signalr_bridge.errors import MethodNotAllowed
 from signalr_bridge.protocol.upstream_event import JSON, MESSAGEPACK
 from signalr_bridge.upstream.answer import Answer
-from signalr_bridge.upstream.event_feed import Events
+from signalr_bridge.upstream.event_feed import EventFeed
 from signalr_bridge.upstream.receiver import Receiver
 from signalr_bridge.web.authorize import RequiredCaller
 from signalr_bridge.web.callers import Right
@@ -73,7 +73,9 @@ router = APIRouter(redirect_slashes=False)
     },
     response_class=StreamingResponse,
 )
-async def watch_events(request: Request, caller: RequiredCaller, events: Annotated[Events, part("events")]) -> Response:
+async def watch_events(
+    request: Request, caller: RequiredCaller, events: Annotated[EventFeed, part("events")]
+) -> Response:
     """Upstream traffic as server-sent events: the last ones, and from then on each as it ends.
 
     ``Last-Event-ID`` leaves out what was seen. Arguments and results are cut; claims and queries are not shown.
@@ -84,7 +86,7 @@ async def watch_events(request: Request, caller: RequiredCaller, events: Annotat
     return StreamingResponse(_stream(events, request.headers.get("last-event-id")), 200, headers, "text/event-stream")
 
 
-async def _stream(events: Events, after: str | None) -> AsyncIterator[bytes]:
+async def _stream(events: EventFeed, after: str | None) -> AsyncIterator[bytes]:
     with events.listen(after) as listener:
         async for chunk in listener:
             yield chunk

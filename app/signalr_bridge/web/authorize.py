@@ -1,4 +1,4 @@
-"""The callers' door: what a route declares so that only those get in who may."""
+"""The callers' kind: what a route declares so that only those get in who may."""
 
 from typing import Annotated
 
@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from signalr_bridge.errors import Forbidden, InvalidName, Unauthenticated
 from signalr_bridge.protocol.names import check_hub, unescape_segment
 from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, Callers, read_credentials
-from signalr_bridge.web.guards import Door, door_of, is_of_this_machine
+from signalr_bridge.web.guards import ListenerKind, is_of_this_machine, listener_of
 from signalr_bridge.web.hub_names import HubNames
 from signalr_bridge.web.limits import scope_address
 from signalr_bridge.web.rights import RIGHTS
@@ -16,21 +16,21 @@ from signalr_bridge.web.rights import RIGHTS
 async def find_caller(request: Request, *, or_client: bool = True) -> Caller | None:
     """Who calls, or None when the request shows nothing that a caller would. Raises ``Unauthenticated``, and
     ``RateLimited`` for one who tries too often."""
-    door = door_of(request.scope)
-    if door is Door.PUBLIC:
+    kind = listener_of(request.scope)
+    if kind is ListenerKind.PUBLIC:
         return None  # callers have a listener of their own
     state = request.app.state
     callers: Callers = state.callers
     address = scope_address(request.scope, state.trusted_proxies)
     caller = await callers.find(read_credentials(request.headers), address, or_client=or_client)
-    caller = _find_anonymous(request, door) if caller is None else caller
+    caller = _find_anonymous(request, kind) if caller is None else caller
     if caller is not None:
         request.scope["caller"] = caller.name
     return caller
 
 
-def _find_anonymous(request: Request, door: Door) -> Caller | None:
-    name: str | None = request.app.state.anonymous_callers.get(door)
+def _find_anonymous(request: Request, kind: ListenerKind) -> Caller | None:
+    name: str | None = request.app.state.anonymous_callers.get(kind)
     if name is None:
         return None
     if not is_of_this_machine(request.scope):

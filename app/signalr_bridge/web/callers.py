@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import logging
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NoReturn
@@ -12,10 +12,11 @@ from typing import NoReturn
 from starlette.datastructures import Headers
 
 from signalr_bridge.errors import BadToken, Forbidden, RateLimited, Unauthenticated
+from signalr_bridge.runtime import Clock, WallClock
 from signalr_bridge.settings.access import CallerKey, OidcSettings
 from signalr_bridge.settings.access import Grant as GrantSettings
 from signalr_bridge.settings.model import Settings
-from signalr_bridge.web.guards import Door
+from signalr_bridge.web.guards import ListenerKind
 from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers
 from signalr_bridge.web.limits import Rate
 from signalr_bridge.web.tokens import Claims, TokenRules, read_bearers, read_values
@@ -131,7 +132,7 @@ class Bearers:
         return read_caller((await self._issuers.check(token)).claims, self._roles)
 
 
-def build_bearers(settings: OidcSettings, keys: IssuerKeys, clock: Callable[[], float]) -> Bearers | None:
+def build_bearers(settings: OidcSettings, keys: IssuerKeys, clock: WallClock) -> Bearers | None:
     """None when the settings name no issuer."""
     if settings.issuer is None:
         return None
@@ -229,9 +230,7 @@ FAILURES_AT_ONCE, FAILURES_PER_SECOND = 100, 1.0
 _LOG = logging.getLogger("signalr_bridge")
 
 
-def build_callers(
-    settings: Settings, keys: IssuerKeys, *, clock: Callable[[], float], monotonic: Callable[[], float]
-) -> Callers:
+def build_callers(settings: Settings, keys: IssuerKeys, *, clock: WallClock, monotonic: Clock) -> Callers:
     """``clock`` gives seconds since 1970."""
     oidc, per_second = settings.callers.oidc, settings.limits.caller_per_second
     if any(one.issuer == oidc.issuer and set(one.audience) & set(oidc.audience) for one in settings.negotiate.jwt):
@@ -244,8 +243,8 @@ def build_callers(
     )
 
 
-def name_anonymous(settings: Settings) -> Mapping[Door, str]:
+def name_anonymous(settings: Settings) -> Mapping[ListenerKind, str]:
     """Who calls without a key, by the door: nobody, unless the settings say so."""
     if settings.development:
-        return {Door.ONLY: "development"}
-    return {Door.CALLERS: "anonymous"} if settings.callers.anonymous else {}
+        return {ListenerKind.ONLY: "development"}
+    return {ListenerKind.CALLERS: "anonymous"} if settings.callers.anonymous else {}

@@ -20,7 +20,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 _log = logging.getLogger("signalr_bridge.access")
 
 
-class Edge:
+class RequestContext:
     """Plain ASGI, because Starlette's own middleware class costs more than a whole request of ours.
 
     ``scope["path"]`` becomes the raw path, so that ``groups/a%2Fb`` is one segment; ``scope["request_id"]`` is set.

@@ -14,7 +14,7 @@ from signalr_bridge.web.problems import NO_SUCH_ROUTE, problem_response
 _HEALTH = "/health/"
 
 
-class Door(StrEnum):
+class ListenerKind(StrEnum):
     """``ONLY``: there is one listener, for everybody."""
 
     ONLY = "only"
@@ -22,28 +22,28 @@ class Door(StrEnum):
     CALLERS = "callers"
 
 
-def door_of(scope: Scope) -> Door:
-    """Through which door a request came. Raises ``KeyError`` for an application without ``Doors``."""
-    door: Door = scope["door"]
-    return door
+def listener_of(scope: Scope) -> ListenerKind:
+    """Through which kind a request came. Raises ``KeyError`` for an application without ``Doors``."""
+    kind: ListenerKind = scope["listener"]
+    return kind
 
 
-class Entrance:
-    """What a listener serves: the application, entered by ``door``."""
+class ListenerApp:
+    """What a listener serves: the application, entered by ``kind``."""
 
-    def __init__(self, app: ASGIApp, door: Door) -> None:
+    def __init__(self, app: ASGIApp, kind: ListenerKind) -> None:
         self.app = app
-        self._door = door
+        self._kind = kind
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["entrance"] = self._door
+        scope["entered_by"] = self._kind
         await self.app(scope, receive, send)
 
 
-class Doors:
-    """Plain ASGI inside the application: a route that is not for a door does not exist there.
+class ListenerRouting:
+    """Plain ASGI inside the application: a route that is not for a kind does not exist there.
 
-    ``upstream`` are the service's paths. ``separate``: callers have a door of their own, and whoever comes by an
+    ``upstream`` are the service's paths. ``separate``: callers have a kind of their own, and whoever comes by an
     unknown one came by the public one.
     """
 
@@ -54,16 +54,18 @@ class Doors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            door = scope["door"] = scope.get("entrance", Door.PUBLIC) if self._separate else Door.ONLY
-            if not self._leads(door, scope["path"]):
+            kind = scope["listener"] = (
+                scope.get("entered_by", ListenerKind.PUBLIC) if self._separate else ListenerKind.ONLY
+            )
+            if not self._leads(kind, scope["path"]):
                 await problem_response(RouteNotFound(NO_SUCH_ROUTE), scope["request_id"])(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
-    def _leads(self, door: Door, path: str) -> bool:
-        if door is Door.ONLY or path.startswith(_HEALTH) or is_negotiate(path):
+    def _leads(self, kind: ListenerKind, path: str) -> bool:
+        if kind is ListenerKind.ONLY or path.startswith(_HEALTH) or is_negotiate(path):
             return True
-        return path.lower().startswith(self._upstream) is (door is Door.PUBLIC)
+        return path.lower().startswith(self._upstream) is (kind is ListenerKind.PUBLIC)
 
 
 _OPEN = ("/health/",)

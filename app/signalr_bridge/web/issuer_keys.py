@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from signalr_bridge.errors import BadToken, MalformedJson
+from signalr_bridge.runtime import Clock, WallClock
 from signalr_bridge.web.tokens import (
     LEEWAY_SECONDS,
     Claims,
@@ -46,7 +47,7 @@ Fetch = Callable[[], Awaitable[Mapping[str, PublishedKey]]]
 class KeyCache:
     """``clock`` gives monotonic seconds; ``fetch`` raises when it fails, and is cut off after ``fetch_seconds``."""
 
-    def __init__(self, fetch: Fetch, clock: Callable[[], float], fetch_seconds: float = FETCH_SECONDS) -> None:
+    def __init__(self, fetch: Fetch, clock: Clock, fetch_seconds: float = FETCH_SECONDS) -> None:
         self._fetch = fetch
         self._clock = clock
         self._fetch_seconds = fetch_seconds
@@ -152,7 +153,7 @@ class Verified:
 class IssuerKeys:
     """A key cache for each issuer, shared by all who believe it. ``clock`` gives monotonic seconds."""
 
-    def __init__(self, clock: Callable[[], float], make: Callable[[str], KeyCache] | None = None) -> None:
+    def __init__(self, clock: Clock, make: Callable[[str], KeyCache] | None = None) -> None:
         self._caches: dict[str, KeyCache] = {}
         self._make = make or (lambda issuer: KeyCache(openid_discovery(issuer).fetch, clock))
 
@@ -165,7 +166,7 @@ class IssuerKeys:
 class Issuers:
     """``clock`` gives seconds since 1970."""
 
-    def __init__(self, rules: Sequence[TokenRules], keys: IssuerKeys, clock: Callable[[], float]) -> None:
+    def __init__(self, rules: Sequence[TokenRules], keys: IssuerKeys, clock: WallClock) -> None:
         self.rules = tuple(rules)
         self._keys = keys
         self._clock = clock

@@ -2,11 +2,13 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 
 from starlette.types import Scope
+
+from signalr_bridge.runtime import Clock
 
 MOST_NAMES = 50_000
 """Anybody can come from many addresses: of more names than this, those that were not heard of longest are forgotten."""
@@ -26,7 +28,7 @@ class Rate:
     """``per_second`` for each name, and ``burst`` at once. ``clock`` gives monotonic seconds."""
 
     def __init__(
-        self, per_second: float, clock: Callable[[], float], *, burst: float | None = None, most_names: int = MOST_NAMES
+        self, per_second: float, clock: Clock, *, burst: float | None = None, most_names: int = MOST_NAMES
     ) -> None:
         self._per_second = per_second
         self._burst = max(1.0, per_second if burst is None else burst)

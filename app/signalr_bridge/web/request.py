@@ -175,7 +175,7 @@ MOST_FAULTS = 1000
 """So many are told at most: an answer must not be many times as large as what was sent."""
 
 
-class Properties:
+class ObjectReader:
     """An object's properties by name. Raises ``MalformedJson``, and ``InvalidItem`` for one that stands there twice."""
 
     def __init__(self, text: bytes, pointer: str) -> None:

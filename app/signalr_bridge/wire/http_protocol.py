@@ -18,7 +18,7 @@ WRITE_SECONDS = 30.0
 """How long a peer may take nothing of what is sent to it."""
 
 
-class Patience:
+class ConnectionTimeouts:
     """That of one connection. ``is_answering``: an answer is under way, which no head that is slow cuts off."""
 
     def __init__(
@@ -107,7 +107,7 @@ class BoundedProtocol(HttpToolsProtocol):
     Proxies remove headers that only they may write, but look at no trailers.
     """
 
-    _patience: Patience
+    _timeouts: ConnectionTimeouts
     _head_is_over = False
     _head_is_repeated = False
     _hears_nothing = False
@@ -117,11 +117,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
-        self._patience = Patience(self.loop, self.transport, self._is_answering)
-        self._patience.expect_head()
+        self._timeouts = ConnectionTimeouts(self.loop, self.transport, self._is_answering)
+        self._timeouts.expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._patience.end()
+        self._timeouts.end()
         if self._answered is not None and not self._answered.response_complete:
             self._answered.disconnected = True  # uvicorn tells only the one that came last
             self._answered.message_event.set()
@@ -131,17 +131,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._patience.expect_taking()
+        self._timeouts.expect_taking()
 
     def resume_writing(self) -> None:
         super().resume_writing()
         if not self.transport.is_closing():
-            self._patience.all_is_taken()
+            self._timeouts.all_is_taken()
 
     def timeout_keep_alive_handler(self) -> None:
-        self._patience.close()
-
-    # --- what comes
+        self._timeouts.close()
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -151,7 +149,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing():
-            self._patience.expect_taking()
+            self._timeouts.expect_taking()
         elif self._held:
             self._unset_keepalive_if_required()
             self._read_held()
@@ -173,7 +171,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._unread > LONGEST_HEAD:
             self.send_400_response("The headers are too large.")
         elif not self._head_is_over or not self._is_answering():  # or a body comes that nobody reads any more
-            self._patience.expect_head()
+            self._timeouts.expect_head()
 
     def _parse(self, data: bytes) -> None:
         while data:
@@ -197,7 +195,7 @@ class BoundedProtocol(HttpToolsProtocol):
             cycle.keep_alive = False
             return
         self.transport.write(_write_refusal(InvalidHeader(f"This is no HTTP request: {msg}"), secrets.token_hex(16)))
-        self._patience.close()
+        self._timeouts.close()
 
     def _is_answering(self) -> bool:
         cycle: Any = self.cycle  # None before the first head, whatever uvicorn's annotation says
@@ -206,8 +204,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answered = cycle
         super()._start_asgi_task(cycle, app)
-
-    # --- what the parser says
 
     def on_message_begin(self) -> None:
         if not self._head_is_repeated:
@@ -227,7 +223,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._head_is_repeated = False
             return
         self._head_is_over, self._unread = True, 0
-        self._patience.head_has_come()
+        self._timeouts.head_has_come()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -238,8 +234,6 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unread = 0
         if not self.parser.should_upgrade():  # what wants to is at its end for the parser, and may have a body for us
             super().on_message_complete()
-
-    # --- upgrades
 
     def _decline_upgrade(self, rest: bytes) -> bytes:
         """The request is answered like any other, as RFC 9110, 7.8 wants it: Java's own client, for one, asks with each

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from signalr_bridge.check import examine, holds_secrets, write_findings, write_json, write_text
+from signalr_bridge.check import examine, holds_secrets, write_diagnostics, write_json, write_text
 from signalr_bridge.emulator import Emulator
 from signalr_bridge.main import create_app
 from signalr_bridge.protocol.upstream_event import sign
@@ -65,7 +65,7 @@ def test_every_secret_of_the_model_has_its_canary() -> None:
 def test_nothing_that_is_printed_or_shown_holds_one() -> None:
     values = gather(given("http://localhost:8888"), {})
     found = review(values)
-    assert found.settings is not None, [str(one) for one in found.findings]
+    assert found.settings is not None, [str(one) for one in found.diagnostics]
     settings = found.settings
     for text in (repr(values), repr(found), repr(settings), str(settings), *map(repr, settings.all_endpoints())):
         check_silent(text)
@@ -74,7 +74,7 @@ def test_nothing_that_is_printed_or_shown_holds_one() -> None:
 @pytest.mark.parametrize("wrong", [{}, {"BRIDGE_PORT": CANARY}, {"Azure__SignalR__Endpoints__e": CANARY}])
 def test_no_output_of_check_holds_one(wrong: dict[str, str]) -> None:
     report = examine(gather(given("http://localhost:8888") | wrong, {}))
-    lines = [*write_text(report), *write_findings(report.findings), write_json(report)]
+    lines = [*write_text(report), *write_diagnostics(report.diagnostics), write_json(report)]
     check_silent("\n".join(lines))
     assert any("***" in line for line in lines)
 
@@ -106,7 +106,7 @@ async def test_no_log_and_no_answer_holds_one(
     assert {200, 202, 207, 401, 422} & {one.status_code for one in answers} >= {401, 422}
     for one in answers:
         check_silent(one.text + str(one.headers))
-    check_silent(repr(app.state.fleet.endpoints) + repr(vars(app.state)))
+    check_silent(repr(app.state.directory.endpoints) + repr(vars(app.state)))
     ours = [one for one in caplog.records if not one.name.startswith(("httpx", "httpcore"))]  # the test's own client
     check_silent("\n".join(str(vars(one)) for one in ours))
 

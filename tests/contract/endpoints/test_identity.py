@@ -153,7 +153,7 @@ async def test_an_identity_endpoint_in_trouble_is_survived_under_traffic(
         world.passed = ahead
         outcomes = await asyncio.gather(*(world.send(endpoint) for _ in range(20)))
         assert {one.verdict for one in outcomes} == {Verdict.ACCEPTED}
-    await settle(lambda: endpoint.credential.trouble == f"status {status}")
+    await settle(lambda: endpoint.credential.refresh_failure == f"status {status}")
     world.passed = DAY + 1
     outcomes = await asyncio.gather(*(world.send(endpoint, 1.0) for _ in range(20)))
     assert {(one.verdict, one.code) for one in outcomes} == {(Verdict.UNREACHABLE, "no-credential")}
@@ -162,7 +162,7 @@ async def test_an_identity_endpoint_in_trouble_is_survived_under_traffic(
     world.identity.said, world.identity.seconds = None, 3 * DAY  # the bridge's clock is ahead by one
     world.passed += 60
     assert (await world.send(endpoint)).verdict is Verdict.ACCEPTED
-    assert endpoint.credential.trouble is None
+    assert endpoint.credential.refresh_failure is None
 
 
 async def test_retry_after_is_honoured(world: World) -> None:
@@ -218,7 +218,7 @@ async def test_a_key_is_renewed_by_the_calls_that_come_anyway(world: World) -> N
     world.service.key_id, world.passed = "key-2", KEY_RENEW_SECONDS + 5
     await world.send(endpoint)
     await settle(lambda: world.service.count(KEYS) == 2)
-    await settle(lambda: not [one for one in asyncio.all_tasks() if "Renewed._renew" in repr(one)])
+    await settle(lambda: not [one for one in asyncio.all_tasks() if "RefreshingToken._renew" in repr(one)])
     token = await endpoint.credential.client_token(world.claims())
     assert jwt.get_unverified_header(token)["kid"] == "key-2"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from urllib.parse import urlsplit
 
-from signalr_bridge.endpoints.directory import Fleet
+from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.outcome import Result, Status, Verdict
 from signalr_bridge.errors import NoEndpointAvailable
 from signalr_bridge.negotiate.negotiator import Admission, Negotiator
@@ -33,7 +33,7 @@ _GOOD = answer_of(404, x_ms_error_code="Warning.Connection.NotExisted")
 class Load:
     """Negotiates and sends at a steady rate; keeps where clients were sent and what became of every message."""
 
-    fleet: Fleet
+    directory: EndpointDirectory
     negotiator: Negotiator
     sender: Sender
     seconds: float | None
@@ -64,7 +64,7 @@ class Load:
             return
         place = urlsplit(info.url).netloc
         self.negotiated[place] += 1
-        registry = self.fleet.find("chat")
+        registry = self.directory.find("chat")
         primaries = [one for one in registry.endpoints if one.endpoint_type == "Primary"]
         if place not in {urlsplit(one.url).netloc for one in primaries}:
             self.misled += any(map(registry.is_online, primaries))
@@ -80,7 +80,7 @@ class Trial:
     """The machine under load. ``primary`` is the one with the faults."""
 
     load: Load
-    fleet: Fleet
+    directory: EndpointDirectory
     servers: dict[str, Server]
 
     @property
@@ -89,7 +89,7 @@ class Trial:
 
     @property
     def is_online(self) -> bool:
-        registry = self.fleet.find("chat")
+        registry = self.directory.find("chat")
         return registry.is_online(registry.endpoints[0])
 
     def sent_there(self) -> int:
@@ -134,10 +134,10 @@ async def trial(probe_seconds: float, deadline: float | None) -> AsyncIterator[T
             server.honest = {_PROBE: _GOOD}
         app = build_probing(probe_seconds, *(server.url for server in servers))
         await stack.enter_async_context(app.router.lifespan_context(app))
-        load = Load(app.state.fleet, app.state.negotiator, app.state.sender, deadline)
+        load = Load(app.state.directory, app.state.negotiator, app.state.sender, deadline)
         running = asyncio.create_task(load.run())
         try:
-            yield Trial(load, app.state.fleet, dict(zip(("default", "b", "c"), servers, strict=True)))
+            yield Trial(load, app.state.directory, dict(zip(("default", "b", "c"), servers, strict=True)))
         finally:
             running.cancel()
             with suppress(asyncio.CancelledError):

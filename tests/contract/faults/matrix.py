@@ -9,7 +9,7 @@ from functools import cache
 
 import httpx
 from fastapi import FastAPI
-from signalr_bridge.endpoints.directory import Fleet
+from signalr_bridge.endpoints.directory import EndpointDirectory
 
 from tests.contract.bridge.running import AUTH, build, build_probing, client
 from tests.contract.endpoints.programmable import Request, Server, answer_of, programmable_server
@@ -119,8 +119,8 @@ def _prepare(servers: list[Server], operation: Operation) -> None:
 
 async def _until_probed(app: FastAPI) -> None:
     """The first endpoint; the next one's turn comes much later."""
-    fleet: Fleet = app.state.fleet
-    registry = fleet.find("chat")
+    directory: EndpointDirectory = app.state.directory
+    registry = directory.find("chat")
     for _ in range(2000):
         if registry.report(registry.endpoints[0]).since is not None:
             return

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import trustme
 from signalr_bridge.errors import Unauthenticated
-from signalr_bridge.upstream.authenticator import TokenVoucher, Trust
+from signalr_bridge.upstream.authenticator import TokenSource, UpstreamAuthenticator
 from signalr_bridge.upstream.entra import EntraTokens, entra_documents
 from signalr_bridge.web.issuer_keys import SECONDS_BETWEEN_FETCHES, Discovery, KeyCache
 
@@ -53,7 +53,7 @@ class Door:
         self.clock, self.wall = FakeClock(0.0), FakeClock(NOW)
         keys = KeyCache(Discovery(entra_documents(issuer.url, TENANT), certificates).fetch, self.clock, fetch_seconds)
         tokens = EntraTokens(rules(authority=issuer.url), keys, self.wall)
-        self._trust = Trust(lambda hub: [TokenVoucher("west", APPLICATION)], tokens=tokens)
+        self._trust = UpstreamAuthenticator(lambda hub: [TokenSource("west", APPLICATION)], tokens=tokens)
 
     async def opens(self, text: str) -> bool:
         try:

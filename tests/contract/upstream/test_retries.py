@@ -14,8 +14,8 @@ from signalr_bridge.protocol.rest import Action
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import Failed, answer_message
 from signalr_bridge.upstream.forward.backends import FAILURES_TO_OPEN, OPEN_SECONDS
-from signalr_bridge.upstream.forward.queue import Backlog, Order
-from signalr_bridge.upstream.forward.reply import BackendFailed, NeverArrived, NoAnswer, Spared, Unwell
+from signalr_bridge.upstream.forward.queue import Backlog, PerConnectionQueue
+from signalr_bridge.upstream.forward.reply import BackendFailed, BackendUnavailable, CircuitOpen, NoResponse, NotSent
 from standardwebhooks import Webhook
 
 from tests.contract.upstream.backend import Backend, Call, Script, answer, raw
@@ -61,12 +61,12 @@ def port_of_nobody() -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("script", "kind"),
     [
-        (answer(429), Unwell),
-        (answer(500), Unwell),
-        (answer(503, b"", "Retry-After: 0"), Unwell),
+        (answer(429), BackendUnavailable),
+        (answer(500), BackendUnavailable),
+        (answer(503, b"", "Retry-After: 0"), BackendUnavailable),
         (answer(404), BackendFailed),
-        (raw(b""), NoAnswer),
-        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}"), NoAnswer),
+        (raw(b""), NoResponse),
+        (raw(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}"), NoResponse),
         (raw(b"no HTTP\r\n\r\n"), BackendFailed),
     ],
 )
@@ -82,7 +82,7 @@ async def test_a_message_whose_answer_is_late_is_posted_once() -> None:
     released = threading.Event()
     with Backend(lambda call, output: (released.wait(5), None)[1]) as backend:
         async with forwarding(backend.url, timeout_seconds=0.1) as forward:
-            with pytest.raises(NoAnswer, match="within"):
+            with pytest.raises(NoResponse, match="within"):
                 await forward.answer(context())
         assert len(backend.calls) == 1
         released.set()
@@ -110,7 +110,7 @@ async def test_a_message_that_was_refused_a_connection_is_tried_again() -> None:
 async def test_and_then_it_is_a_failure() -> None:
     world = World()
     async with forwarding(port_of_nobody()[1], world=world) as forward:
-        with pytest.raises(NeverArrived, match="ClientConnectorError"):
+        with pytest.raises(NotSent, match="ClientConnectorError"):
             await forward.answer(context())
     assert world.pauses == [0.1, 0.2]
 
@@ -181,7 +181,7 @@ async def test_tries_end_and_that_is_counted_and_logged(caplog: pytest.LogCaptur
     world = World()
     with Backend(answer(500)) as backend:
         async with forwarding(backend.url, world=world, retry_seconds=2) as forward:
-            with pytest.raises(Unwell):
+            with pytest.raises(BackendUnavailable):
                 await forward.answer(connected())
         assert len(backend.calls) == 5  # at 0, 0.1, 0.3, 0.7 and 1.5 s; the next would come after 3.1 s
     assert world.backlog.given_up == 1
@@ -193,7 +193,7 @@ async def test_a_rule_may_try_once_only() -> None:
     world = World()
     with Backend(answer(500)) as backend:
         async with forwarding(backend.url, world=world, retry_seconds=0) as forward:
-            with pytest.raises(Unwell):
+            with pytest.raises(BackendUnavailable):
                 await forward.answer(connected())
         assert len(backend.calls) == 1
     assert world.backlog.given_up == 1
@@ -306,7 +306,7 @@ async def test_lines_are_for_a_backend_and_not_for_a_rule() -> None:
 
 
 async def test_lines_are_bounded_and_nothing_is_dropped_in_silence() -> None:
-    world, gate = World(backlog=Backlog(Order(longest=2, most=3))), Gate(answer(204))
+    world, gate = World(backlog=Backlog(PerConnectionQueue(longest=2, most=3))), Gate(answer(204))
     with Backend(gate) as backend:
         async with forwarding(backend.url, world=world, timeout_seconds=0.05, retry_seconds=3600) as forward:
             await forward.answer(connected())
@@ -351,12 +351,12 @@ async def test_a_backend_that_does_not_answer_is_left_alone_and_asked_again(capl
         while True:
             try:
                 await forward.answer(context())
-            except Spared:
+            except CircuitOpen:
                 break
-            except NeverArrived:
+            except NotSent:
                 assert len(world.pauses) < 3 * FAILURES_TO_OPEN
         with Backend(answer(204), port) as backend:
-            with pytest.raises(Spared):
+            with pytest.raises(CircuitOpen):
                 await forward.answer(context())
             assert backend.calls == []
             world.seconds += OPEN_SECONDS
@@ -364,7 +364,7 @@ async def test_a_backend_that_does_not_answer_is_left_alone_and_asked_again(capl
             await forward.answer(context())
             assert len(backend.calls) == 2
     spoken = [record.message for record in caplog.records]
-    assert spoken == ["backend does not answer and is spared", "backend answers again"]
+    assert spoken == ["backend does not answer and is left alone", "backend answers again"]
 
 
 async def test_a_connection_event_waits_for_its_retries_while_it_is_left_alone() -> None:
@@ -390,7 +390,7 @@ async def test_answers_of_any_kind_are_a_sign_of_life() -> None:
     with Backend(answer(500)) as backend:
         async with forwarding(backend.url) as forward:
             for _ in range(2 * FAILURES_TO_OPEN):
-                with pytest.raises(Unwell):
+                with pytest.raises(BackendUnavailable):
                     await forward.answer(context())
         assert len(backend.calls) == 2 * FAILURES_TO_OPEN
 
@@ -407,7 +407,7 @@ async def test_one_backend_says_nothing_about_another() -> None:
 
 
 async def test_the_service_is_told_that_too_many_wait() -> None:
-    world, gate = World(backlog=Backlog(Order(longest=1))), Gate(answer(204))
+    world, gate = World(backlog=Backlog(PerConnectionQueue(longest=1))), Gate(answer(204))
     with Backend(gate) as backend:
         async with forwarding(backend.url, world=world, timeout_seconds=0.05, retry_seconds=3600) as forward:
             caller = Caller(forward)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-from signalr_bridge.endpoints.directory import Builder, Built, Fleet
+from signalr_bridge.endpoints.directory import Builder, Built, EndpointDirectory
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.outcome import Outcome, Verdict
 from signalr_bridge.settings import Settings, gather, load
@@ -37,69 +37,69 @@ def builder(health: Health) -> Builder:
     return Builder(FakeTransport(), health, now=lambda: NOW, clock=Clock(), random=lambda: 0.0)
 
 
-def urls(fleet: Fleet, hub: str) -> list[str]:
-    return [one.url.removeprefix("https://").removesuffix(".example") for one in fleet.find(hub).endpoints]
+def urls(directory: EndpointDirectory, hub: str) -> list[str]:
+    return [one.url.removeprefix("https://").removesuffix(".example") for one in directory.find(hub).endpoints]
 
 
-def build(builder: Builder, given: Mapping[str, str], before: Built | None = None) -> tuple[Fleet, Built]:
+def build(builder: Builder, given: Mapping[str, str], before: Built | None = None) -> tuple[EndpointDirectory, Built]:
     built = builder.build(settings(given), before)
-    return Fleet(built.formation), built
+    return EndpointDirectory(built.endpoint_map), built
 
 
 def test_every_hub_has_the_endpoints_of_its_connection(builder: Builder) -> None:
-    fleet, _ = build(builder, BASE)
-    assert (urls(fleet, "chat"), urls(fleet, "CHAT"), urls(fleet, "other")) == (
+    directory, _ = build(builder, BASE)
+    assert (urls(directory, "chat"), urls(directory, "CHAT"), urls(directory, "other")) == (
         ["two", "shared"],
         ["two", "shared"],
         ["one", "shared"],
     )
-    assert len(fleet.endpoints) == 3
-    assert fleet.find("chat").endpoints[1] is fleet.find("other").endpoints[1], "one instance, one object"
+    assert len(directory.endpoints) == 3
+    assert directory.find("chat").endpoints[1] is directory.find("other").endpoints[1], "one instance, one object"
 
 
 def test_whoever_has_asked_keeps_what_it_was_given(builder: Builder) -> None:
-    fleet, built = build(builder, BASE)
-    before = fleet.find("other")
-    fleet.use(builder.build(settings({"AzureSignalRConnectionString": connection("three")}), built).formation)
+    directory, built = build(builder, BASE)
+    before = directory.find("other")
+    directory.use(builder.build(settings({"AzureSignalRConnectionString": connection("three")}), built).endpoint_map)
     assert [one.url for one in before.endpoints] == ["https://one.example", "https://shared.example"]
-    assert (urls(fleet, "other"), urls(fleet, "chat")) == (["three"], ["three"])
+    assert (urls(directory, "other"), urls(directory, "chat")) == (["three"], ["three"])
 
 
 def test_what_has_not_changed_stays_the_same_object(builder: Builder) -> None:
-    fleet, built = build(builder, BASE)
+    directory, built = build(builder, BASE)
     after, _ = build(builder, BASE | {"Azure__SignalR__Endpoints__new": connection("new")}, built)
-    assert after.find("x").endpoints[0] is fleet.find("x").endpoints[0]
+    assert after.find("x").endpoints[0] is directory.find("x").endpoints[0]
     assert [one.name for one in after.find("x").endpoints] == ["default", "new", "shared"]
 
 
 def test_a_change_of_weight_keeps_the_credential_and_a_new_key_does_not(builder: Builder) -> None:
-    fleet, built = build(builder, BASE)
+    directory, built = build(builder, BASE)
     lighter, _ = build(builder, BASE | {"BRIDGE_ENDPOINTS__SHARED__WEIGHT": "0"}, built)
     rotated, _ = build(builder, BASE | {"Azure__SignalR__Endpoints__shared": connection("shared", "new")}, built)
-    before = fleet.find("x").endpoints[1]
+    before = directory.find("x").endpoints[1]
     assert (lighter.find("x").endpoints[1].weight, rotated.find("x").endpoints[1].weight) == (0, 1)
     assert lighter.find("x").endpoints[1].credential.verifying_keys == before.credential.verifying_keys
     assert rotated.find("x").endpoints[1].credential.verifying_keys == ("new",)
 
 
 def test_it_is_ready_once_every_connection_has_an_endpoint_that_works(builder: Builder, health: Health) -> None:
-    fleet, _ = build(builder, {name: text for name, text in BASE.items() if "shared" not in name})
-    assert not fleet.has_worked()
+    directory, _ = build(builder, {name: text for name, text in BASE.items() if "shared" not in name})
+    assert not directory.has_worked()
     health.record_probe("https://one.example", Outcome("default", "Primary", Verdict.ACCEPTED, 200))
-    assert not fleet.has_worked()
+    assert not directory.has_worked()
     health.record_probe("https://two.example", Outcome("default", "Primary", Verdict.ACCEPTED, 200))
-    assert fleet.has_worked()
-    assert fleet.has_worked(now=True)
-    fleet.use(builder.build(settings({"AzureSignalRConnectionString": connection("three")})).formation)
-    assert fleet.has_worked(), "what joins later takes nothing away"
-    assert not fleet.has_worked(now=True)
+    assert directory.has_worked()
+    assert directory.has_worked(now=True)
+    directory.use(builder.build(settings({"AzureSignalRConnectionString": connection("three")})).endpoint_map)
+    assert directory.has_worked(), "what joins later takes nothing away"
+    assert not directory.has_worked(now=True)
 
 
 def test_a_connection_without_endpoints_is_not_waited_for(builder: Builder, health: Health) -> None:
-    fleet, _ = build(builder, {"Second": connection("two"), "BRIDGE_HUBS__CHAT__CONNECTION": "Second"})
+    directory, _ = build(builder, {"Second": connection("two"), "BRIDGE_HUBS__CHAT__CONNECTION": "Second"})
     health.record_probe("https://two.example", Outcome("default", "Primary", Verdict.ACCEPTED, 200))
-    assert fleet.has_worked()
-    assert not Fleet(builder.build(settings({})).formation).has_worked()
+    assert directory.has_worked()
+    assert not EndpointDirectory(builder.build(settings({})).endpoint_map).has_worked()
 
 
 def test_a_thousand_rounds_leave_nothing_behind(builder: Builder) -> None:

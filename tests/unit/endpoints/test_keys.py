@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from signalr_bridge.endpoints.access_key import AccessKey
 from signalr_bridge.endpoints.endpoint import Endpoint
-from signalr_bridge.endpoints.key_rotation import KEPT_SECONDS, Keys
+from signalr_bridge.endpoints.key_rotation import KEPT_SECONDS, RecentCredentials
 
 from tests.unit.endpoints.fakes import Clock, endpoint
 
@@ -13,12 +13,12 @@ def keyed(name: str, key: str) -> Endpoint:
     return replace(endpoint(name), credential=AccessKey(key, lambda: 0))
 
 
-def known(keys: Keys, name: str) -> list[str]:
+def known(keys: RecentCredentials, name: str) -> list[str]:
     return [one.verifying_keys[0] for one in keys.known(f"https://{name}.example")]
 
 
 def test_the_current_one_comes_before_the_former() -> None:
-    keys = Keys(Clock())
+    keys = RecentCredentials(Clock())
     for key in ("1", "2", "3"):
         keys.use([keyed("a", key)])
     assert known(keys, "a") == ["3", "2", "1"]
@@ -27,7 +27,7 @@ def test_the_current_one_comes_before_the_former() -> None:
 
 def test_a_former_one_is_forgotten_after_ten_minutes() -> None:
     clock = Clock()
-    keys = Keys(clock)
+    keys = RecentCredentials(clock)
     keys.use([keyed("a", "1")])
     keys.use([keyed("a", "2")])
     clock.now += KEPT_SECONDS - 1
@@ -40,7 +40,7 @@ def test_a_former_one_is_forgotten_after_ten_minutes() -> None:
 
 def test_forgetting_lets_go_of_it() -> None:
     clock = Clock()
-    keys = Keys(clock)
+    keys = RecentCredentials(clock)
     keys.use([keyed("a", "canary")])
     keys.use([keyed("a", "2")])
     clock.now += KEPT_SECONDS
@@ -50,7 +50,7 @@ def test_forgetting_lets_go_of_it() -> None:
 
 def test_another_change_gives_a_former_one_no_more_time() -> None:
     clock = Clock()
-    keys = Keys(clock)
+    keys = RecentCredentials(clock)
     keys.use([keyed("a", "1")])
     keys.use([now := keyed("a", "2")])
     clock.now += KEPT_SECONDS / 2
@@ -60,7 +60,7 @@ def test_another_change_gives_a_former_one_no_more_time() -> None:
 
 
 def test_of_an_endpoint_that_has_gone_nothing_is_kept() -> None:
-    keys = Keys(Clock())
+    keys = RecentCredentials(Clock())
     keys.use([keyed("a", "1"), keyed("b", "1")])
     keys.use([keyed("a", "2")])
     assert known(keys, "b") == []
@@ -69,7 +69,7 @@ def test_of_an_endpoint_that_has_gone_nothing_is_kept() -> None:
 
 
 def test_an_instance_that_is_configured_twice_has_all_its_keys() -> None:
-    keys = Keys(Clock())
+    keys = RecentCredentials(Clock())
     keys.use([keyed("a", "1"), second := keyed("a", "2")])
     assert known(keys, "a") == ["1", "2"]
     keys.use([second])

@@ -1,36 +1,43 @@
 """When something is renewed, and who waits: decided from values and a time."""
 
 import pytest
-from signalr_bridge.endpoints.refreshing import Held, Step, Trouble, decide, hold, rest_seconds
+from signalr_bridge.endpoints.refreshing import (
+    CachedToken,
+    RefreshAction,
+    RefreshFailure,
+    cache_token,
+    decide,
+    rest_seconds,
+)
 
 NOW = 1_800_000_000.0
 
 
-def held(renew: float, expires: float) -> Held[str]:
-    return Held("v", NOW + renew, NOW + expires)
+def held(renew: float, expires: float) -> CachedToken[str]:
+    return CachedToken("v", NOW + renew, NOW + expires)
 
 
-def trouble(retry: float) -> Trouble:
-    return Trouble(1, "status 500", NOW + retry)
+def refresh_failure(retry: float) -> RefreshFailure:
+    return RefreshFailure(1, "status 500", NOW + retry)
 
 
 @pytest.mark.parametrize(
     ("value", "why", "step"),
     [
-        (None, None, Step.WAIT),
-        (None, trouble(1), Step.REFUSE),
-        (None, trouble(0), Step.WAIT),
-        (held(1, 2), None, Step.USE),
-        (held(0, 2), None, Step.USE_AND_RENEW),
-        (held(0, 2), trouble(1), Step.USE),
-        (held(0, 2), trouble(0), Step.USE_AND_RENEW),
-        (held(-1, 0.001), None, Step.USE_AND_RENEW),
-        (held(-1, 0), None, Step.WAIT),
-        (held(-1, 0), trouble(1), Step.REFUSE),
-        (held(1, 2), trouble(-5), Step.USE),
+        (None, None, RefreshAction.WAIT),
+        (None, refresh_failure(1), RefreshAction.REFUSE),
+        (None, refresh_failure(0), RefreshAction.WAIT),
+        (held(1, 2), None, RefreshAction.USE),
+        (held(0, 2), None, RefreshAction.USE_AND_RENEW),
+        (held(0, 2), refresh_failure(1), RefreshAction.USE),
+        (held(0, 2), refresh_failure(0), RefreshAction.USE_AND_RENEW),
+        (held(-1, 0.001), None, RefreshAction.USE_AND_RENEW),
+        (held(-1, 0), None, RefreshAction.WAIT),
+        (held(-1, 0), refresh_failure(1), RefreshAction.REFUSE),
+        (held(1, 2), refresh_failure(-5), RefreshAction.USE),
     ],
 )
-def test_what_a_request_does(value: Held[str] | None, why: Trouble | None, step: Step) -> None:
+def test_what_a_request_does(value: CachedToken[str] | None, why: RefreshFailure | None, step: RefreshAction) -> None:
     assert decide(value, why, NOW) is step
 
 
@@ -50,7 +57,7 @@ def test_what_a_request_does(value: Held[str] | None, why: Trouble | None, step:
 )
 def test_a_value_is_renewed_well_before_its_end(lifetime: float, proposed: float | None, renew: float) -> None:
     wish = None if proposed is None else NOW + proposed
-    assert hold("v", NOW + lifetime, NOW, wish).renew_at == NOW + renew
+    assert cache_token("v", NOW + lifetime, NOW, wish).renew_at == NOW + renew
 
 
 def test_rests_grow_to_a_limit() -> None:
@@ -64,4 +71,4 @@ def test_the_issuer_may_ask_for_more(asked: float | None, rest: float) -> None:
 
 
 def test_what_is_held_stays_out_of_sight() -> None:
-    assert "canary" not in repr(hold("canary", NOW + 1, NOW))
+    assert "canary" not in repr(cache_token("canary", NOW + 1, NOW))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from signalr_bridge.endpoints.refreshing import CredentialFailure, Held, Renewed
+from signalr_bridge.endpoints.refreshing import CachedToken, CredentialFailure, RefreshingToken
 
 from tests.unit.endpoints.fakes import Clock
 
@@ -18,12 +18,12 @@ class Issuer:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def __call__(self) -> Held[str]:
+    async def __call__(self) -> CachedToken[str]:
         self.asked += 1
         await self.open.wait()
         if self.error is not None:
             raise self.error
-        return Held(str(self.asked), self.clock.now + 60, self.clock.now + 100)
+        return CachedToken(str(self.asked), self.clock.now + 60, self.clock.now + 100)
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def issuer(clock: Clock) -> Issuer:
 
 
 @pytest.fixture
-async def token(issuer: Issuer, clock: Clock) -> AsyncIterator[Renewed[str]]:
-    made = Renewed("token", issuer, clock=clock, random=lambda: 1.0, seconds=5)
+async def token(issuer: Issuer, clock: Clock) -> AsyncIterator[RefreshingToken[str]]:
+    made = RefreshingToken("token", issuer, clock=clock, random=lambda: 1.0, seconds=5)
     yield made
     await made.close()
 
@@ -49,13 +49,13 @@ async def settle(until: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-async def refused(token: Renewed[str]) -> str:
+async def refused(token: RefreshingToken[str]) -> str:
     with pytest.raises(CredentialFailure) as caught:
         await token.get()
     return caught.value.reason
 
 
-async def test_a_thousand_at_once_ask_once(token: Renewed[str], issuer: Issuer) -> None:
+async def test_a_thousand_at_once_ask_once(token: RefreshingToken[str], issuer: Issuer) -> None:
     issuer.open.clear()
     waiting = [asyncio.create_task(token.get()) for _ in range(1000)]
     await settle(lambda: issuer.asked == 1)
@@ -64,14 +64,16 @@ async def test_a_thousand_at_once_ask_once(token: Renewed[str], issuer: Issuer) 
     assert issuer.asked == 1
 
 
-async def test_a_good_value_is_used_without_asking(token: Renewed[str], issuer: Issuer, clock: Clock) -> None:
+async def test_a_good_value_is_used_without_asking(token: RefreshingToken[str], issuer: Issuer, clock: Clock) -> None:
     await token.get()
     clock.now += 59
     assert [await token.get() for _ in range(3)] == ["1"] * 3
     assert issuer.asked == 1
 
 
-async def test_nobody_waits_while_the_old_one_is_good(token: Renewed[str], issuer: Issuer, clock: Clock) -> None:
+async def test_nobody_waits_while_the_old_one_is_good(
+    token: RefreshingToken[str], issuer: Issuer, clock: Clock
+) -> None:
     await token.get()
     issuer.open.clear()
     clock.now += 99
@@ -84,7 +86,7 @@ async def test_nobody_waits_while_the_old_one_is_good(token: Renewed[str], issue
 
 
 async def test_once_it_is_over_everybody_waits_for_one_attempt(
-    token: Renewed[str], issuer: Issuer, clock: Clock
+    token: RefreshingToken[str], issuer: Issuer, clock: Clock
 ) -> None:
     await token.get()
     clock.now += 100
@@ -92,7 +94,9 @@ async def test_once_it_is_over_everybody_waits_for_one_attempt(
     assert issuer.asked == 2
 
 
-async def test_a_failed_refresh_is_tried_again_after_a_rest(token: Renewed[str], issuer: Issuer, clock: Clock) -> None:
+async def test_a_failed_refresh_is_tried_again_after_a_rest(
+    token: RefreshingToken[str], issuer: Issuer, clock: Clock
+) -> None:
     await token.get()
     issuer.error = CredentialFailure("status 500")
     clock.now += 60
@@ -101,18 +105,20 @@ async def test_a_failed_refresh_is_tried_again_after_a_rest(token: Renewed[str],
         assert await token.get() == "1"
         await settle(lambda asked=asked: issuer.asked == asked + 1)  # type: ignore[misc]
         await settle(lambda: token._task is not None and token._task.done())
-        assert token.trouble == "status 500"
+        assert token.refresh_failure == "status 500"
         clock.now += rest - 0.5
         assert await token.get() == "1"
         assert issuer.asked == asked + 1, "it is left alone"
         clock.now += 0.5
     issuer.error = None
     await token.get()
-    await settle(lambda: token.trouble is None)
+    await settle(lambda: token.refresh_failure is None)
     assert await token.get() == "5"
 
 
-async def test_without_a_value_a_rest_is_a_refusal_at_once(token: Renewed[str], issuer: Issuer, clock: Clock) -> None:
+async def test_without_a_value_a_rest_is_a_refusal_at_once(
+    token: RefreshingToken[str], issuer: Issuer, clock: Clock
+) -> None:
     issuer.error = CredentialFailure("status 429", retry_after=20)
     assert await refused(token) == "status 429"
     clock.now += 19
@@ -121,10 +127,10 @@ async def test_without_a_value_a_rest_is_a_refusal_at_once(token: Renewed[str], 
     issuer.error = None
     clock.now += 1
     assert await token.get() == "2"
-    assert token.trouble is None
+    assert token.refresh_failure is None
 
 
-async def test_whoever_gives_up_takes_nobody_along(token: Renewed[str], issuer: Issuer) -> None:
+async def test_whoever_gives_up_takes_nobody_along(token: RefreshingToken[str], issuer: Issuer) -> None:
     issuer.open.clear()
     first, second = asyncio.create_task(token.get()), asyncio.create_task(token.get())
     await settle(lambda: issuer.asked == 1)
@@ -135,7 +141,7 @@ async def test_whoever_gives_up_takes_nobody_along(token: Renewed[str], issuer: 
 
 
 async def test_an_issuer_that_hangs_is_given_up(issuer: Issuer, clock: Clock) -> None:
-    token = Renewed("token", issuer, clock=clock, random=lambda: 1.0, seconds=0.01)
+    token = RefreshingToken("token", issuer, clock=clock, random=lambda: 1.0, seconds=0.01)
     issuer.open.clear()
     assert await refused(token) == "no answer in time"
     issuer.open.set()
@@ -144,15 +150,15 @@ async def test_an_issuer_that_hangs_is_given_up(issuer: Issuer, clock: Clock) ->
 
 
 async def test_whatever_a_library_raises_its_words_stay_inside(
-    token: Renewed[str], issuer: Issuer, caplog: pytest.LogCaptureFixture
+    token: RefreshingToken[str], issuer: Issuer, caplog: pytest.LogCaptureFixture
 ) -> None:
     issuer.error = RuntimeError("canary")
     assert await refused(token) == "failed: RuntimeError"
-    assert "canary" not in caplog.text + repr(token.trouble)
+    assert "canary" not in caplog.text + repr(token.refresh_failure)
 
 
 async def test_a_reason_is_logged_once(
-    token: Renewed[str], issuer: Issuer, clock: Clock, caplog: pytest.LogCaptureFixture
+    token: RefreshingToken[str], issuer: Issuer, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     issuer.error = CredentialFailure("status 401")
     for _ in range(5):
@@ -161,12 +167,12 @@ async def test_a_reason_is_logged_once(
     assert [record.message for record in caplog.records] == ["no credential"]
 
 
-async def test_what_comes_too_old_is_not_used(token: Renewed[str], issuer: Issuer, clock: Clock) -> None:
+async def test_what_comes_too_old_is_not_used(token: RefreshingToken[str], issuer: Issuer, clock: Clock) -> None:
     issuer.clock = Clock(clock.now - 1000)
     assert "clock" in await refused(token)
 
 
-async def test_closing_ends_what_is_under_way(token: Renewed[str], issuer: Issuer) -> None:
+async def test_closing_ends_what_is_under_way(token: RefreshingToken[str], issuer: Issuer) -> None:
     issuer.open.clear()
     token.nudge()
     await settle(lambda: issuer.asked == 1)

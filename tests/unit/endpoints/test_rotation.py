@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from signalr_bridge.endpoints.access_key import AccessKey
 from signalr_bridge.endpoints.endpoint import Endpoint
-from signalr_bridge.endpoints.key_rotation import Keys, Rotation
+from signalr_bridge.endpoints.key_rotation import KeyRotation, RecentCredentials
 from signalr_bridge.endpoints.outcome import Outcome, Verdict
 from signalr_bridge.protocol.rest import Action, Operation
 
@@ -38,7 +38,7 @@ class Service:
 class World:
     clock: Clock
     service: Service
-    keys: Keys
+    keys: RecentCredentials
     rereads: int = 0
     on_reread: Callable[[], None] = lambda: None
 
@@ -47,7 +47,7 @@ class World:
         self.on_reread()
 
     async def send(self, one: Endpoint, seconds: float = 10) -> Outcome:
-        rotation = Rotation(self.service, self.keys, reread=self.reread, clock=self.clock)
+        rotation = KeyRotation(self.service, self.keys, reread=self.reread, clock=self.clock)
         return await rotation.perform(one, SEND, b"{}", seconds)
 
     @property
@@ -58,7 +58,7 @@ class World:
 @pytest.fixture
 def world() -> World:
     clock = Clock()
-    return World(clock, Service({"old"}, clock), Keys(clock))
+    return World(clock, Service({"old"}, clock), RecentCredentials(clock))
 
 
 def keyed(key: str) -> Endpoint:
@@ -129,7 +129,7 @@ async def test_a_reading_that_takes_too_long_is_not_waited_for(world: World) -> 
         await asyncio.Event().wait()
 
     world.keys.use([NEW])
-    rotation = Rotation(world.service, world.keys, reread=never, clock=world.clock)
+    rotation = KeyRotation(world.service, world.keys, reread=never, clock=world.clock)
     assert (await rotation.perform(NEW, SEND, b"{}", 0.05)).status_code == 401
 
 
@@ -145,5 +145,5 @@ async def test_nothing_but_401_is_a_question_of_keys(world: World, status: int |
     world.keys.use([OLD])
     world.keys.use([NEW])
     inner = Other()
-    await Rotation(inner, world.keys, reread=world.reread, clock=world.clock).perform(NEW, SEND, None, 10)
+    await KeyRotation(inner, world.keys, reread=world.reread, clock=world.clock).perform(NEW, SEND, None, 10)
     assert (inner.calls, world.rereads) == (1, 0)

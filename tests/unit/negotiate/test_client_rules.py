@@ -8,37 +8,37 @@ from typing import Any
 import pytest
 from signalr_bridge.errors import BadToken, InvalidName
 from signalr_bridge.negotiate.negotiator import Admission
-from signalr_bridge.negotiate.rules import Approach, ClientRules, IdToken, Template
+from signalr_bridge.negotiate.rules import ClientRequest, ClientRules, IdToken, Template
 from signalr_bridge.web.tokens import TokenRules
 
 from tests.unit.web.bad_tokens import bad_tokens
 from tests.unit.web.issuing import AUDIENCE, ISSUER, NOW, said, signed
 from tests.unit.web.test_signed_token import issuers
 
-NOBODY = Approach()
+NOBODY = ClientRequest()
 PLATFORM = {"x-ms-client-principal-id": ["pat"]}
 DEFAULTS = Admission(lifetime_seconds=60, close_on_expiry=True)
 ANONYMOUS = ClientRules(anonymous=True, defaults=DEFAULTS)
 JWT = ClientRules(issuers=issuers(), defaults=DEFAULTS)
 
 
-def bearer(*tokens: str, **headers: list[str]) -> Approach:
-    return Approach({"authorization": [f"Bearer {one}" for one in tokens], **headers})
+def bearer(*tokens: str, **headers: list[str]) -> ClientRequest:
+    return ClientRequest({"authorization": [f"Bearer {one}" for one in tokens], **headers})
 
 
-def query(**values: str) -> Approach:
-    return Approach(query={name: [value] for name, value in values.items()})
+def query(**values: str) -> ClientRequest:
+    return ClientRequest(query={name: [value] for name, value in values.items()})
 
 
-async def user(rules: ClientRules, approach: Approach) -> str | None:
-    admitted = await rules.admit(approach)
+async def user(rules: ClientRules, client_request: ClientRequest) -> str | None:
+    admitted = await rules.admit(client_request)
     assert (admitted.lifetime_seconds, admitted.close_on_expiry) == (60, True)
     return admitted.user_id
 
 
-async def refusal(rules: ClientRules, approach: Approach) -> str:
+async def refusal(rules: ClientRules, client_request: ClientRequest) -> str:
     with pytest.raises(BadToken) as caught:
-        await rules.admit(approach)
+        await rules.admit(client_request)
     return caught.value.detail
 
 
@@ -48,19 +48,19 @@ GOOD = signed(said(roles=["a", "b"], oid="o-1"))
 async def test_by_default_nobody_is_admitted() -> None:
     assert await refusal(ClientRules(), NOBODY) == "the client shows no identity"
     await refusal(ClientRules(), bearer(GOOD))
-    await refusal(ClientRules(), Approach(PLATFORM))
+    await refusal(ClientRules(), ClientRequest(PLATFORM))
 
 
 async def test_anonymous() -> None:
     assert await ANONYMOUS.admit(NOBODY) == DEFAULTS
-    assert await user(ANONYMOUS, Approach(PLATFORM)) is None, "nobody vouches for those headers"
+    assert await user(ANONYMOUS, ClientRequest(PLATFORM)) is None, "nobody vouches for those headers"
     assert await user(ANONYMOUS, bearer("nonsense")) is None, "tokens are not this hub's business"
 
 
 async def test_a_token() -> None:
     assert await user(JWT, bearer(GOOD)) == "ann"
     assert await refusal(JWT, NOBODY) == "the client shows no identity"
-    assert await refusal(JWT, Approach({"authorization": ["Basic YTpi"]})) == "the client shows no identity"
+    assert await refusal(JWT, ClientRequest({"authorization": ["Basic YTpi"]})) == "the client shows no identity"
     assert await refusal(JWT, bearer(GOOD, GOOD)) == "there are several tokens"
     by_oid = TokenRules(ISSUER, frozenset({AUDIENCE}), "oid")
     assert await user(replace(JWT, issuers=issuers(by_oid)), bearer(GOOD)) == "o-1"
@@ -86,16 +86,16 @@ async def test_with_anonymous_too_a_token_is_optional_but_a_bad_one_is_not() -> 
 
 async def test_the_platform() -> None:
     platform = ClientRules(platform=True, defaults=DEFAULTS)
-    assert await user(platform, Approach(PLATFORM)) == "pat"
+    assert await user(platform, ClientRequest(PLATFORM)) == "pat"
     await refusal(platform, NOBODY)
-    await refusal(platform, Approach({"x-ms-client-principal-id": ["pat", "eve"]}))
+    await refusal(platform, ClientRequest({"x-ms-client-principal-id": ["pat", "eve"]}))
     assert await user(replace(JWT, platform=True), bearer(GOOD, **PLATFORM)) == "ann", "the token goes before"
 
 
 @pytest.mark.parametrize("name", [" ", " ann", "ann ", ".", "a\nb", "x" * 1025, "x, bridge.claims: e30"])
 async def test_a_user_that_no_client_may_be(name: str) -> None:
     await refusal(JWT, bearer(signed(said(sub=name))))
-    await refusal(ClientRules(platform=True), Approach({"x-ms-client-principal-id": [name]}))
+    await refusal(ClientRules(platform=True), ClientRequest({"x-ms-client-principal-id": [name]}))
     with pytest.raises(InvalidName):
         await replace(ANONYMOUS, user_id=Template("{query.u}")).admit(query(u=name))
 
@@ -116,8 +116,8 @@ async def test_a_template_over_claims_goes_before_the_claim_of_the_user() -> Non
     await refusal(by_claims, bearer(signed(said(oid=["a", "b"]))))
 
 
-async def claims(rules: ClientRules, approach: Approach) -> dict[str, Any]:
-    return dict((await rules.admit(approach)).claims)
+async def claims(rules: ClientRules, client_request: ClientRequest) -> dict[str, Any]:
+    return dict((await rules.admit(client_request)).claims)
 
 
 async def test_claims_are_copied_from_what_admitted() -> None:
@@ -126,21 +126,21 @@ async def test_claims_are_copied_from_what_admitted() -> None:
     assert await claims(JWT, bearer(GOOD)) == {}
     text = b64encode(json.dumps({"claims": [{"typ": "roles", "val": "a"}]}).encode()).decode()
     platform = ClientRules(platform=True, claim_types=types)
-    assert await claims(platform, Approach(PLATFORM | {"x-ms-client-principal": [text]})) == {"roles": ("a",)}
+    assert await claims(platform, ClientRequest(PLATFORM | {"x-ms-client-principal": [text]})) == {"roles": ("a",)}
 
 
 ID_TOKEN = Template("{headers.x-ms-token-aad-id-token}")
 
 
-def with_id_token(token: str) -> Approach:
-    return Approach(PLATFORM | {"x-ms-token-aad-id-token": [token]})
+def with_id_token(token: str) -> ClientRequest:
+    return ClientRequest(PLATFORM | {"x-ms-token-aad-id-token": [token]})
 
 
 async def test_claims_are_copied_from_an_id_token_that_is_verified() -> None:
     rules = ClientRules(platform=True, id_token=IdToken(ID_TOKEN, issuers()), claim_types=("roles",))
     for token in (GOOD, f"Bearer {GOOD}"):
         assert await claims(rules, with_id_token(token)) == {"roles": ("a", "b")}
-    await refusal(rules, Approach(PLATFORM))
+    await refusal(rules, ClientRequest(PLATFORM))
     await refusal(rules, with_id_token(signed(said(exp=int(NOW) - 100))))
     await refusal(rules, with_id_token(signed(said(), "rsa-foreign", header={"kid": "rsa"})))
     assert await refusal(replace(rules, platform=False), with_id_token(GOOD)) == "the client shows no identity"

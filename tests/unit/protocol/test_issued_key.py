@@ -24,7 +24,7 @@ def said(**more: Any) -> dict[str, Any]:
 
 
 def test_a_key_has_the_members_of_the_service() -> None:
-    # spec/rest-and-management.md 4.1
+    # docs/protocol/rest-and-management.md 4.1
     assert read_issued_key(b'{ "AccessKey": "k", "KeyId": "i", "More": 1 }') == IssuedKey("i", "k")
     assert write_issued_key(IssuedKey("i", "k")) == b'{"AccessKey":"k","KeyId":"i"}'
     assert "canary" not in repr(IssuedKey("i", "canary"))

@@ -29,14 +29,14 @@ CANARY = "canary-11fe"
     ],
 )
 def test_an_unknown_name_with_the_nearest_known_one(written: str, near: str) -> None:
-    found = review(gather({written: CANARY}, {})).findings
+    found = review(gather({written: CANARY}, {})).diagnostics
     assert [(one.level, one.setting, one.text) for one in found] == [
         (Level.UNKNOWN, written, f"means nothing; did you mean {near}?")
     ]
 
 
 def test_a_name_that_is_near_to_nothing() -> None:
-    (found,) = review(gather({"BRIDGE_XYZZY_PLUGH": "x"}, {})).findings
+    (found,) = review(gather({"BRIDGE_XYZZY_PLUGH": "x"}, {})).diagnostics
     assert str(found) == "BRIDGE_XYZZY_PLUGH: means nothing."
 
 
@@ -55,7 +55,7 @@ def test_the_table(tmp_path: Path) -> None:
     }
     values = gather(environment, {"bridge_port": 9090})
     found = review(values)
-    rows = {row.setting: (row.value, row.source) for row in list_settings(values, found.findings)}
+    rows = {row.setting: (row.value, row.source) for row in list_settings(values, found.diagnostics)}
     assert rows == {
         "AzureSignalRHttpClientTimeout": ("00:00:05", "environment"),
         "BRIDGE_CALLERS__KEYS": ("***", "environment"),
@@ -65,7 +65,7 @@ def test_the_table(tmp_path: Path) -> None:
         "BRIDGE_limits:grace_seconds": ("5", "bridge.toml"),
         "BRIDGE_forward:a:url": ("http://b/x?***", "bridge.toml"),
     }
-    text = "\n".join(write_tables(values, found.settings, found.findings))
+    text = "\n".join(write_tables(values, found.settings, found.diagnostics))
     assert "default  Primary  https://contoso.service.signalr.net  access key  1       environment" in text
     assert "uk       Primary  https://uk.example                   default     1       environment" in text
     assert CANARY not in text
@@ -74,8 +74,8 @@ def test_the_table(tmp_path: Path) -> None:
 def test_what_was_not_understood_is_not_shown() -> None:
     values = gather({"BRIDGE_PORT": CANARY, "BRIDGE_HOST": "::1"}, {})
     found = review(values)
-    assert [row.value for row in list_settings(values, found.findings)] == ["::1", "not understood"]
-    assert next(iter(write_tables(values, found.settings, found.findings))).startswith("setting")
+    assert [row.value for row in list_settings(values, found.diagnostics)] == ["::1", "not understood"]
+    assert next(iter(write_tables(values, found.settings, found.diagnostics))).startswith("setting")
 
 
 def test_fifty_endpoints_fit_a_hundred_columns() -> None:
@@ -85,7 +85,7 @@ def test_fifty_endpoints_fit_a_hundred_columns() -> None:
     } | {"Azure__SignalR__Endpoints__x__serviceUri": "https://x.example", "BRIDGE_HANDLERS": "module:attribute," * 30}
     values = gather(given, {})
     found = review(values)
-    lines = list(write_tables(values, found.settings, found.findings))
+    lines = list(write_tables(values, found.settings, found.diagnostics))
     assert max(map(len, lines)) <= WIDTH == 100
     assert sum("a-long-resource" in line for line in lines) == 50
     assert all(line.endswith("environment") for line in lines[-51:])
@@ -134,7 +134,7 @@ def test_five_planted_mistakes_in_one_run(tmp_path: Path) -> None:
     file = tmp_path / "local.settings.json"
     file.write_text(json.dumps({"IsEncrypted": False, "Values": values}))
     found = review(gather({}, {"bridge_settings_file": str(file)}))
-    said = [str(one) for one in found.findings]
+    said = [str(one) for one in found.diagnostics]
     for words in (
         "BRIDGE_UPSTREAM__CODDE: means nothing; did you mean BRIDGE_UPSTREAM__CODE?",
         "Azure:SignalR:Endpoints:uk: names its managed identity by clientId and managedIdentityResourceId: keep one",

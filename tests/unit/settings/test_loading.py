@@ -409,7 +409,7 @@ SECRETS = {
 def test_a_secret_is_nowhere_to_be_seen() -> None:
     values = gather(SECRETS, {})
     settings = load(values)
-    lines = list(write_tables(values, settings, review(values).findings))
+    lines = list(write_tables(values, settings, review(values).diagnostics))
     for text in [repr(settings), str(settings), repr(values), *lines, *map(repr, settings.endpoints)]:
         assert CANARY not in text
     for name in SECRETS:

@@ -1,4 +1,5 @@
-"""Every rule and example of ``spec/functions-bindings.md`` 4.1 to 4.6 and of Azure's names in ``settings.md``, by name.
+"""Every rule and example of ``docs/protocol/functions-bindings.md`` 4.1 to 4.6 and of Azure's names in
+``settings.md``, by name.
 
 A row is a rule, what somebody wrote, and what it means: endpoints as ``name/type/address/credential``, or words that a
 mistake or a warning has in this order. No message of a mistake may hold a secret: every secret here is a canary.
@@ -271,7 +272,7 @@ WARNINGS = [
 @pytest.mark.parametrize("row", WARNINGS, ids=str)
 def test_what_is_worth_a_warning(row: Row) -> None:
     found = reviewed({CONNECTION: string(), **row.given})
-    warnings = [str(one) for one in found.findings if one.level is Level.WARNING]
+    warnings = [str(one) for one in found.diagnostics if one.level is Level.WARNING]
     words = ".*".join(re.escape(word) for word in row.means.split())
     assert any(re.search(words, one) for one in warnings), warnings
     assert found.settings is not None, "a warning stops nothing"
@@ -280,7 +281,7 @@ def test_what_is_worth_a_warning(row: Row) -> None:
 
 def test_what_is_right_needs_no_word() -> None:
     given = {CONNECTION: string(), NAMED + "x__secondary": string("b"), NAMED + "uk__serviceUri": "https://c.example"}
-    assert reviewed(given).findings == ()
+    assert reviewed(given).diagnostics == ()
 
 
 def test_4_4_nothing_configured_at_all() -> None:

@@ -43,7 +43,7 @@ def test_a_value_that_hides_a_watched_one_is_worth_a_warning(tmp_path: Path) -> 
         "BRIDGE_PORT": "2",
         "HOME": "/",
     }
-    found = review(gather(environment, {})).findings
+    found = review(gather(environment, {})).diagnostics
     assert [(one.level, one.setting) for one in found] == [
         (Level.WARNING, "AzureSignalRConnectionString"),
         (Level.WARNING, "BRIDGE_PORT"),
@@ -137,7 +137,7 @@ def test_a_hub_that_no_hub_can_be_called() -> None:
 
 
 def test_a_name_that_not_every_platform_can_hold_belongs_into_a_file() -> None:
-    found = review(gather({"BRIDGE_HUBS__MY.HUB__STRATEGY": "weighted"}, {})).findings
+    found = review(gather({"BRIDGE_HUBS__MY.HUB__STRATEGY": "weighted"}, {})).diagnostics
     assert [str(one) for one in found] == [
         "BRIDGE_HUBS__MY.HUB__STRATEGY: many shells and platforms cannot hold such a name: "
         'write it in bridge.toml, as [hubs."my.hub"].'

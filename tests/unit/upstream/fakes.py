@@ -9,10 +9,10 @@ from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.rest import ClientAnswer, Operation
 from signalr_bridge.protocol.upstream_event import EventHeaders, sign, write_event_headers
 from signalr_bridge.upstream.answer import Answer
-from signalr_bridge.upstream.authenticator import Trust, Voucher
+from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, VerificationKey
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import ANY, Dispatch, Handler
-from signalr_bridge.upstream.event_feed import Events
+from signalr_bridge.upstream.event_feed import EventFeed
 from signalr_bridge.upstream.receiver import Receiver
 
 KEY = "the-key-of-eastus"
@@ -93,8 +93,8 @@ def header_lines(headers: EventHeaders, **more: str) -> list[tuple[bytes, bytes]
     return [(name.encode(), value.encode()) for name, value in values.items() if value]
 
 
-def keys_of(hub: str) -> list[Voucher]:
-    return [Voucher("eastus", KEY)]
+def keys_of(hub: str) -> list[VerificationKey]:
+    return [VerificationKey("eastus", KEY)]
 
 
 class Caller:
@@ -104,15 +104,15 @@ class Caller:
         self,
         *handlers: Handler,
         outbox: FakeOutbox | None = None,
-        keys: Callable[[str], Sequence[Voucher]] = keys_of,
+        keys: Callable[[str], Sequence[VerificationKey]] = keys_of,
         codes: Iterable[str] = (),
         allow_unsigned: bool = False,
         unhandled_is_fine: bool = False,
-        events: Events | None = None,
+        events: EventFeed | None = None,
     ) -> None:
         self.outbox = outbox or FakeOutbox()
         self.reads: list[int] = []
-        trust = Trust(keys, codes, allow_unsigned=allow_unsigned)
+        trust = UpstreamAuthenticator(keys, codes, allow_unsigned=allow_unsigned)
         self.receiver = Receiver(
             trust,
             Dispatch(handlers),

@@ -12,7 +12,7 @@ import pytest
 from signalr_bridge.errors import BridgeError, HubError, InternalError, NoHandler, Rejected
 from signalr_bridge.protocol.upstream_event import MESSAGEPACK
 from signalr_bridge.upstream.answer import Answer
-from signalr_bridge.upstream.event_feed import Events, Listener, Sighting
+from signalr_bridge.upstream.event_feed import EventFeed, EventRecord, Listener
 
 from tests.unit.upstream.fakes import Caller, FakeHandler, event
 
@@ -42,15 +42,15 @@ class Clock:
         return self.seconds
 
 
-def make_events(**options: Any) -> Events:
-    return Events(now=lambda: BEGAN, clock=Clock(), boot="boot", **options)
+def make_events(**options: Any) -> EventFeed:
+    return EventFeed(now=lambda: BEGAN, clock=Clock(), boot="boot", **options)
 
 
-def watched(events: Events, *handlers: FakeHandler, **options: Any) -> Caller:
+def watched(events: EventFeed, *handlers: FakeHandler, **options: Any) -> Caller:
     return Caller(*handlers, events=events, **options)
 
 
-def kept(events: Events, after: str | None = None) -> list[dict[str, Any]]:
+def kept(events: EventFeed, after: str | None = None) -> list[dict[str, Any]]:
     """What a newcomer gets at once."""
     with events.listen(after) as listener:
         return [read(line) for line in listener.waiting]
@@ -157,7 +157,7 @@ async def test_no_secret_is_shown() -> None:
     await caller.call(headers, INVOKE, b"code=canary", **more)
     [shown] = kept(events)
     assert "canary" not in json.dumps(shown)
-    assert "canary" not in repr(Sighting(headers, body=b"canary", answer=b"canary"))
+    assert "canary" not in repr(EventRecord(headers, body=b"canary", answer=b"canary"))
 
 
 async def test_what_is_shown_is_what_was_said_then() -> None:
@@ -179,12 +179,12 @@ async def test_long_ones_are_kept_cut() -> None:
 
 async def test_what_cannot_be_shown_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
     events = make_events()
-    sighting = Sighting(event(), outcome="returned")
+    record = EventRecord(event(), outcome="returned")
 
     async def answer() -> Answer:
         return Answer(200, b"no completion")
 
-    assert (await events.watch(sighting, answer())).status == 200
+    assert (await events.watch(record, answer())).status == 200
     with events.listen() as listener:
         assert list(listener.waiting) == [b":\n\n"]
     assert "event cannot be shown" in caplog.text
@@ -198,20 +198,20 @@ async def test_errors_and_cancellations_pass_through() -> None:
 
     for error in (InternalError("x"), NoHandler("x"), ValueError("x"), asyncio.CancelledError()):
         with pytest.raises(type(error)):
-            await events.watch(Sighting(event()), fail(error))
+            await events.watch(EventRecord(event()), fail(error))
     assert [one["status"] for one in kept(events)] == [500, 404, 500, 500]
 
 
 # --- who gets it
 
 
-async def say(events: Events, *names: str) -> None:
+async def say(events: EventFeed, *names: str) -> None:
     for name in names:
 
         async def answer() -> Answer:
             return Answer(200)
 
-        await events.watch(Sighting(event(event=name), outcome="returned"), answer())
+        await events.watch(EventRecord(event(event=name), outcome="returned"), answer())
 
 
 async def test_newcomers_get_the_last_ones() -> None:

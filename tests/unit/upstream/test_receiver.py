@@ -28,7 +28,7 @@ from signalr_bridge.protocol.rest import Action
 from signalr_bridge.protocol.upstream_event import EventHeaders
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.answer import Answer
-from signalr_bridge.upstream.authenticator import Voucher
+from signalr_bridge.upstream.authenticator import VerificationKey
 from signalr_bridge.upstream.receiver import build_receiver
 
 from tests.unit.upstream.fakes import Caller, FakeHandler, FakeOutbox, event, keys_of, result
@@ -142,7 +142,7 @@ async def test_a_refused_connection_is_closed_where_it_is(speech: Speech) -> Non
 
 
 async def test_a_refused_connection_of_an_unknown_endpoint_is_closed_everywhere() -> None:
-    caller = Caller(FakeHandler(Rejected("")), keys=lambda hub: [Voucher(None, keys_of(hub)[0].key)])
+    caller = Caller(FakeHandler(Rejected("")), keys=lambda hub: [VerificationKey(None, keys_of(hub)[0].key)])
     with pytest.raises(Forbidden):
         await caller.connection("connected")
     [(operation, _, endpoint)] = caller.outbox.performed

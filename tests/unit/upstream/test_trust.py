@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from signalr_bridge.errors import SettingsError, Unauthenticated
 from signalr_bridge.protocol.upstream_event import EventHeaders, sign
-from signalr_bridge.upstream.authenticator import AnyVoucher, TokenVoucher, Trust, Voucher
+from signalr_bridge.upstream.authenticator import AnyVerifier, TokenSource, UpstreamAuthenticator, VerificationKey
 from signalr_bridge.upstream.entra import EntraTokens
 from signalr_bridge.web.issuer_keys import KeyCache
 
@@ -16,14 +16,14 @@ from tests.unit.upstream.fakes import event
 from tests.unit.upstream.issued import APPLICATION, OTHER_APPLICATION, FakeClock, FakeIssuer, rules, token
 
 EAST, WEST, OLD = "key-of-east", "key-of-west", "verify-only"
-VOUCHERS = [Voucher("east", EAST), Voucher("west", WEST)]
+VOUCHERS = [VerificationKey("east", EAST), VerificationKey("west", WEST)]
 
 
 async def check(
-    *signatures: bytes | str, headers: EventHeaders | None = None, trust: Trust | None = None
+    *signatures: bytes | str, headers: EventHeaders | None = None, trust: UpstreamAuthenticator | None = None
 ) -> str | None:
     lines = [(b"x-asrs-signature", one.encode() if isinstance(one, str) else one) for one in signatures]
-    trust = trust or Trust(lambda hub: VOUCHERS, verify_keys=[OLD])
+    trust = trust or UpstreamAuthenticator(lambda hub: VOUCHERS, verify_keys=[OLD])
     return await trust.check(b"", lines, headers or event())
 
 
@@ -84,11 +84,11 @@ async def test_nobody_can_vouch_without_hub_and_connection(headers: EventHeaders
 
 async def test_without_any_key_nothing_opens() -> None:
     with pytest.raises(Unauthenticated):
-        await check(EAST_SIGNED, trust=Trust(lambda hub: []))
+        await check(EAST_SIGNED, trust=UpstreamAuthenticator(lambda hub: []))
 
 
 async def test_unsigned_calls_are_taken_when_a_setting_says_so() -> None:
-    trust = Trust(lambda hub: VOUCHERS, allow_unsigned=True)
+    trust = UpstreamAuthenticator(lambda hub: VOUCHERS, allow_unsigned=True)
     assert await check(trust=trust) is None
     assert await check(FOREIGN, trust=trust) is None
     assert await check(WEST_SIGNED, trust=trust) == "west"
@@ -99,11 +99,11 @@ async def test_keys_are_those_of_the_hub_at_this_moment() -> None:
     asked: list[str] = []
     keys = {"chat": EAST}
 
-    def keys_of(hub: str) -> Sequence[Voucher]:
+    def keys_of(hub: str) -> Sequence[VerificationKey]:
         asked.append(hub)
-        return [Voucher("east", keys[hub])]
+        return [VerificationKey("east", keys[hub])]
 
-    trust = Trust(keys_of)
+    trust = UpstreamAuthenticator(keys_of)
     assert await check(EAST_SIGNED, headers=event(hub="Chat"), trust=trust) == "east"
     keys["chat"] = WEST
     with pytest.raises(Unauthenticated):
@@ -132,7 +132,7 @@ CODE = "the code/of+it="
     ],
 )
 async def test_the_code_stands_in_query_or_header(query: bytes, header: bytes, opens: bool) -> None:
-    trust = Trust(lambda hub: VOUCHERS, codes=[CODE, "second"])
+    trust = UpstreamAuthenticator(lambda hub: VOUCHERS, codes=[CODE, "second"])
     lines = [(b"x-asrs-signature", EAST_SIGNED.encode())] + ([(b"x-functions-key", header)] if header else [])
     if opens:
         assert await trust.check(query, lines, event()) == "east"
@@ -143,34 +143,34 @@ async def test_the_code_stands_in_query_or_header(query: bytes, header: bytes, o
 
 async def test_the_code_does_not_replace_the_signature() -> None:
     with pytest.raises(Unauthenticated, match="signature"):
-        await Trust(lambda hub: VOUCHERS, codes=["second"]).check(b"code=second", [], event())
+        await UpstreamAuthenticator(lambda hub: VOUCHERS, codes=["second"]).check(b"code=second", [], event())
 
 
 async def test_unsigned_calls_need_the_code_all_the_same() -> None:
     with pytest.raises(Unauthenticated, match="code"):
-        await Trust(lambda hub: [], codes=["second"], allow_unsigned=True).check(b"", [], event())
+        await UpstreamAuthenticator(lambda hub: [], codes=["second"], allow_unsigned=True).check(b"", [], event())
 
 
 @pytest.mark.parametrize(("codes", "keys"), [([""], []), ([], [""])])
 def test_empty_secrets_are_refused_at_the_start(codes: list[str], keys: list[str]) -> None:
     with pytest.raises(SettingsError, match="empty"):
-        Trust(lambda hub: [], codes, keys)
+        UpstreamAuthenticator(lambda hub: [], codes, keys)
 
 
 def test_handlers_that_nobody_could_reach_are_a_mistake() -> None:
     with pytest.raises(SettingsError, match=r"'chat'.*my_chat:send"):
-        Trust(lambda hub: []).check_verifiable("chat", "my_chat:send")
-    Trust(lambda hub: VOUCHERS).check_verifiable("chat", "")
-    Trust(lambda hub: [], verify_keys=[OLD]).check_verifiable("chat", "")
-    Trust(lambda hub: [], allow_unsigned=True).check_verifiable("chat", "")
+        UpstreamAuthenticator(lambda hub: []).check_verifiable("chat", "my_chat:send")
+    UpstreamAuthenticator(lambda hub: VOUCHERS).check_verifiable("chat", "")
+    UpstreamAuthenticator(lambda hub: [], verify_keys=[OLD]).check_verifiable("chat", "")
+    UpstreamAuthenticator(lambda hub: [], allow_unsigned=True).check_verifiable("chat", "")
 
 
 def test_a_hub_that_tokens_alone_vouch_for_needs_their_settings() -> None:
     with pytest.raises(SettingsError, match="BRIDGE_UPSTREAM__ENTRA"):
-        Trust(lambda hub: [TokenVoucher("west")]).check_verifiable("chat", "")
+        UpstreamAuthenticator(lambda hub: [TokenSource("west")]).check_verifiable("chat", "")
     with pytest.raises(SettingsError):
-        Trust(lambda hub: [], tokens=entra()).check_verifiable("chat", "")
-    Trust(lambda hub: [TokenVoucher("west")], tokens=entra()).check_verifiable("chat", "")
+        UpstreamAuthenticator(lambda hub: [], tokens=entra()).check_verifiable("chat", "")
+    UpstreamAuthenticator(lambda hub: [TokenSource("west")], tokens=entra()).check_verifiable("chat", "")
 
 
 # --- tokens, and endpoints with keys, with identities, and both
@@ -181,15 +181,15 @@ def entra(*names: str, applications: Sequence[str] = (APPLICATION,)) -> EntraTok
     return EntraTokens(rules(applications=list(applications)), KeyCache(issuer.fetch, FakeClock(0.0)), FakeClock())
 
 
-KEY, IDENTITY = Voucher("east", EAST), TokenVoucher("west")
-ENDPOINTS: dict[str, list[AnyVoucher]] = {
+KEY, IDENTITY = VerificationKey("east", EAST), TokenSource("west")
+ENDPOINTS: dict[str, list[AnyVerifier]] = {
     "identity": [IDENTITY],
-    "named": [TokenVoucher("west", APPLICATION)],
-    "other": [TokenVoucher("west", OTHER_APPLICATION)],
+    "named": [TokenSource("west", APPLICATION)],
+    "other": [TokenSource("west", OTHER_APPLICATION)],
     "key": [KEY],
     "mixed": [KEY, IDENTITY],
-    "mixed, named": [KEY, TokenVoucher("west", APPLICATION)],
-    "both": [KEY, TokenVoucher("east", APPLICATION)],
+    "mixed, named": [KEY, TokenSource("west", APPLICATION)],
+    "both": [KEY, TokenSource("east", APPLICATION)],
     "none": [],
 }
 CALLS = {
@@ -221,7 +221,7 @@ CELLS = [
 ]
 
 
-def _vouchers_of(endpoints: str, hub: str) -> list[AnyVoucher]:
+def _verifiers_of(endpoints: str, hub: str) -> list[AnyVerifier]:
     return ENDPOINTS[endpoints]
 
 
@@ -233,7 +233,7 @@ def lines_of(call: str) -> list[tuple[bytes, bytes]]:
 
 @pytest.mark.parametrize(("endpoints", "call", "opens"), CELLS)
 async def test_which_call_opens_which_endpoints(endpoints: str, call: str, opens: str) -> None:
-    trust = Trust(lambda hub: ENDPOINTS[endpoints], verify_keys=[OLD], tokens=entra())
+    trust = UpstreamAuthenticator(lambda hub: ENDPOINTS[endpoints], verify_keys=[OLD], tokens=entra())
     if opens == SHUT:
         with pytest.raises(Unauthenticated):
             await trust.check(b"", lines_of(call), event())
@@ -244,19 +244,19 @@ async def test_which_call_opens_which_endpoints(endpoints: str, call: str, opens
 @pytest.mark.parametrize("endpoints", ENDPOINTS)
 async def test_without_settings_of_entra_no_token_opens(endpoints: str) -> None:
     with pytest.raises(Unauthenticated):
-        await Trust(lambda hub: ENDPOINTS[endpoints]).check(b"", lines_of("token"), event())
+        await UpstreamAuthenticator(lambda hub: ENDPOINTS[endpoints]).check(b"", lines_of("token"), event())
 
 
 @pytest.mark.parametrize("headers", [event(hub=""), event(connection_id=""), EventHeaders()])
 async def test_a_token_needs_hub_and_connection_too(headers: EventHeaders) -> None:
     with pytest.raises(Unauthenticated):
-        await Trust(lambda hub: [IDENTITY], tokens=entra()).check(b"", lines_of("token"), headers)
+        await UpstreamAuthenticator(lambda hub: [IDENTITY], tokens=entra()).check(b"", lines_of("token"), headers)
 
 
 @pytest.mark.parametrize("scheme", [b"Bearer ", b"bearer ", b"BEARER  "])
 async def test_the_scheme_ignores_case(scheme: bytes) -> None:
     lines = [(b"authorization", scheme + token().encode())]
-    assert await Trust(lambda hub: [IDENTITY], tokens=entra()).check(b"", lines, event()) is None
+    assert await UpstreamAuthenticator(lambda hub: [IDENTITY], tokens=entra()).check(b"", lines, event()) is None
 
 
 @pytest.mark.parametrize(
@@ -277,11 +277,11 @@ async def test_the_scheme_ignores_case(scheme: bytes) -> None:
 async def test_any_other_authorization_is_turned_away(values: list[bytes]) -> None:
     lines = [(b"authorization", value) for value in values]
     with pytest.raises(Unauthenticated):
-        await Trust(lambda hub: [IDENTITY], tokens=entra()).check(b"", lines, event())
+        await UpstreamAuthenticator(lambda hub: [IDENTITY], tokens=entra()).check(b"", lines, event())
 
 
 async def test_no_bad_token_opens_and_none_is_shown() -> None:
-    trust = Trust(lambda hub: [IDENTITY], tokens=entra())
+    trust = UpstreamAuthenticator(lambda hub: [IDENTITY], tokens=entra())
     for what, text in bad_tokens().items():
         with pytest.raises(Unauthenticated) as refusal:
             await trust.check(b"", [(b"authorization", b"Bearer " + text.encode())], event())
@@ -289,7 +289,7 @@ async def test_no_bad_token_opens_and_none_is_shown() -> None:
 
 
 async def test_a_token_does_not_replace_the_code() -> None:
-    trust = Trust(lambda hub: [IDENTITY], codes=["second"], tokens=entra())
+    trust = UpstreamAuthenticator(lambda hub: [IDENTITY], codes=["second"], tokens=entra())
     with pytest.raises(Unauthenticated, match="code"):
         await trust.check(b"", lines_of("token"), event())
     assert await trust.check(b"code=second", lines_of("token"), event()) is None
@@ -298,9 +298,11 @@ async def test_a_token_does_not_replace_the_code() -> None:
 async def test_the_issuer_is_not_asked_about_calls_that_need_no_token() -> None:
     issuer = FakeIssuer("first")
     tokens = EntraTokens(rules(), KeyCache(issuer.fetch, FakeClock(0.0)), FakeClock())
-    await Trust(lambda hub: ENDPOINTS["mixed"], tokens=tokens).check(b"", lines_of("east's, bad token"), event())
+    await UpstreamAuthenticator(lambda hub: ENDPOINTS["mixed"], tokens=tokens).check(
+        b"", lines_of("east's, bad token"), event()
+    )
     nonsense = [(b"authorization", b"Bearer nonsense")]
     for endpoints, lines in (("mixed", []), ("mixed", nonsense), ("key", lines_of("token"))):
         with pytest.raises(Unauthenticated):
-            await Trust(partial(_vouchers_of, endpoints), tokens=tokens).check(b"", lines, event())
+            await UpstreamAuthenticator(partial(_verifiers_of, endpoints), tokens=tokens).check(b"", lines, event())
     assert issuer.asked == 0

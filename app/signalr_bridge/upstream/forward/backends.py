@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -10,7 +10,15 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from signalr_bridge.upstream.forward.reply import BackendFailed, NeverArrived, NoAnswer, Reply, Spared, Unwell
+from signalr_bridge.runtime import Clock, Random
+from signalr_bridge.upstream.forward.reply import (
+    BackendFailed,
+    BackendUnavailable,
+    CircuitOpen,
+    NoResponse,
+    NotSent,
+    Reply,
+)
 
 FAILURES_TO_OPEN = 5
 """So many calls in a row that were refused or not answered."""
@@ -65,7 +73,7 @@ _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aio
 class Backends:
     """The connections to all backends; open while the ``async with`` block runs. ``clock``: monotonic seconds."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._breakers: dict[str, Breaker] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -99,15 +107,15 @@ class Backends:
         breaker = self._breakers.get(origin) or self._breakers.setdefault(origin, Breaker())
         was_open = breaker.is_open
         if not breaker.allow(self._clock()):
-            raise Spared("The backend is not called for a moment: it did not answer several times in a row.")
+            raise CircuitOpen("The backend is not called for a moment: it did not answer several times in a row.")
         try:
             reply = await self._post_in_time(url, body, headers, seconds)
             breaker.record_answer()
         except TimeoutError:
             if patient:
                 breaker.record_failure(self._clock())
-            raise NoAnswer(f"The backend did not answer within {seconds:.3g} s.") from None
-        except (NeverArrived, NoAnswer):
+            raise NoResponse(f"The backend did not answer within {seconds:.3g} s.") from None
+        except (NotSent, NoResponse):
             breaker.record_failure(self._clock())
             raise
         except BackendFailed:
@@ -123,9 +131,9 @@ class Backends:
             async with asyncio.timeout(seconds):
                 return await self._post(url, body, headers)
         except _NEVER_SENT as error:
-            raise NeverArrived(_describe(error)) from None
+            raise NotSent(_describe(error)) from None
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError) as error:
-            raise NoAnswer(_describe(error)) from None
+            raise NoResponse(_describe(error)) from None
         except aiohttp.ClientError as error:
             raise BackendFailed(_describe(error)) from None  # an answer, but no HTTP
 
@@ -141,7 +149,7 @@ class Backends:
 
 def _log_change(origin: str, was_open: bool, breaker: Breaker) -> None:
     if breaker.is_open and not was_open:
-        _LOG.warning("backend does not answer and is spared", extra={"backend": origin})
+        _LOG.warning("backend does not answer and is left alone", extra={"backend": origin})
     elif was_open and not breaker.is_open:
         _LOG.warning("backend answers again", extra={"backend": origin})
 
@@ -178,8 +186,8 @@ MOST_ATTEMPTS = 3
 """Of a message; a connection event is tried as long as the rule says."""
 
 # A message may be posted twice only when the first one certainly never arrived; a connection event at least once.
-_AGAIN_FOR_MESSAGES = (NeverArrived,)
-_AGAIN_FOR_CONNECTIONS = (NeverArrived, NoAnswer, Spared, Unwell)
+_AGAIN_FOR_MESSAGES = (NotSent,)
+_AGAIN_FOR_CONNECTIONS = (NotSent, NoResponse, CircuitOpen, BackendUnavailable)
 
 
 def may_repeat(failure: BackendFailed) -> bool:
@@ -187,26 +195,22 @@ def may_repeat(failure: BackendFailed) -> bool:
     return isinstance(failure, _AGAIN_FOR_CONNECTIONS)
 
 
-def delay_for_message(
-    failure: BackendFailed, attempt: int, remaining: float, random: Callable[[], float]
-) -> float | None:
+def delay_for_message(failure: BackendFailed, attempt: int, remaining: float, random: Random) -> float | None:
     """Seconds until a message's next attempt, or None to leave it at ``failure``. ``attempt`` counts from 1."""
     if not isinstance(failure, _AGAIN_FOR_MESSAGES) or attempt >= MOST_ATTEMPTS:
         return None
     return _within(_back_off(attempt, random), remaining)
 
 
-def delay_for_connection(
-    failure: BackendFailed, attempt: int, remaining: float, random: Callable[[], float]
-) -> float | None:
+def delay_for_connection(failure: BackendFailed, attempt: int, remaining: float, random: Random) -> float | None:
     """The same for a connection event, which also waits as long as the backend asks for, if there is the time."""
     if not may_repeat(failure):
         return None
-    asked = failure.retry_after if isinstance(failure, Unwell) else None
+    asked = failure.retry_after if isinstance(failure, BackendUnavailable) else None
     return _within(max(_back_off(attempt, random), _within(asked or 0.0, remaining) or 0.0), remaining)
 
 
-def _back_off(attempt: int, random: Callable[[], float]) -> float:
+def _back_off(attempt: int, random: Random) -> float:
     return random() * min(FIRST_DELAY * 2.0 ** min(attempt - 1, 16), LONGEST_DELAY)
 
 

@@ -66,9 +66,6 @@ class JsonFormat:
         return read_reply(reply, event)
 
 
-# --- where
-
-
 class Address:
     """A backend's URL, with ``{hub}`` and ``{event}`` as whole path segments only, and with ``more`` behind its path.
 
@@ -105,9 +102,6 @@ def _split(template: str, setting: str) -> SplitResult:
     if not well_formed or not template.isascii() or not template.isprintable() or " " in template:
         raise SettingsError(f"{setting} is no http or https URL in plain, escaped characters.")
     return parts
-
-
-# --- what
 
 
 def write_body(context: Context, id: str, moment: datetime) -> bytes:
@@ -158,10 +152,7 @@ def escape_header(value: str) -> str:
     return _UNFIT_FOR_HEADERS.sub(lambda found: "".join(f"%{one:02X}" for one in found[0].encode()), value)
 
 
-# --- by whom
-
-
-class Seal:
+class WebhookSigner:
     """Signs calls with each of the secrets, so that a backend may know only one of them. Raises ``SettingsError``."""
 
     def __init__(self, secrets: Iterable[str], setting: str) -> None:

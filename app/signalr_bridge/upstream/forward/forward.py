@@ -13,12 +13,13 @@ from signalr_bridge.endpoints.outcome import Result, Status
 from signalr_bridge.errors import BridgeError, HubError, NoHandler, Overloaded
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS
+from signalr_bridge.runtime import Clock, Random
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.delivery import describe
 from signalr_bridge.upstream.forward.backends import Backends, delay_for_connection, delay_for_message, may_repeat
 from signalr_bridge.upstream.forward.formats import Envelope
-from signalr_bridge.upstream.forward.queue import Backlog, Place
+from signalr_bridge.upstream.forward.queue import Backlog, Slot
 from signalr_bridge.upstream.forward.reply import BackendFailed, Verdict
 from signalr_bridge.upstream.forward.rule import Rule, read_rule
 from signalr_bridge.upstream.outbox import Outbox
@@ -37,9 +38,9 @@ class Surroundings:
     """Time, chance and ids, as arguments. ``now`` is in UTC, ``clock`` and ``pause`` are in seconds."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    clock: Callable[[], float] = time.monotonic
+    clock: Clock = time.monotonic
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-    random: Callable[[], float] = random.random
+    random: Random = random.random
     new_id: Callable[[], str] = _new_id
 
 
@@ -54,10 +55,10 @@ class Forward:
 
     def prepare(self, settings: ForwardSettings) -> Callable[[], None]:
         """What makes the next attempt, also of events under way, be signed with its secrets. ``SettingsError``."""
-        seal = read_rule(self.source.removeprefix("forward."), settings).seal
+        signer = read_rule(self.source.removeprefix("forward."), settings).signer
 
         def commit() -> None:
-            self._rule = replace(self._rule, seal=seal)
+            self._rule = replace(self._rule, signer=signer)
 
         return commit
 
@@ -69,14 +70,14 @@ class Forward:
         if context.event in {".", ".."}:
             raise NoHandler("No handler answers an event of this name.")
         envelope = self._rule.format.write(context, self._around.new_id(), self._around.now())
-        place = self._enter(context, envelope)
+        slot = self._enter(context, envelope)
         if context.category != CONNECTIONS:
-            return await self._deliver_message(context, envelope, place)
-        delivery = self._deliver_connection(context, envelope, place)
+            return await self._deliver_message(context, envelope, slot)
+        delivery = self._deliver_connection(context, envelope, slot)
         await self._backlog.see_off(delivery, self._rule.seconds, lambda error: self._end_late(context, error))
         return None
 
-    def _enter(self, context: Context, envelope: Envelope) -> Place:
+    def _enter(self, context: Context, envelope: Envelope) -> Slot:
         try:
             return self._backlog.order.enter((self._rule.origin, context.connection_id))
         except Overloaded as error:
@@ -84,11 +85,11 @@ class Forward:
                 self._backlog.give_up(context, self.source, envelope.id, error.detail)
             raise
 
-    async def _deliver_message(self, context: Context, envelope: Envelope, place: Place) -> Payload:
+    async def _deliver_message(self, context: Context, envelope: Envelope, slot: Slot) -> Payload:
         ends = self._around.clock() + self._rule.seconds
-        with place:
+        with slot:
             try:
-                await place.wait(asyncio.get_running_loop().time() + self._rule.seconds)
+                await slot.wait(asyncio.get_running_loop().time() + self._rule.seconds)
             except TimeoutError:
                 raise BackendFailed("The events before this one took all of its time.") from None
             verdict = await self._try(context, envelope, ends)
@@ -110,7 +111,7 @@ class Forward:
             attempt += 1
 
     async def _try_once(self, context: Context, envelope: Envelope, seconds: float) -> Verdict:
-        headers = envelope.headers | self._rule.seal.sign(envelope.id, self._around.now(), envelope.body)
+        headers = envelope.headers | self._rule.signer.sign(envelope.id, self._around.now(), envelope.body)
         reply = await self._backends.post(
             self._rule.origin,
             envelope.url,
@@ -121,13 +122,11 @@ class Forward:
         )
         return self._rule.format.read(reply, context.event)
 
-    # --- connection events
-
-    async def _deliver_connection(self, context: Context, envelope: Envelope, place: Place) -> None:
+    async def _deliver_connection(self, context: Context, envelope: Envelope, slot: Slot) -> None:
         ends = self._around.clock() + self._rule.retry_seconds
-        with place:
+        with slot:
             try:
-                await place.wait()
+                await slot.wait()
                 verdict = await self._try(context, envelope, ends)
             except asyncio.CancelledError:
                 self._backlog.give_up(context, self.source, envelope.id, "shutting down")
@@ -145,8 +144,6 @@ class Forward:
         elif not isinstance(error, HubError):
             where = {"handler": self.source, "hub": context.hub, "event_name": context.event}
             _LOG.error("connection event failed late", exc_info=error, extra=where)
-
-    # --- after the answer
 
     async def _finish(self, context: Context, verdict: Verdict) -> Payload:
         for line in verdict.logs:

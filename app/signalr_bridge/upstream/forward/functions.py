@@ -1,11 +1,11 @@
 """The contract between the Functions host and a custom handler, so that such a program moves over unchanged.
 
 Source: Microsoft's page "Azure Functions custom handlers" (request and response payload); the invocation context as in
-``spec/functions-bindings.md`` 1.5, the leniency of outputs as in 3.1 to 3.3.
+``docs/protocol/functions-bindings.md`` 1.5, the leniency of outputs as in 3.1 to 3.3.
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.json_text import DuplicateMember
 from signalr_bridge.protocol.upstream_event import JSON, MESSAGES
+from signalr_bridge.runtime import NewId
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.forward.formats import Address, Envelope
 from signalr_bridge.upstream.forward.reply import (
@@ -44,7 +45,7 @@ class FunctionsFormat:
         function: str,
         binding: str,
         parameter_names: Sequence[str] | None,
-        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        new_id: NewId = lambda: str(uuid.uuid4()),
     ) -> None:
         self._address, self._function, self._binding = address, function, binding
         self._names, self._new_id = parameter_names, new_id
@@ -102,9 +103,6 @@ def _write_context(context: Context) -> dict[str, Any]:
         "Query": {name: ",".join(values) for name, values in context.query.items()} or None,
         "Claims": {name: values[0] for name, values in context.claims.items() if values} or None,
     }
-
-
-# --- outputs
 
 
 def _read_outputs(text: bytes) -> Iterator[bytes]:

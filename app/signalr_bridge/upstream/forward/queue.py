@@ -17,10 +17,10 @@ MOST_EVENTS = 10_000
 """How many of all connections together."""
 
 
-class Place:
-    """An event's place in its line, left when the ``with`` block ends."""
+class Slot:
+    """An event's slot in its line, left when the ``with`` block ends."""
 
-    def __init__(self, order: "Order", key: Hashable) -> None:
+    def __init__(self, order: "PerConnectionQueue", key: Hashable) -> None:
         self._order, self._key = order, key
         self._turn = asyncio.Event()
 
@@ -43,35 +43,35 @@ class Place:
         self._order.leave(self._key, self)
 
 
-class Order:
+class PerConnectionQueue:
     """One line for each key (a connection at a backend); it is forgotten when nobody stands in it."""
 
     def __init__(self, longest: int = LONGEST_LINE, most: int = MOST_EVENTS) -> None:
         self._longest, self._most = longest, most
         self._events = 0
-        self._lines: dict[Hashable, deque[Place]] = {}
+        self._lines: dict[Hashable, deque[Slot]] = {}
 
     def __len__(self) -> int:
         return self._events
 
-    def enter(self, key: Hashable) -> Place:
-        """The last place of the key's line, taken at once. Raises ``Overloaded``."""
+    def enter(self, key: Hashable) -> Slot:
+        """The last slot of the key's line, taken at once. Raises ``Overloaded``."""
         line = self._lines.get(key, deque())
         if len(line) >= self._longest:
             raise Overloaded("Too many events of this connection wait for their backend.")
         if self._events >= self._most:
             raise Overloaded("Too many events wait for their backends.")
-        place = Place(self, key)
-        self._lines.setdefault(key, line).append(place)
+        slot = Slot(self, key)
+        self._lines.setdefault(key, line).append(slot)
         self._events += 1
         if len(line) == 1:
-            place.call()
-        return place
+            slot.call()
+        return slot
 
-    def leave(self, key: Hashable, place: Place) -> None:
+    def leave(self, key: Hashable, slot: Slot) -> None:
         """Done or given up; the next one's turn comes when nobody is left before it."""
         line = self._lines[key]
-        line.remove(place)
+        line.remove(slot)
         self._events -= 1
         if line:
             line[0].call()
@@ -91,8 +91,8 @@ class Backlog:
     ``order`` is that of all events for backends; it outlives the rules, so that new ones do not overtake the old.
     """
 
-    def __init__(self, order: Order | None = None) -> None:
-        self.order = Order() if order is None else order  # one that is empty is as good as false
+    def __init__(self, order: PerConnectionQueue | None = None) -> None:
+        self.order = PerConnectionQueue() if order is None else order  # one that is empty is as good as false
         self.given_up = 0
         self._late: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()

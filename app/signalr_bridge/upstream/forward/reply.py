@@ -22,19 +22,19 @@ class BackendFailed(Exception):
     """The backend gave no answer, or none that means anything; says which, without what was sent."""
 
 
-class NeverArrived(BackendFailed):
+class NotSent(BackendFailed):
     """The backend certainly never got the request: refused, no such host, no TLS."""
 
 
-class NoAnswer(BackendFailed):
+class NoResponse(BackendFailed):
     """It may have got the request, and did not answer: a time-out, a connection that broke."""
 
 
-class Spared(BackendFailed):
+class CircuitOpen(BackendFailed):
     """It was not asked, because it did not answer several times in a row."""
 
 
-class Unwell(BackendFailed):
+class BackendUnavailable(BackendFailed):
     """It answered that it cannot just now: 429 or 5xx. ``retry_after`` is in seconds."""
 
     def __init__(self, text: str, retry_after: float | None = None) -> None:
@@ -79,7 +79,7 @@ def read_reply(reply: Reply, event: str) -> Verdict:
 def read_failure(reply: Reply, event: str) -> Rejected | BackendFailed:
     """What an answer that is no success means: a refusal, or which kind of failure."""
     if reply.status == 429 or reply.status >= 500:
-        return Unwell(f"The backend answered {reply.status}.", reply.retry_after)
+        return BackendUnavailable(f"The backend answered {reply.status}.", reply.retry_after)
     if reply.status not in _REFUSALS or reply.media_type != PROBLEM_JSON:
         return BackendFailed(f"The backend answered {reply.status}.")
     detail = _read_detail(reply)

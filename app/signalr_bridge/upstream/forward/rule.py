@@ -6,7 +6,7 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.dispatch import ANY, read_hub_pattern
-from signalr_bridge.upstream.forward.formats import Address, Format, JsonFormat, Seal
+from signalr_bridge.upstream.forward.formats import Address, Format, JsonFormat, WebhookSigner
 from signalr_bridge.upstream.forward.functions import FunctionsFormat, check_names
 
 
@@ -20,7 +20,7 @@ class Rule:
     event: str
     origin: str
     format: Format
-    seal: Seal
+    signer: WebhookSigner
     seconds: float
     retry_seconds: float
 
@@ -36,7 +36,7 @@ def read_rule(name: str, given: ForwardSettings) -> Rule:
         _read_event(given, source),
         address.origin,
         _make_format(given, address, source),
-        _make_seal(given, source),
+        _make_signer(given, source),
         given.timeout_seconds,
         given.retry_seconds,
     )
@@ -68,9 +68,9 @@ def _make_functions(given: ForwardSettings, address: Address, source: str) -> Fo
     return FunctionsFormat(address, given.function, given.binding, given.parameter_names)
 
 
-def _make_seal(given: ForwardSettings, source: str) -> Seal:
+def _make_signer(given: ForwardSettings, source: str) -> WebhookSigner:
     if not given.secrets and not given.unsigned:
         raise SettingsError(
             f"{source} has no secrets: a backend could not tell our calls from others (or unsigned = true)."
         )
-    return Seal([one.get_secret_value() for one in given.secrets], f"{source}.secrets")
+    return WebhookSigner([one.get_secret_value() for one in given.secrets], f"{source}.secrets")

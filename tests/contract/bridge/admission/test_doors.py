@@ -10,7 +10,7 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.main import create_app
 from signalr_bridge.settings import check_servable, gather, load
 from signalr_bridge.settings.names import settings_by_path, write_name
-from signalr_bridge.web.guards import Door, Entrance
+from signalr_bridge.web.guards import ListenerApp, ListenerKind
 from starlette.types import ASGIApp
 
 from tests.contract.bridge.running import AUTH, SERVICE, bridge, build
@@ -291,7 +291,7 @@ async def test_anonymous_callers_are_this_machine_s_programs(headers: dict[str, 
 
 def entered(app: ASGIApp, entrance: str | None, **headers: str) -> httpx.AsyncClient:
     """Somebody who comes by this door; None: by one that says nothing."""
-    served = app if entrance is None else Entrance(app, Door(entrance))
+    served = app if entrance is None else ListenerApp(app, ListenerKind(entrance))
     wire = httpx.ASGITransport(app=served)
     return httpx.AsyncClient(transport=wire, base_url="http://bridge", headers=headers, trust_env=False)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.upstream.forward.formats import Address, JsonFormat, Seal, escape_header, write_body
+from signalr_bridge.upstream.forward.formats import Address, JsonFormat, WebhookSigner, escape_header, write_body
 from signalr_bridge.upstream.forward.reply import BackendFailed
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -68,7 +68,7 @@ def test_what_is_no_url_is_a_mistake(template: str) -> None:
 
 def test_the_schemes_own_library_verifies_each_signature() -> None:
     moment = datetime.now(UTC)
-    headers = Seal(SECRETS, "test").sign("msg_1", moment, b'{"a":"\xc3\xab"}')
+    headers = WebhookSigner(SECRETS, "test").sign("msg_1", moment, b'{"a":"\xc3\xab"}')
     assert len(headers["webhook-signature"].split(" ")) == 2
     for secret in SECRETS:
         assert Webhook(secret).verify(b'{"a":"\xc3\xab"}', headers) == {"a": "ë"}
@@ -79,13 +79,16 @@ def test_the_schemes_own_library_verifies_each_signature() -> None:
 
 
 def test_without_secrets_there_is_no_signature() -> None:
-    assert Seal([], "test").sign("msg_1", MOMENT, b"{}") == {"webhook-id": "msg_1", "webhook-timestamp": "1795341600"}
+    assert WebhookSigner([], "test").sign("msg_1", MOMENT, b"{}") == {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": "1795341600",
+    }
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_canary!", "whsec_\u00e9", "c", "canary secret"])
 def test_a_secret_that_is_none_is_a_mistake(secret: str) -> None:
     with pytest.raises(SettingsError, match=r"^forward\.chat\.secrets") as caught:
-        Seal([secret], "forward.chat.secrets")
+        WebhookSigner([secret], "forward.chat.secrets")
     assert "canary" not in str(caught.value)
 
 

@@ -10,7 +10,7 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.forward.formats import Address, Envelope
 from signalr_bridge.upstream.forward.functions import FunctionsFormat, check_names
-from signalr_bridge.upstream.forward.reply import BackendFailed, Reply, Unwell, Verdict
+from signalr_bridge.upstream.forward.reply import BackendFailed, BackendUnavailable, Reply, Verdict
 
 from tests.unit.upstream.fakes import context
 
@@ -125,7 +125,7 @@ def test_any_success_is_one() -> None:
     assert read(b"", 204) == Verdict()
 
 
-@pytest.mark.parametrize(("status", "kind"), [(302, BackendFailed), (404, BackendFailed), (500, Unwell)])
+@pytest.mark.parametrize(("status", "kind"), [(302, BackendFailed), (404, BackendFailed), (500, BackendUnavailable)])
 def test_other_answers_are_failures(status: int, kind: type[Exception]) -> None:
     with pytest.raises(kind):
         read({"ReturnValue": 1}, status)

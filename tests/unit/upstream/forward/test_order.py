@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from signalr_bridge.errors import Overloaded
-from signalr_bridge.upstream.forward.queue import Order
+from signalr_bridge.upstream.forward.queue import PerConnectionQueue
 
 
 async def turns() -> None:
@@ -13,11 +13,11 @@ async def turns() -> None:
 
 
 async def test_one_connection_after_the_other_and_all_side_by_side() -> None:
-    order, seen, gate = Order(), list[str](), asyncio.Event()
+    order, seen, gate = PerConnectionQueue(), list[str](), asyncio.Event()
 
     async def go(connection: str, name: str) -> None:
-        with order.enter(connection) as place:
-            await place.wait()
+        with order.enter(connection) as slot:
+            await slot.wait()
             seen.append(f"{name} begins")
             await gate.wait()
             seen.append(f"{name} ends")
@@ -32,7 +32,7 @@ async def test_one_connection_after_the_other_and_all_side_by_side() -> None:
 
 
 async def test_the_place_counts_from_when_it_is_taken() -> None:
-    order = Order()
+    order = PerConnectionQueue()
     first, second = order.enter("a"), order.enter("a")
     with pytest.raises(TimeoutError):
         await second.wait(asyncio.get_running_loop().time())
@@ -42,7 +42,7 @@ async def test_the_place_counts_from_when_it_is_taken() -> None:
 
 
 async def test_one_that_gives_up_in_the_middle_holds_nobody_up() -> None:
-    order = Order()
+    order = PerConnectionQueue()
     first, second, third = order.enter("a"), order.enter("a"), order.enter("a")
     with second:
         pass
@@ -53,7 +53,7 @@ async def test_one_that_gives_up_in_the_middle_holds_nobody_up() -> None:
 
 
 async def test_one_that_gives_up_at_the_end_lets_nobody_go_early() -> None:
-    order = Order()
+    order = PerConnectionQueue()
     first, second, third = order.enter("a"), order.enter("a"), order.enter("a")
     with third:
         pass
@@ -65,26 +65,26 @@ async def test_one_that_gives_up_at_the_end_lets_nobody_go_early() -> None:
 
 
 async def test_each_line_and_all_of_them_are_bounded() -> None:
-    order = Order(longest=2, most=3)
+    order = PerConnectionQueue(longest=2, most=3)
     places = [order.enter("a"), order.enter("a")]
     with pytest.raises(Overloaded, match="this connection"):
         order.enter("a")
     places.append(order.enter("b"))
     with pytest.raises(Overloaded, match="Too many events wait"):
         order.enter("c")
-    for place in places:
-        with place:
+    for slot in places:
+        with slot:
             pass
     assert len(order) == 0
-    with order.enter("c") as place:
-        await place.wait()
+    with order.enter("c") as slot:
+        await slot.wait()
 
 
 async def test_an_event_that_fails_lets_the_next_one_go() -> None:
-    order = Order()
+    order = PerConnectionQueue()
     for _ in range(2):
-        place = order.enter("a")
-        await place.wait()
-        with pytest.raises(RuntimeError), place:
+        slot = order.enter("a")
+        await slot.wait()
+        with pytest.raises(RuntimeError), slot:
             raise RuntimeError
     assert len(order) == 0

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from signalr_bridge.errors import Rejected
 from signalr_bridge.protocol import json_text
-from signalr_bridge.upstream.forward.reply import BackendFailed, Reply, Unwell, Verdict, read_reply
+from signalr_bridge.upstream.forward.reply import BackendFailed, BackendUnavailable, Reply, Verdict, read_reply
 
 PROBLEM = "application/problem+json"
 
@@ -88,7 +88,7 @@ def test_everything_else_is_a_failure(reply: Reply) -> None:
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 599])
 def test_a_backend_that_cannot_just_now_says_so(status: int) -> None:
-    with pytest.raises(Unwell) as caught:
+    with pytest.raises(BackendUnavailable) as caught:
         read_reply(Reply(status, PROBLEM, b'{"detail":"no"}', retry_after=3.0), "send")
     assert caught.value.retry_after == 3.0
 

@@ -25,7 +25,7 @@ def build() -> Forward:
 
 
 def signs_with(one: Forward, secret: str) -> bool:
-    headers = vars(one)["_rule"].seal.sign("msg_1", datetime.now(UTC), b"{}")
+    headers = vars(one)["_rule"].signer.sign("msg_1", datetime.now(UTC), b"{}")
     try:
         Webhook(secret).verify(b"{}", headers)
     except WebhookVerificationError:

@@ -79,5 +79,5 @@ def test_a_mistake_is_named_by_its_setting(given: dict[str, Any], setting: str) 
 def test_a_rule_is_signed_unless_it_says_otherwise() -> None:
     with pytest.raises(SettingsError, match="has no secrets"):
         read(secrets=[])
-    assert "webhook-signature" not in read(secrets=[], unsigned=True).seal.sign("msg_1", MOMENT, b"{}")
+    assert "webhook-signature" not in read(secrets=[], unsigned=True).signer.sign("msg_1", MOMENT, b"{}")
     assert SECRET not in repr(read())
