@@ -196,9 +196,9 @@ def _load(sources: Sources) -> Settings:
 
 def _development() -> ModuleType:
     try:
-        return importlib.import_module("app.dev")
+        return importlib.import_module("signalr_bridge.dev")
     except ModuleNotFoundError as error:
-        if error.name not in {"app.dev", "app.emulator", "app.demo"}:
+        if error.name not in {"signalr_bridge.dev", "signalr_bridge.emulator", "signalr_bridge.demo"}:
             raise
         raise SettingsError("This installation has no development tools (dev and emulator).") from None
 
