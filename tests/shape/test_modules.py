@@ -47,6 +47,20 @@ def length_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return lines - ((first.end_lineno or 0) - first.lineno + 1 if documented else 0)
 
 
+def long_functions(text: str) -> dict[str, int]:
+    """Those of a module that are too long, methods and inner functions included, with their lengths."""
+    lengths = {
+        f"{node.name}, line {node.lineno}": length_of(node)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    return {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION}
+
+
+def fits(text: str) -> bool:
+    return len(text.splitlines()) <= LONGEST_FILE
+
+
 def allowed_in_protocol(name: str) -> bool:
     return any(name == one or name.startswith(one + ".") for one in ALLOWED_IN_PROTOCOL)
 
@@ -62,17 +76,31 @@ def test_a_module_says_what_it_is_for(module: Path) -> None:
 
 @pytest.mark.parametrize("module", modules(), ids=shown)
 def test_a_file_fits_into_the_head(module: Path) -> None:
-    assert len(module.read_text("utf-8").splitlines()) <= LONGEST_FILE
+    assert fits(module.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("module", modules(), ids=shown)
 def test_a_function_fits_on_a_screen(module: Path) -> None:
-    lengths = {
-        f"{node.name}, line {node.lineno}": length_of(node)
-        for node in ast.walk(ast.parse(module.read_text("utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    assert {name: length for name, length in lengths.items() if length > LONGEST_FUNCTION} == {}
+    assert long_functions(module.read_text("utf-8")) == {}
+
+
+@pytest.mark.parametrize("first", ["def run():", "async def run():", "@cached\ndef run():"])
+@pytest.mark.parametrize("docstring", ["", '    """What it does.\n\n    And why.\n    """\n'])
+def test_a_function_is_measured_from_def_on_without_its_docstring(first: str, docstring: str) -> None:
+    assert long_functions(f"{first}\n{docstring}" + "    pass\n" * 44) == {}
+    (length,) = long_functions(f"{first}\n{docstring}" + "    pass\n" * 45).values()
+    assert length == 46
+
+
+def test_a_method_and_an_inner_function_are_measured_too() -> None:
+    body = "        pass\n" * 50
+    assert set(long_functions(f"class One:\n    def run(self):\n{body}")) == {"run, line 2"}
+    assert set(long_functions(f"def outer():\n    def inner():\n{body}")) == {"outer, line 1", "inner, line 2"}
+
+
+def test_a_file_is_measured_with_all_its_lines() -> None:
+    assert fits("\n" * 400)
+    assert not fits("\n" * 401)
 
 
 def test_no_name_is_empty_of_meaning() -> None:
