@@ -8,7 +8,7 @@ from signalr_bridge.errors import BridgeError
 
 from tests.shape.tree import ROOT, tree_lines
 
-# design/http-api.md, section 7.
+# What a caller may meet. Whoever changes a line here changes the HTTP interface.
 CONTRACT = {
     400: "malformed-json invalid-name invalid-query invalid-header token-too-long confirmation-required "
     "invalid-continuation-token",

@@ -1,4 +1,4 @@
-"""From what each endpoint said to what became of the item: the table of http-api.md, section 4."""
+"""From what each endpoint said to what became of the item: every combination of two."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""What a backend may send: every rule of http-api.md, section 4, and what a mistake is called."""
+"""What a backend may send: every rule, and what a mistake is called."""
 
 import json
 from typing import Any

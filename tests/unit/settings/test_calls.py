@@ -1,4 +1,7 @@
-"""Transport, time-out, retries and payloads: Azure's names and what they mean (part 4.2)."""
+"""Transport, time-out, retries and payloads: Azure's names and what they mean.
+
+Source: ``docs/protocol/functions-bindings.md`` 4.2.
+"""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,5 +1,4 @@
-"""Every rule and example of ``docs/protocol/functions-bindings.md`` 4.1 to 4.6 and of Azure's names in
-``settings.md``, by name.
+"""Every rule and example of ``docs/protocol/functions-bindings.md`` 4.1 to 4.6, and those of our own, by name.
 
 A row is a rule, what somebody wrote, and what it means: endpoints as ``name/type/address/credential``, or words that a
 mistake or a warning has in this order. No message of a mistake may hold a secret: every secret here is a canary.
@@ -196,7 +195,7 @@ MISTAKES = [
     Row("4.5 ClientEndpoint", {CONNECTION: string(more=f"ClientEndpoint={CANARY}")}, "ClientEndpoint part 3 URL"),
     Row("4.5 ServerEndpoint", {CONNECTION: string(more=f"ServerEndpoint={CANARY}")}, "ServerEndpoint part 3 URL"),
     Row("4.5 no credential", {CONNECTION: "Endpoint=https://a.example;Version=1.0"}, "AccessKey is missing AuthType"),
-    Row("settings.md: an empty AccessKey is a mistake", {CONNECTION: "Endpoint=https://a.example;AccessKey="},
+    Row("ours: an empty AccessKey is a mistake", {CONNECTION: "Endpoint=https://a.example;AccessKey="},
         "AccessKey part 2 empty"),
     Row("4.5 azure.app without ClientId",
         {CONNECTION: f"Endpoint=https://a.example;AuthType=azure.app;TenantId=2;ClientSecret={CANARY}"},
@@ -225,9 +224,9 @@ MISTAKES = [
     Row("4.6 the address", {f"{CONNECTION}__serviceUri": CANARY}, "serviceUri https://name.service.signalr.net"),
     Row("4.6 server's address", identity(serverEndpoint=CANARY), "serverEndpoint absolute http"),
     Row("4.6 clients' address", identity(clientEndpoint="ftp://x"), "clientEndpoint absolute http"),
-    Row("settings.md: a named endpoint default", {CONNECTION: string(), NAMED + "Default": string("b")},
+    Row("ours: a named endpoint default", {CONNECTION: string(), NAMED + "Default": string("b")},
         "named endpoint 'default' stands beside rename"),
-    Row("settings.md: a hub's connection without endpoint",
+    Row("ours: a hub's connection without endpoint",
         {CONNECTION: string(), "BRIDGE_HUBS__CHAT__CONNECTION": "Other"}, "Other no endpoint"),
 ]  # fmt: skip
 
@@ -243,7 +242,7 @@ def test_what_is_a_mistake_and_what_to_write_instead(row: Row) -> None:
 
 
 WARNINGS = [
-    Row("settings.md: Persistent is served over REST", {"AzureSignalRServiceTransportType": "Persistent"},
+    Row("ours: Persistent is served over REST", {"AzureSignalRServiceTransportType": "Persistent"},
         "AzureSignalRServiceTransportType served over REST"),
     Row("4.2 numeric 1", {"AzureSignalRServiceTransportType": "1"}, "served over REST"),
     Row("4.4 the same URL twice", {NAMED + "x__secondary": string(), NAMED + "y": string()},

@@ -1,7 +1,7 @@
 """The contract between the Functions host and a custom handler, so that such a program moves over unchanged.
 
 Source: Microsoft's page "Azure Functions custom handlers" (request and response payload); the invocation context as in
-``docs/protocol/functions-bindings.md`` 1.5, the leniency of outputs as in 3.1 to 3.3.
+``docs/protocol/functions-bindings.md`` 1.5 and 3.1 to 3.3 (the leniency of outputs).
 """
 
 import uuid
