@@ -9,6 +9,8 @@ from tests.e2e.processes import NAMED_CLIENTS, Machine, Process, run_apart, run_
 
 HANDLERS = "tests.e2e.handlers:chat"
 
+collect_ignore = ["a_team"]  # its tests are that team's, and run in its folder
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:

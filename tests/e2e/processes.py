@@ -36,14 +36,16 @@ class Process:
 
     running: "list[Process]" = []  # noqa: RUF012 - the one list that conftest.py prints from
 
-    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], env: Mapping[str, str] | None = None, folder: Path = ROOT
+    ) -> None:
         self.name = name
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
         self._child = subprocess.Popen(
             command,
-            cwd=ROOT,
+            cwd=folder,
             env=clean_environment() | dict(env or {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -228,16 +230,22 @@ def run_emulator(port: int, upstream: str) -> Iterator[Process]:
         yield process
 
 
-@contextmanager
-def run_bridge(port: int, emulator_port: int, settings: Mapping[str, str]) -> Iterator[Process]:
-    """``signalr-bridge serve``, with one API key and the settings given."""
-    environment = {
+def bridge_settings(emulator_port: int) -> dict[str, str]:
+    """What a bridge in front of an emulator needs, with one API key."""
+    return {
         "AzureSignalRConnectionString": connection_string(emulator_port),
         "BRIDGE_ALLOW_EMULATOR_KEY": "true",
         "BRIDGE_CALLERS__KEYS": API_KEY,
         "BRIDGE_HOST": "127.0.0.1",
     }
-    with Process("bridge", app_command("serve", "--port", str(port)), environment | dict(settings)) as process:
+
+
+@contextmanager
+def run_bridge(port: int, emulator_port: int, settings: Mapping[str, str]) -> Iterator[Process]:
+    """``signalr-bridge serve``, with one API key and the settings given."""
+    with Process(
+        "bridge", app_command("serve", "--port", str(port)), bridge_settings(emulator_port) | dict(settings)
+    ) as process:
         wait_until_answered(process, f"http://localhost:{port}/health/live")
         yield process
 

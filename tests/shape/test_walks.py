@@ -13,6 +13,7 @@ MOST = {"send": 34, "negotiate": 31, "upstream to Python": 25, "upstream to HTTP
 def walks() -> dict[str, list[str]]:
     """In a process of its own: whatever other tests have set, the log is off."""
     found: dict[str, list[str]] = {}
+    files: list[str] = []
     for line in run("-m", "tests.shape.walks", "--files").splitlines():
         if (heading := re.fullmatch(r"(\w[\w ]*): (\d+)", line)) is not None:
             found[heading[1]] = files = []

@@ -1,0 +1,1 @@
+"""The team's application, called as most are."""
