@@ -13,8 +13,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from signalr_bridge.endpoints.credentials import Credentials
-from signalr_bridge.endpoints.endpoint import make_endpoint
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict, make_endpoint
 from signalr_bridge.endpoints.prober import PROBE, PROBE_SECONDS
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import SettingsError
@@ -213,7 +212,7 @@ def _seconds(one: EndpointSettings) -> float:
 def _word(outcome: Outcome) -> str:
     if outcome.verdict in _WELL:
         return "answers, and takes the credential"
-    if outcome.code == "denied":
+    if outcome.code is Code.DENIED:
         return "answers, but refuses the credential: check the key"
     if outcome.why is not None:
         return f"{outcome.code}: {outcome.why}"

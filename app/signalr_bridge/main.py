@@ -57,7 +57,7 @@ class Endpoints:
     ``probe_seconds``: how often each is asked how it is."""
 
     def __init__(self, live: LiveSettings, sources: Sources | None, probe_seconds: float) -> None:
-        inner, health = RestTransport(), Health(time.time)
+        inner, health = RestTransport(messagepack=live.current.calls.messagepack), Health(time.time)
         self.watcher = None if sources is None else Watcher(sources, live.take, clock=time.monotonic)
         self._keys = RecentCredentials(time.monotonic)
         transport = KeyRotation(inner, self._keys, reread=self._read_again, clock=time.monotonic)
@@ -235,8 +235,7 @@ def _make_fastapi(settings: Settings, opened: Iterable[AbstractAsyncContextManag
 
 
 def _make_sender(settings: Settings, directory: EndpointDirectory) -> Sender:
-    seconds, messagepack = settings.limits.deadline_seconds, settings.calls.messagepack
-    return Sender(directory, clock=time.monotonic, default_seconds=seconds, messagepack=messagepack)
+    return Sender(directory, clock=time.monotonic, default_seconds=settings.limits.deadline_seconds)
 
 
 def _make_negotiator(settings: Settings, directory: EndpointDirectory) -> Negotiator:

@@ -3,10 +3,9 @@
 import asyncio
 from dataclasses import dataclass
 
-from signalr_bridge.endpoints.endpoint import Endpoint, Transport
+from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Transport, Verdict
 from signalr_bridge.endpoints.health import Health
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
-from signalr_bridge.protocol.rest import Action, Operation
+from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock, Random
 
 LEAST_SECONDS = 0.1
@@ -15,10 +14,16 @@ LEAST_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and after how many seconds. ``attempt_seconds`` caps one attempt.
+    """How often a call is tried, and after how many seconds again.
 
-    Delays double up to ``longest_delay``, with full jitter; ``fixed`` ones stay as they are. A call that is throttled
-    is tried to the end of its deadline, however many attempts that takes.
+    A call that is throttled is tried to the end of its deadline, however many attempts that takes.
+
+    Args:
+        most_attempts: how many attempts there are at most.
+        first_delay: seconds before the second attempt.
+        longest_delay: seconds up to which delays double, with full jitter.
+        fixed: delays stay as the first one is.
+        attempt_seconds: how long one attempt may take.
     """
 
     most_attempts: int = 3
@@ -41,7 +46,7 @@ def next_delay(
 
     ``attempt`` counts from 1; ``remaining`` is what is left of the deadline; ``random`` gives a number from 0 to 1.
     """
-    throttled = outcome.code == "throttled"
+    throttled = outcome.code is Code.THROTTLED
     if (attempt >= policy.most_attempts and not throttled) or not _is_worth_another(action, outcome):
         return None
     delay = max(policy.delay(attempt, random), outcome.retry_after or 0.0)
@@ -49,9 +54,9 @@ def next_delay(
 
 
 def _is_worth_another(action: Action, outcome: Outcome) -> bool:
-    if action is Action.INVOKE or outcome.code == "no-credential":
+    if action is Action.INVOKE or outcome.code is Code.NO_CREDENTIAL:
         return False
-    if outcome.verdict is Verdict.UNREACHABLE or outcome.code == "throttled":
+    if outcome.verdict is Verdict.UNREACHABLE or outcome.code is Code.THROTTLED:
         return True
     if not action.may_repeat:
         return False  # it may have been delivered
@@ -69,7 +74,7 @@ def attempt_seconds(policy: RetryPolicy, action: Action, attempt: int, remaining
 
 
 def settle(earlier: Outcome | None, last: Outcome) -> Outcome:
-    """What to say after several attempts: if an earlier one may have been done, a later refusal does not undo it."""
+    """What to say after several attempts. If an earlier one may have been done, a later refusal does not undo it."""
     undecided = earlier is not None and earlier.verdict is Verdict.UNKNOWN
     if earlier is not None and undecided and last.verdict in {Verdict.UNREACHABLE, Verdict.REJECTED}:
         return earlier
@@ -82,7 +87,7 @@ CAPACITY = 100
 
 @dataclass(slots=True)
 class Breaker:
-    """Every failed attempt takes a token, every answered one gives one back."""
+    """Ends a storm of retries. Every failed attempt takes a token, every answered one gives one back."""
 
     tokens: int = CAPACITY
 
@@ -102,11 +107,14 @@ def _has_failed(outcome: Outcome) -> bool:
     """In a way that one may want to try again."""
     if outcome.verdict in {Verdict.UNREACHABLE, Verdict.UNKNOWN}:
         return True
-    return outcome.code == "throttled" or (outcome.status_code or 0) >= 500
+    return outcome.code is Code.THROTTLED or (outcome.status_code or 0) >= 500
 
 
 class Attempts:
-    """``clock`` gives monotonic seconds, ``random`` a number from 0 to 1."""
+    """Tries operations, and remembers how each endpoint fares.
+
+    ``clock`` gives monotonic seconds, ``random`` a number from 0 to 1.
+    """
 
     def __init__(
         self,
@@ -121,8 +129,13 @@ class Attempts:
         self._clock, self._random, self._policy = clock, random, policy
         self._breakers: dict[str, Breaker] = {}
 
-    async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, deadline: float) -> Outcome:
-        """``deadline`` is a moment of the clock. Never raises for what the endpoint or the network does."""
+    async def perform(
+        self, endpoint: Endpoint, operation: Operation, message: Message | None, deadline: float
+    ) -> Outcome:
+        """What the endpoint said in the end. Never raises for what the endpoint or the network does.
+
+        ``deadline`` is a moment of the clock.
+        """
         breaker = self._breakers.get(endpoint.url)
         if breaker is None:
             breaker = self._breakers[endpoint.url] = Breaker()
@@ -132,7 +145,7 @@ class Attempts:
             if remaining <= 0:  # nothing was sent, and nothing will be
                 return earlier or Outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNREACHABLE)
             seconds = attempt_seconds(self._policy, operation.action, attempt, remaining)
-            outcome = await self._try_once(endpoint, operation, body, seconds)
+            outcome = await self._try_once(endpoint, operation, message, seconds)
             breaker.record(outcome)
             earlier = settle(earlier, outcome)
             remaining = deadline - self._clock()
@@ -142,9 +155,11 @@ class Attempts:
             await asyncio.sleep(delay)
             attempt += 1
 
-    async def _try_once(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
+    async def _try_once(
+        self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
+    ) -> Outcome:
         period = self._health.period(endpoint.url)
-        outcome = await self._transport.perform(endpoint, operation, body, seconds)
+        outcome = await self._transport.perform(endpoint, operation, message, seconds)
         # A client that keeps its caller waiting is not the endpoint's fault.
         if operation.action is not Action.INVOKE or outcome.verdict is not Verdict.UNKNOWN:
             self._health.record_call(endpoint.url, outcome, period)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
 from signalr_bridge.runtime import WallClock
 
 
@@ -19,14 +19,14 @@ class State(StrEnum):
 
     @property
     def is_down(self) -> bool:
-        """Whether a call would certainly be of no use; one that is throttled may take it, or ask for a pause."""
+        """Whether a call would certainly be of no use. One that is throttled may take it, or ask for a pause."""
         return self not in {State.ONLINE, State.THROTTLED}
 
 
 _BY_CODE = {
-    "denied": State.DENIED,
-    "no-credential": State.DENIED,
-    "endpoint-misrouted": State.MISROUTED,
+    Code.DENIED: State.DENIED,
+    Code.NO_CREDENTIAL: State.DENIED,
+    Code.ENDPOINT_MISROUTED: State.MISROUTED,
 }
 WORKING = frozenset({Verdict.ACCEPTED, Verdict.ABSENT})
 
@@ -37,7 +37,7 @@ def judge_probe(outcome: Outcome) -> State:
         return State.ONLINE
     if outcome.status_code == 429:
         return State.THROTTLED
-    return _BY_CODE.get(outcome.code or "", State.OFFLINE)
+    return State.OFFLINE if outcome.code is None else _BY_CODE.get(outcome.code, State.OFFLINE)
 
 
 def counts_against(outcome: Outcome) -> bool:
@@ -46,23 +46,23 @@ def counts_against(outcome: Outcome) -> bool:
 
 
 def explain(outcome: Outcome) -> str | None:
-    """What went wrong, in a few words without addresses; None when nothing did."""
+    """What went wrong, in a few words without addresses. None when nothing did."""
     if outcome.verdict in WORKING:
         return None
     if outcome.status_code is not None:
         return f"status {outcome.status_code}"
     if outcome.code is not None:
-        return outcome.code if outcome.why is None else f"{outcome.code}: {outcome.why}"
+        return outcome.code.value if outcome.why is None else f"{outcome.code}: {outcome.why}"
     return "could not be reached" if outcome.verdict is Verdict.UNREACHABLE else "no answer"
 
 
 FAILURES_TO_OFFLINE = 3
-"""So many refused or timed-out calls in a row take an endpoint offline; one failed probe does, too."""
+"""So many refused or timed-out calls in a row take an endpoint offline. One failed probe does so, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``since`` is in seconds since 1970, None before anything was heard."""
+    """How an endpoint is. ``since`` is in seconds since 1970, and None before anything was heard."""
 
     state: State = State.ONLINE
     since: float | None = None
@@ -81,9 +81,10 @@ class _Record:
 
 
 class Health:
-    """By the endpoints' URLs. One that nobody has called yet counts as online. ``now`` gives seconds since 1970.
+    """What is known of each endpoint, by its URL. One that nobody has called yet counts as online.
 
-    ``on_offline`` is told the URL of an endpoint that calls, not a probe, have found to be down.
+    ``now`` gives seconds since 1970. ``on_offline`` is told the URL of an endpoint that calls, and not a probe, have
+    found to be down.
     """
 
     def __init__(self, now: WallClock) -> None:
@@ -99,7 +100,7 @@ class Health:
     def record_call(self, url: str, outcome: Outcome, period: int) -> None:
         """Take note of how a call of ours went. One from before the last recovery says nothing of the present.
 
-        Of an endpoint that is not online only a probe says that it is back: this may have been on its way before.
+        Only a probe says that an endpoint is back: a call may have been on its way since before.
         """
         record = self._record(url)
         record.worked |= outcome.verdict in WORKING
@@ -121,9 +122,9 @@ class Health:
         return 0 if record is None else record.outages
 
     def record_probe(self, url: str, outcome: Outcome, outages: int | None = None) -> None:
-        """Take note of a probe: anything but a good answer takes the endpoint off, a good one brings it back.
+        """Take note of a probe. Anything but a good answer takes the endpoint off, a good one brings it back.
 
-        Not one that was on its way already when calls found the endpoint down: that is news from before.
+        A good one that was on its way already when calls found the endpoint down does not: it is news from before.
         """
         record = self._record(url)
         record.worked |= outcome.verdict in WORKING

@@ -1,6 +1,7 @@
-"""A call that is refused with 401, tried with every other key there is: the current one, the former, a newly read one.
+"""A transport around another: a call that is refused with 401 is tried with every other credential there is.
 
-401 comes before anything is done, so that even a message may be sent again.
+These are the current one, the former ones, and one that is newly read. 401 comes before anything is done, so that even
+a message may be sent again.
 """
 
 import asyncio
@@ -8,9 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from signalr_bridge.endpoints.endpoint import Credential, Endpoint, Transport
-from signalr_bridge.endpoints.outcome import Outcome
-from signalr_bridge.protocol.rest import Operation
+from signalr_bridge.endpoints.endpoint import Credential, Endpoint, Outcome, Transport
+from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock
 
 KEPT_SECONDS = 600.0
@@ -18,7 +18,7 @@ KEPT_SECONDS = 600.0
 
 
 class RecentCredentials:
-    """Credentials by the URL of their instance. ``clock`` gives monotonic seconds."""
+    """The credentials of each instance, by its URL. ``clock`` gives monotonic seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -62,7 +62,7 @@ _REFUSED = 401
 
 
 class KeyRotation:
-    """A transport over another. ``reread`` reads the settings anew; ``clock`` gives monotonic seconds."""
+    """A transport around another. ``reread`` reads the settings anew, ``clock`` gives monotonic seconds."""
 
     def __init__(
         self,
@@ -77,24 +77,29 @@ class KeyRotation:
         self._reread = reread
         self._clock = clock
 
-    async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
+    def fits(self, action: Action, message: Message) -> bool:
+        return self._inner.fits(action, message)
+
+    async def perform(
+        self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
+    ) -> Outcome:
         """All attempts together take at most ``seconds``."""
         ends = self._clock() + seconds
-        outcome = await self._inner.perform(endpoint, operation, body, seconds)
+        outcome = await self._inner.perform(endpoint, operation, message, seconds)
         if outcome.status_code != _REFUSED:
             return outcome
         tried = [endpoint.credential]
-        outcome = await self._try_others(endpoint, operation, body, ends, tried, outcome)
+        outcome = await self._try_others(endpoint, operation, message, ends, tried, outcome)
         if outcome.status_code == _REFUSED:
             await self._read_again(ends)
-            outcome = await self._try_others(endpoint, operation, body, ends, tried, outcome)
+            outcome = await self._try_others(endpoint, operation, message, ends, tried, outcome)
         return outcome
 
     async def _try_others(
         self,
         endpoint: Endpoint,
         operation: Operation,
-        body: bytes | None,
+        message: Message | None,
         ends: float,
         tried: list[Credential],
         outcome: Outcome,
@@ -105,7 +110,7 @@ class KeyRotation:
             if outcome.status_code != _REFUSED or seconds <= 0:
                 break
             tried.append(credential)
-            outcome = await self._inner.perform(replace(endpoint, credential=credential), operation, body, seconds)
+            outcome = await self._inner.perform(replace(endpoint, credential=credential), operation, message, seconds)
         return outcome
 
     async def _read_again(self, ends: float) -> None:

@@ -1,25 +1,27 @@
-"""What one endpoint said to an operation (outcome), and what became of it over all of them (result).
+"""What became of an operation over all endpoints (result), and the one judgement of what that means.
 
-Source of the words: the README's tables of outcomes and results.
+HTTP answers and the errors of handlers' calls are both made from the judgement. Source of the words: the README's
+tables of outcomes and results.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from signalr_bridge.protocol.rest import Action
-
-
-class Verdict(StrEnum):
-    """What an endpoint made of an operation."""
-
-    ACCEPTED = "accepted"
-    ABSENT = "absent"
-    REJECTED = "rejected"
-    UNREACHABLE = "unreachable"
-    UNKNOWN = "unknown"
-    OFFLINE = "offline"
+from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
+from signalr_bridge.errors import (
+    ClientTimeout,
+    ConnectionNotFound,
+    DeliveryError,
+    DeliveryFailed,
+    DeliveryUnknown,
+    InvokeFailed,
+    NoEndpointAvailable,
+    NotPresent,
+    Throttled,
+)
+from signalr_bridge.protocol.rest import Action, ClientAnswer
 
 
 class Status(StrEnum):
@@ -34,35 +36,12 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the endpoint ``name`` said. ``code`` is one of our stable words; ``retry_after`` is in seconds.
-
-    ``why`` says in a few words, which hold no secret, what a code alone does not.
-    ``body`` is what it answered, for the few operations whose answer has one that matters.
-    """
-
-    name: str
-    endpoint_type: str
-    verdict: Verdict
-    status_code: int | None = None
-    code: str | None = None
-    retry_after: float | None = None
-    body: bytes = field(default=b"", repr=False)
-    why: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        known = {"name": self.name, "endpointType": self.endpoint_type, "outcome": self.verdict.value}
-        more = {"statusCode": self.status_code, "code": self.code}
-        return known | {name: value for name, value in more.items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
 class Result:
     """What became of one item."""
 
     status: Status
     outcomes: tuple[Outcome, ...] = ()
-    code: str | None = None
+    code: Code | None = None
 
     @property
     def retry_after(self) -> float | None:
@@ -75,11 +54,10 @@ class Result:
         return all(one.verdict in {Verdict.ACCEPTED, Verdict.ABSENT} for one in self.outcomes)
 
     def as_json(self) -> dict[str, Any]:
-        endpoints = [outcome.as_json() for outcome in self.outcomes]
         answer: dict[str, Any] = {"status": self.status.value}
         if self.status is not Status.SKIPPED:
-            answer["endpoints"] = endpoints
-        return answer if self.code is None else answer | {"code": self.code}
+            answer["endpoints"] = [outcome.as_json() for outcome in self.outcomes]
+        return answer if self.code is None else answer | {"code": self.code.value}
 
 
 SKIPPED = Result(Status.SKIPPED)
@@ -105,7 +83,7 @@ def merge(action: Action, outcomes: Sequence[Outcome]) -> Result:
     """The result of an operation from what each endpoint said."""
     tried = {one.verdict for one in outcomes if one.verdict is not Verdict.OFFLINE}
     if not tried:
-        return Result(Status.REJECTED, tuple(outcomes), "no-endpoint-available")
+        return Result(Status.REJECTED, tuple(outcomes), Code.NO_ENDPOINT_AVAILABLE)
     if Verdict.ACCEPTED in tried:
         spoilt = action in _SPREAD and any(one.verdict is Verdict.OFFLINE for one in outcomes)
         whole = tried <= {Verdict.ACCEPTED, Verdict.ABSENT} and not spoilt
@@ -118,8 +96,167 @@ def merge(action: Action, outcomes: Sequence[Outcome]) -> Result:
     return Result(Status.REJECTED, tuple(outcomes), code)
 
 
-def is_done(action: Action, result: Result) -> bool:
-    """Whether an item did what it was meant to: a leave or close of somebody who is not there is done."""
-    if result.status is Status.ACCEPTED:
-        return True
-    return result.status is Status.ABSENT and action.is_removal and result.complete
+def describe(result: Result) -> str:
+    """What each endpoint said, in one line."""
+    outcomes = ", ".join(map(_describe_outcome, result.outcomes))
+    return outcomes or result.code or result.status.value
+
+
+def _describe_outcome(outcome: Outcome) -> str:
+    more = [str(one) for one in (outcome.status_code, outcome.code) if one is not None]
+    return f"{outcome.name} {outcome.verdict.value}" + (f" ({' '.join(more)})" if more else "")
+
+
+class Meaning(StrEnum):
+    """What a result means to whoever asked for the operation."""
+
+    DONE = "done"
+    PARTIAL = "partial"
+    NOT_THERE = "not there"
+    """Every endpoint says that nobody is there to whom it could be done."""
+    UNKNOWN = "unknown"
+    """It may have been done."""
+    UNAVAILABLE = "unavailable"
+    """No endpoint, or not every one that matters, could be asked."""
+    THROTTLED = "throttled"
+    FAILED = "failed"
+
+    PRESENT = "present"
+    """The answer yes to a question."""
+    NOT_PRESENT = "not present"
+    """The answer no to a question."""
+    NOT_KNOWN = "not known"
+    """A question is open: nobody said yes, and an endpoint that may know could not be asked."""
+
+    CLIENT_SILENT = "client silent"
+    """A client that was called has not answered in time."""
+    CALL_FAILED = "call failed"
+    UNREADABLE = "unreadable"
+    """A client was called, and what the service answered cannot be read."""
+
+
+_ERRORS: dict[Meaning, type[DeliveryError]] = {
+    Meaning.NOT_THERE: ConnectionNotFound,
+    Meaning.UNKNOWN: DeliveryUnknown,
+    Meaning.UNAVAILABLE: NoEndpointAvailable,
+    Meaning.THROTTLED: Throttled,
+    Meaning.FAILED: DeliveryFailed,
+    Meaning.NOT_PRESENT: NotPresent,
+    Meaning.NOT_KNOWN: NoEndpointAvailable,
+    Meaning.CLIENT_SILENT: ClientTimeout,
+    Meaning.CALL_FAILED: InvokeFailed,
+    Meaning.UNREADABLE: InvokeFailed,
+}
+_WAITING = frozenset({Meaning.UNAVAILABLE, Meaning.THROTTLED, Meaning.NOT_KNOWN})
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What a result means. HTTP makes a problem of it, a handler's call raises it."""
+
+    meaning: Meaning
+    result: Result
+
+    @property
+    def error(self) -> type[DeliveryError] | None:
+        """The error that it is; None when there is nothing to complain about."""
+        return _ERRORS.get(self.meaning)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything happened that was meant to: somebody who is not there has left and is closed."""
+        return self.meaning is Meaning.DONE
+
+    @property
+    def was_taken(self) -> bool:
+        """Whether an endpoint at least has done it."""
+        return self.result.status in {Status.ACCEPTED, Status.PARTIAL}
+
+    @property
+    def retry_after(self) -> int | None:
+        """How many seconds to wait before asking again, at least 1; None where waiting is of no use."""
+        return whole_seconds(self.result.retry_after) if self.meaning in _WAITING else None
+
+    @property
+    def answer(self) -> ClientAnswer:
+        """What a client that was called has answered. It is empty where no client was called."""
+        return _find_answer(self.result) or ClientAnswer()
+
+
+def whole_seconds(retry_after: float | None) -> int:
+    """What to say to somebody who should wait: at least 1 second."""
+    return max(1, round(retry_after or 1))
+
+
+def judge(action: Action, result: Result, *, timed_out: bool = False) -> Judgement:
+    """What the result of an action means. ``timed_out``: the time of a client that was called is over."""
+    if action.is_question:
+        return Judgement(_judge_question(result), result)
+    if action is Action.INVOKE:
+        return Judgement(_judge_call(action, result, timed_out), result)
+    return Judgement(_judge_deed(action, result), result)
+
+
+def _judge_question(result: Result) -> Meaning:
+    """One yes is enough. A no needs everybody's."""
+    if any(one.verdict is Verdict.ACCEPTED for one in result.outcomes):
+        return Meaning.PRESENT
+    return Meaning.NOT_PRESENT if result.complete and result.outcomes else Meaning.NOT_KNOWN
+
+
+def _judge_deed(action: Action, result: Result) -> Meaning:
+    match result.status:
+        case Status.ACCEPTED:
+            return Meaning.DONE
+        case Status.PARTIAL:
+            return Meaning.PARTIAL
+        case Status.UNKNOWN:
+            return Meaning.UNKNOWN
+        case Status.ABSENT if not result.complete:
+            return Meaning.UNAVAILABLE
+        case Status.ABSENT:
+            return Meaning.DONE if action.is_removal else Meaning.NOT_THERE
+    return _judge_refusal(result)
+
+
+def _judge_refusal(result: Result) -> Meaning:
+    if result.code is Code.NO_ENDPOINT_AVAILABLE:
+        return Meaning.UNAVAILABLE
+    refusals = [one.code for one in result.outcomes if one.verdict not in {Verdict.ABSENT, Verdict.OFFLINE}]
+    if refusals and all(code is Code.THROTTLED for code in refusals):
+        return Meaning.THROTTLED
+    return Meaning.FAILED
+
+
+def _judge_call(action: Action, result: Result, timed_out: bool) -> Meaning:
+    """A client is called at one endpoint, and its answer is all that counts."""
+    if any(one.verdict is Verdict.ACCEPTED for one in result.outcomes):
+        return Meaning.UNREADABLE if _find_answer(result) is None else Meaning.DONE
+    meaning = _judge_deed(action, result)
+    if meaning not in {Meaning.UNKNOWN, Meaning.FAILED}:
+        return meaning
+    timed_out = timed_out or any(one.status_code in {408, 504} for one in result.outcomes)
+    return Meaning.CLIENT_SILENT if timed_out else Meaning.CALL_FAILED
+
+
+def _find_answer(result: Result) -> ClientAnswer | None:
+    answered = next((one for one in result.outcomes if one.verdict is Verdict.ACCEPTED), None)
+    return answered.answer if answered is not None and isinstance(answered.answer, ClientAnswer) else None
+
+
+def stops_array(action: Action, result: Result) -> bool:
+    """Whether the items behind this one are skipped when an array is sent in order.
+
+    A join of somebody who has gone does not stop them, because the Functions binding swallows it.
+    """
+    if result.status is Status.ABSENT and action in {Action.ADD_CONNECTION, Action.ADD_USER}:
+        return False
+    return not judge(action, result).is_done
+
+
+def fails_outputs(result: Result) -> bool:
+    """Whether an output of a handler with this result fails the call, and stops the outputs behind it.
+
+    What was delivered in part, or found nobody, does neither.
+    """
+    return result.status in {Status.REJECTED, Status.UNKNOWN, Status.SKIPPED}

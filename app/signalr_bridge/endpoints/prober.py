@@ -1,4 +1,4 @@
-"""Asks every endpoint, again and again, whether it is there and takes our credential."""
+"""The prober: it asks every endpoint, again and again, whether it is there and takes our credential."""
 
 import asyncio
 import logging
@@ -23,17 +23,17 @@ _JITTER = 0.1
 
 
 def probe_seconds(interval: float) -> float:
-    """How long one probe may take: less where somebody asks more often."""
+    """How long one probe may take. It is less where somebody asks more often."""
     return min(PROBE_SECONDS, interval / 5)
 
 
 def first_delay(rank: int, count: int, interval: float) -> float:
-    """Seconds before the first probe of the endpoint at ``rank`` of ``count``: requests are served first."""
+    """Seconds before the first probe of the endpoint at ``rank`` of ``count``. Requests are served first."""
     return min(interval, INTERVAL_SECONDS) / _HEAD_START + rank * interval / _STEPS / max(count, 1)
 
 
 def second_delay(rank: int, count: int, interval: float) -> float:
-    """Seconds from the first probe to the second: here the endpoints spread over the whole interval."""
+    """Seconds from the first probe to the second. Here the endpoints spread over the whole interval."""
     return interval * (rank + 1) / max(count, 1)
 
 
@@ -43,7 +43,7 @@ def healthy_delay(interval: float, random: Random) -> float:
 
 
 def recovery_delay(failures: int, retry_after: float | None, interval: float, random: Random) -> float:
-    """Seconds to the next probe after ``failures`` in a row: doubling, but never more than the interval.
+    """Seconds to the next probe after ``failures`` in a row. They double, but are never more than the interval.
 
     The service may ask for a longer wait than we would take by ourselves.
     """
@@ -52,12 +52,12 @@ def recovery_delay(failures: int, retry_after: float | None, interval: float, ra
 
 
 PROBE = Operation(Action.CONNECTION_EXISTS, "bridge", connection="probe")
-"""A question with a credential: ``/api/health`` needs none and so proves little."""
+"""A question that needs a credential. ``/api/health`` needs none and so proves little."""
 _LOG = logging.getLogger("signalr_bridge.endpoints")
 
 
 class _Watch:
-    """One endpoint under watch: its task, and a bell that rings when calls have found it down."""
+    """One endpoint under watch. It has a task, and a bell that rings when calls have found it down."""
 
     def __init__(self) -> None:
         self.bell = asyncio.Event()
@@ -165,7 +165,7 @@ async def _rings(bell: asyncio.Event, seconds: float) -> bool:
 
 
 def _by_url(endpoints: Sequence[Endpoint]) -> dict[str, Endpoint]:
-    """One for each instance: a second entry of the same URL is the same instance."""
+    """One for each instance. A second entry of the same URL is the same instance."""
     found: dict[str, Endpoint] = {}
     for one in endpoints:
         found.setdefault(one.url, one)

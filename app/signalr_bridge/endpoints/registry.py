@@ -1,4 +1,4 @@
-"""The endpoints there are: one for a client, and one operation on as many of them as it concerns."""
+"""The endpoints of a connection: one is chosen for a client, and an operation goes to all that it concerns."""
 
 import asyncio
 import math
@@ -8,18 +8,18 @@ from hashlib import blake2b
 from typing import Self, TypeAlias
 
 from signalr_bridge.endpoints.attempts import Attempts, RetryPolicy
-from signalr_bridge.endpoints.endpoint import Endpoint, Transport
+from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Transport, Verdict
 from signalr_bridge.endpoints.health import Health, Report, State
-from signalr_bridge.endpoints.outcome import Outcome, Result, Verdict, merge
+from signalr_bridge.endpoints.outcome import Result, merge
 from signalr_bridge.errors import NoEndpointAvailable, UnknownEndpoint
-from signalr_bridge.protocol.rest import Operation
+from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock, Random
 
 Is = Callable[[Endpoint], bool]
 
 
 def negotiation_candidates(endpoints: Sequence[Endpoint], is_online: Is) -> list[Endpoint]:
-    """Where a client may be sent: online primaries, else online secondaries; none that is drained (weight 0).
+    """Where a client may be sent: online primaries, else online secondaries. None of them is drained (weight 0).
 
     A single endpoint is a candidate whatever its state.
     """
@@ -31,7 +31,7 @@ def negotiation_candidates(endpoints: Sequence[Endpoint], is_online: Is) -> list
 
 
 def pinned_candidates(endpoints: Sequence[Endpoint], is_online: Is, name: str) -> list[Endpoint] | None:
-    """Those called ``name``, in any case, that are online, drained ones too; None when there is none of this name."""
+    """Those called ``name``, in any case, that are online, drained ones too. None when there is none of this name."""
     named = [one for one in endpoints if one.name.lower() == name.lower()]
     if not named:
         return None
@@ -41,7 +41,7 @@ def pinned_candidates(endpoints: Sequence[Endpoint], is_online: Is, name: str) -
 def split_targets(
     endpoints: Sequence[Endpoint], is_down: Is, names: Collection[str] | None
 ) -> tuple[Sequence[Endpoint], Sequence[Endpoint]]:
-    """The endpoints to ask, and those that should be asked but are down. ``names`` are in lower case; None: all.
+    """The endpoints to ask, and those that should be asked but are down. ``names`` are in lower case, None is all.
 
     The only endpoint there is is asked whatever its state. An instance that is configured twice is asked once.
     """
@@ -79,9 +79,9 @@ def choose_weighted(candidates: Sequence[Endpoint], user_id: str | None, random:
 
 
 def choose_sticky(candidates: Sequence[Endpoint], user_id: str | None, random: Random) -> Endpoint:
-    """The same endpoint for the same user, as long as it is a candidate; somebody without a user id by chance.
+    """The same endpoint for the same user, as long as it is a candidate. Somebody without a user id goes by chance.
 
-    Weighted rendezvous hashing: when a candidate goes, its users alone move; when it is back, they return.
+    It is weighted rendezvous hashing. When a candidate goes, its users alone move. When it is back, they return.
     """
     if user_id is None:
         return choose_weighted(candidates, user_id, random)
@@ -104,7 +104,7 @@ Call = Callable[[Endpoint], Awaitable[Outcome]]
 
 
 async def fan_out(call: Call, endpoints: Sequence[Endpoint]) -> list[Outcome]:
-    """The outcomes in the order of the endpoints. Waits for all; one that fails cancels no other."""
+    """The outcomes in the order of the endpoints. It waits for all. One that fails cancels no other."""
     if len(endpoints) == 1:  # the usual case costs no task
         return [await call(endpoints[0])]
     if len(endpoints) > MOST_AT_ONCE:
@@ -126,14 +126,17 @@ def _behind_a_gate(call: Call) -> Call:
     return wait_and_call
 
 
-_OFFLINE_CODES = {State.DENIED: "denied", State.MISROUTED: "endpoint-misrouted"}
+_OFFLINE_CODES = {State.DENIED: Code.DENIED, State.MISROUTED: Code.ENDPOINT_MISROUTED}
 
 
 class Registry:
-    """All endpoints of a connection. Never changes: when settings do, another one takes its place.
+    """All endpoints of a connection. It never changes: when settings do, another one takes its place.
 
-    ``clock`` gives monotonic seconds, ``random`` a number from 0 to 1. ``strategies`` has the names of how clients are
-    spread, by hub in lower case; ``policy`` says how often a call is tried again.
+    Args:
+        clock: gives monotonic seconds.
+        random: gives a number from 0 to 1.
+        strategies: the names of how clients are spread, by hub in lower case.
+        policy: how often a call is tried again.
     """
 
     def __init__(
@@ -148,7 +151,7 @@ class Registry:
         policy: RetryPolicy | None = None,
     ) -> None:
         self.endpoints = tuple(endpoints)
-        self._health = health
+        self._transport, self._health = transport, health
         self._random = random
         self._strategies = {hub: STRATEGIES[name] for hub, name in (strategies or {}).items()}
         self._attempts = Attempts(transport, health, clock=clock, random=random, policy=policy or RetryPolicy())
@@ -165,7 +168,7 @@ class Registry:
         return self._health.report(endpoint.url)
 
     def has_worked(self, *, now: bool = False) -> bool:
-        """Whether one endpoint at least has answered to our credential; ``now``: and is online."""
+        """Whether one endpoint at least has answered to our credential. ``now``: and is online."""
         candidates = [endpoint for endpoint in self.endpoints if not now or self.is_online(endpoint)]
         return any(self._health.has_worked(endpoint.url) for endpoint in candidates)
 
@@ -191,32 +194,37 @@ class Registry:
             raise NoEndpointAvailable("No SignalR endpoint is online; try again.", headers={"Retry-After": "5"})
         return candidates
 
+    def fits(self, action: Action, message: Message) -> bool:
+        """Whether the message is not too large for the service. Raises ``MalformedJson`` if it cannot be packed."""
+        return self._transport.fits(action, message)
+
     async def perform(
         self,
         operation: Operation,
-        body: bytes | None,
+        message: Message | None,
         *,
         names: Collection[str] | None,
         deadline: float,
         down_too: bool = False,
     ) -> Result:
-        """One operation on every endpoint that is up, or on those called ``names`` (in lower case), side by side.
+        """One operation on every endpoint that is up, side by side. It waits for all. One that fails cancels no other.
 
-        ``deadline`` is a moment of the registry's clock. Waits for all; one that fails cancels no other. ``down_too``:
-        those that are known to be down are asked as well.
+        Args:
+            message: what is sent, where the operation sends something.
+            names: the endpoints that are asked, in lower case; None is all.
+            deadline: a moment of the registry's clock.
+            down_too: those that are known to be down are asked as well.
         """
         up, down = split_targets(self.endpoints, _never if down_too else self._is_down, names)
-        call = partial(self._attempts.perform, operation=operation, body=body, deadline=deadline)
+        call = partial(self._attempts.perform, operation=operation, message=message, deadline=deadline)
         outcomes = await fan_out(call, up) if up else []
         return merge(operation.action, [*outcomes, *map(self._offline, down)])
 
-    async def perform_at(
-        self, endpoint: Endpoint, operation: Operation, body: bytes | None, *, deadline: float
-    ) -> Outcome:
-        """One operation on one endpoint; one that is down, among several, is not tried."""
+    async def perform_at(self, endpoint: Endpoint, operation: Operation, *, deadline: float) -> Outcome:
+        """One operation without a message on one endpoint. One that is down, among several, is not tried."""
         if len(self.instances()) > 1 and self._is_down(endpoint):
             return self._offline(endpoint)
-        return await self._attempts.perform(endpoint, operation, body, deadline)
+        return await self._attempts.perform(endpoint, operation, None, deadline)
 
     def instances(self) -> Sequence[Endpoint]:
         """Every instance once, whatever its state."""

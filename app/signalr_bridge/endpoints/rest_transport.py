@@ -1,4 +1,4 @@
-"""Operations over the service's REST API, and what its answers mean."""
+"""The transport over the service's REST API: how messages are packed, how calls are signed, what answers mean."""
 
 import asyncio
 import logging
@@ -10,23 +10,28 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from signalr_bridge.endpoints.endpoint import Endpoint
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE, Code, Endpoint, Outcome, Verdict
 from signalr_bridge.endpoints.refreshing import CredentialFailure, explain_failure
-from signalr_bridge.protocol.payload import media_type_of
+from signalr_bridge.errors import MalformedMessage
+from signalr_bridge.protocol.payload import media_type_of, write_packed
 from signalr_bridge.protocol.rest import (
     ABSENT_CODES,
     CLIENT_ERROR_CODE,
     ERROR_CODE_HEADER,
     Action,
+    ClientAnswer,
+    MemberPage,
+    Message,
     Operation,
+    read_client_error,
+    read_member_page,
+    read_result,
+    write_message,
     write_path,
     write_target,
 )
 from signalr_bridge.web.trace import trace_headers
 
-CLIENT_ERROR = "client-error"
-"""The code of an invocation that the client itself refused: the body holds its text."""
 LARGEST_ANSWER = 16 * 1024 * 1024
 _LOG = logging.getLogger("signalr_bridge.endpoints")
 
@@ -35,9 +40,13 @@ _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aio
 
 
 class RestTransport:
-    """Calls the service over one session, opened and closed with the application."""
+    """Calls the service over one session, opened and closed with the application.
 
-    def __init__(self) -> None:
+    ``messagepack``: messages go out finished for clients of JSON and of MessagePack, and not as JSON alone.
+    """
+
+    def __init__(self, *, messagepack: bool = False) -> None:
+        self._write = write_packed if messagepack else write_message
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -50,7 +59,14 @@ class RestTransport:
         if self._session is not None:
             await self._session.close()
 
-    async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
+    def fits(self, action: Action, message: Message) -> bool:
+        return len(self._pack(action, message)) <= LARGEST_MESSAGE
+
+    async def perform(
+        self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
+    ) -> Outcome:
+        """One attempt. Raises ``MalformedJson`` for a message that cannot be packed."""
+        body = None if message is None else self._pack(operation.action, message)
         target = write_target(operation)
         try:
             async with asyncio.timeout(seconds):
@@ -66,6 +82,10 @@ class RestTransport:
             return _outcome(endpoint, Verdict.UNREACHABLE)
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, ConnectionError):
             return _outcome(endpoint, Verdict.UNKNOWN)
+
+    def _pack(self, action: Action, message: Message) -> bytes:
+        """A call of one client goes out as JSON alone: the service knows no other form of it."""
+        return message.written(self._write if action.is_message else write_message)
 
     async def _request(
         self,
@@ -88,7 +108,7 @@ class RestTransport:
         ) as response:
             outcome = read_answer(endpoint, operation, response.status, response.headers)
             if operation.action.has_answer and outcome.verdict is Verdict.ACCEPTED:
-                return replace(outcome, body=await _read_body(response))
+                return replace(outcome, answer=read_content(operation.action, outcome, await _read_body(response)))
             await response.release()
             return outcome
 
@@ -120,23 +140,35 @@ def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: 
         return _outcome(endpoint, Verdict.ACCEPTED)
     code = headers.get(ERROR_CODE_HEADER, "").strip().lower()
     if operation.action is Action.INVOKE and code == CLIENT_ERROR_CODE.lower():
-        return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.ACCEPTED, status, CLIENT_ERROR)
+        return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.ACCEPTED, status, Code.CLIENT_ERROR)
     if status == 404:
         absent = code in ABSENT_CODES or (endpoint.lenient_404 and not operation.action.is_message)
-        return _outcome(endpoint, Verdict.ABSENT) if absent else _rejected(endpoint, status, "endpoint-misrouted")
+        return _outcome(endpoint, Verdict.ABSENT) if absent else _rejected(endpoint, status, Code.ENDPOINT_MISROUTED)
     if status in {401, 403}:
-        return _rejected(endpoint, status, "denied")
+        return _rejected(endpoint, status, Code.DENIED)
     if status in {429, 503}:
-        return _rejected(endpoint, status, "throttled", _read_retry_after(headers))
+        return _rejected(endpoint, status, Code.THROTTLED, _read_retry_after(headers))
     if status >= 500 and not operation.action.may_repeat:
         return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNKNOWN, status)
     return _rejected(endpoint, status, None)
 
 
+def read_content(action: Action, outcome: Outcome, body: bytes) -> ClientAnswer | MemberPage | None:
+    """What the body of an accepted answer says. It is None where that cannot be read."""
+    try:
+        if action is Action.LIST_MEMBERS:
+            return read_member_page(body)
+        if outcome.code is Code.CLIENT_ERROR:
+            return ClientAnswer(error=read_client_error(body))
+        return ClientAnswer(read_result(body))
+    except MalformedMessage:
+        return None
+
+
 def _without_credential(endpoint: Endpoint, failure: CredentialFailure) -> Outcome:
     _LOG.info("no credential", extra={"endpoint": endpoint.name, "why": failure.reason})
     return Outcome(
-        endpoint.name, endpoint.endpoint_type, Verdict.UNREACHABLE, None, "no-credential", why=failure.reason
+        endpoint.name, endpoint.endpoint_type, Verdict.UNREACHABLE, None, Code.NO_CREDENTIAL, why=failure.reason
     )
 
 
@@ -144,7 +176,7 @@ def _outcome(endpoint: Endpoint, verdict: Verdict) -> Outcome:
     return Outcome(endpoint.name, endpoint.endpoint_type, verdict)
 
 
-def _rejected(endpoint: Endpoint, status: int, code: str | None, retry_after: float | None = None) -> Outcome:
+def _rejected(endpoint: Endpoint, status: int, code: Code | None, retry_after: float | None = None) -> Outcome:
     return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.REJECTED, status, code, retry_after)
 
 

@@ -1,6 +1,6 @@
 """The negotiate routes: what a SignalR client asks for by itself, and what a backend asks for on its behalf."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
@@ -21,6 +21,7 @@ from signalr_bridge.negotiate.request import is_blank, read_request
 from signalr_bridge.negotiate.rules import ClientRequest, Clients
 from signalr_bridge.protocol.names import check_hub, unescape_segment
 from signalr_bridge.protocol.upstream_event import decode_header
+from signalr_bridge.settings.model import EndpointType
 from signalr_bridge.web.authorize import OptionalCaller, RequiredCaller, check_caller
 from signalr_bridge.web.callers import CHALLENGE, Caller
 from signalr_bridge.web.hub_names import HubNames
@@ -98,7 +99,7 @@ _BODY: dict[str, Any] = {
 class EndpointChoice(BaseModel):
     """An endpoint that a client may be sent to."""
 
-    endpointType: Literal["Primary", "Secondary"]
+    endpointType: EndpointType
     name: str
     endpoint: str
     online: bool

@@ -4,17 +4,21 @@ Source: the README's "Send and groups"; the Functions output binding's shapes, w
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypedDict
 
+from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE
 from signalr_bridge.errors import Fault, InvalidItem, InvalidName, UnknownEndpoint, UrlTooLong
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_connection_id, check_group, check_user_id
-from signalr_bridge.protocol.rest import Action, Operation, write_message, write_target
+from signalr_bridge.protocol.rest import Action, Message, Operation, write_target
 from signalr_bridge.web.request import MOST_FAULTS, ObjectReader
 
 HasEndpoint = Callable[[str], bool]
+"""Whether a hub has an endpoint of this name, in any case."""
+Fits = Callable[[Action, Message], bool]
+"""Whether the service takes a message of this size. Raises ``MalformedJson``."""
 _CHECKS = {"userId": check_user_id, "groupName": check_group, "connectionId": check_connection_id}
 
 
@@ -22,7 +26,7 @@ class ItemReader(ObjectReader):
     """An item's properties."""
 
     def name(self, name: str) -> str:
-        """A destination that was given, checked; the empty text when it is absent or (a fault) unusable."""
+        """A destination, checked. It is the empty text where it is absent, or cannot be used, which is a fault."""
         value = self.value(name, str, "a string")
         if value is None:
             return ""
@@ -55,18 +59,15 @@ class ItemReader(ObjectReader):
 
 
 def _endpoint_name(given: str | dict[str, Any]) -> Any:
-    """The name in one of an item's ``endpoints``; an object's own property ignores case, as everywhere."""
+    """The name in one of an item's ``endpoints``. An object's own property ignores case, as everywhere."""
     if isinstance(given, str):
         return given
     named = [value for name, value in given.items() if name.lower() == "name"]
     return named[0] if len(named) == 1 else None
 
 
-Encode = Callable[[bytes], bytes]
-
-
 class Kind(StrEnum):
-    """What an item is; its value is the right that a caller needs for it."""
+    """What an item is. Its value is the right that a caller needs for it."""
 
     MESSAGE = "send"
     GROUP_ACTION = "groups"
@@ -75,11 +76,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One operation with its body. ``endpoints`` are names in lower case; None means every online one."""
+    """One operation, with its message if it has one.
+
+    ``endpoints`` are names in lower case. None means every endpoint that is online.
+    """
 
     kind: Kind
     operation: Operation
-    body: bytes | None = None
+    message: Message | None = None
     endpoints: frozenset[str] | None = None
 
 
@@ -92,7 +96,6 @@ LONGEST_TARGET = 8_000
 """The longest URL, in bytes, that goes out; the service takes 12 KB, proxies before it less."""
 MOST_ITEMS = 1000
 LARGEST_ITEM = 1024 * 1024
-LARGEST_BODY = 1_000_000
 _LONGEST_TTL = 2**31 - 1
 
 
@@ -101,17 +104,24 @@ def read_item(
     hub: str,
     kinds: Collection[Kind],
     has_endpoint: HasEndpoint,
+    fits: Fits,
     *,
     pointer: str = "#",
     longest_target: int = LONGEST_TARGET,
-    encode: Encode | None = None,
 ) -> Item:
     """One item from a JSON object. Raises ``InvalidItem`` with everything that is wrong, and ``MalformedJson``.
 
-    ``longest_target`` is what path and query of its URL may have, in bytes; ``encode`` is for a message's JSON body.
+    Args:
+        text: the JSON object.
+        hub: the hub it is for.
+        kinds: what it may be.
+        has_endpoint: knows the names that may stand in ``endpoints``.
+        fits: knows which message is too large.
+        pointer: where the item stands in the body, as a JSON pointer.
+        longest_target: how many bytes the path and query of its URL may have.
     """
     if json_text.first_character(text) != b"{":
-        json_text.decode(text)  # what does not parse at all is another mistake
+        json_text.decode(text)  # what does not parse at all is another error
         raise InvalidItem([Fault(pointer, InvalidItem, "An item is a JSON object.")])
     reader = ItemReader(text, pointer)
     kind = _find_kind(reader, kinds)
@@ -122,17 +132,10 @@ def read_item(
     if len(text) > longest_target // 4 and len(write_target(item.operation)) > longest_target:
         detail = f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
         raise InvalidItem([Fault(pointer, UrlTooLong, detail)])
-    return Item(kind, item.operation, _encode(item.body, encode, pointer), endpoints)
-
-
-def _encode(body: bytes | None, encode: Encode | None, pointer: str) -> bytes | None:
-    if body is None:
-        return None
-    encoded = body if encode is None else encode(body)
-    if len(encoded) > LARGEST_BODY:
-        detail = f"The message is larger than {LARGEST_BODY:,} bytes, which the service refuses."
+    if item.message is not None and not fits(item.operation.action, item.message):
+        detail = f"The message is larger than {LARGEST_MESSAGE:,} bytes, which the service refuses."
         raise InvalidItem([Fault(pointer, InvalidItem, detail)])
-    return encoded
+    return replace(item, endpoints=endpoints)
 
 
 def read_items(
@@ -140,11 +143,11 @@ def read_items(
     hub: str,
     kinds: Collection[Kind],
     has_endpoint: HasEndpoint,
+    fits: Fits,
     *,
     longest_target: int = LONGEST_TARGET,
-    encode: Encode | None = None,
 ) -> list[Item]:
-    """All items of a JSON array, or ``InvalidItem`` with the faults of all of them."""
+    """All items of a JSON array, each as ``read_item`` reads it. Raises ``InvalidItem`` with the faults of all."""
     items: list[Item] = []
     faults: list[Fault] = []
     elements = json_text.elements(text)
@@ -154,16 +157,10 @@ def read_items(
         try:
             if len(element) > LARGEST_ITEM:
                 raise InvalidItem([Fault(f"#/{index}", InvalidItem, f"An item may have {LARGEST_ITEM:,} bytes.")])
-            item = read_item(
-                element,
-                hub,
-                kinds,
-                has_endpoint,
-                pointer=f"#/{index}",
-                longest_target=longest_target,
-                encode=encode,
+            pointer = f"#/{index}"
+            items.append(
+                read_item(element, hub, kinds, has_endpoint, fits, pointer=pointer, longest_target=longest_target)
             )
-            items.append(item)
         except InvalidItem as error:
             faults += error.faults[: MOST_FAULTS - len(faults)]
     if faults:
@@ -212,8 +209,8 @@ def _read_message(reader: ItemReader, hub: str) -> Item:
     arguments = reader.raw("arguments") or b"[]"
     if json_text.first_character(arguments) != b"[":
         reader.fault("arguments", InvalidItem, "This is not an array.")
-    body = write_message(target or "", arguments)
-    return Item(Kind.MESSAGE, Operation(_SEND[destination], hub, excluded=excluded, **names), body)
+    operation = Operation(_SEND[destination], hub, excluded=excluded, **names)
+    return Item(Kind.MESSAGE, operation, Message(target or "", arguments))
 
 
 def _read_close(reader: ItemReader, hub: str) -> Item:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from signalr_bridge.endpoints.endpoint import Endpoint
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.endpoint import Endpoint, Outcome, Verdict
+from signalr_bridge.endpoints.outcome import whole_seconds
 from signalr_bridge.endpoints.registry import Registry
-from signalr_bridge.errors import InvalidContinuationToken, MalformedJson, MalformedMessage, NoEndpointAvailable
+from signalr_bridge.errors import InvalidContinuationToken, MalformedJson, NoEndpointAvailable
 from signalr_bridge.protocol import json_text
-from signalr_bridge.protocol.rest import Action, MemberPage, Operation, read_member_page
+from signalr_bridge.protocol.rest import Action, MemberPage, Operation
 
 LARGEST_PAGE = 200
 _LONGEST_TOKEN = 6000
@@ -53,8 +53,9 @@ def _refusal() -> InvalidContinuationToken:
 async def list_members(
     registry: Registry, hub: str, group: str, *, top: int, token: str | None, deadline: float
 ) -> dict[str, Any]:
-    """At most ``top`` members as JSON, one endpoint after the other, and where to go on. ``NoEndpointAvailable`` names
-    an endpoint that could not be asked: never a list that is too short.
+    """At most ``top`` members as JSON, one endpoint after the other, and where to go on.
+
+    Raises ``NoEndpointAvailable``, which names an endpoint that could not be asked: a list is never too short.
     """
     endpoints = registry.instances()
     index, behind = (0, None) if token is None else _find(endpoints, read_position(token))
@@ -62,7 +63,7 @@ async def list_members(
     while index < len(endpoints) and len(members) < top:
         size = top - len(members)
         question = Operation(Action.LIST_MEMBERS, hub, group=group, page_size=size, continuation=behind)
-        page = _read(await registry.perform_at(endpoints[index], question, None, deadline=deadline), behind)
+        page = _read(await registry.perform_at(endpoints[index], question, deadline=deadline), behind)
         members += _describe(page, endpoints[index].name)
         behind = page.continuation
         index += behind is None
@@ -87,17 +88,17 @@ def _place(endpoints: Sequence[Endpoint], index: int, token: str | None) -> Posi
 
 
 def _read(outcome: Outcome, asked: str | None) -> MemberPage:
-    """The page; a group that an endpoint does not know has nobody there."""
+    """The page. A group that an endpoint does not know has nobody there.
+
+    A page that leads to itself would be read for ever, so it is none.
+    """
     if outcome.verdict is Verdict.ABSENT:
         return MemberPage(())
-    try:
-        page = read_member_page(outcome.body) if outcome.verdict is Verdict.ACCEPTED else None
-    except MalformedMessage:
-        page = None
-    if page is None or (page.continuation is not None and page.continuation == asked):
+    page = outcome.answer
+    if not isinstance(page, MemberPage) or (page.continuation is not None and page.continuation == asked):
         raise NoEndpointAvailable(
             "An endpoint that may have members could not be asked; 'endpoints' names it.",
-            headers={"Retry-After": str(max(1, round(outcome.retry_after or 1)))},
+            headers={"Retry-After": str(whole_seconds(outcome.retry_after))},
             extensions={"endpoints": [outcome.as_json()]},
         )
     return page

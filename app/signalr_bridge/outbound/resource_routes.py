@@ -6,13 +6,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from signalr_bridge.errors import ConfirmationRequired, InvalidQuery
-from signalr_bridge.outbound.answers import answer_change, answer_question
+from signalr_bridge.outbound.answers import answer_call, answer_change, answer_question
 from signalr_bridge.outbound.client_calls import read_call
 from signalr_bridge.outbound.idempotency import answer_once
 from signalr_bridge.outbound.members import LARGEST_PAGE, list_members
 from signalr_bridge.outbound.sender import Sender, check_target
 from signalr_bridge.outbound.shapes import Existence, Invocation, InvocationAnswer, MembersShape, ResultShape, body_of
-from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_connection_id, check_group, check_user_id
 from signalr_bridge.protocol.rest import Action, Operation
 from signalr_bridge.web.authorize import RequiredCaller
@@ -94,7 +93,7 @@ def _add_question(path: str, action: Action, summary: str) -> None:
         request: Request, caller: RequiredCaller, names: PathNames, deadline: Deadline, sender: SenderPart
     ) -> Response:
         read_query(request, ())
-        return answer_question(await sender.perform(_operation(action, names), seconds=deadline))
+        return answer_question(action, await sender.perform(_operation(action, names), seconds=deadline))
 
     described = describe_path(path)
     described["parameters"].append(TIMEOUT_HEADER)
@@ -157,7 +156,7 @@ async def exists(
     if action is None:
         raise InvalidQuery("Name a groupName, a userId, a connectionId, or a groupName and a userId.")
     asked = {name: _CHECKS[name](value or "") for name, value in given.items()}
-    return answer_question(await sender.perform(_operation(action, names | asked), seconds=deadline))
+    return answer_question(action, await sender.perform(_operation(action, names | asked), seconds=deadline))
 
 
 _EXISTS = "/hubs/{hub:segment}/exists"
@@ -222,9 +221,8 @@ async def invoke(
     text = await read_body(request, LARGEST_CALL)
 
     async def answer() -> Response:
-        call = read_call(text)
+        call = read_call(text, sender.registry(names["hub"]).fits)
         seconds = call.seconds if deadline is None else min(call.seconds, deadline)
-        answered = await sender.invoke(_operation(Action.INVOKE, names), call.body, seconds=seconds)
-        return Response(json_text.encode(answered.as_json()), media_type=JSON)
+        return answer_call(await sender.invoke(_operation(Action.INVOKE, names), call.message, seconds=seconds))
 
     return await answer_once(request, caller, text, answer)

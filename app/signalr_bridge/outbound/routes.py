@@ -1,7 +1,6 @@
 """The output binding's routes for items: send, groups, outputs."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -57,41 +56,6 @@ _RESULTS = {"responses": _ITEM_ANSWERS | _RESULTS_ANSWERS}
 _MESSAGES, _GROUP_ACTIONS = frozenset({Kind.MESSAGE}), frozenset({Kind.GROUP_ACTION})
 
 
-@dataclass(frozen=True, slots=True)
-class _Post:
-    """One request for items: ``seconds`` is its deadline; ``order`` is ``none``, ``stop`` or ``continue``."""
-
-    sender: Sender
-    hub: str
-    seconds: float | None
-    order: str
-    kinds: frozenset[Kind]
-
-    async def send(self, text: bytes, caller: Caller) -> Response:
-        """An array, or (with one kind of items) a single one. Raises ``Forbidden`` for an item beyond its rights."""
-        if json_text.first_character(text) == b"[":
-            return await self._send_array(text, caller)
-        if len(self.kinds) > 1:
-            json_text.decode(text)  # what does not parse at all is another mistake
-            raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON array of items.")])
-        if len(text) > LARGEST_ITEM:
-            raise BodyTooLarge(f"A single item may have {LARGEST_ITEM:,} bytes.")
-        item = self.sender.read_one(text, self.hub, self.kinds)
-        return answer_item(item.operation.action, await self.sender.send(item, seconds=self.seconds))
-
-    async def _send_array(self, text: bytes, caller: Caller) -> Response:
-        items = self.sender.read(text, self.hub, self.kinds)
-        if len(self.kinds) > 1:
-            for kind in {item.kind for item in items}:
-                caller.check((Right(kind.value),), self.hub)
-        return answer_items(items, await self._send_all(items))
-
-    async def _send_all(self, items: Sequence[Item]) -> Sequence[Result]:
-        if self.order == "none":
-            return await self.sender.send_side_by_side(items, seconds=self.seconds)
-        return await self.sender.send_in_order(items, seconds=self.seconds, stop_at_failure=self.order == "stop")
-
-
 def _item_route(path: str, operation_id: str, body: dict[str, Any], **more: Any) -> Callable[[_Endpoint], _Endpoint]:
     """A POST of items."""
     described = describe_path(path)
@@ -104,7 +68,7 @@ async def send(
     request: Request, caller: RequiredCaller, names: PathNames, deadline: Deadline, sender: SenderPart
 ) -> Response:
     """Send a message, or an array of messages, to everybody, a user, a group or a connection."""
-    return await _answer(request, caller, _Post(sender, names["hub"], deadline, _read_order(request), _MESSAGES))
+    return await _answer(request, caller, sender, names["hub"], deadline, _MESSAGES)
 
 
 @_item_route("/hubs/{hub:segment}/groups", "changeGroups", body_of(GroupAction))
@@ -112,7 +76,7 @@ async def change_groups(
     request: Request, caller: RequiredCaller, names: PathNames, deadline: Deadline, sender: SenderPart
 ) -> Response:
     """Add a user or a connection to a group, or remove it from one or all: a group action, or an array of them."""
-    return await _answer(request, caller, _Post(sender, names["hub"], deadline, _read_order(request), _GROUP_ACTIONS))
+    return await _answer(request, caller, sender, names["hub"], deadline, _GROUP_ACTIONS)
 
 
 @_item_route("/hubs/{hub:segment}/outputs", "sendOutputs", body_of_any(Message, GroupAction, Close), **_RESULTS)
@@ -120,26 +84,60 @@ async def send_outputs(
     request: Request, caller: RequiredCaller, names: PathNames, deadline: Deadline, sender: SenderPart
 ) -> Response:
     """Send an array that mixes messages, group actions and closes."""
-    return await _answer(request, caller, _Post(sender, names["hub"], deadline, _read_order(request), ALL_KINDS))
+    return await _answer(request, caller, sender, names["hub"], deadline, ALL_KINDS)
 
 
-async def _answer(request: Request, caller: Caller, post: _Post) -> Response:
+async def _answer(
+    request: Request, caller: Caller, sender: Sender, hub: str, seconds: float | None, kinds: frozenset[Kind]
+) -> Response:
+    """An array of items, or (with one kind of items) a single one. ``seconds`` is the deadline.
+
+    Raises ``Forbidden`` for an item beyond the caller's rights.
+    """
+    send_all = _choose_order(request, sender, seconds)
     require_media_type(request, JSON)
     text = await read_body(request, LARGEST_ARRAY)
-    if "idempotency-key" in request.headers:
-        return await answer_once(request, caller, text, partial(post.send, text, caller))
-    return await post.send(text, caller)
+
+    async def send() -> Response:
+        if json_text.first_character(text) == b"[":
+            items = sender.read(text, hub, kinds)
+            _check_rights(caller, hub, items, kinds)
+            return answer_items(items, await send_all(items))
+        item = _read_single(sender, text, hub, kinds)
+        return answer_item(item.operation.action, await sender.send(item, seconds=seconds))
+
+    return await answer_once(request, caller, text, send)
 
 
-def _read_order(request: Request) -> str:
-    """``none`` for side by side; in order it is ``stop`` or ``continue``, what to do at a failure."""
+def _read_single(sender: Sender, text: bytes, hub: str, kinds: frozenset[Kind]) -> Item:
+    if len(kinds) > 1:
+        json_text.decode(text)  # what does not parse at all is another error
+        raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON array of items.")])
+    if len(text) > LARGEST_ITEM:
+        raise BodyTooLarge(f"A single item may have {LARGEST_ITEM:,} bytes.")
+    return sender.read_one(text, hub, kinds)
+
+
+def _check_rights(caller: Caller, hub: str, items: Sequence[Item], kinds: frozenset[Kind]) -> None:
+    """Where items of several kinds may come, each needs its own right. The route itself has asked for a single one."""
+    if len(kinds) > 1:
+        for kind in {item.kind for item in items}:
+            caller.check((Right(kind.value),), hub)
+
+
+def _choose_order(
+    request: Request, sender: Sender, seconds: float | None
+) -> Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]:
+    """How an array is sent: side by side, or in order, with what to do at a failure."""
     query = read_query(request, ("onError", "order"))
     on_error = _choice(query, "onError", "stop", "continue")
-    return "none" if _choice(query, "order", "sequence", "none") == "none" else on_error
+    if _choice(query, "order", "sequence", "none") == "none":
+        return partial(sender.send_side_by_side, seconds=seconds)
+    return partial(sender.send_in_order, seconds=seconds, stop_at_failure=on_error == "stop")
 
 
 def _choice(query: dict[str, list[str]], name: str, *choices: str) -> str:
-    """The value of a parameter that is one of ``choices``, of which the first is the default."""
+    """The value of a parameter that is one of ``choices``. The first of them is the default."""
     value = one_of(query, name)
     if value is not None and value not in choices:
         raise InvalidQuery(f"The parameter {name} is one of {', '.join(choices)}.")

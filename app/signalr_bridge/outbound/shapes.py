@@ -1,8 +1,10 @@
-"""The JSON shapes of the output binding, for the OpenAPI document; ``item`` reads them."""
+"""The JSON shapes of the output binding, for the OpenAPI document. ``items`` reads them."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+
+from signalr_bridge.settings.model import EndpointType
 
 _Endpoints = Field(None, description="endpoint names, or objects as the endpoint list has them; absent: all online")
 
@@ -45,7 +47,7 @@ class OutcomeShape(BaseModel):
     """What one endpoint said."""
 
     name: str
-    endpointType: Literal["Primary", "Secondary"]
+    endpointType: EndpointType
     outcome: Literal["accepted", "absent", "rejected", "unreachable", "unknown", "offline"]
     statusCode: int | None = None
     code: str | None = None

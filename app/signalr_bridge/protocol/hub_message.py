@@ -64,11 +64,6 @@ class Close:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """Upstream only: a client has connected (type 10)."""
-
-
-@dataclass(frozen=True, slots=True)
 class Closed:
     """Upstream only: a client has gone (type 11), with an error unless it left in peace."""
 

@@ -14,14 +14,15 @@ JSON, MESSAGEPACK, EVERY_PROTOCOL = "application/json", "application/x-msgpack",
 
 
 def media_type_of(body: bytes) -> str:
-    """A body says itself what it is: a JSON object begins with a brace, which no map of MessagePack does."""
+    """What a body is. It says so itself: a JSON object begins with a brace, which no map of MessagePack does."""
     return JSON if body.startswith(b"{") else EVERY_PROTOCOL
 
 
 def write_packed(target: str, arguments: bytes) -> bytes:
-    """The message finished for clients of JSON and of MessagePack; ``arguments`` is a JSON array.
+    """The message finished for clients of JSON and of MessagePack. ``arguments`` is a JSON array.
 
-    Integers of more than 64 bits, which MessagePack does not have, become the nearest float there.
+    Integers of more than 64 bits, which MessagePack does not have, become the nearest float there. Raises
+    ``MalformedJson`` for arguments that are nested too deeply.
     """
     values = json_text.decode(arguments)
     try:
@@ -30,12 +31,6 @@ def write_packed(target: str, arguments: bytes) -> bytes:
         raise MalformedJson("The arguments are nested too deeply.") from None
     plain = b'{"type":1,' + write_message(target, arguments)[1:] + hub_json.RECORD_SEPARATOR
     return msgspec.msgpack.encode({"json": plain, "messagepack": packed})
-
-
-def pack(body: bytes) -> bytes:
-    """The same from the body that ``write_message`` wrote."""
-    members = json_text.members(body)
-    return write_packed(json_text.decode(members["target"]), members["arguments"])
 
 
 def read_packed(body: bytes) -> dict[str, bytes]:

@@ -1,13 +1,13 @@
-"""The service's REST operations, written as requests and read back from them.
+"""The service's REST operations and messages, written as requests and read back from them.
 
 Source: ``docs/protocol/rest-and-management.md`` 2 to 4 and 6; ``docs/protocol/service-emulation.md`` 1.2 and 7.3.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -17,14 +17,19 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import escape_segment, unescape_segment
 
 API_VERSION = "2022-06-01"
-"""The version asked for wherever the operation exists in it."""
+"""The api-version asked for wherever the operation exists in it."""
 NEWEST_VERSION = "2024-12-01"
+"""The api-version of the operations that no older one has."""
 
 ERROR_CODE_HEADER = "x-ms-error-code"
 
 
 class Action(Enum):
-    """What an operation does: its method, its path below ``/api/hubs/{hub}``, and the version that has it."""
+    """What an operation does: its method, and its path below ``/api/hubs/{hub}``.
+
+    Two more facts follow where they are not the usual ones: the api-version that has the operation, and whether the
+    service's answer has a body that matters.
+    """
 
     SEND_TO_ALL = ("POST", "/:send")
     SEND_TO_USER = ("POST", "/users/{user}/:send")
@@ -44,13 +49,14 @@ class Action(Enum):
     ADD_USER = ("PUT", "/users/{user}/groups/{group}")
     REMOVE_USER = ("DELETE", "/users/{user}/groups/{group}")
     REMOVE_USER_FROM_ALL = ("DELETE", "/users/{user}/groups")
-    LIST_MEMBERS = ("GET", "/groups/{group}/connections", NEWEST_VERSION)
-    INVOKE = ("POST", "/connections/{connection}/:invoke", NEWEST_VERSION)
+    LIST_MEMBERS = ("GET", "/groups/{group}/connections", NEWEST_VERSION, True)
+    INVOKE = ("POST", "/connections/{connection}/:invoke", NEWEST_VERSION, True)
 
-    def __init__(self, method: str, path: str, version: str = API_VERSION) -> None:
+    def __init__(self, method: str, path: str, api_version: str = API_VERSION, has_answer: bool = False) -> None:
         self.method = method
         self.path = path
-        self.version = version
+        self.api_version = api_version
+        self.has_answer = has_answer
 
     @property
     def is_message(self) -> bool:
@@ -61,11 +67,6 @@ class Action(Enum):
     def may_repeat(self) -> bool:
         """Whether doing it twice is as good as once. A message must never be sent twice, nor a client called twice."""
         return not self.path.endswith((":send", ":invoke"))
-
-    @property
-    def has_answer(self) -> bool:
-        """Whether the service's answer has a body that matters."""
-        return self.version == NEWEST_VERSION
 
     @property
     def is_question(self) -> bool:
@@ -93,7 +94,15 @@ ABSENT_CODES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation on a hub. Names are as people write them; the URL's escaping is done here and only here."""
+    """One operation on a hub. Names are as people write them. The URL is escaped by ``write_target`` and nowhere else.
+
+    Args:
+        excluded: ids of connections that are left out.
+        reason: what a client is told whose connection is closed.
+        ttl: seconds that a user's membership lasts; 0 concerns the connections that are open now.
+        page_size: the most members that a page may have.
+        continuation: the service's token of the page that is asked for.
+    """
 
     action: Action
     hub: str
@@ -107,11 +116,35 @@ class Operation:
     continuation: str | None = None
 
 
-def write_target(operation: Operation) -> str:
-    """Path and query, completely escaped: append it to an endpoint's URL and hand it over as already encoded.
+Write: TypeAlias = Callable[[str, bytes], bytes]
+"""Makes bytes of a target and of arguments, which are a JSON array."""
 
-    ``InvalidName`` for a name that the operation needs and that is empty, ``.`` or ``..``: some URL library on the way
-    would drop the segment, and one group's message would go to everybody.
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What clients are sent: the name of their method, and its arguments.
+
+    Args:
+        target: the client's method.
+        arguments: a JSON array in UTF-8. It goes out as it is: nobody has decoded it.
+    """
+
+    target: str
+    arguments: bytes = field(default=b"[]", repr=False)
+    _written: dict[Write, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def written(self, write: Write) -> bytes:
+        """What ``write`` makes of the message. It is made once, however often the message is sent."""
+        if (found := self._written.get(write)) is None:
+            found = self._written[write] = write(self.target, self.arguments)
+        return found
+
+
+def write_target(operation: Operation) -> str:
+    """Path and query, completely escaped. Append it to an endpoint's URL, and hand that over as already encoded.
+
+    Raises ``InvalidName`` for a name that the operation needs and that is empty, ``.`` or ``..``. Some URL library on
+    the way would drop the segment, and one group's message would go to everybody.
     """
     path = "/api/hubs/{hub}" + operation.action.path
     path = path.format(
@@ -122,7 +155,7 @@ def write_target(operation: Operation) -> str:
     )
     if not {"", ".", ".."}.isdisjoint(path.split("/")[1:]):
         raise InvalidName("A name in the service's URL is empty, '.' or '..', which no URL can carry.")
-    query = [("api-version", operation.action.version)]
+    query = [("api-version", operation.action.api_version)]
     query += [("excluded", one) for one in operation.excluded]
     if operation.reason is not None:
         query.append(("reason", operation.reason))
@@ -141,14 +174,14 @@ def write_path(target: str) -> str:
 
 
 def write_message(target: str, arguments: bytes) -> bytes:
-    """The body of a send; ``arguments`` is a JSON array and goes out as it is."""
+    """The JSON body of a send. ``arguments`` is a JSON array and goes out as it is."""
     return b'{"target":' + json_text.encode(target) + b',"arguments":' + arguments + b"}"
 
 
 def read_target(method: str, path: str, query: str) -> Operation | None:
-    """The operation a request asks for; None when there is no such operation.
+    """The operation that a request asks for. It is None when there is no such operation.
 
-    ``path`` is as it came, still escaped. Takes what every SDK sends: ``/api`` and ``/api/v1``, sends without
+    ``path`` is as it came, still escaped. What every SDK sends is taken: ``/api`` and ``/api/v1``, sends without
     ``/:send``, GET for HEAD, both orders of user and group. Raises ``InvalidName`` and ``InvalidQuery``.
     """
     also = _PATTERNS["HEAD"] if method == "GET" else []
@@ -201,7 +234,7 @@ def _compile(path: str) -> re.Pattern[str]:
 
 
 def _patterns() -> dict[str, list[tuple[re.Pattern[str], Action]]]:
-    """For each method its patterns; no path matches two of them."""
+    """The patterns of each method. No path matches two of them."""
     found: dict[str, list[tuple[re.Pattern[str], Action]]] = {}
     for action in Action:
         paths = [action.path]
@@ -225,7 +258,7 @@ The real service's word for it is published nowhere: this is our emulator's, in 
 
 @dataclass(frozen=True, slots=True)
 class ListedConnection:
-    """One connection of a group; without ``user_id`` it is anonymous."""
+    """One connection of a group. Without ``user_id`` it is anonymous."""
 
     connection_id: str
     user_id: str | None = None
@@ -233,14 +266,14 @@ class ListedConnection:
 
 @dataclass(frozen=True, slots=True)
 class MemberPage:
-    """Some of a group's members; ``continuation`` is the service's token for those after them."""
+    """Some of a group's members. ``continuation`` is the service's token for those after them."""
 
     members: Sequence[ListedConnection]
     continuation: str | None = None
 
 
 def write_member_page(page: MemberPage, url: str) -> bytes:
-    """``url`` is what was asked for, without query: the next link leads there."""
+    """The body of a page. ``url`` is what was asked for, without query: the next link leads there."""
     members = [{"connectionId": one.connection_id} | _user(one) for one in page.members]
     if page.continuation is None:
         return json_text.encode({"value": members})
@@ -249,7 +282,10 @@ def write_member_page(page: MemberPage, url: str) -> bytes:
 
 
 def read_member_page(body: bytes) -> MemberPage:
-    """Of the next link only the token is taken: following a URL from outside would hand it our credential."""
+    """The page in a body. Raises ``MalformedMessage``.
+
+    Of the next link only the token is taken, because following a URL from outside would hand it our credential.
+    """
     document = json_text.decode_object(body)
     value, link = document.get("value"), document.get("nextLink")
     if not isinstance(value, list) or not isinstance(link, str | None):
@@ -281,7 +317,7 @@ def _read_continuation(link: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClientAnswer:
-    """What a client returned, as JSON; or, if ``error`` is not None, the text with which it refused."""
+    """What a client returned, as JSON. If ``error`` is not None, it is the text with which the client refused."""
 
     result: msgspec.Raw | None = None
     error: str | None = None
@@ -299,7 +335,10 @@ def write_client_error(text: str) -> bytes:
 
 
 def read_result(body: bytes) -> msgspec.Raw:
-    """The JSON of what the client returned, as it is; null when it returned nothing."""
+    """The JSON of what the client returned, as it is. It is null when the client returned nothing.
+
+    Raises ``MalformedMessage``.
+    """
     try:
         members = json_text.members(body)
     except (MalformedJson, json_text.DuplicateMember):
@@ -308,6 +347,9 @@ def read_result(body: bytes) -> msgspec.Raw:
 
 
 def read_client_error(body: bytes) -> str:
-    """The text with which the client refused; empty when the answer does not say."""
+    """The text with which the client refused. It is empty when the answer does not say.
+
+    Raises ``MalformedMessage``.
+    """
     message = json_text.decode_object(body).get("message")
     return message if isinstance(message, str) else ""

@@ -1,6 +1,6 @@
 """Where settings come from (command line, environment, files) and the one frozen object they become."""
 
-from signalr_bridge.settings.loading import Review, gather, load, review, unknown_names
+from signalr_bridge.settings.loading import Review, gather, load, review
 from signalr_bridge.settings.model import (
     CallersSettings,
     EndpointSettings,
@@ -31,5 +31,4 @@ __all__ = [
     "judge_servable",
     "load",
     "review",
-    "unknown_names",
 ]

@@ -36,7 +36,7 @@ def read_calls(values: Values) -> Calls:
     if persistent:
         text = "Persistent is served over REST, as Transient is: there is no persistent transport yet."
         reader.diagnostics.append(Diagnostic.warning(values[_TRANSPORT].written, text))
-    settings = CallSettings(persistent=persistent, attempt_seconds=seconds, retry=retry, messagepack=messagepack)
+    settings = CallSettings(attempt_seconds=seconds, retry=retry, messagepack=messagepack)
     return Calls(settings, tuple(reader.diagnostics), frozenset(reader.used))
 
 

@@ -75,11 +75,6 @@ def review(values: Values) -> Review:
     return Review(None if any(one.level is Level.ERROR for one in diagnostics) else settings, tuple(diagnostics))
 
 
-def unknown_names(values: Values) -> list[str]:
-    """The ``BRIDGE_*`` names that mean nothing, as they were written."""
-    return sorted(one.setting for one in review(values).diagnostics if one.level is Level.UNKNOWN)
-
-
 def _find_connections(values: Values) -> list[str]:
     """The names of all connections, as somebody wrote them; the default one first."""
     default = values.get(f"{_PREFIX}connection")

@@ -9,6 +9,7 @@ from signalr_bridge.settings.access import ClientSettings, CorsSettings, Upstrea
 from signalr_bridge.settings.fields import Secrets, Section, Texts, read_list
 
 EndpointType: TypeAlias = Literal["Primary", "Secondary"]
+"""How an endpoint is used: clients go to secondary ones only while no primary one is online."""
 
 
 class CredentialSettings(Section):
@@ -74,7 +75,6 @@ class RetrySettings(Section):
 class CallSettings(Section):
     """``attempt_seconds`` caps one attempt; without ``retry`` the bridge's own counts and delays hold."""
 
-    persistent: bool = False
     attempt_seconds: float | None = Field(default=None, gt=0)
     retry: RetrySettings | None = None
     messagepack: bool = False

@@ -1,23 +1,62 @@
-"""The faces with which a handler talks back: clients, groups, users and connections of its hub."""
+"""What a handler talks back with: clients, groups, users and connections of its hub, and what they raise."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from signalr_bridge.endpoints.outcome import Result
+from signalr_bridge.endpoints.outcome import Judgement, Meaning, Result, describe, judge
 from signalr_bridge.errors import InvokeFailed
-from signalr_bridge.protocol import json_text, rest
+from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.names import check_connection_id, check_group, check_user_id
-from signalr_bridge.protocol.rest import Action, Operation
-from signalr_bridge.upstream.delivery import check_delivery, read_existence
+from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.values import encode_arguments
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
+
+_TEXTS = {
+    Meaning.NOT_THERE: "The connection is not there",
+    Meaning.UNKNOWN: "It may have been delivered",
+    Meaning.NOT_KNOWN: "Whether it exists cannot be known",
+    Meaning.CLIENT_SILENT: "The client did not answer in time; it may have been called",
+    Meaning.CALL_FAILED: "The call failed",
+    Meaning.UNREADABLE: "The service's answer cannot be read",
+}
+
+
+def check_delivery(operation: Operation, result: Result) -> None:
+    """Silent when it is done, and a log line when it is done in part. Otherwise it raises what became of it.
+
+    Somebody who is not there has left and is closed, but can neither join nor be sent to (``ConnectionNotFound``).
+    """
+    judgement = judge(operation.action, result)
+    _refuse(judgement)
+    if judgement.meaning is Meaning.PARTIAL:
+        extra = {"hub": operation.hub, "operation": operation.action.name, "outcomes": describe(result)}
+        _LOG.warning("delivered in part", extra=extra)
+
+
+def read_existence(operation: Operation, result: Result) -> bool:
+    """Yes when any endpoint says so, no when all say so. Raises ``NoEndpointAvailable`` when that leaves it open."""
+    judgement = judge(operation.action, result)
+    if judgement.meaning is Meaning.NOT_PRESENT:
+        return False
+    _refuse(judgement)
+    return True
+
+
+def _refuse(judgement: Judgement) -> None:
+    """Raises the judgement's error, if it has one, with what each endpoint said."""
+    if judgement.error is not None:
+        text = _TEXTS.get(judgement.meaning, "Not delivered")
+        raise judgement.error(f"{text}: {describe(judgement.result)}.")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
-    """Whom a message goes to: one operation for each. A connection known to be at ``endpoint`` is asked for there."""
+    """Whom a message goes to, with one operation for each. ``endpoint`` is where a connection is known to be."""
 
     outbox: Outbox
     operations: Sequence[Operation]
@@ -26,14 +65,15 @@ class Recipients:
     async def send(self, target: str, *arguments: Payload, excluded: Iterable[str] = ()) -> None:
         """Call ``target`` on every client. ``excluded`` are connection ids, with all or groups only.
 
-        Raises ``DeliveryFailed`` and the like; to several recipients the messages go side by side.
+        To several recipients the messages go side by side. Raises ``DeliveryFailed`` and the like.
         """
         if not target:
             raise ValueError("the target is empty")
         left_out = _several(excluded, "excluded", "connection ids")
         operations = [_exclude(one, left_out) for one in self.operations]
-        body = rest.write_message(target, encode_arguments(arguments))
-        results = await asyncio.gather(*(self.outbox.perform(one, body, endpoint=self.endpoint) for one in operations))
+        message = Message(target, encode_arguments(arguments))
+        sends = [self.outbox.perform(one, message, endpoint=self.endpoint) for one in operations]
+        results = await asyncio.gather(*sends)
         for operation, result in zip(operations, results, strict=True):
             check_delivery(operation, result)
 
@@ -54,20 +94,22 @@ def _exclude(operation: Operation, excluded: tuple[str, ...]) -> Operation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Face:
+class _HubPart:
+    """What all of them have: the hub, and what it is reached by."""
+
     outbox: Outbox
     hub: str
 
     async def _perform(self, operation: Operation, endpoint: str | None = None) -> None:
         check_delivery(operation, await self.outbox.perform(operation, endpoint=endpoint))
 
-    async def _ask(self, operation: Operation) -> Result:
-        return await self.outbox.perform(operation)
+    async def _ask(self, operation: Operation) -> bool:
+        return read_existence(operation, await self.outbox.perform(operation))
 
 
 @dataclass(frozen=True, slots=True)
-class _FaceOfCaller(_Face):
-    """A face that knows who called, and at which endpoint that connection is."""
+class _CallersHubPart(_HubPart):
+    """One that knows who called, and at which endpoint that connection is."""
 
     caller_id: str
     endpoint: str | None
@@ -77,7 +119,7 @@ class _FaceOfCaller(_Face):
 
 
 @dataclass(frozen=True, slots=True)
-class Clients(_FaceOfCaller):
+class Clients(_CallersHubPart):
     """Whom to send to."""
 
     @property
@@ -113,25 +155,28 @@ class Clients(_FaceOfCaller):
 
 
 @dataclass(frozen=True, slots=True)
-class Groups(_FaceOfCaller):
+class Groups(_CallersHubPart):
     """Who is in which group."""
 
     async def add(
         self, group: str, *, connection: str | None = None, user: str | None = None, ttl_seconds: int | None = None
     ) -> None:
-        """A connection or a user joins. ``ttl_seconds``, for a user: 0 means the connections that are open now."""
+        """A connection or a user joins. Raises ``ConnectionNotFound`` when every endpoint says that it is not there.
+
+        ``ttl_seconds``, for a user: 0 means the connections that are open now.
+        """
         if ttl_seconds is not None and (user is None or not _is_whole(ttl_seconds) or ttl_seconds < 0):
             raise ValueError("ttl_seconds goes with a user, and is a whole number that is not negative")
         actions = (Action.ADD_CONNECTION, Action.ADD_USER)
         await self._change(actions, group, connection, user, ttl_seconds)
 
     async def remove(self, group: str, *, connection: str | None = None, user: str | None = None) -> None:
-        """A connection or a user leaves; one that is not there has left."""
+        """A connection or a user leaves. One that is not there has left."""
         await self._change((Action.REMOVE_CONNECTION, Action.REMOVE_USER), group, connection, user)
 
     async def exists(self, name: str) -> bool:
-        """Whether anybody is in the group; raises when no endpoint says yes and one could not be asked."""
-        return read_existence(await self._ask(Operation(Action.GROUP_EXISTS, self.hub, group=check_group(name))))
+        """Whether anybody is in the group. Raises when no endpoint says yes and one could not be asked."""
+        return await self._ask(Operation(Action.GROUP_EXISTS, self.hub, group=check_group(name)))
 
     async def _change(
         self,
@@ -156,12 +201,12 @@ def _is_whole(value: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Users(_Face):
+class Users(_HubPart):
     """A user with all its connections."""
 
     async def exists(self, user_id: str) -> bool:
-        """Whether the user is connected; raises when no endpoint says yes and one could not be asked."""
-        return read_existence(await self._ask(Operation(Action.USER_EXISTS, self.hub, user=check_user_id(user_id))))
+        """Whether the user is connected. Raises when no endpoint says yes and one could not be asked."""
+        return await self._ask(Operation(Action.USER_EXISTS, self.hub, user=check_user_id(user_id)))
 
     async def remove_from_all_groups(self, user_id: str) -> None:
         await self._perform(Operation(Action.REMOVE_USER_FROM_ALL, self.hub, user=check_user_id(user_id)))
@@ -172,17 +217,17 @@ class Users(_Face):
 
 
 @dataclass(frozen=True, slots=True)
-class Connections(_FaceOfCaller):
+class Connections(_CallersHubPart):
     """A single connection."""
 
     async def exists(self, connection_id: str) -> bool:
-        """Whether it is open; raises when no endpoint says yes and one could not be asked."""
+        """Whether it is open. Raises when no endpoint says yes and one could not be asked."""
         check_connection_id(connection_id)
         operation = Operation(Action.CONNECTION_EXISTS, self.hub, connection=connection_id)
-        return read_existence(await self._ask(operation))
+        return await self._ask(operation)
 
     async def close(self, connection_id: str, reason: str | None = None) -> None:
-        """Close it; the client is told ``reason``."""
+        """Close it. The client is told ``reason``."""
         check_connection_id(connection_id)
         operation = Operation(Action.CLOSE_CONNECTION, self.hub, connection=connection_id, reason=reason)
         await self._perform(operation, self._endpoint_of(connection_id))
@@ -190,16 +235,19 @@ class Connections(_FaceOfCaller):
     async def invoke(
         self, connection_id: str, target: str, *arguments: Payload, timeout_seconds: float = 10
     ) -> Payload:
-        """What the client's method ``target`` returns. Raises ``ConnectionNotFound``, ``ClientTimeout``, or
-        ``InvokeFailed``, whose ``detail`` is the client's own text when it refused; never tried again.
+        """What the client's method ``target`` returns. It is called once and never again.
+
+        Raises ``ConnectionNotFound``, ``ClientTimeout``, what says that no endpoint could be asked, and
+        ``InvokeFailed``, whose ``detail`` is the client's own text when it refused.
         """
         check_connection_id(connection_id)
         if not target:
             raise ValueError("the target is empty")
         operation = Operation(Action.INVOKE, self.hub, connection=connection_id)
-        body = rest.write_message(target, encode_arguments(arguments))
-        endpoint = self._endpoint_of(connection_id)
-        answer = await self.outbox.invoke(operation, body, endpoint=endpoint, seconds=timeout_seconds)
+        message, endpoint = Message(target, encode_arguments(arguments)), self._endpoint_of(connection_id)
+        judgement = await self.outbox.invoke(operation, message, endpoint=endpoint, seconds=timeout_seconds)
+        _refuse(judgement)
+        answer = judgement.answer
         if answer.error is not None:
             raise InvokeFailed(answer.error)
         return None if answer.result is None else json_text.decode(answer.result)

@@ -3,26 +3,26 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from signalr_bridge.endpoints.outcome import Result
-from signalr_bridge.protocol.rest import ClientAnswer, Operation
+from signalr_bridge.endpoints.outcome import Judgement, Result
+from signalr_bridge.protocol.rest import Message, Operation
 
 
 class Outbox(Protocol):
-    """What a handler can do with the hub's connections; the same code as behind the HTTP routes."""
+    """What a handler can do with the hub's connections. The same code is behind the HTTP routes."""
 
-    async def perform(self, operation: Operation, body: bytes | None = None, *, endpoint: str | None = None) -> Result:
-        """One operation on every online endpoint, or on ``endpoint`` alone. ``body`` is a message's JSON.
+    async def perform(
+        self, operation: Operation, message: Message | None = None, *, endpoint: str | None = None
+    ) -> Result:
+        """One operation on every online endpoint, or on ``endpoint`` alone, with a message if it sends one.
 
         Never raises for what an endpoint says: that is in the result.
         """
         ...
 
     async def invoke(
-        self, operation: Operation, body: bytes, *, endpoint: str | None = None, seconds: float | None = None
-    ) -> ClientAnswer:
-        """Call a client and wait for its answer. Raises ``ConnectionNotFound``, ``ClientTimeout``, ``InvokeFailed``,
-        and what says that no endpoint could be asked.
-        """
+        self, operation: Operation, message: Message, *, endpoint: str | None = None, seconds: float | None = None
+    ) -> Judgement:
+        """Call a client, wait for its answer, and judge what became of it."""
         ...
 
     async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Result]:

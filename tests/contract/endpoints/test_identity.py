@@ -10,15 +10,14 @@ import jwt
 import pytest
 import trustme
 from signalr_bridge.endpoints.credentials import Credentials
-from signalr_bridge.endpoints.endpoint import Endpoint, make_endpoint
+from signalr_bridge.endpoints.endpoint import Endpoint, Outcome, Verdict, make_endpoint
 from signalr_bridge.endpoints.entra_credential import KEY_RENEW_SECONDS, KEY_SECONDS
 from signalr_bridge.endpoints.health import State, explain, judge_probe
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import CredentialInsufficient, NoEndpointAvailable
 from signalr_bridge.protocol.access_token import client_claims
 from signalr_bridge.protocol.connection_string import ConnectionString
-from signalr_bridge.protocol.rest import Action, Operation
+from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.settings.model import CredentialSettings, EndpointSettings
 
 from tests.azure.identity_endpoint import Identities, IdentityEndpoint
@@ -56,7 +55,7 @@ class World:
         return make_endpoint(name, "Primary", connection, self.clock, credential=opened)
 
     async def send(self, endpoint: Endpoint, seconds: float = 5.0) -> Outcome:
-        return await self.transport.perform(endpoint, SEND, b'{"target":"x"}', seconds)
+        return await self.transport.perform(endpoint, SEND, Message("x"), seconds)
 
     def claims(self, **more: Any) -> dict[str, Any]:
         given: dict[str, Any] = {"user_id": "ann", "claims": {}, "now": int(self.clock()), "lifetime": 3600} | more

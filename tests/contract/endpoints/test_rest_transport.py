@@ -8,13 +8,13 @@ from contextlib import closing, contextmanager
 
 import jwt
 import pytest
-from signalr_bridge.endpoints.endpoint import Endpoint, make_endpoint
+from signalr_bridge.endpoints.endpoint import Endpoint, Outcome, Verdict, make_endpoint
 from signalr_bridge.endpoints.health import Health
-from signalr_bridge.endpoints.outcome import Outcome, Status, Verdict
+from signalr_bridge.endpoints.outcome import Status
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.protocol.connection_string import parse_connection_string
-from signalr_bridge.protocol.rest import Action, Operation
+from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.web.trace import set_traceparent
 
 from tests.contract.endpoints.programmable import Server, programmable_server
@@ -24,6 +24,7 @@ MESSAGE = Operation(Action.SEND_TO_ALL, "chat")
 JOIN = Operation(Action.ADD_CONNECTION, "chat", group="g", connection="c")
 LEAVE = Operation(Action.REMOVE_CONNECTION, "chat", group="g", connection="c")
 EXISTS = Operation(Action.USER_EXISTS, "chat", user="u")
+SENT = Message("t", b"[1]")
 BODY = b'{"target":"t","arguments":[1]}'
 V = Verdict
 
@@ -46,7 +47,7 @@ def endpoint_at(url: str) -> Endpoint:
 
 
 async def ask(transport: RestTransport, url: str, operation: Operation = MESSAGE, seconds: float = 5) -> Outcome:
-    return await transport.perform(endpoint_at(url), operation, BODY if operation.action.is_message else None, seconds)
+    return await transport.perform(endpoint_at(url), operation, SENT if operation.action.is_message else None, seconds)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,7 @@ async def test_there_are_never_two_copies_of_a_message(server: Server, transport
     server.answer = {"garbage": b"no HTTP\r\n\r\n", "500": b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"}.get(kind)
     server.close = kind in {"close", "garbage"}
     known = registry_at(transport, server.url)
-    result = await known.perform(MESSAGE, BODY, names=None, deadline=time.monotonic() + 0.3)
+    result = await known.perform(MESSAGE, SENT, names=None, deadline=time.monotonic() + 0.3)
     assert result.status is Status.UNKNOWN
     assert len(server.requests) == 1
 
@@ -207,9 +208,9 @@ async def test_what_may_happen_twice_is_tried_again(
     server: Server, transport: RestTransport, operation: Operation, requests: int
 ) -> None:
     server.say(500)
-    body = BODY if operation is MESSAGE else None
+    message = SENT if operation is MESSAGE else None
     known = registry_at(transport, server.url)
-    await known.perform(operation, body, names=None, deadline=time.monotonic() + 5)
+    await known.perform(operation, message, names=None, deadline=time.monotonic() + 5)
     assert len(server.requests) == requests
 
 
@@ -217,7 +218,7 @@ async def test_a_message_that_was_refused_for_its_rate_is_sent_again(server: Ser
     server.say(429)
     moments = iter([0.0, 0.0, 3.0, 3.0, 6.0, 6.0, 9.0, 9.0])
     known = registry_at(transport, server.url, lambda: next(moments, 100.0))
-    result = await known.perform(MESSAGE, BODY, names=None, deadline=10)
+    result = await known.perform(MESSAGE, SENT, names=None, deadline=10)
     assert (result.status, result.code) == (Status.REJECTED, "throttled")
     assert len(server.requests) == 4, "to the end of its deadline"
 
@@ -266,7 +267,7 @@ async def test_the_token_is_for_this_url_alone(server: Server, transport: RestTr
 async def test_a_server_endpoint_is_where_calls_go(server: Server, transport: RestTransport) -> None:
     text = f"Endpoint=https://contoso.example;AccessKey={KEY};ServerEndpoint={server.url}/gate/;"
     there = make_endpoint("e", "Primary", parse_connection_string(text), time.time)
-    await transport.perform(there, MESSAGE, BODY, 5)
+    await transport.perform(there, MESSAGE, SENT, 5)
     assert server.requests[0].target == "/gate/api/hubs/chat/:send?api-version=2022-06-01"
     token = server.requests[0].headers["authorization"].split(" ")[1]
     jwt.decode(token, KEY, algorithms=["HS256"], audience=f"{server.url}/gate/api/hubs/chat/:send")
@@ -300,4 +301,4 @@ async def test_cookies_are_not_kept(server: Server, transport: RestTransport) ->
 
 async def test_it_is_of_no_use_before_it_is_opened() -> None:
     with pytest.raises(AssertionError):
-        await RestTransport().perform(endpoint_at("http://localhost"), MESSAGE, BODY, 1)
+        await RestTransport().perform(endpoint_at("http://localhost"), MESSAGE, SENT, 1)

@@ -14,11 +14,12 @@ from itertools import count
 from urllib.parse import urlsplit
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
-from signalr_bridge.endpoints.outcome import Result, Status, Verdict
+from signalr_bridge.endpoints.endpoint import Verdict
+from signalr_bridge.endpoints.outcome import Result, Status
 from signalr_bridge.errors import NoEndpointAvailable
 from signalr_bridge.negotiate.negotiator import Admission, Negotiator
 from signalr_bridge.outbound.sender import Sender
-from signalr_bridge.protocol.rest import Action, Operation
+from signalr_bridge.protocol.rest import Action, Message, Operation
 
 from tests.contract.bridge.running import build_probing
 from tests.contract.endpoints.programmable import Server, answer_of, programmable_server
@@ -70,9 +71,9 @@ class Load:
             self.misled += any(map(registry.is_online, primaries))
 
     async def _send(self, number: int) -> None:
-        body = json.dumps({"target": "t", "arguments": [number]}).encode()
+        message = Message("t", json.dumps([number]).encode())
         operation = Operation(Action.SEND_TO_ALL, "chat")
-        self.results[number] = await self.sender.perform(operation, body, seconds=self.seconds)
+        self.results[number] = await self.sender.perform(operation, message, seconds=self.seconds)
 
 
 @dataclass(slots=True)

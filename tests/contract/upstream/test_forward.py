@@ -9,7 +9,8 @@ from io import BufferedIOBase
 from typing import Any
 
 import pytest
-from signalr_bridge.endpoints.outcome import SKIPPED, Status, Verdict
+from signalr_bridge.endpoints.endpoint import Verdict
+from signalr_bridge.endpoints.outcome import SKIPPED, Status
 from signalr_bridge.errors import Fault, InvalidItem, NoHandler, Rejected, SettingsError
 from signalr_bridge.protocol import json_text
 from signalr_bridge.upstream.dispatch import Dispatch, Failed, Refused, Returned, answer_message

@@ -3,16 +3,14 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
-from signalr_bridge.endpoints.endpoint import Endpoint, make_endpoint
+from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Verdict, make_endpoint
 from signalr_bridge.endpoints.health import Health
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.protocol.connection_string import ConnectionString
-from signalr_bridge.protocol.rest import Operation
+from signalr_bridge.protocol.rest import Action, Message, Operation
+from signalr_bridge.settings.model import EndpointType
 
-Type = Literal["Primary", "Secondary"]
 NOW = 1_700_000_000
 
 
@@ -21,13 +19,13 @@ def key_of(name: str) -> str:
     return f"key-of-{name}".ljust(32, "-")
 
 
-def endpoint(name: str, endpoint_type: Type = "Primary", *, url: str | None = None) -> Endpoint:
+def endpoint(name: str, endpoint_type: EndpointType = "Primary", *, url: str | None = None) -> Endpoint:
     address = url or f"https://{name}.example"
     return make_endpoint(name, endpoint_type, ConnectionString(address, key_of(name)), lambda: NOW)
 
 
 def said(name: str, verdict: Verdict, status: int | None = None, code: str | None = None) -> Outcome:
-    return Outcome(name, "Primary", verdict, status, code)
+    return Outcome(name, "Primary", verdict, status, None if code is None else Code(code))
 
 
 class Clock:
@@ -44,7 +42,7 @@ class Clock:
 class Call:
     endpoint: str
     operation: Operation
-    body: bytes | None
+    message: Message | None
     seconds: float
 
 
@@ -59,8 +57,13 @@ class FakeTransport:
     running: int = 0
     most_running: int = 0
 
-    async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
-        self.calls.append(Call(endpoint.name, operation, body, seconds))
+    def fits(self, action: Action, message: Message) -> bool:
+        return True
+
+    async def perform(
+        self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
+    ) -> Outcome:
+        self.calls.append(Call(endpoint.name, operation, message, seconds))
         if self.before is not None:
             self.before(endpoint)
         self.running += 1

@@ -1,9 +1,9 @@
 """One operation on one endpoint: how often, how long, and what is said in the end."""
 
 from signalr_bridge.endpoints.attempts import CAPACITY, Attempts, RetryPolicy
+from signalr_bridge.endpoints.endpoint import Outcome, Verdict
 from signalr_bridge.endpoints.health import Health
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
-from signalr_bridge.protocol.rest import Action, Operation
+from signalr_bridge.protocol.rest import Action, Message, Operation
 
 from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, new_health, said
 
@@ -21,7 +21,7 @@ def attempts(transport: FakeTransport, clock: Clock | None = None, health: Healt
 
 async def test_nothing_is_sent_when_no_time_is_left() -> None:
     transport = FakeTransport()
-    outcome = await attempts(transport).perform(A, SEND, b"", 1000)
+    outcome = await attempts(transport).perform(A, SEND, Message("t"), 1000)
     assert (outcome, transport.calls) == (Outcome("a", "Primary", Verdict.UNREACHABLE), [])
 
 
@@ -47,10 +47,10 @@ async def test_a_storm_of_retries_ends() -> None:
     transport = FakeTransport({"a": [REFUSED]})
     one = attempts(transport)
     for _ in range(CAPACITY):
-        await one.perform(A, SEND, b"", 1010)
+        await one.perform(A, SEND, Message("t"), 1010)
     assert len(transport.calls) < CAPACITY * 1.5
     before = len(transport.calls)
-    await one.perform(A, SEND, b"", 1010)
+    await one.perform(A, SEND, Message("t"), 1010)
     assert len(transport.calls) == before + 1, "a first attempt is always made"
 
 
@@ -58,9 +58,9 @@ async def test_a_client_that_takes_its_time_is_not_the_endpoints_fault() -> None
     health = new_health()
     transport = FakeTransport({"a": [TIMED_OUT]})
     for _ in range(5):
-        await attempts(transport, health=health).perform(A, INVOKE, b"", 1010)
+        await attempts(transport, health=health).perform(A, INVOKE, Message("t"), 1010)
     assert health.is_online(A.url)
     assert len(transport.calls) == 5, "never tried again"
     for _ in range(3):
-        await attempts(transport, health=health).perform(A, SEND, b"", 1010)
+        await attempts(transport, health=health).perform(A, SEND, Message("t"), 1010)
     assert not health.is_online(A.url)

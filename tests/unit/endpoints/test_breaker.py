@@ -2,7 +2,7 @@
 
 import pytest
 from signalr_bridge.endpoints.attempts import CAPACITY, Breaker
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.endpoint import Outcome, Verdict
 
 from tests.unit.endpoints.fakes import said
 

@@ -3,8 +3,7 @@
 import asyncio
 
 import pytest
-from signalr_bridge.endpoints.endpoint import Endpoint
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.endpoint import Endpoint, Outcome, Verdict
 from signalr_bridge.endpoints.registry import MOST_AT_ONCE, fan_out
 
 from tests.unit.endpoints.fakes import endpoint, said

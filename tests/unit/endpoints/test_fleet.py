@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 from signalr_bridge.endpoints.directory import Builder, Built, EndpointDirectory
+from signalr_bridge.endpoints.endpoint import Outcome, Verdict
 from signalr_bridge.endpoints.health import Health
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
 from signalr_bridge.settings import Settings, gather, load
 
 from tests.unit.endpoints.fakes import NOW, Clock, FakeTransport

@@ -1,8 +1,8 @@
 """What takes an endpoint offline, what brings it back, and what is known of it."""
 
 import pytest
+from signalr_bridge.endpoints.endpoint import Outcome, Verdict
 from signalr_bridge.endpoints.health import FAILURES_TO_OFFLINE, Health, Report, State
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
 
 from tests.unit.endpoints.fakes import Clock, new_health, said
 

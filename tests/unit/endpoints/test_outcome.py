@@ -3,7 +3,8 @@
 import itertools
 
 import pytest
-from signalr_bridge.endpoints.outcome import SKIPPED, Outcome, Result, Status, Verdict, merge
+from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
+from signalr_bridge.endpoints.outcome import SKIPPED, Result, Status, merge
 from signalr_bridge.protocol.rest import Action
 
 V = Verdict
@@ -80,7 +81,7 @@ def test_nobody_to_try_has_a_word_of_its_own(verdicts: tuple[Verdict, ...]) -> N
 
 
 def test_a_rejected_result_says_why() -> None:
-    said = [Outcome("a", "Primary", V.ABSENT), Outcome("b", "Primary", V.REJECTED, 401, "denied")]
+    said = [Outcome("a", "Primary", V.ABSENT), Outcome("b", "Primary", V.REJECTED, 401, Code.DENIED)]
     result = merge(Action.SEND_TO_ALL, said)
     assert (result.status, result.code) == (Status.REJECTED, "denied")
     assert result.outcomes == tuple(said)
@@ -89,7 +90,7 @@ def test_a_rejected_result_says_why() -> None:
 def test_the_shape_in_an_answer() -> None:
     said = [
         Outcome("eastus", "Primary", V.ACCEPTED),
-        Outcome("westus", "Secondary", V.REJECTED, 429, "throttled", 3.0),
+        Outcome("westus", "Secondary", V.REJECTED, 429, Code.THROTTLED, 3.0),
         Outcome("uk", "Primary", V.OFFLINE),
     ]
     assert merge(Action.SEND_TO_ALL, said).as_json() == {
@@ -116,7 +117,7 @@ def test_the_shape_in_an_answer() -> None:
 
 def test_the_longest_wait_counts() -> None:
     waits = [None, 2.0, 7.0]
-    said = tuple(Outcome("e", "Primary", V.REJECTED, 429, "throttled", wait) for wait in waits)
+    said = tuple(Outcome("e", "Primary", V.REJECTED, 429, Code.THROTTLED, wait) for wait in waits)
     assert Result(Status.REJECTED, said).retry_after == 7
     assert Result(Status.REJECTED, said[:1]).retry_after is None
 

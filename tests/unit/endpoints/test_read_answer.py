@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.endpoint import Outcome, Verdict
 from signalr_bridge.endpoints.rest_transport import read_answer
 from signalr_bridge.protocol.rest import Action, Operation
 

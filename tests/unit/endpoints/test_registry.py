@@ -1,21 +1,23 @@
 """One operation on all endpoints it concerns; one endpoint for a client."""
 
 import pytest
-from signalr_bridge.endpoints.outcome import Outcome, Status, Verdict
+from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
+from signalr_bridge.endpoints.outcome import Status
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.errors import NoEndpointAvailable, UnknownEndpoint
-from signalr_bridge.protocol.rest import Action, Operation
+from signalr_bridge.protocol.rest import Action, Message, Operation
 
 from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, new_health, offline, registry, said
 
 ALL = Operation(Action.SEND_TO_ALL, "chat")
+MESSAGE = Message("t")
 JOIN = Operation(Action.ADD_CONNECTION, "chat", group="g", connection="c")
 A, B, X = endpoint("a"), endpoint("b"), endpoint("x", "Secondary")
 
 
 async def test_every_endpoint_is_asked_side_by_side() -> None:
     transport = FakeTransport(delay=0.01)
-    result = await registry([A, B, X], transport).perform(ALL, b"{}", names=None, deadline=1010)
+    result = await registry([A, B, X], transport).perform(ALL, MESSAGE, names=None, deadline=1010)
     assert sorted(transport.called) == ["a", "b", "x"]
     assert transport.most_running == 3
     assert result.status is Status.ACCEPTED
@@ -24,12 +26,12 @@ async def test_every_endpoint_is_asked_side_by_side() -> None:
         ("b", "Primary"),
         ("x", "Secondary"),
     ]
-    assert {call.body for call in transport.calls} == {b"{}"}
+    assert {call.message for call in transport.calls} == {MESSAGE}
 
 
 async def test_one_that_fails_cancels_no_other() -> None:
     transport = FakeTransport({"a": [said("a", Verdict.REJECTED, 400)]}, delay=0.01)
-    result = await registry([A, B], transport).perform(ALL, b"{}", names=None, deadline=1010)
+    result = await registry([A, B], transport).perform(ALL, MESSAGE, names=None, deadline=1010)
     assert [one.verdict for one in result.outcomes] == [Verdict.REJECTED, Verdict.ACCEPTED]
     assert result.status is Status.PARTIAL
 
@@ -37,7 +39,7 @@ async def test_one_that_fails_cancels_no_other() -> None:
 async def test_offline_endpoints_are_reported_and_not_tried() -> None:
     transport = FakeTransport()
     known = registry([A, B, X], transport, health=offline("b"))
-    result = await known.perform(ALL, b"{}", names=None, deadline=1010)
+    result = await known.perform(ALL, MESSAGE, names=None, deadline=1010)
     assert sorted(transport.called) == ["a", "x"]
     assert result.outcomes[-1] == Outcome("b", "Primary", Verdict.OFFLINE)
     assert result.status is Status.ACCEPTED
@@ -46,7 +48,7 @@ async def test_offline_endpoints_are_reported_and_not_tried() -> None:
 
 async def test_named_endpoints_are_asked_alone() -> None:
     transport = FakeTransport()
-    await registry([A, B, X], transport).perform(ALL, b"{}", names={"x", "b"}, deadline=1010)
+    await registry([A, B, X], transport).perform(ALL, MESSAGE, names={"x", "b"}, deadline=1010)
     assert sorted(transport.called) == ["b", "x"]
 
 
@@ -59,18 +61,20 @@ async def test_one_that_is_down_is_asked_when_it_must_be() -> None:
 
 async def test_all_offline_is_a_result_too() -> None:
     transport = FakeTransport()
-    result = await registry([A, B], transport, health=offline("a", "b")).perform(ALL, b"", names=None, deadline=1010)
+    result = await registry([A, B], transport, health=offline("a", "b")).perform(
+        ALL, MESSAGE, names=None, deadline=1010
+    )
     assert (result.status, result.code, transport.calls) == (Status.REJECTED, "no-endpoint-available", [])
 
 
 async def test_no_endpoint_at_all() -> None:
-    result = await registry([], FakeTransport()).perform(ALL, b"", names=None, deadline=1010)
+    result = await registry([], FakeTransport()).perform(ALL, MESSAGE, names=None, deadline=1010)
     assert (result.status, result.code) == (Status.REJECTED, "no-endpoint-available")
 
 
 async def test_a_single_endpoint_is_used_whatever_its_state() -> None:
     transport = FakeTransport()
-    result = await registry([A], transport, health=offline("a")).perform(ALL, b"", names=None, deadline=1010)
+    result = await registry([A], transport, health=offline("a")).perform(ALL, MESSAGE, names=None, deadline=1010)
     assert result.status is Status.ACCEPTED
 
 
@@ -95,14 +99,14 @@ async def test_what_is_tried_again(operation: Operation, outcome: Outcome, attem
 
 async def test_a_later_attempt_may_succeed() -> None:
     transport = FakeTransport({"a": [said("a", Verdict.UNREACHABLE), said("a", Verdict.ACCEPTED)]})
-    assert (await registry([A], transport).perform(ALL, b"", names=None, deadline=1010)).status is Status.ACCEPTED
+    assert (await registry([A], transport).perform(ALL, MESSAGE, names=None, deadline=1010)).status is Status.ACCEPTED
 
 
 async def test_every_attempt_gets_what_is_left_of_the_deadline() -> None:
     clock = Clock()
     transport = FakeTransport({"a": [said("a", Verdict.REJECTED, 429, "throttled")]})
     transport.before = lambda _: setattr(clock, "now", clock.now + 4)
-    result = await registry([A], transport, clock=clock).perform(ALL, b"", names=None, deadline=1010)
+    result = await registry([A], transport, clock=clock).perform(ALL, MESSAGE, names=None, deadline=1010)
     assert [call.seconds for call in transport.calls] == [10, 6, 2], "to the end of the deadline, and not beyond"
     assert (result.status, result.code) == (Status.REJECTED, "throttled")
 
@@ -110,7 +114,7 @@ async def test_every_attempt_gets_what_is_left_of_the_deadline() -> None:
 async def test_calls_that_fail_take_the_endpoint_offline() -> None:
     transport = FakeTransport({"a": [said("a", Verdict.UNREACHABLE)]})
     known = registry([A, B], transport)
-    await known.perform(ALL, b"", names=None, deadline=1010)
+    await known.perform(ALL, MESSAGE, names=None, deadline=1010)
     assert [known.is_online(one) for one in (A, B)] == [False, True]
 
 
@@ -118,7 +122,7 @@ async def test_errors_that_were_answered_do_not() -> None:
     transport = FakeTransport({"a": [said("a", Verdict.UNKNOWN, 500)]})
     known = registry([A, B], transport)
     for _ in range(4):
-        await known.perform(ALL, b"", names=None, deadline=1010)
+        await known.perform(ALL, MESSAGE, names=None, deadline=1010)
     assert known.is_online(A)
 
 
@@ -166,20 +170,20 @@ def test_readiness_looks_back_or_at_this_moment() -> None:
     ("outcome", "tried", "code"),
     [
         (said("b", Verdict.UNREACHABLE), False, None),
-        (said("b", Verdict.REJECTED, 401, "denied"), False, "denied"),
-        (said("b", Verdict.REJECTED, 404, "endpoint-misrouted"), False, "endpoint-misrouted"),
+        (said("b", Verdict.REJECTED, 401, "denied"), False, Code.DENIED),
+        (said("b", Verdict.REJECTED, 404, "endpoint-misrouted"), False, Code.ENDPOINT_MISROUTED),
         (said("b", Verdict.REJECTED, 429, "throttled"), True, None),
     ],
 )
-async def test_what_is_down_is_not_tried(outcome: Outcome, tried: bool, code: str | None) -> None:
+async def test_what_is_down_is_not_tried(outcome: Outcome, tried: bool, code: Code | None) -> None:
     health, transport = new_health(), FakeTransport()
     health.record_probe(B.url, outcome)
     known = registry([A, B], transport, health=health)
-    result = await known.perform(ALL, b"", names=None, deadline=1010)
+    result = await known.perform(ALL, MESSAGE, names=None, deadline=1010)
     assert ("b" in transport.called) is tried
     assert result.outcomes[-1] == Outcome("b", "Primary", Verdict.ACCEPTED if tried else Verdict.OFFLINE, None, code)
     assert known.choose_for_client() is A, "no new clients, whatever the reason"
-    assert (await known.perform_at(B, ALL, b"", deadline=1010)).verdict is result.outcomes[-1].verdict
+    assert (await known.perform_at(B, ALL, deadline=1010)).verdict is result.outcomes[-1].verdict
 
 
 def test_a_hub_has_its_own_strategy() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 from signalr_bridge.endpoints.attempts import RetryPolicy, attempt_seconds, next_delay, settle
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
 from signalr_bridge.protocol.rest import Action
 
 from tests.unit.endpoints.fakes import said
@@ -72,13 +72,13 @@ def test_the_wait_doubles_with_full_jitter() -> None:
 
 
 def test_the_service_may_ask_for_a_longer_wait() -> None:
-    busy = Outcome("e", "Primary", Verdict.REJECTED, 503, "throttled", 3.0)
+    busy = Outcome("e", "Primary", Verdict.REJECTED, 503, Code.THROTTLED, 3.0)
     assert delay(Action.SEND_TO_ALL, busy) == 3
 
 
 @pytest.mark.parametrize(("remaining", "again"), [(3.5, True), (3.0, False), (0.0, False), (-1.0, False)])
 def test_no_wait_goes_beyond_the_deadline(remaining: float, again: bool) -> None:
-    busy = Outcome("e", "Primary", Verdict.REJECTED, 503, "throttled", 3.0)
+    busy = Outcome("e", "Primary", Verdict.REJECTED, 503, Code.THROTTLED, 3.0)
     assert (delay(Action.SEND_TO_ALL, busy, remaining=remaining) is not None) is again
 
 

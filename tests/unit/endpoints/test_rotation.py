@@ -6,10 +6,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from signalr_bridge.endpoints.access_key import AccessKey
-from signalr_bridge.endpoints.endpoint import Endpoint
+from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Verdict
 from signalr_bridge.endpoints.key_rotation import KeyRotation, RecentCredentials
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
-from signalr_bridge.protocol.rest import Action, Operation
+from signalr_bridge.protocol.rest import Action, Message, Operation
 
 from tests.unit.endpoints.fakes import Clock, endpoint
 
@@ -25,13 +24,18 @@ class Service:
     used: list[tuple[str, float]] = field(default_factory=list)
     lasts: float = 0.0
 
-    async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, seconds: float) -> Outcome:
+    def fits(self, action: Action, message: Message) -> bool:
+        return True
+
+    async def perform(
+        self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
+    ) -> Outcome:
         (key,) = endpoint.credential.verifying_keys
         self.used.append((key, seconds))
         self.clock.now += self.lasts
         taken = key in self.takes
         verdict = Verdict.ACCEPTED if taken else Verdict.REJECTED
-        return Outcome(endpoint.name, "Primary", verdict, 202 if taken else 401, None if taken else "denied")
+        return Outcome(endpoint.name, "Primary", verdict, 202 if taken else 401, None if taken else Code.DENIED)
 
 
 @dataclass
@@ -48,7 +52,7 @@ class World:
 
     async def send(self, one: Endpoint, seconds: float = 10) -> Outcome:
         rotation = KeyRotation(self.service, self.keys, reread=self.reread, clock=self.clock)
-        return await rotation.perform(one, SEND, b"{}", seconds)
+        return await rotation.perform(one, SEND, Message("t"), seconds)
 
     @property
     def used(self) -> list[str]:
@@ -130,7 +134,7 @@ async def test_a_reading_that_takes_too_long_is_not_waited_for(world: World) -> 
 
     world.keys.use([NEW])
     rotation = KeyRotation(world.service, world.keys, reread=never, clock=world.clock)
-    assert (await rotation.perform(NEW, SEND, b"{}", 0.05)).status_code == 401
+    assert (await rotation.perform(NEW, SEND, Message("t"), 0.05)).status_code == 401
 
 
 @pytest.mark.parametrize("status", [202, 403, 404, 429, 500, None])
@@ -138,7 +142,12 @@ async def test_nothing_but_401_is_a_question_of_keys(world: World, status: int |
     class Other:
         calls = 0
 
-        async def perform(self, endpoint: Endpoint, operation: Operation, body: bytes | None, s: float) -> Outcome:
+        def fits(self, action: Action, message: Message) -> bool:
+            return True
+
+        async def perform(
+            self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
+        ) -> Outcome:
             self.calls += 1
             return Outcome("a", "Primary", Verdict.UNKNOWN, status)
 

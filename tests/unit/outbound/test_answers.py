@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from signalr_bridge.endpoints.outcome import SKIPPED, Outcome, Result, Verdict, merge
+from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
+from signalr_bridge.endpoints.outcome import SKIPPED, Result, merge
 from signalr_bridge.errors import BridgeError
 from signalr_bridge.outbound.answers import answer_change, answer_item, answer_items, answer_question
 from signalr_bridge.outbound.items import Item, Kind
@@ -17,7 +18,7 @@ YES, ABSENT, OFFLINE = (said("e", one) for one in (Verdict.ACCEPTED, Verdict.ABS
 LOST, REFUSED = said("e", Verdict.UNKNOWN), said("e", Verdict.UNREACHABLE)
 BAD, DENIED = said("e", Verdict.REJECTED, 400), said("e", Verdict.REJECTED, 401, "denied")
 MISROUTED = said("e", Verdict.REJECTED, 404, "endpoint-misrouted")
-BUSY = Outcome("e", "Primary", Verdict.REJECTED, 429, "throttled", 7.0)
+BUSY = Outcome("e", "Primary", Verdict.REJECTED, 429, Code.THROTTLED, 7.0)
 SEND, JOIN, LEAVE = Action.SEND_TO_ALL, Action.ADD_CONNECTION, Action.REMOVE_CONNECTION
 CLOSE = Action.CLOSE_CONNECTION
 
@@ -102,13 +103,13 @@ def test_a_result_is_the_body_and_a_problem_says_what_each_endpoint_said() -> No
     ],
 )
 def test_a_question(outcomes: list[Outcome], expected: tuple[int, str | None, str | None]) -> None:
-    assert ask(answer_question, merge(Action.USER_EXISTS, outcomes)) == expected
+    assert ask(answer_question, Action.USER_EXISTS, merge(Action.USER_EXISTS, outcomes)) == expected
 
 
 def test_what_a_question_is_answered() -> None:
-    assert answer_question(merge(Action.USER_EXISTS, [YES])).body == b'{"exists":true}'
+    assert answer_question(Action.USER_EXISTS, merge(Action.USER_EXISTS, [YES])).body == b'{"exists":true}'
     with pytest.raises(BridgeError) as caught:
-        answer_question(merge(Action.USER_EXISTS, [ABSENT]))
+        answer_question(Action.USER_EXISTS, merge(Action.USER_EXISTS, [ABSENT]))
     assert caught.value.extensions == {"exists": False}
 
 

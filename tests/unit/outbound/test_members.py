@@ -3,11 +3,10 @@
 import base64
 
 import pytest
-from signalr_bridge.endpoints.endpoint import Endpoint
-from signalr_bridge.endpoints.outcome import Outcome, Verdict
+from signalr_bridge.endpoints.endpoint import Endpoint, Outcome, Verdict
 from signalr_bridge.errors import InvalidContinuationToken, NoEndpointAvailable
 from signalr_bridge.outbound.members import Position, list_members, read_position, write_position
-from signalr_bridge.protocol.rest import ListedConnection, MemberPage, write_member_page
+from signalr_bridge.protocol.rest import ClientAnswer, ListedConnection, MemberPage
 
 from tests.unit.endpoints.fakes import FakeTransport, endpoint, offline, registry, said
 
@@ -53,8 +52,7 @@ def test_what_is_no_token(text: str) -> None:
 
 def page(name: str, *ids: str, continuation: str | None = None) -> Outcome:
     members = [ListedConnection(one, f"user of {one}" if one != "anonymous" else None) for one in ids]
-    body = write_member_page(MemberPage(members, continuation), "https://elsewhere.example/evil")
-    return Outcome(name, "Primary", Verdict.ACCEPTED, None, None, None, body)
+    return Outcome(name, "Primary", Verdict.ACCEPTED, answer=MemberPage(members, continuation))
 
 
 async def collect(transport: FakeTransport, *endpoints: Endpoint, top: int) -> list[list[str]]:
@@ -97,8 +95,8 @@ async def test_a_group_that_nobody_knows() -> None:
     [
         said("b", Verdict.UNREACHABLE),
         said("b", Verdict.REJECTED, 401, "denied"),
-        Outcome("b", "Primary", Verdict.ACCEPTED, None, None, None, b"[]"),
-        Outcome("b", "Primary", Verdict.ACCEPTED, None, None, None, b'{"value":[{}]}'),
+        said("b", Verdict.ACCEPTED),
+        Outcome("b", "Primary", Verdict.ACCEPTED, answer=ClientAnswer()),
         page("b", "1", continuation="same"),
     ],
 )

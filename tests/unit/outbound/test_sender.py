@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from signalr_bridge.endpoints.endpoint import Endpoint
-from signalr_bridge.endpoints.outcome import Outcome, Verdict, is_done, merge
+from signalr_bridge.endpoints.endpoint import Endpoint, Outcome, Verdict
+from signalr_bridge.endpoints.outcome import judge, merge
 from signalr_bridge.errors import InvalidItem, UrlTooLong
 from signalr_bridge.outbound.items import Item
 from signalr_bridge.outbound.sender import ALL_KINDS, Sender
-from signalr_bridge.protocol.rest import Action, Operation, write_target
+from signalr_bridge.protocol.rest import Action, Message, Operation, write_target
 
 from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, offline, registry, said
 
@@ -37,7 +37,7 @@ async def test_in_order_each_after_the_answer_to_the_one_before() -> None:
     wire = FakeTransport(delay=0.002)
     one = sender(wire)
     results = await one.send_in_order(items(one, *({"target": str(index)} for index in range(5))))
-    assert [json.loads(call.body or b"")["target"] for call in wire.calls] == ["0", "1", "2", "3", "4"]
+    assert [call.message and call.message.target for call in wire.calls] == ["0", "1", "2", "3", "4"]
     assert wire.most_running == 1
     assert [result.status for result in results] == ["accepted"] * 5
 
@@ -100,8 +100,8 @@ async def test_the_deadline_is_for_all_and_after_it_nothing_goes_out() -> None:
 
 async def test_without_a_deadline_of_its_own_a_call_gets_the_default() -> None:
     wire = FakeTransport()
-    await sender(wire).perform(Operation(Action.SEND_TO_ALL, "chat"), b"{}")
-    await sender(wire).perform(Operation(Action.SEND_TO_ALL, "chat"), b"{}", seconds=3)
+    await sender(wire).perform(Operation(Action.SEND_TO_ALL, "chat"), Message("t"))
+    await sender(wire).perform(Operation(Action.SEND_TO_ALL, "chat"), Message("t"), seconds=3)
     assert [call.seconds for call in wire.calls] == [10, 3]
 
 
@@ -161,7 +161,7 @@ async def test_outputs_of_a_handler() -> None:
     ],
 )
 def test_what_is_done(action: Action, outcomes: list[Outcome], done: bool) -> None:
-    assert is_done(action, merge(action, outcomes)) is done
+    assert judge(action, merge(action, outcomes)).is_done is done
 
 
 async def test_outputs_go_on_after_one_that_was_delivered_in_part() -> None:

@@ -3,7 +3,7 @@
 import msgpack
 import pytest
 from signalr_bridge.errors import MalformedJson, MalformedMessage
-from signalr_bridge.protocol.payload import EVERY_PROTOCOL, JSON, media_type_of, pack, read_packed, write_packed
+from signalr_bridge.protocol.payload import EVERY_PROTOCOL, JSON, media_type_of, read_packed, write_packed
 from signalr_bridge.protocol.rest import write_message
 
 
@@ -15,11 +15,6 @@ def test_one_finished_message_for_each_protocol_in_the_order_of_the_sdk() -> Non
     length, rest = found["messagepack"][0], found["messagepack"][1:]
     assert length == len(rest)
     assert msgpack.unpackb(rest) == [1, {}, None, "newé", [1, {"a": [None, True]}, 1.5], []]
-
-
-def test_it_is_made_of_the_plain_body_too() -> None:
-    arguments = b'["x", {"nested": [1, 2]}]'
-    assert pack(write_message("t", arguments)) == write_packed("t", arguments)
 
 
 def test_integers_that_messagepack_lacks_become_floats_there_alone() -> None:

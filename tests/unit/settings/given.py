@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from signalr_bridge.settings import Settings, gather, load
+from signalr_bridge.settings import Settings, gather, load, review
+from signalr_bridge.settings.value import Level, Values
 
 
 def connection(name: str = "contoso", key: str = "k") -> str:
@@ -23,3 +24,8 @@ def from_file(folder: Path, name: str, text: str, environment: Mapping[str, str]
 
 def toml(folder: Path, text: str, environment: Mapping[str, str] | None = None) -> Settings:
     return from_file(folder, "bridge.toml", text, environment)
+
+
+def unknown_names(values: Values) -> list[str]:
+    """The ``BRIDGE_*`` names that mean nothing, as they were written."""
+    return sorted(one.setting for one in review(values).diagnostics if one.level is Level.UNKNOWN)

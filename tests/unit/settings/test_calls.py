@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from signalr_bridge.settings import gather, review
 from signalr_bridge.settings.model import CallSettings, RetrySettings
+from signalr_bridge.settings.value import Level
 
 from tests.unit.settings.given import loaded
 
@@ -19,14 +21,17 @@ def calls(**given: str) -> CallSettings:
 
 
 def test_without_any_of_them_the_bridge_decides() -> None:
-    assert calls() == CallSettings(persistent=False, attempt_seconds=None, retry=None, messagepack=False)
+    assert calls() == CallSettings(attempt_seconds=None, retry=None, messagepack=False)
 
 
 @pytest.mark.parametrize(
     ("text", "persistent"), [("Transient", False), ("Persistent", True), ("0", False), ("1", True), ("", False)]
 )
-def test_transport(text: str, persistent: bool) -> None:
-    assert calls(AzureSignalRServiceTransportType=text).persistent is persistent
+def test_a_persistent_transport_is_served_over_rest_which_a_warning_says(text: str, persistent: bool) -> None:
+    found = review(gather({"AzureSignalRServiceTransportType": text}, {}))
+    warned = [one.setting for one in found.diagnostics if "Persistent is served over REST" in one.text]
+    assert warned == (["AzureSignalRServiceTransportType"] if persistent else [])
+    assert not any(one.level is Level.ERROR and one.setting in warned for one in found.diagnostics)
 
 
 @pytest.mark.parametrize(

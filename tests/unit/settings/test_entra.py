@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.settings import check_servable, gather, unknown_names
+from signalr_bridge.settings import check_servable, gather
 
-from tests.unit.settings.given import connection, loaded, toml
+from tests.unit.settings.given import connection, loaded, toml, unknown_names
 
 TENANT = "72f988bf-86f1-41af-91ab-2d7cd011db47"
 APPLICATION = "aaaaaaaa-0000-1111-2222-bbbbbbbbbbbb"

@@ -9,9 +9,9 @@ from pydantic import SecretStr, ValidationError
 from signalr_bridge.check import write_tables
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.connection_string import EMULATOR_KEY
-from signalr_bridge.settings import Settings, check_servable, gather, load, review, unknown_names
+from signalr_bridge.settings import Settings, check_servable, gather, load, review
 
-from tests.unit.settings.given import connection, from_file, loaded, toml
+from tests.unit.settings.given import connection, from_file, loaded, toml, unknown_names
 
 KEY = "0123456789abcdef"
 CANARY = "canary-7f3a9c51-canary"

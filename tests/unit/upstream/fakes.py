@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from signalr_bridge.endpoints.outcome import Outcome, Result, Status, Verdict
+from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
+from signalr_bridge.endpoints.outcome import Judgement, Result, Status, judge
 from signalr_bridge.protocol.hub_message import Payload
-from signalr_bridge.protocol.rest import ClientAnswer, Operation
+from signalr_bridge.protocol.rest import Action, ClientAnswer, Message, Operation
 from signalr_bridge.protocol.upstream_event import EventHeaders, sign, write_event_headers
 from signalr_bridge.upstream.answer import Answer
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, VerificationKey
@@ -20,33 +21,37 @@ ACCEPTED = Result(Status.ACCEPTED, (Outcome("eastus", "Primary", Verdict.ACCEPTE
 
 
 def result(status: Status, *verdicts: Verdict, code: str | None = None) -> Result:
-    return Result(status, tuple(Outcome(f"e{n}", "Primary", one, code=code) for n, one in enumerate(verdicts)), code)
+    said = None if code is None else Code(code)
+    return Result(status, tuple(Outcome(f"e{n}", "Primary", one, code=said) for n, one in enumerate(verdicts)), said)
 
 
 class FakeOutbox:
     """Remembers what was performed and sent; answers with ``results`` in turn, then ``accepted``."""
 
     def __init__(self, *results: Result) -> None:
-        self.performed: list[tuple[Operation, bytes | None, str | None]] = []
+        self.performed: list[tuple[Operation, Message | None, str | None]] = []
         self.sent: list[tuple[str, bytes]] = []
         self.results = list(results)
         self.output_results: Sequence[Result] = (ACCEPTED,)
         self.refusal: Exception | None = None
         self.answer = ClientAnswer()
 
-    async def perform(self, operation: Operation, body: bytes | None = None, *, endpoint: str | None = None) -> Result:
+    async def perform(
+        self, operation: Operation, message: Message | None = None, *, endpoint: str | None = None
+    ) -> Result:
         if self.refusal is not None:
             raise self.refusal
-        self.performed.append((operation, body, endpoint))
+        self.performed.append((operation, message, endpoint))
         return self.results.pop(0) if self.results else ACCEPTED
 
     async def invoke(
-        self, operation: Operation, body: bytes, *, endpoint: str | None = None, seconds: float | None = None
-    ) -> ClientAnswer:
+        self, operation: Operation, message: Message, *, endpoint: str | None = None, seconds: float | None = None
+    ) -> Judgement:
         if self.refusal is not None:
             raise self.refusal
-        self.performed.append((operation, body, endpoint))
-        return self.answer
+        self.performed.append((operation, message, endpoint))
+        answered = Outcome("eastus", "Primary", Verdict.ACCEPTED, answer=self.answer)
+        return judge(Action.INVOKE, Result(Status.ACCEPTED, (answered,)))
 
     async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Result]:
         if self.refusal is not None:

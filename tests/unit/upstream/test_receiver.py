@@ -7,7 +7,8 @@ from typing import Any
 import msgpack
 import msgspec
 import pytest
-from signalr_bridge.endpoints.outcome import Status, Verdict
+from signalr_bridge.endpoints.endpoint import Verdict
+from signalr_bridge.endpoints.outcome import Status
 from signalr_bridge.errors import (
     BodyTooLarge,
     BridgeError,

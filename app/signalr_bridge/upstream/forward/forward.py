@@ -9,14 +9,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from signalr_bridge.endpoints.outcome import Result, Status
+from signalr_bridge.endpoints.outcome import Result, Status, describe, fails_outputs
 from signalr_bridge.errors import BridgeError, HubError, NoHandler, Overloaded
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS
 from signalr_bridge.runtime import Clock, Random
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.context import Context
-from signalr_bridge.upstream.delivery import describe
 from signalr_bridge.upstream.forward.backends import Backends, delay_for_connection, delay_for_message, may_repeat
 from signalr_bridge.upstream.forward.formats import Envelope
 from signalr_bridge.upstream.forward.queue import Backlog, Slot
@@ -160,7 +159,7 @@ class Forward:
 
     def _check(self, context: Context, results: Iterable[Result]) -> None:
         for index, result in enumerate(results):
-            if result.status in {Status.REJECTED, Status.UNKNOWN, Status.SKIPPED}:
+            if fails_outputs(result):
                 raise BackendFailed(f"Output {index} was not delivered: {result.status} ({describe(result)}).")
             if result.status is Status.PARTIAL:
                 extra = {"handler": self.source, "hub": context.hub, "output": index, "outcomes": describe(result)}

@@ -112,8 +112,9 @@ async def test_bytes_in_a_model() -> None:
 async def test_models_may_be_sent_too() -> None:
     outbox = FakeOutbox()
     await context(outbox).clients.all.send("target", PART, [Names(["a"])])
-    [(_, body, _)] = outbox.performed
-    assert json.loads(body or b"")["arguments"] == [IN_JSON, [["a"]]]
+    [(_, message, _)] = outbox.performed
+    assert message is not None
+    assert json.loads(message.arguments) == [IN_JSON, [["a"]]]
 
 
 def test_an_object_that_nobody_knows_is_a_mistake() -> None:

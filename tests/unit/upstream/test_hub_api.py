@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 from msgspec import Raw
 from signalr_bridge import Context
-from signalr_bridge.endpoints.outcome import Result, Status, Verdict
+from signalr_bridge.endpoints.endpoint import Verdict
+from signalr_bridge.endpoints.outcome import Result, Status
 from signalr_bridge.errors import (
     BridgeError,
     ConnectionNotFound,
@@ -16,7 +17,7 @@ from signalr_bridge.errors import (
     NoEndpointAvailable,
     Throttled,
 )
-from signalr_bridge.protocol.rest import Action, ClientAnswer, Operation
+from signalr_bridge.protocol.rest import Action, ClientAnswer, Message, Operation
 
 from tests.unit.upstream.fakes import FakeOutbox, context, result
 
@@ -105,8 +106,8 @@ async def test_the_caller_is_met_where_it_is(deed: Deed) -> None:
 async def test_a_message_is_the_targets_name_and_its_arguments() -> None:
     outbox = FakeOutbox()
     await context(outbox).clients.all.send("newMessage", "zoë", {"n": 2**70}, None)
-    body = '{"target":"newMessage","arguments":["zoë",{"n":1180591620717411303424},null]}'
-    assert outbox.performed[0][1] == body.encode()
+    arguments = '["zoë",{"n":1180591620717411303424},null]'
+    assert outbox.performed[0][1] == Message("newMessage", arguments.encode())
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ async def test_a_delivery_in_part_is_logged(caplog: pytest.LogCaptureFixture) ->
 async def test_who_is_not_there_has_left() -> None:
     await context(FakeOutbox(ABSENT)).groups.remove("g", connection="c2")
     await context(FakeOutbox(ABSENT)).connections.close("c2")
-    with pytest.raises(DeliveryFailed, match="offline"):
+    with pytest.raises(NoEndpointAvailable, match="offline"):
         await context(FakeOutbox(HALF_ABSENT)).connections.close("c2")
 
 
@@ -217,9 +218,9 @@ async def test_a_client_is_called() -> None:
     faces = context(outbox, connection_id="c1", endpoint="eastus").connections
     assert await faces.invoke("c2", "t", 1, "x") == {"n": 1}
     assert await faces.invoke("c1", "t") == {"n": 1}
-    assert [(one.connection, body, endpoint) for one, body, endpoint in outbox.performed] == [
-        ("c2", b'{"target":"t","arguments":[1,"x"]}', None),
-        ("c1", b'{"target":"t","arguments":[]}', "eastus"),
+    assert [(one.connection, message, endpoint) for one, message, endpoint in outbox.performed] == [
+        ("c2", Message("t", b'[1,"x"]'), None),
+        ("c1", Message("t", b"[]"), "eastus"),
     ]
 
 
