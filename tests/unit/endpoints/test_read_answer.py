@@ -3,9 +3,23 @@
 from itertools import product
 
 import pytest
-from signalr_bridge.endpoints.endpoint import Outcome, Verdict
-from signalr_bridge.endpoints.rest_transport import read_answer
-from signalr_bridge.protocol.rest import Action, Operation
+from msgspec import Raw
+from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE, Code, Outcome, Verdict
+from signalr_bridge.endpoints.rest_transport import RestTransport, read_answer, read_content
+from signalr_bridge.errors import MalformedJson
+from signalr_bridge.protocol.rest import (
+    CLIENT_ERROR_CODE,
+    Action,
+    ClientAnswer,
+    ListedConnection,
+    MemberPage,
+    Message,
+    Operation,
+    write_client_error,
+    write_member_page,
+    write_message,
+    write_result,
+)
 
 from tests.unit.endpoints.fakes import endpoint
 
@@ -97,3 +111,43 @@ def test_a_known_code_on_another_status_says_nothing() -> None:
 def test_retry_after(status: int, text: str, seconds: float | None) -> None:
     found = read_answer(E, Operation(Action.SEND_TO_ALL, "chat"), status, {"Retry-After": text})
     assert found.retry_after == seconds
+
+
+ACCEPTED = Outcome("e", "Primary", V.ACCEPTED)
+REFUSED = Outcome("e", "Primary", V.ACCEPTED, 400, Code.CLIENT_ERROR)
+PAGE = MemberPage([ListedConnection("c", "u")], "next")
+
+
+def test_what_an_answer_says_is_read_here() -> None:
+    assert read_content(Action.INVOKE, ACCEPTED, write_result([1])) == ClientAnswer(Raw(b"[1]"))
+    assert read_content(Action.INVOKE, REFUSED, write_client_error("no")) == ClientAnswer(error="no")
+    assert read_content(Action.LIST_MEMBERS, ACCEPTED, write_member_page(PAGE, "https://elsewhere.example")) == PAGE
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"\xff", b'{"value":[{}]}', b'{"result":1,"result":2}'])
+def test_what_cannot_be_read_is_nothing(body: bytes) -> None:
+    assert read_content(Action.LIST_MEMBERS, ACCEPTED, body) is None
+    if body != b'{"value":[{}]}':  # an answer without a result, which is null
+        assert read_content(Action.INVOKE, ACCEPTED, body) is None
+
+
+def test_only_the_clients_own_error_has_its_code() -> None:
+    assert read(Action.INVOKE, 400, x_ms_error_code=CLIENT_ERROR_CODE) == REFUSED
+    assert read(Action.SEND_TO_ALL, 400, x_ms_error_code=CLIENT_ERROR_CODE).verdict is V.REJECTED
+
+
+@pytest.mark.parametrize("action", [Action.SEND_TO_ALL, Action.INVOKE])
+def test_a_message_fits_up_to_a_million_bytes(action: Action) -> None:
+    room = LARGEST_MESSAGE - len(write_message("t", b'[""]'))
+    fits = RestTransport().fits
+    assert fits(action, Message("t", b'["' + b"x" * room + b'"]'))
+    assert not fits(action, Message("t", b'["' + b"x" * (room + 1) + b'"]'))
+
+
+def test_what_is_packed_for_every_protocol_is_measured_so_and_a_call_of_a_client_never_is() -> None:
+    message = Message("t", b'["' + b"x" * 600_000 + b'"]')
+    packing = RestTransport(messagepack=True)
+    assert not packing.fits(Action.SEND_TO_ALL, message)
+    assert packing.fits(Action.INVOKE, message)
+    with pytest.raises(MalformedJson):
+        packing.fits(Action.SEND_TO_ALL, Message("t", b"[" * 600 + b"]" * 600))

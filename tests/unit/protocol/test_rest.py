@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from signalr_bridge.errors import BridgeError, InvalidName, InvalidQuery
-from signalr_bridge.protocol.rest import Action, Operation, read_target, write_message, write_path, write_target
+from signalr_bridge.protocol.rest import (
+    API_VERSION,
+    NEWEST_VERSION,
+    Action,
+    Message,
+    Operation,
+    read_target,
+    write_message,
+    write_path,
+    write_target,
+)
 
 from tests.unit.protocol.legal import any_text, hubs, json_values, names, texts
 from tests.vectors import read_vectors
@@ -125,6 +135,28 @@ def test_a_message_body_keeps_the_arguments_as_they_are() -> None:
 def test_a_message_body_is_json(target: str, value: Any) -> None:
     body = write_message(target, json.dumps([value]).encode())
     assert json.loads(body) == {"target": target, "arguments": [value]}
+
+
+def test_a_message_is_written_once_by_each_writer_and_shows_no_arguments() -> None:
+    made: list[str] = []
+
+    def write(target: str, arguments: bytes) -> bytes:
+        made.append(target)
+        return write_message(target, arguments)
+
+    message = Message("t", b'["canary"]')
+    assert {message.written(write) for _ in range(3)} == {b'{"target":"t","arguments":["canary"]}'}
+    assert message.written(write_message) == message.written(write)
+    assert made == ["t"]
+    assert message == Message("t", b'["canary"]')
+    assert "canary" not in repr(message)
+
+
+def test_the_version_and_whether_the_answer_matters_are_two_facts() -> None:
+    newest = {action for action in Action if action.api_version == NEWEST_VERSION}
+    assert newest == {Action.LIST_MEMBERS, Action.INVOKE}
+    assert {action for action in Action if action.has_answer} == newest
+    assert {action.api_version for action in set(Action) - newest} == {API_VERSION}
 
 
 def test_what_may_be_repeated() -> None:
