@@ -38,7 +38,7 @@ def second_delay(rank: int, count: int, interval: float) -> float:
 
 
 def healthy_delay(interval: float, random: Random) -> float:
-    """Seconds from one good probe to the next; a little less than the interval, so that nobody keeps step."""
+    """Seconds from one good probe to the next: a little less than the interval, so that probes do not keep step."""
     return interval * (1 - _JITTER * random())
 
 

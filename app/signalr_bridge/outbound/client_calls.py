@@ -55,7 +55,7 @@ class Call:
 def read_call(text: bytes, fits: Fits) -> Call:
     """A call from a JSON object. Raises ``InvalidItem`` with everything that is wrong, and ``MalformedJson``."""
     if json_text.first_character(text) != b"{":
-        json_text.decode(text)  # what does not parse at all is another mistake
+        json_text.decode(text)  # what does not parse at all is another error
         raise InvalidItem([Fault("#", InvalidItem, "A call is a JSON object.")])
     reader = ItemReader(text, "#")
     target = reader.value("target", str, "a string")

@@ -1,4 +1,4 @@
-"""Talking back: which operations the faces perform, and what they make of the results."""
+"""Talking back: which operations are performed, and what becomes of the results."""
 
 from collections.abc import Awaitable, Callable
 
@@ -203,8 +203,8 @@ async def test_who_is_not_there_has_left() -> None:
     ],
 )
 async def test_existence_is_known_or_an_error(given: Result, exists: bool | None) -> None:
-    faces = context(FakeOutbox(given, given, given))
-    for question in (faces.users.exists, faces.groups.exists, faces.connections.exists):
+    hub = context(FakeOutbox(given, given, given))
+    for question in (hub.users.exists, hub.groups.exists, hub.connections.exists):
         if exists is None:
             with pytest.raises(NoEndpointAvailable):
                 await question("x")
@@ -215,9 +215,9 @@ async def test_existence_is_known_or_an_error(given: Result, exists: bool | None
 async def test_a_client_is_called() -> None:
     outbox = FakeOutbox()
     outbox.answer = ClientAnswer(Raw(b'{"n": 1}'))
-    faces = context(outbox, connection_id="c1", endpoint="eastus").connections
-    assert await faces.invoke("c2", "t", 1, "x") == {"n": 1}
-    assert await faces.invoke("c1", "t") == {"n": 1}
+    connections = context(outbox, connection_id="c1", endpoint="eastus").connections
+    assert await connections.invoke("c2", "t", 1, "x") == {"n": 1}
+    assert await connections.invoke("c1", "t") == {"n": 1}
     assert [(one.connection, message, endpoint) for one, message, endpoint in outbox.performed] == [
         ("c2", Message("t", b'[1,"x"]'), None),
         ("c1", Message("t", b"[]"), "eastus"),
