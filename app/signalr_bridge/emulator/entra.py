@@ -7,19 +7,21 @@ told.
 import ssl
 from typing import Any, Literal, TypeAlias
 
-import aiohttp
 import jwt
 
-from signalr_bridge.errors import BadToken
+from signalr_bridge.errors import BadToken, MalformedJson
+from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.access_token import read_header
 from signalr_bridge.protocol.issued_key import AUDIENCE
 from signalr_bridge.runtime import WallClock
+from signalr_bridge.wire.client import CallFailed, Client, ClientOptions
 
 Role: TypeAlias = Literal["owner", "rest-owner", "reader"]
 """SignalR Service Owner; SignalR REST API Owner, who gets no keys; SignalR REST API Reader, who only asks."""
 
 _AUDIENCES = [AUDIENCE, f"{AUDIENCE}/"]
 _SECONDS = 5.0
+_LARGEST_DOCUMENT = 1024 * 1024
 
 
 class Entra:
@@ -30,7 +32,7 @@ class Entra:
 
     def __init__(self, issuer: str, role: Role, clock: WallClock, certificates: ssl.SSLContext | None = None) -> None:
         self.role = role
-        self._certificates: ssl.SSLContext | bool = certificates or True
+        self._options = ClientOptions(decompress=True, tls=certificates)
         self._issuer, self._clock = issuer.rstrip("/"), clock
         self._name = ""
         self._keys: dict[str, jwt.PyJWK] = {}
@@ -61,17 +63,20 @@ class Entra:
         return claims
 
     async def _fetch_keys(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=_SECONDS)
         try:
-            async with aiohttp.ClientSession(timeout=timeout, raise_for_status=True) as session:
-                document = await self._fetch(session, f"{self._issuer}/.well-known/openid-configuration")
-                found = jwt.PyJWKSet.from_dict(await self._fetch(session, document["jwks_uri"]))
+            # A client for each time: keys are fetched seldom, and this object is not told when it is done with.
+            async with Client(self._options) as client:
+                document = await _fetch(client, f"{self._issuer}/.well-known/openid-configuration")
+                found = jwt.PyJWKSet.from_dict(await _fetch(client, document["jwks_uri"]))
                 self._name = document["issuer"]
-        except (TimeoutError, aiohttp.ClientError, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
+        except (CallFailed, MalformedJson, ValueError, KeyError, TypeError, jwt.PyJWTError) as error:
             raise BadToken(f"The issuer's keys could not be read ({type(error).__name__}).") from None
         self._keys = {key.key_id: key for key in found.keys if key.key_id is not None}
 
-    async def _fetch(self, session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
-        async with session.get(url, allow_redirects=False, ssl=self._certificates) as response:
-            document: dict[str, Any] = await response.json(content_type=None)
-            return document
+
+async def _fetch(client: Client, url: str) -> dict[str, Any]:
+    async with client.request("GET", url, headers={}, seconds=_SECONDS) as response:
+        if response.status != 200:
+            raise BadToken(f"The issuer's keys could not be read (status {response.status}).")
+        document: dict[str, Any] = json_text.decode(await response.read(_LARGEST_DOCUMENT))
+        return document

@@ -10,15 +10,20 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
-from yarl import URL
-
 from signalr_bridge.emulator.codecs import Codec, Frame
 from signalr_bridge.errors import MalformedJson, MalformedMessage, SettingsError
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.hub_message import Completion
 from signalr_bridge.protocol.names import escape_segment
 from signalr_bridge.protocol.upstream_event import EventHeaders, write_event_headers, write_signatures
+from signalr_bridge.wire.client import (
+    CallFailed,
+    Client,
+    ClientOptions,
+    Response,
+    ResponseTooLarge,
+    TimedOut,
+)
 
 _TOKEN = re.compile(r"\{(hub|category|event)\}")
 _FIELDS = {
@@ -116,6 +121,11 @@ def _members(value: Any, where: str) -> Mapping[str, Any]:
 
 LONGEST_ANSWER = 16 * 1024 * 1024
 _EXPECTED = frozenset({200, 204})
+_OPTIONS = ClientOptions(
+    idle_seconds=2,  # less than uvicorn's 5 s: a POST on a connection just closed would fail
+    omit_headers=("User-Agent", "Accept", "Accept-Encoding"),
+    decompress=True,
+)
 _log = logging.getLogger(__name__)
 
 
@@ -149,22 +159,13 @@ class UpstreamCaller:
         self._keys = keys  # they may be replaced
         self._timeout = timeout
         self._token = token
-        self._session: aiohttp.ClientSession | None = None
+        self._client = Client(_OPTIONS)
 
     async def start(self) -> None:
-        # Connections are kept for less than uvicorn's 5 s: a POST on one just closed would fail.
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=self._timeout),
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-            trust_env=False,
-        )
+        self._client.open()
 
     async def stop(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._client.close()
 
     async def call(self, event: EventHeaders, content_type: str, body: bytes) -> Answer | None:
         """The answer, whatever it was; None when no template matches."""
@@ -187,30 +188,28 @@ class UpstreamCaller:
         return headers
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
-        if self._session is None:
+        if not self._client.is_open:
             return UNREACHABLE
         try:
-            target = URL(url, encoded=True)
-            async with self._session.post(target, headers=headers, data=body, allow_redirects=False) as response:
+            async with self._client.request("POST", url, headers=headers, body=body, seconds=self._timeout) as response:
                 return await _read_answer(response)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
-            # ValueError: a header or URL that HTTP cannot carry. The URL may hold a key, so it is not logged.
-            _log.warning("The upstream could not be called: %s.", type(exc).__name__)
+        except (CallFailed, ValueError) as exc:
+            # ValueError: a header that HTTP cannot carry, which is not logged: nor is the URL, it may hold a key.
+            why = exc if isinstance(exc, CallFailed) else type(exc).__name__
+            _log.warning("The upstream could not be called: %s.", why)
             return UNREACHABLE
 
 
-async def _read_answer(response: aiohttp.ClientResponse) -> Answer:
-    body = bytearray()
+async def _read_answer(response: Response) -> Answer:
+    """Source: ``docs/protocol/service-emulation.md`` 3.5."""
     try:
-        async for piece in response.content.iter_any():
-            body += piece
-            if len(body) > LONGEST_ANSWER:
-                return Answer(response.status, failure="response too large")
-    except TimeoutError:
+        return Answer(response.status, await response.read(LONGEST_ANSWER))
+    except ResponseTooLarge:
+        return Answer(response.status, failure="response too large")
+    except TimedOut:
         return Answer(response.status, failure="response cancelled")
-    except aiohttp.ClientError as exc:
-        return Answer(response.status, failure=f"error: {exc}")
-    return Answer(response.status, bytes(body))
+    except CallFailed:
+        return Answer(response.status, failure="error: Error while copying content to a stream.")
 
 
 def interpret(answer: Answer | None, invocation_id: str, codec: Codec) -> Frame:

@@ -9,16 +9,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-import aiohttp
-from yarl import URL
-
-from signalr_bridge.endpoints.refreshing import (
-    CachedToken,
-    CredentialFailure,
-    RefreshingToken,
-    cache_token,
-    read_retry_after,
-)
+from signalr_bridge.endpoints.refreshing import CachedToken, CredentialFailure, RefreshingToken, cache_token
 from signalr_bridge.errors import CredentialInsufficient, MalformedMessage, NoEndpointAvailable, SettingsError
 from signalr_bridge.protocol.access_token import sign_token
 from signalr_bridge.protocol.issued_key import (
@@ -33,6 +24,7 @@ from signalr_bridge.protocol.issued_key import (
 )
 from signalr_bridge.runtime import Random, WallClock
 from signalr_bridge.settings.model import CredentialSettings
+from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, Response, ResponseTooLarge, read_retry_after
 
 # The library is imported when an identity is used: it takes a third of a second.
 if TYPE_CHECKING:
@@ -136,10 +128,10 @@ _LARGEST_ANSWER = 64 * 1024
 
 
 class ServiceKeys:
-    """Over one session for all endpoints, opened when it is needed and closed with the application."""
+    """Asked for by one HTTP client for all endpoints, opened when it is needed and closed with the application."""
 
     def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+        self._client = Client(ClientOptions(decompress=True))
 
     async def __aenter__(self) -> Self:
         return self
@@ -147,9 +139,7 @@ class ServiceKeys:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._client.close()
 
     async def fetch_key(self, server_url: str, token: str) -> IssuedKey:
         """Raises ``CredentialFailure``."""
@@ -166,33 +156,20 @@ class ServiceKeys:
             raise CredentialFailure("the answer holds no token") from None
 
     async def _ask(self, method: str, url: str, token: str) -> bytes:
+        self._client.open()
         headers = {"Authorization": f"Bearer {token}"}
         try:
-            async with self._open().request(
-                method, URL(url, encoded=True), headers=headers, allow_redirects=False
-            ) as response:
+            async with self._client.request(method, url, headers=headers) as response:
                 if response.status != 200:
                     raise _refuse(response)
-                return await _read_body(response)
-        except (aiohttp.ClientError, ConnectionError, UnicodeError, asyncio.IncompleteReadError) as error:
-            raise CredentialFailure(f"signing key: {type(error).__name__}") from None
-
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
-        return self._session
+                return await response.read(_LARGEST_ANSWER)
+        except ResponseTooLarge:
+            raise CredentialFailure("signing key: the answer is too large") from None
+        except CallFailed as error:
+            raise CredentialFailure(f"signing key: {error}") from None
 
 
-async def _read_body(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > _LARGEST_ANSWER:
-            raise CredentialFailure("signing key: the answer is too large")
-    return bytes(body)
-
-
-def _refuse(response: aiohttp.ClientResponse) -> CredentialFailure:
+def _refuse(response: Response) -> CredentialFailure:
     return CredentialFailure(
         f"signing key: status {response.status}",
         retry_after=read_retry_after(response.headers.get("Retry-After", "")),

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from signalr_bridge.runtime import Random, WallClock
+from signalr_bridge.wire.client import read_retry_after
 
 T = TypeVar("T")
 
@@ -102,12 +103,6 @@ def find_response(error: BaseException | None) -> Any:
             return response
         error = error.__cause__ or error.__context__
     return None
-
-
-def read_retry_after(text: str) -> float | None:
-    """Whole seconds; a date is not taken."""
-    text = text.strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
 
 
 _LOG = logging.getLogger("signalr_bridge.credentials")

@@ -7,9 +7,6 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-import aiohttp
-from yarl import URL
-
 from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE, Code, Endpoint, Outcome, Verdict
 from signalr_bridge.endpoints.refreshing import CredentialFailure, explain_failure
 from signalr_bridge.errors import MalformedMessage
@@ -31,33 +28,33 @@ from signalr_bridge.protocol.rest import (
     write_target,
 )
 from signalr_bridge.web.trace import trace_headers
+from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, NotSent, read_retry_after
 
 LARGEST_ANSWER = 16 * 1024 * 1024
 _LOG = logging.getLogger("signalr_bridge.endpoints")
 
-# Raised before the first byte of the request went out; UnicodeError by a host name that DNS cannot have.
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL, UnicodeError)
+# A call without a body has no media type.
+_OPTIONS = ClientOptions(idle_seconds=30, dns_seconds=30, omit_headers=("Content-Type",))
 
 
 class RestTransport:
-    """Calls the service over one session, opened and closed with the application.
+    """Calls the service by one HTTP client, opened and closed with the application.
 
     ``messagepack``: messages go out finished for clients of JSON and of MessagePack, and not as JSON alone.
     """
 
     def __init__(self, *, messagepack: bool = False) -> None:
         self._write = write_packed if messagepack else write_message
-        self._session: aiohttp.ClientSession | None = None
+        self._client = Client(_OPTIONS)
 
     async def __aenter__(self) -> Self:
-        self._session = _open_session()
+        self._client.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._client.close()
 
     def fits(self, action: Action, message: Message) -> bool:
         return len(self._pack(action, message)) <= LARGEST_MESSAGE
@@ -78,9 +75,9 @@ class RestTransport:
             headers["Content-Type"] = media_type_of(body)
         try:
             return await self._request(endpoint, operation, target, headers, body, seconds)
-        except _NEVER_SENT:
+        except NotSent:
             return _outcome(endpoint, Verdict.UNREACHABLE)
-        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, ConnectionError):
+        except CallFailed:
             return _outcome(endpoint, Verdict.UNKNOWN)
 
     def _pack(self, action: Action, message: Message) -> bytes:
@@ -96,42 +93,16 @@ class RestTransport:
         body: bytes | None,
         seconds: float,
     ) -> Outcome:
-        assert self._session is not None, "the transport is used before the application has started"
-        async with self._session.request(
-            operation.action.method,
-            URL(endpoint.server_url + target, encoded=True),
-            data=body,
-            headers=headers,
-            allow_redirects=False,
-            # Connecting ends a little earlier than all, and so says by its own error that nothing was sent.
-            timeout=aiohttp.ClientTimeout(total=seconds, connect=seconds * 0.9, ceil_threshold=seconds + 1),
+        assert self._client.is_open, "the transport is used before the application has started"
+        url = endpoint.server_url + target
+        async with self._client.request(
+            operation.action.method, url, headers=headers, body=body, seconds=seconds
         ) as response:
             outcome = read_answer(endpoint, operation, response.status, response.headers)
             if operation.action.has_answer and outcome.verdict is Verdict.ACCEPTED:
-                return replace(outcome, answer=read_content(operation.action, outcome, await _read_body(response)))
-            await response.release()
+                content = read_content(operation.action, outcome, await response.read(LARGEST_ANSWER))
+                return replace(outcome, answer=content)
             return outcome
-
-
-async def _read_body(response: aiohttp.ClientResponse) -> bytes:
-    """Raises ``aiohttp.ClientPayloadError`` also for a body that is too large."""
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > LARGEST_ANSWER:
-            raise aiohttp.ClientPayloadError("too large")
-    return bytes(body)
-
-
-def _open_session() -> aiohttp.ClientSession:
-    """No proxies from the environment, no cookies, as many connections as it takes."""
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=30, keepalive_timeout=30),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=("Content-Type",),  # of a call without a body
-        trust_env=False,
-        auto_decompress=False,
-    )
 
 
 def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: Mapping[str, str]) -> Outcome:
@@ -147,7 +118,7 @@ def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: 
     if status in {401, 403}:
         return _rejected(endpoint, status, Code.DENIED)
     if status in {429, 503}:
-        return _rejected(endpoint, status, Code.THROTTLED, _read_retry_after(headers))
+        return _rejected(endpoint, status, Code.THROTTLED, read_retry_after(headers.get("Retry-After", "")))
     if status >= 500 and not operation.action.may_repeat:
         return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNKNOWN, status)
     return _rejected(endpoint, status, None)
@@ -178,8 +149,3 @@ def _outcome(endpoint: Endpoint, verdict: Verdict) -> Outcome:
 
 def _rejected(endpoint: Endpoint, status: int, code: Code | None, retry_after: float | None = None) -> Outcome:
     return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.REJECTED, status, code, retry_after)
-
-
-def _read_retry_after(headers: Mapping[str, str]) -> float | None:
-    text = headers.get("Retry-After", "").strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import aiohttp
-from yarl import URL
-
 from signalr_bridge.runtime import Clock, Random
 from signalr_bridge.upstream.forward.reply import (
     BackendFailed,
@@ -19,6 +16,7 @@ from signalr_bridge.upstream.forward.reply import (
     NotSent,
     Reply,
 )
+from signalr_bridge.wire import client
 
 FAILURES_TO_OPEN = 5
 """So many calls in a row that were refused or not answered."""
@@ -64,10 +62,11 @@ _LOG = logging.getLogger("signalr_bridge.upstream")
 
 LARGEST_ANSWER = 16 * 1024 * 1024
 """In bytes."""
-# Less than the 5 s after which common servers hang up: a call on a connection that has just gone would be lost.
-_IDLE_SECONDS = 3
-# Raised before the first byte of the request went out; UnicodeError by a host name that DNS cannot have.
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL, UnicodeError)
+_OPTIONS = client.ClientOptions(
+    # Less than the 5 s after which common servers hang up: a call on a connection that has just gone would be lost.
+    idle_seconds=3,
+    headers={"User-Agent": "signalr-bridge", "Accept-Encoding": "identity"},
+)
 
 
 class Backends:
@@ -76,26 +75,16 @@ class Backends:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._breakers: dict[str, Breaker] = {}
-        self._session: aiohttp.ClientSession | None = None
+        self._client = client.Client(_OPTIONS)
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            # No limit: events of different connections do not wait for each other.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_SECONDS, ttl_dns_cache=10),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None),
-            headers={"User-Agent": "signalr-bridge", "Accept-Encoding": "identity"},
-            auto_decompress=False,
-            trust_env=False,
-        )
+        self._client.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
-        self._session = None
+        await self._client.close()
 
     async def post(
         self, origin: str, url: str, body: bytes, headers: Mapping[str, str], seconds: float, *, patient: bool = True
@@ -130,21 +119,21 @@ class Backends:
         try:
             async with asyncio.timeout(seconds):
                 return await self._post(url, body, headers)
-        except _NEVER_SENT as error:
+        except client.NotSent as error:
             raise NotSent(_describe(error)) from None
-        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, ConnectionError) as error:
+        except client.NoResponse as error:
             raise NoResponse(_describe(error)) from None
-        except aiohttp.ClientError as error:
-            raise BackendFailed(_describe(error)) from None  # an answer, but no HTTP
+        except client.ResponseTooLarge:
+            raise BackendFailed(f"The backend's answer has more than {LARGEST_ANSWER:,} bytes.") from None
+        except client.BadResponse as error:
+            raise BackendFailed(_describe(error)) from None
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        if self._session is None:
-            raise RuntimeError("the backends are not open")
-        async with self._session.post(
-            URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
-        ) as response:
+        # Without a time of the client's own: what took too long to connect counts as called, as it always has.
+        async with self._client.request("POST", url, headers=headers, body=body) as response:
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            return Reply(response.status, media_type, await _read(response), _read_retry_after(response.headers))
+            retry_after = client.read_retry_after(response.headers.get("Retry-After", ""))
+            return Reply(response.status, media_type, await response.read(LARGEST_ANSWER), retry_after)
 
 
 def _log_change(origin: str, was_open: bool, breaker: Breaker) -> None:
@@ -154,29 +143,8 @@ def _log_change(origin: str, was_open: bool, breaker: Breaker) -> None:
         _LOG.warning("backend answers again", extra={"backend": origin})
 
 
-def _describe(error: Exception) -> str:
-    # Not its text, nor the error as cause: they can hold the URL, and that a key.
-    return f"The backend gave no answer ({type(error).__name__})."
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    chunks: list[bytes] = []
-    size = response.content_length or 0
-    if size <= LARGEST_ANSWER:
-        size = 0
-        async for chunk in response.content.iter_any():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > LARGEST_ANSWER:
-                break
-    if size > LARGEST_ANSWER:
-        raise BackendFailed(f"The backend's answer has more than {LARGEST_ANSWER:,} bytes.")
-    return b"".join(chunks)
-
-
-def _read_retry_after(headers: Mapping[str, str]) -> float | None:
-    text = headers.get("Retry-After", "").strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
+def _describe(error: client.CallFailed) -> str:
+    return f"The backend gave no answer ({error})."
 
 
 FIRST_DELAY = 0.1

@@ -23,11 +23,11 @@ class BackendFailed(Exception):
 
 
 class NotSent(BackendFailed):
-    """The backend certainly never got the request: refused, no such host, no TLS."""
+    """The backend certainly never got the request. It is ``wire.client.NotSent``, as a kind of ``BackendFailed``."""
 
 
 class NoResponse(BackendFailed):
-    """It may have got the request, and did not answer: a time-out, a connection that broke."""
+    """The backend may have got the request, and did not answer: ``wire.client.NoResponse``, or the time was over."""
 
 
 class CircuitOpen(BackendFailed):
