@@ -1,7 +1,6 @@
 """ASSEMBLY for development: bridge, emulator and demo in one process, on two ports, and a chat page."""
 
 import asyncio
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -21,7 +20,7 @@ from signalr_bridge.settings import CallersSettings, EndpointSettings, Negotiate
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.python.reloader import Reloader
 from signalr_bridge.upstream.python.threads import Threads
-from signalr_bridge.wire.server import Listener, bind
+from signalr_bridge.wire.server import Listener, bind, on_stop_signal
 
 _HERE = Path(__file__).parent
 DEMO = "signalr_bridge.demo:chat"
@@ -77,8 +76,7 @@ async def run_emulator(
     async with Emulator(port, host, upstream=told, entra_issuer=issuer, entra_role=role) as emulator:
         print(f"Connection string: {emulator.connection_string}", flush=True)
         stopped = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        on_stop_signal(stopped.set)
         await stopped.wait()
 
 

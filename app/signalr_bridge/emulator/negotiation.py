@@ -16,11 +16,12 @@ from starlette.types import Receive, Scope, Send
 from signalr_bridge.emulator.clients import Client, Limits
 from signalr_bridge.emulator.hubs import Hubs
 from signalr_bridge.emulator.identity import Identity, TokenCheck, find_parameter, read_identity, refuse_token
-from signalr_bridge.emulator.sockets import ABORT, ClientSocket
+from signalr_bridge.emulator.sockets import ClientSocket
 from signalr_bridge.emulator.upstream import UpstreamCaller
 from signalr_bridge.errors import BadToken, Unauthenticated
 from signalr_bridge.protocol.upstream_event import EventHeaders
 from signalr_bridge.runtime import Clock, NewId
+from signalr_bridge.wire.websocket import ABORT
 
 _TRANSPORTS = [{"transport": "WebSockets", "transferFormats": ["Text", "Binary"]}]
 _SECRET_QUERY = frozenset({"access_token", "id"})

@@ -1,17 +1,14 @@
 """The emulator as a server in the running event loop, on its own port: start it, stop it, give it another upstream."""
 
 import asyncio
-import contextlib
 import errno
-import os
 import secrets
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
-import uvicorn
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -22,12 +19,13 @@ from signalr_bridge.emulator.hubs import Hubs, send
 from signalr_bridge.emulator.identity import IssuedKeys, TokenCheck
 from signalr_bridge.emulator.negotiation import ClientAcceptor, Negotiations, new_connection_id
 from signalr_bridge.emulator.rest_api import Issuing, RestApi, is_issuing
-from signalr_bridge.emulator.sockets import AbortableWebSocket
 from signalr_bridge.emulator.upstream import UpstreamCaller, UpstreamTemplate, to_templates
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.connection_string import EMULATOR_KEY, write_connection_string
 from signalr_bridge.protocol.hub_message import Ping
 from signalr_bridge.protocol.rest import ERROR_CODE_HEADER
+from signalr_bridge.wire.server import open_socket
+from signalr_bridge.wire.websocket import WebSocketServer
 
 _HEALTH = frozenset({"/api/health", "/api/v1/health"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1"})
@@ -78,7 +76,7 @@ class Emulator:
         self._acceptor = ClientAcceptor(self.hubs, tokens, self._upstream, negotiations, limits, long_claim_names)
         rest = RestApi(self.hubs, tokens, limits.invoke_seconds)
         self.app = _allow_origins(_Paths(self._acceptor, rest, Issuing(tokens, self._keys[0])))
-        self._server: _Server | None = None
+        self._server: WebSocketServer | None = None
 
     @property
     def url(self) -> str:
@@ -107,19 +105,18 @@ class Emulator:
         self.port = sockets[0].getsockname()[1]
         self._acceptor.open()
         await self._upstream.start()
-        self._server = _Server(self.app)
-        self._tasks = [asyncio.create_task(self._server.serve(sockets)), asyncio.create_task(self._ping())]
-        await self._server.ready.wait()
+        self._server = WebSocketServer(self.app, sockets)
+        self._pinging = asyncio.create_task(self._ping())
+        await self._server.start()
 
     async def stop(self) -> None:
         """Close every connection, tell the upstream about it, and give the port back. Does nothing when stopped."""
         if self._server is None:
             return
         server, self._server = self._server, None
-        serving, pinging = self._tasks
-        pinging.cancel()
+        self._pinging.cancel()
         await self._acceptor.shut()
-        await server.end(serving)
+        await server.stop()
         await self._upstream.stop()
 
     async def __aenter__(self) -> Self:
@@ -169,41 +166,6 @@ def _allow_origins(app: ASGIApp) -> ASGIApp:
     )
 
 
-class _Server(uvicorn.Server):
-    """uvicorn beside another server: it leaves signals alone, says when it is ready, and always comes to an end."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        config = uvicorn.Config(
-            app,
-            ws=AbortableWebSocket,
-            ws_ping_interval=None,
-            ws_per_message_deflate=False,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-        )
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    async def end(self, serving: asyncio.Task[None]) -> None:
-        """Let ``serve`` end, and cut what does not end by itself."""
-        self.should_exit = True
-        await asyncio.wait([serving], timeout=1)
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        await serving
-
-
 def _listen(host: str, port: int) -> list[socket.socket]:
     if host not in _LOOPBACK:
         return [_bind(host, port)]
@@ -218,25 +180,18 @@ def _listen(host: str, port: int) -> list[socket.socket]:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if not 0 <= port <= 65_535:
+        raise SettingsError("The port is not a number from 0 to 65535.")
     try:
-        if os.name == "posix":  # elsewhere the option would let two servers share the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
-        listener.setblocking(False)
-    except (OSError, OverflowError) as exc:
-        listener.close()
+        return open_socket(host, port, both_families=True)
+    except OSError as exc:
         raise SettingsError(_explain(exc, host, port)) from None
-    return listener
 
 
-def _explain(error: Exception, host: str, port: int) -> str:
+def _explain(error: OSError, host: str, port: int) -> str:
     match error:
         case OSError(errno=errno.EADDRINUSE):
             return f"Port {port} is taken: stop what listens there, perhaps another emulator, or choose another port."
         case OSError(errno=errno.EACCES):
             return f"Port {port} needs more rights than this process has: choose one above 1023."
-        case OSError():
-            return f"The emulator cannot listen on {host}: it is no address of this machine."
-    return "The port is not a number from 0 to 65535."
+    return f"The emulator cannot listen on {host}: it is no address of this machine."

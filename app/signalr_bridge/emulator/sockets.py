@@ -3,38 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from starlette.types import Receive, Send
-from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from signalr_bridge.emulator.codecs import Frame
 
-ABORT = "emulator.abort"
-"""Under this name the WebSocket's ``state`` holds the function that cuts its connection."""
-
 _log = logging.getLogger(__name__)
-_quiet = logging.getLogger(f"{__name__}.uvicorn")
-_quiet.setLevel(logging.WARNING)  # uvicorn would log URLs at level INFO, access tokens included
-
-
-class AbortableWebSocket(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket that the application can cut: a client that does not read cannot be told to go."""
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self.logger = self.conn.logger = _quiet
-        self.close_timeout = 5.0
-
-    async def run_asgi(self) -> None:
-        self.scope["state"][ABORT] = self.transport.abort
-        await super().run_asgi()
-
-    async def send(self, message: ASGISendEvent) -> None:
-        await super().send(message)
-        if self.initial_response is not None and self.close_sent:
-            self.handshake_complete = True  # refused with a status; uvicorn would log that as an error
 
 
 class ClientSocket:

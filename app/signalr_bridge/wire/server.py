@@ -1,11 +1,13 @@
-"""Listening: a socket or a clear error, and uvicorn set up as measured; it ends when told to, not by its signals."""
+"""Listening: a socket or a clear error, and uvicorn set up as measured. A server ends when it is told to."""
 
 import asyncio
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -14,21 +16,77 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.wire.http_protocol import BoundedProtocol
 
 
+def open_socket(host: str, port: int, *, both_families: bool = False) -> socket.socket:
+    """A listening socket.
+
+    Args:
+        host: An address or a name. One that holds a colon is an IPv6 address.
+        port: A number from 0 to 65535. 0 takes a free one.
+        both_families: Whether ``::`` also takes connections over IPv4, where the system can do that.
+
+    Raises:
+        OSError: It cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    both = both_families and family is socket.AF_INET6 and socket.has_dualstack_ipv6()
+    return socket.create_server((host, port), family=family, backlog=2048, dualstack_ipv6=both)
+
+
 def bind(host: str, port: int, setting: str) -> socket.socket:
     """A listening socket; port 0 takes a free one. ``SettingsError`` names ``setting`` when it cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return open_socket(host, port)
     except OSError as error:
         reason = os.strerror(error.errno).lower() if error.errno else "it cannot be used"
         raise SettingsError(f"Cannot listen on {host} port {port} ({reason}): choose another by {setting}.") from None
 
 
-class Listener(uvicorn.Server):
-    """Serves ``app`` on ``sock``; ``grace_seconds`` is how long calls in flight may take to end at a stop.
+def on_stop_signal(call: Callable[[], None]) -> None:
+    """Have ``call`` called in the running event loop at each SIGINT and SIGTERM."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, call)
 
-    ``end_streams`` is called when it stops, for answers that would never end by themselves. Of several listeners for
-    one application a single one owns its lifespan.
+
+class Server(uvicorn.Server):
+    """uvicorn that may stand beside others in one event loop: it leaves signals alone, and says when it is ready.
+
+    Args:
+        app: What is served.
+        sockets: Where, already listening. The server closes them.
+        options: Those of ``uvicorn.Config`` in which one server differs from another.
+    """
+
+    def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket], **options: Any) -> None:
+        self._sockets = list(sockets)
+        self.ready = asyncio.Event()
+        """Set once requests are answered."""
+        super().__init__(
+            uvicorn.Config(app, log_config=None, access_log=False, proxy_headers=False, server_header=False, **options)
+        )
+
+    @property
+    def port(self) -> int:
+        return int(self._sockets[0].getsockname()[1])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Listener(Server):
+    """Serves ``app`` on ``sock`` by the bounded HTTP protocol, without WebSockets.
+
+    Args:
+        app: What is served.
+        sock: Where, already listening.
+        grace_seconds: How long calls in flight may take to end when it stops.
+        end_streams: Called when it stops, for answers that would never end by themselves.
+        owns_lifespan: Of several listeners for one application a single one owns its lifespan.
     """
 
     def __init__(
@@ -40,47 +98,27 @@ class Listener(uvicorn.Server):
         end_streams: Callable[[], None] | None = None,
         owns_lifespan: bool = True,
     ) -> None:
-        self._socket = sock
+        super().__init__(
+            app,
+            [sock],
+            http=BoundedProtocol,
+            ws="none",
+            lifespan="on" if owns_lifespan else "off",
+            timeout_graceful_shutdown=max(1, round(grace_seconds)),
+        )
         self._ended = asyncio.Event()
         self._end_streams = end_streams
-        self.ready = asyncio.Event()
-        """Set once requests are answered."""
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=BoundedProtocol,
-                ws="none",
-                lifespan="on" if owns_lifespan else "off",
-                log_config=None,
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                timeout_graceful_shutdown=max(1, round(grace_seconds)),
-            )
-        )
-
-    @property
-    def port(self) -> int:
-        return int(self._socket.getsockname()[1])
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._end_streams is not None:
             self._end_streams()
         await super().shutdown(sockets)
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
     async def serve_beside(self, other: "Listener") -> None:
         """Serve once ``other`` does, until ``stop``."""
         await other.ready.wait()
         try:
-            await self.serve(sockets=[self._socket])
+            await self.serve(self._sockets)
         finally:
             self._ended.set()
 
@@ -92,12 +130,10 @@ class Listener(uvicorn.Server):
     async def run_until_stopped(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
         """Serve until SIGINT or SIGTERM; then do ``before``, still serving, and end. A second signal ends at once."""
         stopped = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop, stopped)
-        stopping = loop.create_task(self._end_when(stopped, before))
+        on_stop_signal(partial(self._stop, stopped))
+        stopping = asyncio.create_task(self._end_when(stopped, before))
         try:
-            await self.serve(sockets=[self._socket])
+            await self.serve(self._sockets)
         finally:
             stopping.cancel()
 
