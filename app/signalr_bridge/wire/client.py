@@ -194,9 +194,12 @@ class Client:
 
 def _to_url(text: str) -> URL:
     try:
-        return URL(text, encoded=True)
+        url = URL(text, encoded=True)
+        if url.raw_host:  # which looks at the port as well
+            return url
     except ValueError:
-        raise NotSent("InvalidURL") from None
+        pass
+    raise NotSent("InvalidURL")
 
 
 def _to_timeout(seconds: float | None) -> aiohttp.ClientTimeout:
