@@ -1,7 +1,7 @@
-"""Entra tokens as the service takes them: checked against one configured issuer.
+"""Entra tokens as the service accepts them: checked against one configured issuer.
 
-Source: ``docs/protocol/rest-and-management.md`` 7.2. Which roles an identity has stands in no token: the emulator is
-told.
+A token does not say which roles its identity has, so the emulator is told.
+Source: ``docs/protocol/rest-and-management.md`` 7.2.
 """
 
 import ssl
@@ -17,7 +17,7 @@ from signalr_bridge.runtime import WallClock
 from signalr_bridge.wire.client import CallFailed, Client, ClientOptions
 
 Role: TypeAlias = Literal["owner", "rest-owner", "reader"]
-"""SignalR Service Owner; SignalR REST API Owner, who gets no keys; SignalR REST API Reader, who only asks."""
+"""SignalR Service Owner, SignalR REST API Owner (is not issued keys), SignalR REST API Reader (may only ask)."""
 
 _AUDIENCES = [AUDIENCE, f"{AUDIENCE}/"]
 _SECONDS = 5.0
@@ -25,9 +25,13 @@ _LARGEST_DOCUMENT = 1024 * 1024
 
 
 class Entra:
-    """``issuer`` is an https address: ``/.well-known/openid-configuration`` below it tells its name and its keys.
+    """Checks tokens by the keys that their issuer publishes.
 
-    ``certificates`` says whom to believe to be the issuer, instead of what this machine believes.
+    Args:
+        issuer: An https address. ``/.well-known/openid-configuration`` below it tells the issuer's name and keys.
+        role: The role of every identity.
+        clock: Seconds since 1970.
+        certificates: Whom to believe to be the issuer, instead of those that this machine believes.
     """
 
     def __init__(self, issuer: str, role: Role, clock: WallClock, certificates: ssl.SSLContext | None = None) -> None:
@@ -38,7 +42,7 @@ class Entra:
         self._keys: dict[str, jwt.PyJWK] = {}
 
     async def read_claims(self, token: str) -> dict[str, Any]:
-        """Raises ``BadToken``."""
+        """The claims of a token. Raises ``BadToken``, also when the issuer's keys cannot be read."""
         key_id = read_header(token).get("kid")
         if not isinstance(key_id, str):
             raise BadToken("The token names no key.")

@@ -1,4 +1,4 @@
-"""The emulator as a server in the running event loop, on its own port: start it, stop it, give it another upstream."""
+"""The emulator as a server on a port of its own in the running event loop: start, stop, replace its upstream."""
 
 import asyncio
 import errno
@@ -35,12 +35,24 @@ _HERE = _LOOPBACK | {"::1", "0.0.0.0", "::"}
 class Emulator:
     """An Azure SignalR Service in serverless mode.
 
-    ``port`` 0 takes any free one, which ``port`` then tells; with the default host it listens on both loopback
-    addresses. ``keys`` sign upstream calls and open the door. ``upstream`` is a URL for every event, or templates.
-    ``entra_issuer`` issues tokens to identities that may call as ``entra_role`` says.
-    ``upstream_token`` gives the token of a managed identity, which upstream calls present; without ``sign_upstream``
-    that is all they present.
-    ``SettingsError`` for a setting that cannot be used, also from ``start`` when the port is taken.
+    Args:
+        port: 0 takes a free one. The attribute ``port`` then tells which.
+        host: Where it listens. ``localhost`` and ``127.0.0.1`` stand for both loopback addresses.
+        keys: Access keys. They sign upstream calls, and tokens signed with them are accepted.
+        upstream: A URL that gets every event, or templates.
+        ping_seconds: How often each client is sent a ping.
+        check_expiry: Whether tokens that have expired are refused.
+        check_audience: Whether tokens for another audience are refused.
+        long_claim_names: Whether upstream calls name claims by their long names, which are URIs.
+        limits: Times and sizes.
+        sign_upstream: Whether upstream calls carry signatures made with the keys.
+        upstream_token: Gives the token of a managed identity. Upstream calls present it.
+        entra_issuer: Issues tokens to identities, which may call too.
+        entra_role: The role that such identities have.
+        entra_certificates: Whom to believe to be the issuer, instead of those that this machine believes.
+
+    Raises:
+        SettingsError: A setting cannot be used. ``start`` raises it when the port is taken.
     """
 
     def __init__(
@@ -100,7 +112,7 @@ class Emulator:
         self._keys[:] = keys
 
     async def start(self) -> None:
-        """Returns once requests are answered. ``SettingsError`` when the port is taken."""
+        """Return once requests are answered. Raises ``SettingsError`` when the port is taken."""
         sockets = _listen(self.host, self.port)
         self.port = sockets[0].getsockname()[1]
         self._acceptor.open()
@@ -133,7 +145,7 @@ class Emulator:
 
 
 class _Paths:
-    """Which part answers which path; compared as it came, for ``%2F`` is no slash."""
+    """Finds the part that answers a path. Paths are compared as they came, because ``%2F`` is not a slash."""
 
     def __init__(self, acceptor: ClientAcceptor, rest: RestApi, issuing: Issuing) -> None:
         self._acceptor, self._rest, self._issuing = acceptor, rest, issuing

@@ -1,4 +1,4 @@
-"""One event's way to the upstream, and what its answer means to the client that waits.
+"""Posts events to the upstream, and tells the client that waits what the answer means.
 
 Source: ``docs/protocol/service-emulation.md`` 3.2 and 3.5.
 """
@@ -36,7 +36,7 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class UpstreamTemplate:
-    """One template. A pattern is ``*``, a name, or names joined by commas; names are compared exactly."""
+    """One template. A pattern is ``*``, a name, or names joined by commas. Names are compared exactly."""
 
     url: str
     hub_pattern: str = "*"
@@ -69,17 +69,17 @@ def _matches(pattern: str, value: str) -> bool:
 
 
 def find_template(templates: Sequence[UpstreamTemplate], event: EventHeaders) -> UpstreamTemplate | None:
-    """The first template that matches, or None: then the event goes nowhere."""
+    """The first template that matches. None: the event is not posted."""
     return next((template for template in templates if template.matches(event)), None)
 
 
 def to_templates(upstream: str | Sequence[UpstreamTemplate]) -> tuple[UpstreamTemplate, ...]:
-    """Templates as they are, or one for a URL that takes every event."""
+    """Templates as they are. A URL becomes a template that matches every event."""
     return (UpstreamTemplate(upstream),) if isinstance(upstream, str) else tuple(upstream)
 
 
 def read_upstream_settings(text: bytes) -> list[UpstreamTemplate]:
-    """The templates under ``UpstreamSettings.Templates``, names in any case. Raises ``SettingsError``."""
+    """The templates under ``UpstreamSettings.Templates``, with names in any case. Raises ``SettingsError``."""
     try:
         settings = json_text.decode(text.removeprefix(b"\xef\xbb\xbf"))
     except MalformedJson:
@@ -131,7 +131,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the upstream said; ``failure`` is what went wrong while its body was read, a client is told it."""
+    """What the upstream answered. ``failure`` says what went wrong while its body was read, and the client is told."""
 
     status: int
     body: bytes = b""
@@ -139,13 +139,17 @@ class Answer:
 
 
 UNREACHABLE = Answer(500)
-"""No answer at all, which the service treats as a status of 500."""
+"""No answer at all. The service treats it as the status 500."""
 
 
 class UpstreamCaller:
-    """Calls the upstream. ``templates`` may be replaced at any time; the next event goes by the new ones.
+    """Calls the upstream. ``templates`` may be replaced at any time, and hold for the next event.
 
-    ``keys`` sign; ``token`` gives a token of the service's managed identity, asked for at each call.
+    Args:
+        keys: Access keys, which sign each call. The sequence may change.
+        templates: Which event is posted to which URL.
+        timeout: Seconds that a call may take.
+        token: Gives a token of the service's managed identity. It is asked at each call.
     """
 
     def __init__(
@@ -168,7 +172,7 @@ class UpstreamCaller:
         await self._client.close()
 
     async def call(self, event: EventHeaders, content_type: str, body: bytes) -> Answer | None:
-        """The answer, whatever it was; None when no template matches."""
+        """The answer, whatever it is. None: no template matches."""
         template = find_template(self.templates, event)
         if template is None:
             return None
@@ -213,7 +217,7 @@ async def _read_answer(response: Response) -> Answer:
 
 
 def interpret(answer: Answer | None, invocation_id: str, codec: Codec) -> Frame:
-    """What a client that waits for ``invocation_id`` gets to see."""
+    """The frame for a client that waits for the answer to ``invocation_id``."""
     match answer:
         case None:
             error = "no upstream template matches the event."

@@ -1,4 +1,4 @@
-"""HTTP on a connection, by uvicorn, with what it lacks: bounds, upgrades that are declined, and answers that arrive."""
+"""uvicorn's HTTP/1.1 on one connection, with what it lacks: bounds, declined upgrades, and answers that arrive."""
 
 import asyncio
 import secrets
@@ -12,14 +12,20 @@ from signalr_bridge.errors import BridgeError, InvalidHeader
 from signalr_bridge.protocol.problem import MEDIA_TYPE, problem_headers, write_problem
 
 HEAD_SECONDS = 30.0
-"""How long a connection may stay open without a whole head: the first one, or one that has begun."""
+"""How long a connection may stay open without a whole head. It holds for the first head, and for one that has begun."""
 
 WRITE_SECONDS = 30.0
-"""How long a peer may take nothing of what is sent to it."""
+"""How long a peer may accept none of the bytes that are sent to it."""
 
 
 class ConnectionTimeouts:
-    """That of one connection. ``is_answering``: an answer is under way, which no head that is slow cuts off."""
+    """The time-outs of one connection: idle and stalled peers are disconnected.
+
+    Args:
+        loop: Whose timers are used.
+        transport: The connection.
+        is_answering: Says whether an answer is under way. A slow head does not cut it off.
+    """
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, is_answering: Callable[[], bool]
@@ -31,7 +37,7 @@ class ConnectionTimeouts:
         self._for_taking: asyncio.TimerHandle | None = None
 
     def expect_head(self) -> None:
-        """Something must come; what has been expected for a while is not expected anew."""
+        """A head must arrive in time. Where one is expected already, its time does not begin anew."""
         if self._for_head is None:
             self._for_head = self._loop.call_later(HEAD_SECONDS, self._end_without_head)
 
@@ -48,12 +54,12 @@ class ConnectionTimeouts:
             self.close()
 
     def close(self) -> None:
-        """End the connection when all has been taken."""
+        """End the connection once the peer has accepted all bytes, or has stalled."""
         self._transport.close()
         self.expect_taking()
 
     def expect_taking(self) -> None:
-        """Some of what waits to be sent must be taken; a peer that is slow takes some every time."""
+        """The peer must accept some of the waiting bytes in time. A slow peer accepts some each time."""
         if self._for_taking is None:
             left = self._transport.get_write_buffer_size()
             self._for_taking = self._loop.call_later(WRITE_SECONDS, self._abort_if_stalled, left)
@@ -71,16 +77,16 @@ class ConnectionTimeouts:
             self._transport.abort()
 
     def end(self) -> None:
-        """The connection has gone."""
+        """The connection has ended."""
         self.head_has_come()
         self.all_is_taken()
 
 
 LONGEST_HEAD = 65_536
-"""How many bytes a request's line and headers may have, or what else is no body."""
+"""How many bytes the request line and the headers may have together. It holds for everything that is not a body."""
 
 MOST_PIPELINED = 8
-"""How many requests may wait behind the one that is answered; further ones are not read yet."""
+"""How many requests may wait behind the one that is being answered. Further ones are read later."""
 
 # So much is looked at in one go: a request may be 20 bytes long, and each that is seen costs a hundred times as much.
 _PIECE = 16_384
@@ -88,7 +94,7 @@ _OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 
 def _write_refusal(error: BridgeError, request_id: str) -> bytes:
-    """A whole answer, head and body, after which the connection ends."""
+    """A whole answer, head and body. The connection ends after it."""
     body = write_problem(error, request_id)
     headers = problem_headers(error) | {
         "Content-Length": str(len(body)),
@@ -101,10 +107,11 @@ def _write_refusal(error: BridgeError, request_id: str) -> bytes:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1. A head ends, and soon; what follows a body (trailers) adds no header; what is not HTTP is a problem;
-    nobody is waited for who neither sends nor takes anything.
+    """One connection with HTTP/1.1, and the bounds that uvicorn's own protocol does not have.
 
-    Proxies remove headers that only they may write, but look at no trailers.
+    A head must end, and soon. Trailers, the headers behind a body, are dropped: proxies remove headers that only they
+    may write, but do not look at trailers. Bytes that are not HTTP are answered with a problem. Idle and stalled peers
+    are disconnected.
     """
 
     _timeouts: ConnectionTimeouts
@@ -185,9 +192,10 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.send_400_response("The bytes make no request.")
 
     def send_400_response(self, msg: str) -> None:
-        """In place of uvicorn's plain text. It closes the connection: where the next request begins is not known.
+        """Answer with a problem, in place of uvicorn's plain text, and close the connection.
 
-        An answer to a whole request that is under way goes out first, and the connection ends with it.
+        It is closed because nobody knows where the next request begins. If a whole request is being answered, that
+        answer goes out in place of the problem, and the connection ends with it.
         """
         self._hears_nothing = True
         cycle: Any = self.cycle
@@ -236,10 +244,17 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def _decline_upgrade(self, rest: bytes) -> bytes:
-        """The request is answered like any other, as RFC 9110, 7.8 wants it: Java's own client, for one, asks with each
-        request whether it may speak HTTP/2. ``rest`` is what has come behind the head.
+        """Answer a request that asks for another protocol like any other one.
 
-        The parser takes all that follows for the other protocol; a new one is told how long the body is, and goes on.
+        Java's own client, for one, asks with each request whether it may speak HTTP/2. The parser takes all bytes that
+        follow for the other protocol. So a new parser is told how long the body is, and goes on.
+        Source: https://www.rfc-editor.org/rfc/rfc9110.html#section-7.8.
+
+        Args:
+            rest: The bytes that have come behind the head.
+
+        Returns:
+            The bytes that the new parser reads.
         """
         if self.parser.get_method() == b"CONNECT":
             self._hears_nothing = True  # what follows was meant for somebody else

@@ -33,7 +33,11 @@ def open_socket(host: str, port: int, *, both_families: bool = False) -> socket.
 
 
 def bind(host: str, port: int, setting: str) -> socket.socket:
-    """A listening socket; port 0 takes a free one. ``SettingsError`` names ``setting`` when it cannot be had."""
+    """A listening socket. Port 0 takes a free one.
+
+    Raises:
+        SettingsError: It cannot be had. The text names ``setting``.
+    """
     try:
         return open_socket(host, port)
     except OSError as error:
@@ -115,7 +119,7 @@ class Listener(Server):
         await super().shutdown(sockets)
 
     async def serve_beside(self, other: "Listener") -> None:
-        """Serve once ``other`` does, until ``stop``."""
+        """Serve until ``stop``, beginning when ``other`` is ready."""
         await other.ready.wait()
         try:
             await self.serve(self._sockets)
@@ -123,12 +127,16 @@ class Listener(Server):
             self._ended.set()
 
     async def stop(self) -> None:
-        """End what ``serve_beside`` has begun, when the calls in flight have been answered."""
+        """End ``serve_beside``. Return when the calls in flight have been answered."""
         self.should_exit = True
         await self._ended.wait()
 
     async def run_until_stopped(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Serve until SIGINT or SIGTERM; then do ``before``, still serving, and end. A second signal ends at once."""
+        """Serve until SIGINT or SIGTERM. A second signal ends at once.
+
+        Args:
+            before: Awaited after the first signal, while requests are still answered.
+        """
         stopped = asyncio.Event()
         on_stop_signal(partial(self._stop, stopped))
         stopping = asyncio.create_task(self._end_when(stopped, before))

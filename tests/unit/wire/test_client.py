@@ -30,12 +30,13 @@ class Server:
 
     def __init__(self, answer: bytes | None, *, hang_up: bool = True) -> None:
         self.heads: list[bytes] = []
-        self.connections = self.open = 0
+        self.connections = 0
+        self.ended = asyncio.Event()
+        """Set once a connection has ended."""
         self._answer, self._hang_up = answer, hang_up
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self.open += 1
         try:
             while True:
                 self.heads.append(await reader.readuntil(b"\r\n\r\n"))
@@ -46,7 +47,7 @@ class Server:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
-            self.open -= 1
+            self.ended.set()
             writer.close()
 
 
@@ -264,9 +265,13 @@ async def test_headers_are_those_of_the_options_and_of_the_request(monkeypatch: 
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{refused_port()}")
     server = Server(OK)
     options = ClientOptions(headers={"X-All": "1"}, omit_headers=("User-Agent", "Accept", "Accept-Encoding"))
-    async with running(server) as where, Client(options) as client:
-        async with client.request("POST", f"http://{where}/", headers={"x-one": "2", "Content-Type": "a/b"}):
-            pass
+    given = {"x-one": "2", "Content-Type": "a/b"}
+    async with (
+        running(server) as where,
+        Client(options) as client,
+        client.request("POST", f"http://{where}/", headers=given),
+    ):
+        pass
     assert names_in(server.heads[0]) == {"host", "x-all", "x-one", "content-type", "content-length"}
 
 
@@ -296,8 +301,7 @@ async def test_a_connection_is_kept_for_so_long_only() -> None:
         async with client.request("GET", f"http://{where}/", headers={}) as response:
             await response.read(LARGEST)
         async with asyncio.timeout(5):
-            while server.open:
-                await asyncio.sleep(0.01)
+            await server.ended.wait()
 
 
 async def test_a_body_that_nobody_waited_for_ends_its_connection() -> None:

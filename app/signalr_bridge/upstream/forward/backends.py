@@ -1,4 +1,4 @@
-"""The way to the backends: one HTTP session, limits on what comes back, and a breaker for each of them."""
+"""Calls the backends, with a bound on what they answer, a breaker for each of them, and rules for another attempt."""
 
 import asyncio
 import logging
@@ -19,13 +19,16 @@ from signalr_bridge.upstream.forward.reply import (
 from signalr_bridge.wire import client
 
 FAILURES_TO_OPEN = 5
-"""So many calls in a row that were refused or not answered."""
+"""After so many calls in a row that were refused or not answered, the breaker opens."""
 OPEN_SECONDS = 1.0
 
 
 @dataclass(slots=True)
 class Breaker:
-    """For one backend. Moments are monotonic seconds. Whoever was allowed a call says how it went, or ``forget``."""
+    """Leaves one backend alone after failures in a row. Moments are monotonic seconds.
+
+    A call that was allowed is followed by ``record_answer``, ``record_failure`` or ``forget``.
+    """
 
     failures: int = 0
     _retry_at: float = 0.0
@@ -36,7 +39,7 @@ class Breaker:
         return self.failures >= FAILURES_TO_OPEN
 
     def allow(self, now: float) -> bool:
-        """Whether to call: always while closed; of those that ask after a while, the first one is the probe."""
+        """Whether to call. While the breaker is open, one call at a time is allowed, after a pause, as a probe."""
         if not self.is_open:
             return True
         if self._probing or now < self._retry_at:
@@ -45,7 +48,7 @@ class Breaker:
         return True
 
     def record_answer(self) -> None:
-        """Any answer is a sign of life, even a 500."""
+        """Any answer is a sign of life, even a 500, and closes the breaker."""
         self.failures, self._probing = 0, False
 
     def record_failure(self, now: float) -> None:
@@ -54,7 +57,7 @@ class Breaker:
         self._retry_at = now + OPEN_SECONDS
 
     def forget(self) -> None:
-        """The call ended and says nothing of the backend."""
+        """The call ended and says nothing about the backend."""
         self._probing = False
 
 
@@ -70,7 +73,7 @@ _OPTIONS = client.ClientOptions(
 
 
 class Backends:
-    """The connections to all backends; open while the ``async with`` block runs. ``clock``: monotonic seconds."""
+    """The connections to all backends, open while the ``async with`` block runs. ``clock`` gives monotonic seconds."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -89,9 +92,18 @@ class Backends:
     async def post(
         self, origin: str, url: str, body: bytes, headers: Mapping[str, str], seconds: float, *, patient: bool = True
     ) -> Reply:
-        """One call of a completely escaped URL. Raises ``BackendFailed`` in its kinds.
+        """Make one call.
 
-        Without ``patient`` so little time was left that a time-out says nothing of the backend at ``origin``.
+        Args:
+            origin: Scheme, host and port of the backend. Each origin has a breaker.
+            url: Completely escaped.
+            body: What is posted.
+            headers: Besides those of every call.
+            seconds: How long the call may take.
+            patient: False when so little time is left that a time-out says nothing about the backend.
+
+        Raises:
+            BackendFailed: One of its kinds.
         """
         breaker = self._breakers.get(origin) or self._breakers.setdefault(origin, Breaker())
         was_open = breaker.is_open
@@ -129,7 +141,7 @@ class Backends:
             raise BackendFailed(_describe(error)) from None
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        # Without a time of the client's own: what took too long to connect counts as called, as it always has.
+        # Without seconds for the client: a connection that is not made in time has always counted as no response.
         async with self._client.request("POST", url, headers=headers, body=body) as response:
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             retry_after = client.read_retry_after(response.headers.get("Retry-After", ""))
@@ -148,30 +160,30 @@ def _describe(error: client.CallFailed) -> str:
 
 
 FIRST_DELAY = 0.1
-"""Seconds; doubles with each attempt, with full jitter."""
+"""In seconds. It doubles with each attempt, with full jitter."""
 LONGEST_DELAY = 5.0
 MOST_ATTEMPTS = 3
-"""Of a message; a connection event is tried as long as the rule says."""
+"""Of a message. A connection event is tried for as long as the rule says."""
 
-# A message may be posted twice only when the first one certainly never arrived; a connection event at least once.
+# A message is posted again only when it certainly was not sent. A connection event is posted at least once.
 _AGAIN_FOR_MESSAGES = (NotSent,)
 _AGAIN_FOR_CONNECTIONS = (NotSent, NoResponse, CircuitOpen, BackendUnavailable)
 
 
 def may_repeat(failure: BackendFailed) -> bool:
-    """Whether a connection event that failed so is worth another attempt."""
+    """Whether a connection event that failed like this is worth another attempt."""
     return isinstance(failure, _AGAIN_FOR_CONNECTIONS)
 
 
 def delay_for_message(failure: BackendFailed, attempt: int, remaining: float, random: Random) -> float | None:
-    """Seconds until a message's next attempt, or None to leave it at ``failure``. ``attempt`` counts from 1."""
+    """Seconds until a message's next attempt. None: there is none. ``attempt`` counts from 1."""
     if not isinstance(failure, _AGAIN_FOR_MESSAGES) or attempt >= MOST_ATTEMPTS:
         return None
     return _within(_back_off(attempt, random), remaining)
 
 
 def delay_for_connection(failure: BackendFailed, attempt: int, remaining: float, random: Random) -> float | None:
-    """The same for a connection event, which also waits as long as the backend asks for, if there is the time."""
+    """Seconds until a connection event's next attempt. It waits for as long as the backend asks, if time allows."""
     if not may_repeat(failure):
         return None
     asked = failure.retry_after if isinstance(failure, BackendUnavailable) else None
