@@ -43,7 +43,7 @@ class Emulator:
         ping_seconds: How often each client is sent a ping.
         check_expiry: Whether tokens that have expired are refused.
         check_audience: Whether tokens for another audience are refused.
-        long_claim_names: Whether upstream calls name claims by their long names, which are URIs.
+        long_claim_names: Whether upstream calls name claims by their long names, as the reference emulator does.
         limits: Times and sizes.
         sign_upstream: Whether upstream calls carry signatures made with the keys.
         upstream_token: Gives the token of a managed identity. Upstream calls present it.

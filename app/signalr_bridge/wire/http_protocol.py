@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 on one connection, with what it lacks: bounds, declined upgrades, and answers that arrive."""
+"""HTTP/1.1 on one connection by uvicorn, with bounds, declined upgrades and answers that arrive added."""
 
 import asyncio
 import secrets
