@@ -118,7 +118,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_is_over = False
     _head_is_repeated = False
     _hears_nothing = False
-    _held = b""  # what has come, and waits until fewer requests wait
+    _waiting = b""  # what has come, and waits until fewer requests wait
     _unread = 0
     _answered: Any = None  # the cycle whose answer is under way, or was the last one
 
@@ -132,7 +132,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._answered is not None and not self._answered.response_complete:
             self._answered.disconnected = True  # uvicorn tells only the one that came last
             self._answered.message_event.set()
-        self._held = b""
+        self._waiting = b""
         self.pipeline.clear()
         super().connection_lost(exc)
 
@@ -150,24 +150,24 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        self._held += data
-        self._read_held()
+        self._waiting += data
+        self._read_waiting()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self.transport.is_closing():
             self._timeouts.expect_taking()
-        elif self._held:
+        elif self._waiting:
             self._unset_keepalive_if_required()
-            self._read_held()
+            self._read_waiting()
 
-    def _read_held(self) -> None:
-        data, position = self._held, 0
+    def _read_waiting(self) -> None:
+        data, position = self._waiting, 0
         while position < len(data) and not self._hears_nothing and len(self.pipeline) < MOST_PIPELINED:
             self._read(data[position : position + _PIECE])
             position += _PIECE
-        self._held = b"" if self._hears_nothing else data[position:]
-        if self._held:
+        self._waiting = b"" if self._hears_nothing else data[position:]
+        if self._waiting:
             self.flow.pause_reading()
 
     def _read(self, piece: bytes) -> None:
