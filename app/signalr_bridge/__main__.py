@@ -24,7 +24,7 @@ import typer
 from signalr_bridge import __version__
 from signalr_bridge.check import examine, probe_endpoints, write_diagnostics, write_json, write_text
 from signalr_bridge.errors import BridgeError, SettingsError
-from signalr_bridge.main import create_app, mint
+from signalr_bridge.main import Parts, create_app, mint
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings import Level, Settings, Sources, check_servable, review
@@ -78,7 +78,8 @@ async def _serve(settings: Settings, sources: Sources) -> None:
     with ExitStack() as stack:
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT"))
         app = create_app(settings, sources)
-        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=app.state.events.close)
+        parts: Parts = app.state.parts
+        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.events.close)
         listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
         if (address := settings.callers.listen_address) is not None:
             own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))

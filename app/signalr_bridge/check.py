@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import random
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -18,6 +16,7 @@ from signalr_bridge.endpoints.prober import PROBE, PROBE_SECONDS
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.main import create_app
+from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings import judge_servable, review
 from signalr_bridge.settings.azure import UNNAMED
 from signalr_bridge.settings.model import EndpointSettings, Settings
@@ -192,14 +191,14 @@ def _judge_assembly(settings: Settings) -> Iterator[Diagnostic]:
 async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
     """Asks all endpoints, side by side."""
     asked = {one.connection.endpoint: one for one in settings.all_endpoints()}
-    opened = Credentials(settings.authority_host, clock=time.time, random=random.random)
+    opened = Credentials(settings.authority_host, runtime=RUNTIME)
     async with opened as credentials, RestTransport() as transport:
         return tuple(await asyncio.gather(*(_probe(transport, credentials, one) for one in asked.values())))
 
 
 async def _probe(transport: RestTransport, credentials: Credentials, one: EndpointSettings) -> Probe:
     credential = credentials.find(one)
-    endpoint = make_endpoint(one.name, one.endpoint_type, one.connection, time.time, credential=credential)
+    endpoint = make_endpoint(one.name, one.endpoint_type, one.connection, RUNTIME.wall_clock, credential=credential)
     outcome = await transport.perform(endpoint, PROBE, None, _seconds(one))
     return Probe(one.name, endpoint.server_url, _word(outcome), outcome.verdict in _WELL)
 

@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from signalr_bridge.emulator import Emulator, Role, read_upstream_settings
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.main import create_app
+from signalr_bridge.main import Parts, create_app
 from signalr_bridge.protocol.connection_string import parse_connection_string
 from signalr_bridge.settings import CallersSettings, EndpointSettings, NegotiateSettings, Settings
 from signalr_bridge.upstream.python.loading import load_handlers
@@ -52,10 +52,11 @@ async def run_dev(
             ]
             settings = _settings(port, [one.connection_string for one in emulators], handlers)
             app = create_app(settings)
+            parts: Parts = app.state.parts
             _add_page(app, [one.port for one in emulators])
-            listener = Listener(app, sock, grace_seconds=1, end_streams=app.state.events.close)
+            listener = Listener(app, sock, grace_seconds=1, end_streams=parts.events.close)
             printing = asyncio.create_task(_print_when_started(listener, emulators))
-            reloading = asyncio.create_task(_make_reloader(settings, app).run()) if reload else None
+            reloading = asyncio.create_task(_make_reloader(settings, parts).run()) if reload else None
             # The emulators end first: their last events, that clients have gone, still reach the handlers.
             await listener.run_until_stopped(before=partial(_stop, emulators))
             printing.cancel()
@@ -99,11 +100,11 @@ def _settings(port: int, connection_strings: Sequence[str], handlers: Sequence[s
     )
 
 
-def _make_reloader(settings: Settings, app: FastAPI) -> Reloader:
+def _make_reloader(settings: Settings, parts: Parts) -> Reloader:
     sys.dont_write_bytecode = True  # it knows a change by the second only
     seconds = settings.limits.handler_seconds
     load = partial(load_handlers, settings.handlers, threads=Threads(), default_seconds=seconds)
-    return Reloader(settings.handlers, lambda: app.state.receiver.use(load()), _say)
+    return Reloader(settings.handlers, lambda: parts.receiver.use(load()), _say)
 
 
 def _say(words: str) -> None:

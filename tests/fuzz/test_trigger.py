@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import given
 from signalr_bridge.main import create_app
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.settings import Settings
-from signalr_bridge.upstream.authenticator import AnyVerifier, TokenSource, VerificationKey
+from signalr_bridge.upstream.authenticator import ServiceIdentity, VerificationKey, Verifier, build_authenticator
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.entra import EntraTokens
 from signalr_bridge.upstream.receiver import build_receiver
@@ -26,7 +27,7 @@ from tests.unit.upstream.issued import RULES, FakeClock, FakeIssuer
 
 # No handler of these tests fails, so 500 is not among them; nor is 403, which a handler's refusal is.
 TABLE = {200, 400, 401, 404, 413, 415}
-VOUCHERS: list[AnyVerifier] = [VerificationKey("eastus", KEY), TokenSource("westus")]
+VERIFIERS: list[Verifier] = [VerificationKey("eastus", KEY), ServiceIdentity("westus")]
 SETTINGS = Settings.model_validate({"upstream": {"code": [CODE]}, "limits": {"upstream_bytes": 2000}})
 
 
@@ -46,11 +47,9 @@ class Bridge:
         self.handler = Echo(hub="chat")
         tokens = EntraTokens(RULES, KeyCache(FakeIssuer("first").fetch, FakeClock(0.0)), FakeClock())
         self.app: FastAPI = create_app(SETTINGS)
-        self.app.state.receiver = build_receiver(SETTINGS, [self.handler], self.verifiers_of, FakeOutbox(), tokens)
-
-    @staticmethod
-    def verifiers_of(hub: str) -> Sequence[AnyVerifier]:
-        return VOUCHERS
+        known = build_authenticator(SETTINGS, lambda hub: VERIFIERS, lambda entra: tokens)
+        receiver = build_receiver(lambda: SETTINGS, [self.handler], lambda: known, FakeOutbox())
+        self.app.state.parts = replace(self.app.state.parts, receiver=receiver)
 
     async def post(self, call: Call, path: str = "/upstream") -> list[Message]:
         arriving = [{"type": "http.request", "body": piece, "more_body": True} for piece in call.pieces]

@@ -15,8 +15,8 @@ def settings(**environment: str) -> dict[str, str]:
 def test_it_is_built_without_opening_anything() -> None:
     app = create_app(load(gather(settings(), {})))
 
-    assert [one.url for one in app.state.directory.endpoints] == ["https://a.example"]
-    assert "canary" not in repr(app.state.directory.endpoints)
+    assert [one.url for one in app.state.parts.directory.endpoints] == ["https://a.example"]
+    assert "canary" not in repr(app.state.parts.directory.endpoints)
 
 
 @pytest.mark.parametrize(("docs", "found"), [("true", True), ("false", False)])
@@ -35,7 +35,7 @@ def test_the_docs_are_off_unless_the_settings_turn_them_on(docs: str, found: boo
     ],
 )
 def test_the_default_hub(environment: dict[str, str], hub: str | None) -> None:
-    assert create_app(load(gather(settings(**environment), {}))).state.default_hub == hub
+    assert create_app(load(gather(settings(**environment), {}))).state.parts.access.hub_names.default == hub
 
 
 @pytest.mark.parametrize(

@@ -1,43 +1,51 @@
 """What opens each endpoint, made from its settings: identities that are alike share one token."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 from signalr_bridge.endpoints.access_key import AccessKey
+from signalr_bridge.endpoints.endpoint import Credential
 from signalr_bridge.endpoints.entra_credential import Identity, ServiceKeys, check_maker, fetch_token, make_maker
 from signalr_bridge.endpoints.refreshing import RefreshingToken
-from signalr_bridge.runtime import Random, WallClock
+from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import CredentialSettings, EndpointSettings
 
 _TOKEN_FETCH_SECONDS = 10.0
 """How long an identity endpoint may take. The chain of default credentials asks several."""
 
+_Instance: TypeAlias = tuple[str, str | None, CredentialSettings]
+"""The server's URL, an access key that verifies calls, and what opens it."""
+
 
 class Credentials:
-    """Entered and left with the application; nothing is fetched before it is needed.
+    """The credentials in use. It is entered and left with the application. Nothing is fetched before it is needed.
 
-    When settings change, an endpoint whose own have not keeps its tokens and keys. ``authority`` is where Entra issues
-    tokens, ``clock`` gives seconds since 1970, ``random`` a number from 0 to 1.
+    When settings change, an endpoint whose own have not keeps its tokens and keys.
+
+    Args:
+        authority: the address where Entra issues tokens.
+        runtime: the clocks and chance.
+        environment: where the platform says how its identities are asked.
+        wait_seconds: how long a client waits at most for the first key.
     """
 
     def __init__(
         self,
         authority: str,
         *,
-        clock: WallClock,
-        random: Random,
+        runtime: Runtime,
         environment: Mapping[str, str] = os.environ,
         wait_seconds: float = 10.0,
     ) -> None:
         self._authority, self._environment = authority, environment
-        self._clock, self._random, self._wait_seconds = clock, random, wait_seconds
+        self._runtime, self._wait_seconds = runtime, wait_seconds
         self._keys = ServiceKeys()
         self._tokens: dict[CredentialSettings, RefreshingToken[str]] = {}
-        self._identities: dict[tuple[str, str | None, CredentialSettings], Identity] = {}
+        self._identities: dict[_Instance, Identity] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -53,10 +61,10 @@ class Credentials:
                 stack.push_async_callback(identity.close)
 
     def find(self, endpoint: EndpointSettings) -> AccessKey | Identity:
-        """``SettingsError`` for an identity that cannot be used."""
+        """The credential of an endpoint. Raises ``SettingsError`` for an identity that cannot be used."""
         connection = endpoint.connection
         if endpoint.credential.kind == "access-key":
-            return AccessKey(connection.access_key or "", self._clock)
+            return AccessKey(connection.access_key or "", self._runtime.wall_clock)
         server_url = connection.server_endpoint or connection.endpoint
         known = server_url, connection.access_key, endpoint.credential
         identity = self._identities.get(known)
@@ -64,14 +72,24 @@ class Credentials:
             identity = self._identities[known] = self._make_identity(endpoint, server_url)
         return identity
 
+    def forget_all_but(self, used: Iterable[Credential]) -> None:
+        """Ends the refreshing of all credentials but those ``used``, and lets go of them and of their secrets."""
+        kept = {id(one) for one in used}
+        for known, identity in list(self._identities.items()):
+            if id(identity) not in kept:
+                self._identities.pop(known).stop()
+        needed = {settings for _, _, settings in self._identities}
+        for settings in self._tokens.keys() - needed:
+            self._tokens.pop(settings).stop()
+
     def _make_identity(self, endpoint: EndpointSettings, server_url: str) -> Identity:
         key = endpoint.connection.access_key
         return Identity(
             self._find_token(endpoint),
             self._keys,
             server_url,
-            clock=self._clock,
-            random=self._random,
+            clock=self._runtime.wall_clock,
+            random=self._runtime.random,
             wait_seconds=self._wait_seconds,
             verifying_keys=() if key is None else (key,),
         )
@@ -84,9 +102,9 @@ class Credentials:
             check_maker(make, f"The endpoint '{endpoint.name}' ({settings.describe()})")
             token = self._tokens[settings] = RefreshingToken(
                 settings.describe(),
-                partial(fetch_token, make, self._clock),
-                clock=self._clock,
-                random=self._random,
+                partial(fetch_token, make, self._runtime.wall_clock),
+                clock=self._runtime.wall_clock,
+                random=self._runtime.random,
                 seconds=_TOKEN_FETCH_SECONDS,
             )
         return token

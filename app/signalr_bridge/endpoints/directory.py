@@ -1,56 +1,75 @@
 """Which endpoints a hub has: a registry for each connection, all replaced at once when settings change."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from signalr_bridge.endpoints.attempts import RetryPolicy
 from signalr_bridge.endpoints.credentials import Credentials
 from signalr_bridge.endpoints.endpoint import Credential, Endpoint, Transport, make_endpoint
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.registry import Registry
-from signalr_bridge.runtime import Clock, Random, WallClock
+from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import CallSettings, CredentialSettings, EndpointSettings, Settings
-
-
-class Registries(Protocol):
-    """What knows the endpoints of a hub: a directory, or one registry for all hubs."""
-
-    def find(self, hub: str) -> Registry: ...
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointMap:
-    """Registries by connection and, of the hubs that name another than ``default``, the connection by hub."""
+    """The endpoints of each hub as one value that never changes.
+
+    Args:
+        default: the name of the default connection, in lower case.
+        registries: the registries by the name of their connection, in lower case.
+        connections: the connection by hub, of the hubs that name another than ``default``.
+    """
 
     default: str
     registries: Mapping[str, Registry]
     connections: Mapping[str, str] = field(default_factory=dict)
 
-
-class EndpointDirectory:
-    """Whoever has asked keeps what it was given to the end of its call; the next one gets what is so by then."""
-
-    def __init__(self, endpoint_map: EndpointMap) -> None:
-        self._endpoint_map = endpoint_map
-        self._worked = False
-
-    def use(self, endpoint_map: EndpointMap) -> None:
-        self._endpoint_map = endpoint_map
+    def connection_of(self, hub: str) -> str:
+        """The name of the hub's connection. The hub's name may be in any case."""
+        return self.connections.get(hub.lower(), self.default)
 
     def find(self, hub: str) -> Registry:
-        endpoint_map = self._endpoint_map
-        return endpoint_map.registries[endpoint_map.connections.get(hub.lower(), endpoint_map.default)]
+        """The registry of the hub, whose name may be in any case."""
+        return self.registries[self.connection_of(hub)]
 
     @property
-    def registries(self) -> Sequence[Registry]:
-        """Those that have an endpoint."""
-        return tuple(one for one in self._endpoint_map.registries.values() if one.endpoints)
+    def in_use(self) -> Sequence[Registry]:
+        """The registries that have an endpoint."""
+        return tuple(one for one in self.registries.values() if one.endpoints)
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
-        """Of all connections; a named one, which belongs to each, stands there once."""
-        return tuple({id(one): one for registry in self.registries for one in registry.endpoints}.values())
+        """The endpoints of all connections. A named one, which belongs to each connection, stands there once."""
+        return tuple({id(one): one for registry in self.in_use for one in registry.endpoints}.values())
+
+
+class EndpointDirectory:
+    """The endpoints as they are at this moment.
+
+    Whoever has asked keeps what it was given to the end of its call. The next one gets what is so by then.
+    ``current`` gives the map in force.
+    """
+
+    def __init__(self, current: Callable[[], EndpointMap]) -> None:
+        self._current = current
+        self._worked = False
+
+    def find(self, hub: str) -> Registry:
+        """The registry of the hub, whose name may be in any case."""
+        return self._current().find(hub)
+
+    @property
+    def registries(self) -> Sequence[Registry]:
+        """The registries that have an endpoint."""
+        return self._current().in_use
+
+    @property
+    def endpoints(self) -> Sequence[Endpoint]:
+        """The endpoints of all connections, each once."""
+        return self._current().endpoints
 
     def has_worked(self, *, now: bool = False) -> bool:
         """Whether every connection has had one endpoint that answered to our credential; ``now``: and is online.
@@ -69,61 +88,78 @@ _Opener: TypeAlias = tuple[str, str | None, str | None, CredentialSettings]
 
 
 @dataclass(frozen=True, slots=True)
+class _Spread:
+    """What a registry is made with besides its endpoints: strategies by hub, and how often a call is tried again."""
+
+    strategies: Mapping[str, str]
+    policy: RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
 class Built:
-    """``endpoints`` by the settings they were made from, which hold secrets."""
+    """A map, and what it was made of. The settings of the endpoints hold secrets.
+
+    Args:
+        endpoint_map: the endpoints of each hub.
+        endpoints: the endpoints by the settings they were made from.
+        spread: what all registries were made with.
+    """
 
     endpoint_map: EndpointMap
     endpoints: Mapping[EndpointSettings, Endpoint] = field(repr=False)
+    spread: _Spread
 
 
 class Builder:
-    """``now`` gives seconds since 1970, ``clock`` monotonic seconds, ``random`` a number from 0 to 1."""
+    """Makes the map from settings. What has not changed since the map before stays the same object.
+
+    A registry that stays keeps its breakers. Health goes by the address of an endpoint and is shared by all of them.
+    """
 
     def __init__(
-        self,
-        transport: Transport,
-        health: Health,
-        *,
-        now: WallClock,
-        clock: Clock,
-        random: Random,
-        credentials: Credentials | None = None,
+        self, transport: Transport, health: Health, *, runtime: Runtime, credentials: Credentials | None = None
     ) -> None:
-        self._transport, self._health = transport, health
-        self._now, self._clock, self._random = now, clock, random
-        self._credentials = credentials or Credentials("", clock=now, random=random)
+        self._transport, self._health, self._runtime = transport, health, runtime
+        self._credentials = credentials or Credentials("", runtime=runtime)
 
     def build(self, settings: Settings, before: Built | None = None) -> Built:
+        """Raises ``SettingsError`` for a credential that cannot be used. ``before`` is left as it is."""
         known = dict(before.endpoints) if before else {}
         credentials = {_opener(one): endpoint.credential for one, endpoint in known.items()}
         made = {one: known.get(one) or self._make(one, credentials) for one in settings.all_endpoints()}
         named = {settings.connection.lower(): settings.endpoints, **settings.connections}
+        spread = _Spread({hub: one.strategy for hub, one in settings.hubs.items()}, make_policy(settings.calls))
+        old = before.endpoint_map.registries if before and before.spread == spread else {}
         registries = {
-            name: self._make_registry(settings, [made[one] for one in endpoints]) for name, endpoints in named.items()
+            name: self._find_registry(old.get(name), [made[one] for one in endpoints], spread)
+            for name, endpoints in named.items()
         }
         connections = {hub: settings.connection_of(hub) for hub in settings.hubs}
-        return Built(EndpointMap(settings.connection.lower(), registries, connections), made)
+        return Built(EndpointMap(settings.connection.lower(), registries, connections), made, spread)
 
     def _make(self, one: EndpointSettings, credentials: Mapping[_Opener, Credential]) -> Endpoint:
         return make_endpoint(
             one.name,
             one.endpoint_type,
             one.connection,
-            self._now,
+            self._runtime.wall_clock,
             weight=one.weight,
             lenient_404=one.lenient_404,
             credential=credentials.get(_opener(one)) or self._credentials.find(one),
         )
 
-    def _make_registry(self, settings: Settings, endpoints: list[Endpoint]) -> Registry:
+    def _find_registry(self, old: Registry | None, endpoints: Sequence[Endpoint], spread: _Spread) -> Registry:
+        # By identity: two endpoints that differ in their credential alone are equal.
+        if old is not None and list(map(id, old.endpoints)) == list(map(id, endpoints)):
+            return old
         return Registry(
             endpoints,
             self._transport,
             self._health,
-            clock=self._clock,
-            random=self._random,
-            strategies={hub: one.strategy for hub, one in settings.hubs.items()},
-            policy=make_policy(settings.calls),
+            clock=self._runtime.clock,
+            random=self._runtime.random,
+            strategies=spread.strategies,
+            policy=spread.policy,
         )
 
 

@@ -270,3 +270,7 @@ class Identity:
 
     async def close(self) -> None:
         await self._key.close()
+
+    def stop(self) -> None:
+        """Ends the refreshing of the key without waiting. The token may be another endpoint's, too."""
+        self._key.stop()

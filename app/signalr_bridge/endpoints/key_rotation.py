@@ -42,6 +42,11 @@ class RecentCredentials:
         self.forget()
         return [*self._current.get(url, []), *(one for one, _ in reversed(self._former.get(url, [])))]
 
+    @property
+    def every(self) -> Sequence[Credential]:
+        """All that are current or may still be tried."""
+        return [one for url in self._current for one in self.known(url)]
+
     def forget(self) -> None:
         """Lets go of what was replaced too long ago."""
         now = self._clock()

@@ -130,6 +130,7 @@ class RefreshingToken(Generic[T]):
         self._cached: CachedToken[T] | None = None
         self._failed: RefreshFailure | None = None
         self._task: asyncio.Task[None] | None = None
+        self._stopped = False
 
     @property
     def refresh_failure(self) -> str | None:
@@ -140,7 +141,7 @@ class RefreshingToken(Generic[T]):
         """At once while the old value is good. Raises ``CredentialFailure``."""
         step = decide(self._cached, self._failed, self._clock())
         if step is RefreshAction.WAIT:
-            await asyncio.shield(self._start())
+            await self._wait()
         elif step is RefreshAction.USE_AND_RENEW:
             self._start()
         if self._cached is None or self._clock() >= self._cached.expires_at:
@@ -153,15 +154,26 @@ class RefreshingToken(Generic[T]):
             self._start()
 
     async def close(self) -> None:
+        self.stop()
         if self._task is not None:
-            self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    def _start(self) -> asyncio.Task[None]:
-        if self._task is None or self._task.done():
+    def stop(self) -> None:
+        """Fetches nothing from now on. Whoever waits gets a ``CredentialFailure``."""
+        self._stopped = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _wait(self) -> None:
+        """Until the attempt has ended. A request that goes does not end it for others, and its end ends no request."""
+        self._start()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def _start(self) -> None:
+        if not self._stopped and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._renew())
-        return self._task
 
     async def _renew(self) -> None:
         try:
@@ -183,6 +195,8 @@ class RefreshingToken(Generic[T]):
 
     def _failure(self) -> CredentialFailure:
         refresh_failure = self._failed
+        if self._stopped:
+            return CredentialFailure("the settings name this credential no more")
         if refresh_failure is None:  # what was fetched is over already
             return CredentialFailure("the issuer's clock is wrong: what it gave had expired")
         return CredentialFailure(refresh_failure.reason, forbidden=refresh_failure.forbidden)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 from signalr_bridge.endpoints.attempts import Attempts, RetryPolicy
 from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Transport, Verdict
@@ -155,10 +155,6 @@ class Registry:
         self._random = random
         self._strategies = {hub: STRATEGIES[name] for hub, name in (strategies or {}).items()}
         self._attempts = Attempts(transport, health, clock=clock, random=random, policy=policy or RetryPolicy())
-
-    def find(self, hub: str) -> Self:
-        """A registry alone has the endpoints of every hub."""
-        return self
 
     def is_online(self, endpoint: Endpoint) -> bool:
         return self._health.is_online(endpoint.url)

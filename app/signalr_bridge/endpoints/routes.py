@@ -15,7 +15,7 @@ from signalr_bridge.web.callers import Right
 from signalr_bridge.web.problems import PROBLEM_ANSWER
 from signalr_bridge.web.request import PathNames, describe_path, describe_query, one_of, part, read_query
 
-DirectoryPart = Annotated[EndpointDirectory, part("directory")]
+DirectoryPart = Annotated[EndpointDirectory, part(EndpointDirectory)]
 
 router = APIRouter(redirect_slashes=False)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from signalr_bridge.endpoints.directory import Registries
+from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.endpoint import Endpoint
 from signalr_bridge.errors import TokenTooLong
 from signalr_bridge.protocol.access_token import check_length, client_audience, client_claims, client_url
@@ -61,23 +61,23 @@ class Negotiator:
 
     def __init__(
         self,
-        registries: Registries,
+        directory: EndpointDirectory,
         *,
         clock: WallClock,
         is_lossless: Callable[[str], bool] = lambda hub: True,
     ) -> None:
-        self._registries = registries
+        self._directory = directory
         self._clock = clock
         self._is_lossless = is_lossless
 
     async def negotiate(self, hub: str, admission: Admission) -> ConnectionInfo:
         """Raises ``UnknownEndpoint``, ``NoEndpointAvailable`` and ``TokenTooLong``."""
-        endpoint = self._registries.find(hub).choose_for_client(admission.endpoint, hub=hub, user_id=admission.user_id)
+        endpoint = self._directory.find(hub).choose_for_client(admission.endpoint, hub=hub, user_id=admission.user_id)
         return await self._sign(endpoint, hub, admission)
 
     async def negotiate_all(self, hub: str, admission: Admission) -> list[Choice]:
         """Every endpoint, also those that are offline. Raises ``TokenTooLong``."""
-        registry = self._registries.find(hub)
+        registry = self._directory.find(hub)
         return [
             Choice(one, registry.is_online(one), await self._try_to_sign(one, hub, admission))
             for one in registry.endpoints

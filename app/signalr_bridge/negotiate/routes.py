@@ -22,10 +22,8 @@ from signalr_bridge.negotiate.rules import ClientRequest, Clients
 from signalr_bridge.protocol.names import check_hub, unescape_segment
 from signalr_bridge.protocol.upstream_event import decode_header
 from signalr_bridge.settings.model import EndpointType
-from signalr_bridge.web.authorize import OptionalCaller, RequiredCaller, check_caller
+from signalr_bridge.web.authorize import Access, OptionalCaller, RequiredCaller, check_caller
 from signalr_bridge.web.callers import CHALLENGE, Caller
-from signalr_bridge.web.hub_names import HubNames
-from signalr_bridge.web.limits import scope_address
 from signalr_bridge.web.problems import PROBLEM_ANSWER
 from signalr_bridge.web.request import JSON, PathNames, describe_path, part, read_body, require_media_type
 
@@ -34,10 +32,9 @@ _CLIENT_BODY_SECONDS = 5.0
 """A client sends none: whoever dawdles over one must not keep others out."""
 _CALLERS_ONLY = "Only a caller may say for whom: send an API key in the header X-API-Key."
 
-NegotiatorPart = Annotated[Negotiator, part("negotiator")]
-ClientsPart = Annotated[Clients, part("clients")]
-HubNamesPart = Annotated[HubNames, part("hub_names")]
-DefaultHub = Annotated[str | None, part("default_hub")]
+NegotiatorPart = Annotated[Negotiator, part(Negotiator)]
+ClientsPart = Annotated[Clients, part(Clients)]
+AccessPart = Annotated[Access, part(Access)]
 Requester: TypeAlias = Caller | Admission
 """A caller, or a client with what its token will say."""
 
@@ -45,16 +42,15 @@ router = APIRouter(redirect_slashes=False)
 
 
 async def find_requester(
-    request: Request, caller: OptionalCaller, clients: ClientsPart, default: DefaultHub
+    request: Request, caller: OptionalCaller, clients: ClientsPart, access: AccessPart
 ) -> Requester:
     """A caller that may negotiate for the hub, or a client that is admitted. Raises what refuses either, before
     anything is said about hubs or bodies."""
-    hub = _read_hub(request, default)
+    hub = _read_hub(request, access.hub_names.default)
     if caller is not None:
         check_caller(request, caller, hub or None)
         return caller
-    address = scope_address(request.scope, request.app.state.trusted_proxies)
-    return await clients.admit(hub, _read_client_request(request), address)
+    return await clients.admit(hub, _read_client_request(request), access.address_of(request))
 
 
 def _read_hub(request: Request, default: str | None) -> str | None:
@@ -120,12 +116,12 @@ async def negotiate(
     request: Request,
     requester: RequesterPart,
     names: PathNames,
-    hub_names: HubNamesPart,
+    access: AccessPart,
     clients: ClientsPart,
     negotiator: NegotiatorPart,
 ) -> JSONResponse:
     """Where a client connects, with which token. A client sends no body; a caller may say for whom."""
-    admission = await _read_admission(request, requester, names["hub"], hub_names, clients)
+    admission = await _read_admission(request, requester, names["hub"], access, clients)
     return _answer((await negotiator.negotiate(names["hub"], admission)).as_json())
 
 
@@ -133,15 +129,15 @@ async def negotiate(
 async def negotiate_default_hub(
     request: Request,
     requester: RequesterPart,
-    hub: DefaultHub,
-    hub_names: HubNamesPart,
+    access: AccessPart,
     clients: ClientsPart,
     negotiator: NegotiatorPart,
 ) -> JSONResponse:
     """The same for the default hub, so that a page written for a function app keeps working."""
+    hub = access.hub_names.default
     if hub is None:
         raise NoDefaultHub("Several hubs or none are configured: set BRIDGE_DEFAULT_HUB, or name the hub in the path.")
-    admission = await _read_admission(request, requester, hub, hub_names, clients)
+    admission = await _read_admission(request, requester, hub, access, clients)
     return _answer((await negotiator.negotiate(hub, admission)).as_json())
 
 
@@ -171,19 +167,18 @@ async def negotiate_endpoints(
 
 
 async def _read_admission(
-    request: Request, requester: Requester, hub: str, hub_names: HubNames, clients: Clients
+    request: Request, requester: Requester, hub: str, access: Access, clients: Clients
 ) -> Admission:
     """A blank body is a client's call, whoever sends it: then the hub's rules say who it is, a caller's key or not."""
     if isinstance(requester, Admission):
-        hub_names.check_client(hub)
+        access.hub_names.check_client(hub)
         await _refuse_body(request)
         return requester
     body = await read_body(request, LARGEST_BODY)
     if not is_blank(body):
         return await _read_wish(request, body, clients.rules_of(hub).defaults)
-    address = scope_address(request.scope, request.app.state.trusted_proxies)
-    admission = await clients.admit(hub, _read_client_request(request), address)
-    hub_names.check_client(hub)
+    admission = await clients.admit(hub, _read_client_request(request), access.address_of(request))
+    access.hub_names.check_client(hub)
     return admission
 
 

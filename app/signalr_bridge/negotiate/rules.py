@@ -10,9 +10,9 @@ from signalr_bridge.negotiate.identity import Identity, claim_texts, copy_claims
 from signalr_bridge.negotiate.negotiator import Admission
 from signalr_bridge.protocol.claims import ClaimValues
 from signalr_bridge.protocol.names import check_client_user_id
-from signalr_bridge.runtime import Clock, WallClock
+from signalr_bridge.runtime import Runtime, WallClock
 from signalr_bridge.settings.model import ClientSettings, JwtSettings, Settings
-from signalr_bridge.web.callers import CHALLENGE, check_wait
+from signalr_bridge.web.callers import CHALLENGE, FindAddress, check_wait
 from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers
 from signalr_bridge.web.limits import Rate
 from signalr_bridge.web.tokens import TokenRules, read_bearers, read_claims, take_apart
@@ -153,22 +153,28 @@ class Clients:
         self.rules_of = rules_of
         self._rate = rate
 
-    async def admit(self, hub: str | None, client_request: ClientRequest, address: str) -> Admission:
-        """What the client's token will say. Raises ``Unauthenticated``, ``InvalidName`` and ``RateLimited``."""
+    async def admit(self, hub: str | None, client_request: ClientRequest, address: FindAddress) -> Admission:
+        """What the client's token will say. Raises ``Unauthenticated``, ``InvalidName`` and ``RateLimited``.
+
+        ``address`` works out the client's address. It is asked when somebody is limited or refused.
+        """
         if self._rate is not None:
-            check_wait(self._rate.take(address), "You negotiate too often; try again later.")
+            check_wait(self._rate.take(address()), "You negotiate too often; try again later.")
         try:
             return await self.rules_of(hub).admit(client_request)
         except BadToken as error:
-            _log.info("client refused", extra={"reason": error.detail, "address": address, "request_id": request_id()})
+            _log.info(
+                "client refused", extra={"reason": error.detail, "address": address(), "request_id": request_id()}
+            )
             raise Unauthenticated(REFUSAL, headers=CHALLENGE) from None
 
 
-def build_clients(settings: Settings, keys: IssuerKeys, *, clock: WallClock, monotonic: Clock) -> Clients:
-    """``clock`` gives seconds since 1970. Raises ``SettingsError`` for a template that means nothing."""
+def build_clients(settings: Settings, keys: IssuerKeys, runtime: Runtime) -> Clients:
+    """The rules for the clients of each hub. Raises ``SettingsError`` for a template that means nothing."""
+    optional = settings.development
 
     def build(rules: ClientSettings, prefix: str) -> ClientRules:
-        return _build_rules(rules, prefix, keys, clock, optional=settings.development)
+        return _build_rules(rules, prefix, keys, runtime.wall_clock, optional=optional)
 
     general = build(settings.negotiate, "BRIDGE_NEGOTIATE__")
     own = {
@@ -177,7 +183,7 @@ def build_clients(settings: Settings, keys: IssuerKeys, *, clock: WallClock, mon
         if hub.negotiate is not None
     }
     per_second = settings.limits.negotiate_per_second
-    rate = None if per_second is None else Rate(per_second, monotonic)
+    rate = None if per_second is None else Rate(per_second, runtime.clock)
     return Clients(lambda hub: own.get(hub or "", general), rate)
 
 

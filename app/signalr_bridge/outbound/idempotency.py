@@ -17,6 +17,7 @@ from signalr_bridge.errors import BridgeError, IdempotencyInProgress, Idempotenc
 from signalr_bridge.runtime import Clock
 from signalr_bridge.web.callers import Caller
 from signalr_bridge.web.problems import problem_response
+from signalr_bridge.web.request import find_part
 
 KEEP_SECONDS = 24 * 3600
 MOST_ANSWERS = 10_000
@@ -100,7 +101,7 @@ async def answer_once(
         return await answer()
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
         raise InvalidHeader("Idempotency-Key is 1 to 255 visible ASCII characters.")
-    store: Idempotency = request.app.state.idempotency
+    store = find_part(request, Idempotency)
     query = request.scope["query_string"].decode("latin-1")
     scope = (caller.name, request.method, request.scope["path"], query, keys[0])
     kept = store.begin(scope, sha256(body).digest())

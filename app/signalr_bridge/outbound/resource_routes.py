@@ -32,7 +32,7 @@ from signalr_bridge.web.request import (
 
 LARGEST_CALL = 1024 * 1024
 
-SenderPart = Annotated[Sender, part("sender")]
+SenderPart = Annotated[Sender, part(Sender)]
 
 router = APIRouter(redirect_slashes=False)
 

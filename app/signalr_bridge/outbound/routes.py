@@ -35,7 +35,7 @@ from signalr_bridge.web.request import (
 
 LARGEST_ARRAY = 8 * 1024 * 1024
 
-SenderPart = Annotated[Sender, part("sender")]
+SenderPart = Annotated[Sender, part(Sender)]
 
 router = APIRouter(redirect_slashes=False)
 router.include_router(connections_router)

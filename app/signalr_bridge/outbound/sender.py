@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from signalr_bridge.endpoints.directory import Registries
+from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.outcome import SKIPPED, Judgement, Result, fails_outputs, stops_array
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.errors import UrlTooLong
@@ -23,13 +23,13 @@ class Sender:
     ``clock`` gives monotonic seconds, ``default_seconds`` is the deadline of a call that names none.
     """
 
-    def __init__(self, registries: Registries, *, clock: Clock, default_seconds: float) -> None:
-        self._registries = registries
+    def __init__(self, directory: EndpointDirectory, *, clock: Clock, default_seconds: float) -> None:
+        self._directory = directory
         self._clock = clock
         self._default_seconds = default_seconds
 
     def registry(self, hub: str) -> Registry:
-        return self._registries.find(hub)
+        return self._directory.find(hub)
 
     def longest_target(self, hub: str) -> int:
         """How many bytes path and query may have at the hub's endpoint with the longest address."""

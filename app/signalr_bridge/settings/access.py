@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from signalr_bridge.settings.fields import Hub, Secrets, Section, Texts, read_list, read_map, read_text
+from signalr_bridge.settings.fields import LIVE, Hub, Secrets, Section, Texts, read_list, read_map, read_text
 
 RightName = Literal["negotiate", "send", "groups", "connections", "read"]
 Rights = Annotated[tuple[RightName, ...], BeforeValidator(read_list)]
@@ -87,7 +87,7 @@ class OidcSettings(Section):
 
 
 class CallersSettings(Section):
-    keys: Annotated[tuple[CallerKey, ...], BeforeValidator(_read_keys)] = Field(
+    keys: Annotated[tuple[CallerKey, ...], BeforeValidator(_read_keys), LIVE] = Field(
         default=(), description="API keys of backends, each with at least 16 characters"
     )
     oidc: OidcSettings = OidcSettings()
@@ -271,10 +271,10 @@ class EntraSettings(Section):
 
 
 class UpstreamSettings(Section):
-    code: Secrets = Field(default=(), description="further secret(s) in the upstream URL's `code`")
-    keys: Secrets = Field(default=(), description="keys that only verify upstream signatures")
+    code: Annotated[Secrets, LIVE] = Field(default=(), description="further secret(s) in the upstream URL's `code`")
+    keys: Annotated[Secrets, LIVE] = Field(default=(), description="keys that only verify upstream signatures")
     entra: EntraSettings = EntraSettings()
-    allow_unsigned: bool = Field(default=False, description="take upstream calls that nobody vouches for")
+    allow_unsigned: bool = Field(default=False, description="take upstream calls without signature or token")
     unhandled: Annotated[Literal["404", "200"], BeforeValidator(read_text)] = Field(
         default="404", description="the answer to a message that nobody handles"
     )

@@ -1,9 +1,11 @@
 """What sections are made of: the frozen base, and values that may be written in more than one way."""
 
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic.fields import FieldInfo
 
 from signalr_bridge.errors import InvalidName, MalformedJson
 from signalr_bridge.protocol import json_text
@@ -14,6 +16,23 @@ class Section(BaseModel):
     """A group of settings: frozen, no unknown names, and no value in an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """The mark of a setting that may change while the bridge runs."""
+
+
+LIVE = _Live()
+"""Stands in the annotation of a field that may change while the bridge runs: ``Annotated[Secrets, LIVE]``.
+
+All others change at the next start. Whoever has to know it asks ``is_live``.
+"""
+
+
+def is_live(field: FieldInfo) -> bool:
+    """Whether a change of the field is in force at once."""
+    return LIVE in field.metadata
 
 
 def read_list(value: Any) -> Any:

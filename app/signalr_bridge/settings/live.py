@@ -6,14 +6,15 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.runtime import Clock
+from signalr_bridge.settings.fields import is_live
 from signalr_bridge.settings.loading import review
-from signalr_bridge.settings.model import EndpointSettings, HubSettings, Settings, UpstreamSettings
+from signalr_bridge.settings.model import EndpointSettings, HubSettings, Settings
 from signalr_bridge.settings.names import write_name
 from signalr_bridge.settings.rules import check_servable
 from signalr_bridge.settings.sources import Sources
@@ -32,41 +33,41 @@ class Change:
 
 
 def plan_change(current: Settings, wanted: Settings) -> Change:
-    """Endpoints and secrets change at once. What opens doors, and all the rest, changes by restart only."""
-    update: dict[str, Any] = {
-        "endpoints": wanted.endpoints,
-        "connections": wanted.connections,
-        "connection": wanted.connection,
-        "hubs": {
-            name: _change_hub(current.hubs.get(name), wanted.hubs.get(name), wanted.upstream)
-            for name in {**wanted.hubs, **current.hubs}
-        },
-        "callers": current.callers.model_copy(update={"keys": wanted.callers.keys}),
-        "upstream": _change_upstream(current.upstream, wanted.upstream),
-        "forward": {
-            name: one.model_copy(update={"secrets": wanted.forward[name].secrets}) if name in wanted.forward else one
-            for name, one in current.forward.items()
-        },
+    """What is marked ``LIVE`` changes at once. What opens doors, and all the rest, changes by restart only."""
+    hubs = {
+        name: _change(current.hubs.get(name) or HubSettings(), _find_hub(wanted, name))
+        for name in {**wanted.hubs, **current.hubs}
     }
-    settings = current.model_copy(update=update)
+    forward = {
+        name: _change(one, wanted.forward[name]) if name in wanted.forward else one
+        for name, one in current.forward.items()
+    }
+    settings = _change(current, wanted).model_copy(update={"hubs": hubs, "forward": forward})
     return Change(settings, tuple(_describe(current, settings)), tuple(_find_differences(settings, wanted)))
 
 
-def _change_hub(current: HubSettings | None, wanted: HubSettings | None, common: UpstreamSettings) -> HubSettings:
-    """Of a hub's own settings its connection, and upstream's secrets: the others are rules for clients.
+_Section = TypeVar("_Section", bound=BaseModel)
 
-    Secrets that it no longer has stop counting at once: those that are ``common`` to all hubs take their place.
+
+def _change(current: _Section, wanted: BaseModel) -> _Section:
+    """``current`` with those values of ``wanted`` that may change while running, in its sections, too."""
+    update: dict[str, Any] = {}
+    for name, field in type(current).model_fields.items():
+        before, after = getattr(current, name), getattr(wanted, name)
+        if is_live(field):
+            update[name] = after
+        elif isinstance(before, BaseModel) and isinstance(after, BaseModel):
+            update[name] = _change(before, after)
+    return current.model_copy(update=update)
+
+
+def _find_hub(wanted: Settings, name: str) -> HubSettings:
+    """The settings of a hub. It may have gone, or have lost its own section about upstream.
+
+    Secrets that it no longer has stop counting at once: those that are common to all hubs take their place.
     """
-    kept = current or HubSettings()
-    update: dict[str, Any] = {"connection": None if wanted is None else wanted.connection}
-    if kept.upstream is not None:
-        own = None if wanted is None else wanted.upstream
-        update["upstream"] = _change_upstream(kept.upstream, common if own is None else own)
-    return kept.model_copy(update=update)
-
-
-def _change_upstream(current: UpstreamSettings, wanted: UpstreamSettings) -> UpstreamSettings:
-    return current.model_copy(update={"code": wanted.code, "keys": wanted.keys})
+    found = wanted.hubs.get(name) or HubSettings()
+    return found if found.upstream is not None else found.model_copy(update={"upstream": wanted.upstream})
 
 
 def _describe(current: Settings, settings: Settings) -> Iterator[str]:

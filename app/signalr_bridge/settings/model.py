@@ -19,7 +19,7 @@ from signalr_bridge.settings.access import (
     UpstreamSettings,
     read_authority,
 )
-from signalr_bridge.settings.fields import Hub, Networks, Section, Texts
+from signalr_bridge.settings.fields import LIVE, Hub, Networks, Section, Texts
 from signalr_bridge.settings.traffic import (
     CallSettings,
     CredentialSettings,
@@ -66,14 +66,14 @@ class Settings(BaseSettings):
 
     host: str = Field(default="0.0.0.0", description="address to listen on (`dev`: 127.0.0.1)")
     port: int = Field(default=8080, ge=0, le=65_535, description="port to listen on")
-    connection: str = Field(
+    connection: Annotated[str, LIVE] = Field(
         default="AzureSignalRConnectionString",
         min_length=1,
         description="the name of the connection, as functions call it",
     )
-    endpoints: tuple[EndpointSettings, ...] = ()
+    endpoints: Annotated[tuple[EndpointSettings, ...], LIVE] = ()
     """Those of ``connection``: of every hub that names no other."""
-    connections: dict[str, tuple[EndpointSettings, ...]] = Field(default_factory=dict)
+    connections: Annotated[dict[str, tuple[EndpointSettings, ...]], LIVE] = Field(default_factory=dict)
     """The endpoints of the further connections that hubs name, by name in lower case."""
     calls: CallSettings = CallSettings()
     allow_emulator_key: bool = Field(default=False, description="`serve` may use the emulator's well-known key")

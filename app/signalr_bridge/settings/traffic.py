@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from signalr_bridge.protocol.connection_string import ConnectionString
 from signalr_bridge.settings.access import ClientSettings, CorsSettings, UpstreamSettings
-from signalr_bridge.settings.fields import Secrets, Section, Texts, read_list
+from signalr_bridge.settings.fields import LIVE, Secrets, Section, Texts, read_list
 
 EndpointType: TypeAlias = Literal["Primary", "Secondary"]
 """How an endpoint is used: clients go to secondary ones only while no primary one is online."""
@@ -42,13 +42,13 @@ class CredentialSettings(Section):
 class EndpointTuning(Section):
     """What ``BRIDGE_ENDPOINTS__<NAME>__*`` says of an endpoint."""
 
-    weight: float = Field(
+    weight: Annotated[float, LIVE] = Field(
         default=1, ge=0, le=1_000_000, description="its share of new clients; 0 sends it no further ones"
     )
-    upstream_app_id: str | None = Field(
+    upstream_app_id: Annotated[str | None, LIVE] = Field(
         default=None, description="the application id in the tokens of this instance's upstream calls"
     )
-    lenient_404: bool = Field(
+    lenient_404: Annotated[bool, LIVE] = Field(
         default=False, description='take a bare 404 for "absent", as the reference emulator 1.1.0 means it'
     )
 
@@ -95,7 +95,9 @@ Joins = Annotated[tuple[JoinSettings, ...], BeforeValidator(read_joins)]
 
 
 class HubSettings(Section):
-    connection: str | None = Field(default=None, description="the name of its connection; default: `BRIDGE_CONNECTION`")
+    connection: Annotated[str | None, LIVE] = Field(
+        default=None, description="the name of its connection; default: `BRIDGE_CONNECTION`"
+    )
     strategy: Literal["weighted", "sticky-user"] = Field(
         default="weighted", description="how clients are spread: by weight, or every user at one endpoint"
     )
@@ -140,7 +142,9 @@ class ForwardSettings(Section):
     event: str = Field(default="*", description="an event's name, or `*`")
     # Not shown: a function's URL has its code in the query.
     url: str = Field(description="where to post; `{hub}` and `{event}` stand as whole path segments", repr=False)
-    secrets: Secrets = Field(default=(), description="sign every call, with each of them (`whsec_...`)")
+    secrets: Annotated[Secrets, LIVE] = Field(
+        default=(), description="sign every call, with each of them (`whsec_...`)"
+    )
     unsigned: bool = Field(default=False, description="post without a signature")
     format: Literal["json", "cloudevents", "functions"] = Field(
         default="json", description="`json`, `cloudevents`, or `functions`: a Functions custom handler's contract"

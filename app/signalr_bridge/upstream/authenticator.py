@@ -1,76 +1,92 @@
-"""The ordered checks of a caller: the code in the address, then a signature or a token. Every one fails closed.
+"""The ordered checks of an upstream call: the code in its address, then a signature or a token. Every one fails closed.
 
-Source: ``docs/protocol/functions-bindings.md`` 1.4 and 1.12. Nothing of the body is read before.
+Nothing of the body is read before. Source: ``docs/protocol/functions-bindings.md`` 1.4 and 1.12.
 """
 
 import hmac
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 from urllib.parse import parse_qsl
 
+from signalr_bridge.endpoints.directory import EndpointMap
+from signalr_bridge.endpoints.endpoint import Endpoint
 from signalr_bridge.errors import BadSignature, BadToken, SettingsError, Unauthenticated
-from signalr_bridge.protocol.upstream_event import SIGNATURE_HEADER, EventHeaders, decode_header, find_signer
-from signalr_bridge.settings.model import Settings, UpstreamSettings
+from signalr_bridge.protocol.upstream_event import (
+    SIGNATURE_HEADER,
+    EventHeaders,
+    HeaderLines,
+    SigningKey,
+    decode_header,
+    find_signer,
+)
+from signalr_bridge.settings.model import EntraSettings, Settings, UpstreamSettings
+from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.upstream.entra import EntraTokens
 
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A key that vouches for a call, and the endpoint it speaks for; None when it does not tell."""
+    """A key that verifies signatures, and the endpoint that signs with it. None: the key does not tell which one."""
 
     endpoint: str | None
     key: str = field(repr=False)
+    signing: SigningKey = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signing", SigningKey(self.key))
 
 
 @dataclass(frozen=True, slots=True)
-class TokenSource:
-    """An endpoint whose calls carry a token of Entra. ``application`` is the id in it; None when that is not known."""
+class ServiceIdentity:
+    """The managed identity of an endpoint, whose Entra token its calls carry.
+
+    ``application`` is the application id in the token. None: the settings do not name it.
+    """
 
     endpoint: str
     application: str | None = None
 
 
-AnyVerifier: TypeAlias = VerificationKey | TokenSource
+Verifier: TypeAlias = VerificationKey | ServiceIdentity
 
 
 def collect_verifiers(
     keys: Mapping[str, Iterable[str]], applications: Mapping[str, str] | None = None
-) -> list[AnyVerifier]:
-    """From each endpoint's keys and, by endpoint, the applications that the settings name.
+) -> tuple[Verifier, ...]:
+    """What verifies the calls of these endpoints: their keys, then their identities.
 
-    A key that several endpoints share does not tell which of them called. An endpoint without any key is vouched for by
-    tokens alone, which opens nothing to the callers of the others.
+    A key that several endpoints share does not tell which of them called. An endpoint without any key is verified by
+    tokens alone. Its tokens count for no other endpoint.
+
+    Args:
+        keys: the access keys by the name of the endpoint.
+        applications: the application ids that the settings name, by the name of the endpoint.
     """
     named = applications or {}
     owners: dict[str, set[str]] = {}
-    tokens: list[AnyVerifier] = []
+    identities: list[Verifier] = []
     for endpoint, its_keys in keys.items():
         held = list(its_keys)
         for key in held:
             owners.setdefault(key, set()).add(endpoint)
         if not held or endpoint in named:
-            tokens.append(TokenSource(endpoint, named.get(endpoint)))
-    return [*(VerificationKey(next(iter(its)) if len(its) == 1 else None, key) for key, its in owners.items()), *tokens]
+            identities.append(ServiceIdentity(endpoint, named.get(endpoint)))
+    signers = (VerificationKey(next(iter(its)) if len(its) == 1 else None, key) for key, its in owners.items())
+    return (*signers, *identities)
 
 
-def find_endpoint(verifiers: Sequence[TokenSource], application: str) -> str | None:
-    """The one endpoint whose tokens name ``application``; None when the token does not tell.
+def find_endpoint(identities: Sequence[ServiceIdentity], application: str) -> str | None:
+    """The one endpoint whose tokens name ``application``. None: the token does not tell.
 
-    ``BadToken`` when every endpoint's application is known, and this is none of them.
+    Raises ``BadToken`` when every endpoint's application is known, and this is none of them.
     """
-    named = {one.endpoint for one in verifiers if (one.application or "").lower() == application.lower()}
-    if not named and all(one.application for one in verifiers):
+    named = {one.endpoint for one in identities if (one.application or "").lower() == application.lower()}
+    if not named and all(one.application for one in identities):
         raise BadToken("the token's application is that of no endpoint of the hub")
     return next(iter(named)) if len(named) == 1 else None
 
-
-HeaderLines: TypeAlias = Sequence[tuple[bytes, bytes]]
-"""A request's header lines as they came, with lower-case names."""
-
-VerifiersOf: TypeAlias = Callable[[str], Sequence[AnyVerifier]]
-"""The verifiers of a hub (in lower case); asked at each request, for keys rotate."""
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
@@ -80,73 +96,126 @@ _SIGNATURE = SIGNATURE_HEADER.encode()
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="signalr-bridge"'}
 
 
-class UpstreamAuthenticator:
-    """``codes`` open the address, when there are any; ``verify_keys`` only verify signatures; ``tokens`` checks those
-    of Entra, which count for the endpoints that a ``TokenVoucher`` stands for, and for no other."""
+@dataclass(frozen=True, slots=True)
+class UpstreamRules:
+    """Who may report events of a hub. Made once for each change of the settings, and only read by events.
 
-    def __init__(
-        self,
-        verifiers_of: VerifiersOf,
-        codes: Iterable[str] = (),
-        verify_keys: Iterable[str] = (),
-        allow_unsigned: bool = False,
-        tokens: EntraTokens | None = None,
-    ) -> None:
-        self._verifiers_of = verifiers_of
-        self._codes = [_not_empty(code, "code").encode() for code in codes]
-        self._verify_only = [VerificationKey(None, _not_empty(key, "key")) for key in verify_keys]
-        self._allow_unsigned = allow_unsigned
-        self._tokens = tokens
+    Args:
+        codes: what opens the address. Empty: it needs no code.
+        keys: what verifies signatures: the endpoints' keys, then those that only verify.
+        signing_keys: the same keys, ready to sign, in the same order.
+        identities: the endpoints whose calls may carry a token.
+        tokens: checks the tokens. None: no token counts.
+        allow_unsigned: whether a call without a right signature or token is taken.
+    """
+
+    codes: tuple[bytes, ...] = field(default=(), repr=False)
+    keys: tuple[VerificationKey, ...] = ()
+    signing_keys: tuple[SigningKey, ...] = ()
+    identities: tuple[ServiceIdentity, ...] = ()
+    tokens: EntraTokens | None = None
+    allow_unsigned: bool = False
+
+    def check_code(self, query: bytes, lines: HeaderLines) -> None:
+        """Raises ``Unauthenticated`` when a code is needed, and neither query nor headers have it."""
+        if not self.codes:
+            return
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace")
+        given = [value for name, value in pairs if name.lower() == "code"]
+        given += [decode_header(value) for name, value in lines if name == _CODE_HEADER]
+        matches = [
+            hmac.compare_digest(code, one.encode("utf-8", "replace"))
+            for code in self.codes
+            for one in given[:_MOST_CODES]
+        ]
+        if not any(matches):
+            raise Unauthenticated("The upstream address lacks its code, or has another one.", headers=_CHALLENGE)
+
+    async def find_endpoint(self, lines: HeaderLines, headers: EventHeaders) -> str | None:
+        """The endpoint that called, if that is known. Raises ``BadSignature`` and ``BadToken``."""
+        if not headers.hub or not headers.connection_id:
+            raise BadSignature("There is no hub or no connection id to judge by.")
+        signatures = [decode_header(value) for name, value in lines if name == _SIGNATURE]
+        try:
+            return self.keys[find_signer(signatures, headers.connection_id, self.signing_keys)].endpoint
+        except BadSignature:
+            if self.tokens is None or not self.identities or not self.tokens.are_among(lines):
+                raise
+            return find_endpoint(self.identities, await self.tokens.read_application(lines))
+
+    @property
+    def can_verify(self) -> bool:
+        """Whether any call could ever be taken."""
+        return self.allow_unsigned or bool(self.keys) or (bool(self.identities) and self.tokens is not None)
+
+
+def make_upstream_rules(
+    settings: UpstreamSettings, verifiers: Iterable[Verifier], tokens: EntraTokens | None = None
+) -> UpstreamRules:
+    """The rules of a hub, from its settings and what verifies the calls of its endpoints.
+
+    Raises ``SettingsError`` for an empty secret: everybody knows the empty text.
+    """
+    found = tuple(verifiers)
+    keys = [one for one in found if isinstance(one, VerificationKey)]
+    keys += [VerificationKey(None, _not_empty(one.get_secret_value(), "key")) for one in settings.keys]
+    return UpstreamRules(
+        codes=tuple(_not_empty(one.get_secret_value(), "code").encode() for one in settings.code),
+        keys=tuple(keys),
+        signing_keys=tuple(one.signing for one in keys),
+        identities=tuple(one for one in found if isinstance(one, ServiceIdentity)),
+        tokens=tokens,
+        allow_unsigned=settings.allow_unsigned,
+    )
+
+
+def _not_empty(secret: str, kind: str) -> str:
+    if not secret:
+        raise SettingsError(f"An upstream {kind} (BRIDGE_UPSTREAM__CODE, BRIDGE_UPSTREAM__KEYS) is empty.")
+    return secret
+
+
+class UpstreamAuthenticator:
+    """Judges upstream calls by the rules of their hub. It never changes: a change of the settings makes another one.
+
+    Args:
+        common: the rules of every hub that has none of its own.
+        own: rules by hub, in lower case. Those of ``*`` are for handlers of all hubs.
+    """
+
+    def __init__(self, common: UpstreamRules, own: Mapping[str, UpstreamRules] | None = None) -> None:
+        self._common = common
+        self._own = dict(own or {})
 
     async def check(self, query: bytes, lines: HeaderLines, headers: EventHeaders) -> str | None:
-        """The name of the endpoint that vouched, if that is known. Raises ``Unauthenticated``."""
-        if self._codes:
-            self._check_code(query, lines)
+        """The name of the endpoint that called, if that is known. Raises ``Unauthenticated``.
+
+        Args:
+            query: the request's query as it came.
+            lines: the request's header lines.
+            headers: what the ``X-ASRS-*`` lines among them say.
+        """
+        rules = self.rules_of(headers.hub)
+        rules.check_code(query, lines)
         try:
-            return await self._find_endpoint(lines, headers)
+            return await rules.find_endpoint(lines, headers)
         except (BadSignature, BadToken) as error:
-            if self._allow_unsigned:
+            if rules.allow_unsigned:
                 return None
             raise _refuse(error) from None
 
     def check_verifiable(self, hub: str, handler: str) -> None:
-        """``SettingsError`` when a hub has a handler and no call of it could ever be verified."""
-        keys, identities = self._verifiers(hub)
-        if not self._allow_unsigned and not keys and not (identities and self._tokens):
+        """Raises ``SettingsError`` when a hub has a handler and no call of it could ever be verified."""
+        if not self.rules_of(hub).can_verify:
             raise SettingsError(
                 f"The hub '{hub}' has a handler ({handler}), but no key verifies the service's calls: "
                 "set an access key, BRIDGE_UPSTREAM__KEYS, BRIDGE_UPSTREAM__ENTRA__* for endpoints without a key, "
                 "or BRIDGE_UPSTREAM__ALLOW_UNSIGNED."
             )
 
-    def _verifiers(self, hub: str) -> tuple[list[VerificationKey], list[TokenSource]]:
-        found = self._verifiers_of(hub.lower())
-        keys = [one for one in found if isinstance(one, VerificationKey)]
-        return [*keys, *self._verify_only], [one for one in found if isinstance(one, TokenSource)]
-
-    async def _find_endpoint(self, lines: HeaderLines, headers: EventHeaders) -> str | None:
-        if not headers.hub or not headers.connection_id:
-            raise BadSignature("There is no hub or no connection id to judge by.")
-        keys, identities = self._verifiers(headers.hub)
-        signatures = [decode_header(value) for name, value in lines if name == _SIGNATURE]
-        try:
-            return keys[find_signer(signatures, headers.connection_id, [one.key for one in keys])].endpoint
-        except BadSignature:
-            if self._tokens is None or not identities or not self._tokens.are_among(lines):
-                raise
-            return find_endpoint(identities, await self._tokens.read_application(lines))
-
-    def _check_code(self, query: bytes, lines: HeaderLines) -> None:
-        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace")
-        given = [value for name, value in pairs if name.lower() == "code"]
-        given += [decode_header(value) for name, value in lines if name == _CODE_HEADER]
-        matches = [
-            hmac.compare_digest(code, one.encode("utf-8", "replace"))
-            for code in self._codes
-            for one in given[:_MOST_CODES]
-        ]
-        if not any(matches):
-            raise Unauthenticated("The upstream address lacks its code, or has another one.", headers=_CHALLENGE)
+    def rules_of(self, hub: str) -> UpstreamRules:
+        """The rules for a hub, whose name may be in any case."""
+        return self._own.get(hub.lower(), self._common)
 
 
 def _refuse(error: BadSignature | BadToken) -> Unauthenticated:
@@ -157,65 +226,44 @@ def _refuse(error: BadSignature | BadToken) -> Unauthenticated:
     return Unauthenticated("The token of this call is not believed: see the log.", headers=_CHALLENGE)
 
 
-def _not_empty(secret: str, kind: str) -> str:
-    # Everybody knows the empty text: it would open the door.
-    if not secret:
-        raise SettingsError(f"An upstream {kind} (BRIDGE_UPSTREAM__CODE, BRIDGE_UPSTREAM__KEYS) is empty.")
-    return secret
+VerifiersOf: TypeAlias = Callable[[str], Sequence[Verifier]]
+"""What verifies the calls of a hub's endpoints. The hub is in lower case; ``*`` stands for all endpoints there are."""
+
+TokensOf: TypeAlias = Callable[[EntraSettings], EntraTokens | None]
+"""What checks tokens by these settings. None: no token counts."""
+
+
+def _no_tokens(_: EntraSettings) -> None:
+    return None
 
 
 def build_authenticator(
-    settings: UpstreamSettings, verifiers_of: VerifiersOf, tokens: EntraTokens | None
+    settings: Settings, verifiers_of: VerifiersOf, tokens_of: TokensOf = _no_tokens
 ) -> UpstreamAuthenticator:
-    return UpstreamAuthenticator(
-        verifiers_of,
-        codes=[one.get_secret_value() for one in settings.code],
-        verify_keys=[one.get_secret_value() for one in settings.keys],
-        allow_unsigned=settings.allow_unsigned,
-        tokens=tokens,
-    )
+    """The rules of every hub, made at once. Raises ``SettingsError`` for an empty secret.
+
+    ``verifiers_of`` and ``tokens_of`` are asked here and never again.
+    """
+
+    def make(hub: str) -> UpstreamRules:
+        upstream = settings.upstream_of(hub)
+        return make_upstream_rules(upstream, verifiers_of(hub), tokens_of(upstream.entra))
+
+    return UpstreamAuthenticator(make(""), {hub: make(hub) for hub in (ANY, *settings.hubs)})
 
 
-class Authenticator(Protocol):
-    """Judges calls: by one set of rules for all hubs, or by the hub."""
-
-    async def check(self, query: bytes, lines: HeaderLines, headers: EventHeaders) -> str | None:
-        """The name of the endpoint that vouched, if that is known. Raises ``Unauthenticated``."""
-        ...
-
-    def check_verifiable(self, hub: str, handler: str) -> None:
-        """``SettingsError`` when a hub has a handler and no call of it could ever be verified."""
-        ...
-
-
-class AuthenticatorByHub:
-    """``own`` has the rules of hubs in lower case, ``common`` those of all others."""
-
-    def __init__(self, common: UpstreamAuthenticator, own: Mapping[str, UpstreamAuthenticator]) -> None:
-        self._common = common
-        self._own = dict(own)
-
-    async def check(self, query: bytes, lines: HeaderLines, headers: EventHeaders) -> str | None:
-        return await self._find(headers.hub).check(query, lines, headers)
-
-    def check_verifiable(self, hub: str, handler: str) -> None:
-        self._find(hub).check_verifiable(hub, handler)
-
-    def _find(self, hub: str) -> UpstreamAuthenticator:
-        return self._own.get(hub.lower(), self._common)
-
-
-def build_authenticators(
-    settings: Settings,
-    verifiers_of: VerifiersOf,
-    tokens: EntraTokens | None,
-    hub_tokens: Mapping[str, EntraTokens | None] | None = None,
-) -> Authenticator:
-    """``hub_tokens`` are for hubs whose tokens are checked by rules of their own."""
-    common, own_tokens = build_authenticator(settings.upstream, verifiers_of, tokens), hub_tokens or {}
-    own = {
-        hub: build_authenticator(one.upstream, verifiers_of, own_tokens.get(hub, tokens))
-        for hub, one in settings.hubs.items()
-        if one.upstream is not None
+def read_verifiers(settings: Settings, endpoint_map: EndpointMap) -> VerifiersOf:
+    """The verifiers of the endpoints. Hubs of one connection share them."""
+    applications = {
+        one.name: one.upstream_app_id for one in settings.all_endpoints() if one.upstream_app_id is not None
     }
-    return AuthenticatorByHub(common, own) if own else common
+
+    def collect(endpoints: Iterable[Endpoint]) -> tuple[Verifier, ...]:
+        keys: dict[str, list[str]] = {}
+        for endpoint in endpoints:
+            keys.setdefault(endpoint.name, []).extend(endpoint.credential.verifying_keys)
+        return collect_verifiers(keys, applications)
+
+    every = collect(endpoint_map.endpoints)
+    found = {name: collect(registry.endpoints) for name, registry in endpoint_map.registries.items()}
+    return lambda hub: every if hub == ANY else found[endpoint_map.connection_of(hub)]

@@ -6,8 +6,7 @@ from functools import cached_property
 
 from signalr_bridge.protocol.claims import Claims, are_forged, read_claims_line
 from signalr_bridge.protocol.hub_message import Payload
-from signalr_bridge.protocol.upstream_event import EventHeaders, decode_header, read_client_query
-from signalr_bridge.upstream.authenticator import HeaderLines
+from signalr_bridge.protocol.upstream_event import EventHeaders, HeaderLines, decode_header, read_client_query
 from signalr_bridge.upstream.hub_api import Clients, Connections, Groups, Users
 from signalr_bridge.upstream.outbox import Outbox
 

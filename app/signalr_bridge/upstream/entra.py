@@ -3,14 +3,14 @@
 Source: ``docs/protocol/functions-bindings.md`` 1.12; https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from signalr_bridge.errors import BadToken
-from signalr_bridge.runtime import Clock, WallClock
-from signalr_bridge.settings.model import EntraSettings
+from signalr_bridge.runtime import Runtime, WallClock
+from signalr_bridge.settings.model import EntraSettings, Settings
 from signalr_bridge.web.issuer_keys import Discovery, KeyCache
 from signalr_bridge.web.tokens import ALGORITHMS, PublishedKey, check_times, read_claims, take_apart, verify
 
@@ -101,7 +101,7 @@ _SCHEME = b"bearer "
 
 
 class EntraTokens:
-    """``clock`` gives seconds since 1970."""
+    """Checks the tokens of upstream calls by one set of rules. ``clock`` gives seconds since 1970."""
 
     def __init__(self, rules: EntraRules, keys: KeyCache, clock: WallClock) -> None:
         self._rules = rules
@@ -109,6 +109,7 @@ class EntraTokens:
         self._clock = clock
 
     def are_among(self, lines: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Whether a request has a bearer token."""
         return any(name == _AUTHORIZATION and value[: len(_SCHEME)].lower() == _SCHEME for name, value in lines)
 
     async def read_application(self, lines: Sequence[tuple[bytes, bytes]]) -> str:
@@ -123,12 +124,21 @@ class EntraTokens:
         return read_application(token, key, self._rules, self._clock())
 
 
-def build_entra_tokens(
-    settings: EntraSettings, authority: str, clock: WallClock, monotonic: Clock
-) -> EntraTokens | None:
-    """None when no settings of Entra are given."""
-    if settings.tenant is None:
-        return None
-    discovery = Discovery(entra_documents(authority, settings.tenant))
-    rules = make_rules(settings.tenant, settings.audience, settings.app_ids, authority)
-    return EntraTokens(rules, KeyCache(discovery.fetch, monotonic), clock)
+def build_entra_tokens(settings: Settings, runtime: Runtime) -> Callable[[EntraSettings], EntraTokens | None]:
+    """What checks the tokens of each hub. Hubs with the same settings of Entra share the issuer's keys.
+
+    It answers None for settings that name no tenant.
+    """
+    upstreams = [settings.upstream, *(one.upstream for one in settings.hubs.values() if one.upstream is not None)]
+    named = {one.entra: one.entra.tenant for one in upstreams}
+    return {
+        entra: _make_tokens(entra, tenant, settings.authority_host, runtime)
+        for entra, tenant in named.items()
+        if tenant is not None
+    }.get
+
+
+def _make_tokens(settings: EntraSettings, tenant: str, authority: str, runtime: Runtime) -> EntraTokens:
+    discovery = Discovery(entra_documents(authority, tenant))
+    rules = make_rules(tenant, settings.audience, settings.app_ids, authority)
+    return EntraTokens(rules, KeyCache(discovery.fetch, runtime.clock), runtime.wall_clock)

@@ -5,7 +5,7 @@ Framework-free. Source of order and answers: the README's page about upstream, `
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -22,10 +22,17 @@ from signalr_bridge.errors import (
 from signalr_bridge.protocol import upstream_event
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.names import check_connection_id, check_hub
-from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES, EventHeaders
+from signalr_bridge.protocol.upstream_event import (
+    CONNECTED,
+    CONNECTIONS,
+    DISCONNECTED,
+    MESSAGES,
+    EventHeaders,
+    HeaderLines,
+)
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.answer import Answer, check_failure, write_answer
-from signalr_bridge.upstream.authenticator import Authenticator, HeaderLines, VerifiersOf, build_authenticators
+from signalr_bridge.upstream.authenticator import UpstreamAuthenticator
 from signalr_bridge.upstream.codecs import CODECS
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import (
@@ -37,7 +44,6 @@ from signalr_bridge.upstream.dispatch import (
     answer_connection,
     answer_message,
 )
-from signalr_bridge.upstream.entra import EntraTokens
 from signalr_bridge.upstream.event_feed import EventFeed, EventRecord
 from signalr_bridge.upstream.outbox import Outbox
 
@@ -86,7 +92,7 @@ _LONGEST_REASON = 500
 
 
 async def close_refused(context: Context, reason: str) -> None:
-    """Close it at the endpoint that vouched (all, if unknown); what goes wrong is logged."""
+    """Closes the connection at the endpoint that called (at all, if it is unknown). What goes wrong is logged."""
     try:
         await context.connections.close(context.connection_id, reason[:_LONGEST_REASON] or None)
     except BridgeError as error:
@@ -101,7 +107,7 @@ ReadBody = Callable[[int], Awaitable[bytes]]
 
 @dataclass(slots=True)
 class _Call:
-    """A call that somebody vouched for. Without ``record`` nobody watches."""
+    """A call that was verified. ``record`` None: nobody watches."""
 
     headers: EventHeaders
     lines: HeaderLines
@@ -114,13 +120,21 @@ class _Call:
 
 
 class Receiver:
-    """Takes upstream calls. ``unhandled_is_fine`` says of a hub whether a message without handler is answered 200
-    instead of 404.
-    ``is_lossless``: whether a hub's tokens are ours, so that ``bridge.claims`` in them is exact."""
+    """Takes upstream calls.
+
+    Args:
+        authenticator: gives the rules in force. Each call is judged by those that were in force when it came.
+        dispatch: the handlers.
+        outbox: through which handlers talk back.
+        unhandled_is_fine: whether a hub's message without handler is answered 200 instead of 404.
+        most_bytes: the largest body.
+        is_lossless: whether a hub's tokens are ours, so that ``bridge.claims`` in them is exact.
+        events: who watches. None: nobody.
+    """
 
     def __init__(
         self,
-        trust: Authenticator,
+        authenticator: Callable[[], UpstreamAuthenticator],
         dispatch: Dispatch,
         outbox: Outbox,
         *,
@@ -129,7 +143,7 @@ class Receiver:
         is_lossless: Callable[[str], bool] = lambda hub: True,
         events: EventFeed | None = None,
     ) -> None:
-        self._trust = trust
+        self._authenticator = authenticator
         self._dispatch = dispatch
         self._outbox = outbox
         self._unhandled_is_fine = unhandled_is_fine
@@ -138,24 +152,18 @@ class Receiver:
         self._events = events
 
     def use(self, handlers: Sequence[Handler]) -> None:
-        """From the next call on these handlers answer; those under way end as they began. ``SettingsError``."""
-        for handler in handlers:
-            self._trust.check_verifiable(handler.hub, handler.source)
+        """From the next call on these handlers answer. Calls under way end as they began. ``SettingsError``."""
+        check_verifiable(self._authenticator(), handlers)
         self._dispatch = Dispatch(handlers)
 
-    def check(self, trust: Authenticator) -> None:
-        """``SettingsError`` when a handler could never be called, if ``trust`` were relied on."""
-        for handler in self._dispatch.handlers:
-            trust.check_verifiable(handler.hub, handler.source)
-
-    def rely_on(self, trust: Authenticator) -> None:
-        """From the next call on."""
-        self._trust = trust
+    def check(self, authenticator: UpstreamAuthenticator) -> None:
+        """Raises ``SettingsError`` when a handler could never be called by these rules."""
+        check_verifiable(authenticator, self._dispatch.handlers)
 
     async def receive(self, query: bytes, lines: HeaderLines, read_body: ReadBody) -> Answer:
         """``query`` as it came, header names in lower case. A ``BridgeError`` is an answer too: a problem."""
         headers = upstream_event.read_event_headers(lines)
-        endpoint = await self._trust.check(query, lines, headers)
+        endpoint = await self._authenticator().check(query, lines, headers)
         if self._events is None:
             return await self._answer(_Call(headers, lines, endpoint, None), read_body)
         record = EventRecord(headers)
@@ -234,25 +242,30 @@ class Receiver:
         return Returned() if context.invocation_id is None else Refused(f"Method '{context.event}' has no handler.")
 
 
-def build_receiver(
-    settings: Settings,
-    handlers: Sequence[Handler],
-    verifiers_of: VerifiersOf,
-    outbox: Outbox,
-    tokens: EntraTokens | None = None,
-    events: EventFeed | None = None,
-    hub_tokens: Mapping[str, EntraTokens | None] | None = None,
-) -> Receiver:
-    """From the settings and all handlers. Raises ``SettingsError`` for handlers that could never be called."""
-    trust = build_authenticators(settings, verifiers_of, tokens, hub_tokens)
+def check_verifiable(authenticator: UpstreamAuthenticator, handlers: Iterable[Handler]) -> None:
+    """Raises ``SettingsError`` for a handler that could never be called."""
     for handler in handlers:
-        trust.check_verifiable(handler.hub, handler.source)
+        authenticator.check_verifiable(handler.hub, handler.source)
+
+
+def build_receiver(
+    settings: Callable[[], Settings],
+    handlers: Sequence[Handler],
+    authenticator: Callable[[], UpstreamAuthenticator],
+    outbox: Outbox,
+    events: EventFeed | None = None,
+) -> Receiver:
+    """A receiver as the settings describe it. Raises ``SettingsError`` for handlers that could never be called.
+
+    ``settings`` and ``authenticator`` give those in force: nobody keeps former ones, which hold secrets.
+    """
+    check_verifiable(authenticator(), handlers)
     return Receiver(
-        trust,
+        authenticator,
         Dispatch(handlers),
         outbox,
-        unhandled_is_fine=lambda hub: settings.upstream_of(hub).unhandled == "200",
-        most_bytes=settings.limits.upstream_bytes,
-        is_lossless=lambda hub: settings.negotiate_of(hub).lossless_claims,
+        unhandled_is_fine=lambda hub: settings().upstream_of(hub).unhandled == "200",
+        most_bytes=settings().limits.upstream_bytes,
+        is_lossless=lambda hub: settings().negotiate_of(hub).lossless_claims,
         events=events,
     )

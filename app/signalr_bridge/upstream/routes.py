@@ -18,7 +18,7 @@ from signalr_bridge.upstream.receiver import Receiver
 from signalr_bridge.web.authorize import RequiredCaller
 from signalr_bridge.web.callers import Right
 from signalr_bridge.web.problems import PROBLEM_ANSWER
-from signalr_bridge.web.request import part, read_body, read_query
+from signalr_bridge.web.request import find_part, part, read_body, read_query
 
 UPSTREAM_PATHS = ("/upstream", "/runtime/webhooks/signalr")
 """In any case, and everything below; the second is a function app's, so that only the host name has to change."""
@@ -27,7 +27,7 @@ _BELOW = tuple(f"{path}/" for path in UPSTREAM_PATHS)
 
 
 class UpstreamRoute(BaseRoute):
-    """POST on the paths of upstream; the receiver is ``app.state.receiver``."""
+    """POST on the paths of upstream, for the receiver among the application's parts."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] != "http":
@@ -41,8 +41,8 @@ class UpstreamRoute(BaseRoute):
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
             raise MethodNotAllowed("The service calls with POST.", headers={"Allow": "POST"})
-        receiver: Receiver = scope["app"].state.receiver
-        read = partial(read_body, Request(scope, receive))
+        request = Request(scope, receive)
+        receiver, read = find_part(request, Receiver), partial(read_body, request)
         await _send(await receiver.receive(scope["query_string"], scope["headers"], read), send)
 
 
@@ -74,7 +74,7 @@ router = APIRouter(redirect_slashes=False)
     response_class=StreamingResponse,
 )
 async def watch_events(
-    request: Request, caller: RequiredCaller, events: Annotated[EventFeed, part("events")]
+    request: Request, caller: RequiredCaller, events: Annotated[EventFeed, part(EventFeed)]
 ) -> Response:
     """Upstream traffic as server-sent events: the last ones, and from then on each as it ends.
 

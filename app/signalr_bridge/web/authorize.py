@@ -1,36 +1,62 @@
-"""The callers' kind: what a route declares so that only those get in who may."""
+"""What a route declares so that only those callers get in who may."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from signalr_bridge.errors import Forbidden, InvalidName, Unauthenticated
 from signalr_bridge.protocol.names import check_hub, unescape_segment
-from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, Callers, read_credentials
+from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, Callers, FindAddress, read_credentials
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine, listener_of
 from signalr_bridge.web.hub_names import HubNames
-from signalr_bridge.web.limits import scope_address
+from signalr_bridge.web.limits import Network, scope_address
+from signalr_bridge.web.request import find_part
 from signalr_bridge.web.rights import RIGHTS
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who gets in.
+
+    Args:
+        callers: knows callers by their keys and tokens.
+        anonymous: the name of who calls without a key, by listener.
+        hub_names: the hubs that there are.
+        trusted_proxies: the networks of proxies whose word about the client's address is believed.
+    """
+
+    callers: Callers
+    anonymous: Mapping[ListenerKind, str]
+    hub_names: HubNames
+    trusted_proxies: Sequence[Network] = ()
+
+    def address_of(self, request: Request) -> FindAddress:
+        """What works out the client's address, for when somebody is refused or limited."""
+        return partial(scope_address, request.scope, self.trusted_proxies)
+
+
 async def find_caller(request: Request, *, or_client: bool = True) -> Caller | None:
-    """Who calls, or None when the request shows nothing that a caller would. Raises ``Unauthenticated``, and
-    ``RateLimited`` for one who tries too often."""
+    """Who calls. None: the request shows nothing that a caller would.
+
+    Raises ``Unauthenticated``, and ``RateLimited`` for one who tries too often.
+    """
     kind = listener_of(request.scope)
     if kind is ListenerKind.PUBLIC:
         return None  # callers have a listener of their own
-    state = request.app.state
-    callers: Callers = state.callers
-    address = scope_address(request.scope, state.trusted_proxies)
-    caller = await callers.find(read_credentials(request.headers), address, or_client=or_client)
-    caller = _find_anonymous(request, kind) if caller is None else caller
+    access = find_part(request, Access)
+    given = read_credentials(request.headers)
+    caller = await access.callers.find(given, access.address_of(request), or_client=or_client)
+    caller = _find_anonymous(request, access, kind) if caller is None else caller
     if caller is not None:
         request.scope["caller"] = caller.name
     return caller
 
 
-def _find_anonymous(request: Request, kind: ListenerKind) -> Caller | None:
-    name: str | None = request.app.state.anonymous_callers.get(kind)
+def _find_anonymous(request: Request, access: Access, kind: ListenerKind) -> Caller | None:
+    name = access.anonymous.get(kind)
     if name is None:
         return None
     if not is_of_this_machine(request.scope):
@@ -60,11 +86,10 @@ def check_caller(request: Request, caller: Caller, hub: str | None = None) -> No
     if (segment := request.path_params.get("hub")) is not None:
         hub = _read_hub(segment, caller)
     caller.check(rights, hub)
+    access = find_part(request, Access)
     if hub is not None:
-        names: HubNames = request.app.state.hub_names
-        names.check_known(hub)
-    callers: Callers = request.app.state.callers
-    callers.check_rate(caller)
+        access.hub_names.check_known(hub)
+    access.callers.check_rate(caller)
 
 
 def _read_hub(segment: str, caller: Caller) -> str:

@@ -4,15 +4,15 @@ import hashlib
 import hmac
 import logging
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
 from starlette.datastructures import Headers
 
 from signalr_bridge.errors import BadToken, Forbidden, RateLimited, Unauthenticated
-from signalr_bridge.runtime import Clock, WallClock
+from signalr_bridge.runtime import Runtime, WallClock
 from signalr_bridge.settings.access import CallerKey, OidcSettings
 from signalr_bridge.settings.access import Grant as GrantSettings
 from signalr_bridge.settings.model import Settings
@@ -71,7 +71,7 @@ class Caller:
 
 
 class KeyRing:
-    """``keys`` are pairs of a key's SHA-256 and the caller who has it."""
+    """The callers' keys. ``keys`` are pairs of a key's SHA-256 and the caller who has it."""
 
     def __init__(self, keys: Iterable[tuple[bytes, Caller]]) -> None:
         self._keys = tuple(keys)
@@ -160,30 +160,40 @@ def read_credentials(headers: Headers) -> Credentials:
     return Credentials(tuple(headers.getlist("x-api-key")), read_bearers(headers.getlist("authorization")))
 
 
+FindAddress: TypeAlias = Callable[[], str]
+"""Works out the client's address. Only those who are refused or limited cost this work."""
+
+
 class Callers:
-    """``failures`` limits wrong credentials by address, ``rate`` calls by caller.
+    """Knows callers by their credentials, and says how often they may try and call.
 
     A right credential is let in however many wrong ones came from its address: behind a proxy that address is many
     people's, and one of them must not be able to lock the others out. Keys are too long to be found by trying.
+
+    Args:
+        keys: gives the keys in force.
+        bearers: knows callers by tokens. None: no token is a caller's.
+        failures: limits wrong credentials by address.
+        rate: limits calls by caller. None: they are not limited.
     """
 
     def __init__(
-        self, keys: KeyRing, bearers: Bearers | None = None, *, failures: Rate, rate: Rate | None = None
+        self, keys: Callable[[], KeyRing], bearers: Bearers | None = None, *, failures: Rate, rate: Rate | None = None
     ) -> None:
         self._keys = keys
         self._bearers = bearers
         self._failures = failures
         self._rate = rate
 
-    def use(self, keys: KeyRing) -> None:
-        """From the next request on these keys count."""
-        self._keys = keys
+    async def find(self, given: Credentials, address: FindAddress, *, or_client: bool = False) -> Caller | None:
+        """The caller. None: there is no credential. Of a key and a token the key alone is judged.
 
-    async def find(self, given: Credentials, address: str, *, or_client: bool = False) -> Caller | None:
-        """The caller; None without a credential. Of a key and a token the key alone is judged.
+        Raises ``Unauthenticated`` and ``RateLimited``.
 
-        ``or_client``: a token that is no caller's may be a client's, and is None too. Raises ``Unauthenticated`` and
-        ``RateLimited``.
+        Args:
+            given: what the request brings along.
+            address: works out the client's address, for one who is refused.
+            or_client: a token that is no caller's may be a client's, and is None too.
         """
         if given.keys:
             return self._find_by_key(given.keys, address)
@@ -194,12 +204,12 @@ class Callers:
         except BadToken as error:
             if or_client:
                 return None
-            self._refuse(error.detail, address)
+            self._refuse(error.detail, address())
 
-    def _find_by_key(self, keys: tuple[str, ...], address: str) -> Caller:
-        caller = self._keys.find(keys[0]) if len(keys) == 1 else None
+    def _find_by_key(self, keys: tuple[str, ...], address: FindAddress) -> Caller:
+        caller = self._keys().find(keys[0]) if len(keys) == 1 else None
         if caller is None:
-            self._refuse("the key is not known" if len(keys) == 1 else "there are several keys", address)
+            self._refuse("the key is not known" if len(keys) == 1 else "there are several keys", address())
         return caller
 
     async def _find_by_token(self, bearers: Bearers, tokens: tuple[str, ...]) -> Caller:
@@ -208,7 +218,7 @@ class Callers:
         return await bearers.find(tokens[0])
 
     def check_rate(self, caller: Caller) -> None:
-        """``RateLimited`` when the caller calls too often."""
+        """Raises ``RateLimited`` when the caller calls too often."""
         if self._rate is not None:
             check_wait(self._rate.take(caller.name), "You call too often; try again later.")
 
@@ -230,21 +240,30 @@ FAILURES_AT_ONCE, FAILURES_PER_SECOND = 100, 1.0
 _LOG = logging.getLogger("signalr_bridge")
 
 
-def build_callers(settings: Settings, keys: IssuerKeys, *, clock: WallClock, monotonic: Clock) -> Callers:
-    """``clock`` gives seconds since 1970."""
+def build_callers(
+    settings: Settings, issuer_keys: IssuerKeys, key_ring: Callable[[], KeyRing], runtime: Runtime
+) -> Callers:
+    """Callers as the settings describe them.
+
+    Args:
+        settings: who may call, and how often.
+        issuer_keys: the keys of token issuers, which clients' tokens need, too.
+        key_ring: gives the callers' keys in force.
+        runtime: the clocks.
+    """
     oidc, per_second = settings.callers.oidc, settings.limits.caller_per_second
     if any(one.issuer == oidc.issuer and set(one.audience) & set(oidc.audience) for one in settings.negotiate.jwt):
         _LOG.warning("clients and callers have one issuer and audience: only the roles of a token tell them apart")
     return Callers(
-        read_keys(settings.callers.keys),
-        build_bearers(oidc, keys, clock),
-        failures=Rate(FAILURES_PER_SECOND, monotonic, burst=FAILURES_AT_ONCE),
-        rate=None if per_second is None else Rate(per_second, monotonic),
+        key_ring,
+        build_bearers(oidc, issuer_keys, runtime.wall_clock),
+        failures=Rate(FAILURES_PER_SECOND, runtime.clock, burst=FAILURES_AT_ONCE),
+        rate=None if per_second is None else Rate(per_second, runtime.clock),
     )
 
 
 def name_anonymous(settings: Settings) -> Mapping[ListenerKind, str]:
-    """Who calls without a key, by the door: nobody, unless the settings say so."""
+    """The name of who calls without a key, by listener. Empty: nobody may, unless the settings say so."""
     if settings.development:
         return {ListenerKind.ONLY: "development"}
     return {ListenerKind.CALLERS: "anonymous"} if settings.callers.anonymous else {}

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -240,10 +240,22 @@ def pointer_part(name: str) -> str:
     return printable(name).replace("~", "~0").replace("/", "~1")
 
 
-def part(name: str) -> Any:
-    """For ``Annotated[Sender, part("sender")]``: the part called ``name``."""
+Part = TypeVar("Part")
+
+
+def find_part(request: Request, kind: type[Part]) -> Part:
+    """The part of this type among ``app.state.parts``, a dataclass. Raises ``LookupError`` when there is none."""
+    parts = request.app.state.parts
+    for name in parts.__dataclass_fields__:
+        if isinstance(one := getattr(parts, name), kind):
+            return one
+    raise LookupError(f"there is no part of the type {kind.__name__}")
+
+
+def part(kind: type[Any]) -> Any:
+    """For ``Annotated[Sender, part(Sender)]``: the part of this type."""
 
     async def find(request: Request) -> Any:
-        return getattr(request.app.state, name)
+        return find_part(request, kind)
 
     return Depends(find)

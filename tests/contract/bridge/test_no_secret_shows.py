@@ -99,14 +99,14 @@ async def test_no_log_and_no_answer_holds_one(
         rotated = f"Endpoint={service.url};AccessKey={CANARY}-new;Version=1.0;"
         for text in (rotated, rotated + f"Port={CANARY}", ""):
             (tmp_path / "AzureSignalRConnectionString").write_text(text)
-            await app.state.watcher.read_again()
+            await app.state.parts.watcher.read_again()
             answers += await use(http, CANARY)
         service.replace_keys(["another"])
         answers += await use(http, CANARY)
     assert {200, 202, 207, 401, 422} & {one.status_code for one in answers} >= {401, 422}
     for one in answers:
         check_silent(one.text + str(one.headers))
-    check_silent(repr(app.state.directory.endpoints) + repr(vars(app.state)))
+    check_silent(repr(app.state.parts.directory.endpoints) + repr(vars(app.state)))
     ours = [one for one in caplog.records if not one.name.startswith(("httpx", "httpcore"))]  # the test's own client
     check_silent("\n".join(str(vars(one)) for one in ours))
 

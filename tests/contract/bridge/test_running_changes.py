@@ -33,7 +33,7 @@ class Running:
 
     async def read_again(self) -> None:
         """What the watcher does within two seconds; tests do not wait."""
-        await self.app.state.watcher.read_again()
+        await self.app.state.parts.watcher.read_again()
 
     async def send(self, key: str = CALLER) -> int:
         response = await self.http.post("/hubs/chat/send", json=ITEM, headers={"X-API-Key": key})

@@ -18,6 +18,7 @@ from signalr_bridge.errors import CredentialInsufficient, NoEndpointAvailable
 from signalr_bridge.protocol.access_token import client_claims
 from signalr_bridge.protocol.connection_string import ConnectionString
 from signalr_bridge.protocol.rest import Action, Message, Operation
+from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import CredentialSettings, EndpointSettings
 
 from tests.azure.identity_endpoint import Identities, IdentityEndpoint
@@ -49,7 +50,9 @@ class World:
         connection = ConnectionString(self.service.url, None, server_endpoint=f"{self.service.url}/{name}")
         settings = EndpointSettings(name=name, connection=connection, credential=credential)
         if not self.opened:
-            made = Credentials(self.issuer.url, clock=self.clock, random=lambda: 1.0, wait_seconds=1.0)
+            made = Credentials(
+                self.issuer.url, runtime=Runtime(wall_clock=self.clock, random=lambda: 1.0), wait_seconds=1.0
+            )
             self.opened.append(made)
         opened = self.opened[0].find(settings)
         return make_endpoint(name, "Primary", connection, self.clock, credential=opened)

@@ -135,10 +135,10 @@ async def trial(probe_seconds: float, deadline: float | None) -> AsyncIterator[T
             server.honest = {_PROBE: _GOOD}
         app = build_probing(probe_seconds, *(server.url for server in servers))
         await stack.enter_async_context(app.router.lifespan_context(app))
-        load = Load(app.state.directory, app.state.negotiator, app.state.sender, deadline)
+        load = Load(app.state.parts.directory, app.state.parts.negotiator, app.state.parts.sender, deadline)
         running = asyncio.create_task(load.run())
         try:
-            yield Trial(load, app.state.directory, dict(zip(("default", "b", "c"), servers, strict=True)))
+            yield Trial(load, app.state.parts.directory, dict(zip(("default", "b", "c"), servers, strict=True)))
         finally:
             running.cancel()
             with suppress(asyncio.CancelledError):

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import httpx
@@ -102,7 +102,7 @@ async def run(case: Case, front: FastAPI, http: httpx.AsyncClient) -> Found:
             servers[0].refuse()
         app = build_probing(3600, *(server.url for server in servers))
         await stack.enter_async_context(app.router.lifespan_context(app))
-        front.state.sender = app.state.sender
+        front.state.parts = replace(front.state.parts, sender=app.state.parts.sender)
         await _until_probed(app)
         case.fault.cause(servers[0])
         await asyncio.sleep(0.01)  # until a cut connection is known to be cut
@@ -119,7 +119,7 @@ def _prepare(servers: list[Server], operation: Operation) -> None:
 
 async def _until_probed(app: FastAPI) -> None:
     """The first endpoint; the next one's turn comes much later."""
-    directory: EndpointDirectory = app.state.directory
+    directory: EndpointDirectory = app.state.parts.directory
     registry = directory.find("chat")
     for _ in range(2000):
         if registry.report(registry.endpoints[0]).since is not None:

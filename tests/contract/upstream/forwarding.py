@@ -11,6 +11,7 @@ from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.forward import Forward, Surroundings, build_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
+from signalr_bridge.upstream.forward.rule import build_signers
 
 from tests.unit.upstream.fakes import FakeOutbox
 
@@ -48,7 +49,8 @@ class World:
         settings = {name: ForwardSettings.model_validate({"secrets": SECRETS} | rule) for name, rule in rules.items()}
         around = Surroundings(now=self.now, clock=self.clock, pause=self.pause, random=self.random)
         async with Backends(self.clock) as backends, self.backlog:
-            yield build_forwards(settings, backends, self.outbox, self.backlog, around)
+            signers = build_signers(settings)
+            yield build_forwards(settings, lambda: signers, backends, self.outbox, self.backlog, around)
 
     async def settle(self) -> None:
         """Until nothing goes on in the background."""

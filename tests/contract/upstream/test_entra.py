@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 import trustme
 from signalr_bridge.errors import Unauthenticated
-from signalr_bridge.upstream.authenticator import TokenSource, UpstreamAuthenticator
+from signalr_bridge.upstream.authenticator import ServiceIdentity
 from signalr_bridge.upstream.entra import EntraTokens, entra_documents
 from signalr_bridge.web.issuer_keys import SECONDS_BETWEEN_FETCHES, Discovery, KeyCache
 
 from tests.azure.issuer import V1_DOCUMENT, V1_KEYS, V2_DOCUMENT, V2_KEYS, Issuer, run_issuer
 from tests.unit.upstream.bad_tokens import bad_tokens
-from tests.unit.upstream.fakes import event
+from tests.unit.upstream.fakes import authenticator, event
 from tests.unit.upstream.issued import (
     APPLICATION,
     NOW,
@@ -53,7 +53,7 @@ class Door:
         self.clock, self.wall = FakeClock(0.0), FakeClock(NOW)
         keys = KeyCache(Discovery(entra_documents(issuer.url, TENANT), certificates).fetch, self.clock, fetch_seconds)
         tokens = EntraTokens(rules(authority=issuer.url), keys, self.wall)
-        self._trust = UpstreamAuthenticator(lambda hub: [TokenSource("west", APPLICATION)], tokens=tokens)
+        self._trust = authenticator([ServiceIdentity("west", APPLICATION)], tokens)
 
     async def opens(self, text: str) -> bool:
         try:

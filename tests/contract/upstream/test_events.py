@@ -65,7 +65,7 @@ async def run(**more: Any) -> AsyncIterator[Bridge]:
     app = create_app(Settings.model_validate(given | more))
     with bind("127.0.0.1", 0, "port") as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SMALL)  # or the system would take megabytes off our hands
-        listener = Listener(app, sock, grace_seconds=60, end_streams=app.state.events.close)
+        listener = Listener(app, sock, grace_seconds=60, end_streams=app.state.parts.events.close)
         serving = asyncio.create_task(listener.serve(sockets=[sock]))
         await listener.ready.wait()
         bridge = Bridge(listener.port)

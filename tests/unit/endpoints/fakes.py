@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from signalr_bridge.endpoints.directory import EndpointDirectory, EndpointMap
 from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Verdict, make_endpoint
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.registry import Registry
@@ -90,6 +91,11 @@ def registry(
     random: float = 0.0,
 ) -> Registry:
     return Registry(endpoints, transport, health or new_health(), clock=clock or Clock(), random=lambda: random)
+
+
+def directory(registry: Registry) -> EndpointDirectory:
+    """One that has this registry for every hub."""
+    return EndpointDirectory(lambda: EndpointMap("", {"": registry}))
 
 
 def new_health() -> Health:

@@ -11,14 +11,14 @@ from signalr_bridge.errors import NoEndpointAvailable, ReservedClaim, TokenTooLo
 from signalr_bridge.negotiate.negotiator import Admission, Negotiator
 from signalr_bridge.protocol.connection_string import parse_connection_string
 
-from tests.unit.endpoints.fakes import NOW, FakeTransport, endpoint, key_of, offline, registry
+from tests.unit.endpoints.fakes import NOW, FakeTransport, directory, endpoint, key_of, offline, registry
 
 URL = "https://a.example/client/?hub=chat"
 
 
 def negotiator(*, lossless: bool = True) -> Negotiator:
     known = registry([endpoint("a"), endpoint("x", "Secondary")], FakeTransport())
-    return Negotiator(known, clock=lambda: NOW + 0.9, is_lossless=lambda hub: lossless)
+    return Negotiator(directory(known), clock=lambda: NOW + 0.9, is_lossless=lambda hub: lossless)
 
 
 def read(token: str, key: str = key_of("a"), audience: str = URL) -> dict[str, Any]:
@@ -80,7 +80,7 @@ async def test_the_audience_has_no_port_and_a_client_endpoint_is_in_the_url_alon
         "Endpoint=http://localhost;Port=8888;AccessKey=" + key_of("e") + ";ClientEndpoint=https://gate.example/signalr;"
     )
     known = registry([make_endpoint("e", "Primary", parse_connection_string(text), lambda: NOW)], FakeTransport())
-    info = await Negotiator(known, clock=lambda: NOW).negotiate("chat", Admission())
+    info = await Negotiator(directory(known), clock=lambda: NOW).negotiate("chat", Admission())
     assert info.url == "https://gate.example/signalr/client/?hub=chat"
     read(info.access_token, key_of("e"), "http://localhost/client/?hub=chat")
 
@@ -101,7 +101,7 @@ async def test_a_token_has_at_most_4096_characters() -> None:
 
 async def test_a_pinned_endpoint() -> None:
     known = registry([endpoint("a"), endpoint("b")], FakeTransport(), health=offline("b"))
-    found = Negotiator(known, clock=lambda: NOW)
+    found = Negotiator(directory(known), clock=lambda: NOW)
     with pytest.raises(UnknownEndpoint) as unknown:
         await found.negotiate("chat", Admission(endpoint="zz"))
     with pytest.raises(NoEndpointAvailable) as down:

@@ -11,7 +11,7 @@ from signalr_bridge.outbound.items import Item
 from signalr_bridge.outbound.sender import ALL_KINDS, Sender
 from signalr_bridge.protocol.rest import Action, Message, Operation, write_target
 
-from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, offline, registry, said
+from tests.unit.endpoints.fakes import Clock, FakeTransport, directory, endpoint, offline, registry, said
 
 REFUSED = said("a", Verdict.REJECTED, 400)
 ACCEPTED, ABSENT = said("a", Verdict.ACCEPTED), said("a", Verdict.ABSENT)
@@ -22,7 +22,8 @@ LEAVE = JOIN | {"action": "remove"}
 
 def sender(transport: FakeTransport, *more: Endpoint, clock: Clock | None = None) -> Sender:
     clock = clock or Clock()
-    return Sender(registry([endpoint("a"), *more], transport, clock=clock), clock=clock, default_seconds=10)
+    known = registry([endpoint("a"), *more], transport, clock=clock)
+    return Sender(directory(known), clock=clock, default_seconds=10)
 
 
 def items(one: Sender, *values: Any) -> list[Item]:
@@ -74,7 +75,7 @@ async def test_an_absent_join_is_reported_and_does_not_stop(given: dict[str, Any
 
 async def test_a_leave_that_may_be_waiting_at_an_endpoint_that_is_offline_stops() -> None:
     known = registry([endpoint("a"), endpoint("b")], transport(ABSENT, ACCEPTED), health=offline("b"))
-    one = Sender(known, clock=Clock(), default_seconds=10)
+    one = Sender(directory(known), clock=Clock(), default_seconds=10)
     results = await one.send_in_order(items(one, LEAVE, MESSAGE))
     assert [result.status for result in results] == ["absent", "skipped"]
 

@@ -1,6 +1,6 @@
 """What stands in for the parts around the trigger: an outbox that remembers, and a call as the service makes it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,10 +9,12 @@ from signalr_bridge.endpoints.outcome import Judgement, Result, Status, judge
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.rest import Action, ClientAnswer, Message, Operation
 from signalr_bridge.protocol.upstream_event import EventHeaders, sign, write_event_headers
+from signalr_bridge.settings.model import UpstreamSettings
 from signalr_bridge.upstream.answer import Answer
-from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, VerificationKey
+from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, VerificationKey, Verifier, make_upstream_rules
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import ANY, Dispatch, Handler
+from signalr_bridge.upstream.entra import EntraTokens
 from signalr_bridge.upstream.event_feed import EventFeed
 from signalr_bridge.upstream.receiver import Receiver
 
@@ -98,8 +100,15 @@ def header_lines(headers: EventHeaders, **more: str) -> list[tuple[bytes, bytes]
     return [(name.encode(), value.encode()) for name, value in values.items() if value]
 
 
-def keys_of(hub: str) -> list[VerificationKey]:
-    return [VerificationKey("eastus", KEY)]
+KEYS = (VerificationKey("eastus", KEY),)
+
+
+def authenticator(
+    verifiers: Iterable[Verifier] = KEYS, tokens: EntraTokens | None = None, **upstream: Any
+) -> UpstreamAuthenticator:
+    """One with the same rules for every hub; ``upstream`` are settings."""
+    settings = UpstreamSettings.model_validate(upstream)
+    return UpstreamAuthenticator(make_upstream_rules(settings, verifiers, tokens))
 
 
 class Caller:
@@ -109,7 +118,7 @@ class Caller:
         self,
         *handlers: Handler,
         outbox: FakeOutbox | None = None,
-        keys: Callable[[str], Sequence[VerificationKey]] = keys_of,
+        keys: Iterable[VerificationKey] = KEYS,
         codes: Iterable[str] = (),
         allow_unsigned: bool = False,
         unhandled_is_fine: bool = False,
@@ -117,9 +126,9 @@ class Caller:
     ) -> None:
         self.outbox = outbox or FakeOutbox()
         self.reads: list[int] = []
-        trust = UpstreamAuthenticator(keys, codes, allow_unsigned=allow_unsigned)
+        known = authenticator(keys, code=tuple(codes), allow_unsigned=allow_unsigned)
         self.receiver = Receiver(
-            trust,
+            lambda: known,
             Dispatch(handlers),
             self.outbox,
             unhandled_is_fine=lambda hub: unhandled_is_fine,

@@ -5,7 +5,7 @@ from signalr_bridge.protocol.claims import write_lossless
 from signalr_bridge.settings import Settings
 from signalr_bridge.upstream.receiver import build_receiver
 
-from tests.unit.upstream.fakes import FakeHandler, FakeOutbox, context, event, header_lines, keys_of
+from tests.unit.upstream.fakes import FakeHandler, FakeOutbox, authenticator, context, event, header_lines
 
 LINE = f"role: admin, name: Bob, role: root, bridge.claims: {write_lossless({'role': ['admin']})}"
 
@@ -25,7 +25,7 @@ def test_a_user_id_that_holds_our_claim_takes_all_claims_away(caplog: pytest.Log
 async def test_the_setting_reaches_the_handler(lossless: bool) -> None:
     handler = FakeHandler()
     settings = Settings.model_validate({"negotiate": {"lossless_claims": lossless}})
-    receiver = build_receiver(settings, [handler], keys_of, FakeOutbox())
+    receiver = build_receiver(lambda: settings, [handler], authenticator, FakeOutbox())
 
     async def read_body(limit: int) -> bytes:
         return b'{"type":1,"target":"send","arguments":[]}'

@@ -1,6 +1,7 @@
 """The ordered checks and the table of answers, cell by cell."""
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,10 +30,11 @@ from signalr_bridge.protocol.rest import Action
 from signalr_bridge.protocol.upstream_event import EventHeaders
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.answer import Answer
-from signalr_bridge.upstream.authenticator import VerificationKey
-from signalr_bridge.upstream.receiver import build_receiver
+from signalr_bridge.upstream.authenticator import VerificationKey, Verifier, build_authenticator
+from signalr_bridge.upstream.dispatch import Handler
+from signalr_bridge.upstream.receiver import Receiver, build_receiver
 
-from tests.unit.upstream.fakes import Caller, FakeHandler, FakeOutbox, event, keys_of, result
+from tests.unit.upstream.fakes import KEY, KEYS, Caller, FakeHandler, FakeOutbox, event, result
 from tests.unit.upstream.speech import SPEECHES, Speech
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -143,7 +145,7 @@ async def test_a_refused_connection_is_closed_where_it_is(speech: Speech) -> Non
 
 
 async def test_a_refused_connection_of_an_unknown_endpoint_is_closed_everywhere() -> None:
-    caller = Caller(FakeHandler(Rejected("")), keys=lambda hub: [VerificationKey(None, keys_of(hub)[0].key)])
+    caller = Caller(FakeHandler(Rejected("")), keys=[VerificationKey(None, KEY)])
     with pytest.raises(Forbidden):
         await caller.connection("connected")
     [(operation, _, endpoint)] = caller.outbox.performed
@@ -455,15 +457,20 @@ async def test_a_failure_is_logged_with_its_stack_and_without_secrets(caplog: py
 # --- assembly
 
 
+def build(settings: Settings, handlers: Sequence[Handler], verifiers: Sequence[Verifier]) -> Receiver:
+    known = build_authenticator(settings, lambda hub: verifiers)
+    return build_receiver(lambda: settings, handlers, lambda: known, FakeOutbox())
+
+
 def test_the_receiver_is_built_from_settings() -> None:
     settings = Settings.model_validate({"upstream": {"unhandled": "200", "code": ["c"]}})
-    build_receiver(settings, [FakeHandler()], keys_of, FakeOutbox())
+    build(settings, [FakeHandler()], KEYS)
 
 
 def test_handlers_that_could_never_be_called_are_a_mistake() -> None:
     with pytest.raises(SettingsError, match="no key"):
-        build_receiver(Settings(), [FakeHandler()], lambda hub: [], FakeOutbox())
-    build_receiver(Settings(), [], lambda hub: [], FakeOutbox())
+        build(Settings(), [FakeHandler()], [])
+    build(Settings(), [], [])
     for known in ({"allow_unsigned": True}, {"keys": ["k"]}):
         settings = Settings.model_validate({"upstream": known})
-        build_receiver(settings, [FakeHandler()], lambda hub: [], FakeOutbox())
+        build(settings, [FakeHandler()], [])

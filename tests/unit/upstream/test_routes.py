@@ -1,16 +1,24 @@
 """The route: paths, methods, and answers with their length."""
 
+from dataclasses import dataclass
+
 import httpx
 import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from signalr_bridge.errors import BridgeError
+from signalr_bridge.upstream.receiver import Receiver
 from signalr_bridge.upstream.routes import upstream_routes
 
 from tests.unit.upstream.fakes import Caller, FakeHandler, event, header_lines
 
 INVOKE = b'{"type":1,"invocationId":"7","target":"send","arguments":[]}'
 SEND = b'{"type":1,"target":"send","arguments":[]}'
+
+
+@dataclass
+class OnePart:
+    receiver: Receiver
 
 
 async def show(request: Request, error: Exception) -> JSONResponse:
@@ -21,7 +29,7 @@ async def show(request: Request, error: Exception) -> JSONResponse:
 def client() -> httpx.AsyncClient:
     app = FastAPI(exception_handlers={BridgeError: show})
     app.router.routes.extend(upstream_routes())
-    app.state.receiver = Caller(FakeHandler("done")).receiver
+    app.state.parts = OnePart(Caller(FakeHandler("done")).receiver)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bridge")
 
 

@@ -14,6 +14,7 @@ from signalr_bridge.web.callers import (
     Caller,
     Callers,
     Credentials,
+    FindAddress,
     Grant,
     Right,
     read_credentials,
@@ -44,8 +45,12 @@ ROLES = {"sender": Grant(frozenset({Right.SEND}), frozenset({"chat"})), "reader"
 
 
 def callers(*, failures: float = 1000, rate: Rate | None = None, clock: FakeClock | None = None) -> Callers:
-    limit = Rate(1, clock or FakeClock(0.0), burst=failures)
-    return Callers(read_keys(SETTINGS.keys), Bearers(issuers(), ROLES), failures=limit, rate=rate)
+    limit, ring = Rate(1, clock or FakeClock(0.0), burst=failures), read_keys(SETTINGS.keys)
+    return Callers(lambda: ring, Bearers(issuers(), ROLES), failures=limit, rate=rate)
+
+
+def at(address: str) -> FindAddress:
+    return lambda: address
 
 
 def key(*values: str) -> Credentials:
@@ -53,17 +58,17 @@ def key(*values: str) -> Credentials:
 
 
 async def test_a_caller_is_known_by_its_key() -> None:
-    assert await callers().find(key(ANN), "") == Caller("ann")
-    bob = await callers().find(key(BOB), "")
+    assert await callers().find(key(ANN), at("")) == Caller("ann")
+    bob = await callers().find(key(BOB), at(""))
     assert bob == Caller("bob", (Grant(frozenset({Right.SEND}), frozenset({"chat"})),))
-    assert await callers().find(Credentials(), "") is None
+    assert await callers().find(Credentials(), at("")) is None
 
 
 @pytest.mark.parametrize("given", ["", " ", ANN[:-1], ANN + "6", ANN.upper(), "é", "\udcff"])
 async def test_a_wrong_key_is_refused(given: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with pytest.raises(Unauthenticated) as caught:
-        await callers().find(key(given), "198.51.100.9")
+        await callers().find(key(given), at("198.51.100.9"))
     assert caught.value.headers["WWW-Authenticate"].startswith("ApiKey ")
     record = caplog.records[-1]
     assert (record.reason, record.address) == ("the key is not known", "198.51.100.9")  # type: ignore[attr-defined]
@@ -72,21 +77,21 @@ async def test_a_wrong_key_is_refused(given: str, caplog: pytest.LogCaptureFixtu
 
 async def test_several_keys_are_none() -> None:
     with pytest.raises(Unauthenticated):
-        await callers().find(key(ANN, ANN), "")
+        await callers().find(key(ANN, ANN), at(""))
 
 
 async def test_of_key_and_token_the_key_alone_is_judged() -> None:
     token = signed(said(roles=["reader"]))
-    assert await callers().find(Credentials((ANN,), (token,)), "") == Caller("ann")
-    assert await callers().find(Credentials((ANN,), ("nonsense",)), "") == Caller("ann")
+    assert await callers().find(Credentials((ANN,), (token,)), at("")) == Caller("ann")
+    assert await callers().find(Credentials((ANN,), ("nonsense",)), at("")) == Caller("ann")
     with pytest.raises(Unauthenticated):
-        await callers().find(Credentials(("wrong",), (token,)), "")
+        await callers().find(Credentials(("wrong",), (token,)), at(""))
 
 
 async def test_a_token_with_a_role() -> None:
-    found = await callers().find(Credentials(bearers=(signed(said(roles=["reader", "x"], azp="batch")),)), "")
+    found = await callers().find(Credentials(bearers=(signed(said(roles=["reader", "x"], azp="batch")),)), at(""))
     assert found == Caller("oidc:batch", (ROLES["reader"],))
-    both = await callers().find(Credentials(bearers=(signed(said(roles=["sender", "reader"])),)), "")
+    both = await callers().find(Credentials(bearers=(signed(said(roles=["sender", "reader"])),)), at(""))
     assert both is not None
     assert both.may(Right.SEND, "chat")
     assert not both.may(Right.SEND, "news"), "each role for its own hubs"
@@ -96,9 +101,9 @@ async def test_a_token_with_a_role() -> None:
 @pytest.mark.parametrize("roles", [None, [], ["x"], "x", [["reader"]], {"reader": 1}])
 async def test_a_token_without_a_mapped_role_is_a_client_s(roles: object) -> None:
     given = Credentials(bearers=(signed(said(roles=roles)),))
-    assert await callers().find(given, "", or_client=True) is None
+    assert await callers().find(given, at(""), or_client=True) is None
     with pytest.raises(Unauthenticated):
-        await callers().find(given, "")
+        await callers().find(given, at(""))
 
 
 async def test_wrong_credentials_are_limited_by_address_and_right_ones_are_not() -> None:
@@ -106,25 +111,41 @@ async def test_wrong_credentials_are_limited_by_address_and_right_ones_are_not()
     door = callers(failures=2, clock=clock)
     for _ in range(2):
         with pytest.raises(Unauthenticated):
-            await door.find(key("wrong"), "a")
+            await door.find(key("wrong"), at("a"))
     for wrong in (key("wrong"), Credentials(bearers=("wrong",))):
         with pytest.raises(RateLimited) as caught:
-            await door.find(wrong, "a")
+            await door.find(wrong, at("a"))
         assert caught.value.headers == {"Retry-After": "1"}
-    assert await door.find(key(ANN), "a") == Caller("ann"), "nobody locks others out who share an address"
+    assert await door.find(key(ANN), at("a")) == Caller("ann"), "nobody locks others out who share an address"
     with pytest.raises(Unauthenticated):
-        await door.find(key("wrong"), "b")
+        await door.find(key("wrong"), at("b"))
     clock.now += 1
     with pytest.raises(Unauthenticated):
-        await door.find(key("wrong"), "a")
+        await door.find(key("wrong"), at("a"))
+
+
+async def test_the_address_is_worked_out_only_for_who_is_refused() -> None:
+    asked: list[str] = []
+
+    def find_address() -> str:
+        asked.append("a")
+        return "a"
+
+    assert await callers().find(key(ANN), find_address) == Caller("ann")
+    assert asked == []
+    with pytest.raises(Unauthenticated):
+        await callers().find(key("wrong"), find_address)
+    assert asked == ["a"]
 
 
 async def test_keys_are_changed_while_running() -> None:
-    door = callers()
-    door.use(read_keys(CallersSettings.model_validate({"keys": ["a-new-key-of-ann-1"]}).keys))
-    assert await door.find(key("a-new-key-of-ann-1"), "") == Caller("key")
+    rings = [read_keys(SETTINGS.keys), read_keys(CallersSettings.model_validate({"keys": ["a-new-key-of-ann-1"]}).keys)]
+    door = Callers(lambda: rings[0], failures=Rate(1, FakeClock(0.0)))
+    assert await door.find(key(ANN), at("")) == Caller("ann")
+    del rings[0]
+    assert await door.find(key("a-new-key-of-ann-1"), at("")) == Caller("key")
     with pytest.raises(Unauthenticated):
-        await door.find(key(ANN), "")
+        await door.find(key(ANN), at(""))
 
 
 async def test_calls_are_limited_by_caller() -> None:

@@ -6,8 +6,9 @@ import random
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from signalr_bridge.endpoints.outcome import Result, Status, describe, fails_outputs
 from signalr_bridge.errors import BridgeError, HubError, NoHandler, Overloaded
@@ -17,7 +18,7 @@ from signalr_bridge.runtime import Clock, Random
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.forward.backends import Backends, delay_for_connection, delay_for_message, may_repeat
-from signalr_bridge.upstream.forward.formats import Envelope
+from signalr_bridge.upstream.forward.formats import Envelope, WebhookSigner
 from signalr_bridge.upstream.forward.queue import Backlog, Slot
 from signalr_bridge.upstream.forward.reply import BackendFailed, Verdict
 from signalr_bridge.upstream.forward.rule import Rule, read_rule
@@ -43,23 +44,26 @@ class Surroundings:
     new_id: Callable[[], str] = _new_id
 
 
+Signers: TypeAlias = Callable[[], Mapping[str, WebhookSigner]]
+"""Gives what signs at this moment, by the source of the rule."""
+
+
 class Forward:
     """One ``[forward.<name>]`` rule as a handler."""
 
-    def __init__(self, rule: Rule, backends: Backends, outbox: Outbox, backlog: Backlog, around: Surroundings) -> None:
+    def __init__(
+        self,
+        rule: Rule,
+        signers: Signers,
+        backends: Backends,
+        outbox: Outbox,
+        backlog: Backlog,
+        around: Surroundings,
+    ) -> None:
         self.source, self.hub, self.category, self.event = rule.source, rule.hub, rule.category, rule.event
-        self._rule = rule
+        self._rule, self._signers = rule, signers
         self._backends, self._outbox, self._backlog = backends, outbox, backlog
         self._around = around
-
-    def prepare(self, settings: ForwardSettings) -> Callable[[], None]:
-        """What makes the next attempt, also of events under way, be signed with its secrets. ``SettingsError``."""
-        signer = read_rule(self.source.removeprefix("forward."), settings).signer
-
-        def commit() -> None:
-            self._rule = replace(self._rule, signer=signer)
-
-        return commit
 
     async def answer(self, context: Context) -> Payload:
         """The backend's result, after its outputs. ``Rejected``, ``NoHandler``, ``Overloaded`` or ``BackendFailed``.
@@ -110,7 +114,7 @@ class Forward:
             attempt += 1
 
     async def _try_once(self, context: Context, envelope: Envelope, seconds: float) -> Verdict:
-        headers = envelope.headers | self._rule.signer.sign(envelope.id, self._around.now(), envelope.body)
+        headers = envelope.headers | self._signers()[self.source].sign(envelope.id, self._around.now(), envelope.body)
         reply = await self._backends.post(
             self._rule.origin,
             envelope.url,
@@ -168,11 +172,15 @@ class Forward:
 
 def build_forwards(
     rules: Mapping[str, ForwardSettings],
+    signers: Signers,
     backends: Backends,
     outbox: Outbox,
     backlog: Backlog,
     around: Surroundings | None = None,
 ) -> list[Forward]:
-    """A handler for each rule. Raises ``SettingsError``."""
+    """A handler for each rule. Raises ``SettingsError``.
+
+    Every attempt is signed with what is in force by then, also of an event under way.
+    """
     around = around or Surroundings()
-    return [Forward(read_rule(name, rule), backends, outbox, backlog, around) for name, rule in rules.items()]
+    return [Forward(read_rule(name, rule), signers, backends, outbox, backlog, around) for name, rule in rules.items()]

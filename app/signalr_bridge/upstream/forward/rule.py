@@ -1,5 +1,6 @@
 """A ``[forward.<name>]`` section, checked and understood: which events, where to, in which format, for how long."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from signalr_bridge.errors import SettingsError
@@ -20,7 +21,6 @@ class Rule:
     event: str
     origin: str
     format: Format
-    signer: WebhookSigner
     seconds: float
     retry_seconds: float
 
@@ -36,7 +36,6 @@ def read_rule(name: str, given: ForwardSettings) -> Rule:
         _read_event(given, source),
         address.origin,
         _make_format(given, address, source),
-        _make_signer(given, source),
         given.timeout_seconds,
         given.retry_seconds,
     )
@@ -66,6 +65,12 @@ def _make_functions(given: ForwardSettings, address: Address, source: str) -> Fo
     if given.parameter_names is not None:
         check_names(given.parameter_names, f"{source}.parameter_names")
     return FunctionsFormat(address, given.function, given.binding, given.parameter_names)
+
+
+def build_signers(rules: Mapping[str, ForwardSettings]) -> Mapping[str, WebhookSigner]:
+    """What signs the calls of each rule, by its source. Raises ``SettingsError`` for a secret that is none."""
+    sources = {f"forward.{name}": given for name, given in rules.items()}
+    return {source: _make_signer(given, source) for source, given in sources.items()}
 
 
 def _make_signer(given: ForwardSettings, source: str) -> WebhookSigner:

@@ -41,7 +41,7 @@ async def test_no_secret_comes_out(caplog: pytest.LogCaptureFixture) -> None:
                 for query in ("", f"?code={CANARY}&access_token={CANARY}"):
                     answer = await running.http.post(path + query, content=f'{{"{CANARY}', headers=headers)
                     seen.append(f"{answer.headers} {answer.text}")
-        parts = [running.app.state.callers, running.app.state.clients, vars(running.app.state)]
+        parts = [running.app.state.parts.access.callers, running.app.state.parts.clients, vars(running.app.state)]
         seen += [repr(part) for part in parts]
     records = [json.dumps(vars(one), default=str) for one in caplog.records if one.name.startswith("signalr_bridge")]
     assert len(seen) > 40

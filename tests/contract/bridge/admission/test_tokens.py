@@ -81,7 +81,7 @@ async def test_the_issuer_s_keys_change(issuer: OpenId) -> None:
         issuer.publish("rsa-next")
         client_claims(await ask(running, signed(good(issuer))))
         assert (await ask(running, signed(good(issuer), "rsa-next"))).status_code == 401, "asked a moment ago"
-        clock = running.app.state.clients.rules_of("chat").issuers._keys.of(issuer.url)
+        clock = running.app.state.parts.clients.rules_of("chat").issuers._keys.of(issuer.url)
         clock._next_fetch_at -= 60  # a minute later
         client_claims(await ask(running, signed(good(issuer), "rsa-next")))
         assert (await ask(running, signed(good(issuer)))).status_code == 401, "withdrawn"

@@ -8,6 +8,7 @@ from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.forward import Forward, build_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
+from signalr_bridge.upstream.forward.rule import build_signers
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.unit.upstream.fakes import FakeOutbox
@@ -19,13 +20,17 @@ def rule(secret: str, url: str = "http://backend") -> ForwardSettings:
     return ForwardSettings.model_validate({"url": url, "secrets": [secret]})
 
 
-def build() -> Forward:
-    (one,) = build_forwards({"orders": rule(OLD)}, Backends(lambda: 0.0), FakeOutbox(), Backlog())
-    return one
+class World:
+    """A forward, and what signs its calls at this moment."""
+
+    def __init__(self) -> None:
+        self.signers = build_signers({"orders": rule(OLD)})
+        settings = {"orders": rule(OLD)}
+        (self.forward,) = build_forwards(settings, lambda: self.signers, Backends(lambda: 0.0), FakeOutbox(), Backlog())
 
 
 def signs_with(one: Forward, secret: str) -> bool:
-    headers = vars(one)["_rule"].signer.sign("msg_1", datetime.now(UTC), b"{}")
+    headers = vars(one)["_signers"]()[one.source].sign("msg_1", datetime.now(UTC), b"{}")
     try:
         Webhook(secret).verify(b"{}", headers)
     except WebhookVerificationError:
@@ -34,16 +39,17 @@ def signs_with(one: Forward, secret: str) -> bool:
 
 
 def test_the_next_attempt_is_signed_with_the_new_secret() -> None:
-    one = build()
-    commit = one.prepare(rule(NEW, "http://another"))
+    world = World()
+    one = world.forward
+    prepared = build_signers({"orders": rule(NEW, "http://another")})
     assert (signs_with(one, OLD), signs_with(one, NEW)) == (True, False), "prepared, and not done yet"
-    commit()
+    world.signers = prepared
     assert (signs_with(one, OLD), signs_with(one, NEW)) == (False, True)
     assert vars(one)["_rule"].origin == "http://backend"
 
 
 def test_a_secret_that_is_none_is_refused_beforehand() -> None:
-    one = build()
+    one = World().forward
     with pytest.raises(SettingsError, match=r"forward\.orders\.secrets"):
-        one.prepare(rule("not base64!"))
+        build_signers({"orders": rule("not base64!")})
     assert signs_with(one, OLD)

@@ -9,7 +9,7 @@ from signalr_bridge.settings import gather, load
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.forward.formats import JsonFormat
 from signalr_bridge.upstream.forward.functions import FunctionsFormat
-from signalr_bridge.upstream.forward.rule import Rule, read_rule
+from signalr_bridge.upstream.forward.rule import Rule, build_signers, read_rule
 
 from tests.unit.upstream.fakes import context
 
@@ -17,8 +17,13 @@ MOMENT = datetime(2026, 11, 22, 10, tzinfo=UTC)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
+def settings(**given: Any) -> ForwardSettings:
+    return ForwardSettings.model_validate({"url": "http://b", "secrets": [SECRET]} | given)
+
+
 def read(**given: Any) -> Rule:
-    return read_rule("chat", ForwardSettings.model_validate({"url": "http://b", "secrets": [SECRET]} | given))
+    build_signers({"chat": settings(**given)})
+    return read_rule("chat", settings(**given))
 
 
 def test_the_environment_has_every_setting_of_a_rule() -> None:
@@ -79,5 +84,6 @@ def test_a_mistake_is_named_by_its_setting(given: dict[str, Any], setting: str) 
 def test_a_rule_is_signed_unless_it_says_otherwise() -> None:
     with pytest.raises(SettingsError, match="has no secrets"):
         read(secrets=[])
-    assert "webhook-signature" not in read(secrets=[], unsigned=True).signer.sign("msg_1", MOMENT, b"{}")
-    assert SECRET not in repr(read())
+    signers = build_signers({"chat": settings(secrets=[], unsigned=True)})
+    assert "webhook-signature" not in signers["forward.chat"].sign("msg_1", MOMENT, b"{}")
+    assert SECRET not in repr(read()) + repr(build_signers({"chat": settings()}))

@@ -2,28 +2,34 @@
 
 import hmac
 from collections.abc import Sequence
-from functools import partial
 
 import pytest
 from signalr_bridge.errors import SettingsError, Unauthenticated
 from signalr_bridge.protocol.upstream_event import EventHeaders, sign
-from signalr_bridge.upstream.authenticator import AnyVerifier, TokenSource, UpstreamAuthenticator, VerificationKey
+from signalr_bridge.settings.model import Settings
+from signalr_bridge.upstream.authenticator import (
+    ServiceIdentity,
+    UpstreamAuthenticator,
+    VerificationKey,
+    Verifier,
+    build_authenticator,
+)
 from signalr_bridge.upstream.entra import EntraTokens
 from signalr_bridge.web.issuer_keys import KeyCache
 
 from tests.unit.upstream.bad_tokens import bad_tokens
-from tests.unit.upstream.fakes import event
+from tests.unit.upstream.fakes import authenticator, event
 from tests.unit.upstream.issued import APPLICATION, OTHER_APPLICATION, FakeClock, FakeIssuer, rules, token
 
 EAST, WEST, OLD = "key-of-east", "key-of-west", "verify-only"
-VOUCHERS = [VerificationKey("east", EAST), VerificationKey("west", WEST)]
+VERIFIERS = [VerificationKey("east", EAST), VerificationKey("west", WEST)]
 
 
 async def check(
     *signatures: bytes | str, headers: EventHeaders | None = None, trust: UpstreamAuthenticator | None = None
 ) -> str | None:
     lines = [(b"x-asrs-signature", one.encode() if isinstance(one, str) else one) for one in signatures]
-    trust = trust or UpstreamAuthenticator(lambda hub: VOUCHERS, verify_keys=[OLD])
+    trust = trust or authenticator(VERIFIERS, keys=[OLD])
     return await trust.check(b"", lines, headers or event())
 
 
@@ -77,39 +83,53 @@ async def test_everything_else_is_turned_away(signatures: list[str | bytes]) -> 
 
 
 @pytest.mark.parametrize("headers", [event(hub=""), event(connection_id=""), EventHeaders()])
-async def test_nobody_can_vouch_without_hub_and_connection(headers: EventHeaders) -> None:
+async def test_nothing_is_verified_without_hub_and_connection(headers: EventHeaders) -> None:
     with pytest.raises(Unauthenticated):
         await check(sign("", EAST), EAST_SIGNED, headers=headers)
 
 
 async def test_without_any_key_nothing_opens() -> None:
     with pytest.raises(Unauthenticated):
-        await check(EAST_SIGNED, trust=UpstreamAuthenticator(lambda hub: []))
+        await check(EAST_SIGNED, trust=authenticator([]))
 
 
 async def test_unsigned_calls_are_taken_when_a_setting_says_so() -> None:
-    trust = UpstreamAuthenticator(lambda hub: VOUCHERS, allow_unsigned=True)
+    trust = authenticator(VERIFIERS, allow_unsigned=True)
     assert await check(trust=trust) is None
     assert await check(FOREIGN, trust=trust) is None
     assert await check(WEST_SIGNED, trust=trust) == "west"
     assert await check(headers=EventHeaders(), trust=trust) is None
 
 
-async def test_keys_are_those_of_the_hub_at_this_moment() -> None:
+async def test_keys_are_those_of_the_hub_and_nobody_asks_for_them_again() -> None:
     asked: list[str] = []
-    keys = {"chat": EAST}
+    keys = {"": WEST, "*": WEST, "chat": EAST}
 
     def keys_of(hub: str) -> Sequence[VerificationKey]:
         asked.append(hub)
         return [VerificationKey("east", keys[hub])]
 
-    trust = UpstreamAuthenticator(keys_of)
-    assert await check(EAST_SIGNED, headers=event(hub="Chat"), trust=trust) == "east"
-    keys["chat"] = WEST
+    trust = build_authenticator(Settings.model_validate({"hubs": {"chat": {}}}), keys_of)
+    keys.clear()
+    for _ in range(100):
+        assert await check(EAST_SIGNED, headers=event(hub="Chat"), trust=trust) == "east"
+        with pytest.raises(Unauthenticated):
+            await check(EAST_SIGNED, headers=event(hub="news"), trust=trust)
+        with pytest.raises(Unauthenticated):
+            await check(WEST_SIGNED, trust=trust)
+        assert await check(WEST_SIGNED, headers=event(hub="news"), trust=trust) == "east"
+    assert sorted(asked) == ["", "*", "chat"]
+
+
+async def test_a_hub_may_have_rules_of_its_own() -> None:
+    given = {"upstream": {"keys": [OLD]}, "hubs": {"chat": {"upstream": {"keys": [], "allow_unsigned": True}}}}
+    trust = build_authenticator(Settings.model_validate(given), lambda hub: [])
+    assert await check(headers=event(hub="CHAT"), trust=trust) is None
+    assert await check(OLD_SIGNED, headers=event(hub="news"), trust=trust) is None
     with pytest.raises(Unauthenticated):
-        await check(EAST_SIGNED, trust=trust)
-    assert await check(WEST_SIGNED, trust=trust) == "east"
-    assert asked == ["chat"] * 3
+        await check(headers=event(hub="news"), trust=trust)
+    trust.check_verifiable("*", "a handler of all hubs")
+    assert trust.rules_of("Chat").keys == ()
 
 
 CODE = "the code/of+it="
@@ -132,7 +152,7 @@ CODE = "the code/of+it="
     ],
 )
 async def test_the_code_stands_in_query_or_header(query: bytes, header: bytes, opens: bool) -> None:
-    trust = UpstreamAuthenticator(lambda hub: VOUCHERS, codes=[CODE, "second"])
+    trust = authenticator(VERIFIERS, code=[CODE, "second"])
     lines = [(b"x-asrs-signature", EAST_SIGNED.encode())] + ([(b"x-functions-key", header)] if header else [])
     if opens:
         assert await trust.check(query, lines, event()) == "east"
@@ -143,34 +163,34 @@ async def test_the_code_stands_in_query_or_header(query: bytes, header: bytes, o
 
 async def test_the_code_does_not_replace_the_signature() -> None:
     with pytest.raises(Unauthenticated, match="signature"):
-        await UpstreamAuthenticator(lambda hub: VOUCHERS, codes=["second"]).check(b"code=second", [], event())
+        await authenticator(VERIFIERS, code=["second"]).check(b"code=second", [], event())
 
 
 async def test_unsigned_calls_need_the_code_all_the_same() -> None:
     with pytest.raises(Unauthenticated, match="code"):
-        await UpstreamAuthenticator(lambda hub: [], codes=["second"], allow_unsigned=True).check(b"", [], event())
+        await authenticator([], code=["second"], allow_unsigned=True).check(b"", [], event())
 
 
 @pytest.mark.parametrize(("codes", "keys"), [([""], []), ([], [""])])
 def test_empty_secrets_are_refused_at_the_start(codes: list[str], keys: list[str]) -> None:
     with pytest.raises(SettingsError, match="empty"):
-        UpstreamAuthenticator(lambda hub: [], codes, keys)
+        authenticator([], code=codes, keys=keys)
 
 
 def test_handlers_that_nobody_could_reach_are_a_mistake() -> None:
     with pytest.raises(SettingsError, match=r"'chat'.*my_chat:send"):
-        UpstreamAuthenticator(lambda hub: []).check_verifiable("chat", "my_chat:send")
-    UpstreamAuthenticator(lambda hub: VOUCHERS).check_verifiable("chat", "")
-    UpstreamAuthenticator(lambda hub: [], verify_keys=[OLD]).check_verifiable("chat", "")
-    UpstreamAuthenticator(lambda hub: [], allow_unsigned=True).check_verifiable("chat", "")
+        authenticator([]).check_verifiable("chat", "my_chat:send")
+    authenticator(VERIFIERS).check_verifiable("chat", "")
+    authenticator([], keys=[OLD]).check_verifiable("chat", "")
+    authenticator([], allow_unsigned=True).check_verifiable("chat", "")
 
 
-def test_a_hub_that_tokens_alone_vouch_for_needs_their_settings() -> None:
+def test_a_hub_that_tokens_alone_verify_needs_their_settings() -> None:
     with pytest.raises(SettingsError, match="BRIDGE_UPSTREAM__ENTRA"):
-        UpstreamAuthenticator(lambda hub: [TokenSource("west")]).check_verifiable("chat", "")
+        authenticator([ServiceIdentity("west")]).check_verifiable("chat", "")
     with pytest.raises(SettingsError):
-        UpstreamAuthenticator(lambda hub: [], tokens=entra()).check_verifiable("chat", "")
-    UpstreamAuthenticator(lambda hub: [TokenSource("west")], tokens=entra()).check_verifiable("chat", "")
+        authenticator([], tokens=entra()).check_verifiable("chat", "")
+    authenticator([ServiceIdentity("west")], tokens=entra()).check_verifiable("chat", "")
 
 
 # --- tokens, and endpoints with keys, with identities, and both
@@ -181,15 +201,15 @@ def entra(*names: str, applications: Sequence[str] = (APPLICATION,)) -> EntraTok
     return EntraTokens(rules(applications=list(applications)), KeyCache(issuer.fetch, FakeClock(0.0)), FakeClock())
 
 
-KEY, IDENTITY = VerificationKey("east", EAST), TokenSource("west")
-ENDPOINTS: dict[str, list[AnyVerifier]] = {
+KEY, IDENTITY = VerificationKey("east", EAST), ServiceIdentity("west")
+ENDPOINTS: dict[str, list[Verifier]] = {
     "identity": [IDENTITY],
-    "named": [TokenSource("west", APPLICATION)],
-    "other": [TokenSource("west", OTHER_APPLICATION)],
+    "named": [ServiceIdentity("west", APPLICATION)],
+    "other": [ServiceIdentity("west", OTHER_APPLICATION)],
     "key": [KEY],
     "mixed": [KEY, IDENTITY],
-    "mixed, named": [KEY, TokenSource("west", APPLICATION)],
-    "both": [KEY, TokenSource("east", APPLICATION)],
+    "mixed, named": [KEY, ServiceIdentity("west", APPLICATION)],
+    "both": [KEY, ServiceIdentity("east", APPLICATION)],
     "none": [],
 }
 CALLS = {
@@ -221,10 +241,6 @@ CELLS = [
 ]
 
 
-def _verifiers_of(endpoints: str, hub: str) -> list[AnyVerifier]:
-    return ENDPOINTS[endpoints]
-
-
 def lines_of(call: str) -> list[tuple[bytes, bytes]]:
     signature, given = CALLS[call]
     lines = [(b"x-asrs-signature", signature.encode())] if signature is not None else []
@@ -233,7 +249,7 @@ def lines_of(call: str) -> list[tuple[bytes, bytes]]:
 
 @pytest.mark.parametrize(("endpoints", "call", "opens"), CELLS)
 async def test_which_call_opens_which_endpoints(endpoints: str, call: str, opens: str) -> None:
-    trust = UpstreamAuthenticator(lambda hub: ENDPOINTS[endpoints], verify_keys=[OLD], tokens=entra())
+    trust = authenticator(ENDPOINTS[endpoints], keys=[OLD], tokens=entra())
     if opens == SHUT:
         with pytest.raises(Unauthenticated):
             await trust.check(b"", lines_of(call), event())
@@ -244,19 +260,19 @@ async def test_which_call_opens_which_endpoints(endpoints: str, call: str, opens
 @pytest.mark.parametrize("endpoints", ENDPOINTS)
 async def test_without_settings_of_entra_no_token_opens(endpoints: str) -> None:
     with pytest.raises(Unauthenticated):
-        await UpstreamAuthenticator(lambda hub: ENDPOINTS[endpoints]).check(b"", lines_of("token"), event())
+        await authenticator(ENDPOINTS[endpoints]).check(b"", lines_of("token"), event())
 
 
 @pytest.mark.parametrize("headers", [event(hub=""), event(connection_id=""), EventHeaders()])
 async def test_a_token_needs_hub_and_connection_too(headers: EventHeaders) -> None:
     with pytest.raises(Unauthenticated):
-        await UpstreamAuthenticator(lambda hub: [IDENTITY], tokens=entra()).check(b"", lines_of("token"), headers)
+        await authenticator([IDENTITY], tokens=entra()).check(b"", lines_of("token"), headers)
 
 
 @pytest.mark.parametrize("scheme", [b"Bearer ", b"bearer ", b"BEARER  "])
 async def test_the_scheme_ignores_case(scheme: bytes) -> None:
     lines = [(b"authorization", scheme + token().encode())]
-    assert await UpstreamAuthenticator(lambda hub: [IDENTITY], tokens=entra()).check(b"", lines, event()) is None
+    assert await authenticator([IDENTITY], tokens=entra()).check(b"", lines, event()) is None
 
 
 @pytest.mark.parametrize(
@@ -277,11 +293,11 @@ async def test_the_scheme_ignores_case(scheme: bytes) -> None:
 async def test_any_other_authorization_is_turned_away(values: list[bytes]) -> None:
     lines = [(b"authorization", value) for value in values]
     with pytest.raises(Unauthenticated):
-        await UpstreamAuthenticator(lambda hub: [IDENTITY], tokens=entra()).check(b"", lines, event())
+        await authenticator([IDENTITY], tokens=entra()).check(b"", lines, event())
 
 
 async def test_no_bad_token_opens_and_none_is_shown() -> None:
-    trust = UpstreamAuthenticator(lambda hub: [IDENTITY], tokens=entra())
+    trust = authenticator([IDENTITY], tokens=entra())
     for what, text in bad_tokens().items():
         with pytest.raises(Unauthenticated) as refusal:
             await trust.check(b"", [(b"authorization", b"Bearer " + text.encode())], event())
@@ -289,7 +305,7 @@ async def test_no_bad_token_opens_and_none_is_shown() -> None:
 
 
 async def test_a_token_does_not_replace_the_code() -> None:
-    trust = UpstreamAuthenticator(lambda hub: [IDENTITY], codes=["second"], tokens=entra())
+    trust = authenticator([IDENTITY], code=["second"], tokens=entra())
     with pytest.raises(Unauthenticated, match="code"):
         await trust.check(b"", lines_of("token"), event())
     assert await trust.check(b"code=second", lines_of("token"), event()) is None
@@ -298,11 +314,9 @@ async def test_a_token_does_not_replace_the_code() -> None:
 async def test_the_issuer_is_not_asked_about_calls_that_need_no_token() -> None:
     issuer = FakeIssuer("first")
     tokens = EntraTokens(rules(), KeyCache(issuer.fetch, FakeClock(0.0)), FakeClock())
-    await UpstreamAuthenticator(lambda hub: ENDPOINTS["mixed"], tokens=tokens).check(
-        b"", lines_of("east's, bad token"), event()
-    )
+    await authenticator(ENDPOINTS["mixed"], tokens=tokens).check(b"", lines_of("east's, bad token"), event())
     nonsense = [(b"authorization", b"Bearer nonsense")]
     for endpoints, lines in (("mixed", []), ("mixed", nonsense), ("key", lines_of("token"))):
         with pytest.raises(Unauthenticated):
-            await UpstreamAuthenticator(partial(_verifiers_of, endpoints), tokens=tokens).check(b"", lines, event())
+            await authenticator(ENDPOINTS[endpoints], tokens).check(b"", lines, event())
     assert issuer.asked == 0

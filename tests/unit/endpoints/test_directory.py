@@ -6,6 +6,7 @@ import pytest
 from signalr_bridge.endpoints.directory import Builder, Built, EndpointDirectory
 from signalr_bridge.endpoints.endpoint import Outcome, Verdict
 from signalr_bridge.endpoints.health import Health
+from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import Settings, gather, load
 
 from tests.unit.endpoints.fakes import NOW, Clock, FakeTransport
@@ -34,7 +35,8 @@ def health() -> Health:
 
 @pytest.fixture
 def builder(health: Health) -> Builder:
-    return Builder(FakeTransport(), health, now=lambda: NOW, clock=Clock(), random=lambda: 0.0)
+    runtime = Runtime(clock=Clock(), wall_clock=lambda: NOW, random=lambda: 0.0)
+    return Builder(FakeTransport(), health, runtime=runtime)
 
 
 def urls(directory: EndpointDirectory, hub: str) -> list[str]:
@@ -43,7 +45,7 @@ def urls(directory: EndpointDirectory, hub: str) -> list[str]:
 
 def build(builder: Builder, given: Mapping[str, str], before: Built | None = None) -> tuple[EndpointDirectory, Built]:
     built = builder.build(settings(given), before)
-    return EndpointDirectory(built.endpoint_map), built
+    return EndpointDirectory(lambda: built.endpoint_map), built
 
 
 def test_every_hub_has_the_endpoints_of_its_connection(builder: Builder) -> None:
@@ -58,9 +60,11 @@ def test_every_hub_has_the_endpoints_of_its_connection(builder: Builder) -> None
 
 
 def test_whoever_has_asked_keeps_what_it_was_given(builder: Builder) -> None:
-    directory, built = build(builder, BASE)
+    _, built = build(builder, BASE)
+    maps = [built.endpoint_map]
+    directory = EndpointDirectory(lambda: maps[-1])
     before = directory.find("other")
-    directory.use(builder.build(settings({"AzureSignalRConnectionString": connection("three")}), built).endpoint_map)
+    maps += [builder.build(settings({"AzureSignalRConnectionString": connection("three")}), built).endpoint_map]
     assert [one.url for one in before.endpoints] == ["https://one.example", "https://shared.example"]
     assert (urls(directory, "other"), urls(directory, "chat")) == (["three"], ["three"])
 
@@ -83,14 +87,16 @@ def test_a_change_of_weight_keeps_the_credential_and_a_new_key_does_not(builder:
 
 
 def test_it_is_ready_once_every_connection_has_an_endpoint_that_works(builder: Builder, health: Health) -> None:
-    directory, _ = build(builder, {name: text for name, text in BASE.items() if "shared" not in name})
+    _, built = build(builder, {name: text for name, text in BASE.items() if "shared" not in name})
+    maps = [built.endpoint_map]
+    directory = EndpointDirectory(lambda: maps[-1])
     assert not directory.has_worked()
     health.record_probe("https://one.example", Outcome("default", "Primary", Verdict.ACCEPTED, 200))
     assert not directory.has_worked()
     health.record_probe("https://two.example", Outcome("default", "Primary", Verdict.ACCEPTED, 200))
     assert directory.has_worked()
     assert directory.has_worked(now=True)
-    directory.use(builder.build(settings({"AzureSignalRConnectionString": connection("three")})).endpoint_map)
+    maps += [builder.build(settings({"AzureSignalRConnectionString": connection("three")})).endpoint_map]
     assert directory.has_worked(), "what joins later takes nothing away"
     assert not directory.has_worked(now=True)
 
@@ -99,7 +105,7 @@ def test_a_connection_without_endpoints_is_not_waited_for(builder: Builder, heal
     directory, _ = build(builder, {"Second": connection("two"), "BRIDGE_HUBS__CHAT__CONNECTION": "Second"})
     health.record_probe("https://two.example", Outcome("default", "Primary", Verdict.ACCEPTED, 200))
     assert directory.has_worked()
-    assert not EndpointDirectory(builder.build(settings({})).endpoint_map).has_worked()
+    assert not build(builder, {})[0].has_worked()
 
 
 def test_a_thousand_rounds_leave_nothing_behind(builder: Builder) -> None:
