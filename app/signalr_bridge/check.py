@@ -19,30 +19,33 @@ from signalr_bridge.main import create_app
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings import judge_servable, review
 from signalr_bridge.settings.azure import UNNAMED
+from signalr_bridge.settings.fields import is_live
 from signalr_bridge.settings.model import EndpointSettings, Settings
 from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, find_path, settings_below, settings_by_path
-from signalr_bridge.settings.value import Diagnostic, Level, Value, Values
+from signalr_bridge.settings.value import UNWATCHED, Diagnostic, Level, Value, Values
 
 WIDTH = 100
 MASK = "***"
+_AT_ONCE = {True: "at once", False: ""}
 _CALLS = ("azuresignalrservicetransporttype", "azuresignalrhttpclienttimeout", "azuresignalrretry:", "azure_authority")
 _MESSAGEPACK = "azure:signalr:hubprotocol:messagepack:enabled"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A setting as one may show it."""
+    """A setting as one may show it. ``live``: a change of it in its source is in force at once."""
 
     setting: str
     value: str
     source: str
+    live: bool = False
 
 
 def list_settings(values: Values, diagnostics: Iterable[Diagnostic] = ()) -> list[Row]:
     """All that were set, but for the endpoints: those are ``list_endpoints``. What is wrong is not shown."""
     wrong = {one.setting.lower().replace(":", "__") for one in diagnostics if one.level is Level.ERROR}
     return [
-        Row(found.written, "not understood" if _key(found) in wrong else shown, found.source)
+        Row(found.written, "not understood" if _key(found) in wrong else shown, found.source, _is_live(spelled, found))
         for spelled, found in sorted(values.items())
         if (shown := _show(spelled, found)) is not None
     ]
@@ -106,6 +109,12 @@ def find_field(name: str) -> FieldInfo | None:
     return settings_by_path().get(path) or settings_below(path[0])[path[2:]]
 
 
+def _is_live(spelled: str, found: Value) -> bool:
+    """What the environment and the command line say is so until the next start."""
+    field = find_field(spelled.removeprefix(PREFIX.lower())) if spelled.startswith(PREFIX.lower()) else None
+    return field is not None and is_live(field) and found.source not in UNWATCHED
+
+
 def _mask(field: FieldInfo, value: Any) -> str:
     if holds_secrets(field.annotation):
         return MASK
@@ -134,9 +143,9 @@ def _key(found: Value) -> str:
 
 def write_tables(values: Values, settings: Settings | None, diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
     """The lines of `check`."""
-    rows = [(row.setting, row.value, row.source) for row in list_settings(values, diagnostics)]
+    rows = [(row.setting, row.value, row.source, _AT_ONCE[row.live]) for row in list_settings(values, diagnostics)]
     if rows:
-        yield from lay_out([("setting", "value", "source"), *rows])
+        yield from lay_out([("setting", "value", "source", "changes"), *rows])
     endpoints = [] if settings is None else list_endpoints(settings)
     if endpoints:
         columns = list(endpoints[0])
@@ -235,7 +244,7 @@ def write_json(report: Report) -> str:
     found: Mapping[str, object] = {
         "ok": report.good,
         "settings": [
-            {"name": row.setting, "value": row.value, "source": row.source}
+            {"name": row.setting, "value": row.value, "source": row.source, "live": row.live}
             for row in list_settings(report.values, report.diagnostics)
         ],
         "endpoints": [] if report.settings is None else list_endpoints(report.settings),

@@ -83,7 +83,7 @@ def test_as_json() -> None:
     done = check("--json", AzureSignalRConnectionString=string("https://a.example"), BRIDGE_CALLERS__KEYS=CALLER)
     found = json.loads(done.stdout)
     assert (done.returncode, found["ok"], found["diagnostics"]) == (0, True, [])
-    assert {"name": "BRIDGE_CALLERS__KEYS", "value": "***", "source": "environment"} in found["settings"]
+    assert {"name": "BRIDGE_CALLERS__KEYS", "value": "***", "source": "environment", "live": False} in found["settings"]
     assert found["endpoints"] == [
         {
             "name": "default",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic.fields import FieldInfo
+from signalr_bridge.settings.fields import is_live
 from signalr_bridge.settings.names import (
     PREFIX,
     READ_ELSEWHERE,
@@ -29,7 +30,7 @@ def table_lines() -> list[str]:
 def rows() -> Iterator[str]:
     yield from (row(PREFIX + name.upper(), "", text) for name, text in READ_ELSEWHERE.items())
     for path, field in settings_by_path().items():
-        yield row(write_name(path), write_default(field), field.description or "")
+        yield row(write_name(path), write_default(field), write_meaning(field))
     for section in named_sections():
         yield from rows_below(section)
 
@@ -45,11 +46,16 @@ def rows_below(section: str) -> Iterator[str]:
                 yield row(f"{start}{path[0].upper()}__...", "", f"as `{PREFIX}{path[0].upper()}__...`, for one hub")
         else:
             name = start + "__".join(path).upper()
-            yield row(name, "required" if field.is_required() else write_default(field), field.description or "")
+            yield row(name, "required" if field.is_required() else write_default(field), write_meaning(field))
 
 
 def row(name: str, default: str, meaning: str) -> str:
     return f"| `{name}` | {default} | {meaning} |".replace("|  |", "| |")
+
+
+def write_meaning(field: FieldInfo) -> str:
+    """With a mark where a change is in force at once."""
+    return f"{field.description or ''}{' (live)' if is_live(field) else ''}"
 
 
 def write_default(field: FieldInfo) -> str:

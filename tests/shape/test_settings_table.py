@@ -23,4 +23,5 @@ def test_a_row_is_a_name_a_default_and_a_meaning() -> None:
     assert "| `BRIDGE_FORWARD__<NAME>__UNSIGNED` | `false` | post without a signature |" in lines
     assert any(line.startswith("| `BRIDGE_FORWARD__<NAME>__URL` | required | where to post") for line in lines)
     assert "| `BRIDGE_HUBS__<HUB>__NEGOTIATE__...` | | as `BRIDGE_NEGOTIATE__...`, for one hub |" in lines
+    assert any(line.startswith("| `BRIDGE_UPSTREAM__CODE`") and line.endswith(" (live) |") for line in lines)
     assert {line.count("|") for line in lines} == {4}

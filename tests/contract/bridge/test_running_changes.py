@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from signalr_bridge.emulator import Emulator
 from signalr_bridge.main import create_app
 from signalr_bridge.protocol.upstream_event import sign
+from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.settings import Sources, load
 
 from tests.contract.bridge.running import client
@@ -66,10 +67,10 @@ def string(url: str, key: str) -> str:
 
 
 @asynccontextmanager
-async def running(folder: Path, given: Mapping[str, str]) -> AsyncIterator[Running]:
+async def running(folder: Path, given: Mapping[str, str], runtime: Runtime = RUNTIME) -> AsyncIterator[Running]:
     write(folder, {"BRIDGE_CALLERS__KEYS": CALLER, **given})
     sources = Sources({"BRIDGE_SECRETS_DIR": str(folder)}, {})
-    app = create_app(load(sources.read()), sources)
+    app = create_app(load(sources.read()), sources, runtime=runtime)
     async with app.router.lifespan_context(app), client(app) as http:
         yield Running(app, http, folder)
 

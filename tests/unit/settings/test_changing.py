@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 import pytest
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.settings import Settings, gather, load
+from signalr_bridge.settings.fields import is_live
 from signalr_bridge.settings.live import LiveSettings, plan_change
+from signalr_bridge.settings.names import find_path, settings_below, settings_by_path, write_name
 
 from tests.unit.settings.given import connection
 
@@ -66,6 +68,31 @@ LATER = {
     "BRIDGE_HUBS__CHAT__STRATEGY": "sticky-user",
     "BRIDGE_LIMITS__DEADLINE_SECONDS": "3",
     "BRIDGE_LOG_LEVEL": "debug",
+}
+
+
+def is_marked(name: str) -> bool:
+    path = find_path(name.removeprefix("BRIDGE_").lower().replace("__", ":"))
+    assert path is not None
+    return is_live(settings_by_path().get(path) or settings_below(path[0])[path[2:]])
+
+
+def test_what_changes_at_once_is_marked_and_nothing_else() -> None:
+    ours = [name for given, _ in AT_ONCE.values() for name in given if name.startswith("BRIDGE_")]
+    assert [name for name in ours if not is_marked(name)] == []
+    assert [name for name in LATER if is_marked(name)] == []
+    marked = {write_name(path) for path, field in settings_by_path().items() if is_live(field)}
+    assert marked == {"BRIDGE_CONNECTION", "BRIDGE_CALLERS__KEYS", "BRIDGE_UPSTREAM__CODE", "BRIDGE_UPSTREAM__KEYS"}
+    below = {
+        section: [path for path, field in settings_below(section).items() if is_live(field)] for section in SECTIONS
+    }
+    assert below == SECTIONS
+
+
+SECTIONS = {
+    "hubs": [("connection",), ("upstream", "code"), ("upstream", "keys")],
+    "forward": [("secrets",)],
+    "endpoints": [("weight",), ("upstream_app_id",), ("lenient_404",)],
 }
 
 

@@ -1,6 +1,7 @@
 """What `check` says: the table, the nearest known names, and five mistakes named at once."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_a_name_that_is_near_to_nothing() -> None:
 
 def test_the_table(tmp_path: Path) -> None:
     (tmp_path / "bridge.toml").write_text(
-        '[limits]\ngrace_seconds = 5\n[forward.a]\nurl = "http://b/x?code=canary-11fe"'
+        '[limits]\ngrace_seconds = 5\n[upstream]\nkeys = "canary-11fe"\n[forward.a]\nurl = "http://b/x?code=canary-11fe"'
     )
     environment = {
         "AzureSignalRConnectionString": connection("contoso", CANARY),
@@ -62,10 +63,13 @@ def test_the_table(tmp_path: Path) -> None:
         "BRIDGE_UPSTREAM__CODE": ("***", "environment"),
         "BRIDGE_SETTINGS_FILE": (str(tmp_path / "bridge.toml"), "environment"),
         "bridge_port": ("9090", "command line"),
+        "BRIDGE_upstream:keys": ("***", "bridge.toml"),
         "BRIDGE_limits:grace_seconds": ("5", "bridge.toml"),
         "BRIDGE_forward:a:url": ("http://b/x?***", "bridge.toml"),
     }
+    assert [row.setting for row in list_settings(values) if row.live] == ["BRIDGE_upstream:keys"]
     text = "\n".join(write_tables(values, found.settings, found.diagnostics))
+    assert re.search(r"BRIDGE_upstream:keys +\*\*\* +bridge\.toml +at once\n", text)
     assert "default  Primary  https://contoso.service.signalr.net  access key  1       environment" in text
     assert "uk       Primary  https://uk.example                   default     1       environment" in text
     assert CANARY not in text
