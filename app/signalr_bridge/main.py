@@ -53,7 +53,7 @@ from signalr_bridge.web.hub_names import HubNames
 from signalr_bridge.web.issuer_keys import IssuerKeys
 from signalr_bridge.web.problems import install_problems
 
-Opened = AbstractAsyncContextManager[Any]
+_Entered = AbstractAsyncContextManager[Any]
 """What is entered when the application starts, and left when it ends."""
 
 
@@ -106,7 +106,7 @@ class Snapshots:
         endpoints = self.endpoint_map().endpoints
         self._recent.use(endpoints)
         self._prober = Prober(endpoints, transport, health, random=runtime.random, interval=probe_seconds)
-        self.opened: Sequence[Opened] = [self._credentials, rest, self._prober]
+        self.opened: Sequence[_Entered] = [self._credentials, rest, self._prober]
 
     def settings(self) -> Settings:
         return self._current.settings
@@ -248,7 +248,7 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
         return await parts.negotiator.negotiate(hub, read_request(body, parts.clients.rules_of(hub).defaults))
 
 
-def _make_fastapi(settings: Settings, opened: Iterable[Opened], cors_of: CorsOf) -> FastAPI:
+def _make_fastapi(settings: Settings, opened: Iterable[_Entered], cors_of: CorsOf) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:

@@ -3,7 +3,8 @@
 Prints, for each hot path, the CPU time of the bridge's process for one request, and its ratio to a plain ASGI echo that
 is served in the same way and measured in the same rounds: the time says something about the machine, the ratio about
 the bridge. Everything is real: ``serve`` with its log, the load from another process over kept connections, a service
-and a backend that answer at once. Medians of several rounds; nothing here is a test, and nothing is written.
+and a backend that answer at once. Then comes what the check of a signed event costs by the number of endpoints
+(``checks``). Medians of several rounds; nothing here is a test, and nothing is written.
 ``--once`` is one round of few requests, which shows that all of it works. Needs Linux.
 """
 
@@ -19,7 +20,7 @@ from statistics import median
 from tempfile import TemporaryFile
 from typing import IO
 
-from tests.bench import traffic
+from tests.bench import checks, traffic
 from tests.e2e.processes import (
     API_KEY,
     NAMED_CLIENTS,
@@ -113,6 +114,7 @@ def main() -> None:
             for case in cases:
                 load.run(case)
     print_table(cases)
+    checks.main(rounds=5 if rounds == 1 else 300)
 
 
 def warm_up(load: Load, case: Case, longest: int) -> None:

@@ -179,3 +179,27 @@ async def test_closing_ends_what_is_under_way(token: RefreshingToken[str], issue
     await token.close()
     assert token._task is not None
     assert token._task.cancelled()
+
+
+async def test_what_is_stopped_fetches_nothing_more_and_whoever_waits_is_told(
+    token: RefreshingToken[str], issuer: Issuer
+) -> None:
+    issuer.open.clear()
+    waiting = [asyncio.create_task(token.get()) for _ in range(3)]
+    await settle(lambda: issuer.asked == 1)
+    token.stop()
+    for one in waiting:
+        with pytest.raises(CredentialFailure, match="no more"):
+            await one
+    token.nudge()
+    assert "no more" in await refused(token)
+    assert token._task is not None
+    assert token._task.cancelled()
+    assert issuer.asked == 1
+
+
+async def test_what_is_stopped_and_still_good_is_given(token: RefreshingToken[str], issuer: Issuer) -> None:
+    assert await token.get() == "1"
+    token.stop()
+    assert await token.get() == "1"
+    assert issuer.asked == 1
