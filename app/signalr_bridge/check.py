@@ -143,9 +143,9 @@ def _key(found: Value) -> str:
 
 def write_tables(values: Values, settings: Settings | None, diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
     """The lines of `check`."""
-    rows = [(row.setting, row.value, row.source, _AT_ONCE[row.live]) for row in list_settings(values, diagnostics)]
+    rows = [(row.setting, row.value, _AT_ONCE[row.live], row.source) for row in list_settings(values, diagnostics)]
     if rows:
-        yield from lay_out([("setting", "value", "source", "changes"), *rows])
+        yield from lay_out([("setting", "value", "changes", "source"), *rows])
     endpoints = [] if settings is None else list_endpoints(settings)
     if endpoints:
         columns = list(endpoints[0])

@@ -124,7 +124,7 @@ sys.addaudithook(lambda event, _: calls.append(event) if event in {"socket.conne
 from signalr_bridge.main import create_app
 from signalr_bridge.settings import Sources
 from signalr_bridge.settings import load
-from signalr_bridge.web.wire.listener import Listener, bind
+from signalr_bridge.wire.server import Listener, bind
 import os
 
 async def main():

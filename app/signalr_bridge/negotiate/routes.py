@@ -19,13 +19,12 @@ from signalr_bridge.negotiate.identity import group_values
 from signalr_bridge.negotiate.negotiator import Admission, Negotiator
 from signalr_bridge.negotiate.request import is_blank, read_request
 from signalr_bridge.negotiate.rules import ClientRequest, Clients
-from signalr_bridge.protocol.names import check_hub, unescape_segment
 from signalr_bridge.protocol.upstream_event import decode_header
 from signalr_bridge.settings.model import EndpointType
 from signalr_bridge.web.authorize import Access, OptionalCaller, RequiredCaller, check_caller
 from signalr_bridge.web.callers import CHALLENGE, Caller
 from signalr_bridge.web.problems import PROBLEM_ANSWER
-from signalr_bridge.web.request import JSON, PathNames, describe_path, part, read_body, require_media_type
+from signalr_bridge.web.request import JSON, PathNames, describe_path, part, read_body, read_hub, require_media_type
 
 LARGEST_BODY = 64 * 1024
 _CLIENT_BODY_SECONDS = 5.0
@@ -57,7 +56,7 @@ def _read_hub(request: Request, default: str | None) -> str | None:
     """The hub's name as far as it can be told; None when there is none."""
     try:
         segment = request.path_params.get("hub")
-        return default if segment is None else check_hub(unescape_segment(segment))
+        return default if segment is None else read_hub(request, segment)
     except InvalidName:
         return None
 

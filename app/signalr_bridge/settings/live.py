@@ -1,4 +1,4 @@
-"""The settings in force, and whoever follows them: a change is taken over whole or not at all."""
+"""The settings in force, and what follows them: a change is taken over whole or not at all."""
 
 import asyncio
 import logging
@@ -25,7 +25,13 @@ _ENDPOINTS = frozenset({"endpoints", "connections"})
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """``settings`` are those to run with; ``changed`` says what is new, ``waiting`` names what is not so yet."""
+    """What to do about changed settings.
+
+    Args:
+        settings: those to run with from now on.
+        changed: what is new in them, in words.
+        waiting: the names of settings that are as they were until the next start.
+    """
 
     settings: Settings
     changed: tuple[str, ...]
@@ -116,17 +122,18 @@ _LOG = logging.getLogger("signalr_bridge.settings")
 
 Commit: TypeAlias = Callable[[], None]
 Prepare: TypeAlias = Callable[[Settings], Commit]
-"""Makes ready for new settings and gives what switches to them, which cannot fail. Raises ``SettingsError``."""
+"""Makes ready for new settings, and gives what switches to them and cannot fail. Raises ``SettingsError``."""
 
 
 class LiveSettings:
-    """``current`` are those to run with."""
+    """The settings to run with, and what follows them. ``current`` are those in force."""
 
     def __init__(self, settings: Settings) -> None:
         self.current = settings
         self._followers: list[Prepare] = []
 
     def follow(self, prepare: Prepare) -> None:
+        """``prepare`` is asked about every change. When it refuses one, nothing changes anywhere."""
         self._followers.append(prepare)
 
     def take(self, values: Values) -> None:
@@ -160,7 +167,15 @@ _MOST_READINGS = 20
 
 
 class Watcher:
-    """A background task, entered and left with the application. ``take`` gets the values; ``clock`` gives seconds."""
+    """Reads the sources when they have changed, in a background task that is entered and left with the application.
+
+    Args:
+        sources: what is looked at.
+        take: gets the values. It raises ``SettingsError`` for those that cannot be used.
+        clock: monotonic seconds.
+        interval: how often the sources are looked at, in seconds.
+        settle: how long a file must be left alone before it is read, in seconds.
+    """
 
     def __init__(
         self,
@@ -193,7 +208,7 @@ class Watcher:
                     await task
 
     async def read_again(self) -> None:
-        """Reads everything now; whoever asks meanwhile waits for the same reading."""
+        """Reads everything now. Whoever asks meanwhile waits for the same reading."""
         if self._reading is None:
             now = self._clock()
             unchanged = self._sources.look() == self._seen

@@ -1,4 +1,4 @@
-"""Which ``BRIDGE_*`` names there are, read from the model; where a name points to, and which one is nearest to it.
+"""Which ``BRIDGE_*`` names there are, read from the model, where a name points to, and which one is nearest to it.
 
 Of a name with a part that is free (a hub's, an endpoint's) only the known suffix is split off, so that the free part
 may hold the separator.
@@ -46,7 +46,7 @@ def named_sections() -> Iterable[str]:
 
 
 def find_path(name: str) -> Path | None:
-    """From a name without prefix, in lower case with ``:``; None for one that means nothing."""
+    """Where a name points to. It is given without prefix, in lower case, with ``:``. None: it means nothing."""
     levels = tuple(name.split(":"))
     if levels[0] not in _NAMED:
         return levels if levels in settings_by_path() else None

@@ -8,12 +8,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from signalr_bridge.errors import Forbidden, InvalidName, Unauthenticated
-from signalr_bridge.protocol.names import check_hub, unescape_segment
 from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, Callers, FindAddress, read_credentials
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine, listener_of
 from signalr_bridge.web.hub_names import HubNames
 from signalr_bridge.web.limits import Network, scope_address
-from signalr_bridge.web.request import find_part
+from signalr_bridge.web.request import find_part, read_hub
 from signalr_bridge.web.rights import RIGHTS
 
 
@@ -84,7 +83,7 @@ def check_caller(request: Request, caller: Caller, hub: str | None = None) -> No
     operation: str | None = getattr(request.scope.get("route"), "operation_id", None)
     rights = RIGHTS.get(operation or "", frozenset())
     if (segment := request.path_params.get("hub")) is not None:
-        hub = _read_hub(segment, caller)
+        hub = _read_hub(request, segment, caller)
     caller.check(rights, hub)
     access = find_part(request, Access)
     if hub is not None:
@@ -92,9 +91,9 @@ def check_caller(request: Request, caller: Caller, hub: str | None = None) -> No
     access.callers.check_rate(caller)
 
 
-def _read_hub(segment: str, caller: Caller) -> str:
+def _read_hub(request: Request, segment: str, caller: Caller) -> str:
     try:
-        return check_hub(unescape_segment(segment))
+        return read_hub(request, segment)
     except InvalidName:
         if all(grant.hubs is not None for grant in caller.grants):
             raise Forbidden("You may not do this here.") from None

@@ -46,18 +46,25 @@ _NAME = {"type": "string", "minLength": 1, "maxLength": 1024}
 _SCHEMAS = {"hub": {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}$"}}
 
 
-_CHECKS = {"hub": check_hub, "groupName": check_group, "userId": check_user_id, "connectionId": check_connection_id}
+_CHECKS = {"groupName": check_group, "userId": check_user_id, "connectionId": check_connection_id}
 
 
 async def read_path(request: Request) -> dict[str, str]:
     """The names in the path by parameter, unescaped and checked. Raises ``InvalidName``."""
-    return {name: _read_segment(name, segment) for name, segment in request.path_params.items()}
+    return {name: _read_segment(request, name, segment) for name, segment in request.path_params.items()}
 
 
-def _read_segment(name: str, segment: str) -> str:
+def _read_segment(request: Request, name: str, segment: str) -> str:
     if not segment:
         raise InvalidName("A path segment is empty.")
-    return _CHECKS[name](unescape_segment(segment))
+    return read_hub(request, segment) if name == "hub" else _CHECKS[name](unescape_segment(segment))
+
+
+def read_hub(request: Request, segment: str) -> str:
+    """The hub of the request's path, unescaped and checked once for everybody who asks. Raises ``InvalidName``."""
+    if (hub := request.scope.get("hub")) is None:
+        hub = request.scope["hub"] = check_hub(unescape_segment(segment))
+    return str(hub)
 
 
 PathNames = Annotated[dict[str, str], Depends(read_path)]

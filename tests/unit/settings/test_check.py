@@ -69,7 +69,7 @@ def test_the_table(tmp_path: Path) -> None:
     }
     assert [row.setting for row in list_settings(values) if row.live] == ["BRIDGE_upstream:keys"]
     text = "\n".join(write_tables(values, found.settings, found.diagnostics))
-    assert re.search(r"BRIDGE_upstream:keys +\*\*\* +bridge\.toml +at once\n", text)
+    assert re.search(r"BRIDGE_upstream:keys +\*\*\* +at once +bridge\.toml\n", text)
     assert "default  Primary  https://contoso.service.signalr.net  access key  1       environment" in text
     assert "uk       Primary  https://uk.example                   default     1       environment" in text
     assert CANARY not in text
