@@ -18,4 +18,5 @@ def test_the_benchmark_runs_and_prints_its_table() -> None:
         "event to an HTTP handler",
         "POST /hubs/{hub}/send",
         "POST /hubs/{hub}/negotiate",
+        *(f"{number} endpoint{'s' if number > 1 else ''}" for number in (1, 5, 20, 50)),
     ]
