@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -51,6 +50,8 @@ from signalr_bridge.web.front import RequestContext
 from signalr_bridge.web.guards import InFlight, ListenerRouting, LoopbackGuard
 from signalr_bridge.web.hub_names import HubNames
 from signalr_bridge.web.issuer_keys import IssuerKeys
+from signalr_bridge.web.logs import LogObserver
+from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import install_problems
 
 _Entered = AbstractAsyncContextManager[Any]
@@ -86,26 +87,34 @@ class Snapshots:
         settings: those to start with.
         sources: where changes come from. None: nothing changes while running.
         runtime: the clocks and chance.
+        observer: is told what endpoints, credentials and settings do.
         probe_seconds: how often each endpoint is asked how it is.
     """
 
-    def __init__(self, settings: Settings, sources: Sources | None, runtime: Runtime, probe_seconds: float) -> None:
-        live = LiveSettings(settings)
+    def __init__(
+        self, settings: Settings, sources: Sources | None, runtime: Runtime, observer: Observer, probe_seconds: float
+    ) -> None:
+        live = LiveSettings(settings, observer)
         live.follow(self.prepare)
-        self.watcher = None if sources is None else Watcher(sources, live.take, clock=runtime.clock)
+        self.watcher = None if sources is None else Watcher(sources, live.take, observer, clock=runtime.clock)
         rest, health = RestTransport(messagepack=settings.calls.messagepack), Health(runtime.wall_clock)
         self._recent = RecentCredentials(runtime.clock)
         transport = KeyRotation(rest, self._recent, reread=self._read_again, clock=runtime.clock)
         self._credentials = Credentials(
-            settings.authority_host, runtime=runtime, wait_seconds=settings.limits.deadline_seconds
+            settings.authority_host,
+            runtime=runtime,
+            wait_seconds=settings.limits.deadline_seconds,
+            observer=observer,
         )
-        self._builder = Builder(transport, health, runtime=runtime, credentials=self._credentials)
-        self._tokens_of = build_entra_tokens(settings, runtime)
+        self._builder = Builder(transport, health, runtime=runtime, credentials=self._credentials, observer=observer)
+        self._tokens_of = build_entra_tokens(settings, runtime, observer)
         self._checks: list[Callable[[Snapshot], None]] = []
         self._current = self._build(settings, None)
         endpoints = self.endpoint_map().endpoints
         self._recent.use(endpoints)
-        self._prober = Prober(endpoints, transport, health, random=runtime.random, interval=probe_seconds)
+        self._prober = Prober(
+            endpoints, transport, health, random=runtime.random, interval=probe_seconds, observer=observer
+        )
         self.opened: Sequence[_Entered] = [self._credentials, rest, self._prober]
 
     def settings(self) -> Settings:
@@ -212,20 +221,25 @@ def create_app(
         runtime: the clocks, chance and ids.
         probe_seconds: how often every endpoint is asked how it is.
     """
-    snapshots = Snapshots(settings, sources, runtime, probe_seconds)
+    observer = LogObserver()
+    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = Sender(directory, clock=runtime.clock, default_seconds=settings.limits.deadline_seconds)
     backends, backlog = Backends(runtime.clock), Backlog()
     handlers: list[Handler] = [
         *build_joins(settings),
         *load_handlers(settings.handlers, default_seconds=settings.limits.handler_seconds),
-        *build_forwards(settings.forward, snapshots.signers, backends, sender, backlog),
+        *build_forwards(
+            settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
+        ),
     ]
-    events, issuer_keys = _make_events(runtime), IssuerKeys(runtime.clock)
+    events, issuer_keys = _make_events(runtime), IssuerKeys(runtime.clock, observer=observer)
     access = _make_access(settings, snapshots, issuer_keys, [handler.hub for handler in handlers], runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
     default_hub = access.hub_names.default or ""
-    app = _make_fastapi(settings, opened, lambda hub: snapshots.settings().cors_of(hub or default_hub))
+    app = _make_fastapi(
+        settings, opened, lambda hub: snapshots.settings().cors_of(hub or default_hub), runtime, observer
+    )
     app.state.parts = Parts(
         access=access,
         clients=build_clients(settings, issuer_keys, runtime),
@@ -233,7 +247,7 @@ def create_app(
         negotiator=_make_negotiator(snapshots, directory, runtime),
         sender=sender,
         idempotency=Idempotency(runtime.clock),
-        receiver=_make_receiver(snapshots, handlers, sender, events if settings.console else None),
+        receiver=_make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer),
         events=events,
         snapshots=snapshots,
     )
@@ -248,7 +262,9 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
         return await parts.negotiator.negotiate(hub, read_request(body, parts.clients.rules_of(hub).defaults))
 
 
-def _make_fastapi(settings: Settings, opened: Iterable[_Entered], cors_of: CorsOf) -> FastAPI:
+def _make_fastapi(
+    settings: Settings, opened: Iterable[_Entered], cors_of: CorsOf, runtime: Runtime, observer: Observer
+) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -281,7 +297,7 @@ def _make_fastapi(settings: Settings, opened: Iterable[_Entered], cors_of: CorsO
     app.add_middleware(ListenerRouting, upstream=upstream_routes.UPSTREAM_PATHS, separate=separate)
     app.add_middleware(InFlight, most=settings.limits.in_flight)
     app.add_middleware(Cors, cors_of=cors_of)
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, observer=observer, runtime=runtime)
     return app
 
 
@@ -294,18 +310,29 @@ def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime
 
 
 def _make_events(runtime: Runtime) -> EventFeed:
-    return EventFeed(
-        now=lambda: datetime.fromtimestamp(runtime.wall_clock(), UTC), clock=runtime.clock, boot=runtime.new_id()[:8]
-    )
+    return EventFeed(wall_clock=runtime.wall_clock, clock=runtime.clock, boot=runtime.new_id()[:8])
 
 
 def _make_receiver(
-    snapshots: Snapshots, handlers: Sequence[Handler], sender: Sender, events: EventFeed | None
+    snapshots: Snapshots,
+    handlers: Sequence[Handler],
+    sender: Sender,
+    events: EventFeed | None,
+    runtime: Runtime,
+    observer: Observer,
 ) -> Receiver:
     settings = snapshots.settings()
     if not settings.upstream.code and not settings.development:
         _LOG.warning("no BRIDGE_UPSTREAM__CODE is set: a signature covers the connection id alone, and can be replayed")
-    receiver = build_receiver(snapshots.settings, handlers, snapshots.authenticator, sender, events)
+    receiver = build_receiver(
+        snapshots.settings,
+        handlers,
+        snapshots.authenticator,
+        sender,
+        events,
+        observer=observer,
+        clock=runtime.clock,
+    )
     snapshots.check_with(lambda snapshot: receiver.check(snapshot.authenticator))
     return receiver
 

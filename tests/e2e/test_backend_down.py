@@ -75,6 +75,6 @@ def check(seen: Any) -> None:
 def given_up(bridge: Process) -> int:
     """What the bridge's last words say."""
     lines = [json.loads(line) for line in bridge.lines if line.startswith("{")]
-    [total] = [line["given_up"] for line in lines if line.get("event") == "no more tries"]
-    assert total == sum(line.get("event") == "connection event given up" for line in lines)
+    [total] = [line["given_up"] for line in lines if line.get("message") == "no more tries"]
+    assert total == sum(line.get("message") == "connection event given up" for line in lines)
     return int(total)

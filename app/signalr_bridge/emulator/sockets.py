@@ -8,7 +8,7 @@ from starlette.types import Receive, Send
 
 from signalr_bridge.emulator.codecs import Frame
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 class ClientSocket:
@@ -76,7 +76,7 @@ class ClientSocket:
         try:
             self._outgoing.put_nowait(frame)
         except asyncio.QueueFull:
-            _log.warning("A client was dropped: %d messages wait for it.", self._outgoing.qsize())
+            _LOG.warning("A client was dropped: %d messages wait for it.", self._outgoing.qsize())
             self.drop("The client did not read its messages.")
 
     async def _write_all(self) -> None:
@@ -87,7 +87,7 @@ class ClientSocket:
             await asyncio.sleep(self._grace_seconds)
             await self._send({"type": "websocket.close", "code": 1000})
         except TimeoutError:
-            _log.warning("A client was dropped: it took no data for %g s.", self._send_seconds)
+            _LOG.warning("A client was dropped: it took no data for %g s.", self._send_seconds)
             self.drop("The client did not read its messages.")
         except OSError:
             pass  # it has gone, which the reader hears of as well

@@ -126,7 +126,7 @@ _OPTIONS = ClientOptions(
     omit_headers=("User-Agent", "Accept", "Accept-Encoding"),
     decompress=True,
 )
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class UpstreamCaller:
             return None
         answer = await self._post(template.url_for(event), self._headers(event, content_type), body)
         if answer.status not in _EXPECTED:
-            _log.warning(
+            _LOG.warning(
                 "The upstream answered %d to %s/%s of hub %s.", answer.status, event.category, event.event, event.hub
             )
         return answer
@@ -200,7 +200,7 @@ class UpstreamCaller:
         except (CallFailed, ValueError) as exc:
             # ValueError: a header that HTTP cannot carry, which is not logged: nor is the URL, it may hold a key.
             why = exc if isinstance(exc, CallFailed) else type(exc).__name__
-            _log.warning("The upstream could not be called: %s.", why)
+            _LOG.warning("The upstream could not be called: %s.", why)
             return UNREACHABLE
 
 

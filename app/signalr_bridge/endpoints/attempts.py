@@ -7,6 +7,7 @@ from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Transport
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock, Random
+from signalr_bridge.web.observer import SILENT, Observer
 
 LEAST_SECONDS = 0.1
 """An attempt with less time than this is not begun: it would turn a certain no into a perhaps."""
@@ -110,6 +111,19 @@ def _has_failed(outcome: Outcome) -> bool:
     return outcome.code is Code.THROTTLED or (outcome.status_code or 0) >= 500
 
 
+def tell_end(observer: Observer, operation: Operation, outcome: Outcome, seconds: float) -> None:
+    """Tell ``observer`` what became of an operation at one endpoint after ``seconds``."""
+    observer.operation_ended(
+        endpoint=outcome.name,
+        hub=operation.hub,
+        action=operation.action,
+        outcome=outcome.verdict,
+        code=outcome.code,
+        reason=outcome.why,
+        seconds=seconds,
+    )
+
+
 class Attempts:
     """Tries operations, and remembers how each endpoint fares.
 
@@ -124,9 +138,11 @@ class Attempts:
         clock: Clock,
         random: Random,
         policy: RetryPolicy,
+        observer: Observer = SILENT,
     ) -> None:
         self._transport, self._health = transport, health
         self._clock, self._random, self._policy = clock, random, policy
+        self._observer = observer
         self._breakers: dict[str, Breaker] = {}
 
     async def perform(
@@ -136,6 +152,14 @@ class Attempts:
 
         ``deadline`` is a moment of the clock.
         """
+        began = self._clock()
+        outcome = await self._perform(endpoint, operation, message, deadline)
+        tell_end(self._observer, operation, outcome, self._clock() - began)
+        return outcome
+
+    async def _perform(
+        self, endpoint: Endpoint, operation: Operation, message: Message | None, deadline: float
+    ) -> Outcome:
         breaker = self._breakers.get(endpoint.url)
         if breaker is None:
             breaker = self._breakers[endpoint.url] = Breaker()
@@ -152,6 +176,15 @@ class Attempts:
             delay = next_delay(self._policy, operation.action, outcome, attempt, remaining, self._random)
             if delay is None or breaker.is_open:
                 return earlier
+            self._observer.operation_retried(
+                endpoint=endpoint.name,
+                hub=operation.hub,
+                action=operation.action,
+                outcome=outcome.verdict,
+                code=outcome.code,
+                attempt=attempt,
+                delay=delay,
+            )
             await asyncio.sleep(delay)
             attempt += 1
 

@@ -13,6 +13,7 @@ from signalr_bridge.endpoints.entra_credential import Identity, ServiceKeys, che
 from signalr_bridge.endpoints.refreshing import RefreshingToken
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import CredentialSettings, EndpointSettings
+from signalr_bridge.web.observer import SILENT, Observer
 
 _TOKEN_FETCH_SECONDS = 10.0
 """How long an identity endpoint may take. The chain of default credentials asks several."""
@@ -40,9 +41,10 @@ class Credentials:
         runtime: Runtime,
         environment: Mapping[str, str] = os.environ,
         wait_seconds: float = 10.0,
+        observer: Observer = SILENT,
     ) -> None:
         self._authority, self._environment = authority, environment
-        self._runtime, self._wait_seconds = runtime, wait_seconds
+        self._runtime, self._wait_seconds, self._observer = runtime, wait_seconds, observer
         self._keys = ServiceKeys()
         self._tokens: dict[CredentialSettings, RefreshingToken[str]] = {}
         self._identities: dict[_Instance, Identity] = {}
@@ -92,6 +94,7 @@ class Credentials:
             random=self._runtime.random,
             wait_seconds=self._wait_seconds,
             verifying_keys=() if key is None else (key,),
+            observer=self._observer,
         )
 
     def _find_token(self, endpoint: EndpointSettings) -> RefreshingToken[str]:
@@ -106,5 +109,6 @@ class Credentials:
                 clock=self._runtime.wall_clock,
                 random=self._runtime.random,
                 seconds=_TOKEN_FETCH_SECONDS,
+                observer=self._observer,
             )
         return token

@@ -11,6 +11,7 @@ from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import CallSettings, CredentialSettings, EndpointSettings, Settings
+from signalr_bridge.web.observer import SILENT, Observer
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +118,17 @@ class Builder:
     """
 
     def __init__(
-        self, transport: Transport, health: Health, *, runtime: Runtime, credentials: Credentials | None = None
+        self,
+        transport: Transport,
+        health: Health,
+        *,
+        runtime: Runtime,
+        credentials: Credentials | None = None,
+        observer: Observer = SILENT,
     ) -> None:
         self._transport, self._health, self._runtime = transport, health, runtime
         self._credentials = credentials or Credentials("", runtime=runtime)
+        self._observer = observer
 
     def build(self, settings: Settings, before: Built | None = None) -> Built:
         """Raises ``SettingsError`` for a credential that cannot be used. ``before`` is left as it is."""
@@ -160,6 +168,7 @@ class Builder:
             random=self._runtime.random,
             strategies=spread.strategies,
             policy=spread.policy,
+            observer=self._observer,
         )
 
 

@@ -24,6 +24,7 @@ from signalr_bridge.protocol.issued_key import (
 )
 from signalr_bridge.runtime import Random, WallClock
 from signalr_bridge.settings.model import CredentialSettings
+from signalr_bridge.web.observer import SILENT, Observer
 from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, Response, ResponseTooLarge, read_retry_after
 
 # The library is imported when an identity is used: it takes a third of a second.
@@ -201,6 +202,7 @@ class Identity:
         random: Random,
         wait_seconds: float = 10.0,
         verifying_keys: tuple[str, ...] = (),
+        observer: Observer = SILENT,
     ) -> None:
         self.verifying_keys = verifying_keys
         self._token, self._keys, self._server_url = token, keys, server_url
@@ -212,6 +214,7 @@ class Identity:
             random=random,
             seconds=_KEY_FETCH_SECONDS,
             longest_rest=_KEY_REST_SECONDS,
+            observer=observer,
         )
         self._is_signing = False
 

@@ -11,6 +11,7 @@ from signalr_bridge.endpoints.endpoint import Endpoint, Transport
 from signalr_bridge.endpoints.health import Health, State, judge_probe
 from signalr_bridge.protocol.rest import Action, Operation
 from signalr_bridge.runtime import Random
+from signalr_bridge.web.observer import SILENT, Observer
 
 INTERVAL_SECONDS = 10.0
 PROBE_SECONDS = 2.0
@@ -79,11 +80,13 @@ class Prober:
         random: Random,
         interval: float = INTERVAL_SECONDS,
         seconds: float | None = None,
+        observer: Observer = SILENT,
     ) -> None:
         self._endpoints = _by_url(endpoints)
         self._transport, self._health, self._random = transport, health, random
         self._interval = interval
         self._seconds = probe_seconds(interval) if seconds is None else seconds
+        self._observer = observer
         self._watches: dict[str, _Watch] = {}
         self._running = False
 
@@ -148,6 +151,9 @@ class Prober:
             _LOG.error("probe failed", extra={"endpoint": endpoint.name, "error": type(error).__name__})
             return recovery_delay(failures + 1, None, self._interval, self._random), failures + 1
         self._health.record_probe(endpoint.url, outcome, outages)
+        self._observer.probe_ended(
+            endpoint=endpoint.name, outcome=outcome.verdict, code=outcome.code, reason=outcome.why
+        )
         if judge_probe(outcome) is State.ONLINE:
             return healthy_delay(self._interval, self._random), 0
         return recovery_delay(failures + 1, outcome.retry_after, self._interval, self._random), failures + 1

@@ -1,7 +1,6 @@
 """Something that expires and is renewed ahead of time, by one attempt at a time: nobody waits without need."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from signalr_bridge.runtime import Random, WallClock
+from signalr_bridge.web.observer import SILENT, Observer
 from signalr_bridge.wire.client import read_retry_after
 
 T = TypeVar("T")
@@ -105,9 +105,6 @@ def find_response(error: BaseException | None) -> Any:
     return None
 
 
-_LOG = logging.getLogger("signalr_bridge.credentials")
-
-
 class RefreshingToken(Generic[T]):
     """``fetch`` gets a new value and may take ``seconds``. ``clock`` gives seconds since 1970, ``random`` 0 to 1.
 
@@ -123,10 +120,12 @@ class RefreshingToken(Generic[T]):
         random: Random,
         seconds: float,
         longest_rest: float = 30.0,
+        observer: Observer = SILENT,
     ) -> None:
         self._what, self._fetch = what, fetch
         self._clock, self._random = clock, random
         self._seconds, self._longest_rest = seconds, longest_rest
+        self._observer = observer
         self._cached: CachedToken[T] | None = None
         self._failed: RefreshFailure | None = None
         self._task: asyncio.Task[None] | None = None
@@ -182,15 +181,17 @@ class RefreshingToken(Generic[T]):
         except Exception as error:  # whatever a credential's library raises
             self._note(explain_failure(error))
         else:
-            if self._failed is not None:
-                _LOG.info("credential is back", extra={"credential": self._what})
+            failures = 0 if self._failed is None else self._failed.failures
+            self._observer.credential_refreshed(credential=self._what, failures=failures)
             self._failed = None
 
     def _note(self, failure: CredentialFailure) -> None:
         failures = 1 if self._failed is None else self._failed.failures + 1
         rest = rest_seconds(failures, failure.retry_after, self._longest_rest, self._random)
-        if self.refresh_failure != failure.reason:
-            _LOG.warning("no credential", extra={"credential": self._what, "why": failure.reason})
+        is_news = self.refresh_failure != failure.reason
+        self._observer.credential_failed(
+            credential=self._what, reason=failure.reason, failures=failures, is_news=is_news
+        )
         self._failed = RefreshFailure(failures, failure.reason, self._clock() + rest, failure.forbidden)
 
     def _failure(self) -> CredentialFailure:

@@ -7,13 +7,14 @@ from functools import partial
 from hashlib import blake2b
 from typing import TypeAlias
 
-from signalr_bridge.endpoints.attempts import Attempts, RetryPolicy
+from signalr_bridge.endpoints.attempts import Attempts, RetryPolicy, tell_end
 from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Transport, Verdict
 from signalr_bridge.endpoints.health import Health, Report, State
 from signalr_bridge.endpoints.outcome import Result, merge
 from signalr_bridge.errors import NoEndpointAvailable, UnknownEndpoint
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock, Random
+from signalr_bridge.web.observer import SILENT, Observer
 
 Is = Callable[[Endpoint], bool]
 
@@ -149,12 +150,16 @@ class Registry:
         random: Random,
         strategies: Mapping[str, str] | None = None,
         policy: RetryPolicy | None = None,
+        observer: Observer = SILENT,
     ) -> None:
         self.endpoints = tuple(endpoints)
         self._transport, self._health = transport, health
         self._random = random
         self._strategies = {hub: STRATEGIES[name] for hub, name in (strategies or {}).items()}
-        self._attempts = Attempts(transport, health, clock=clock, random=random, policy=policy or RetryPolicy())
+        self._observer = observer
+        self._attempts = Attempts(
+            transport, health, clock=clock, random=random, policy=policy or RetryPolicy(), observer=observer
+        )
 
     def is_online(self, endpoint: Endpoint) -> bool:
         return self._health.is_online(endpoint.url)
@@ -214,12 +219,12 @@ class Registry:
         up, down = split_targets(self.endpoints, _never if down_too else self._is_down, names)
         call = partial(self._attempts.perform, operation=operation, message=message, deadline=deadline)
         outcomes = await fan_out(call, up) if up else []
-        return merge(operation.action, [*outcomes, *map(self._offline, down)])
+        return merge(operation.action, [*outcomes, *(self._leave_out(one, operation) for one in down)])
 
     async def perform_at(self, endpoint: Endpoint, operation: Operation, *, deadline: float) -> Outcome:
         """One operation without a message on one endpoint. One that is down, among several, is not tried."""
         if len(self.instances()) > 1 and self._is_down(endpoint):
-            return self._offline(endpoint)
+            return self._leave_out(endpoint, operation)
         return await self._attempts.perform(endpoint, operation, None, deadline)
 
     def instances(self) -> Sequence[Endpoint]:
@@ -229,9 +234,12 @@ class Registry:
     def _is_down(self, endpoint: Endpoint) -> bool:
         return self._health.state(endpoint.url).is_down
 
-    def _offline(self, endpoint: Endpoint) -> Outcome:
+    def _leave_out(self, endpoint: Endpoint, operation: Operation) -> Outcome:
+        """The outcome of an endpoint that is not asked."""
         code = _OFFLINE_CODES.get(self._health.state(endpoint.url))
-        return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.OFFLINE, None, code)
+        outcome = Outcome(endpoint.name, endpoint.endpoint_type, Verdict.OFFLINE, None, code)
+        tell_end(self._observer, operation, outcome, 0.0)
+        return outcome
 
 
 def _never(_: Endpoint) -> bool:

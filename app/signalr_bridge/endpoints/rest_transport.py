@@ -1,7 +1,6 @@
 """The transport over the service's REST API: how messages are packed, how calls are signed, what answers mean."""
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -31,7 +30,6 @@ from signalr_bridge.web.trace import trace_headers
 from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, NotSent, read_retry_after
 
 LARGEST_ANSWER = 16 * 1024 * 1024
-_LOG = logging.getLogger("signalr_bridge.endpoints")
 
 # A call without a body has no media type.
 _OPTIONS = ClientOptions(idle_seconds=30, dns_seconds=30, omit_headers=("Content-Type",))
@@ -137,7 +135,6 @@ def read_content(action: Action, outcome: Outcome, body: bytes) -> ClientAnswer 
 
 
 def _without_credential(endpoint: Endpoint, failure: CredentialFailure) -> Outcome:
-    _LOG.info("no credential", extra={"endpoint": endpoint.name, "why": failure.reason})
     return Outcome(
         endpoint.name, endpoint.endpoint_type, Verdict.UNREACHABLE, None, Code.NO_CREDENTIAL, why=failure.reason
     )

@@ -140,7 +140,7 @@ def _check_verified(user_id: str | None) -> str | None:
 
 
 REFUSAL = "This client is not admitted; the log of the bridge has the reason."
-_log = logging.getLogger("signalr_bridge.negotiate")
+_LOG = logging.getLogger("signalr_bridge.negotiate")
 
 RulesOf = Callable[[str | None], ClientRules]
 """The rules of a hub, in lower case; those for all hubs when there is no such hub, or None."""
@@ -163,7 +163,7 @@ class Clients:
         try:
             return await self.rules_of(hub).admit(client_request)
         except BadToken as error:
-            _log.info(
+            _LOG.info(
                 "client refused", extra={"reason": error.detail, "address": address(), "request_id": request_id()}
             )
             raise Unauthenticated(REFUSAL, headers=CHALLENGE) from None

@@ -1,12 +1,11 @@
 """The settings in force, and what follows them: a change is taken over whole or not at all."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
@@ -118,18 +117,36 @@ def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
         yield path, value
 
 
-_LOG = logging.getLogger("signalr_bridge.settings")
-
 Commit: TypeAlias = Callable[[], None]
 Prepare: TypeAlias = Callable[[Settings], Commit]
 """Makes ready for new settings, and gives what switches to them and cannot fail. Raises ``SettingsError``."""
 
 
-class LiveSettings:
-    """The settings to run with, and what follows them. ``current`` are those in force."""
+class SettingsListener(Protocol):
+    """Who is told what becomes of changes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def settings_changed(self, *, changes: Sequence[str]) -> None:
+        """They are in force. Each is said in a few words, without values."""
+        ...
+
+    def settings_waiting(self, *, settings: Sequence[str]) -> None:
+        """Settings of these names have changed, and take effect by a restart only."""
+        ...
+
+    def settings_refused(self, *, reason: str) -> None:
+        """A change was refused whole."""
+        ...
+
+
+class LiveSettings:
+    """The settings to run with, and what follows them.
+
+    ``current`` are those in force. ``listener`` is told of changes.
+    """
+
+    def __init__(self, settings: Settings, listener: SettingsListener) -> None:
         self.current = settings
+        self._listener = listener
         self._followers: list[Prepare] = []
 
     def follow(self, prepare: Prepare) -> None:
@@ -142,7 +159,7 @@ class LiveSettings:
         check_servable(wanted)
         change = plan_change(self.current, wanted)
         if change.waiting:
-            _LOG.warning("settings changed that wait for a restart", extra={"settings": ", ".join(change.waiting)})
+            self._listener.settings_waiting(settings=change.waiting)
         if change.settings == self.current:
             return
         check_servable(change.settings)
@@ -150,11 +167,7 @@ class LiveSettings:
         for commit in commits:
             commit()
         self.current = change.settings
-        _LOG.info("settings changed", extra={"changes": "; ".join(change.changed)})
-
-
-def refuse(error: SettingsError) -> None:
-    _LOG.error("settings refused, the old ones stay", extra={"reason": error.detail})
+        self._listener.settings_changed(changes=change.changed)
 
 
 LOOK_SECONDS = 0.5
@@ -172,6 +185,7 @@ class Watcher:
     Args:
         sources: what is looked at.
         take: gets the values. It raises ``SettingsError`` for those that cannot be used.
+        listener: is told when they are refused.
         clock: monotonic seconds.
         interval: how often the sources are looked at, in seconds.
         settle: how long a file must be left alone before it is read, in seconds.
@@ -181,12 +195,13 @@ class Watcher:
         self,
         sources: Sources,
         take: Callable[[Values], None],
+        listener: SettingsListener,
         *,
         clock: Clock,
         interval: float = LOOK_SECONDS,
         settle: float = SETTLE_SECONDS,
     ) -> None:
-        self._sources, self._take, self._clock = sources, take, clock
+        self._sources, self._take, self._listener, self._clock = sources, take, listener, clock
         self._interval, self._settle = interval, settle
         self._seen: Hashable = None  # what was read before may have changed since
         self._forced_at = clock() - FORCED_SECONDS
@@ -262,4 +277,4 @@ class Watcher:
         """Says it once, however often the same is read."""
         if error.detail != self._refused:
             self._refused = error.detail
-            refuse(error)
+            self._listener.settings_refused(reason=error.detail)

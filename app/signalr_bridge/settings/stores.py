@@ -332,7 +332,7 @@ class Stores:
             refusal = error if isinstance(error, SettingsError) else SettingsError(_explain(setting, error))
             if setting not in self._last:
                 raise refusal from None
-            _LOG.warning("a store could not be read, what it said last stays", extra={"why": refusal.detail})
+            _LOG.warning("a store could not be read, what it said last stays", extra={"reason": refusal.detail})
         return self._last[setting]
 
 

@@ -1,4 +1,4 @@
-"""What an upstream call is answered: nothing, or a completion in the client's protocol."""
+"""The answer to an upstream call: empty, or a completion in the client's protocol."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -15,13 +15,23 @@ _LOG = logging.getLogger("signalr_bridge.upstream")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """The HTTP answer. Without a ``content_type`` the body is empty."""
+
     status: int
     body: bytes = b""
     content_type: str | None = None
 
 
 def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str) -> tuple[Answer, Ending]:
-    """The answer, and how the message ended: a result that cannot be encoded is a failure. See ``check_failure``."""
+    """The answer to a message, and how the message ended.
+
+    A result that cannot be encoded makes it end as ``Failed``. Nobody waits for a completion when the context has no
+    invocation id; then this raises what ``check_failure`` does.
+
+    Args:
+        codec: Writes the completion.
+        media_type: The media type of what ``codec`` writes.
+    """
     if context.invocation_id is None or is_overload(ending):
         check_failure(ending)
         return Answer(200), ending
@@ -29,18 +39,19 @@ def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str
     try:
         body = _write(codec, completion)
     except Exception as error:  # whatever an author's objects raise while they are encoded
-        _LOG.exception("result cannot be encoded", extra={"hub": context.hub, "event_name": context.event})
+        _LOG.exception("result cannot be encoded", extra={"hub": context.hub, "event": context.event})
         ending = Failed(type(error).__name__)
         body = codec.write_completion(_complete(ending, context.invocation_id, context.event))
     return Answer(200, body, media_type), ending
 
 
 def is_overload(ending: Ending) -> bool:
+    """Whether no handler was asked, because too many events wait."""
     return isinstance(ending, Failed) and ending.overload is not None
 
 
 def check_failure(ending: Ending) -> None:
-    """Raises ``Overloaded`` or ``InternalError`` for a failure: the service is told by the status."""
+    """Raise ``Overloaded`` or ``InternalError`` for a failure, so that the status tells the service of it."""
     if isinstance(ending, Failed):
         raise ending.overload or InternalError("A handler of this event failed.")
 

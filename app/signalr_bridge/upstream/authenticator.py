@@ -222,7 +222,7 @@ def _refuse(error: BadSignature | BadToken) -> Unauthenticated:
     """Why a token is refused is for the log: outside all of them look alike."""
     if isinstance(error, BadSignature):
         return Unauthenticated(error.detail, headers=_CHALLENGE)
-    _LOG.info("the token of an upstream call was refused", extra={"why": error.detail})
+    _LOG.info("the token of an upstream call was refused", extra={"reason": error.detail})
     return Unauthenticated("The token of this call is not believed: see the log.", headers=_CHALLENGE)
 
 

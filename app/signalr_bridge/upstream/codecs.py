@@ -1,4 +1,4 @@
-"""The messages of upstream calls, each in the hub protocol that the call's media type names."""
+"""The hub protocols of upstream calls, by the media type of the call."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from signalr_bridge.protocol.hub_message import Completion, Invocation
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One hub protocol. What reads raises ``MalformedMessage``."""
+    """How messages are read and written in one hub protocol. The functions that read raise ``MalformedMessage``."""
 
     read_invocation: Callable[[bytes], Invocation]
     write_completion: Callable[[Completion], bytes]
@@ -26,4 +26,4 @@ CODECS: Mapping[str, Codec] = {
         upstream_event.read_messagepack_completion,
     ),
 }
-"""By media type."""
+"""The codecs by media type."""

@@ -1,4 +1,4 @@
-"""What a handler is told about an event, and the faces with which it talks back."""
+"""The context of an event: what a handler is told, and with what it talks back."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from signalr_bridge.upstream.outbox import Outbox
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
-# They prove who is calling, or hold the client's token.
+# These prove who is calling, or hold the client's token.
 _SECRET_HEADERS = frozenset(
     {b"authorization", b"x-functions-key", b"x-asrs-signature", b"x-asrs-client-query", b"cookie"}
 )
@@ -21,8 +21,16 @@ _SECRET_HEADERS = frozenset(
 class Context:
     """One event of one connection. What is costly to read is read when it is first asked for.
 
-    ``arguments`` are those of a message, ``error`` says why a connection went, ``invocation_id`` is None when nobody
-    waits for an answer, and ``endpoint`` is the name of the endpoint that vouched, None when that is not known.
+    Attributes:
+        hub: The hub, as the service spells it.
+        category: ``connections`` or ``messages``.
+        event: ``connected``, ``disconnected``, or the target that a client called.
+        connection_id: The connection.
+        user_id: Its user; None when it has none.
+        arguments: The arguments of a message.
+        invocation_id: The id of a message; None when nobody waits for an answer.
+        error: Why a connection ended; None when it was closed in good order.
+        endpoint: The name of the endpoint that told us; None when that is not known.
     """
 
     def __init__(
@@ -56,12 +64,12 @@ class Context:
 
     @property
     def claims(self) -> Mapping[str, list[str]]:
-        """All values of each claim. They grant rights only when ``claims_exact``."""
+        """All values of each claim. Do not grant rights for them unless ``claims_exact``."""
         return self._claims.values
 
     @property
     def claims_exact(self) -> bool:
-        """Whether the claims are exactly as given at negotiate, so that no client can have forged one."""
+        """Whether the claims are exactly those given at negotiate, so that no client can have forged one."""
         return self._claims.exact
 
     @cached_property
@@ -73,12 +81,12 @@ class Context:
 
     @cached_property
     def query(self) -> Mapping[str, list[str]]:
-        """The client's query, without the parameters that are secret or the service's own."""
+        """All values of each parameter of the client's query, without those that are secret or the service's own."""
         return read_client_query(self._event.client_query)
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
-        """The call's headers by lower-case name, repeated ones joined with a comma, without those that are secret."""
+        """The call's headers by lower-case name, without the secret ones. Repeated headers are joined with a comma."""
         joined: dict[str, str] = {}
         for name, value in self._lines:
             if name not in _SECRET_HEADERS:
@@ -88,16 +96,20 @@ class Context:
 
     @property
     def clients(self) -> Clients:
+        """Sends messages to clients of the hub."""
         return Clients(self._outbox, self.hub, self.connection_id, self.endpoint)
 
     @property
     def groups(self) -> Groups:
+        """Changes who is in which group of the hub."""
         return Groups(self._outbox, self.hub, self.connection_id, self.endpoint)
 
     @property
     def users(self) -> Users:
+        """Closes users of the hub, asks for them, and takes them out of groups."""
         return Users(self._outbox, self.hub)
 
     @property
     def connections(self) -> Connections:
+        """Closes connections of the hub, asks for them, and calls methods of their clients."""
         return Connections(self._outbox, self.hub, self.connection_id, self.endpoint)

@@ -1,10 +1,10 @@
-"""Which handlers see an event, and what comes of it: returned, refused or failed."""
+"""The choice of the handlers that see an event, and how the event ends: returned, refused or failed."""
 
 import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 from signalr_bridge.errors import HubError, InvalidName, NoHandler, Overloaded, Rejected, SettingsError
 from signalr_bridge.protocol.hub_message import Payload
@@ -19,7 +19,7 @@ ANY = "*"
 
 
 class Handler(Protocol):
-    """What answers events: those of ``hub``, ``category`` and ``event``, each a name in any case, or ``*``."""
+    """Answers the events of ``hub``, ``category`` and ``event``. Each is a name in any case, or ``*``."""
 
     @property
     def hub(self) -> str: ...
@@ -29,29 +29,44 @@ class Handler(Protocol):
     def event(self) -> str: ...
     @property
     def source(self) -> str:
-        """Where it is to be found, for people."""
+        """Where people find the handler."""
         ...
 
     async def answer(self, context: Context) -> Payload:
-        """The result. ``HubError`` and ``Rejected`` refuse; ``NoHandler`` says that it is none; all else is failure."""
+        """The result of a message.
+
+        ``HubError`` and ``Rejected`` refuse the event. ``NoHandler`` says that this is not its handler. Any other error
+        is a failure.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Returned:
+    """The handler has an answer, or nothing to say."""
+
+    word: ClassVar = "returned"
+
     result: Payload = None
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """``reason`` is meant for the client."""
+    """The handler does not do it. ``reason`` is meant for the client."""
+
+    word: ClassVar = "refused"
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """``kind`` is the error's name; the log has the rest. ``overload``: nobody was asked, too many events wait."""
+    """Something went wrong. ``kind`` is the name of the error's class, and the log has the rest.
+
+    ``overload`` is set when no handler was asked, because too many events wait.
+    """
+
+    word: ClassVar = "failed"
 
     kind: str = field(default="", compare=False)
     overload: Overloaded | None = None
@@ -61,7 +76,7 @@ Ending: TypeAlias = Returned | Refused | Failed
 
 
 class Dispatch:
-    """All handlers. Two for messages that are equally specific are a ``SettingsError``."""
+    """All handlers. Raises ``SettingsError`` for two that answer the same messages."""
 
     def __init__(self, handlers: Iterable[Handler]) -> None:
         self.handlers = tuple(handlers)
@@ -81,13 +96,13 @@ class Dispatch:
         self._for_messages[key] = handler
 
     def find_for_message(self, hub: str, event: str) -> Handler | None:
-        """The most specific one: hub and event named, then event, then hub, then neither."""
+        """The most specific handler: one that names hub and event, or else the event, or else the hub, or neither."""
         hub, event = hub.lower(), event.lower()
         keys = ((hub, event), (ANY, event), (hub, ANY), (ANY, ANY))
         return next((self._for_messages[key] for key in keys if key in self._for_messages), None)
 
     def find_for_connection(self, hub: str, event: str) -> list[Handler]:
-        """Every one that matches, in the order in which they were given."""
+        """Every handler that matches, in the order in which they were given."""
         return [
             one
             for one in self.handlers
@@ -96,7 +111,10 @@ class Dispatch:
 
 
 def read_hub_pattern(name: str, source: str) -> str:
-    """A hub's name in lower case, or ``*``; ``SettingsError`` when the service takes no such name."""
+    """A hub's name in lower case, or ``*``. Raises ``SettingsError`` for a name that the service does not take.
+
+    ``source`` says in the error where the name stands.
+    """
     try:
         return name if name == ANY else check_hub(name)
     except InvalidName as error:
@@ -108,15 +126,19 @@ def _matches(pattern: str, name: str) -> bool:
 
 
 async def answer_message(handler: Handler, context: Context) -> Ending:
-    """How the message ends; both ways to refuse refuse it. Without a text a client would take it for a success."""
+    """Have the message answered. ``HubError`` and ``Rejected`` both refuse it.
+
+    A refusal without a text gets the general sentence, because a client would take it for a success.
+    """
     ending = await _run(handler, context, refusal=HubError)
     return Refused(failure_text(context.event)) if ending == Refused("") else ending
 
 
 async def answer_connection(handlers: Iterable[Handler], context: Context) -> Ending:
-    """How a connection event ends: refused when any handler refuses, else failed when any fails.
+    """Have the connection event answered by each handler, one after the other.
 
-    Each sees it, one after the other; one that fails does not stop the next.
+    It is refused when any handler refuses it, and else failed when any handler fails. A failure does not stop the next
+    handler.
     """
     endings = [await _run(handler, context, refusal=Rejected) for handler in handlers]
     for kind in (Refused, Failed):
@@ -143,12 +165,12 @@ async def _run(handler: Handler, context: Context, refusal: type[HubError]) -> E
 
 
 def failure_text(method: str) -> str:
-    """The general sentence: all that a client learns of a failure."""
+    """The general sentence, which is all that a client learns of a failure."""
     return f"Method '{method}' failed."
 
 
 def _fail(handler: Handler, context: Context, error: BaseException) -> Failed:
-    """Logs the stack, where, and nothing that the client sent but the event's name."""
-    where = {"handler": handler.source, "hub": context.hub, "category": context.category, "event_name": context.event}
+    """Log the stack and where it was, and of what the client sent only the event's name."""
+    where = {"handler": handler.source, "hub": context.hub, "category": context.category, "event": context.event}
     _LOG.error("handler failed", exc_info=error, extra=where)
     return Failed(type(error).__name__, error if isinstance(error, Overloaded) else None)

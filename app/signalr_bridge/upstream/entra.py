@@ -12,6 +12,7 @@ from signalr_bridge.errors import BadToken
 from signalr_bridge.runtime import Runtime, WallClock
 from signalr_bridge.settings.model import EntraSettings, Settings
 from signalr_bridge.web.issuer_keys import Discovery, KeyCache
+from signalr_bridge.web.observer import SILENT, Observer
 from signalr_bridge.web.tokens import ALGORITHMS, PublishedKey, check_times, read_claims, take_apart, verify
 
 LEEWAY_SECONDS = 300
@@ -124,7 +125,9 @@ class EntraTokens:
         return read_application(token, key, self._rules, self._clock())
 
 
-def build_entra_tokens(settings: Settings, runtime: Runtime) -> Callable[[EntraSettings], EntraTokens | None]:
+def build_entra_tokens(
+    settings: Settings, runtime: Runtime, observer: Observer = SILENT
+) -> Callable[[EntraSettings], EntraTokens | None]:
     """What checks the tokens of each hub. Hubs with the same settings of Entra share the issuer's keys.
 
     It answers None for settings that name no tenant.
@@ -132,13 +135,16 @@ def build_entra_tokens(settings: Settings, runtime: Runtime) -> Callable[[EntraS
     upstreams = [settings.upstream, *(one.upstream for one in settings.hubs.values() if one.upstream is not None)]
     named = {one.entra: one.entra.tenant for one in upstreams}
     return {
-        entra: _make_tokens(entra, tenant, settings.authority_host, runtime)
+        entra: _make_tokens(entra, tenant, settings.authority_host, runtime, observer)
         for entra, tenant in named.items()
         if tenant is not None
     }.get
 
 
-def _make_tokens(settings: EntraSettings, tenant: str, authority: str, runtime: Runtime) -> EntraTokens:
+def _make_tokens(
+    settings: EntraSettings, tenant: str, authority: str, runtime: Runtime, observer: Observer
+) -> EntraTokens:
     discovery = Discovery(entra_documents(authority, tenant))
     rules = make_rules(tenant, settings.audience, settings.app_ids, authority)
-    return EntraTokens(rules, KeyCache(discovery.fetch, runtime.clock), runtime.wall_clock)
+    keys = KeyCache(discovery.fetch, runtime.clock, issuer=f"{authority}/{tenant}", observer=observer)
+    return EntraTokens(rules, keys, runtime.wall_clock)

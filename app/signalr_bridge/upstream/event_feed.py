@@ -1,18 +1,18 @@
-"""Upstream traffic for those who watch: the last events kept, new ones handed on, and nobody waited for."""
+"""The feed of upstream events for those who watch: it keeps the last ones, hands on new ones and waits for nobody."""
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from signalr_bridge.errors import BridgeError, MalformedMessage
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.upstream_event import DISCONNECTED, JSON, MESSAGES, EventHeaders, read_disconnected
-from signalr_bridge.runtime import Clock
+from signalr_bridge.runtime import Clock, WallClock
 from signalr_bridge.upstream.codecs import CODECS
 from signalr_bridge.upstream.dispatch import Ending, Failed, Handler, Refused
 from signalr_bridge.upstream.values import cut, preview
@@ -20,10 +20,19 @@ from signalr_bridge.upstream.values import cut, preview
 
 @dataclass(slots=True)
 class EventRecord:
-    """Filled in as the call goes on; what it got to is what is shown.
+    """What is known of one upstream call. It is filled in as the call goes on.
 
-    Only bytes and names are kept: a handler's objects may change later, or be large. ``problem`` is the code of an
-    error answer.
+    Only bytes and names are kept, because a handler's objects may change later, or be large.
+
+    Attributes:
+        headers: The headers that describe the event.
+        media_type: The media type of ``body``.
+        handlers: The sources of the handlers that were asked.
+        outcome: ``returned``, ``refused`` or ``failed``; ``rejected`` until a handler was asked.
+        error: The reason of a refusal, or the name of the error's class.
+        status: The HTTP status of the answer.
+        answer: The body of the answer.
+        problem: The code of an answer that is an error.
     """
 
     headers: EventHeaders = field(repr=False)
@@ -37,17 +46,19 @@ class EventRecord:
     problem: str | None = None
 
     def see(self, handlers: Iterable[Handler], ending: Ending) -> None:
+        """Note which handlers were asked, and how the event ended."""
         self.handlers = tuple(one.source for one in handlers)
+        self.outcome = ending.word
         match ending:
             case Refused(reason):
-                self.outcome, self.error = "refused", reason
+                self.error = reason
             case Failed(kind):
-                self.outcome, self.error = "failed", kind or None
+                self.error = kind or None
             case _:
-                self.outcome, self.error = "returned", None
+                self.error = None
 
     def describe(self, time: datetime, seconds: float) -> bytes:
-        """One JSON object in a line. ``time`` is the beginning, in UTC."""
+        """The event as one line of JSON. ``time`` is when it began, in UTC, and ``seconds`` how long it took."""
         headers = self.headers
         error = self.problem if self.outcome == "rejected" else self.error
         return json_text.encode(
@@ -80,7 +91,7 @@ class EventRecord:
         return {}
 
     def _describe_answer(self) -> dict[str, Any]:
-        """What the client was told, as it was told."""
+        """The result as the client was told it."""
         if self.outcome != "returned" or not self.answer:
             return {}
         completion = CODECS[self.media_type].read_completion(self.answer)
@@ -98,18 +109,26 @@ PULSE_SECONDS = 15.0
 _LARGEST_UNWRITTEN = 8_192
 
 
-class AnAnswer(Protocol):
+class AnswerLike(Protocol):
+    """What the feed looks at in an answer."""
+
     @property
     def status(self) -> int: ...
     @property
     def body(self) -> bytes: ...
 
 
-Answer = TypeVar("Answer", bound=AnAnswer)
+Answer = TypeVar("Answer", bound=AnswerLike)
 
 
-class Listener:
-    """One who watches. Whoever does not take what comes is let go: the stream ends, and may be asked for again."""
+class EventStream:
+    """The stream of one who watches. It ends when too many events wait in it, and may then be asked for again.
+
+    Args:
+        missed: The events to begin with.
+        most_waiting: How many events may wait.
+        pulse_seconds: After so many seconds without an event a comment is sent.
+    """
 
     def __init__(self, missed: list[bytes], most_waiting: int, pulse_seconds: float) -> None:
         self.waiting: deque[bytes] = deque(missed)
@@ -119,7 +138,7 @@ class Listener:
         self._ended = False
 
     def offer(self, event: bytes) -> bool:
-        """Whether it is taken."""
+        """Put the event into the stream. False when the stream is full, and so has ended."""
         if len(self.waiting) >= self._most_waiting:
             self.end()
             return False
@@ -128,13 +147,13 @@ class Listener:
         return True
 
     def end(self) -> None:
-        """Nothing more comes; what waits is dropped."""
+        """End the stream, and drop what waits in it."""
         self._ended = True
         self.waiting.clear()
         self._news.set()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """Server-sent events; a comment when nothing has happened for a while, so that a dead connection is noticed."""
+        """Server-sent events. The comments between them let us notice a connection that is dead."""
         yield b"retry: 1000\n\n"
         while not self._ended:
             while self.waiting:
@@ -147,12 +166,12 @@ class Listener:
 
 
 class _Entry:
-    """An event that is written when somebody first wants it: while nobody watches, watching costs next to nothing."""
+    """An event that is written when somebody first wants it, so that the feed costs little while nobody watches."""
 
     __slots__ = ("_facts", "_line")
 
-    def __init__(self, id: str, record: EventRecord, began: datetime, seconds: float) -> None:
-        self._facts: tuple[str, EventRecord, datetime, float] | None = (id, record, began, seconds)
+    def __init__(self, id: str, record: EventRecord, began: float, seconds: float) -> None:
+        self._facts: tuple[str, EventRecord, float, float] | None = (id, record, began, seconds)
         self._line = b""
         if len(record.body) + len(record.answer) > _LARGEST_UNWRITTEN:
             self.write()
@@ -164,40 +183,49 @@ class _Entry:
         return self._line
 
 
-def _write(id: str, record: EventRecord, began: datetime, seconds: float) -> bytes:
+def _write(id: str, record: EventRecord, began: float, seconds: float) -> bytes:
     try:
-        return b"id: %s\ndata: %s\n\n" % (id.encode(), record.describe(began, seconds))
+        return b"id: %s\ndata: %s\n\n" % (id.encode(), record.describe(datetime.fromtimestamp(began, UTC), seconds))
     except Exception:  # the call itself went well, and must not suffer from being watched
         _LOG.exception("event cannot be shown")
         return b":\n\n"
 
 
 class EventFeed:
-    """The feed. ``boot`` tells this process's event ids from those of another; clocks are in UTC and in seconds."""
+    """Keeps the last events, and hands each new one to those who listen.
+
+    Args:
+        wall_clock: Says when an event began.
+        clock: Says how long it took.
+        boot: A text that tells the event ids of this process from those of another one.
+        kept: How many events are kept.
+        most_waiting: How many events may wait for one stream.
+        pulse_seconds: After so many seconds without an event a stream gets a comment.
+    """
 
     def __init__(
         self,
         *,
-        now: Callable[[], datetime],
+        wall_clock: WallClock,
         clock: Clock,
         boot: str,
         kept: int = KEPT,
         most_waiting: int = MOST_WAITING,
         pulse_seconds: float = PULSE_SECONDS,
     ) -> None:
-        self._now = now
+        self._wall_clock = wall_clock
         self._clock = clock
         self._boot = boot
         self._count = 0
         self._recent: deque[_Entry] = deque(maxlen=kept)
         self._most_waiting = most_waiting
         self._pulse_seconds = pulse_seconds
-        self._listeners: set[Listener] = set()
+        self._streams: set[EventStream] = set()
         self._closed = False
 
     async def watch(self, record: EventRecord, answering: Awaitable[Answer]) -> Answer:
-        """The answer, or the error, of a call; what was seen of it is handed on."""
-        began, started = self._now(), self._clock()
+        """Await the answer of a call, and hand on what ``record`` then holds. Raises what ``answering`` raises."""
+        began, started = self._wall_clock(), self._clock()
         try:
             answer = await answering
             record.status, record.answer = answer.status, answer.body
@@ -208,24 +236,24 @@ class EventFeed:
         finally:
             self._hand_on(record, began, self._clock() - started)
 
-    def _hand_on(self, record: EventRecord, began: datetime, seconds: float) -> None:
+    def _hand_on(self, record: EventRecord, began: float, seconds: float) -> None:
         self._count += 1
         entry = _Entry(f"{self._boot}-{self._count}", record, began, seconds)
         self._recent.append(entry)
-        if self._listeners:
-            self._listeners = {one for one in self._listeners if one.offer(entry.write())}
+        if self._streams:
+            self._streams = {one for one in self._streams if one.offer(entry.write())}
 
     @contextmanager
-    def listen(self, after: str | None = None) -> Iterator[Listener]:
-        """What is kept, without that up to the id ``after``, and from then on everything."""
-        listener = Listener(self._missed_since(after), self._most_waiting, self._pulse_seconds)
+    def listen(self, after: str | None = None) -> Iterator[EventStream]:
+        """A stream of the events that are kept, from the one behind the id ``after`` on, and of all that follow."""
+        stream = EventStream(self._missed_since(after), self._most_waiting, self._pulse_seconds)
         if self._closed:
-            listener.end()
-        self._listeners.add(listener)
+            stream.end()
+        self._streams.add(stream)
         try:
-            yield listener
+            yield stream
         finally:
-            self._listeners.discard(listener)
+            self._streams.discard(stream)
 
     def _missed_since(self, after: str | None) -> list[bytes]:
         boot, _, number = (after or "").rpartition("-")
@@ -235,7 +263,7 @@ class EventFeed:
         return [one.write() for one in list(self._recent)[len(self._recent) - missed :]]
 
     def close(self) -> None:
-        """The process stops: every stream ends, and a new one ends at once."""
+        """End every stream, because the process stops. A new one ends at once."""
         self._closed = True
-        for listener in self._listeners:
-            listener.end()
+        for stream in self._streams:
+            stream.end()

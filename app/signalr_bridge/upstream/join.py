@@ -1,4 +1,4 @@
-"""Groups that clients join by themselves: when one has connected, for what its claims say."""
+"""Groups that a client joins without a handler: when it has connected, by what its claims say."""
 
 import asyncio
 import logging
@@ -20,14 +20,14 @@ _LOG = logging.getLogger("signalr_bridge.upstream")
 
 @dataclass(frozen=True, slots=True)
 class JoinRule:
-    """For every value of ``claim`` the group ``group``, in which ``{value}`` stands for the value."""
+    """For every value of ``claim`` a client joins ``group``, in which ``{value}`` stands for the value."""
 
     claim: str
     group: str
 
 
 def groups_of(claims: Mapping[str, Sequence[str]], rules: Iterable[JoinRule]) -> list[str]:
-    """The groups, each once, in the order of the rules; values that make no group name make none."""
+    """The groups, each once, in the order of the rules. Values that do not make a valid name are left out."""
     found = (rule.group.replace(VALUE, value) for rule in rules for value in claims.get(rule.claim, ()) if value)
     return [name for name in dict.fromkeys(found) if _is_group(name)][:MOST_GROUPS]
 
@@ -40,7 +40,7 @@ def _is_group(name: str) -> bool:
 
 
 class Join:
-    """A handler of ``connected``. Claims that are not exact may be forged, and join nothing."""
+    """The handler of ``connected`` for one hub. Claims that are not exact may be forged, and join no group."""
 
     category, event = CONNECTIONS, CONNECTED
 
@@ -50,7 +50,7 @@ class Join:
         self._rules = tuple(rules)
 
     async def answer(self, context: Context) -> Payload:
-        """Raises what a join that failed does, when all have been tried."""
+        """Join all groups of the client. When all have been tried, raises the error of the first join that failed."""
         if not context.claims_exact:
             if any(context.claims.get(rule.claim) for rule in self._rules):
                 _LOG.warning("claims that may be forged join no group", extra={"hub": self.hub})
@@ -69,7 +69,7 @@ class Join:
 
 
 def build_joins(settings: Settings) -> list[Join]:
-    """One handler for each hub that has rules. Raises ``SettingsError`` for a hub whose claims are never exact."""
+    """A handler for each hub that has rules. Raises ``SettingsError`` for a hub whose claims are never exact."""
     joins = []
     for name, hub in settings.hubs.items():
         if hub.join and not settings.negotiate_of(name).lossless_claims:

@@ -30,6 +30,7 @@ from signalr_bridge.protocol.upstream_event import (
     EventHeaders,
     HeaderLines,
 )
+from signalr_bridge.runtime import RUNTIME, Clock
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.answer import Answer, check_failure, write_answer
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator
@@ -46,6 +47,7 @@ from signalr_bridge.upstream.dispatch import (
 )
 from signalr_bridge.upstream.event_feed import EventFeed, EventRecord
 from signalr_bridge.upstream.outbox import Outbox
+from signalr_bridge.web.observer import SILENT, Observer
 
 Message = TypeVar("Message")
 
@@ -96,7 +98,7 @@ async def close_refused(context: Context, reason: str) -> None:
     try:
         await context.connections.close(context.connection_id, reason[:_LONGEST_REASON] or None)
     except BridgeError as error:
-        _LOG.warning("a refused connection could not be closed", extra={"hub": context.hub, "why": error.detail})
+        _LOG.warning("a refused connection could not be closed", extra={"hub": context.hub, "reason": error.detail})
     except Exception:  # it stays refused, whatever happened
         _LOG.exception("a refused connection could not be closed", extra={"hub": context.hub})
 
@@ -107,14 +109,16 @@ ReadBody = Callable[[int], Awaitable[bytes]]
 
 @dataclass(slots=True)
 class _Call:
-    """A call that was verified. ``record`` None: nobody watches."""
+    """A call that was verified. ``record`` None: nobody watches. ``ending`` None: no handler was asked."""
 
     headers: EventHeaders
     lines: HeaderLines
     endpoint: str | None
     record: EventRecord | None
+    ending: Ending | None = None
 
     def end(self, handlers: Sequence[Handler], ending: Ending) -> None:
+        self.ending = ending
         if self.record is not None:
             self.record.see(handlers, ending)
 
@@ -130,6 +134,8 @@ class Receiver:
         most_bytes: the largest body.
         is_lossless: whether a hub's tokens are ours, so that ``bridge.claims`` in them is exact.
         events: who watches. None: nobody.
+        observer: is told how each event ended.
+        clock: says how long it took.
     """
 
     def __init__(
@@ -142,6 +148,8 @@ class Receiver:
         most_bytes: int,
         is_lossless: Callable[[str], bool] = lambda hub: True,
         events: EventFeed | None = None,
+        observer: Observer = SILENT,
+        clock: Clock = RUNTIME.clock,
     ) -> None:
         self._authenticator = authenticator
         self._dispatch = dispatch
@@ -150,6 +158,7 @@ class Receiver:
         self._most_bytes = most_bytes
         self._is_lossless = is_lossless
         self._events = events
+        self._observer, self._clock = observer, clock
 
     def use(self, handlers: Sequence[Handler]) -> None:
         """From the next call on these handlers answer. Calls under way end as they began. ``SettingsError``."""
@@ -164,10 +173,22 @@ class Receiver:
         """``query`` as it came, header names in lower case. A ``BridgeError`` is an answer too: a problem."""
         headers = upstream_event.read_event_headers(lines)
         endpoint = await self._authenticator().check(query, lines, headers)
-        if self._events is None:
-            return await self._answer(_Call(headers, lines, endpoint, None), read_body)
-        record = EventRecord(headers)
-        return await self._events.watch(record, self._answer(_Call(headers, lines, endpoint, record), read_body))
+        call = _Call(headers, lines, endpoint, None if self._events is None else EventRecord(headers))
+        began = self._clock()
+        try:
+            answering = self._answer(call, read_body)
+            if self._events is None or call.record is None:
+                return await answering
+            return await self._events.watch(call.record, answering)
+        finally:
+            self._observer.event_ended(
+                hub=headers.hub,
+                category=headers.category,
+                event=headers.event,
+                ending="rejected" if call.ending is None else call.ending.word,
+                endpoint=endpoint,
+                seconds=self._clock() - began,
+            )
 
     async def _answer(self, call: _Call, read_body: ReadBody) -> Answer:
         media_type = read_media_type(call.lines)
@@ -254,6 +275,9 @@ def build_receiver(
     authenticator: Callable[[], UpstreamAuthenticator],
     outbox: Outbox,
     events: EventFeed | None = None,
+    *,
+    observer: Observer = SILENT,
+    clock: Clock = RUNTIME.clock,
 ) -> Receiver:
     """A receiver as the settings describe it. Raises ``SettingsError`` for handlers that could never be called.
 
@@ -268,4 +292,6 @@ def build_receiver(
         most_bytes=settings().limits.upstream_bytes,
         is_lossless=lambda hub: settings().negotiate_of(hub).lossless_claims,
         events=events,
+        observer=observer,
+        clock=clock,
     )

@@ -1,4 +1,4 @@
-"""Where the service calls us (one plain ASGI route, because every event passes through it), and where one watches."""
+"""The routes of the upstream: a plain ASGI route for the service, which every event passes, and one for who watches."""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -21,13 +21,16 @@ from signalr_bridge.web.problems import PROBLEM_ANSWER
 from signalr_bridge.web.request import find_part, part, read_body, read_query
 
 UPSTREAM_PATHS = ("/upstream", "/runtime/webhooks/signalr")
-"""In any case, and everything below; the second is a function app's, so that only the host name has to change."""
+"""The paths that the service calls, in any case, and everything below them.
+
+The second one is that of a function app, so that only the host name has to change.
+"""
 
 _BELOW = tuple(f"{path}/" for path in UPSTREAM_PATHS)
 
 
 class UpstreamRoute(BaseRoute):
-    """POST on the paths of upstream, for the receiver among the application's parts."""
+    """Takes POST on the paths of the upstream, for the receiver among the application's parts."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] != "http":
@@ -56,7 +59,7 @@ async def _send(answer: Answer, send: Send) -> None:
 
 
 def upstream_routes() -> list[BaseRoute]:
-    """For ``app.router.routes``."""
+    """The routes to put into ``app.router.routes``."""
     return [UpstreamRoute()]
 
 
@@ -87,8 +90,8 @@ async def watch_events(
 
 
 async def _stream(events: EventFeed, after: str | None) -> AsyncIterator[bytes]:
-    with events.listen(after) as listener:
-        async for chunk in listener:
+    with events.listen(after) as stream:
+        async for chunk in stream:
             yield chunk
 
 

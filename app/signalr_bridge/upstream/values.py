@@ -1,4 +1,4 @@
-"""A value as it is shown to those who watch: small, whatever it was."""
+"""Values of handlers and clients in other forms: as a small preview, as plain data, as JSON."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,13 +18,13 @@ _MORE = "…"
 
 
 def cut(text: str) -> str:
-    """The text's beginning, in characters that UTF-8 has."""
+    """The beginning of the text. Half characters, which UTF-8 does not have, are replaced."""
     short = text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + _MORE
     return short if short.isascii() else short.encode("utf-8", "replace").decode()
 
 
 def preview(value: Payload) -> Any:
-    """A small copy of a value: long texts cut, bytes by their number, of many items the first ones."""
+    """A small copy of a value. Long texts are cut, bytes are counted, and of many items the first ones are shown."""
     return _Preview().show(value)
 
 
@@ -69,7 +69,7 @@ class _Preview:
 
 
 def _name_other(value: Any) -> str:
-    """What only MessagePack has: times and extensions."""
+    """A value of a kind that only MessagePack has: a time or an extension."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, msgspec.msgpack.Ext):
@@ -77,21 +77,21 @@ def _name_other(value: Any) -> str:
     return f"<{type(value).__name__}>"
 
 
-# What MessagePack has of its own, and JSON writes as text.
+# MessagePack has these types, and JSON writes them as text.
 _KEPT = (bytes, bytearray, memoryview, datetime)
 
 
 def to_plain(value: Any) -> Payload:
-    """The value with every object in it as maps, lists, texts and numbers; pydantic models by their aliases.
+    """The value with every object in it as maps, lists, texts and numbers.
 
-    Bytes and times stay: the codecs write them as each protocol does. Raises what msgspec and pydantic do for an object
-    that neither knows.
+    Pydantic models are written by their aliases. Bytes and times stay, because the codecs write them as each protocol
+    does. For an object that neither msgspec nor pydantic knows their errors are raised.
     """
     return msgspec.to_builtins(value, builtin_types=_KEPT, enc_hook=_convert)
 
 
 def encode_arguments(arguments: Sequence[Any]) -> bytes:
-    """The arguments of a message as JSON. Raises what msgspec and pydantic do for an object that neither knows."""
+    """The arguments of a message as JSON. Raises what ``to_plain`` does."""
     try:
         return json_text.encode(arguments)
     except TypeError:  # such as a pydantic model

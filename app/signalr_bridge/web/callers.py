@@ -144,7 +144,7 @@ CHALLENGE = {"WWW-Authenticate": 'ApiKey realm="signalr-bridge", header="X-API-K
 REFUSAL = "Send a valid API key in the header X-API-Key, or a valid bearer token."
 """One text for every reason: those who try must not learn how near they are. The log has the reason."""
 
-_log = logging.getLogger("signalr_bridge.callers")
+_LOG = logging.getLogger("signalr_bridge.callers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ class Callers:
 
     def _refuse(self, reason: str, address: str) -> NoReturn:
         check_wait(self._failures.take(address), "Too many wrong credentials came from your address; try again later.")
-        _log.info("caller refused", extra={"reason": reason, "address": address, "request_id": request_id()})
+        _LOG.info("caller refused", extra={"reason": reason, "address": address, "request_id": request_id()})
         raise Unauthenticated(REFUSAL, headers=CHALLENGE)
 
 
@@ -236,8 +236,6 @@ def check_wait(seconds: float, detail: str) -> None:
 
 FAILURES_AT_ONCE, FAILURES_PER_SECOND = 100, 1.0
 """So many wrong credentials from one address, and so many more each second."""
-
-_LOG = logging.getLogger("signalr_bridge")
 
 
 def build_callers(

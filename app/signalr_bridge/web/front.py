@@ -1,50 +1,53 @@
-"""The outermost ASGI layer: the request's id and trace, the raw path for routing, and one log line for each request."""
+"""The outermost ASGI layer, which gives a request its id, trace and raw path, and tells the observer of its end."""
 
 import asyncio
 import logging
 import re
-import secrets
-import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from signalr_bridge.errors import BridgeError, InternalError, InvalidName, ShuttingDown
+from signalr_bridge.runtime import RUNTIME, NewId, Runtime
+from signalr_bridge.web.observer import SILENT, Observer
 from signalr_bridge.web.problems import problem_response
 from signalr_bridge.web.trace import set_request_id, set_traceparent
 
 LONGEST_PATH = 32 * 1024
-"""Bytes, as sent. Two names with every character escaped have room; the time that routing takes grows with the path."""
+"""In bytes, as sent. Two names with every character escaped have room. A limit is needed, because the time that routing
+takes grows with the path."""
 
-_LONGEST_LOGGED = 2048
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
-_log = logging.getLogger("signalr_bridge.access")
+_LOG = logging.getLogger("signalr_bridge.access")
 
 
 class RequestContext:
-    """Plain ASGI, because Starlette's own middleware class costs more than a whole request of ours.
+    """Wraps the application in what every request needs.
 
-    ``scope["path"]`` becomes the raw path, so that ``groups/a%2Fb`` is one segment; ``scope["request_id"]`` is set.
-    ``scope["answer_headers"]`` go out with every answer, this layer's own too; ``scope["caller"]`` is logged.
-    Queries are never logged: those of clients and of the service hold secrets.
-    Whatever is raised before an answer has begun becomes one, also what is no ``Exception``: nothing that somebody's
-    code raises in a request ends the process, whose signals come by handlers of the loop.
+    It is plain ASGI, because Starlette's own middleware class costs more than a whole request of ours.
+
+    ``scope["path"]`` becomes the raw path, so that ``groups/a%2Fb`` is one segment, and ``scope["request_id"]`` is set.
+    ``scope["answer_headers"]`` go out with every answer, also with one of this layer.
+    The observer is told of ``scope["caller"]``, and never of a query: those of clients and of the service hold secrets.
+    Whatever is raised before an answer has begun becomes an answer, also when it is not an ``Exception``. So nothing
+    that somebody's code raises in a request ends the process, whose signals come by handlers of the loop.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, observer: Observer = SILENT, runtime: Runtime = RUNTIME) -> None:
         self.app = app
+        self._observer, self._clock, self._new_id = observer, runtime.clock, runtime.new_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        request_id = _read_request_id(headers.get(b"x-request-id"))
+        request_id = _read_request_id(headers.get(b"x-request-id"), self._new_id)
         scope["request_id"] = request_id
         set_request_id(request_id)
         extra = scope["answer_headers"] = [(b"x-request-id", request_id.encode())]
         scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
         set_traceparent(_read_trace(scope["path"], headers))
-        started, status = time.perf_counter(), 0
+        started, status = self._clock(), 0
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -68,17 +71,24 @@ class RequestContext:
             if isinstance(problem, ShuttingDown):
                 _cancel_again()
         finally:
-            _log_request(scope, status, time.perf_counter() - started, request_id)
+            self._observer.request_ended(
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                seconds=self._clock() - started,
+                caller=scope.get("caller"),
+                request_id=request_id,
+            )
 
 
-def _read_request_id(given: bytes | None) -> str:
+def _read_request_id(given: bytes | None, new_id: NewId) -> str:
     if given is not None and _REQUEST_ID.fullmatch(given):
         return given.decode()
-    return secrets.token_hex(16)
+    return new_id()
 
 
 def _read_trace(path: str, headers: dict[bytes, bytes]) -> str | None:
-    """Callers and the service may pass a trace on; a client's is not ours to believe."""
+    """The trace that a caller or the service passes on. That of a client is not ours to believe."""
     given = headers.get(b"traceparent")
     return None if given is None or path.endswith("/negotiate") else given.decode("latin-1")
 
@@ -88,18 +98,21 @@ def _refuse_path(request_id: str) -> ASGIApp:
 
 
 def _judge(error: BaseException, request_id: str) -> BridgeError:
-    """Logs what is a bug. A cancellation that nobody asked this task for came from somebody's code, and is one."""
+    """The answer to an error that is a bug, which is logged, or to the end of the process.
+
+    A cancellation that nobody asked this task for came from somebody's code, and is a bug.
+    """
     task = asyncio.current_task()
     if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
         return ShuttingDown("This replica shuts down, and could not finish: what was asked for may have happened.")
-    _log.error("unhandled error", exc_info=error, extra={"request_id": request_id})
+    _LOG.error("unhandled error", exc_info=error, extra={"request_id": request_id})
     return InternalError("Something went wrong here; the log has the rest.")
 
 
 def _cancel_again() -> None:
-    """The cancellation, which was held up by the answer, goes on: the task ends as a cancelled one.
+    """Let the cancellation go on, which was held up by the answer, so that the task ends as a cancelled one.
 
-    Not by raising: uvicorn logs whatever comes out of an application as its error, with the stack.
+    It is not raised, because uvicorn logs whatever comes out of an application as its error, with the stack.
     """
     task = asyncio.current_task()
     assert task is not None
@@ -108,13 +121,5 @@ def _cancel_again() -> None:
 
 
 def _is_thrown_away(error: BaseException) -> bool:
-    """Whether Python clears away what is left of a request after the loop's end: then nothing can be sent."""
+    """Whether Python clears away what is left of a request after the loop's end, when nothing can be sent any more."""
     return isinstance(error, GeneratorExit) and asyncio._get_running_loop() is None
-
-
-def _log_request(scope: Scope, status: int, seconds: float, request_id: str) -> None:
-    if _log.isEnabledFor(logging.INFO):
-        path = scope["path"][:_LONGEST_LOGGED]
-        fields = {"method": scope["method"], "path": path, "status": status, "request_id": request_id}
-        fields |= {"caller": scope["caller"]} if "caller" in scope else {}
-        _log.info("request", extra=fields | {"milliseconds": round(seconds * 1000, 2)})

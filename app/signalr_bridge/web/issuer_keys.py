@@ -1,7 +1,6 @@
 """The issuer's keys, kept: asked for when one is unknown, but seldom, once at a time, and never for long."""
 
 import asyncio
-import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ import httpx
 
 from signalr_bridge.errors import BadToken, MalformedJson
 from signalr_bridge.runtime import Clock, WallClock
+from signalr_bridge.web.observer import SILENT, Observer
 from signalr_bridge.web.tokens import (
     LEEWAY_SECONDS,
     Claims,
@@ -24,8 +24,6 @@ from signalr_bridge.web.tokens import (
     take_apart,
     verify,
 )
-
-_LOG = logging.getLogger("signalr_bridge.tokens")
 
 SECONDS_BETWEEN_FETCHES = 60
 """Anybody can name an unknown key: so often, at most, an issuer that answers is asked."""
@@ -45,12 +43,24 @@ Fetch = Callable[[], Awaitable[Mapping[str, PublishedKey]]]
 
 
 class KeyCache:
-    """``clock`` gives monotonic seconds; ``fetch`` raises when it fails, and is cut off after ``fetch_seconds``."""
+    """``clock`` gives monotonic seconds; ``fetch`` raises when it fails, and is cut off after ``fetch_seconds``.
 
-    def __init__(self, fetch: Fetch, clock: Clock, fetch_seconds: float = FETCH_SECONDS) -> None:
+    ``observer`` is told of each fetch, with the name ``issuer``.
+    """
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        clock: Clock,
+        fetch_seconds: float = FETCH_SECONDS,
+        *,
+        issuer: str = "",
+        observer: Observer = SILENT,
+    ) -> None:
         self._fetch = fetch
         self._clock = clock
         self._fetch_seconds = fetch_seconds
+        self._issuer, self._observer = issuer, observer
         self._keys: Mapping[str, PublishedKey] = {}
         self._fetched_at = self._next_fetch_at = float("-inf")
         self._rest_seconds = FIRST_REST_SECONDS
@@ -84,9 +94,11 @@ class KeyCache:
             self._fetched_at = self._clock()
             self._next_fetch_at = began + SECONDS_BETWEEN_FETCHES
             self._rest_seconds = FIRST_REST_SECONDS
+            self._observer.keys_fetched(issuer=self._issuer, seconds=self._fetched_at - began)
         except Exception as error:  # whatever it is, the door stays shut for unknown keys, and the known ones stay
-            _LOG.warning("the token issuer's keys could not be fetched", extra={"error": type(error).__name__})
-            self._next_fetch_at = self._clock() + self._rest_seconds  # from the end: a time-out is longer than the rest
+            ended = self._clock()
+            self._observer.key_fetch_failed(issuer=self._issuer, error=type(error).__name__, seconds=ended - began)
+            self._next_fetch_at = ended + self._rest_seconds  # from the end: a time-out is longer than the rest
             self._rest_seconds = min(self._rest_seconds * 2, SECONDS_BETWEEN_FETCHES)
         finally:
             self._fetching = None
@@ -153,9 +165,13 @@ class Verified:
 class IssuerKeys:
     """A key cache for each issuer, shared by all who believe it. ``clock`` gives monotonic seconds."""
 
-    def __init__(self, clock: Clock, make: Callable[[str], KeyCache] | None = None) -> None:
+    def __init__(
+        self, clock: Clock, make: Callable[[str], KeyCache] | None = None, *, observer: Observer = SILENT
+    ) -> None:
         self._caches: dict[str, KeyCache] = {}
-        self._make = make or (lambda issuer: KeyCache(openid_discovery(issuer).fetch, clock))
+        self._make = make or (
+            lambda issuer: KeyCache(openid_discovery(issuer).fetch, clock, issuer=issuer, observer=observer)
+        )
 
     def of(self, issuer: str) -> KeyCache:
         if issuer not in self._caches:

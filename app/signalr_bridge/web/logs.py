@@ -3,11 +3,15 @@
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
 import structlog
+
+from signalr_bridge.protocol.rest import Action
+from signalr_bridge.web.observer import Observer
 
 _OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 """What every record has; the rest are the fields that were logged."""
@@ -35,7 +39,7 @@ class _JsonLines(logging.Formatter):
     """Written here, and not by structlog: that made the log a third of what an event costs."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = {"event": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
+        fields = {"message": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
         fields |= {name: value for name, value in vars(record).items() if name not in _OF_RECORDS}
         fields["timestamp"] = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
         if record.exc_info:
@@ -53,6 +57,8 @@ def _write_json(fields: dict[str, Any]) -> str:
 def _text_formatter() -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
+            # The message is called ``event`` so far, as a field of ours is, which comes with the next step but two.
+            structlog.processors.EventRenamer("message"),
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.stdlib.ExtraAdder(),
@@ -62,7 +68,75 @@ def _text_formatter() -> logging.Formatter:
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             # Not the default: it shows local variables, and so keys and tokens.
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+                event_key="message",
+                colors=sys.stderr.isatty(),
+                exception_formatter=structlog.dev.plain_traceback,
             ),
         ],
     )
+
+
+_LONGEST_PATH = 2048
+"""In characters, of a path in a line of the log."""
+
+
+class LogObserver(Observer):
+    """Writes the facts that people look for in a log. Of those that are counted rather than read it writes none."""
+
+    def __init__(self) -> None:
+        self._access = logging.getLogger("signalr_bridge.access")
+        self._endpoints = logging.getLogger("signalr_bridge.endpoints")
+        self._tokens = logging.getLogger("signalr_bridge.tokens")
+        self._credentials = logging.getLogger("signalr_bridge.credentials")
+        self._settings = logging.getLogger("signalr_bridge.settings")
+
+    def request_ended(
+        self, *, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
+    ) -> None:
+        if self._access.isEnabledFor(logging.INFO):
+            extra = {"method": method, "path": path[:_LONGEST_PATH], "status": status, "request_id": request_id}
+            extra |= {} if caller is None else {"caller": caller}
+            extra |= {"milliseconds": round(seconds * 1000, 2)}
+            self._access.info("request", extra=extra)
+
+    def operation_ended(
+        self,
+        *,
+        endpoint: str,
+        hub: str,
+        action: Action,
+        outcome: str,
+        code: str | None,
+        reason: str | None,
+        seconds: float,
+    ) -> None:
+        self._note_credential(endpoint, code, reason)
+
+    def probe_ended(self, *, endpoint: str, outcome: str, code: str | None, reason: str | None) -> None:
+        self._note_credential(endpoint, code, reason)
+
+    def _note_credential(self, endpoint: str, code: str | None, reason: str | None) -> None:
+        if code == "no-credential":
+            self._endpoints.info("no credential", extra={"endpoint": endpoint, "reason": reason})
+
+    def key_fetch_failed(self, *, issuer: str, error: str, seconds: float) -> None:
+        extra = {"issuer": issuer, "error": error}
+        self._tokens.warning("the token issuer's keys could not be fetched", extra=extra)
+
+    def credential_refreshed(self, *, credential: str, failures: int) -> None:
+        if failures:
+            self._credentials.info("credential is back", extra={"credential": credential})
+
+    def credential_failed(self, *, credential: str, reason: str, failures: int, is_news: bool) -> None:
+        if is_news:
+            self._credentials.warning("no credential", extra={"credential": credential, "reason": reason})
+
+    def settings_changed(self, *, changes: Sequence[str]) -> None:
+        self._settings.info("settings changed", extra={"changes": "; ".join(changes)})
+
+    def settings_waiting(self, *, settings: Sequence[str]) -> None:
+        extra = {"settings": ", ".join(settings)}
+        self._settings.warning("settings changed that wait for a restart", extra=extra)
+
+    def settings_refused(self, *, reason: str) -> None:
+        self._settings.error("settings refused, the old ones stay", extra={"reason": reason})

@@ -17,7 +17,7 @@ from signalr_bridge.protocol.problem import MEDIA_TYPE, problem_headers, write_p
 
 NO_SUCH_ROUTE = "There is no such route; check the path, and that it ends without a slash."
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_log = logging.getLogger("signalr_bridge.web")
+_LOG = logging.getLogger("signalr_bridge.web")
 
 
 class Problem(BaseModel):
@@ -71,7 +71,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     elif error.status_code == HTTPStatus.NOT_FOUND:
         found = RouteNotFound(NO_SUCH_ROUTE)
     else:
-        _log.error("unexpected HTTP exception", extra={"status": error.status_code})
+        _LOG.error("unexpected HTTP exception", extra={"status": error.status_code})
         found = InternalError("Something went wrong here; the log has the rest.")
     return problem_response(found, _request_id(request))
 

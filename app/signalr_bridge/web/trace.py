@@ -1,4 +1,4 @@
-"""What goes with a request wherever it leads: its id, and the caller's ``traceparent`` for the calls made for it."""
+"""The trace of a request, known to all that is done for it: its id, and the ``traceparent`` of who called."""
 
 import re
 from contextvars import ContextVar
@@ -9,20 +9,21 @@ _request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 def set_request_id(value: str) -> None:
+    """Set the id of the request that this task answers."""
     _request_id.set(value)
 
 
 def request_id() -> str:
-    """The id of the request that is being answered: for log lines."""
+    """The id of the request that this task answers, for log lines. It is empty outside of a request."""
     return _request_id.get()
 
 
 def set_traceparent(value: str | None) -> None:
-    """Take the header's value for the rest of this request; a malformed one is dropped."""
+    """Take the header's value for the rest of this request. A malformed value is dropped."""
     _current.set(value if value is not None and _TRACEPARENT.fullmatch(value) else None)
 
 
 def trace_headers() -> dict[str, str]:
-    """The headers that pass the trace on; empty when there is none."""
+    """The headers that pass the trace on. There are none when the request has no trace."""
     value = _current.get()
     return {} if value is None else {"traceparent": value}

@@ -17,8 +17,8 @@ ABORT = "wire.abort"
 
 _CUT_SECONDS = 1.0
 
-_quiet = logging.getLogger(f"{__name__}.uvicorn")
-_quiet.setLevel(logging.WARNING)  # uvicorn would log URLs at level INFO, access tokens included
+_LOG = logging.getLogger(f"{__name__}.uvicorn")
+_LOG.setLevel(logging.WARNING)  # uvicorn would log URLs at level INFO, access tokens included
 
 
 class AbortableWebSocket(WebSocketsSansIOProtocol):
@@ -26,7 +26,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.logger = self.conn.logger = _quiet
+        self.logger = self.conn.logger = _LOG
         self.close_timeout = 5.0
 
     async def run_asgi(self) -> None:

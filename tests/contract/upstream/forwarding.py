@@ -1,17 +1,19 @@
 """Rules that forward to a backend, in a world where time passes only when somebody waits."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.forward.backends import Backends
-from signalr_bridge.upstream.forward.forward import Forward, Surroundings, build_forwards
+from signalr_bridge.upstream.forward.forward import Forward, build_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.forward.rule import build_signers
+from signalr_bridge.web.observer import SILENT, Observer
 
 from tests.unit.upstream.fakes import FakeOutbox
 
@@ -32,12 +34,13 @@ class World:
     backlog: Backlog = field(default_factory=Backlog)
     outbox: FakeOutbox = field(default_factory=FakeOutbox)
     random: Callable[[], float] = lambda: 1.0
+    observer: Observer = SILENT
 
     def clock(self) -> float:
         return self.seconds
 
-    def now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self.seconds)
+    def wall_clock(self) -> float:
+        return time.time() + self.seconds
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -47,10 +50,19 @@ class World:
     @asynccontextmanager
     async def forwards(self, rules: dict[str, dict[str, Any]]) -> AsyncIterator[list[Forward]]:
         settings = {name: ForwardSettings.model_validate({"secrets": SECRETS} | rule) for name, rule in rules.items()}
-        around = Surroundings(now=self.now, clock=self.clock, pause=self.pause, random=self.random)
+        runtime = Runtime(clock=self.clock, wall_clock=self.wall_clock, random=self.random)
         async with Backends(self.clock) as backends, self.backlog:
             signers = build_signers(settings)
-            yield build_forwards(settings, lambda: signers, backends, self.outbox, self.backlog, around)
+            yield build_forwards(
+                settings,
+                lambda: signers,
+                backends,
+                self.outbox,
+                self.backlog,
+                runtime=runtime,
+                observer=self.observer,
+                pause=self.pause,
+            )
 
     async def settle(self) -> None:
         """Until nothing goes on in the background."""

@@ -20,6 +20,7 @@ from standardwebhooks import Webhook
 
 from tests.contract.upstream.backend import Backend, Call, Script, answer, raw
 from tests.contract.upstream.forwarding import SECRETS, World, forwarding
+from tests.unit.observed import Recorder
 from tests.unit.upstream.fakes import Caller, FakeOutbox, context
 
 PROBLEM = "Content-Type: application/problem+json"
@@ -53,9 +54,6 @@ def ids(calls: Sequence[Call]) -> set[str]:
 def port_of_nobody() -> tuple[int, str]:
     with Backend(answer(204)) as gone:
         return gone.server_address[1], gone.url
-
-
-# --- messages
 
 
 @pytest.mark.parametrize(
@@ -113,9 +111,6 @@ async def test_and_then_it_is_a_failure() -> None:
         with pytest.raises(NotSent, match="ClientConnectorError"):
             await forward.answer(context())
     assert world.pauses == [0.1, 0.2]
-
-
-# --- connection events
 
 
 @pytest.mark.parametrize(
@@ -189,6 +184,18 @@ async def test_tries_end_and_that_is_counted_and_logged(caplog: pytest.LogCaptur
     assert vars(given_up)["webhook_id"] == backend.calls[0].headers["webhook-id"]
 
 
+async def test_every_time_that_an_event_is_posted_again_is_told() -> None:
+    recorder = Recorder()
+    with Backend(in_turn(answer(500), answer(502), answer(204))) as backend:
+        async with forwarding(backend.url, world=World(observer=recorder), retry_seconds=2) as forward:
+            await forward.answer(connected())
+    common = {"handler": "forward.test", "hub": "chat", "event": "connected"}
+    assert recorder.facts == [
+        ("forward_retried", common | {"reason": "The backend answered 500.", "attempt": 1, "delay": 0.1}),
+        ("forward_retried", common | {"reason": "The backend answered 502.", "attempt": 2, "delay": 0.2}),
+    ]
+
+
 async def test_a_rule_may_try_once_only() -> None:
     world = World()
     with Backend(answer(500)) as backend:
@@ -197,9 +204,6 @@ async def test_a_rule_may_try_once_only() -> None:
                 await forward.answer(connected())
         assert len(backend.calls) == 1
     assert world.backlog.given_up == 1
-
-
-# --- in the background
 
 
 class Gate:
@@ -335,13 +339,10 @@ async def test_what_a_stop_leaves_behind_is_counted_and_logged(caplog: pytest.Lo
             await forward.answer(disconnected())
         gate.opened.set()
     assert world.backlog.given_up == 2
-    given_up = [vars(record)["why"] for record in caplog.records if record.message == "connection event given up"]
+    given_up = [vars(record)["reason"] for record in caplog.records if record.message == "connection event given up"]
     assert given_up == ["shutting down"] * 2
     assert vars(caplog.records[-1])["given_up"] == 2
-    assert len(world.backlog.order) == 0
-
-
-# --- the breaker
+    assert len(world.backlog.queue) == 0
 
 
 async def test_a_backend_that_does_not_answer_is_left_alone_and_asked_again(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from signalr_bridge.endpoints.refreshing import CachedToken, CredentialFailure, RefreshingToken
+from signalr_bridge.web.logs import LogObserver
 
 from tests.unit.endpoints.fakes import Clock
 
@@ -38,7 +39,7 @@ def issuer(clock: Clock) -> Issuer:
 
 @pytest.fixture
 async def token(issuer: Issuer, clock: Clock) -> AsyncIterator[RefreshingToken[str]]:
-    made = RefreshingToken("token", issuer, clock=clock, random=lambda: 1.0, seconds=5)
+    made = RefreshingToken("token", issuer, clock=clock, random=lambda: 1.0, seconds=5, observer=LogObserver())
     yield made
     await made.close()
 

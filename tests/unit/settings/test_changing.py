@@ -9,6 +9,7 @@ from signalr_bridge.settings import Settings, gather, load
 from signalr_bridge.settings.fields import is_live
 from signalr_bridge.settings.live import LiveSettings, plan_change
 from signalr_bridge.settings.names import find_path, settings_below, settings_by_path, write_name
+from signalr_bridge.web.logs import LogObserver
 
 from tests.unit.settings.given import connection
 
@@ -131,7 +132,7 @@ class Follower:
 
 
 def followed(*followers: Follower) -> LiveSettings:
-    live = LiveSettings(settings())
+    live = LiveSettings(settings(), LogObserver())
     for one in followers:
         live.follow(one.prepare)
     return live
@@ -184,7 +185,7 @@ def test_a_change_that_a_start_would_refuse_is_refused_whole(given: Mapping[str,
 def test_what_the_next_start_would_refuse_is_refused_now() -> None:
     """Although it would do no harm before: whoever wrote it learns of it at once."""
     emulated = {"AzureSignalRConnectionString": connection("a", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH")}
-    live = LiveSettings(settings(**emulated, BRIDGE_ALLOW_EMULATOR_KEY="true"))
+    live = LiveSettings(settings(**emulated, BRIDGE_ALLOW_EMULATOR_KEY="true"), LogObserver())
     with pytest.raises(SettingsError, match="BRIDGE_ALLOW_EMULATOR_KEY"):
         take(live, BASE | emulated | {"BRIDGE_UPSTREAM__CODE": "new"})
 

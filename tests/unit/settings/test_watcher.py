@@ -11,6 +11,7 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.settings import Sources
 from signalr_bridge.settings.live import FORCED_SECONDS, LOOK_SECONDS, SETTLE_SECONDS, Watcher
 from signalr_bridge.settings.value import Values
+from signalr_bridge.web.logs import LogObserver
 
 
 class Clock:
@@ -46,7 +47,9 @@ async def until(seen: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def watching(file: Path, taken: Taken, clock: Clock, **more: float) -> AsyncIterator[Watcher]:
     sources = Sources({"BRIDGE_SETTINGS_FILE": str(file)}, {})
-    async with Watcher(sources, taken, clock=clock, **({"interval": 0.005, "settle": 0.001} | more)) as watcher:
+    async with Watcher(
+        sources, taken, LogObserver(), clock=clock, **({"interval": 0.005, "settle": 0.001} | more)
+    ) as watcher:
         await until(lambda: bool(taken.ports) or more.get("interval", 0) > 1)
         yield watcher
 
@@ -150,7 +153,12 @@ async def test_an_error_that_nobody_expects_does_not_end_the_watch(
             raise broken[0]
 
     async with Watcher(
-        Sources({"BRIDGE_SETTINGS_FILE": str(file)}, {}), take, clock=Clock(), interval=0.005, settle=0.001
+        Sources({"BRIDGE_SETTINGS_FILE": str(file)}, {}),
+        take,
+        LogObserver(),
+        clock=Clock(),
+        interval=0.005,
+        settle=0.001,
     ):
         await until(lambda: bool(taken.ports))
         file.write_text("port = 22")

@@ -9,6 +9,7 @@ from signalr_bridge.endpoints.outcome import Judgement, Result, Status, judge
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.rest import Action, ClientAnswer, Message, Operation
 from signalr_bridge.protocol.upstream_event import EventHeaders, sign, write_event_headers
+from signalr_bridge.runtime import RUNTIME, Clock
 from signalr_bridge.settings.model import UpstreamSettings
 from signalr_bridge.upstream.answer import Answer
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, VerificationKey, Verifier, make_upstream_rules
@@ -17,6 +18,7 @@ from signalr_bridge.upstream.dispatch import ANY, Dispatch, Handler
 from signalr_bridge.upstream.entra import EntraTokens
 from signalr_bridge.upstream.event_feed import EventFeed
 from signalr_bridge.upstream.receiver import Receiver
+from signalr_bridge.web.observer import SILENT, Observer
 
 KEY = "the-key-of-eastus"
 ACCEPTED = Result(Status.ACCEPTED, (Outcome("eastus", "Primary", Verdict.ACCEPTED, 202),))
@@ -123,6 +125,8 @@ class Caller:
         allow_unsigned: bool = False,
         unhandled_is_fine: bool = False,
         events: EventFeed | None = None,
+        observer: Observer = SILENT,
+        clock: Clock = RUNTIME.clock,
     ) -> None:
         self.outbox = outbox or FakeOutbox()
         self.reads: list[int] = []
@@ -134,6 +138,8 @@ class Caller:
             unhandled_is_fine=lambda hub: unhandled_is_fine,
             most_bytes=1000,
             events=events,
+            observer=observer,
+            clock=clock,
         )
 
     async def call(

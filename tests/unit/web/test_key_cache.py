@@ -11,6 +11,7 @@ from signalr_bridge.web.issuer_keys import (
     SECONDS_BETWEEN_FETCHES,
     KeyCache,
 )
+from signalr_bridge.web.logs import LogObserver
 
 from tests.unit.upstream.issued import FakeClock, FakeIssuer, published
 
@@ -18,7 +19,7 @@ from tests.unit.upstream.issued import FakeClock, FakeIssuer, published
 class Cache(KeyCache):
     def __init__(self, *names: str, fetch_seconds: float = 5.0) -> None:
         self.issuer, self.clock = FakeIssuer(*names), FakeClock(0.0)
-        super().__init__(self.issuer.fetch, self.clock, fetch_seconds)
+        super().__init__(self.issuer.fetch, self.clock, fetch_seconds, issuer="https://issuer", observer=LogObserver())
 
 
 async def settle() -> None:

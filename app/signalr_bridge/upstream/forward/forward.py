@@ -1,12 +1,8 @@
-"""Handlers in any language: an event goes to a backend over HTTP, signed, and its answer decides."""
+"""Handlers in any language: a signed HTTP call tells a backend of an event, and its answer decides."""
 
 import asyncio
 import logging
-import random
-import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -14,7 +10,7 @@ from signalr_bridge.endpoints.outcome import Result, Status, describe, fails_out
 from signalr_bridge.errors import BridgeError, HubError, NoHandler, Overloaded
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS
-from signalr_bridge.runtime import Clock, Random
+from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.forward.backends import Backends, delay_for_connection, delay_for_message, may_repeat
@@ -24,24 +20,14 @@ from signalr_bridge.upstream.forward.reply import BackendFailed, Verdict
 from signalr_bridge.upstream.forward.rule import Rule, read_rule
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.receiver import close_refused
+from signalr_bridge.web.observer import SILENT, Observer
 from signalr_bridge.web.trace import trace_headers
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
 
-def _new_id() -> str:
-    return f"msg_{uuid.uuid4().hex}"
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """Time, chance and ids, as arguments. ``now`` is in UTC, ``clock`` and ``pause`` are in seconds."""
-
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    clock: Clock = time.monotonic
-    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-    random: Random = random.random
-    new_id: Callable[[], str] = _new_id
+Pause: TypeAlias = Callable[[float], Awaitable[None]]
+"""Waits so many seconds."""
 
 
 Signers: TypeAlias = Callable[[], Mapping[str, WebhookSigner]]
@@ -49,7 +35,16 @@ Signers: TypeAlias = Callable[[], Mapping[str, WebhookSigner]]
 
 
 class Forward:
-    """One ``[forward.<name>]`` rule as a handler."""
+    """One ``[forward.<name>]`` rule as a handler.
+
+    Args:
+        signers: Gives what signs. Every attempt is signed with what is in force by then, also of an event under way.
+        backends: Posts the events.
+        outbox: Takes the outputs in the backends' answers.
+        backlog: Keeps the order of each connection's events, and those that go on in the background.
+        observer: Is told of every event that is posted again.
+        pause: Waits between two attempts.
+    """
 
     def __init__(
         self,
@@ -58,38 +53,46 @@ class Forward:
         backends: Backends,
         outbox: Outbox,
         backlog: Backlog,
-        around: Surroundings,
+        *,
+        runtime: Runtime = RUNTIME,
+        observer: Observer = SILENT,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         self.source, self.hub, self.category, self.event = rule.source, rule.hub, rule.category, rule.event
         self._rule, self._signers = rule, signers
         self._backends, self._outbox, self._backlog = backends, outbox, backlog
-        self._around = around
+        self._runtime, self._observer, self._pause = runtime, observer, pause
 
     async def answer(self, context: Context) -> Payload:
-        """The backend's result, after its outputs. ``Rejected``, ``NoHandler``, ``Overloaded`` or ``BackendFailed``.
+        """Post the event, send the outputs of the answer, and return its result.
 
         A connection event that its backend has not taken within the rule's time goes on in the background.
+
+        Raises ``Rejected``, ``NoHandler``, ``Overloaded`` and ``BackendFailed``.
         """
         if context.event in {".", ".."}:
             raise NoHandler("No handler answers an event of this name.")
-        envelope = self._rule.format.write(context, self._around.new_id(), self._around.now())
+        envelope = self._rule.format.write(context, f"msg_{self._runtime.new_id()}", self._now())
         slot = self._enter(context, envelope)
         if context.category != CONNECTIONS:
             return await self._deliver_message(context, envelope, slot)
         delivery = self._deliver_connection(context, envelope, slot)
-        await self._backlog.see_off(delivery, self._rule.seconds, lambda error: self._end_late(context, error))
+        await self._backlog.deliver(delivery, self._rule.seconds, lambda error: self._end_late(context, error))
         return None
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._runtime.wall_clock(), UTC)
 
     def _enter(self, context: Context, envelope: Envelope) -> Slot:
         try:
-            return self._backlog.order.enter((self._rule.origin, context.connection_id))
+            return self._backlog.queue.enter((self._rule.origin, context.connection_id))
         except Overloaded as error:
             if context.category == CONNECTIONS:
                 self._backlog.give_up(context, self.source, envelope.id, error.detail)
             raise
 
     async def _deliver_message(self, context: Context, envelope: Envelope, slot: Slot) -> Payload:
-        ends = self._around.clock() + self._rule.seconds
+        ends = self._runtime.clock() + self._rule.seconds
         with slot:
             try:
                 await slot.wait(asyncio.get_running_loop().time() + self._rule.seconds)
@@ -99,22 +102,36 @@ class Forward:
             return await self._finish(context, verdict)
 
     async def _try(self, context: Context, envelope: Envelope, ends: float) -> Verdict:
-        """Until the backend has spoken, or ``ends``. A connection event has its full time in each attempt."""
+        """Post the event until the backend has answered, at most up to ``ends``, a moment of the runtime's clock.
+
+        A message shares this time among its attempts. Each attempt of a connection event has the rule's full time.
+        """
         lasting = context.category == CONNECTIONS
         decide, attempt = (delay_for_connection if lasting else delay_for_message), 1
         while True:
             try:
-                seconds = self._rule.seconds if lasting else ends - self._around.clock()
+                seconds = self._rule.seconds if lasting else ends - self._runtime.clock()
                 return await self._try_once(context, envelope, seconds)
             except BackendFailed as failure:
-                delay = decide(failure, attempt, ends - self._around.clock(), self._around.random)
+                delay = decide(failure, attempt, ends - self._runtime.clock(), self._runtime.random)
                 if delay is None:
                     raise
-            await self._around.pause(delay)
+                self._tell_retry(context, failure, attempt, delay)
+            await self._pause(delay)
             attempt += 1
 
+    def _tell_retry(self, context: Context, failure: BackendFailed, attempt: int, delay: float) -> None:
+        self._observer.forward_retried(
+            handler=self.source,
+            hub=context.hub,
+            event=context.event,
+            reason=str(failure),
+            attempt=attempt,
+            delay=delay,
+        )
+
     async def _try_once(self, context: Context, envelope: Envelope, seconds: float) -> Verdict:
-        headers = envelope.headers | self._signers()[self.source].sign(envelope.id, self._around.now(), envelope.body)
+        headers = envelope.headers | self._signers()[self.source].sign(envelope.id, self._now(), envelope.body)
         reply = await self._backends.post(
             self._rule.origin,
             envelope.url,
@@ -126,7 +143,7 @@ class Forward:
         return self._rule.format.read(reply, context.event)
 
     async def _deliver_connection(self, context: Context, envelope: Envelope, slot: Slot) -> None:
-        ends = self._around.clock() + self._rule.retry_seconds
+        ends = self._runtime.clock() + self._rule.retry_seconds
         with slot:
             try:
                 await slot.wait()
@@ -141,11 +158,14 @@ class Forward:
             await self._finish(context, verdict)
 
     async def _end_late(self, context: Context, error: Exception) -> None:
-        """The service has been answered 200: a refusal can only close the connection, a failure only be logged."""
+        """Deal with an error after the service has been answered 200.
+
+        All that is left to do is to close the connection that was refused, and to log a failure.
+        """
         if isinstance(error, HubError) and context.event.lower() == CONNECTED:
             await close_refused(context, error.detail)
         elif not isinstance(error, HubError):
-            where = {"handler": self.source, "hub": context.hub, "event_name": context.event}
+            where = {"handler": self.source, "hub": context.hub, "event": context.event}
             _LOG.error("connection event failed late", exc_info=error, extra=where)
 
     async def _finish(self, context: Context, verdict: Verdict) -> Payload:
@@ -176,11 +196,25 @@ def build_forwards(
     backends: Backends,
     outbox: Outbox,
     backlog: Backlog,
-    around: Surroundings | None = None,
+    *,
+    runtime: Runtime = RUNTIME,
+    observer: Observer = SILENT,
+    pause: Pause = asyncio.sleep,
 ) -> list[Forward]:
-    """A handler for each rule. Raises ``SettingsError``.
+    """A handler for each of the rules, by their names. The other arguments are those of ``Forward``.
 
-    Every attempt is signed with what is in force by then, also of an event under way.
+    Raises ``SettingsError``.
     """
-    around = around or Surroundings()
-    return [Forward(read_rule(name, rule), signers, backends, outbox, backlog, around) for name, rule in rules.items()]
+    return [
+        Forward(
+            read_rule(name, rule, runtime.new_id),
+            signers,
+            backends,
+            outbox,
+            backlog,
+            runtime=runtime,
+            observer=observer,
+            pause=pause,
+        )
+        for name, rule in rules.items()
+    ]

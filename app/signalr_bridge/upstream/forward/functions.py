@@ -34,7 +34,7 @@ _ACTIONS = {b"0": b'"add"', b"1": b'"remove"', b"2": b'"removeAll"'}
 
 
 class FunctionsFormat:
-    """``functions``: the event as trigger data of ``function``, under the name ``binding``. ``new_id`` gives a GUID.
+    """``functions``: the event as trigger data of ``function``, under the name ``binding``.
 
     With ``parameter_names`` a message has just so many arguments, which stand in the metadata by these names.
     """
@@ -45,7 +45,7 @@ class FunctionsFormat:
         function: str,
         binding: str,
         parameter_names: Sequence[str] | None,
-        new_id: NewId = lambda: str(uuid.uuid4()),
+        new_id: NewId,
     ) -> None:
         self._address, self._function, self._binding = address, function, binding
         self._names, self._new_id = parameter_names, new_id
@@ -55,7 +55,7 @@ class FunctionsFormat:
         metadata[_SYS] = {
             "MethodName": self._function,
             "UtcNow": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "RandGuid": self._new_id(),
+            "RandGuid": str(uuid.UUID(hex=self._new_id(), version=4)),
         }
         body = json_text.encode({"Data": {self._binding: _write_context(context)}, "Metadata": metadata})
         headers = {"Content-Type": JSON, "X-Azure-Functions-InvocationId": id}

@@ -1,4 +1,4 @@
-"""Events of one connection, one after the other; those of others do not wait. No line grows without bound."""
+"""The queues of events for backends: one after the other for each connection, and never without bound."""
 
 import asyncio
 import logging
@@ -12,24 +12,27 @@ from signalr_bridge.errors import Overloaded
 from signalr_bridge.upstream.context import Context
 
 LONGEST_LINE = 64
-"""How many events of one connection may wait for a backend, the one under way included."""
+"""How many events of one connection may wait for a backend, the one that is being posted included."""
 MOST_EVENTS = 10_000
-"""How many of all connections together."""
+"""How many events of all connections together may wait."""
 
 
 class Slot:
-    """An event's slot in its line, left when the ``with`` block ends."""
+    """The place of an event in the line of its connection. The event leaves it when the ``with`` block ends."""
 
-    def __init__(self, order: "PerConnectionQueue", key: Hashable) -> None:
-        self._order, self._key = order, key
+    def __init__(self, queue: "PerConnectionQueue", key: Hashable) -> None:
+        self._queue, self._key = queue, key
         self._turn = asyncio.Event()
 
     def call(self) -> None:
-        """Its turn has come."""
+        """Say that it is this event's turn."""
         self._turn.set()
 
     async def wait(self, deadline: float | None = None) -> None:
-        """Until it is this event's turn. ``TimeoutError`` at ``deadline``, a moment of the event loop's clock."""
+        """Wait until it is this event's turn.
+
+        Raises ``TimeoutError`` at ``deadline``, a moment of the event loop's clock in seconds.
+        """
         if not self._turn.is_set():
             async with asyncio.timeout_at(deadline):
                 await self._turn.wait()
@@ -40,11 +43,11 @@ class Slot:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._order.leave(self._key, self)
+        self._queue.leave(self._key, self)
 
 
 class PerConnectionQueue:
-    """One line for each key (a connection at a backend); it is forgotten when nobody stands in it."""
+    """A line of events for each key, which is a connection at a backend. Empty lines are forgotten."""
 
     def __init__(self, longest: int = LONGEST_LINE, most: int = MOST_EVENTS) -> None:
         self._longest, self._most = longest, most
@@ -52,10 +55,11 @@ class PerConnectionQueue:
         self._lines: dict[Hashable, deque[Slot]] = {}
 
     def __len__(self) -> int:
+        """How many events there are in all lines."""
         return self._events
 
     def enter(self, key: Hashable) -> Slot:
-        """The last slot of the key's line, taken at once. Raises ``Overloaded``."""
+        """Take the last slot of the key's line. Raises ``Overloaded`` when the line, or the whole queue, is full."""
         line = self._lines.get(key, deque())
         if len(line) >= self._longest:
             raise Overloaded("Too many events of this connection wait for their backend.")
@@ -69,7 +73,7 @@ class PerConnectionQueue:
         return slot
 
     def leave(self, key: Hashable, slot: Slot) -> None:
-        """Done or given up; the next one's turn comes when nobody is left before it."""
+        """Leave the slot, whose event is done or given up. The event that is first now gets its turn."""
         line = self._lines[key]
         line.remove(slot)
         self._events -= 1
@@ -82,23 +86,28 @@ class PerConnectionQueue:
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
 EndLate = Callable[[Exception], Awaitable[None]]
-"""What is done about an event that failed, or was refused, when nobody waits for it any more."""
+"""Deals with the error of an event for whose end nobody waits any more."""
 
 
 class Backlog:
-    """In memory only: what is left when the ``async with`` block ends is given up, which is counted and logged.
+    """The events that are still on their way to backends. It is kept in memory only.
 
-    ``order`` is that of all events for backends; it outlives the rules, so that new ones do not overtake the old.
+    When the ``async with`` block ends, the events that are left are given up, which is counted and logged.
+
+    Attributes:
+        queue: The queue of all events for backends. It outlives the rules, so that events under new rules do not
+            overtake those under old ones.
+        given_up: How many events were given up so far.
     """
 
-    def __init__(self, order: PerConnectionQueue | None = None) -> None:
-        self.order = PerConnectionQueue() if order is None else order  # one that is empty is as good as false
+    def __init__(self, queue: PerConnectionQueue | None = None) -> None:
+        self.queue = PerConnectionQueue() if queue is None else queue  # one that is empty is as good as false
         self.given_up = 0
         self._late: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
-        """How many events go on although the service has been answered."""
+        """How many events are still being delivered although the service has been answered."""
         return len(self._late)
 
     async def __aenter__(self) -> Self:
@@ -116,15 +125,24 @@ class Backlog:
         level = logging.WARNING if self.given_up else logging.INFO
         _LOG.log(level, "no more tries", extra={"given_up": self.given_up})
 
-    def give_up(self, context: Context, source: str, id: str, why: str) -> None:
-        """Take note of an event that the backend may never have seen."""
+    def give_up(self, context: Context, source: str, id: str, reason: str) -> None:
+        """Count and log an event that the backend may never have seen.
+
+        Args:
+            source: The handler's source, such as ``forward.orders``.
+            id: The id with which the event was posted.
+            reason: Why it is given up, without what was sent.
+        """
         self.given_up += 1
-        where = {"handler": source, "hub": context.hub, "event_name": context.event}
-        more = {"connection_id": context.connection_id, "webhook_id": id, "why": why}
+        where = {"handler": source, "hub": context.hub, "event": context.event}
+        more = {"connection_id": context.connection_id, "webhook_id": id, "reason": reason}
         _LOG.warning("connection event given up", extra=where | more)
 
-    async def see_off(self, delivery: Awaitable[None], seconds: float, end_late: EndLate) -> None:
-        """Wait for the delivery, and raise what it raises; after ``seconds`` it goes on by itself."""
+    async def deliver(self, delivery: Awaitable[None], seconds: float, end_late: EndLate) -> None:
+        """Wait for the delivery, and raise what it raises.
+
+        After ``seconds`` it goes on in the background, and ``end_late`` gets what it raises.
+        """
         task = asyncio.create_task(self._follow(delivery, end_late))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -1,4 +1,4 @@
-"""What a backend's answer means, and the ways in which there is none."""
+"""What a backend's answer means, and in which ways there may be none."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _REFUSALS = frozenset({400, 403, 409, 422})
 
 
 class BackendFailed(Exception):
-    """The backend gave no answer, or none that means anything; says which, without what was sent."""
+    """The backend gave no answer, or none that means anything. The text says which, without what was sent."""
 
 
 class NotSent(BackendFailed):
@@ -31,11 +31,11 @@ class NoResponse(BackendFailed):
 
 
 class CircuitOpen(BackendFailed):
-    """It was not asked, because it did not answer several times in a row."""
+    """The backend was not called, because it did not answer several times in a row."""
 
 
 class BackendUnavailable(BackendFailed):
-    """It answered that it cannot just now: 429 or 5xx. ``retry_after`` is in seconds."""
+    """The backend answered 429 or 5xx: it cannot do it just now. ``retry_after`` is in seconds."""
 
     def __init__(self, text: str, retry_after: float | None = None) -> None:
         super().__init__(text)
@@ -44,7 +44,10 @@ class BackendUnavailable(BackendFailed):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back over HTTP; the media type is in lower case and without parameters."""
+    """What came back over HTTP. The media type is in lower case and without parameters.
+
+    ``retry_after`` is how many seconds the backend asks to wait.
+    """
 
     status: int
     media_type: str = ""
@@ -54,7 +57,13 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A backend's success: the result for the client, a JSON array of outputs to send before it, and lines to log."""
+    """What a backend that succeeded wants.
+
+    Attributes:
+        result: The result for the client.
+        outputs: A JSON array of items, which are sent before the client has its result; empty for none.
+        logs: Lines for our log.
+    """
 
     result: Payload = None
     outputs: bytes = b""
@@ -62,7 +71,10 @@ class Verdict:
 
 
 def read_reply(reply: Reply, event: str) -> Verdict:
-    """Of the formats ``json`` and ``cloudevents``. Raises ``Rejected``, for the client, and ``BackendFailed``."""
+    """Read an answer in the formats ``json`` and ``cloudevents``.
+
+    Raises ``Rejected``, whose text is meant for the client, and ``BackendFailed``.
+    """
     if reply.status == 204 or (reply.status == 200 and not reply.body):
         return Verdict()
     if reply.status != 200:
@@ -77,7 +89,7 @@ def read_reply(reply: Reply, event: str) -> Verdict:
 
 
 def read_failure(reply: Reply, event: str) -> Rejected | BackendFailed:
-    """What an answer that is no success means: a refusal, or which kind of failure."""
+    """What an answer other than success means: a refusal, or one of the failures."""
     if reply.status == 429 or reply.status >= 500:
         return BackendUnavailable(f"The backend answered {reply.status}.", reply.retry_after)
     if reply.status not in _REFUSALS or reply.media_type != PROBLEM_JSON:
@@ -87,7 +99,7 @@ def read_failure(reply: Reply, event: str) -> Rejected | BackendFailed:
 
 
 def read_members(reply: Reply) -> dict[str, bytes]:
-    """The members of the answer's JSON object, by their names in lower case. Raises ``BackendFailed``."""
+    """The members of the answer's JSON object as JSON text, by their names in lower case. Raises ``BackendFailed``."""
     members: dict[str, bytes] = {}
     try:
         for name, value in json_text.members(reply.body).items():
@@ -99,12 +111,12 @@ def read_members(reply: Reply) -> dict[str, bytes]:
 
 
 def read_result(text: bytes | None) -> Payload:
-    """Passed on as it is written."""
+    """The result of an answer, which is passed on as it is written."""
     return None if text is None else msgspec.Raw(text)
 
 
 def join_outputs(items: Iterable[bytes]) -> bytes:
-    """A JSON array, or nothing when there is none to send."""
+    """A JSON array of the items, or an empty text when there are none."""
     joined = b",".join(items)
     return b"[" + joined + b"]" if joined else b""
 

@@ -1,10 +1,11 @@
-"""A ``[forward.<name>]`` section, checked and understood: which events, where to, in which format, for how long."""
+"""A ``[forward.<name>]`` section of the settings, checked: which events go where, in which format, for how long."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED
+from signalr_bridge.runtime import RUNTIME, NewId
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.dispatch import ANY, read_hub_pattern
 from signalr_bridge.upstream.forward.formats import Address, Format, JsonFormat, WebhookSigner
@@ -13,7 +14,15 @@ from signalr_bridge.upstream.forward.functions import FunctionsFormat, check_nam
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """``origin`` is the backend: scheme, host and port. ``seconds``: how long one attempt, or a message, takes."""
+    """Which events a backend is told of, and how.
+
+    Attributes:
+        source: The section's name, such as ``forward.orders``.
+        hub: The hub in lower case, or ``*``. ``category`` and ``event`` are names too, or ``*``.
+        origin: The backend: scheme, host and port of its URL.
+        seconds: How long an attempt may take; of a message, how long all attempts together may take.
+        retry_seconds: How long a connection event is posted again and again.
+    """
 
     source: str
     hub: str
@@ -25,8 +34,8 @@ class Rule:
     retry_seconds: float
 
 
-def read_rule(name: str, given: ForwardSettings) -> Rule:
-    """Raises ``SettingsError`` for a rule that could never work."""
+def read_rule(name: str, given: ForwardSettings, new_id: NewId = RUNTIME.new_id) -> Rule:
+    """The rule of the section ``[forward.<name>]``. Raises ``SettingsError`` for one that could never work."""
     source = f"forward.{name}"
     address = Address(given.url, f"{source}.url", given.function or "")
     return Rule(
@@ -35,7 +44,7 @@ def read_rule(name: str, given: ForwardSettings) -> Rule:
         given.category,
         _read_event(given, source),
         address.origin,
-        _make_format(given, address, source),
+        _make_format(given, address, source, new_id),
         given.timeout_seconds,
         given.retry_seconds,
     )
@@ -50,21 +59,21 @@ def _read_event(given: ForwardSettings, source: str) -> str:
     return given.event
 
 
-def _make_format(given: ForwardSettings, address: Address, source: str) -> Format:
+def _make_format(given: ForwardSettings, address: Address, source: str, new_id: NewId) -> Format:
     if given.format == "functions":
-        return _make_functions(given, address, source)
+        return _make_functions(given, address, source, new_id)
     for setting in ("function", "parameter_names"):
         if getattr(given, setting) is not None:
             raise SettingsError(f'{source}.{setting} goes with format = "functions" only.')
     return JsonFormat(address, cloud=given.format == "cloudevents")
 
 
-def _make_functions(given: ForwardSettings, address: Address, source: str) -> Format:
+def _make_functions(given: ForwardSettings, address: Address, source: str, new_id: NewId) -> Format:
     if given.function is None or given.function in {"", ".", ".."}:
         raise SettingsError(f"{source}.function names the function that the custom handler is to run.")
     if given.parameter_names is not None:
         check_names(given.parameter_names, f"{source}.parameter_names")
-    return FunctionsFormat(address, given.function, given.binding, given.parameter_names)
+    return FunctionsFormat(address, given.function, given.binding, given.parameter_names, new_id)
 
 
 def build_signers(rules: Mapping[str, ForwardSettings]) -> Mapping[str, WebhookSigner]:

@@ -20,7 +20,7 @@ JOIN = {"action": "add", "connectionId": "c1", "groupName": "g"}
 
 
 def form(names: list[str] | None = None) -> FunctionsFormat:
-    return FunctionsFormat(Address("http://b/api", "test", "Send it"), "Send it", "invocation", names, lambda: "a-guid")
+    return FunctionsFormat(Address("http://b/api", "test", "Send it"), "Send it", "invocation", names, lambda: "0" * 32)
 
 
 def write(given: Context, names: list[str] | None = None) -> tuple[Envelope, dict[str, Any]]:
@@ -73,7 +73,11 @@ def test_a_message_is_trigger_data_and_metadata() -> None:
         "Metadata": {
             "text": "hi",
             "More": {"n": 2**70},
-            "sys": {"MethodName": "Send it", "UtcNow": "2026-11-22T10:00:00.123456Z", "RandGuid": "a-guid"},
+            "sys": {
+                "MethodName": "Send it",
+                "UtcNow": "2026-11-22T10:00:00.123456Z",
+                "RandGuid": "00000000-0000-4000-8000-000000000000",
+            },
         },
     }
 

@@ -10,8 +10,10 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
+from signalr_bridge.runtime import Runtime
 from signalr_bridge.web.front import LONGEST_PATH, RequestContext
 from signalr_bridge.web.guards import LoopbackGuard
+from signalr_bridge.web.logs import LogObserver
 from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.trace import trace_headers
 from signalr_bridge.wire.server import Listener, bind
@@ -19,6 +21,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from tests.unit.observed import Recorder
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,7 +147,7 @@ async def stopping(app: ASGIApp) -> AsyncIterator[bytes]:
 
 async def test_at_the_end_of_the_grace_time_a_request_is_answered(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "signalr_bridge.access")
-    async with stopping(RequestContext(wait)) as answer:
+    async with stopping(RequestContext(wait, observer=LogObserver())) as answer:
         head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503 ")
     for header in (b"x-problem-code: shutting-down", b"x-request-id: mine", b"connection: close"):
@@ -173,12 +177,30 @@ async def test_a_path_has_a_longest_length(path: str) -> None:
 
 async def test_queries_are_never_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "signalr_bridge.access")
-    async with client(RequestContext(echo)) as http:
+    async with client(RequestContext(echo, observer=LogObserver())) as http:
         await http.get("/upstream?code=canary", headers={"X-Request-Id": "mine"})
     (record,) = caplog.records
     shown = vars(record)
     assert (shown["path"], shown["status"], shown["method"], shown["request_id"]) == ("/upstream", 200, "GET", "mine")
     assert "canary" not in repr(shown)
+
+
+async def test_the_end_of_every_request_is_told() -> None:
+    async def known(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["caller"] = "ann"
+        await echo(scope, receive, send)
+
+    recorder, seconds = Recorder(), iter((1.0, 1.25, 2.0, 2.5))
+    runtime = Runtime(clock=lambda: next(seconds), new_id=lambda: "new")
+    async with client(RequestContext(known, observer=recorder, runtime=runtime)) as http:
+        await http.get("/a%2Fb?code=canary")
+    async with client(RequestContext(wait, observer=recorder, runtime=runtime)) as http:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(http.post("/x", headers={"X-Request-Id": "mine"}), 0.01)
+    assert recorder.of("request_ended") == [
+        {"method": "GET", "path": "/a%2Fb", "status": 200, "seconds": 0.25, "caller": "ann", "request_id": "new"},
+        {"method": "POST", "path": "/x", "status": 503, "seconds": 0.5, "caller": None, "request_id": "mine"},
+    ]
 
 
 async def test_a_head_never_has_a_body() -> None:
@@ -247,9 +269,6 @@ async def test_the_methods_of_a_path_are_those_of_all_its_routes_and_each_is_tri
         answer = await http.options("/both/" + "x" * 1000)
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, PUT, DELETE")
     assert counted.tries == 2, "once by the framework, once for the methods"
-
-
-# --- development
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ async def turns() -> None:
 
 
 async def test_one_connection_after_the_other_and_all_side_by_side() -> None:
-    order, seen, gate = PerConnectionQueue(), list[str](), asyncio.Event()
+    queue, seen, gate = PerConnectionQueue(), list[str](), asyncio.Event()
 
     async def go(connection: str, name: str) -> None:
-        with order.enter(connection) as slot:
+        with queue.enter(connection) as slot:
             await slot.wait()
             seen.append(f"{name} begins")
             await gate.wait()
@@ -28,12 +28,12 @@ async def test_one_connection_after_the_other_and_all_side_by_side() -> None:
     gate.set()
     await asyncio.gather(*tasks)
     assert [one for one in seen if one[0] == "a"] == [f"a{n} {what}" for n in (1, 2, 3) for what in ("begins", "ends")]
-    assert len(order) == 0
+    assert len(queue) == 0
 
 
-async def test_the_place_counts_from_when_it_is_taken() -> None:
-    order = PerConnectionQueue()
-    first, second = order.enter("a"), order.enter("a")
+async def test_the_slot_counts_from_when_it_is_taken() -> None:
+    queue = PerConnectionQueue()
+    first, second = queue.enter("a"), queue.enter("a")
     with pytest.raises(TimeoutError):
         await second.wait(asyncio.get_running_loop().time())
     with first:
@@ -42,19 +42,19 @@ async def test_the_place_counts_from_when_it_is_taken() -> None:
 
 
 async def test_one_that_gives_up_in_the_middle_holds_nobody_up() -> None:
-    order = PerConnectionQueue()
-    first, second, third = order.enter("a"), order.enter("a"), order.enter("a")
+    queue = PerConnectionQueue()
+    first, second, third = queue.enter("a"), queue.enter("a"), queue.enter("a")
     with second:
         pass
-    assert len(order) == 2
+    assert len(queue) == 2
     with first:
         pass
     await third.wait()
 
 
 async def test_one_that_gives_up_at_the_end_lets_nobody_go_early() -> None:
-    order = PerConnectionQueue()
-    first, second, third = order.enter("a"), order.enter("a"), order.enter("a")
+    queue = PerConnectionQueue()
+    first, second, third = queue.enter("a"), queue.enter("a"), queue.enter("a")
     with third:
         pass
     with pytest.raises(TimeoutError):
@@ -65,26 +65,26 @@ async def test_one_that_gives_up_at_the_end_lets_nobody_go_early() -> None:
 
 
 async def test_each_line_and_all_of_them_are_bounded() -> None:
-    order = PerConnectionQueue(longest=2, most=3)
-    places = [order.enter("a"), order.enter("a")]
+    queue = PerConnectionQueue(longest=2, most=3)
+    slots = [queue.enter("a"), queue.enter("a")]
     with pytest.raises(Overloaded, match="this connection"):
-        order.enter("a")
-    places.append(order.enter("b"))
+        queue.enter("a")
+    slots.append(queue.enter("b"))
     with pytest.raises(Overloaded, match="Too many events wait"):
-        order.enter("c")
-    for slot in places:
+        queue.enter("c")
+    for slot in slots:
         with slot:
             pass
-    assert len(order) == 0
-    with order.enter("c") as slot:
+    assert len(queue) == 0
+    with queue.enter("c") as slot:
         await slot.wait()
 
 
 async def test_an_event_that_fails_lets_the_next_one_go() -> None:
-    order = PerConnectionQueue()
+    queue = PerConnectionQueue()
     for _ in range(2):
-        slot = order.enter("a")
+        slot = queue.enter("a")
         await slot.wait()
         with pytest.raises(RuntimeError), slot:
             raise RuntimeError
-    assert len(order) == 0
+    assert len(queue) == 0

@@ -12,7 +12,7 @@ import pytest
 from signalr_bridge.errors import BridgeError, HubError, InternalError, NoHandler, Rejected
 from signalr_bridge.protocol.upstream_event import MESSAGEPACK
 from signalr_bridge.upstream.answer import Answer
-from signalr_bridge.upstream.event_feed import EventFeed, EventRecord, Listener
+from signalr_bridge.upstream.event_feed import EventFeed, EventRecord, EventStream
 
 from tests.unit.upstream.fakes import Caller, FakeHandler, event
 
@@ -43,7 +43,7 @@ class Clock:
 
 
 def make_events(**options: Any) -> EventFeed:
-    return EventFeed(now=lambda: BEGAN, clock=Clock(), boot="boot", **options)
+    return EventFeed(wall_clock=BEGAN.timestamp, clock=Clock(), boot="boot", **options)
 
 
 def watched(events: EventFeed, *handlers: FakeHandler, **options: Any) -> Caller:
@@ -70,9 +70,6 @@ async def see(handler: FakeHandler | None, body: bytes = INVOKE, **headers: str)
         await caller.message(body, **({"user_id": "ann"} | headers))
     [shown] = kept(events)
     return shown
-
-
-# --- what is shown
 
 
 async def test_a_message_that_is_answered() -> None:
@@ -202,9 +199,6 @@ async def test_errors_and_cancellations_pass_through() -> None:
     assert [one["status"] for one in kept(events)] == [500, 404, 500, 500]
 
 
-# --- who gets it
-
-
 async def say(events: EventFeed, *names: str) -> None:
     for name in names:
 
@@ -290,8 +284,8 @@ async def test_streams_end_when_the_process_does() -> None:
         assert await asyncio.wait_for(collect(late), 10) == [b"retry: 1000\n\n"]
 
 
-async def collect(listener: Listener) -> list[bytes]:
-    return [line async for line in listener]
+async def collect(stream: EventStream) -> list[bytes]:
+    return [line async for line in stream]
 
 
 async def test_who_has_left_is_forgotten() -> None:

@@ -1,0 +1,95 @@
+"""The seam through which the parts of the bridge tell what happens, to whoever listens."""
+
+from collections.abc import Sequence
+
+from signalr_bridge.protocol.rest import Action
+
+
+class Observer:
+    """Hears of facts and does nothing about them. A listener overrides the methods whose facts it wants.
+
+    Facts are keyword arguments: nothing is built for a listener that does not care. A method must not raise and must
+    not block, because requests wait for it. Durations are in seconds. No argument ever holds a secret.
+    """
+
+    def request_ended(
+        self, *, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
+    ) -> None:
+        """An HTTP request to us has been answered.
+
+        Args:
+            path: As it was sent, without the query.
+            status: The status of the answer; 0 when none was begun.
+            caller: The name of the backend that called; None when nobody has been identified.
+        """
+
+    def operation_ended(
+        self,
+        *,
+        endpoint: str,
+        hub: str,
+        action: Action,
+        outcome: str,
+        code: str | None,
+        reason: str | None,
+        seconds: float,
+    ) -> None:
+        """An endpoint has said its last word to one operation, after all attempts, or was not asked because it is down.
+
+        Args:
+            outcome: The verdict, such as ``accepted`` or ``unreachable``.
+            code: What the verdict alone does not say, as a stable word.
+            reason: The same in a few words for people.
+        """
+
+    def operation_retried(
+        self, *, endpoint: str, hub: str, action: Action, outcome: str, code: str | None, attempt: int, delay: float
+    ) -> None:
+        """An attempt has failed, and another one follows after ``delay`` seconds. ``attempt`` counts from 1."""
+
+    def probe_ended(self, *, endpoint: str, outcome: str, code: str | None, reason: str | None) -> None:
+        """An endpoint has been asked how it is. The arguments are those of ``operation_ended``."""
+
+    def event_ended(
+        self, *, hub: str, category: str, event: str, ending: str, endpoint: str | None, seconds: float
+    ) -> None:
+        """An upstream call that was authenticated has been answered.
+
+        Args:
+            hub: As the call names it. This text, ``category`` and ``event`` have not always been checked.
+            ending: ``returned``, ``refused``, ``failed``, or ``rejected`` when the call itself was not in order.
+            endpoint: The name of the endpoint that called; None when that is not known.
+        """
+
+    def forward_retried(self, *, handler: str, hub: str, event: str, reason: str, attempt: int, delay: float) -> None:
+        """A backend has not taken an event. It is posted again after ``delay`` seconds; ``attempt`` counts from 1."""
+
+    def keys_fetched(self, *, issuer: str, seconds: float) -> None:
+        """The keys of a token issuer have been fetched."""
+
+    def key_fetch_failed(self, *, issuer: str, error: str, seconds: float) -> None:
+        """The keys of a token issuer could not be fetched. ``error`` is the name of the exception's class."""
+
+    def credential_refreshed(self, *, credential: str, failures: int) -> None:
+        """A token or signing key of ours is new. ``failures``: how many attempts in a row had failed before."""
+
+    def credential_failed(self, *, credential: str, reason: str, failures: int, is_news: bool) -> None:
+        """A token or signing key of ours could not be renewed.
+
+        Args:
+            failures: How many attempts in a row have failed by now.
+            is_news: Whether the attempt before went well, or failed for another reason.
+        """
+
+    def settings_changed(self, *, changes: Sequence[str]) -> None:
+        """New settings are in force. Each change is said in a few words, without values."""
+
+    def settings_waiting(self, *, settings: Sequence[str]) -> None:
+        """Settings of these names have changed, and take effect by a restart only."""
+
+    def settings_refused(self, *, reason: str) -> None:
+        """New settings were refused whole. The old ones stay in force."""
+
+
+SILENT = Observer()
+"""Nobody listens."""
