@@ -1,7 +1,7 @@
-"""Which names hubs, groups, users and connections may have, and how a name becomes part of a URL.
+"""The names that hubs, groups, users and connections may have, and their escaping in URLs.
 
-Source: the REST swagger's patterns (hub, group) and limits (1 to 1024), ``docs/protocol/rest-and-management.md`` 6.1
-and 6.3.
+Source: the patterns (hub, group) and limits (1 to 1024) of the REST swagger, ``docs/protocol/rest-and-management.md``
+6.1 and 6.3.
 """
 
 import re
@@ -17,7 +17,7 @@ LONGEST_NAME = 1024
 
 
 def check_hub(name: str) -> str:
-    """The hub's name as the service knows it, lower-cased; ``InvalidName`` otherwise."""
+    """The hub's name as the service knows it, in lower case. Raises ``InvalidName``."""
     if _HUB.fullmatch(name) is None:
         raise InvalidName("A hub name is 1 to 128 letters, digits or any of _`,.[] and begins with a letter.")
     return name.lower()
@@ -32,8 +32,11 @@ def check_user_id(name: str) -> str:
 
 
 def check_client_user_id(name: str) -> str:
-    """A user id that a client's token may name. Handlers learn it from a header, whose blanks at both ends HTTP drops:
-    they would take such a user for another one."""
+    """A user id that a client's token may name. Raises ``InvalidName``, also for a blank at the beginning or the end.
+
+    Handlers learn the user id from a header, and HTTP drops blanks at both ends of it. They would take such a user for
+    another one.
+    """
     if check_user_id(name) != name.strip(" \t"):
         raise InvalidName("The user id begins or ends with a blank, which is lost on the way to handlers.")
     return name
@@ -56,7 +59,7 @@ def _check_name(kind: str, name: str) -> str:
 
 
 def has_control_character(text: str) -> bool:
-    """Whether a text holds a control character or a lone surrogate."""
+    """Whether the text holds a control character or a lone surrogate."""
     return _UNSPEAKABLE.search(text) is not None
 
 
@@ -69,12 +72,12 @@ def _check_characters(kind: str, name: str) -> None:
 
 
 def escape_segment(name: str) -> str:
-    """One path segment or query value, with only RFC 3986's unreserved characters left as they are."""
+    """The name as a path segment or query value. Only the unreserved characters of RFC 3986 stay as they are."""
     return quote(name, safe="")
 
 
 def unescape_segment(segment: str) -> str:
-    """The name in one percent-encoded path segment; ``InvalidName`` when it is not UTF-8."""
+    """The name in one percent-encoded path segment. Raises ``InvalidName`` when it is not UTF-8."""
     try:
         return unquote_to_bytes(segment).decode("utf-8")
     except UnicodeError:
