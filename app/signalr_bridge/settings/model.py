@@ -1,6 +1,6 @@
-"""The settings as one frozen object, of the sections in ``sections``.
+"""All settings as one frozen object, made of the sections in ``access`` and ``traffic``.
 
-The descriptions are the README's settings table.
+The README's table of settings is made of the descriptions.
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -58,7 +58,7 @@ __all__ = [
 
 
 class Settings(BaseSettings):
-    """Everything the bridge is told, in one object. What it is made of comes from ``sources``, never from thin air."""
+    """All settings of the bridge. Their values come from ``sources`` alone."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
         description="the name of the connection, as functions call it",
     )
     endpoints: tuple[EndpointSettings, ...] = ()
-    """Those of ``connection``: of every hub that names no other."""
+    """The endpoints of ``connection``, which every hub has that names no other."""
     connections: dict[str, tuple[EndpointSettings, ...]] = Field(default_factory=dict)
     """The endpoints of the further connections that hubs name, by name in lower case."""
     calls: CallSettings = CallSettings()
@@ -107,14 +107,14 @@ class Settings(BaseSettings):
     )
     log_format: Literal["json", "text"] | None = Field(default=None, description="`json`, or `text` on a terminal")
     authority_host: Annotated[str, BeforeValidator(read_authority)] = "https://login.microsoftonline.com"
-    """Where tokens are issued; Azure's own name for it is ``AZURE_AUTHORITY_HOST``."""
+    """Where tokens are issued. Azure's own name for it is ``AZURE_AUTHORITY_HOST``."""
     development: bool = Field(default=False, exclude=True)
-    """Set by ``dev`` alone: callers on loopback need no key."""
+    """Only ``dev`` sets it: callers on loopback need no key."""
 
     @model_validator(mode="before")
     @classmethod
     def _complete_hubs(cls, data: Any) -> Any:
-        """What a hub's own section leaves out is as for all hubs."""
+        """Completes each hub's own sections by those for all hubs."""
         return complete_hubs(data) if isinstance(data, dict) else data
 
     @model_validator(mode="after")
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
         return self
 
     def negotiate_of(self, hub: str) -> ClientSettings:
-        """The rules for the hub's clients."""
+        """The rules for the clients of a hub."""
         own = self.hubs.get(hub.lower())
         return self.negotiate if own is None or own.negotiate is None else own.negotiate
 
@@ -137,7 +137,7 @@ class Settings(BaseSettings):
         return self.upstream if own is None or own.upstream is None else own.upstream
 
     def connection_of(self, hub: str) -> str:
-        """The name of the hub's connection, in lower case."""
+        """The name of a hub's connection, in lower case."""
         own = self.hubs.get(hub.lower())
         return (own.connection if own and own.connection else self.connection).lower()
 
@@ -146,7 +146,7 @@ class Settings(BaseSettings):
         return self.endpoints if name == self.connection.lower() else self.connections.get(name, ())
 
     def all_endpoints(self) -> tuple[EndpointSettings, ...]:
-        """Of all connections; named ones, which belong to each, stand there once."""
+        """The endpoints of all connections. Named ones, which belong to each connection, appear once."""
         found = [*self.endpoints, *(one for endpoints in self.connections.values() for one in endpoints)]
         return tuple(one for index, one in enumerate(found) if one not in found[:index])
 
@@ -159,5 +159,5 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """One source, the values that ``loading`` has gathered and named: pydantic's own would miss misspelt names."""
+        """One source: the values that ``loading`` has gathered. The sources of pydantic would miss misspelt names."""
         return (init_settings,)

@@ -1,4 +1,4 @@
-"""The SignalR instances, as the settings know them, and what opens each."""
+"""Settings of traffic: endpoints with their credentials and calls, hubs, forwarded events, limits and reloading."""
 
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -13,7 +13,7 @@ EndpointType: TypeAlias = Literal["Primary", "Secondary"]
 
 
 class CredentialSettings(Section):
-    """What opens an endpoint. Of ``access-key`` the connection string has the key; the others are identities."""
+    """The credential of an endpoint. Only ``access-key`` is not an identity: its key is in the connection string."""
 
     kind: Literal[
         "access-key",
@@ -33,14 +33,14 @@ class CredentialSettings(Section):
     allowed_tenants: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        """In few words, without any secret."""
+        """The credential in a few words, without any secret."""
         ids = (("client", self.client_id), ("resource", self.resource_id), ("object", self.object_id))
         named = [f"{kind} {value}" for kind, value in ids if value is not None]
         return " ".join([self.kind.replace("-", " "), *named])
 
 
 class EndpointTuning(Section):
-    """What ``BRIDGE_ENDPOINTS__<NAME>__*`` says of an endpoint."""
+    """The settings ``BRIDGE_ENDPOINTS__<NAME>__*`` of an endpoint."""
 
     weight: float = Field(
         default=1, ge=0, le=1_000_000, description="its share of new clients; 0 sends it no further ones"
@@ -54,7 +54,7 @@ class EndpointTuning(Section):
 
 
 class EndpointSettings(EndpointTuning):
-    """One SignalR instance. The unnamed one is called ``default``. ``source`` tells where it was found."""
+    """One SignalR instance. The unnamed one is called ``default``. ``source`` is where it was found."""
 
     name: str = "default"
     endpoint_type: EndpointType = "Primary"
@@ -64,7 +64,7 @@ class EndpointSettings(EndpointTuning):
 
 
 class RetrySettings(Section):
-    """``AzureSignalRRetry``: how often a call is tried again, and after how many seconds."""
+    """``AzureSignalRRetry``: how often a call is repeated, and after how many seconds."""
 
     max_retries: int = Field(default=3, ge=0, le=100)
     delay_seconds: float = Field(default=0.8, ge=0, le=3600)
@@ -73,7 +73,10 @@ class RetrySettings(Section):
 
 
 class CallSettings(Section):
-    """``attempt_seconds`` caps one attempt; without ``retry`` the bridge's own counts and delays hold."""
+    """How endpoints are called. ``attempt_seconds`` limits one attempt.
+
+    Without ``retry`` the bridge's own counts and delays are used.
+    """
 
     attempt_seconds: float | None = Field(default=None, gt=0)
     retry: RetrySettings | None = None
@@ -81,12 +84,14 @@ class CallSettings(Section):
 
 
 def read_joins(value: Any) -> Any:
-    """A list of rules, or one rule, perhaps as JSON."""
+    """A list of rules, or one rule, either perhaps as JSON."""
     values = read_list(f"[{value}]" if isinstance(value, str) and value.lstrip().startswith("{") else value)
     return [values] if isinstance(values, dict) else values
 
 
 class JoinSettings(Section):
+    """Clients with this claim join this group."""
+
     claim: str = Field(min_length=1)
     group: str = Field(min_length=1, max_length=1024)
 
@@ -95,6 +100,8 @@ Joins = Annotated[tuple[JoinSettings, ...], BeforeValidator(read_joins)]
 
 
 class HubSettings(Section):
+    """What holds for one hub. A section that is None is as for all hubs."""
+
     connection: str | None = Field(default=None, description="the name of its connection; default: `BRIDGE_CONNECTION`")
     strategy: Literal["weighted", "sticky-user"] = Field(
         default="weighted", description="how clients are spread: by weight, or every user at one endpoint"
@@ -109,7 +116,7 @@ class HubSettings(Section):
 
 
 def complete_hubs(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings as they are given, with every hub's own sections completed by those for all hubs."""
+    """The given settings, with each hub's own sections completed by those for all hubs."""
     hubs = settings.get("hubs")
     if not isinstance(hubs, dict):
         return settings
@@ -133,12 +140,12 @@ def _for_one_hub(section: Any) -> dict[str, Any]:
 
 
 class ForwardSettings(Section):
-    """Where events go over HTTP."""
+    """Where events are forwarded over HTTP, and which ones."""
 
     hub: str = Field(default="*", description="a hub's name, or `*`")
     category: Literal["connections", "messages", "*"] = Field(default="*", description="which events")
     event: str = Field(default="*", description="an event's name, or `*`")
-    # Not shown: a function's URL has its code in the query.
+    # It is not shown, because a function's URL has its code in the query.
     url: str = Field(description="where to post; `{hub}` and `{event}` stand as whole path segments", repr=False)
     secrets: Secrets = Field(default=(), description="sign every call, with each of them (`whsec_...`)")
     unsigned: bool = Field(default=False, description="post without a signature")
@@ -155,6 +162,8 @@ class ForwardSettings(Section):
 
 
 class LimitsSettings(Section):
+    """Rates, sizes and times."""
+
     caller_per_second: float | None = Field(
         default=None, gt=0, description="requests of one caller in a second, and at once"
     )
@@ -173,6 +182,8 @@ class LimitsSettings(Section):
 
 
 class ReloadSettings(Section):
+    """How often settings are read again."""
+
     stores_seconds: float = Field(
         default=60, gt=0, le=86_400, description="how often Key Vault and App Configuration are asked"
     )
