@@ -130,7 +130,7 @@ def _read_time(text: str) -> float | None:
 
 
 def _parse_time(text: str) -> float | None:
-    """Seconds from .NET's ``[days.]hours:minutes[:seconds[.fraction]]``. A bare number would be days, so it is wrong."""
+    """Seconds from .NET's ``[days.]hours:minutes[:seconds[.fraction]]``. A bare number is wrong: it would be days."""
     match = _TIME.fullmatch(text)
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""Which hubs are known by name: for clients always, for callers where the settings say so."""
+"""The known hubs. Clients may use only these, callers any hub unless the settings say otherwise."""
 
 from collections.abc import Collection
 
@@ -8,8 +8,13 @@ EVERY = "*"
 
 
 class HubNames:
-    """``named`` by settings and handlers, in lower case. ``for_clients`` are those that clients may negotiate for, with
-    ``*`` all; ``only``: callers, too, know no other than the named ones."""
+    """Checks the names of hubs.
+
+    Args:
+        named: The hubs that settings and handlers name, in lower case.
+        for_clients: The hubs that clients may negotiate for. ``*`` is all of them.
+        only: Whether callers, too, may use only named hubs.
+    """
 
     def __init__(self, named: Collection[str], for_clients: Collection[str], *, only: bool = False) -> None:
         self._named = frozenset(named) | frozenset(for_clients)
@@ -17,12 +22,14 @@ class HubNames:
         self._only = only
 
     def check_known(self, hub: str) -> None:
-        """``HubNotFound`` for a hub that callers do not know."""
+        """Raises ``HubNotFound`` for a hub that callers may not use."""
         if self._only and hub not in self._named:
             raise HubNotFound("No setting and no handler names this hub.")
 
     def check_client(self, hub: str) -> None:
-        """``Forbidden`` for a hub that clients may not negotiate for: a token for any would let them listen to an
-        internal one."""
+        """Raises ``Forbidden`` for a hub that clients may not negotiate for.
+
+        With tokens for any hub, they could listen to an internal one.
+        """
         if hub not in self._for_clients and EVERY not in self._for_clients:
             raise Forbidden("Clients may not negotiate for this hub: name it in BRIDGE_NEGOTIATE__HUBS.")
