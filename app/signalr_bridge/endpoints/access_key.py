@@ -1,4 +1,4 @@
-"""A static access key: signs the tokens of calls and of clients, and verifies what the service signs."""
+"""The credential of an access key: it signs the tokens of calls and of clients, and verifies the service's calls."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from signalr_bridge.protocol.access_token import rest_claims, sign_token
 from signalr_bridge.runtime import WallClock
 
 REST_TOKEN_SECONDS = 300
-"""How long the token of one REST call is valid: it is made for that call alone."""
+"""How long the token of one REST call is valid. It is made for that call alone."""
 
 
 class AccessKey:
-    """``clock`` gives seconds since 1970."""
+    """A static access key. ``clock`` gives seconds since 1970."""
 
     def __init__(self, key: str, clock: WallClock) -> None:
         self._key = key
@@ -28,4 +28,4 @@ class AccessKey:
 
     @property
     def refresh_failure(self) -> None:
-        """It never expires."""
+        """Always None, because a key never expires."""

@@ -3,7 +3,7 @@
 import pytest
 from signalr_bridge.errors import BadToken, SettingsError
 from signalr_bridge.negotiate.identity import group_values
-from signalr_bridge.negotiate.rules import TemplateValues, Template, parse_template
+from signalr_bridge.negotiate.rules import Template, TemplateValues, parse_template
 
 Pairs = list[tuple[str, str]]
 
