@@ -233,7 +233,7 @@ class Identity:
         return token
 
     async def client_token(self, claims: dict[str, Any]) -> str:
-        """A client's token. Raises ``NoEndpointAvailable``, and ``CredentialInsufficient`` for a role that is too small."""
+        """A token for a client. Raises ``NoEndpointAvailable``, or ``CredentialInsufficient`` for too small a role."""
         self._is_signing = True
         try:
             async with asyncio.timeout(self._wait_seconds):

@@ -77,9 +77,9 @@ class CallerKey(GrantSettings):
 class OidcSettings(Section):
     """Which bearer tokens are accepted from backends. All three are set, or none."""
 
-    issuer: str | None = Field(default=None, description="who issues the tokens of backends, to the letter")
+    issuer: str | None = Field(default=None, description="the issuer of the tokens of backends, compared exactly")
     audience: Annotated[tuple[str, ...], BeforeValidator(read_list)] = Field(
-        default=(), description="whom the tokens are for; one of several"
+        default=(), description="the audience of these tokens; one of several is enough"
     )
     roles: Annotated[dict[str, GrantSettings], BeforeValidator(read_map)] = Field(
         default_factory=dict, description='what the values of the claim `roles` allow: `{"<role>": {"rights", "hubs"}}`'
@@ -103,7 +103,7 @@ class CallersSettings(Section):
     )
     oidc: OidcSettings = OidcSettings()
     listen: str | None = Field(default=None, description="own listener for caller routes and docs, as `host:port`")
-    anonymous: bool = Field(default=False, description="whoever reaches that listener, on loopback, may call")
+    anonymous: bool = Field(default=False, description="on that listener, on loopback, callers need no credential")
 
     @field_validator("listen")
     @classmethod
@@ -189,7 +189,7 @@ class ClientSettings(Section):
         default=None, description="template of the user id, over `{headers.x}`, `{query.x}` and `{claims.x}`"
     )
     id_token: str | None = Field(default=None, description="template of an id token whose claims are copied")
-    id_token_unverified: bool = Field(default=False, description="believe an id token without checking it")
+    id_token_unverified: bool = Field(default=False, description="accept an id token without verifying it")
     claim_types: Texts = Field(default=(), description="claims to copy from the id token, or else from what admitted")
     jwt: Annotated[tuple[JwtSettings, ...], BeforeValidator(read_list)] = Field(
         default=(), description='tokens that admit: `{"issuer", "audience", "user_claim", "required"}`'
@@ -261,7 +261,7 @@ class EntraSettings(Section):
     """Which tokens of the service's managed identity are trusted. All three are set, or none."""
 
     tenant: str | None = Field(default=None, description="the tenant's id that issues the service's tokens")
-    audience: Texts = Field(default=(), description="the `Resource` of the upstream's managed identity; any of several")
+    audience: Texts = Field(default=(), description="the `Resource` of the upstream's managed identity; one of several")
     app_ids: Texts = Field(
         default=(), description="application ids of the service's identities; `*` for any of the tenant"
     )
@@ -282,7 +282,7 @@ class UpstreamSettings(Section):
     code: Secrets = Field(default=(), description="further secret(s) in the upstream URL's `code`")
     keys: Secrets = Field(default=(), description="keys that only verify upstream signatures")
     entra: EntraSettings = EntraSettings()
-    allow_unsigned: bool = Field(default=False, description="take upstream calls that nobody vouches for")
+    allow_unsigned: bool = Field(default=False, description="accept upstream calls without a valid signature or token")
     unhandled: Annotated[Literal["404", "200"], BeforeValidator(read_text)] = Field(
         default="404", description="the answer to a message that nobody handles"
     )

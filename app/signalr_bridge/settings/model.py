@@ -84,10 +84,10 @@ class Settings(BaseSettings):
     upstream: UpstreamSettings = UpstreamSettings()
     forward: dict[str, ForwardSettings] = Field(default_factory=dict)
     hubs: dict[str, HubSettings] = Field(default_factory=dict)
-    hubs_only: bool = Field(default=False, description="hubs that nothing names are unknown to callers too")
+    hubs_only: bool = Field(default=False, description="callers, too, may only use hubs that settings or handlers name")
     cors: CorsSettings = CorsSettings()
     trusted_proxies: Networks = Field(
-        default=(), description="networks of proxies whose `Forwarded` and `X-Forwarded-For` are believed"
+        default=(), description="networks of proxies whose `Forwarded` and `X-Forwarded-For` are trusted"
     )
     limits: LimitsSettings = LimitsSettings()
     reload: ReloadSettings = ReloadSettings()
@@ -96,14 +96,16 @@ class Settings(BaseSettings):
         default=None, description="an Azure App Configuration with settings, `https://...`"
     )
     app_configuration_connection_string: SecretStr | None = Field(
-        default=None, description="the same by connection string, without an identity"
+        default=None, description="the same store by its connection string, without an identity"
     )
-    app_configuration_label: str | None = Field(default=None, description="its settings with this label; default: none")
-    app_configuration_prefix: str = Field(default="", description="its keys that begin so, without this beginning")
+    app_configuration_label: str | None = Field(
+        default=None, description="only settings with this label; default: those without a label"
+    )
+    app_configuration_prefix: str = Field(default="", description="only keys with this prefix, which is removed")
     docs: bool = Field(default=False, description="serve `/docs` and `/openapi.json`")
     console: bool = Field(default=False, description="serve `/events`, to callers who may `read` every hub")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="the least level to log"
+        default="info", description="the lowest level to log"
     )
     log_format: Literal["json", "text"] | None = Field(default=None, description="`json`, or `text` on a terminal")
     authority_host: Annotated[str, BeforeValidator(read_authority)] = "https://login.microsoftonline.com"

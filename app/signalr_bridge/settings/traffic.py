@@ -43,13 +43,13 @@ class EndpointTuning(Section):
     """The settings ``BRIDGE_ENDPOINTS__<NAME>__*`` of an endpoint."""
 
     weight: float = Field(
-        default=1, ge=0, le=1_000_000, description="its share of new clients; 0 sends it no further ones"
+        default=1, ge=0, le=1_000_000, description="the endpoint's share of new clients; 0 sends it no new ones"
     )
     upstream_app_id: str | None = Field(
         default=None, description="the application id in the tokens of this instance's upstream calls"
     )
     lenient_404: bool = Field(
-        default=False, description='take a bare 404 for "absent", as the reference emulator 1.1.0 means it'
+        default=False, description='a bare 404 means "absent", as from the reference emulator 1.1.0'
     )
 
 
@@ -102,7 +102,9 @@ Joins = Annotated[tuple[JoinSettings, ...], BeforeValidator(read_joins)]
 class HubSettings(Section):
     """What holds for one hub. A section that is None is as for all hubs."""
 
-    connection: str | None = Field(default=None, description="the name of its connection; default: `BRIDGE_CONNECTION`")
+    connection: str | None = Field(
+        default=None, description="the name of the hub's connection; default: `BRIDGE_CONNECTION`"
+    )
     strategy: Literal["weighted", "sticky-user"] = Field(
         default="weighted", description="how clients are spread: by weight, or every user at one endpoint"
     )
@@ -147,7 +149,7 @@ class ForwardSettings(Section):
     event: str = Field(default="*", description="an event's name, or `*`")
     # It is not shown, because a function's URL has its code in the query.
     url: str = Field(description="where to post; `{hub}` and `{event}` stand as whole path segments", repr=False)
-    secrets: Secrets = Field(default=(), description="sign every call, with each of them (`whsec_...`)")
+    secrets: Secrets = Field(default=(), description="sign every call with each of these secrets (`whsec_...`)")
     unsigned: bool = Field(default=False, description="post without a signature")
     format: Literal["json", "cloudevents", "functions"] = Field(
         default="json", description="`json`, `cloudevents`, or `functions`: a Functions custom handler's contract"
@@ -157,7 +159,7 @@ class ForwardSettings(Section):
     parameter_names: Texts | None = Field(default=None, description="`functions`: names of a message's arguments")
     timeout_seconds: float = Field(default=10, gt=0, le=100, description="how long one event may take")
     retry_seconds: float = Field(
-        default=60, ge=0, le=3600, description="how long connection events are tried again; 0 is never"
+        default=60, ge=0, le=3600, description="how long connection events are retried; 0 means never"
     )
 
 
@@ -165,19 +167,21 @@ class LimitsSettings(Section):
     """Rates, sizes and times."""
 
     caller_per_second: float | None = Field(
-        default=None, gt=0, description="requests of one caller in a second, and at once"
+        default=None, gt=0, description="how many requests one caller may send per second, and in one burst"
     )
     negotiate_per_second: float | None = Field(
-        default=None, gt=0, description="negotiations of one client address in a second, and at once"
+        default=None, gt=0, description="how often one client address may negotiate per second, and in one burst"
     )
-    in_flight: int = Field(default=1000, ge=1, description="requests that are answered at once")
-    deadline_seconds: float = Field(default=10, ge=0.1, le=100, description="the deadline of a call that names none")
+    in_flight: int = Field(default=1000, ge=1, description="how many requests may be in flight")
+    deadline_seconds: float = Field(
+        default=10, ge=0.1, le=100, description="the deadline of a call that names none itself"
+    )
     upstream_bytes: int = Field(default=4_194_304, ge=1, description="the largest upstream body")
     handler_seconds: float = Field(
-        default=60, gt=0, le=3600, description="how long a Python handler may take that names no time-out of its own"
+        default=60, gt=0, le=3600, description="how long a Python handler without a time-out of its own may take"
     )
     grace_seconds: float = Field(
-        default=20, ge=0, le=300, description="how long calls in flight may take to end at a stop"
+        default=20, ge=0, le=300, description="how long calls in flight may take to end when the bridge stops"
     )
 
 
