@@ -3,7 +3,7 @@
     BridgeError
     ├── SettingsError                      at start: the sentence names the setting, never its value
     │   └── MalformedConnectionString
-    ├── MalformedMessage, BadToken, BadSignature      of the protocol; others translate them
+    ├── MalformedMessage, BadToken, BadSignature      raised by the protocol, translated by its callers
     ├── HubError                           raised by a handler: its text reaches the client
     │   └── Rejected
     ├── DeliveryError                      raised to a handler by what it sends
@@ -125,7 +125,7 @@ class ConnectionNotFound(DeliveryError):
 
 
 class NotPresent(DeliveryError):
-    """Every endpoint says that there is no such connection, user, group or member. It is the answer no to a question."""
+    """Every endpoint says that there is no such connection, user, group or member: the answer no to a question."""
 
     code, title, status = "not-present", "Not present", 404
 

@@ -118,6 +118,7 @@ class MessagePackCodec:
 
 
 def text_frame(data: bytes) -> Frame:
+    """The bytes as a text frame. Raises ``UnicodeDecodeError``."""
     return {"type": "websocket.send", "text": data.decode()}
 
 

@@ -51,6 +51,7 @@ def json_answer(body: bytes, status: int = 200, headers: dict[str, str] | None =
 
 
 def refuse_path(path: str, method: str) -> Response:
+    """The answer to an unknown path or method: 405 when another method is known there, else 404."""
     others = [other for other in _METHODS if other != method and read_target(other, path, "") is not None]
     if others:
         return Response(status_code=405, headers={"Allow": ", ".join(others)})
@@ -58,14 +59,17 @@ def refuse_path(path: str, method: str) -> Response:
 
 
 def not_found(code: str) -> Response:
+    """The answer 404 with the service's error code in a header."""
     return problem(404, "Not Found", headers={ERROR_CODE_HEADER: code})
 
 
 def refuse(parameter: str, detail: str) -> Response:
+    """The answer 400 for a parameter."""
     return problem(400, "One or more validation errors occurred.", errors={parameter: [detail]})
 
 
 def problem(status: int, title: str, headers: dict[str, str] | None = None, **members: Any) -> Response:
+    """A problem as the service writes it."""
     content = {"title": title, "status": status} | members
     return JSONResponse(content, status, headers, media_type=_PROBLEM)
 

@@ -17,13 +17,16 @@ class AccessKey:
         self._clock = clock
 
     async def rest_token(self, url: str) -> str:
+        """A new token for one REST call. ``url`` is the URL without its query."""
         return sign_token(rest_claims(url, now=int(self._clock()), lifetime=REST_TOKEN_SECONDS), self._key)
 
     async def client_token(self, claims: dict[str, Any]) -> str:
+        """A client's token with these claims."""
         return sign_token(claims, self._key)
 
     @property
     def verifying_keys(self) -> tuple[str, ...]:
+        """The keys that verify the signatures of upstream calls."""
         return (self._key,)
 
     @property

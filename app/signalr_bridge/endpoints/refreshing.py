@@ -171,6 +171,7 @@ class RefreshingToken(Generic[T]):
             self._start()
 
     async def close(self) -> None:
+        """Cancels a refresh that is running."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):

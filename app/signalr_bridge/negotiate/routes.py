@@ -126,7 +126,7 @@ async def negotiate(
     clients: ClientsPart,
     negotiator: NegotiatorPart,
 ) -> JSONResponse:
-    """Where a client connects, with which token. A client sends no body; a caller may say for whom."""
+    """Where a client connects, with which token. A client sends no body. A caller may say for whom."""
     admission = await _read_admission(request, requester, names["hub"], hub_names, clients)
     return _answer((await negotiator.negotiate(names["hub"], admission)).as_json())
 
@@ -200,7 +200,7 @@ async def _read_wish(request: Request, body: bytes, defaults: Admission) -> Admi
 
 
 async def _refuse_body(request: Request) -> None:
-    """Refuses any body of somebody who is not a caller."""
+    """Refuses any body of a client that is not a caller."""
     try:
         blank = is_blank(await read_body(request, LARGEST_BODY, _CLIENT_BODY_SECONDS))
     except (BodyTooLarge, MalformedJson):

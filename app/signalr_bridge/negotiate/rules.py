@@ -72,6 +72,7 @@ class ClientRequest:
 
     @property
     def tokens(self) -> Sequence[str]:
+        """The bearer tokens of the request."""
         return read_bearers(self.headers.get("authorization", ()))
 
 

@@ -18,7 +18,7 @@ LONGEST_TOKEN = 4096
 """The longest client token the service takes, in characters."""
 
 _HEADER = {"alg": "HS256", "typ": "JWT"}
-# The service would read these as statements about the token; it takes them back under this prefix.
+# The service would read these as statements about the token. With the prefix ``asrs.u.`` it restores them as claims.
 _COLLIDING = frozenset({"aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"})
 
 
@@ -48,7 +48,7 @@ def client_claims(
 
     Args:
         audience: What ``client_audience`` gave.
-        user_id: The user; None for a client without one.
+        user_id: The user. None for a client without one.
         claims: The client's own claims by type.
         now: Seconds since 1970.
         lifetime: Seconds until the token expires.

@@ -21,7 +21,7 @@ ClaimValues: TypeAlias = Sequence[str | int | float | bool]
 LOSSLESS_CLAIM = "bridge.claims"
 NAME_IDENTIFIER = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
 
-# The JWT library of .NET renames claims on the way in; we give them their short names back.
+# The JWT library of .NET renames claims on the way in. Here they get their short names back.
 _SHORT_NAMES = {
     NAME_IDENTIFIER: "nameid",
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name": "unique_name",
@@ -32,7 +32,7 @@ _SHORT_NAMES = {
     "http://schemas.microsoft.com/ws/2008/06/identity/claims/role": "role",
 }
 _ABOUT_THE_TOKEN = frozenset({"aud", "exp", "iat", "nbf", LOSSLESS_CLAIM})
-# A type has no blank and no comma; a piece that does not begin so belongs to the value before it.
+# A type has no blank and no comma. A piece that does not begin with a type belongs to the value before it.
 _BEGINS_CLAIM = re.compile(r"[^\s:,][^\s,]*?: ")
 
 

@@ -38,6 +38,7 @@ def split_records(data: bytes) -> tuple[list[bytes], bytes]:
 
 
 def write_handshake_request(handshake: Handshake) -> bytes:
+    """The client's first record, with its separator."""
     return json_text.encode({"protocol": handshake.protocol, "version": handshake.version}) + RECORD_SEPARATOR
 
 
@@ -51,6 +52,7 @@ def read_handshake_request(record: bytes) -> Handshake:
 
 
 def write_handshake_response(error: str | None = None) -> bytes:
+    """The answer to a handshake, with its separator. Without an error the handshake is accepted."""
     return json_text.encode({} if error is None else {"error": error}) + RECORD_SEPARATOR
 
 

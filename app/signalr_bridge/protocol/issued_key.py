@@ -36,6 +36,7 @@ class IssuedKey:
 
 
 def write_issued_key(issued: IssuedKey) -> bytes:
+    """The answer that issues a key."""
     return json_text.encode({"AccessKey": issued.key, "KeyId": issued.key_id})
 
 
@@ -49,6 +50,7 @@ def read_issued_key(body: bytes) -> IssuedKey:
 
 
 def write_generated_token(token: str) -> bytes:
+    """The answer that issues a token."""
     return json_text.encode({"token": token})
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote_to_bytes
 from signalr_bridge.errors import InvalidName
 
 _HUB = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
-# C0, DEL and C1 controls would break the service's own headers; lone surrogates have no UTF-8.
+# C0, DEL and C1 controls would break the service's own headers. Lone surrogates have no UTF-8.
 _UNSPEAKABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 LONGEST_NAME = 1024
 """The longest group name or user id, in UTF-16 units."""
@@ -24,10 +24,12 @@ def check_hub(name: str) -> str:
 
 
 def check_group(name: str) -> str:
+    """The name itself. Raises ``InvalidName``."""
     return _check_name("group name", name)
 
 
 def check_user_id(name: str) -> str:
+    """The user id itself. Raises ``InvalidName``."""
     return _check_name("user id", name)
 
 
@@ -43,6 +45,7 @@ def check_client_user_id(name: str) -> str:
 
 
 def check_connection_id(name: str) -> str:
+    """The connection id itself. Raises ``InvalidName``."""
     if not name:
         raise InvalidName("The connection id is empty.")
     _check_characters("connection id", name)

@@ -89,14 +89,17 @@ def read_client_query(text: str) -> dict[str, list[str]]:
 
 
 def write_connected() -> bytes:
+    """The body of a connected event."""
     return b'{"type":10}'
 
 
 def write_disconnected(error: str | None) -> bytes:
+    """The body of a disconnected event. ``error`` is None when the client closed in the regular way."""
     return json_text.encode({"type": 11} if error is None else {"type": 11, "error": error})
 
 
 def write_invocation(message: Invocation) -> bytes:
+    """The body of a message in JSON, without a separator."""
     return hub_json.write_message(message).removesuffix(hub_json.RECORD_SEPARATOR)
 
 
@@ -137,6 +140,7 @@ def read_completion(body: bytes) -> Completion:
 
 
 def write_messagepack_invocation(message: Invocation) -> bytes:
+    """The body of a message in MessagePack, without its length."""
     return hub_messagepack.write_body(message)
 
 

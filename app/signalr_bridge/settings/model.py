@@ -131,10 +131,12 @@ class Settings(BaseSettings):
         return self.negotiate if own is None or own.negotiate is None else own.negotiate
 
     def cors_of(self, hub: str) -> CorsSettings:
+        """The CORS settings of a hub."""
         own = self.hubs.get(hub.lower())
         return self.cors if own is None or own.cors is None else own.cors
 
     def upstream_of(self, hub: str) -> UpstreamSettings:
+        """The upstream settings of a hub."""
         own = self.hubs.get(hub.lower())
         return self.upstream if own is None or own.upstream is None else own.upstream
 
@@ -144,6 +146,7 @@ class Settings(BaseSettings):
         return (own.connection if own and own.connection else self.connection).lower()
 
     def endpoints_of(self, hub: str) -> tuple[EndpointSettings, ...]:
+        """The endpoints of a hub's connection."""
         name = self.connection_of(hub)
         return self.endpoints if name == self.connection.lower() else self.connections.get(name, ())
 

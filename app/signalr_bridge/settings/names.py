@@ -42,6 +42,7 @@ def settings_below(section: str) -> Mapping[Path, FieldInfo]:
 
 
 def named_sections() -> Iterable[str]:
+    """The sections whose settings have a free name in theirs: a hub, a rule of forwarding, or an endpoint."""
     return _NAMED
 
 

@@ -116,12 +116,14 @@ class StoreCredential:
         self._tokens: dict[str, Any] = {}
 
     async def get_token(self, *scopes: str, **options: Any) -> Any:
+        """A token in the form of older client libraries."""
         from azure.core.credentials import AccessToken
 
         found = await self._find(scopes)
         return AccessToken(found.token, found.expires_on)
 
     async def get_token_info(self, *scopes: str, options: Any = None) -> Any:
+        """A token in the form of newer client libraries."""
         return await self._find(scopes)
 
     async def _find(self, scopes: tuple[str, ...]) -> Any:

@@ -31,6 +31,7 @@ class Value:
 
     @property
     def text(self) -> str:
+        """The value as text, without blanks at both ends."""
         return str(self.value).strip()
 
 

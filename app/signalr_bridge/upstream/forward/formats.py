@@ -135,6 +135,7 @@ def write_body(context: Context, id: str, moment: datetime) -> bytes:
 
 
 def write_time(moment: datetime) -> str:
+    """A moment in UTC as RFC 3339, in whole seconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -250,7 +250,7 @@ def _make_adapter(annotation: Any) -> TypeAdapter[Any]:
     except PydanticUserError as error:
         if error.code != "type-adapter-config-unused":
             raise
-        return TypeAdapter(annotation)  # a model has a configuration of its own
+        return TypeAdapter(annotation)  # a model has its own configuration
 
 
 def describe_type(annotation: Any) -> str:

@@ -156,7 +156,7 @@ def _is_filter(hub: Hub, name: str) -> bool:
 
 
 def _read_event(name: str, attribute: Any) -> EventMark | None:
-    """The event that a class's attribute answers; None when it answers none."""
+    """The event that an attribute of a class answers. None when it does not answer one."""
     function = _behind(attribute)
     if (mark := getattr(attribute, EVENT_MARK, None) or getattr(function, EVENT_MARK, None)) is not None:
         return mark if isinstance(mark, EventMark) else None

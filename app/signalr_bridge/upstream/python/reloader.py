@@ -47,6 +47,7 @@ class Reloader:
         self._loaded = self._before = self._look_around()
 
     async def run(self) -> None:
+        """Looks for changes until it is cancelled."""
         while True:
             await asyncio.sleep(self._interval_seconds)
             self.look()
