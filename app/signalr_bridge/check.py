@@ -1,4 +1,4 @@
-"""ASSEMBLY of `check`: what was understood of the settings, what is wrong, and whether the endpoints answer."""
+"""ASSEMBLY of `check`: shows the settings, what is wrong with them, and whether the endpoints answer."""
 
 import asyncio
 import json
@@ -30,10 +30,12 @@ _AT_ONCE = {True: "at once", False: ""}
 _CALLS = ("azuresignalrservicetransporttype", "azuresignalrhttpclienttimeout", "azuresignalrretry:", "azure_authority")
 _MESSAGEPACK = "azure:signalr:hubprotocol:messagepack:enabled"
 
+_WELL = frozenset({Verdict.ACCEPTED, Verdict.ABSENT})
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A setting as one may show it. ``live``: a change of it in its source is in force at once."""
+    """A setting as it may be shown: secrets are masked. ``live``: a change of it in its source is in force at once."""
 
     setting: str
     value: str
@@ -42,7 +44,7 @@ class Row:
 
 
 def list_settings(values: Values, diagnostics: Iterable[Diagnostic] = ()) -> list[Row]:
-    """All that were set, but for the endpoints: those are ``list_endpoints``. What is wrong is not shown."""
+    """All settings that were given, except endpoints, which ``list_endpoints`` gives. Wrong values are not shown."""
     wrong = {one.setting.lower().replace(":", "__") for one in diagnostics if one.level is Level.ERROR}
     return [
         Row(found.written, "not understood" if _key(found) in wrong else shown, found.source, _is_live(spelled, found))
@@ -52,7 +54,7 @@ def list_settings(values: Values, diagnostics: Iterable[Diagnostic] = ()) -> lis
 
 
 def list_endpoints(settings: Settings) -> list[dict[str, str]]:
-    """The endpoints of every connection; with several connections each says to which it belongs."""
+    """The endpoints of every connection. With several connections, each endpoint says to which it belongs."""
     if not settings.connections:
         return [_describe(one) for one in settings.endpoints]
     connections = {settings.connection: settings.endpoints, **settings.connections}
@@ -76,7 +78,7 @@ def _describe(one: EndpointSettings) -> dict[str, str]:
 
 
 def lay_out(rows: Sequence[Sequence[str]], width: int = WIDTH) -> list[str]:
-    """Lines with the columns below one another, the widest ones cut until all fits into ``width``."""
+    """Lines with aligned columns. The widest columns are cut until a line fits into ``width`` characters."""
     if not rows:
         return []
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -90,7 +92,7 @@ def _fit(cell: str, width: int) -> str:
 
 
 def _show(spelled: str, found: Value) -> str | None:
-    """None for what is no setting of ours, or an endpoint's."""
+    """The value to show. None for what is not one of our settings, or belongs to an endpoint."""
     if spelled.startswith(_CALLS) or spelled == _MESSAGEPACK:
         return found.text
     if not spelled.startswith(PREFIX.lower()):
@@ -103,6 +105,7 @@ def _show(spelled: str, found: Value) -> str | None:
 
 
 def find_field(name: str) -> FieldInfo | None:
+    """The field of a setting, whose name is without prefix, in lower case, with ``:``. None for an unknown name."""
     path = find_path(name)
     if path is None:
         return None
@@ -132,6 +135,7 @@ def _without_query(text: str) -> str:
 
 
 def holds_secrets(annotation: Any) -> bool:
+    """Whether a field of this type holds secrets, perhaps deep inside."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return any(holds_secrets(field.annotation) for field in annotation.model_fields.values())
     return annotation is SecretStr or any(map(holds_secrets, get_args(annotation)))
@@ -142,7 +146,7 @@ def _key(found: Value) -> str:
 
 
 def write_tables(values: Values, settings: Settings | None, diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
-    """The lines of `check`."""
+    """The tables of settings and endpoints."""
     rows = [(row.setting, row.value, _AT_ONCE[row.live], row.source) for row in list_settings(values, diagnostics)]
     if rows:
         yield from lay_out([("setting", "value", "changes", "source"), *rows])
@@ -153,12 +157,9 @@ def write_tables(values: Values, settings: Settings | None, diagnostics: Iterabl
         yield from lay_out([columns, *(list(one.values()) for one in endpoints)])
 
 
-_WELL = frozenset({Verdict.ACCEPTED, Verdict.ABSENT})
-
-
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How an endpoint answered to its credential."""
+    """How an endpoint answered a call with its credential."""
 
     name: str
     address: str
@@ -167,8 +168,8 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """All there is to say. ``settings`` is None when they could not be understood."""
+class CheckReport:
+    """The result of `check`. ``settings`` is None when there is an error in them."""
 
     values: Values
     settings: Settings | None
@@ -177,17 +178,18 @@ class Report:
 
     @property
     def good(self) -> bool:
+        """Whether nothing is wrong, apart from warnings, and every endpoint answers well."""
         wrong = any(one.level is not Level.WARNING for one in self.diagnostics)
         return not wrong and all(probe.well for probe in self.probes)
 
 
-def examine(values: Values) -> Report:
-    """What `serve` would say of these settings; nothing is opened."""
+def examine(values: Values) -> CheckReport:
+    """What `serve` would say about these settings. No connection is opened."""
     found = review(values)
     more = [] if found.settings is None else [*judge_servable(found.settings)]
     if found.settings is not None and not more:
         more += _judge_assembly(found.settings)
-    return Report(values, found.settings, (*found.diagnostics, *more))
+    return CheckReport(values, found.settings, (*found.diagnostics, *more))
 
 
 def _judge_assembly(settings: Settings) -> Iterator[Diagnostic]:
@@ -198,7 +200,7 @@ def _judge_assembly(settings: Settings) -> Iterator[Diagnostic]:
 
 
 async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
-    """Asks all endpoints, side by side."""
+    """Calls all endpoints side by side."""
     asked = {one.connection.endpoint: one for one in settings.all_endpoints()}
     opened = Credentials(settings.authority_host, runtime=RUNTIME)
     async with opened as credentials, RestTransport() as transport:
@@ -213,7 +215,7 @@ async def _probe(transport: RestTransport, credentials: Credentials, one: Endpoi
 
 
 def _seconds(one: EndpointSettings) -> float:
-    """An identity has to be asked for a token first."""
+    """Seconds for one probe. An identity has to get a token first."""
     return PROBE_SECONDS if one.credential.kind == "access-key" else 5 * PROBE_SECONDS
 
 
@@ -228,7 +230,8 @@ def _word(outcome: Outcome) -> str:
     return f"{outcome.code or outcome.verdict.value}{status}"
 
 
-def write_text(report: Report) -> Iterator[str]:
+def write_text(report: CheckReport) -> Iterator[str]:
+    """The lines of `check`, without the diagnostics."""
     yield from write_tables(report.values, report.settings, report.diagnostics)
     if report.probes:
         yield ""
@@ -236,11 +239,13 @@ def write_text(report: Report) -> Iterator[str]:
 
 
 def write_diagnostics(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
+    """A line for each diagnostic, the most serious first."""
     for level in Level:
         yield from (f"{level.value}: {one}" for one in diagnostics if one.level is level)
 
 
-def write_json(report: Report) -> str:
+def write_json(report: CheckReport) -> str:
+    """The report as JSON text, for `check --json`."""
     found: Mapping[str, object] = {
         "ok": report.good,
         "settings": [

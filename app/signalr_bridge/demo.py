@@ -18,7 +18,7 @@ async def depart(context: Context) -> None:
 
 @chat.on("join")
 async def join(context: Context, room: str) -> None:
-    """A room is a group: it exists while somebody is in it, and a connection that closes has left it."""
+    """A room is a group. It exists while it has members, and a connection that closes leaves it."""
     await context.groups.add(check("room", room), connection=context.connection_id)
 
 
@@ -40,12 +40,12 @@ async def send_to_everybody(context: Context, text: str) -> None:
 
 @chat.on("whoAmI")
 async def who_am_i(context: Context) -> dict[str, str | None]:
-    """What a method returns is what `await connection.invoke("whoAmI")` gives in the browser."""
+    """In the browser, `await connection.invoke("whoAmI")` gives what this method returns."""
     return {"userId": context.user_id, "connectionId": context.connection_id}
 
 
 def check(what: str, value: str) -> str:
-    """A HubError's text reaches the client; of any other exception it learns only that the method failed."""
+    """The text of a HubError reaches the client. Of any other exception, it learns only that the method failed."""
     if not value.strip():
         raise HubError(f"The {what} is empty.")
     if len(value) > LONGEST_TEXT:

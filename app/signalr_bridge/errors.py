@@ -3,7 +3,7 @@
     BridgeError
     ├── SettingsError                      at start: the sentence names the setting, never its value
     │   └── MalformedConnectionString
-    ├── MalformedMessage, BadToken, BadSignature      of the protocol; others translate them
+    ├── MalformedMessage, BadToken, BadSignature      raised by the protocol, translated by its callers
     ├── HubError                           raised by a handler: its text reaches the client
     │   └── Rejected
     ├── DeliveryError                      raised to a handler by what it sends
@@ -58,7 +58,7 @@ class MalformedMessage(BridgeError):
 
 
 class BadToken(BridgeError):
-    """A JSON Web Token is malformed, expired or signed by somebody else."""
+    """A JSON Web Token is malformed, expired or signed with another key."""
 
     code, title, status = "unauthenticated", "Bad token", 401
 
@@ -95,7 +95,7 @@ class DeliveryError(BridgeError):
 
 
 class DeliveryFailed(DeliveryError):
-    """Nobody got it: an endpoint refused it or could not be reached, and none took it."""
+    """It was not delivered: an endpoint refused it or could not be reached, and none accepted it."""
 
     code, title, status = "delivery-failed", "Delivery failed", 502
 
@@ -107,13 +107,13 @@ class DeliveryUnknown(DeliveryError):
 
 
 class NoEndpointAvailable(DeliveryError):
-    """No endpoint that matters can be asked just now. Nothing was done; try again later."""
+    """No endpoint that matters can be called at the moment. Nothing was done. Try again later."""
 
     code, title, status = "no-endpoint-available", "No endpoint available", 503
 
 
 class Throttled(DeliveryError):
-    """The service asks for fewer calls. Nothing was done; try again later."""
+    """The service asks for fewer calls. Nothing was done. Try again later."""
 
     code, title, status = "throttled", "Throttled", 503
 
@@ -125,7 +125,7 @@ class ConnectionNotFound(DeliveryError):
 
 
 class NotPresent(DeliveryError):
-    """Every endpoint says that nobody is there: the answer no to a question of existence."""
+    """Every endpoint says that there is no such connection, user, group or member: the answer no to a question."""
 
     code, title, status = "not-present", "Not present", 404
 
@@ -179,7 +179,7 @@ class TokenTooLong(BridgeError):
 
 
 class ConfirmationRequired(BridgeError):
-    """Something that concerns everybody was asked for without the parameter that confirms it."""
+    """An operation that concerns all clients was requested without the parameter that confirms it."""
 
     code, title, status = "confirmation-required", "Confirmation required", 400
 
@@ -191,13 +191,13 @@ class InvalidContinuationToken(BridgeError):
 
 
 class Unauthenticated(BridgeError):
-    """Nobody proved who is calling."""
+    """The request has no valid credential."""
 
     code, title, status = "unauthenticated", "Unauthenticated", 401
 
 
 class Forbidden(BridgeError):
-    """The one who calls is known and may not do this."""
+    """The caller is known, but may not do this."""
 
     code, title, status = "forbidden", "Forbidden", 403
 
@@ -252,7 +252,7 @@ class UnsupportedMediaType(BridgeError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One mistake in a body: where it is (a JSON pointer), its kind, and what to do about it."""
+    """One error in a body: where it is (a JSON pointer), its kind, and what to do about it."""
 
     pointer: str
     kind: type[BridgeError]

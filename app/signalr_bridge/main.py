@@ -22,7 +22,7 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.negotiate import routes as negotiate_routes
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
-from signalr_bridge.negotiate.rules import Clients, build_clients
+from signalr_bridge.negotiate.rules import ClientAdmission, build_clients
 from signalr_bridge.outbound import routes as outbound_routes
 from signalr_bridge.outbound.idempotency import Idempotency
 from signalr_bridge.outbound.sender import Sender
@@ -53,6 +53,10 @@ from signalr_bridge.web.issuer_keys import IssuerKeys
 from signalr_bridge.web.logs import LogObserver
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import install_problems
+
+_LOG = logging.getLogger("signalr_bridge")
+
+_DESCRIPTION = "The Azure Functions SignalR Service bindings as HTTP routes that any backend can call."
 
 _Entered = AbstractAsyncContextManager[Any]
 """What is entered when the application starts, and left when it ends."""
@@ -182,7 +186,7 @@ class Parts:
     """What routes, tests and ``dev`` find by its type, at ``app.state.parts``."""
 
     access: Access
-    clients: Clients
+    clients: ClientAdmission
     directory: EndpointDirectory
     negotiator: Negotiator
     sender: Sender
@@ -197,11 +201,6 @@ class Parts:
         if self.snapshots.watcher is None:
             raise LookupError("nothing is watched")
         return self.snapshots.watcher
-
-
-_LOG = logging.getLogger("signalr_bridge")
-
-_DESCRIPTION = "The Azure Functions SignalR Service bindings as HTTP routes that any backend can call."
 
 
 def create_app(

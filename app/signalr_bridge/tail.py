@@ -1,4 +1,4 @@
-"""The command `tail`: upstream events of a running bridge, printed as they come, in columns."""
+"""The command `tail`: prints the upstream events of a running bridge in columns, as they come."""
 
 import asyncio
 import json
@@ -20,10 +20,10 @@ Event = Mapping[str, Any]
 
 _COLOURS = {"returned": "32", "refused": "33", "failed": "31", "rejected": "31"}
 _WIDTHS = {"time": 12, "hub": 10, "event": 18, "user": 12, "client": 8, "took": 9, "code": 4}
-_PATIENCE_SECONDS = 45.0  # the bridge says something every 15 s
+_READ_SECONDS = 45.0  # the bridge sends something every 15 s
 _LONGEST_PAUSE = 5.0
 LONGEST_LINE = 1_048_576
-"""Bytes of a line, and characters of an event; the bridge cuts what it shows far below that."""
+"""The longest line in bytes, and the longest event in characters. The bridge cuts events far below that."""
 
 _ADVICE = {
     401: "The bridge wants another key: name it by --key or SIGNALR_BRIDGE_KEY.",
@@ -33,21 +33,27 @@ _ADVICE = {
 
 
 async def watch(url: str, key: str | None, out: TextIO = sys.stdout) -> None:
-    """Print events until interrupted, connecting again whenever needed. ``SettingsError`` when that is refused."""
+    """Prints events until it is interrupted. It reconnects when needed. Raises ``SettingsError`` when it is refused.
+
+    Args:
+        url: The address of the bridge.
+        key: A caller's API key, if one is needed.
+        out: Where to print. Only a terminal gets colours.
+    """
     line_of = _choose_form(out)
     with suppress(asyncio.CancelledError, KeyboardInterrupt):
         try:
             print(line_of(None), file=out, flush=True)
             async for event in _follow(url.rstrip("/") + "/events", key):
                 _show(event, line_of, out)
-        except BrokenPipeError:  # `tail | head` has seen enough; nor shall the interpreter flush into it at the end
+        except BrokenPipeError:  # `tail | head` has ended, and the interpreter must not flush into it at its exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def _show(event: Event, line_of: Callable[[Event | None], str], out: TextIO) -> None:
     try:
         line = line_of(event)
-    except Exception:  # whatever it holds, what comes after it is shown
+    except Exception:  # whatever the event holds, later ones are shown
         _leave_out()
     else:
         print(line, file=out, flush=True)
@@ -59,7 +65,7 @@ def _leave_out() -> None:
 
 def _choose_form(out: TextIO) -> Callable[[Event | None], str]:
     if isinstance(out, TextIOWrapper):
-        out.reconfigure(errors="replace")  # clients choose characters that it may not have
+        out.reconfigure(errors="replace")  # clients may send characters that its encoding does not have
     if not out.isatty():
         return lambda event: write_line(event)
     colours = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
@@ -70,8 +76,8 @@ async def _follow(url: str, key: str | None) -> AsyncIterator[Event]:
     headers = {"Accept": "text/event-stream"} | ({"X-API-Key": key} if key else {})
     last, pause = "", 0.25
     by_proxy = not is_loopback(urlsplit(url).netloc)
-    patience = httpx.Timeout(10, read=_PATIENCE_SECONDS)
-    async with httpx.AsyncClient(timeout=patience, headers=headers, trust_env=by_proxy) as client:
+    timeout = httpx.Timeout(10, read=_READ_SECONDS)
+    async with httpx.AsyncClient(timeout=timeout, headers=headers, trust_env=by_proxy) as client:
         while True:
             try:
                 async with client.stream("GET", url, headers={"Last-Event-ID": last} if last else {}) as answer:
@@ -97,9 +103,9 @@ def _check(status: int) -> None:
 
 
 async def read_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
-    """The lines of a stream, cut after ``LONGEST_LINE`` bytes; what no line feed ends is none.
+    """The lines of a stream, cut after ``LONGEST_LINE`` bytes. A last line without a line feed is dropped.
 
-    httpx ends lines at U+2028 and others, too, which JSON leaves as they are, and which any client can send.
+    httpx would also end lines at U+2028 and the like, which JSON does not escape, and which any client can send.
     """
     line = bytearray()
     async for chunk in chunks:
@@ -112,7 +118,10 @@ async def read_lines(chunks: AsyncIterable[bytes]) -> AsyncIterator[str]:
 
 
 async def read_events(lines: AsyncIterable[str]) -> AsyncIterator[tuple[str, Event]]:
-    """Ids and contents of server-sent events, from the lines of a stream. One that is no JSON object is left out."""
+    """The ids and contents of server-sent events in the lines of a stream.
+
+    An event that is not a JSON object is left out, with a line to stderr.
+    """
     id, data = "", ""
     async for line in lines:
         name, _, value = line.partition(":")
@@ -137,7 +146,7 @@ def _decode(data: str) -> Event | None:
 
 
 def write_line(event: Event | None, width: int | None = None, *, colours: bool = False) -> str:
-    """One event in columns, in at most ``width`` characters; None gives the line of headings."""
+    """One event in columns, in at most ``width`` characters. None gives the line of headings."""
     if event is None:
         line = _align({name: name.upper() for name in _WIDTHS}, "HANDLER  WHAT")
         return _colour(line[:width], "1", colours)
@@ -156,7 +165,7 @@ def write_line(event: Event | None, width: int | None = None, *, colours: bool =
 
 
 def _what(event: Event) -> str:
-    """What went in, and what came out."""
+    """What the handler was given, and how it ended."""
     given = _in_words(event["arguments"])[1:-1] if "arguments" in event else event.get("reason") or ""
     match event.get("outcome"):
         case "returned":
@@ -180,7 +189,7 @@ def _fit(text: str, width: int) -> str:
 
 
 def _printable(text: str) -> str:
-    """Clients choose names and texts: none of them steers the terminal."""
+    """The text without control characters. Clients choose names and texts, and must not control the terminal."""
     return text if text.isprintable() else "".join(one if one.isprintable() else "\ufffd" for one in text)
 
 

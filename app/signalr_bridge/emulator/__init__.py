@@ -1,4 +1,4 @@
-"""The service, pretended: an Azure SignalR Service in serverless mode, for official clients on a developer's machine.
+"""The emulator: an Azure SignalR Service in serverless mode, for official clients on a developer's machine.
 
 ``async with Emulator(upstream="http://localhost:8080/upstream") as emulator: emulator.connection_string``.
 """

@@ -1,4 +1,4 @@
-"""One client's connection: its handshake, its messages one after the other to the upstream, its end.
+"""The connection of one client: its handshake, its messages to the upstream in their order, and its end.
 
 Source: ``docs/protocol/service-emulation.md`` 2.2, 2.5, 3.6 and 4.1.
 """
@@ -7,8 +7,8 @@ import asyncio
 import itertools
 from dataclasses import dataclass, replace
 
-from signalr_bridge.emulator.codecs import CODECS, VERSION, Codec, Frame, text_frame
-from signalr_bridge.emulator.hubs import Hub
+from signalr_bridge.emulator.codecs import CODECS, VERSION, ClientCodec, Frame, text_frame
+from signalr_bridge.emulator.hubs import HubState
 from signalr_bridge.emulator.sockets import ClientSocket
 from signalr_bridge.emulator.upstream import UpstreamCaller, interpret
 from signalr_bridge.errors import MalformedMessage
@@ -16,13 +16,16 @@ from signalr_bridge.protocol import hub_json, upstream_event
 from signalr_bridge.protocol.hub_message import Close, Completion, Invocation
 from signalr_bridge.protocol.upstream_event import EventHeaders
 
+LONGEST_RECORD = 16 * 1024 * 1024
+_MOST_PENDING = 1000
+
 
 class ClientGone(Exception):
-    """The client went before it answered."""
+    """The client disconnected before it answered."""
 
 
 class ClientCalls:
-    """Of one connection, by invocation id."""
+    """The calls of one client that it has not answered yet, by invocation id."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Future[Completion]] = {}
@@ -30,7 +33,7 @@ class ClientCalls:
         self._ended = False
 
     def begin(self) -> tuple[str, asyncio.Future[Completion]]:
-        """An id, and what will be the client's answer. Raises ``ClientGone``, as the future does."""
+        """An invocation id, and a future for the client's answer. Raises ``ClientGone``, as the future does."""
         if self._ended:
             raise ClientGone
         invocation_id = f"s-{next(self._ids)}"
@@ -40,26 +43,22 @@ class ClientCalls:
         return invocation_id, future
 
     def complete(self, completion: Completion) -> None:
-        """The client has answered; what nobody waits for is dropped."""
+        """Takes a client's answer. One that nobody waits for is dropped."""
         future = self._waiting.get(completion.invocation_id)
         if future is not None and not future.done():
             future.set_result(completion)
 
     def end(self) -> None:
-        """The client has gone."""
+        """Fails all calls, because the client has disconnected."""
         self._ended = True
         for future in list(self._waiting.values()):
             if not future.done():
                 future.set_exception(ClientGone())
 
 
-LONGEST_RECORD = 16 * 1024 * 1024
-_MOST_PENDING = 1000
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long the emulator waits, and how much it keeps."""
+    """How long the emulator waits, in seconds, and how much it keeps."""
 
     handshake_seconds: float = 15.0
     """From the open WebSocket to the client's first record."""
@@ -71,7 +70,7 @@ class Limits:
     """How long one frame may take before its client is dropped."""
     upstream_seconds: float = 100.0
     invoke_seconds: float = 100.0
-    """How long a client may take that was called by REST."""
+    """How long a client may take to answer a call by REST."""
     stop_seconds: float = 5.0
     """How long ``stop`` waits for the last upstream calls."""
     outgoing_messages: int = 1000
@@ -79,7 +78,7 @@ class Limits:
 
 
 class HandshakeRefused(Exception):
-    """The text is for the client."""
+    """The handshake is refused. The text is for the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +92,35 @@ class _Call:
 
 @dataclass(frozen=True, slots=True)
 class _End:
+    """The end of the client's messages, with an error unless it closed in the regular way."""
+
     error: str | None
 
 
 class Client:
-    """A client's connection to ``hub``; ``about`` says who it is, as the upstream's headers do."""
+    """A client's connection to a hub.
+
+    Args:
+        about: The client as the upstream's headers describe it.
+        user_id: The user. None for a client without one.
+        hub: The hub it connects to.
+        socket: Its WebSocket.
+        upstream: Who calls the upstream.
+        handshake_seconds: How long the client's first record may take.
+    """
 
     def __init__(
         self,
         about: EventHeaders,
         user_id: str | None,
-        hub: Hub,
+        hub: HubState,
         socket: ClientSocket,
         upstream: UpstreamCaller,
         handshake_seconds: float,
     ) -> None:
         self.connection_id = about.connection_id
         self.user_id = user_id
-        self.codec: Codec = CODECS["json"]
+        self.codec: ClientCodec = CODECS["json"]
         self.close_after: float | None = None
         """Seconds from the handshake to the end of the client's authentication."""
         self._about = about
@@ -118,27 +128,27 @@ class Client:
         self._handshake_seconds = handshake_seconds
         self._greeted = False
         self._calls = ClientCalls()
-        # Full only behind a slow upstream: then the client waits, as everybody does in TCP.
+        # It is full only when the upstream is slow. Then no more is read from the client, and TCP makes it wait.
         self._pending: asyncio.Queue[_Call | _End] = asyncio.Queue(_MOST_PENDING)
 
     def deliver(self, frame: Frame) -> None:
         self._socket.deliver(frame)
 
     async def call(self, message: Invocation) -> Completion:
-        """Raises ``ClientGone`` when it goes before it answers."""
+        """Calls the client. Raises ``ClientGone`` when it disconnects before it answers."""
         invocation_id, answer = self._calls.begin()
         self.deliver(self.codec.write(replace(message, invocation_id=invocation_id)))
         return await answer
 
     def close(self, reason: str | None = None) -> None:
-        """Say goodbye in a way that lets the client come again, then end the transport."""
+        """Sends a Close message that allows the client to reconnect, then ends the transport."""
         self._say_goodbye(Close(reason, allow_reconnect=True))
 
     def _say_goodbye(self, close: Close) -> None:
         self._socket.end(self.codec.write(close) if self._greeted else None)
 
     async def run(self) -> None:
-        """From the open WebSocket to its end and the last event about it."""
+        """Runs from the open WebSocket to its end and the last event about it."""
         async with self._socket:
             rest = await self._shake_hands()
             if rest is None:
@@ -158,7 +168,7 @@ class Client:
         return asyncio.get_running_loop().call_later(self.close_after, self.close)
 
     async def _shake_hands(self) -> bytes | None:
-        """What came behind the handshake; None when nothing comes of it."""
+        """The bytes behind the handshake. None when the handshake fails."""
         try:
             async with asyncio.timeout(self._handshake_seconds):
                 record, rest = await self._read_first_record()
@@ -236,8 +246,8 @@ class Client:
         return replace(self._about, hub=self._hub.name, category=category, event=event)
 
 
-def choose_codec(record: bytes) -> Codec:
-    """The hub protocol that a handshake asks for. Raises ``HandshakeRefused``."""
+def choose_codec(record: bytes) -> ClientCodec:
+    """The codec of the hub protocol that a handshake asks for. Raises ``HandshakeRefused``."""
     try:
         wanted = hub_json.read_handshake_request(record)
     except MalformedMessage as exc:

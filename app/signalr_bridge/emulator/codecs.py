@@ -1,4 +1,4 @@
-"""The hub protocols that clients may speak, ``json`` and ``messagepack``, each by the name in a client's handshake."""
+"""The codecs of the hub protocols that clients may speak, ``json`` and ``messagepack``."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,38 +9,38 @@ from signalr_bridge.protocol import hub_json, hub_messagepack, upstream_event
 from signalr_bridge.protocol.hub_message import HubMessage, Invocation
 
 Frame: TypeAlias = dict[str, Any]
-"""One WebSocket message for a client, as ASGI sends it. Encoded once and shared by all who get it."""
+"""One WebSocket message for a client, as ASGI sends it. It is encoded once and shared by all receivers."""
 
 VERSION = 1
-"""The version of the hub protocols; 2 would be stateful reconnect, which is not offered."""
+"""The version of the hub protocols. 2 would be stateful reconnect, which is not offered."""
 
 
-class Codec(Protocol):
-    """One hub protocol. What reads raises ``MalformedMessage``."""
+class ClientCodec(Protocol):
+    """One hub protocol. The methods that read raise ``MalformedMessage``."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def content_type(self) -> str:
-        """Of the upstream's requests."""
+        """The media type of the requests to the upstream."""
 
     def frame(self, data: bytes) -> Frame:
-        """Text or binary."""
+        """The bytes as a text or binary frame."""
 
     def write(self, message: HubMessage) -> Frame: ...
 
     def split(self, data: bytes) -> tuple[list[bytes], bytes]:
-        """The complete messages, without what frames them, and what is left over."""
+        """The complete messages, without their framing, and the incomplete rest."""
 
     def read(self, record: bytes) -> HubMessage | None:
-        """None for an unknown type, which is to be ignored."""
+        """The message in a record. None for an unknown type, which is to be ignored."""
 
     def write_body(self, invocation: Invocation) -> bytes:
-        """The upstream request's body, which has no framing. ``MalformedMessage`` when it is nested too deeply."""
+        """The body of the upstream's request, without framing. Raises ``MalformedMessage`` for too much nesting."""
 
     def frame_answer(self, body: bytes) -> Frame:
-        """An upstream's framed answer for the client, as it is, once it is known to be messages."""
+        """The upstream's framed answer for the client, unchanged. Raises ``MalformedMessage``."""
 
 
 class JsonCodec:
@@ -68,7 +68,7 @@ class JsonCodec:
             raise _too_deep() from None
 
     def frame_answer(self, body: bytes) -> Frame:
-        # An unterminated record makes the JavaScript client drop its connection; that defect alone is repaired.
+        # An unterminated record makes the JavaScript client drop its connection. Only that defect is repaired.
         framed = body if body.endswith(hub_json.RECORD_SEPARATOR) else body + hub_json.RECORD_SEPARATOR
         records, _ = hub_json.split_records(framed)
         for record in records:
@@ -92,7 +92,7 @@ class MessagePackCodec:
         try:
             return self.frame(hub_messagepack.write_message(message))
         except OverflowError:
-            assert isinstance(message, Invocation)  # nothing else carries what came as JSON
+            assert isinstance(message, Invocation)  # only invocations carry values that came as JSON
             fitting = replace(message, arguments=hub_messagepack.fit_integers(message.arguments))
             return self.frame(hub_messagepack.write_message(fitting))
 
@@ -118,6 +118,7 @@ class MessagePackCodec:
 
 
 def text_frame(data: bytes) -> Frame:
+    """The bytes as a text frame. Raises ``UnicodeDecodeError``."""
     return {"type": "websocket.send", "text": data.decode()}
 
 
@@ -125,5 +126,5 @@ def _too_deep() -> MalformedMessage:
     return MalformedMessage("A message is nested too deeply.")
 
 
-CODECS: Mapping[str, Codec] = {codec.name: codec for codec in (JsonCodec(), MessagePackCodec())}
-"""By the name a client says in its handshake, in lower case."""
+CODECS: Mapping[str, ClientCodec] = {codec.name: codec for codec in (JsonCodec(), MessagePackCodec())}
+"""The codecs by the name of their hub protocol in a client's handshake, in lower case."""

@@ -1,17 +1,17 @@
-"""Who is there: hubs with their connections and groups, and the users whose connections belong to a group.
+"""The state of hubs: their connections, users and groups, without sockets.
 
-Source: ``docs/protocol/service-emulation.md`` 2.3 and 2.4. No sockets and no clock of its own.
+Source: ``docs/protocol/service-emulation.md`` 2.3 and 2.4.
 """
 
 from collections.abc import Iterable
 from typing import Protocol
 
-from signalr_bridge.emulator.codecs import Codec, Frame
+from signalr_bridge.emulator.codecs import ClientCodec, Frame
 from signalr_bridge.protocol.hub_message import Completion, HubMessage, Invocation
 from signalr_bridge.runtime import Clock
 
-LONGEST_RECORD = 365 * 24 * 3600
-"""How long a user stays in a group when no ttl is given, in seconds."""
+DEFAULT_TTL_SECONDS = 365 * 24 * 3600
+"""How long a user stays in a group when no ttl is given."""
 
 
 class Member(Protocol):
@@ -24,19 +24,19 @@ class Member(Protocol):
     def user_id(self) -> str | None: ...
 
     @property
-    def codec(self) -> Codec: ...
+    def codec(self) -> ClientCodec: ...
 
     def deliver(self, frame: Frame) -> None:
-        """Never waits: whoever does not keep up is dropped."""
+        """Queues a frame without waiting. A client that does not keep up is dropped."""
 
     def close(self, reason: str | None = None) -> None: ...
 
     async def call(self, message: Invocation) -> Completion:
-        """Raises ``ClientGone`` when it goes before it answers."""
+        """Calls the client. Raises ``ClientGone`` when it disconnects before it answers."""
 
 
 class _Index:
-    """Members by a name they share; a name without members is forgotten."""
+    """Members by a name that they share. A name without members is removed."""
 
     def __init__(self) -> None:
         self._named: dict[str, dict[str, Member]] = {}
@@ -57,8 +57,8 @@ class _Index:
         return name in self._named
 
 
-class Hub:
-    """One hub. ``name`` keeps the spelling that was seen first; ``clock`` gives seconds."""
+class HubState:
+    """One hub. ``name`` keeps the spelling that was seen first. ``clock`` gives monotonic seconds."""
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
@@ -70,7 +70,7 @@ class Hub:
         self._records: dict[str, dict[str, float]] = {}
 
     def enter(self, member: Member) -> None:
-        """A client has come; it joins the groups its user belongs to."""
+        """Adds a client. It joins the groups that its user belongs to."""
         self._members[member.connection_id] = member
         if member.user_id is not None:
             self._users.add(member.user_id, member)
@@ -78,7 +78,7 @@ class Hub:
                 self.add_connection(group, member.connection_id)
 
     def leave(self, member: Member) -> None:
-        """A client has gone, and with it its place in groups; what is known of its user stays."""
+        """Removes a client, also from its groups. The groups of its user stay."""
         if self._members.pop(member.connection_id, None) is None:
             return
         if member.user_id is not None:
@@ -101,7 +101,7 @@ class Hub:
         return self._groups.holds(group)
 
     def add_connection(self, group: str, connection_id: str) -> bool:
-        """False when there is no such connection."""
+        """Adds a connection to a group. False when there is no such connection."""
         member = self._members.get(connection_id)
         if member is None:
             return False
@@ -118,12 +118,15 @@ class Hub:
             self._groups.remove(group, connection_id)
 
     def add_user(self, user: str, group: str, ttl: int | None = None) -> None:
-        """Present connections join for good; those to come for ``ttl`` seconds from now (0: none; None: a year)."""
+        """Adds a user to a group. The user's present connections join for good.
+
+        Connections that come within ``ttl`` seconds join too. 0 means none of them, None means a year.
+        """
         records = self._current_records(user)
         if ttl == 0:
             records.pop(group, None)
         else:
-            records[group] = self._clock() + (LONGEST_RECORD if ttl is None else ttl)
+            records[group] = self._clock() + (DEFAULT_TTL_SECONDS if ttl is None else ttl)
         self._keep_records(user, records)
         for member in self.find_user(user):
             self.add_connection(group, member.connection_id)
@@ -136,7 +139,7 @@ class Hub:
             self.remove_connection(group, member.connection_id)
 
     def remove_user_from_all(self, user: str) -> None:
-        """Also from the groups that its connections have joined by themselves."""
+        """Removes a user from all groups, also from those that its connections have joined by themselves."""
         self._keep_records(user, {})
         for member in self.find_user(user):
             self.remove_connection_from_all(member.connection_id)
@@ -156,16 +159,16 @@ class Hub:
 
 
 class Hubs:
-    """All hubs by name, in any case; a hub is there as soon as somebody names it."""
+    """All hubs by name, in any case. A hub is created when it is first named."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._hubs: dict[str, Hub] = {}
+        self._hubs: dict[str, HubState] = {}
 
-    def find(self, name: str) -> Hub:
+    def find(self, name: str) -> HubState:
         key = name.lower()
         if key not in self._hubs:
-            self._hubs[key] = Hub(name, self._clock)
+            self._hubs[key] = HubState(name, self._clock)
         return self._hubs[key]
 
     def members(self) -> list[Member]:
@@ -173,7 +176,7 @@ class Hubs:
 
 
 def send(members: Iterable[Member], message: HubMessage) -> None:
-    """Deliver a message, encoded once for each hub protocol, and for all of them before anybody gets it."""
+    """Delivers a message. It is encoded once for each hub protocol, and for all of them before the first delivery."""
     members = list(members)
     codecs = {member.codec.name: member.codec for member in members}
     frames = {name: codec.write(message) for name, codec in codecs.items()}

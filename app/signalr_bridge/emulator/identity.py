@@ -1,4 +1,4 @@
-"""Who calls: the token of a request, checked, and what its claims make of a client.
+"""Checks the token of a request, issues signing keys, and reads a client's identity from its claims.
 
 Source: ``docs/protocol/service-emulation.md`` 1.3, 2.1 and 3.2.
 """
@@ -21,28 +21,6 @@ from signalr_bridge.runtime import NewId, WallClock
 NEW_AFTER_SECONDS = 3600.0
 GOOD_SECONDS = 5400.0
 
-
-class IssuedKeys:
-    """``clock`` gives seconds since 1970, ``new_text`` a text that nobody can guess."""
-
-    def __init__(self, clock: WallClock, new_text: NewId) -> None:
-        self._clock, self._new_text = clock, new_text
-        self._issued: list[tuple[float, IssuedKey]] = []
-
-    def issue(self) -> IssuedKey:
-        """The present key: the same for all who ask within an hour."""
-        now = self._clock()
-        if not self._issued or now >= self._issued[-1][0] + NEW_AFTER_SECONDS:
-            self._issued.append((now, IssuedKey(self._new_text(), self._new_text())))
-        return self._issued[-1][1]
-
-    def find(self, key_id: str) -> list[str]:
-        """The key that a token names; none when it is not, or no longer, good."""
-        now = self._clock()
-        self._issued = [(since, one) for since, one in self._issued if now < since + GOOD_SECONDS]
-        return [one.key for _, one in self._issued if one.key_id == key_id]
-
-
 _IDENTITY = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
 _ROLE = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
 _LONG_NAMES = {
@@ -57,9 +35,35 @@ _LONG_NAMES = {
 }
 
 
+class IssuedKeys:
+    """The keys that the service issues to identities.
+
+    Args:
+        clock: Gives seconds since 1970.
+        new_text: Gives a text that nobody can guess.
+    """
+
+    def __init__(self, clock: WallClock, new_text: NewId) -> None:
+        self._clock, self._new_text = clock, new_text
+        self._issued: list[tuple[float, IssuedKey]] = []
+
+    def issue(self) -> IssuedKey:
+        """The current key. It is the same for all who ask within an hour."""
+        now = self._clock()
+        if not self._issued or now >= self._issued[-1][0] + NEW_AFTER_SECONDS:
+            self._issued.append((now, IssuedKey(self._new_text(), self._new_text())))
+        return self._issued[-1][1]
+
+    def find(self, key_id: str) -> list[str]:
+        """The key that a token names. The list is empty when the key is unknown or has expired."""
+        now = self._clock()
+        self._issued = [(since, one) for since, one in self._issued if now < since + GOOD_SECONDS]
+        return [one.key for _, one in self._issued if one.key_id == key_id]
+
+
 @dataclass(frozen=True, slots=True)
 class TokenCheck:
-    """Which tokens open the door. ``clock`` gives seconds since 1970. Without ``entra`` nobody has an identity."""
+    """Checks tokens. ``clock`` gives seconds since 1970. Without ``entra`` only tokens signed by a key are accepted."""
 
     keys: Sequence[str]
     clock: WallClock
@@ -69,7 +73,10 @@ class TokenCheck:
     entra: Entra | None = None
 
     async def admit(self, request: HTTPConnection) -> Role | None:
-        """The role of a caller with an identity; None for one with a key. ``Unauthenticated`` or ``BadToken``."""
+        """The role of a caller with an identity. None for a caller with a key.
+
+        Raises ``Unauthenticated`` and ``BadToken``.
+        """
         token = _find_token(request)
         if self.entra is None or not token.isascii() or read_header(token).get("alg") == "HS256":
             self.read_claims(request)
@@ -78,7 +85,7 @@ class TokenCheck:
         return self.entra.role
 
     def read_claims(self, request: HTTPConnection) -> dict[str, Any]:
-        """The claims of the request's token; ``Unauthenticated`` or ``BadToken``."""
+        """The claims of the request's token. Raises ``Unauthenticated`` and ``BadToken``."""
         token = _find_token(request)
         claims = read_token(token, self._keys_of(token), now=self.clock() if self.check_expiry else None)
         if self.check_audience and not fits_audience(claims.get("aud"), request):
@@ -86,7 +93,7 @@ class TokenCheck:
         return claims
 
     def _keys_of(self, token: str) -> Sequence[str]:
-        """A key that the service has issued signs only what names it."""
+        """The keys that may have signed a token. A key that the service has issued signs only tokens that name it."""
         key_id = read_header(token).get("kid") if token.isascii() else None
         return self.keys if key_id is None else self.issued.find(str(key_id))
 
@@ -111,7 +118,10 @@ def find_parameter(request: HTTPConnection, name: str) -> list[str]:
 
 
 def fits_audience(audience: object, request: HTTPConnection) -> bool:
-    """Takes what any SDK writes: with or without port, query and trailing slash; a hub that is named must be right."""
+    """Whether the audience fits, in the form of any SDK: with or without port, query and trailing slash.
+
+    A hub that it names must be the request's.
+    """
     audiences = audience if isinstance(audience, list) else [audience]
     return any(isinstance(one, str) and _fits(one, request) for one in audiences)
 
@@ -133,7 +143,7 @@ def _fits_path(path: str, request: HTTPConnection) -> bool:
 
 
 def refuse_token(error: BridgeError) -> Response:
-    """401 with an empty body, which SDKs know."""
+    """The answer 401 with an empty body, as SDKs expect it."""
     challenge = "Bearer"
     if isinstance(error, BadToken):
         challenge += f' error="invalid_token", error_description="{error.detail}"'
@@ -141,18 +151,21 @@ def refuse_token(error: BridgeError) -> Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """A client as its token describes it. ``close_at`` (seconds since 1970): the end of its authentication."""
+class TokenIdentity:
+    """A client as its token describes it. ``close_at`` is the end of its authentication, in seconds since 1970."""
 
     user_id: str | None
     claims_line: str
     close_at: float | None
 
 
-def read_identity(claims: Mapping[str, Any], *, long_names: bool = True) -> Identity:
-    """``long_names``: claim types renamed as .NET's JWT library does, like the reference emulator."""
+def read_identity(claims: Mapping[str, Any], *, long_names: bool = True) -> TokenIdentity:
+    """The client that a token's claims describe.
+
+    With ``long_names``, claim types are renamed like in .NET's JWT library and the reference emulator.
+    """
     pairs = ((_LONG_NAMES.get(name, name) if long_names else name, text) for name, text in _flatten(claims))
-    return Identity(_find_user(claims), write_claims_line(pairs), _find_end(claims))
+    return TokenIdentity(_find_user(claims), write_claims_line(pairs), _find_end(claims))
 
 
 def _flatten(claims: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

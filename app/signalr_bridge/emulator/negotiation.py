@@ -1,4 +1,4 @@
-"""The clients' door: ``/client/negotiate`` and the WebSocket that is opened after it or without it.
+"""Accepts clients: ``/client/negotiate``, and the WebSocket that follows it or comes without it.
 
 Source: ``docs/protocol/service-emulation.md`` 2.1 and 5.2 to 5.4. WebSockets are the only transport.
 """
@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from signalr_bridge.emulator.clients import Client, Limits
 from signalr_bridge.emulator.hubs import Hubs
-from signalr_bridge.emulator.identity import Identity, TokenCheck, find_parameter, read_identity, refuse_token
+from signalr_bridge.emulator.identity import TokenCheck, TokenIdentity, find_parameter, read_identity, refuse_token
 from signalr_bridge.emulator.sockets import ClientSocket
 from signalr_bridge.emulator.upstream import UpstreamCaller
 from signalr_bridge.errors import BadToken, Unauthenticated
@@ -37,20 +37,28 @@ class Unknown(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Negotiated:
+    """A connection that was negotiated, or is open."""
+
     connection_id: str
     until: float | None
-    """None once it is open."""
+    """When it expires, in monotonic seconds. None once it is open."""
 
 
 class Negotiations:
-    """Which connections were promised; ``clock`` gives seconds, ``new_id`` an id that nobody can guess."""
+    """The connections that were negotiated or are open, by token.
+
+    Args:
+        open_seconds: How long a client may take to open its WebSocket.
+        clock: Gives monotonic seconds.
+        new_id: Gives an id that nobody can guess.
+    """
 
     def __init__(self, open_seconds: float, clock: Clock, new_id: NewId) -> None:
         self._open_seconds, self._clock, self._new_id = open_seconds, clock, new_id
         self._by_token: dict[str, _Negotiated] = {}
 
     def negotiate(self, version: int) -> dict[str, Any]:
-        """The answer to a negotiation. In version 0 the id is the token as well."""
+        """The answer to a negotiation. In version 0 the connection id is also the token."""
         self._forget_expired()
         connection_id = self._new_id()
         token = connection_id if version == 0 else self._new_id()
@@ -60,7 +68,7 @@ class Negotiations:
         return known | tokens | {"availableTransports": _TRANSPORTS}
 
     def open(self, token: str | None) -> tuple[str, str]:
-        """Token and connection id of a WebSocket that opens; ``Taken`` or ``Unknown``."""
+        """The token and the connection id of a WebSocket that opens. Raises ``Taken`` and ``Unknown``."""
         self._forget_expired()
         if token is None:
             connection_id = token = self._new_id()
@@ -88,7 +96,7 @@ class Negotiations:
 
 
 class ClientAcceptor:
-    """Lets clients in and keeps count of them."""
+    """Accepts clients and keeps track of them."""
 
     def __init__(
         self,
@@ -102,11 +110,11 @@ class ClientAcceptor:
         self._hubs, self._tokens, self._upstream = hubs, tokens, upstream
         self._negotiations, self._limits = negotiations, limits
         self._long_claim_names = long_claim_names
-        self._inside: dict[asyncio.Task[Any], tuple[Client, ClientSocket]] = {}
+        self._clients: dict[asyncio.Task[Any], tuple[Client, ClientSocket]] = {}
         self._is_shut = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A WebSocket at ``/client``: a refusal as an HTTP answer, or a client's whole life."""
+        """Handles a WebSocket at ``/client``: it is refused with an HTTP answer, or served until its end."""
         request = HTTPConnection(scope)
         answer = self._admit(request)
         if isinstance(answer, Response):
@@ -114,11 +122,11 @@ class ClientAcceptor:
             return
         token, connection_id, identity = answer
         try:
-            await self._let_in(request, connection_id, identity, receive, send)
+            await self._serve(request, connection_id, identity, receive, send)
         finally:
             self._negotiations.close(token)
 
-    def _admit(self, request: HTTPConnection) -> Response | tuple[str, str, Identity]:
+    def _admit(self, request: HTTPConnection) -> Response | tuple[str, str, TokenIdentity]:
         if self._is_shut:
             return PlainTextResponse("The emulator is stopping.", 503)
         try:
@@ -136,24 +144,24 @@ class ClientAcceptor:
             return PlainTextResponse("The connection is open already.", 409)
         return token, connection_id, read_identity(claims, long_names=self._long_claim_names)
 
-    async def _let_in(
-        self, request: HTTPConnection, connection_id: str, identity: Identity, receive: Receive, send: Send
+    async def _serve(
+        self, request: HTTPConnection, connection_id: str, identity: TokenIdentity, receive: Receive, send: Send
     ) -> None:
-        client, socket = self._seat(request, connection_id, identity, receive, send)
+        client, socket = self._make_client(request, connection_id, identity, receive, send)
         task = asyncio.current_task()
         assert task is not None
-        self._inside[task] = client, socket
+        self._clients[task] = client, socket
         try:
             await receive()  # websocket.connect
             await send({"type": "websocket.accept"})
             await client.run()
         except (OSError, asyncio.CancelledError):
-            pass  # gone before it was accepted, or cut when the emulator stopped
+            pass  # it disconnected before it was accepted, or was cut when the emulator stopped
         finally:
-            del self._inside[task]
+            del self._clients[task]
 
-    def _seat(
-        self, request: HTTPConnection, connection_id: str, identity: Identity, receive: Receive, send: Send
+    def _make_client(
+        self, request: HTTPConnection, connection_id: str, identity: TokenIdentity, receive: Receive, send: Send
     ) -> tuple[Client, ClientSocket]:
         limits = self._limits
         socket = ClientSocket(
@@ -177,7 +185,7 @@ class ClientAcceptor:
         return client, socket
 
     async def negotiate(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """``POST /client/negotiate``."""
+        """Answers ``POST /client/negotiate``."""
         await self._answer_negotiation(HTTPConnection(scope))(scope, receive, send)
 
     def _answer_negotiation(self, request: HTTPConnection) -> Response:
@@ -198,24 +206,24 @@ class ClientAcceptor:
         self._is_shut = False
 
     async def shut(self) -> None:
-        """Close every client's connection and wait until the last events about them are told, but not for ever."""
+        """Closes every client's connection, and waits a limited time for the last events about them."""
         self._is_shut = True
-        for client, _ in self._inside.values():
+        for client, _ in self._clients.values():
             client.close()
-        if self._inside:
-            await asyncio.wait(self._inside, timeout=self._limits.stop_seconds)
-        for task, (_, socket) in list(self._inside.items()):
+        if self._clients:
+            await asyncio.wait(self._clients, timeout=self._limits.stop_seconds)
+        for task, (_, socket) in list(self._clients.items()):
             socket.drop("The emulator has stopped.")
             task.cancel()
 
 
 def redact_query(query: str) -> str:
-    """The client's query for the upstream, without what would let somebody else be this client; ``?`` included."""
+    """The client's query for the upstream, with its ``?``, without what would let others act as this client."""
     pieces = [piece for piece in query.split("&") if piece]
     told = [piece for piece in pieces if unquote_plus(piece.partition("=")[0]).lower() not in _SECRET_QUERY]
     return "?" + "&".join(told) if told else ""
 
 
 def new_connection_id() -> str:
-    """16 random bytes as 22 characters."""
+    """A new id: 16 random bytes as 22 characters."""
     return secrets.token_urlsafe(16)

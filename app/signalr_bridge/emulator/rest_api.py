@@ -1,4 +1,4 @@
-"""The REST operations of the service, ``/api/hubs/...``, done on the hubs of this process.
+"""The REST operations of the service, ``/api/hubs/...``, performed on the hubs of this process.
 
 Source: ``docs/protocol/service-emulation.md`` 1.2 to 1.5 and 7.3. Statuses are the hosted service's.
 """
@@ -11,9 +11,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from signalr_bridge.emulator.clients import ClientGone
-from signalr_bridge.emulator.hubs import Hub, Hubs, Member
+from signalr_bridge.emulator.hubs import Hubs, HubState, Member
 from signalr_bridge.emulator.identity import TokenCheck, find_parameter, refuse_token
-from signalr_bridge.emulator.rest_payloads import BadRequest, Refused, deliver, read_message
+from signalr_bridge.emulator.rest_payloads import BadRequest, BodyRefused, deliver, read_message
 from signalr_bridge.errors import BadToken, BridgeError, InvalidName, InvalidQuery, Unauthenticated
 from signalr_bridge.protocol.access_token import client_audience, client_claims, sign_token
 from signalr_bridge.protocol.hub_message import Completion, Invocation
@@ -41,12 +41,17 @@ from signalr_bridge.protocol.rest import (
 _METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 _PROBLEM = "application/problem+json; charset=utf-8"
 
+LARGEST_PAGE = 200
+
+_CLOSES = frozenset({Action.CLOSE_ALL, Action.CLOSE_USER, Action.CLOSE_GROUP})
+
 
 def json_answer(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(body, status, headers, "application/json")
 
 
 def refuse_path(path: str, method: str) -> Response:
+    """The answer to an unknown path or method: 405 when another method is known there, else 404."""
     others = [other for other in _METHODS if other != method and read_target(other, path, "") is not None]
     if others:
         return Response(status_code=405, headers={"Allow": ", ".join(others)})
@@ -54,23 +59,26 @@ def refuse_path(path: str, method: str) -> Response:
 
 
 def not_found(code: str) -> Response:
+    """The answer 404 with the service's error code in a header."""
     return problem(404, "Not Found", headers={ERROR_CODE_HEADER: code})
 
 
 def refuse(parameter: str, detail: str) -> Response:
+    """The answer 400 for a parameter."""
     return problem(400, "One or more validation errors occurred.", errors={parameter: [detail]})
 
 
 def problem(status: int, title: str, headers: dict[str, str] | None = None, **members: Any) -> Response:
+    """A problem as the service writes it."""
     content = {"title": title, "status": status} | members
     return JSONResponse(content, status, headers, media_type=_PROBLEM)
 
 
-LARGEST_PAGE = 200
+def list_members(hub: HubState, operation: Operation, url: str) -> Response:
+    """One page of a group's members. Members who come or go between two pages do not move the others.
 
-
-def list_members(hub: Hub, operation: Operation, url: str) -> Response:
-    """``url`` is what was asked for, without query. Members who come or go meanwhile disturb no other's place."""
+    ``url`` is the request's, without its query.
+    """
     size = LARGEST_PAGE if operation.page_size is None else operation.page_size
     if not 1 <= size <= LARGEST_PAGE:
         raise BadRequest("maxpagesize", f"The value is not between 1 and {LARGEST_PAGE}.")
@@ -82,11 +90,8 @@ def list_members(hub: Hub, operation: Operation, url: str) -> Response:
     return json_answer(write_member_page(MemberPage(members, following), url))
 
 
-_CLOSES = frozenset({Action.CLOSE_ALL, Action.CLOSE_USER, Action.CLOSE_GROUP})
-
-
 class RestApi:
-    """Answers REST requests. ``invoke_seconds``: how long a called client may take."""
+    """Answers REST requests. A client that is called may take ``invoke_seconds``."""
 
     def __init__(self, hubs: Hubs, tokens: TokenCheck, invoke_seconds: float) -> None:
         self._hubs, self._tokens = hubs, tokens
@@ -117,7 +122,7 @@ class RestApi:
             return refuse("request", exc.detail)
         except BadRequest as exc:
             return refuse(exc.parameter, exc.detail)
-        except Refused as exc:
+        except BodyRefused as exc:
             return problem(exc.status, exc.title)
 
     async def _perform(self, operation: Operation, request: Request) -> Response:
@@ -155,7 +160,7 @@ def _check_names(operation: Operation) -> None:
 
 
 def _full_hub_name(operation: Operation, request: HTTPConnection) -> str:
-    """With an application, the hub that its clients name ``application_hub``."""
+    """The hub's name. With an application it is ``application_hub``, as its clients connect."""
     applications = find_parameter(request, "application")
     if not applications or not applications[-1]:
         return operation.hub
@@ -165,13 +170,13 @@ def _full_hub_name(operation: Operation, request: HTTPConnection) -> str:
         raise BadRequest("application", f"Invalid value of 'application'. {exc.detail}") from None
 
 
-async def _invoke(hub: Hub, operation: Operation, request: Request, seconds: float) -> Response:
+async def _invoke(hub: HubState, operation: Operation, request: Request, seconds: float) -> Response:
     message = await read_message(request)
     member = hub.find_connection(operation.connection)
     if member is None:
         return not_found("Error.Connection.NotExisted")
     if not isinstance(message, Invocation):
-        raise Refused(415, "Unsupported Media Type")
+        raise BodyRefused(415, "Unsupported Media Type")
     try:
         async with asyncio.timeout(seconds):
             completion = await member.call(message)
@@ -188,7 +193,7 @@ def _answer_call(completion: Completion) -> Response:
     return json_answer(write_client_error(completion.error), 400, {ERROR_CODE_HEADER: CLIENT_ERROR_CODE})
 
 
-def _addressed(hub: Hub, operation: Operation) -> list[Member]:
+def _addressed(hub: HubState, operation: Operation) -> list[Member]:
     if operation.connection:
         member = hub.find_connection(operation.connection)
         members = [] if member is None else [member]
@@ -202,7 +207,7 @@ def _addressed(hub: Hub, operation: Operation) -> list[Member]:
     return [member for member in members if member.connection_id not in excluded]
 
 
-def _ask(hub: Hub, operation: Operation) -> Response:
+def _ask(hub: HubState, operation: Operation) -> Response:
     match operation.action:
         case Action.CONNECTION_EXISTS:
             found, code = hub.find_connection(operation.connection) is not None, "Warning.Connection.NotExisted"
@@ -215,7 +220,7 @@ def _ask(hub: Hub, operation: Operation) -> Response:
     return Response(status_code=200) if found else not_found(code)
 
 
-def _change(hub: Hub, operation: Operation) -> Response:
+def _change(hub: HubState, operation: Operation) -> Response:
     user, group, connection = operation.user, operation.group, operation.connection
     match operation.action:
         case Action.CLOSE_CONNECTION:
@@ -238,7 +243,7 @@ def _change(hub: Hub, operation: Operation) -> Response:
     return Response(status_code=200)
 
 
-def _close_connection(hub: Hub, operation: Operation) -> Response:
+def _close_connection(hub: HubState, operation: Operation) -> Response:
     member = hub.find_connection(operation.connection)
     if member is None:
         return not_found("Warning.Connection.NotExisted")
@@ -246,8 +251,8 @@ def _close_connection(hub: Hub, operation: Operation) -> Response:
     return Response(status_code=200)
 
 
-class Issuing:
-    """``url`` is the emulator's own, ``key`` signs whole tokens."""
+class TokenIssuer:
+    """Issues signing keys, and whole tokens that ``key`` signs, to callers with an identity."""
 
     def __init__(self, tokens: TokenCheck, key: str) -> None:
         self._tokens, self._key = tokens, key
@@ -287,7 +292,7 @@ class Issuing:
 
 
 def is_issuing(method: str, path: str) -> bool:
-    """Whether a request is for ``Issuing``; ``path`` is in lower case."""
+    """Whether a request is for ``TokenIssuer``. ``path`` is in lower case."""
     if path in KEY_PATHS:
         return method == "GET"
     return method == "POST" and path.startswith("/api/") and path.endswith("/:generatetoken")

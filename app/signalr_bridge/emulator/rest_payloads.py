@@ -1,4 +1,4 @@
-"""What a send's body holds: a message as JSON or MessagePack, or finished frames for each hub protocol.
+"""The bodies of messages by REST: a message as JSON or MessagePack, or finished frames for each hub protocol.
 
 Source: ``docs/protocol/rest-and-management.md`` 5.1 and 10.6.
 """
@@ -20,15 +20,15 @@ LARGEST_BODY = 1024 * 1024
 
 
 class BadRequest(Exception):
-    """What is wrong with which parameter."""
+    """A parameter is wrong. ``detail`` says how."""
 
     def __init__(self, parameter: str, detail: str) -> None:
         super().__init__(detail)
         self.parameter, self.detail = parameter, detail
 
 
-class Refused(Exception):
-    """A body that is too large (413) or of another kind (415)."""
+class BodyRefused(Exception):
+    """A body is too large (413), or its media type is not supported (415)."""
 
     def __init__(self, status: int, title: str) -> None:
         super().__init__(title)
@@ -36,21 +36,21 @@ class Refused(Exception):
 
 
 async def read_message(request: Request) -> Invocation | dict[str, Frame]:
-    """A message, or finished frames by hub protocol. Raises ``BadRequest`` and ``Refused``."""
+    """A message, or finished frames by hub protocol. Raises ``BadRequest`` and ``BodyRefused``."""
     given = request.headers.get("content-type")
     body = await _read_body(request)
     kind = None if given is None else given.partition(";")[0].strip().lower()
     if (kind is None and body) or (kind is not None and kind not in {JSON, MESSAGEPACK, EVERY_PROTOCOL}):
-        raise Refused(415, "Unsupported Media Type")
+        raise BodyRefused(415, "Unsupported Media Type")
     if body is None:
-        raise Refused(413, "Payload Too Large")
+        raise BodyRefused(413, "Payload Too Large")
     if kind == EVERY_PROTOCOL:
         return _read_frames(body)
     return read_packed_payload(body) if kind == MESSAGEPACK else read_payload(body)
 
 
 async def _read_body(request: Request) -> bytes | None:
-    """None when it is too large; read to its end even then, so that the client sees the answer."""
+    """The body. None when it is too large. It is read to its end even then, so that the client sees the answer."""
     body, size = bytearray(), 0
     async for piece in request.stream():
         size += len(piece)
@@ -60,7 +60,7 @@ async def _read_body(request: Request) -> bytes | None:
 
 
 def read_payload(body: bytes) -> Invocation:
-    """The message in a JSON body, member names in any case. Raises ``BadRequest``."""
+    """The message in a JSON body. Names of members may be in any case. Raises ``BadRequest``."""
     try:
         payload: Any = json_text.decode(body) if body.strip() else None
     except MalformedJson as exc:
@@ -69,7 +69,7 @@ def read_payload(body: bytes) -> Invocation:
 
 
 def read_packed_payload(body: bytes) -> Invocation:
-    """The same object in MessagePack."""
+    """Like ``read_payload``, for the same object in MessagePack."""
     try:
         return _read_members(msgspec.msgpack.decode(body))
     except (msgspec.DecodeError, ValueError, RecursionError):
@@ -98,7 +98,10 @@ def _read_frames(body: bytes) -> dict[str, Frame]:
 
 
 def deliver(members: Iterable[Member], message: Invocation | Mapping[str, Frame]) -> None:
-    """A client whose protocol is missing among finished frames gets nothing. ``BadRequest`` for endless nesting."""
+    """Delivers a message or finished frames. Raises ``BadRequest`` for a message that is nested too deeply.
+
+    A client whose protocol is missing among finished frames gets nothing.
+    """
     if isinstance(message, Invocation):
         try:
             send(members, message)

@@ -18,7 +18,7 @@ from signalr_bridge.emulator.entra import Entra, Role
 from signalr_bridge.emulator.hubs import Hubs, send
 from signalr_bridge.emulator.identity import IssuedKeys, TokenCheck
 from signalr_bridge.emulator.negotiation import ClientAcceptor, Negotiations, new_connection_id
-from signalr_bridge.emulator.rest_api import Issuing, RestApi, is_issuing
+from signalr_bridge.emulator.rest_api import RestApi, TokenIssuer, is_issuing
 from signalr_bridge.emulator.upstream import UpstreamCaller, UpstreamTemplate, to_templates
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.connection_string import EMULATOR_KEY, write_connection_string
@@ -87,7 +87,7 @@ class Emulator:
         negotiations = Negotiations(limits.open_seconds, time.monotonic, new_connection_id)
         self._acceptor = ClientAcceptor(self.hubs, tokens, self._upstream, negotiations, limits, long_claim_names)
         rest = RestApi(self.hubs, tokens, limits.invoke_seconds)
-        self.app = _allow_origins(_Paths(self._acceptor, rest, Issuing(tokens, self._keys[0])))
+        self.app = _allow_origins(_Paths(self._acceptor, rest, TokenIssuer(tokens, self._keys[0])))
         self._server: WebSocketServer | None = None
 
     @property
@@ -147,7 +147,7 @@ class Emulator:
 class _Paths:
     """Finds the part that answers a path. Paths are compared as they came, because ``%2F`` is not a slash."""
 
-    def __init__(self, acceptor: ClientAcceptor, rest: RestApi, issuing: Issuing) -> None:
+    def __init__(self, acceptor: ClientAcceptor, rest: RestApi, issuing: TokenIssuer) -> None:
         self._acceptor, self._rest, self._issuing = acceptor, rest, issuing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

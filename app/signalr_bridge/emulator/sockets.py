@@ -1,4 +1,4 @@
-"""A client's WebSocket: a bounded queue of frames on the way out, an orderly end, and an end by force."""
+"""The WebSocket of a client: a bounded queue of outgoing frames, an orderly end, and a forced end."""
 
 import asyncio
 import logging
@@ -12,7 +12,16 @@ _LOG = logging.getLogger(__name__)
 
 
 class ClientSocket:
-    """Inside ``async with`` frames go out one after the other; leaving it ends the WebSocket."""
+    """A WebSocket that sends queued frames inside ``async with``, one after the other. Leaving it ends the WebSocket.
+
+    Args:
+        receive: The ASGI callable.
+        send: The ASGI callable.
+        abort: Cuts the connection.
+        outgoing_limit: How many frames may wait.
+        grace_seconds: How long a client may take to close by itself.
+        send_seconds: How long one frame may take.
+    """
 
     def __init__(
         self,
@@ -41,7 +50,7 @@ class ClientSocket:
         await asyncio.wait([self._writer])
 
     async def receive(self) -> bytes | None:
-        """The next message, from a text or binary frame alike; None when the client has gone."""
+        """The next message, from a text or a binary frame. None when the client has disconnected."""
         message = await self._receive()
         if message["type"] != "websocket.receive":
             self._gone = True
@@ -51,12 +60,12 @@ class ClientSocket:
         return data
 
     def deliver(self, frame: Frame) -> None:
-        """Put a frame into the queue. When that is full the client is dropped: nobody waits for the slow."""
+        """Puts a frame into the queue. When the queue is full, the client is dropped, so that nobody waits for it."""
         if not self._ending:
             self._put(frame)
 
     def end(self, farewell: Frame | None = None) -> None:
-        """No more frames. After a farewell the client has a short while to leave by itself."""
+        """Ends the outgoing frames. After a farewell the client may close by itself for a short time."""
         if self._ending:
             return
         if farewell is None:
@@ -67,7 +76,7 @@ class ClientSocket:
         self._ending = True
 
     def drop(self, failure: str) -> None:
-        """End by force."""
+        """Cuts the connection."""
         if not self._gone:
             self.failure, self._ending, self._gone = failure, True, True
             self._abort()
@@ -90,4 +99,4 @@ class ClientSocket:
             _LOG.warning("A client was dropped: it took no data for %g s.", self._send_seconds)
             self.drop("The client did not read its messages.")
         except OSError:
-            pass  # it has gone, which the reader hears of as well
+            pass  # it has disconnected, which the reader notices as well

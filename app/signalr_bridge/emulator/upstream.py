@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from signalr_bridge.emulator.codecs import Codec, Frame
+from signalr_bridge.emulator.codecs import ClientCodec, Frame
 from signalr_bridge.errors import MalformedJson, MalformedMessage, SettingsError
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.hub_message import Completion
@@ -216,7 +216,7 @@ async def _read_answer(response: Response) -> Answer:
         return Answer(response.status, failure="error: Error while copying content to a stream.")
 
 
-def interpret(answer: Answer | None, invocation_id: str, codec: Codec) -> Frame:
+def interpret(answer: Answer | None, invocation_id: str, codec: ClientCodec) -> Frame:
     """The frame for a client that waits for the answer to ``invocation_id``."""
     match answer:
         case None:
@@ -232,7 +232,7 @@ def interpret(answer: Answer | None, invocation_id: str, codec: Codec) -> Frame:
     return codec.write(Completion(invocation_id, error=f"Invocation failed, {error}"))
 
 
-def _pass_on(body: bytes, invocation_id: str, codec: Codec) -> Frame:
+def _pass_on(body: bytes, invocation_id: str, codec: ClientCodec) -> Frame:
     try:
         return codec.frame_answer(body)
     except MalformedMessage:

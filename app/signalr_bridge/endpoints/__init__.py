@@ -1,1 +1,1 @@
-"""The set of SignalR instances: who they are, how to reach them, which are well, and which to ask."""
+"""The SignalR instances: their credentials, their health, how they are called, and which of them to call."""

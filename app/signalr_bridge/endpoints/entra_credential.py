@@ -1,4 +1,4 @@
-"""An identity: calls carry its Entra token, clients' tokens are signed with a key that the service issues to it."""
+"""The credential of an identity: an Entra token for calls, and a key issued by the service for clients' tokens."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from signalr_bridge.settings.model import CredentialSettings
 from signalr_bridge.web.observer import SILENT, Observer
 from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, Response, ResponseTooLarge, read_retry_after
 
-# The library is imported when an identity is used: it takes a third of a second.
+# The library is imported when an identity is used, because that takes a third of a second.
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
@@ -37,7 +37,7 @@ Maker: TypeAlias = "Callable[[], AsyncTokenCredential]"
 
 
 def make_maker(settings: CredentialSettings, authority: str, environment: Mapping[str, str] = os.environ) -> Maker:
-    """What makes the credential that ``settings`` describe; ``authority`` is where tokens are issued."""
+    """A function that makes the credential of the settings. ``authority`` is the address where tokens are issued."""
     match settings.kind:
         case "managed-identity":
             return lambda: _make_managed(settings, environment)
@@ -47,7 +47,7 @@ def make_maker(settings: CredentialSettings, authority: str, environment: Mappin
 
 
 def check_maker(make: Maker, whose: str) -> None:
-    """``SettingsError`` when the credential cannot even be made."""
+    """Raises ``SettingsError`` when the credential cannot even be made."""
     try:
         make()
     except (ValueError, OSError, TypeError):
@@ -58,20 +58,20 @@ def check_maker(make: Maker, whose: str) -> None:
 
 
 async def fetch_token(make: Maker, clock: WallClock, scope: str = SCOPE) -> CachedToken[str]:
-    """A new token. Raises whatever the library does."""
+    """A new token. Raises the errors of the library."""
     async with make() as credential:
         found = await _ask(credential, scope)
     return cache_token(found.token, found.expires_on, clock(), getattr(found, "refresh_on", None))
 
 
 async def _ask(credential: AsyncTokenCredential, scope: str) -> Any:
-    """With ``refresh_on`` where the credential knows it."""
+    """A token, with ``refresh_on`` where the credential knows it."""
     ask = getattr(credential, "get_token_info", None)
     return await (credential.get_token(scope) if ask is None else ask(scope))
 
 
 def _options() -> dict[str, Any]:
-    """We retry ourselves, and log ourselves: the library's words may quote an answer."""
+    """Options that switch off the library's retries and logs. We retry, and its logs may quote an answer."""
     logging.getLogger(_SILENT).setLevel(logging.CRITICAL)
     return {"retry_total": 0, "logging_enable": False}
 
@@ -84,7 +84,7 @@ def _make_managed(settings: CredentialSettings, environment: Mapping[str, str]) 
 
 
 def name_identity(settings: CredentialSettings, environment: Mapping[str, str]) -> dict[str, str] | None:
-    """A user-assigned identity by the parameter names that the platform knows.
+    """A user-assigned identity, by the names of parameters that the platform knows. None when no id is given.
 
     App Service and Container Apps answer 400 to the library's own ``resource_id`` and ``object_id``.
     """
@@ -180,16 +180,22 @@ def _refuse(response: Response) -> CredentialFailure:
 
 KEY_RENEW_SECONDS = 55 * 60.0
 KEY_SECONDS = 90 * 60.0
-"""The service says that a key it issues is good for about so long."""
+"""How long a key is valid that the service issues. The service says that it is about so long."""
 _KEY_FETCH_SECONDS = 10.0
 _KEY_REST_SECONDS = 300.0
 
 
 class Identity:
-    """``token`` is that of Entra, which several endpoints may share; ``server_url`` is the service's, for us.
+    """The credential of an endpoint with an identity.
 
-    A client waits at most ``wait_seconds`` for the first key. ``verifying_keys``: an instance with an identity may
-    have access keys all the same, and sign its calls with them.
+    Args:
+        token: The Entra token, which several endpoints may share.
+        keys: Fetches keys from the service.
+        server_url: The address at which we call the service.
+        clock: Gives seconds since 1970.
+        random: Gives 0 to 1.
+        wait_seconds: How long a client waits for the first key.
+        verifying_keys: Access keys. An instance may have them beside an identity, and sign its calls with them.
     """
 
     def __init__(
@@ -223,14 +229,14 @@ class Identity:
         return self._token.refresh_failure or self._key.refresh_failure
 
     async def rest_token(self, url: str) -> str:
-        """The same for every ``url``. Raises ``CredentialFailure``."""
+        """The Entra token, the same for every ``url``. Raises ``CredentialFailure``."""
         token = await self._token.get()
-        if self._is_signing:  # calls come often: so the key is fresh when the next client does
+        if self._is_signing:  # calls come often, so the key is fresh when the next client comes
             self._key.nudge()
         return token
 
     async def client_token(self, claims: dict[str, Any]) -> str:
-        """Raises ``NoEndpointAvailable``, and ``CredentialInsufficient`` when the identity's role is too small."""
+        """A token for a client. Raises ``NoEndpointAvailable``, or ``CredentialInsufficient`` for too small a role."""
         self._is_signing = True
         try:
             async with asyncio.timeout(self._wait_seconds):

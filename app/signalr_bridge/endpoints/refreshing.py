@@ -1,4 +1,4 @@
-"""Something that expires and is renewed ahead of time, by one attempt at a time: nobody waits without need."""
+"""Tokens and keys that expire: cached, refreshed ahead of time by one attempt at a time, so that nobody waits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,16 +20,19 @@ _FIRST_REST, _LONGEST_WISH = 1.0, 600.0
 
 @dataclass(frozen=True, slots=True)
 class CachedToken(Generic[T]):
-    """A value, from when on it is renewed, and until when it is good."""
+    """A value, when it is to be refreshed, and when it expires. Times are seconds since 1970."""
 
     value: T = field(repr=False)
-    renew_at: float
+    refresh_at: float
     expires_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshFailure:
-    """How often renewing has failed in a row, why the last time, and when it is tried again."""
+    """How often refreshing has failed in a row, why the last time, and when it is tried again.
+
+    ``retry_at`` is in seconds since 1970. ``forbidden`` is that of ``CredentialFailure``.
+    """
 
     failures: int
     reason: str
@@ -40,39 +43,49 @@ class RefreshFailure:
 class RefreshAction(Enum):
     """What a request does about the value it needs."""
 
-    USE = "use what is held"
-    USE_AND_RENEW = "use what is held, and have it renewed meanwhile"
-    WAIT = "have it renewed, and wait"
-    REFUSE = "do without: renewing has just failed"
+    USE = "use the cached value"
+    USE_AND_REFRESH = "use the cached value, and have it refreshed in the meantime"
+    WAIT = "have it refreshed, and wait"
+    REFUSE = "fail, because refreshing has just failed"
 
 
-def decide(held: CachedToken[T] | None, refresh_failure: RefreshFailure | None, now: float) -> RefreshAction:
-    resting = refresh_failure is not None and now < refresh_failure.retry_at
-    if held is None or now >= held.expires_at:
+def decide(cached: CachedToken[T] | None, failure: RefreshFailure | None, now: float) -> RefreshAction:
+    """What to do about a value, with what is cached, and the last attempt's failure. ``now`` is seconds since 1970."""
+    resting = failure is not None and now < failure.retry_at
+    if cached is None or now >= cached.expires_at:
         return RefreshAction.REFUSE if resting else RefreshAction.WAIT
-    return RefreshAction.USE_AND_RENEW if now >= held.renew_at and not resting else RefreshAction.USE
+    return RefreshAction.USE_AND_REFRESH if now >= cached.refresh_at and not resting else RefreshAction.USE
 
 
-def cache_token(value: T, expires_at: float, now: float, renew_at: float | None = None) -> CachedToken[T]:
-    """``renew_at`` is what the issuer proposes; else ten minutes before the end, or at half time of a short life.
+def cache_token(value: T, expires_at: float, now: float, refresh_at: float | None = None) -> CachedToken[T]:
+    """A token with the time of its refresh. All times are seconds since 1970.
 
-    Never at once: an issuer that keeps its tokens gives the same one again until shortly before its end.
+    It is refreshed when the issuer proposes (``refresh_at``), else ten minutes before its end, or after half of a short
+    life. It is never refreshed at once, because an issuer with a cache gives the same token until shortly before its
+    end.
     """
     half = max((expires_at - now) / 2, 0.0)
-    planned = expires_at - min(_AHEAD_SECONDS, half) if renew_at is None else renew_at
+    planned = expires_at - min(_AHEAD_SECONDS, half) if refresh_at is None else refresh_at
     return CachedToken(value, max(planned, now + min(_PAUSE_SECONDS, half)), expires_at)
 
 
 def rest_seconds(failures: int, retry_after: float | None, longest: float, random: Random) -> float:
-    """How long to leave the issuer alone after ``failures`` in a row: doubling with jitter, or what it asked for."""
+    """Seconds until the issuer is asked again.
+
+    Args:
+        failures: How many attempts failed in a row. The rest doubles with each, with jitter.
+        retry_after: Seconds that the issuer asked for.
+        longest: The most seconds, unless the issuer asked for more.
+        random: Gives 0 to 1.
+    """
     backoff = min(_FIRST_REST * float(1 << min(failures - 1, 16)), longest)
     return max(backoff * (0.5 + random() / 2), min(retry_after or 0.0, _LONGEST_WISH))
 
 
 class CredentialFailure(Exception):
-    """``reason`` may be shown; ``retry_after`` (seconds) is what the issuer asked for.
+    """There is no credential. ``reason`` may be shown. ``retry_after`` are the seconds that the issuer asked for.
 
-    ``forbidden``: the service itself refused to issue a key, for the identity has no role that may have one.
+    ``forbidden`` means that the service itself refused to issue a key, because the identity's role does not allow it.
     """
 
     def __init__(self, reason: str, *, retry_after: float | None = None, forbidden: bool = False) -> None:
@@ -81,7 +94,7 @@ class CredentialFailure(Exception):
 
 
 def explain_failure(error: Exception) -> CredentialFailure:
-    """What a library raised, as a failure."""
+    """The failure for whatever a library raised."""
     if isinstance(error, CredentialFailure):
         return error
     if isinstance(error, TimeoutError | asyncio.IncompleteReadError):
@@ -94,7 +107,7 @@ def explain_failure(error: Exception) -> CredentialFailure:
 
 
 def find_response(error: BaseException | None) -> Any:
-    """The HTTP answer that an error of Azure's libraries came from, perhaps over others."""
+    """The HTTP response behind an error of Azure's libraries, perhaps by way of other errors. None without one."""
     for _ in range(8):
         if error is None:
             return None
@@ -106,9 +119,15 @@ def find_response(error: BaseException | None) -> Any:
 
 
 class RefreshingToken(Generic[T]):
-    """``fetch`` gets a new value and may take ``seconds``. ``clock`` gives seconds since 1970, ``random`` 0 to 1.
+    """A value that is refreshed before it expires. Only one attempt runs at a time.
 
-    ``what`` says in a log what it is; ``longest_rest`` is how long at most, in seconds, a failing issuer is left alone.
+    Args:
+        what: What the log calls it.
+        fetch: Gets a new value.
+        clock: Gives seconds since 1970.
+        random: Gives 0 to 1.
+        seconds: How long one attempt may take.
+        longest_rest: The most seconds between two attempts while the issuer fails.
     """
 
     def __init__(
@@ -133,26 +152,27 @@ class RefreshingToken(Generic[T]):
 
     @property
     def refresh_failure(self) -> str | None:
-        """Why the last attempt failed; None when it did not."""
+        """Why the last attempt failed. None when it did not."""
         return None if self._failed is None else self._failed.reason
 
     async def get(self) -> T:
-        """At once while the old value is good. Raises ``CredentialFailure``."""
-        step = decide(self._cached, self._failed, self._clock())
-        if step is RefreshAction.WAIT:
+        """The value. This does not wait while the old value is valid. Raises ``CredentialFailure``."""
+        action = decide(self._cached, self._failed, self._clock())
+        if action is RefreshAction.WAIT:
             await self._wait()
-        elif step is RefreshAction.USE_AND_RENEW:
+        elif action is RefreshAction.USE_AND_REFRESH:
             self._start()
         if self._cached is None or self._clock() >= self._cached.expires_at:
             raise self._failure()
         return self._cached.value
 
     def nudge(self) -> None:
-        """Have it renewed if it is time."""
-        if decide(self._cached, self._failed, self._clock()) in {RefreshAction.USE_AND_RENEW, RefreshAction.WAIT}:
+        """Starts a refresh if it is time, without waiting."""
+        if decide(self._cached, self._failed, self._clock()) in {RefreshAction.USE_AND_REFRESH, RefreshAction.WAIT}:
             self._start()
 
     async def close(self) -> None:
+        """Fetches nothing from now on, and waits until a refresh that is running has ended."""
         self.stop()
         if self._task is not None:
             with suppress(asyncio.CancelledError):
@@ -172,9 +192,9 @@ class RefreshingToken(Generic[T]):
 
     def _start(self) -> None:
         if not self._stopped and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._renew())
+            self._task = asyncio.create_task(self._refresh())
 
-    async def _renew(self) -> None:
+    async def _refresh(self) -> None:
         try:
             async with asyncio.timeout(self._seconds):
                 self._cached = await self._fetch()
@@ -195,9 +215,9 @@ class RefreshingToken(Generic[T]):
         self._failed = RefreshFailure(failures, failure.reason, self._clock() + rest, failure.forbidden)
 
     def _failure(self) -> CredentialFailure:
-        refresh_failure = self._failed
+        failed = self._failed
         if self._stopped:
             return CredentialFailure("the settings name this credential no more")
-        if refresh_failure is None:  # what was fetched is over already
+        if failed is None:  # what was fetched has expired already
             return CredentialFailure("the issuer's clock is wrong: what it gave had expired")
-        return CredentialFailure(refresh_failure.reason, forbidden=refresh_failure.forbidden)
+        return CredentialFailure(failed.reason, forbidden=failed.forbidden)

@@ -1,1 +1,1 @@
-"""Client → where to connect, with which token: the input binding over HTTP."""
+"""Negotiation, the input binding over HTTP: a client learns where to connect, and with which token."""

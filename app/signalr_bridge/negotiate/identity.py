@@ -1,4 +1,4 @@
-"""Who a client is: what admits it, and what is known of it. Each kind of identity in a function of its own."""
+"""The identity of a client: read from a token or from the platform's headers, with the claims that are copied."""
 
 import binascii
 from base64 import b64decode
@@ -19,23 +19,31 @@ _SCALAR = str | int | float | bool
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """A client that is admitted: its user id, None for nobody in particular, and claims that somebody vouches for."""
+class ClientIdentity:
+    """A client that is admitted. ``user_id`` is None for an anonymous client. The claims come from a trusted source."""
 
     user_id: str | None = None
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-async def read_jwt(issuers: Issuers, tokens: Sequence[str], *, named: bool) -> Identity:
-    """From a bearer token. ``named``: it must say who the user is. ``BadToken``."""
+async def read_jwt(issuers: Issuers, tokens: Sequence[str], *, named: bool) -> ClientIdentity:
+    """The identity in a bearer token. Raises ``BadToken``.
+
+    Args:
+        issuers: Who verifies the token.
+        tokens: The bearer tokens of the request. More than one is an error.
+        named: Whether the token must say who the user is.
+    """
     if len(tokens) != 1:
         raise BadToken("there are several tokens")
     verified = await issuers.check(tokens[0])
-    return Identity(read_user(verified.claims, verified.rules) if named else None, verified.claims)
+    return ClientIdentity(read_user(verified.claims, verified.rules) if named else None, verified.claims)
 
 
-def read_platform(headers: Mapping[str, Sequence[str]]) -> Identity | None:
-    """From the headers of App Service or Container Apps; None when nobody has signed in. ``BadToken``.
+def read_platform(headers: Mapping[str, Sequence[str]]) -> ClientIdentity | None:
+    """The identity in the headers of App Service or Container Apps. None when nobody has signed in.
+
+    Raises ``BadToken``. The names of headers are in lower case.
 
     Source: https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities
     """
@@ -44,7 +52,7 @@ def read_platform(headers: Mapping[str, Sequence[str]]) -> Identity | None:
         return None
     if len(ids) != 1 or not ids[0]:
         raise BadToken("the platform's user id is empty or repeated")
-    return Identity(ids[0], _read_principal(headers.get(_PRINCIPAL, ())))
+    return ClientIdentity(ids[0], _read_principal(headers.get(_PRINCIPAL, ())))
 
 
 def _read_principal(values: Sequence[str]) -> dict[str, list[str]]:
@@ -70,12 +78,15 @@ def _decode_principal(text: str) -> list[Any]:
 
 
 def claim_texts(claims: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Claims for a template: the texts of each."""
+    """The claims for a template: the texts of each."""
     return {name: [claim_text(one) for one in _scalars(value)] for name, value in claims.items()}
 
 
 def copy_claims(claims: Mapping[str, Any], types: Sequence[str]) -> dict[str, ClaimValues]:
-    """Those of ``types`` (to the letter) that are there. ``BadToken`` for a value that would forge others upstream."""
+    """The claims whose types are exactly among ``types``.
+
+    Raises ``BadToken`` for a value that would forge other claims upstream.
+    """
     copied = {name: _scalars(claims[name]) for name in types if name in claims}
     for values in copied.values():
         if any(is_forgery(claim_text(one)) for one in values):
@@ -84,12 +95,12 @@ def copy_claims(claims: Mapping[str, Any], types: Sequence[str]) -> dict[str, Cl
 
 
 def is_forgery(text: str) -> bool:
-    """Whether a text would break the service's header line, or be read there as claims of ours."""
+    """Whether the text would break the service's header line, or be read there as claims of ours."""
     return LOSSLESS_CLAIM in text or has_control_character(text)
 
 
 def _scalars(value: Any) -> tuple[_SCALAR, ...]:
-    """The values of a claim. An object stands as its JSON, as .NET has it; what is null is not there."""
+    """The values of a claim. An object becomes its JSON text, as in .NET. Null is left out."""
     values = value if isinstance(value, list) else [value]
     return tuple(
         one if isinstance(one, _SCALAR) else json_text.encode(one).decode() for one in values if one is not None
@@ -97,7 +108,7 @@ def _scalars(value: Any) -> tuple[_SCALAR, ...]:
 
 
 def group_values(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    """Values by name, names in lower case."""
+    """The values by name. Names are in lower case."""
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name.lower(), []).append(value)

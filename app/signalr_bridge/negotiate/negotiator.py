@@ -1,4 +1,4 @@
-"""The negotiator: an endpoint for a client, and a token that lets it in."""
+"""The negotiator: chooses an endpoint for a client and signs the client's token."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ _LOG = logging.getLogger("signalr_bridge.negotiate")
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Who may connect and how: what a token will say. ``endpoint`` pins one by name."""
+    """Who may connect, and what the token says. ``endpoint`` names one. None leaves the choice to us."""
 
     user_id: str | None = None
     claims: Mapping[str, ClaimValues] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionInfo:
-    """Where a client connects, with which token."""
+    """Where a client connects, and with which token."""
 
     url: str
     access_token: str = field(repr=False)
@@ -39,7 +39,7 @@ class ConnectionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """An endpoint that a client may be sent to, and where it would connect; None where no token could be made."""
+    """An endpoint that a client may be sent to. ``info`` is None when no token could be made."""
 
     endpoint: Endpoint
     online: bool
@@ -56,8 +56,13 @@ class Choice:
 
 
 class Negotiator:
-    """Chooses an endpoint and signs a token. ``clock`` gives seconds since 1970; ``is_lossless`` says of a hub whether
-    its tokens carry ``bridge.claims``."""
+    """Chooses an endpoint and signs a token.
+
+    Args:
+        registries: The endpoints of each hub.
+        clock: Gives seconds since 1970.
+        is_lossless: Says of a hub whether its tokens carry the claim ``bridge.claims``.
+    """
 
     def __init__(
         self,
@@ -71,12 +76,12 @@ class Negotiator:
         self._is_lossless = is_lossless
 
     async def negotiate(self, hub: str, admission: Admission) -> ConnectionInfo:
-        """Raises ``UnknownEndpoint``, ``NoEndpointAvailable`` and ``TokenTooLong``."""
+        """Where a client connects. Raises ``UnknownEndpoint``, ``NoEndpointAvailable`` and ``TokenTooLong``."""
         endpoint = self._directory.find(hub).choose_for_client(admission.endpoint, hub=hub, user_id=admission.user_id)
         return await self._sign(endpoint, hub, admission)
 
     async def negotiate_all(self, hub: str, admission: Admission) -> list[Choice]:
-        """Every endpoint, also those that are offline. Raises ``TokenTooLong``."""
+        """Every endpoint of the hub, also those that are offline. Raises ``TokenTooLong``."""
         registry = self._directory.find(hub)
         return [
             Choice(one, registry.is_online(one), await self._try_to_sign(one, hub, admission))
@@ -88,7 +93,7 @@ class Negotiator:
             return await self._sign(endpoint, hub, admission)
         except TokenTooLong:
             raise
-        except Exception as error:  # whatever a credential's library raises: its text may hold a secret
+        except Exception as error:  # credential libraries raise many types, and their texts may hold a secret
             extra = {"endpoint": endpoint.name, "error": type(error).__name__}
             _LOG.warning("no token for clients could be made", extra=extra)
             return None

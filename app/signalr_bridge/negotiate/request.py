@@ -1,4 +1,4 @@
-"""What a caller asks for in a negotiate body: user id, claims, lifetime, endpoint."""
+"""The body of a caller's negotiation: user id, claims, lifetime and endpoint."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ LONGEST_LIFETIME = 86_400
 
 
 def is_blank(body: bytes) -> bool:
-    """Whether a body asks for nothing: empty, blank, or ``{}``. That is a client's call."""
+    """Whether a body asks for nothing: it is empty, blank, or ``{}``. Clients send such bodies."""
     stripped = body.strip()
     return not stripped or (stripped.startswith(b"{") and stripped.endswith(b"}") and not stripped[1:-1].strip())
 
 
 def read_request(body: bytes, defaults: Admission) -> Admission:
-    """Raises ``MalformedJson``, or ``InvalidItem`` with everything that is wrong."""
+    """What a caller asks for. Raises ``MalformedJson``, or ``InvalidItem`` with everything that is wrong."""
     if json_text.first_character(body) != b"{":
-        json_text.decode(body)  # what does not parse at all is another mistake
+        json_text.decode(body)  # a body that is not JSON at all is another error
         raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON object.")])
     given = ObjectReader(body, "#")
     given.refuse_unknown(_PROPERTIES)

@@ -1,4 +1,4 @@
-"""The negotiate routes: what a SignalR client asks for by itself, and what a backend asks for on its behalf."""
+"""The routes of negotiation, for SignalR clients and for backends that ask on behalf of their clients."""
 
 from typing import Annotated, Any, TypeAlias
 
@@ -18,7 +18,7 @@ from signalr_bridge.errors import (
 from signalr_bridge.negotiate.identity import group_values
 from signalr_bridge.negotiate.negotiator import Admission, Negotiator
 from signalr_bridge.negotiate.request import is_blank, read_request
-from signalr_bridge.negotiate.rules import ClientRequest, Clients
+from signalr_bridge.negotiate.rules import ClientAdmission, ClientRequest
 from signalr_bridge.protocol.upstream_event import decode_header
 from signalr_bridge.settings.model import EndpointType
 from signalr_bridge.web.authorize import Access, OptionalCaller, RequiredCaller, check_caller
@@ -28,11 +28,11 @@ from signalr_bridge.web.request import JSON, PathNames, describe_path, part, rea
 
 LARGEST_BODY = 64 * 1024
 _CLIENT_BODY_SECONDS = 5.0
-"""A client sends none: whoever dawdles over one must not keep others out."""
+"""Seconds to read a client's body. Clients send none, so one that comes slowly must not keep others out."""
 _CALLERS_ONLY = "Only a caller may say for whom: send an API key in the header X-API-Key."
 
 NegotiatorPart = Annotated[Negotiator, part(Negotiator)]
-ClientsPart = Annotated[Clients, part(Clients)]
+ClientsPart = Annotated[ClientAdmission, part(ClientAdmission)]
 AccessPart = Annotated[Access, part(Access)]
 Requester: TypeAlias = Caller | Admission
 """A caller, or a client with what its token will say."""
@@ -43,8 +43,10 @@ router = APIRouter(redirect_slashes=False)
 async def find_requester(
     request: Request, caller: OptionalCaller, clients: ClientsPart, access: AccessPart
 ) -> Requester:
-    """A caller that may negotiate for the hub, or a client that is admitted. Raises what refuses either, before
-    anything is said about hubs or bodies."""
+    """A caller that may negotiate for the hub, or a client that is admitted.
+
+    Raises what refuses either of them, before anything is said about hubs or bodies.
+    """
     hub = _read_hub(request, access.hub_names.default)
     if caller is not None:
         check_caller(request, caller, hub or None)
@@ -53,7 +55,7 @@ async def find_requester(
 
 
 def _read_hub(request: Request, default: str | None) -> str | None:
-    """The hub's name as far as it can be told; None when there is none."""
+    """The hub's name, in lower case. None when there is none, or it is not valid."""
     try:
         segment = request.path_params.get("hub")
         return default if segment is None else read_hub(request, segment)
@@ -65,7 +67,7 @@ RequesterPart = Annotated[Requester, Depends(find_requester)]
 
 
 class NegotiateRequest(BaseModel):
-    """What a caller may ask for; a client sends nothing."""
+    """What a caller may ask for. A client sends nothing."""
 
     userId: str | None = None
     claims: dict[str, Any] = Field({}, examples=[{"role": ["admin", "editor"]}])
@@ -119,7 +121,7 @@ async def negotiate(
     clients: ClientsPart,
     negotiator: NegotiatorPart,
 ) -> JSONResponse:
-    """Where a client connects, with which token. A client sends no body; a caller may say for whom."""
+    """Where a client connects, with which token. A client sends no body. A caller may say for whom."""
     admission = await _read_admission(request, requester, names["hub"], access, clients)
     return _answer((await negotiator.negotiate(names["hub"], admission)).as_json())
 
@@ -166,9 +168,12 @@ async def negotiate_endpoints(
 
 
 async def _read_admission(
-    request: Request, requester: Requester, hub: str, access: Access, clients: Clients
+    request: Request, requester: Requester, hub: str, access: Access, clients: ClientAdmission
 ) -> Admission:
-    """A blank body is a client's call, whoever sends it: then the hub's rules say who it is, a caller's key or not."""
+    """What the client's token will say.
+
+    A blank body is a client's call, whoever sends it. Then the hub's rules say who it is, even beside a caller's key.
+    """
     if isinstance(requester, Admission):
         access.hub_names.check_client(hub)
         await _refuse_body(request)
@@ -189,7 +194,7 @@ async def _read_wish(request: Request, body: bytes, defaults: Admission) -> Admi
 
 
 async def _refuse_body(request: Request) -> None:
-    """Of somebody who is no caller a body at all is one too many."""
+    """Refuses any body of a client that is not a caller."""
     try:
         blank = is_blank(await read_body(request, LARGEST_BODY, _CLIENT_BODY_SECONDS))
     except (BodyTooLarge, MalformedJson):

@@ -1,4 +1,4 @@
-"""The rules for the clients of one hub: what admits them, what names them, and what their tokens say."""
+"""The rules for the clients of a hub, from the settings: what admits them, their user ids, and their claims."""
 
 import logging
 import re
@@ -6,7 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from signalr_bridge.errors import BadToken, InvalidName, SettingsError, Unauthenticated
-from signalr_bridge.negotiate.identity import Identity, claim_texts, copy_claims, is_forgery, read_jwt, read_platform
+from signalr_bridge.negotiate.identity import (
+    ClientIdentity,
+    claim_texts,
+    copy_claims,
+    is_forgery,
+    read_jwt,
+    read_platform,
+)
 from signalr_bridge.negotiate.negotiator import Admission
 from signalr_bridge.protocol.claims import ClaimValues
 from signalr_bridge.protocol.names import check_client_user_id
@@ -19,19 +26,22 @@ from signalr_bridge.web.tokens import TokenRules, read_bearers, read_claims, tak
 from signalr_bridge.web.trace import request_id
 
 _PLACEHOLDER = re.compile(r"\{(?:(query|headers)\.([A-Za-z0-9_.-]{1,64})|(claims)\.([^{}\s]{1,256}))\}")
-Sources = Mapping[str, Mapping[str, Sequence[str]]]
-"""The values of ``query``, ``headers`` and ``claims`` by name; the names of the first two in lower case."""
+TemplateValues = Mapping[str, Mapping[str, Sequence[str]]]
+"""The values of ``query``, ``headers`` and ``claims`` by name. The names of the first two are in lower case."""
+
+REFUSAL = "This client is not admitted; the log of the bridge has the reason."
+_LOG = logging.getLogger("signalr_bridge.negotiate")
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Literal text with placeholders. ``optional``: a placeholder that is absent names nobody, instead of refusing."""
+    """Text with placeholders. When it is ``optional``, an absent value gives no user id instead of a refusal."""
 
     text: str
     optional: bool = False
 
-    def fill(self, sources: Sources) -> str | None:
-        """The text with every placeholder replaced. ``BadToken`` when one is absent, empty or repeated."""
+    def fill(self, sources: TemplateValues) -> str | None:
+        """The text with every placeholder replaced. Raises ``BadToken`` when a value is absent, empty or repeated."""
         filled, position = [], 0
         for match in _PLACEHOLDER.finditer(self.text):
             kind, name = (match[1], match[2].lower()) if match[1] else (match[3], match[4])
@@ -46,7 +56,7 @@ class Template:
 
 
 def parse_template(text: str, *, setting: str, optional: bool = False) -> Template:
-    """Raises ``SettingsError`` for a brace that begins no placeholder."""
+    """The template in a setting's text. Raises ``SettingsError`` for a brace that does not begin a placeholder."""
     rest = _PLACEHOLDER.sub("", text)
     if "{" in rest or "}" in rest:
         raise SettingsError(f"{setting}: a placeholder is {{query.<name>}}, {{headers.<name>}} or {{claims.<name>}}.")
@@ -55,19 +65,20 @@ def parse_template(text: str, *, setting: str, optional: bool = False) -> Templa
 
 @dataclass(frozen=True, slots=True)
 class ClientRequest:
-    """What a client brings along; names of headers and of query parameters are in lower case."""
+    """The headers and the query of a client's request. All names are in lower case."""
 
     headers: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
     query: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
 
     @property
     def tokens(self) -> Sequence[str]:
+        """The bearer tokens of the request."""
         return read_bearers(self.headers.get("authorization", ()))
 
 
 @dataclass(frozen=True, slots=True)
 class IdToken:
-    """Where an id token stands; without ``issuers`` it is believed as it is."""
+    """Where an id token stands. Without ``issuers`` it is trusted without verification."""
 
     template: Template
     issuers: Issuers | None
@@ -75,7 +86,10 @@ class IdToken:
 
 @dataclass(frozen=True, slots=True)
 class ClientRules:
-    """``anonymous``, ``issuers`` (of tokens) and ``platform`` admit; ``user_id`` names, or else what has admitted."""
+    """How one hub admits clients: by ``issuers`` of tokens, by ``platform`` headers, or ``anonymous``.
+
+    The template ``user_id`` gives the user id. Without it, what has admitted the client says who it is.
+    """
 
     anonymous: bool = False
     issuers: Issuers | None = None
@@ -91,7 +105,7 @@ class ClientRules:
         claims = await self._read_claims(identity, client_request)
         return replace(self.defaults, user_id=self._name(identity, client_request), claims=claims)
 
-    async def _identify(self, client_request: ClientRequest) -> Identity:
+    async def _identify(self, client_request: ClientRequest) -> ClientIdentity:
         if self.issuers is not None and (tokens := client_request.tokens):
             return await read_jwt(self.issuers, tokens, named=self.user_id is None)
         found = read_platform(client_request.headers) if self.platform else None
@@ -99,9 +113,9 @@ class ClientRules:
             return found
         if not self.anonymous:
             raise BadToken("the client shows no identity")
-        return Identity()
+        return ClientIdentity()
 
-    def _name(self, identity: Identity, client_request: ClientRequest) -> str | None:
+    def _name(self, identity: ClientIdentity, client_request: ClientRequest) -> str | None:
         if self.user_id is None:
             return _check_verified(identity.user_id)
         sources = {
@@ -116,7 +130,7 @@ class ClientRules:
             raise InvalidName("The user id holds what would forge claims.")
         return user_id
 
-    async def _read_claims(self, identity: Identity, client_request: ClientRequest) -> dict[str, ClaimValues]:
+    async def _read_claims(self, identity: ClientIdentity, client_request: ClientRequest) -> dict[str, ClaimValues]:
         if self.id_token is None:
             return copy_claims(identity.claims, self.claim_types)
         template, issuers = self.id_token.template, self.id_token.issuers
@@ -127,7 +141,7 @@ class ClientRules:
 
 
 def _check_verified(user_id: str | None) -> str | None:
-    """The user id that a token or the platform names: one that no client may have is their mistake, and refused."""
+    """The user id that a token or the platform names. Raises ``BadToken`` for one that no client may have."""
     if user_id is None:
         return None
     try:
@@ -139,15 +153,12 @@ def _check_verified(user_id: str | None) -> str | None:
     return user_id
 
 
-REFUSAL = "This client is not admitted; the log of the bridge has the reason."
-_LOG = logging.getLogger("signalr_bridge.negotiate")
-
 RulesOf = Callable[[str | None], ClientRules]
-"""The rules of a hub, in lower case; those for all hubs when there is no such hub, or None."""
+"""Gives the rules of a hub, whose name is in lower case. For an unknown hub or None, gives the rules of all hubs."""
 
 
-class Clients:
-    """``rate`` limits negotiations by client address."""
+class ClientAdmission:
+    """Admits clients by the rules of their hub. ``rate`` limits the negotiations of one client address."""
 
     def __init__(self, rules_of: RulesOf, rate: Rate | None = None) -> None:
         self.rules_of = rules_of
@@ -169,7 +180,7 @@ class Clients:
             raise Unauthenticated(REFUSAL, headers=CHALLENGE) from None
 
 
-def build_clients(settings: Settings, keys: IssuerKeys, runtime: Runtime) -> Clients:
+def build_clients(settings: Settings, keys: IssuerKeys, runtime: Runtime) -> ClientAdmission:
     """The rules for the clients of each hub. Raises ``SettingsError`` for a template that means nothing."""
     optional = settings.development
 
@@ -184,7 +195,7 @@ def build_clients(settings: Settings, keys: IssuerKeys, runtime: Runtime) -> Cli
     }
     per_second = settings.limits.negotiate_per_second
     rate = None if per_second is None else Rate(per_second, runtime.clock)
-    return Clients(lambda hub: own.get(hub or "", general), rate)
+    return ClientAdmission(lambda hub: own.get(hub or "", general), rate)
 
 
 def _build_rules(

@@ -1,1 +1,1 @@
-"""Backend → us → service: the output binding over HTTP, and the sender behind it."""
+"""The output binding over HTTP: callers send messages and change groups, and the sender behind it."""

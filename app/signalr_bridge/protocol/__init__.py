@@ -1,4 +1,4 @@
-"""The protocol, SANS-IO: bytes and text in, values out; both directions of every codec stand side by side.
+"""The protocol, SANS-IO: bytes and text in, values out. Both directions of every codec stand side by side.
 
-No clock, no randomness, no network and no framework: what these need is an argument.
+Nothing here uses a clock, randomness, the network or a framework. Whoever calls it passes times and ids as arguments.
 """

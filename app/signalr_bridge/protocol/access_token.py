@@ -18,17 +18,17 @@ LONGEST_TOKEN = 4096
 """The longest client token the service takes, in characters."""
 
 _HEADER = {"alg": "HS256", "typ": "JWT"}
-# The service would read these as statements about the token; it takes them back under this prefix.
+# The service would read these as statements about the token. With the prefix ``asrs.u.`` it restores them as claims.
 _COLLIDING = frozenset({"aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"})
 
 
 def client_url(client_endpoint: str, hub: str) -> str:
-    """Where a client connects; ``client_endpoint`` has no trailing slash and may have a path."""
+    """The URL at which a client connects. ``client_endpoint`` has no trailing slash and may have a path."""
     return f"{client_endpoint}/client/?hub={hub.lower()}"
 
 
 def client_audience(endpoint: str, hub: str) -> str:
-    """``aud`` of a client's token: scheme and host of ``Endpoint``, never its port."""
+    """The ``aud`` of a client's token: scheme and host of ``Endpoint``, never its port."""
     parts = urlsplit(endpoint)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"{parts.scheme}://{host}/client/?hub={hub.lower()}"
@@ -44,9 +44,17 @@ def client_claims(
     close_on_expiry: bool = False,
     lossless: bool = True,
 ) -> dict[str, Any]:
-    """What a client's token says, in the order in which the SDKs write it. Times are seconds, ``now`` since 1970.
+    """The claims of a client's token, in the order in which the SDKs write them.
 
-    Without ``lossless``, ``ReservedClaim`` for a user id or value that would be read as our own claim upstream.
+    Args:
+        audience: What ``client_audience`` gave.
+        user_id: The user. None for a client without one.
+        claims: The client's own claims by type.
+        now: Seconds since 1970.
+        lifetime: Seconds until the token expires.
+        close_on_expiry: Whether the service closes the connection when the token expires.
+        lossless: Whether to add the claim ``bridge.claims``. Without it, a user id or a value that would be read as
+            that claim upstream raises ``ReservedClaim``.
     """
     payload: dict[str, Any] = {}
     if user_id is not None:
@@ -56,7 +64,7 @@ def client_claims(
         payload["asrs.s.aeo"] = now + lifetime
     for name, values in claims.items():
         _add_claim(payload, name, values, keep_sub=user_id is not None)
-    # Beside a user id also when there are no claims: else the id "x, bridge.claims: ..." would be the only one.
+    # Beside a user id it is written even without claims: else the id "x, bridge.claims: ..." would be the only one.
     if lossless and (claims or user_id):
         payload[LOSSLESS_CLAIM] = write_lossless(claims)
     elif LOSSLESS_CLAIM in repr(payload):
@@ -80,12 +88,24 @@ def _add_claim(payload: dict[str, Any], name: str, values: ClaimValues, *, keep_
 
 
 def rest_claims(url: str, *, now: int, lifetime: int) -> dict[str, Any]:
-    """What the token of one REST call says; ``url`` is the URL as requested, without its query."""
+    """The claims of the token of one REST call.
+
+    Args:
+        url: The URL as requested, without its query.
+        now: Seconds since 1970.
+        lifetime: Seconds until the token expires.
+    """
     return {"nbf": now, "exp": now + lifetime, "iat": now, "aud": url}
 
 
 def sign_token(claims: Mapping[str, Any], key: str, key_id: str | None = None) -> str:
-    """A token signed by HS256. The key is used as text; ``key_id`` is the ``kid`` of a key the service issued."""
+    """A token signed by HS256. Raises ``ValueError`` for an empty key.
+
+    Args:
+        claims: What the token says.
+        key: The access key. Its text is the secret, it is not decoded.
+        key_id: The ``kid`` of a key that the service issued.
+    """
     if not key:
         raise ValueError("an access key is empty")
     header = _HEADER if key_id is None else _HEADER | {"kid": key_id}
@@ -94,7 +114,7 @@ def sign_token(claims: Mapping[str, Any], key: str, key_id: str | None = None) -
 
 
 def check_length(token: str) -> str:
-    """The token, or ``TokenTooLong`` when the service would refuse a client that brings it."""
+    """The token itself. Raises ``TokenTooLong`` when the service would refuse a client that brings it."""
     if len(token) > LONGEST_TOKEN:
         raise TokenTooLong(
             f"The token would have {len(token)} characters, the service takes {LONGEST_TOKEN}: send fewer claims."
@@ -103,7 +123,14 @@ def check_length(token: str) -> str:
 
 
 def read_token(token: str, keys: Sequence[str], *, now: float | None = None, leeway: int = 300) -> dict[str, Any]:
-    """The claims of a token signed with one of ``keys``, else ``BadToken``. Without ``now`` times do not matter."""
+    """The claims of a token. Raises ``BadToken`` when none of ``keys`` has signed it, or its times do not fit.
+
+    Args:
+        token: The compact form.
+        keys: Access keys, used as text. Empty ones are left out.
+        now: Seconds since 1970. Without it the times are not checked.
+        leeway: By how many seconds the clocks may differ.
+    """
     if not token.isascii():
         raise BadToken("The token is not a JSON Web Token.")
     signed, _, signature = token.rpartition(".")
@@ -121,7 +148,7 @@ def read_token(token: str, keys: Sequence[str], *, now: float | None = None, lee
 
 
 def read_header(token: str) -> dict[str, Any]:
-    """What a token says of itself: ``alg``, and the ``kid`` of its key. ``BadToken`` for what is no token."""
+    """The header of a token: ``alg``, and the ``kid`` of its key. Raises ``BadToken`` for what is not a token."""
     return _decode_part(token.partition(".")[0])
 
 

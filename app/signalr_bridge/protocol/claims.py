@@ -1,8 +1,8 @@
 """A client's claims on their way through the service: into the token, out of the upstream header.
 
-The service joins claims to one line, ``type: value, type: value``, and escapes nothing, so a display name such as
-``Bob, role: admin`` could forge a role. A token of ours therefore carries the claim ``bridge.claims`` beside them:
-base64url of the JSON of all of them, which holds neither comma nor colon.
+The service joins claims to one line, ``type: value, type: value``, and escapes nothing. A display name such as
+``Bob, role: admin`` could therefore forge a role. So our tokens carry one more claim, ``bridge.claims``: base64url of
+the JSON of all claims, which holds neither comma nor colon.
 Source of the line's form: ``docs/protocol/functions-bindings.md`` 1.5, ``docs/protocol/service-emulation.md`` 3.2.
 """
 
@@ -21,7 +21,7 @@ ClaimValues: TypeAlias = Sequence[str | int | float | bool]
 LOSSLESS_CLAIM = "bridge.claims"
 NAME_IDENTIFIER = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
 
-# The JWT library of .NET renames claims on the way in; we give them their short names back.
+# The JWT library of .NET renames claims on the way in. Here they get their short names back.
 _SHORT_NAMES = {
     NAME_IDENTIFIER: "nameid",
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name": "unique_name",
@@ -32,27 +32,27 @@ _SHORT_NAMES = {
     "http://schemas.microsoft.com/ws/2008/06/identity/claims/role": "role",
 }
 _ABOUT_THE_TOKEN = frozenset({"aud", "exp", "iat", "nbf", LOSSLESS_CLAIM})
-# A type has no blank and no comma; a piece that does not begin so belongs to the value before it.
+# A type has no blank and no comma. A piece that does not begin with a type belongs to the value before it.
 _BEGINS_CLAIM = re.compile(r"[^\s:,][^\s,]*?: ")
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """A client's claims by type. ``exact``: they are as given at negotiate, and may grant rights."""
+    """A client's claims by type. ``exact`` means that they are as given at negotiate, and so may grant rights."""
 
     values: Mapping[str, list[str]] = field(default_factory=dict)
     exact: bool = False
 
 
 def write_lossless(claims: Mapping[str, ClaimValues]) -> str:
-    """The value of ``bridge.claims``."""
+    """The value of the claim ``bridge.claims``."""
     texts = {name: [claim_text(value) for value in values] for name, values in claims.items()}
     short = {name: values[0] if len(values) == 1 else values for name, values in texts.items()}
     return urlsafe_b64encode(json_text.encode(short)).rstrip(b"=").decode()
 
 
 def read_lossless(text: str) -> dict[str, list[str]] | None:
-    """The claims in a value of ``bridge.claims``; None when it is not one."""
+    """The claims in a value of ``bridge.claims``. None when the text is not such a value."""
     try:
         decoded = json_text.decode(urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4)))
     except (binascii.Error, UnicodeEncodeError, ValueError, MalformedJson):
@@ -69,7 +69,7 @@ def claim_text(value: str | int | float | bool) -> str:
 
 
 def write_claims_line(claims: Iterable[tuple[str, str]]) -> str:
-    """``X-ASRS-User-Claims`` as the service writes it."""
+    """The header ``X-ASRS-User-Claims`` as the service writes it."""
     return ", ".join(f"{name}: {value}" for name, value in claims)
 
 
@@ -79,10 +79,15 @@ def are_forged(line: str, user_id: str) -> bool:
 
 
 def read_claims_line(line: str, user_id: str = "", *, lossless: bool = True) -> Claims:
-    """The claims in ``X-ASRS-User-Claims``. Read from ``bridge.claims`` alone when that occurs exactly once; when it
-    occurs more often, or in the user id, somebody is forging, and there are none.
+    """The claims in the header ``X-ASRS-User-Claims``.
 
-    Without ``lossless`` our tokens have no such claim: one that is there is not believed.
+    They are read from ``bridge.claims`` alone when that occurs exactly once. When it occurs more often, or in the user
+    id, somebody is forging, and no claims are returned.
+
+    Args:
+        line: The header's value.
+        user_id: The user id that stands beside it.
+        lossless: Whether our tokens have ``bridge.claims``. If not, one that is there is not trusted.
     """
     if are_forged(line, user_id):
         return Claims()

@@ -35,9 +35,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class ConnectionString:
-    """What a connection string says. URLs have no trailing slash.
+    """The values of a connection string. URLs have no trailing slash.
 
-    ``auth_type`` is one of the four that Azure knows, else None. Beside it an ``access_key`` still verifies signatures.
+    ``auth_type`` is one of the four that Azure knows, else None. An ``access_key`` beside it still verifies signatures.
     """
 
     endpoint: str
@@ -52,7 +52,10 @@ class ConnectionString:
 
 
 def parse_connection_string(text: str) -> ConnectionString:
-    """Raises ``MalformedConnectionString``, which names the key and its position, never a value."""
+    """The values of a connection string.
+
+    Raises ``MalformedConnectionString``, which names the key and its position, never a value.
+    """
     parts = _split(text)
     endpoint = _read_endpoint(parts)
     client_endpoint = _read_url(parts, "ClientEndpoint")
@@ -74,26 +77,26 @@ def parse_connection_string(text: str) -> ConnectionString:
 
 
 def read_origin(text: str) -> str | None:
-    """The address of an instance as a connection string would give it; None for what is no http or https URL."""
+    """The address of an instance, as a connection string gives it. None for what is not an http or https URL."""
     url = _try_url(text)
     return None if url is None else _write_origin(url, url.port)
 
 
 def read_address(text: str) -> str | None:
-    """The same for a server's or clients' endpoint, which may have a path."""
+    """Like ``read_origin``, for a server's or a client's endpoint, which may have a path."""
     url = _try_url(text)
     return None if url is None else _write_origin(url, url.port) + url.path.rstrip("/")
 
 
 def write_connection_string(endpoint: str, access_key: str) -> str:
-    """The form the emulator prints: the port apart from the endpoint."""
+    """A connection string in the form that the emulator prints: the port stands apart from the endpoint."""
     parts = urlsplit(endpoint)
     port = f"Port={parts.port};" if parts.port else ""
     return f"Endpoint={_write_origin(parts, None)};{port}AccessKey={access_key};Version=1.0;"
 
 
 class _Parts(dict[str, str]):
-    """Values by the proper spelling of their keys; each knows its place in the text, for error messages."""
+    """Values by the proper spelling of their keys, with each key's position in the text, for error messages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +120,7 @@ def _split(text: str) -> _Parts:
         name = name.strip().lower()
         name = _SPELLING.get(name, name)
         if name in parts:
-            # A name nobody knows may be half of a key.
+            # An unknown name may be half of a key.
             shown = name if name in _NAMES else "A key"
             raise MalformedConnectionString(f"{shown} (part {position}) stands there twice.")
         parts[name], parts.positions[name] = value.strip(), position
@@ -152,7 +155,7 @@ def _read_url(parts: _Parts, name: str) -> str | None:
 
 def _parse_url(parts: _Parts, name: str) -> SplitResult:
     url = _try_url(parts[name])
-    if url is None:  # raised out here, for the error in there quotes the value
+    if url is None:  # raised here, because the error of urlsplit quotes the value
         raise parts.fault(name, "is not an absolute http or https URL")
     return url
 
@@ -163,7 +166,7 @@ def _try_url(text: str) -> SplitResult | None:
         usable = url.scheme in _DEFAULT_PORTS and (url.port is None or url.port > 0)
     except ValueError:
         return None
-    # urlsplit drops line breaks and tabs without a word, and takes any host.
+    # urlsplit drops line breaks and tabs silently, and takes any host.
     clean = text.isprintable() and _HOST.fullmatch(url.hostname or "") is not None
     return url if usable and clean and url.username is None and not url.query and not url.fragment else None
 

@@ -1,7 +1,7 @@
-"""The hub protocol ``json``: messages as JSON objects, each ended by the byte 0x1E; and the handshake before it.
+"""The hub protocol ``json``: messages as JSON objects, each ended by the byte 0x1E, and the handshake before them.
 
-Source: ``docs/protocol/service-emulation.md`` 4.1 and 4.3. Absent members are left out, never null: clients break on
-null.
+Source: ``docs/protocol/service-emulation.md`` 4.1 and 4.3. Absent members are left out, never null, because clients
+fail on null.
 """
 
 from dataclasses import dataclass
@@ -32,17 +32,18 @@ class Handshake:
 
 
 def split_records(data: bytes) -> tuple[list[bytes], bytes]:
-    """The complete records, without their separator, and what is left over."""
+    """The complete records, without their separators, and the incomplete rest."""
     *records, rest = data.split(RECORD_SEPARATOR)
     return records, rest
 
 
 def write_handshake_request(handshake: Handshake) -> bytes:
+    """The client's first record, with its separator."""
     return json_text.encode({"protocol": handshake.protocol, "version": handshake.version}) + RECORD_SEPARATOR
 
 
 def read_handshake_request(record: bytes) -> Handshake:
-    """``record`` has no separator. Raises ``MalformedMessage``."""
+    """The handshake in a record, given without its separator. Raises ``MalformedMessage``."""
     members = decode_object(record)
     protocol, version = members.get("protocol"), members.get("version")
     if not isinstance(protocol, str) or type(version) is not int:  # a bool is an int
@@ -51,11 +52,12 @@ def read_handshake_request(record: bytes) -> Handshake:
 
 
 def write_handshake_response(error: str | None = None) -> bytes:
+    """The answer to a handshake, with its separator. Without an error the handshake is accepted."""
     return json_text.encode({} if error is None else {"error": error}) + RECORD_SEPARATOR
 
 
 def write_message(message: HubMessage) -> bytes:
-    """The complete record, separator included. Arguments and results may be ``msgspec.Raw`` JSON."""
+    """The complete record with its separator. Arguments and results may be ``msgspec.Raw`` JSON."""
     return json_text.encode(_to_members(message)) + RECORD_SEPARATOR
 
 
@@ -99,7 +101,10 @@ def _write_completion(message: Completion) -> dict[str, Any]:
 
 
 def read_message(record: bytes) -> HubMessage | None:
-    """``record`` has no separator. None for an unknown type, which is to be ignored. Raises ``MalformedMessage``."""
+    """The message in a record, given without its separator. None for an unknown type, which is to be ignored.
+
+    Raises ``MalformedMessage``.
+    """
     members = decode_object(record)
     kind = members.get("type")
     if type(kind) is not int:  # True would pass for 1
@@ -148,7 +153,7 @@ def _read_completion(members: dict[str, Any]) -> Completion:
 
 
 def decode_object(record: bytes) -> dict[str, Any]:
-    """A record's members; ``MalformedMessage`` when it is no JSON object."""
+    """The members of a record. Raises ``MalformedMessage`` when it is not a JSON object."""
     try:
         members = json_text.decode(record)
     except MalformedJson:

@@ -1,4 +1,4 @@
-"""The messages of the SignalR hub protocol, whatever bytes carry them.
+"""The messages of the SignalR hub protocol, independent of their encoding.
 
 Source: ``docs/protocol/service-emulation.md`` 4.2.
 """
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 Payload: TypeAlias = Any
-"""What clients and handlers send each other: any JSON or MessagePack value; or, as a whole, ``msgspec.Raw`` JSON."""
+"""What clients and handlers send each other: any JSON or MessagePack value, or ``msgspec.Raw`` JSON as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A call of a hub method. Without ``invocation_id`` nobody waits for an answer."""
+    """A call of a hub method. Without ``invocation_id`` the caller does not wait for an answer."""
 
     target: str
     arguments: Sequence[Payload]
@@ -24,13 +24,15 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class StreamItem:
+    """One item of a stream."""
+
     invocation_id: str
     item: Payload
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """The answer to an invocation: an error, a result, or (``has_result`` False) neither."""
+    """The answer to an invocation: an error, a result, or neither (then ``has_result`` is False)."""
 
     invocation_id: str
     result: Payload = None
@@ -40,6 +42,8 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class StreamInvocation:
+    """A call of a hub method that answers with a stream."""
+
     target: str
     arguments: Sequence[Payload]
     invocation_id: str
@@ -47,17 +51,19 @@ class StreamInvocation:
 
 @dataclass(frozen=True, slots=True)
 class CancelInvocation:
+    """A client wants no more items of a stream."""
+
     invocation_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """Nothing but a sign of life."""
+    """A sign that the connection is alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The end; with ``allow_reconnect`` a client may come again."""
+    """The end of a connection. With ``allow_reconnect`` the client may connect again."""
 
     error: str | None = None
     allow_reconnect: bool = False
@@ -65,7 +71,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """Upstream only: a client has gone (type 11), with an error unless it left in peace."""
+    """Upstream only: a client has disconnected (type 11). ``error`` is None when it closed in the regular way."""
 
     error: str | None = None
 

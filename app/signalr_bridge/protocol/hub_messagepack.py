@@ -1,10 +1,10 @@
 """The hub protocol ``messagepack``: messages as MessagePack arrays, each behind its length in bytes.
 
-Source: ``docs/protocol/service-emulation.md`` 4.4. The handshake before it is that of ``hub_json``. Values are
-Python's own:
-``bin`` is bytes, a timestamp (extension -1) a datetime in UTC rounded to microseconds, another extension an ``Ext`` of
-msgspec.msgpack. A map's keys may be everything that Python can hash, and many if they are text (see
-``messagepack_keys``); a timestamp beyond the year 9999 is malformed.
+Source: ``docs/protocol/service-emulation.md`` 4.4. The handshake before it is that of ``hub_json``.
+
+Values are Python's own: ``bin`` is bytes, a timestamp (extension -1) is a datetime in UTC rounded to microseconds, and
+another extension is an ``Ext`` of msgspec.msgpack. The keys of a map may be everything that Python can hash. There may
+be many of them only if they are text, see ``has_too_many_keys``. A timestamp beyond the year 9999 is malformed.
 """
 
 import re
@@ -28,29 +28,38 @@ from signalr_bridge.protocol.hub_message import (
 )
 
 MOST_KEYS = 10_000
-"""Keys that are no text, in all maps of one body. The worst choice of so many takes about 0.1 s."""
+"""Most keys that are not text, in all maps of one body. The worst choice of so many keys takes about 0.1 s."""
 MOST_VALUES = 500_000
-"""Values that a body with a large map may have: so many are counted in about 0.1 s."""
+"""Most values in a body with a large map. Counting so many takes about 0.1 s."""
 
 _SMALL_BODY = 32_768
-# A map of 256 entries or more; or bytes of something else that look like it. Smaller maps cannot be made slow.
+# A map of 256 entries or more, or bytes of something else that look like it. Smaller maps cannot be made slow.
 _LARGE_MAP = re.compile(rb"\xde[\x01-\xff]|\xdf")
 _DEEPEST = 2_000  # more than the decoder takes
 
 _TEXT = frozenset({*range(0xA0, 0xC0), 0xD9, 0xDA, 0xDB})
 _MAPS, _ARRAYS = {0xDE: 2, 0xDF: 4}, {0xDC: 2, 0xDD: 4}
-# A length in so many bytes, and so many bytes beside what it says.
+# The width of the length in bytes, and how many bytes come on top of that length.
 _SIZED = {0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0), 0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
 _SIZED |= {0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0)}
-# How many bytes follow the first one; of values that are not in here, the bytes themselves say it.
+# How many bytes follow the first one. Values that are not in here say it themselves.
 _FIXED = dict.fromkeys([*range(0x80), 0xC0, 0xC1, 0xC2, 0xC3, *range(0xE0, 0x100)], 0)
 _FIXED |= {0xA0 + length: length for length in range(32)}
 _FIXED |= {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
 _FIXED |= {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
 
+LARGEST_LENGTH = 0x7FFFFFFF
+_LONGEST_PREFIX = 5
+
+_ERROR, _VOID, _RESULT = 1, 2, 3
+"""Kinds of completions."""
+
 
 def name_keys(value: Payload) -> Payload:
-    """The value with text or numbers as keys, texts as in JSON: a JavaScript client ends its connection over others."""
+    """The value with every key as text or a number, texts as in JSON.
+
+    A JavaScript client closes its connection when it gets other keys.
+    """
     if isinstance(value, dict):
         return {one if _is_name(one) else json_text.name_of(one): name_keys(inner) for one, inner in value.items()}
     return [name_keys(one) for one in value] if isinstance(value, list | tuple) else value
@@ -61,9 +70,9 @@ def _is_name(key: Any) -> bool:
 
 
 def has_too_many_keys(body: bytes) -> bool:
-    """Whether a body with a large map has more than ``MOST_KEYS`` keys that are no text, or more than ``MOST_VALUES``.
+    """Whether a body with a large map has more than ``MOST_KEYS`` keys that are not text, or more than ``MOST_VALUES``.
 
-    What is malformed is the decoder's business.
+    Malformed bodies are left to the decoder.
     """
     if len(body) <= _SMALL_BODY or _LARGE_MAP.search(body) is None:
         return False
@@ -72,9 +81,12 @@ def has_too_many_keys(body: bytes) -> bool:
 
 
 def count(body: bytes) -> tuple[int, int]:
-    """Keys that are no text, and values; up to the first mistake, or to one more than there may be."""
+    """The number of keys that are not text, and of values.
+
+    Counting stops at the first malformed byte, or at one more than there may be.
+    """
     position = keys = values = is_map = 0
-    left, around = 1, [(0, 0)]  # what is to come in the innermost container, and in those around it
+    left, around = 1, [(0, 0)]  # values still to come in the innermost container, and in those around it
     while position < len(body) and len(around) < _DEEPEST:
         while left == 0 and around:
             left, is_map = around.pop()
@@ -102,22 +114,15 @@ def _skip_sized(body: bytes, position: int, byte: int) -> int:
 
 
 def _enter(body: bytes, position: int, byte: int) -> tuple[int, int, int]:
-    """Behind the beginning of an array or a map; how many values it has; 1 for a map."""
+    """The position behind the beginning of an array or a map, how many values it has, and 1 for a map."""
     is_map = byte < 0x90 or byte in _MAPS
     width = (_MAPS | _ARRAYS).get(byte, 0)
     count = int.from_bytes(body[position : position + width], "big") if width else byte & 15
     return position + width, count * 2 if is_map else count, int(is_map)
 
 
-LARGEST_LENGTH = 0x7FFFFFFF
-_LONGEST_PREFIX = 5
-
-_ERROR, _VOID, _RESULT = 1, 2, 3
-"""Kinds of completions."""
-
-
 def write_frame(body: bytes) -> bytes:
-    """``body`` behind its length: 7 bits a byte, the least significant first, the high bit says that more follow."""
+    """The body behind its length: 7 bits a byte, the least significant first. The high bit says that more follow."""
     prefix, length = bytearray(), len(body)
     while length > 0x7F:
         prefix.append(length & 0x7F | 0x80)
@@ -127,7 +132,7 @@ def write_frame(body: bytes) -> bytes:
 
 
 def split_frames(data: bytes) -> tuple[list[bytes], bytes]:
-    """The complete messages, without their lengths, and what is left over. Raises ``MalformedMessage``."""
+    """The complete messages, without their lengths, and the incomplete rest. Raises ``MalformedMessage``."""
     frames: list[bytes] = []
     position = 0
     while (read := _read_length(data, position)) is not None:
@@ -140,7 +145,7 @@ def split_frames(data: bytes) -> tuple[list[bytes], bytes]:
 
 
 def _read_length(data: bytes, position: int) -> tuple[int, int] | None:
-    """Where the body begins and how long it is; None when the prefix is not complete."""
+    """Where the body begins and how many bytes it has. None when the prefix is not complete."""
     length = 0
     prefix = data[position : position + _LONGEST_PREFIX]
     for index, byte in enumerate(prefix):
@@ -156,9 +161,9 @@ def _read_length(data: bytes, position: int) -> tuple[int, int] | None:
 
 
 def write_message(message: HubMessage) -> bytes:
-    """The complete frame. A result may be ``msgspec.Raw`` JSON, which is read and written anew.
+    """The complete frame. A result may be ``msgspec.Raw`` JSON, which is converted.
 
-    Raises what msgspec does for a value that MessagePack cannot hold, such as an integer of more than 64 bits.
+    Raises the errors of msgspec for a value that MessagePack cannot hold, such as an integer of more than 64 bits.
     """
     return write_frame(write_body(message))
 
@@ -196,15 +201,15 @@ def _write_ending(message: Completion) -> list[Any]:
 
 
 def read_message(body: bytes) -> HubMessage | None:
-    """``body`` has no length. None for an unknown type, which is to be ignored. Raises ``MalformedMessage``.
+    """The message in a body, given without its length. None for an unknown type, which is to be ignored.
 
-    Items behind those that a message has are ignored, bytes behind the array are not.
+    Raises ``MalformedMessage``. Items beyond those that a message has are ignored, bytes behind the array are not.
     """
     return _read_items(_decode_array(body))
 
 
 def read_invocation(body: bytes) -> Invocation:
-    """An invocation that came upstream: whatever stands behind its arguments is ignored. ``MalformedMessage``."""
+    """An invocation that came upstream. Items behind its arguments are ignored. Raises ``MalformedMessage``."""
     message = _read_items(_decode_array(body)[:5])
     if not isinstance(message, Invocation):
         raise MalformedMessage("The body is no invocation (type 1).")
@@ -303,7 +308,10 @@ def _read_stream_ids(items: Sequence[Any]) -> list[str]:
 
 
 def fit_integers(value: Payload) -> Any:
-    """Integers of more than 64 bits, which JSON may hold, as the nearest float: what JavaScript makes of the JSON."""
+    """The value with integers of more than 64 bits, which JSON may hold, as the nearest float.
+
+    JavaScript makes the same of such JSON.
+    """
     if isinstance(value, dict):
         return {name: fit_integers(one) for name, one in value.items()}
     if isinstance(value, list):

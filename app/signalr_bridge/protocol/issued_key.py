@@ -1,4 +1,4 @@
-"""What the service issues to an identity: keys that sign clients' tokens, and whole tokens. Both directions.
+"""What the service issues to an identity: keys that sign clients' tokens, and whole tokens, read and written.
 
 Source: ``docs/protocol/rest-and-management.md`` 4.1, 4.2 and 7.2.
 """
@@ -16,31 +16,32 @@ from signalr_bridge.protocol.names import check_hub, escape_segment, unescape_se
 from signalr_bridge.protocol.rest import API_VERSION
 
 SCOPE = "https://signalr.azure.com/.default"
-"""What an Entra token for the service is asked for."""
+"""The scope of an Entra token for the service."""
 AUDIENCE = "https://signalr.azure.com"
 KEY_PATH = "/api/v1/auth/accessKey"
 KEY_PATHS = frozenset({"/api/auth/accesskey", KEY_PATH.lower()})
-"""Both that the service knows, in lower case."""
+"""Both paths that the service knows, in lower case."""
 
 _GENERATE = re.compile(r"(?i:/api(?:/v1)?/hubs)/([^/]+)/:generateToken")
-# A token is asked for by user id and lifetime; whatever else a client's token says would be lost.
+# A token is requested by user id and lifetime. Everything else that a client's token says would be lost.
 _ASKABLE = frozenset({"asrs.s.uid", "nbf", "exp", "iat", "aud"})
 
 
 @dataclass(frozen=True, slots=True)
 class IssuedKey:
-    """``key_id`` is the ``kid`` of the tokens that ``key`` signs."""
+    """A key that signs clients' tokens. ``key_id`` is the ``kid`` of those tokens."""
 
     key_id: str
     key: str = field(repr=False)
 
 
 def write_issued_key(issued: IssuedKey) -> bytes:
+    """The answer that issues a key."""
     return json_text.encode({"AccessKey": issued.key, "KeyId": issued.key_id})
 
 
 def read_issued_key(body: bytes) -> IssuedKey:
-    """``MalformedMessage`` when one of the two is missing, empty or no text."""
+    """The key in an answer. Raises ``MalformedMessage`` when the key or its id is missing, empty or not text."""
     document = json_text.decode_object(body)
     key_id, key = document.get("KeyId"), document.get("AccessKey")
     if not isinstance(key_id, str) or not isinstance(key, str) or not key_id or not key:
@@ -49,11 +50,12 @@ def read_issued_key(body: bytes) -> IssuedKey:
 
 
 def write_generated_token(token: str) -> bytes:
+    """The answer that issues a token."""
     return json_text.encode({"token": token})
 
 
 def read_generated_token(body: bytes) -> str:
-    """``MalformedMessage`` when there is none."""
+    """The token in an answer. Raises ``MalformedMessage`` when there is none."""
     token = json_text.decode_object(body).get("token")
     if not isinstance(token, str) or not token:
         raise MalformedMessage("The answer has no token.")
@@ -62,7 +64,7 @@ def read_generated_token(body: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A client's token that the service makes by itself."""
+    """A request for a client's token that the service itself makes. ``minutes`` is the lifetime."""
 
     hub: str
     user_id: str | None
@@ -70,9 +72,9 @@ class TokenRequest:
 
 
 def ask_instead(claims: Mapping[str, Any]) -> TokenRequest | None:
-    """The request whose answer says as much as a token with ``claims`` would; None when none does.
+    """The request whose answer says as much as a token with ``claims`` would. None when there is no such request.
 
-    A user id that holds the name of our own claim would be read as that claim upstream: not asked for.
+    A user id that holds the name of our own claim would be read as that claim upstream, so it is never requested.
     """
     user_id = claims.get("asrs.s.uid")
     more = {name for name in claims if name not in _ASKABLE and not _is_empty(name, claims[name])}
@@ -83,19 +85,19 @@ def ask_instead(claims: Mapping[str, Any]) -> TokenRequest | None:
 
 
 def _is_empty(name: str, value: Any) -> bool:
-    """Our own claim, which repeats all others exactly, of no claims."""
+    """Whether this is ``bridge.claims`` and says that there are no claims."""
     return name == LOSSLESS_CLAIM and value == write_lossless({})
 
 
 def write_token_request(request: TokenRequest) -> str:
-    """Path and query, completely escaped."""
+    """Path and query of the request, completely escaped."""
     user = "" if request.user_id is None else f"&userId={escape_segment(request.user_id)}"
     query = f"api-version={API_VERSION}&minutesToExpire={request.minutes}{user}"
     return f"/api/hubs/{escape_segment(request.hub.lower())}/:generateToken?{query}"
 
 
 def read_token_request(path: str, query: str) -> TokenRequest | None:
-    """None for another operation. Raises ``InvalidName`` and ``InvalidQuery``."""
+    """The request in a path and a query. None for another operation. Raises ``InvalidName`` and ``InvalidQuery``."""
     match = _GENERATE.fullmatch(path)
     if match is None:
         return None

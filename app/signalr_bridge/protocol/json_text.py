@@ -1,4 +1,4 @@
-"""JSON text in and out, with one error for everything that is no JSON."""
+"""JSON text read and written, with one error for everything that is not JSON."""
 
 import re
 from base64 import b64encode
@@ -23,10 +23,11 @@ _ENCODER = msgspec.json.Encoder(enc_hook=_encode_foreign)
 
 
 def encode(value: Any) -> bytes:
-    """The text of a value, also of one that came in MessagePack.
+    """The JSON text of a value, also of one that came in MessagePack.
 
-    Bytes and the data of an unknown extension become base64, a timestamp RFC 3339, what is no number null, and a name
-    that is no text its JSON text. Raises what msgspec does for a value that JSON cannot hold.
+    Bytes and the data of an unknown extension become base64, a timestamp becomes RFC 3339, NaN and infinity become
+    null, and a name that is not text becomes its JSON text. Raises the errors of msgspec for a value that JSON cannot
+    hold.
     """
     try:
         return _ENCODER.encode(value)
@@ -59,7 +60,10 @@ class DuplicateMember(Exception):
 
 
 def decode(text: bytes | msgspec.Raw) -> Any:
-    """The value, with integers of any size kept whole; ``MalformedJson`` also for bad UTF-8 and for endless nesting."""
+    """The value of a text. Integers of any size stay exact.
+
+    Raises ``MalformedJson``, also for bad UTF-8 and for nesting that is too deep.
+    """
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -67,7 +71,7 @@ def decode(text: bytes | msgspec.Raw) -> Any:
 
 
 def decode_object(text: bytes) -> dict[str, Any]:
-    """The members of what another party answered; ``MalformedMessage`` when it is no JSON object."""
+    """The members of what another party answered. Raises ``MalformedMessage`` when it is not a JSON object."""
     try:
         document = decode(text)
     except MalformedJson:
@@ -78,12 +82,12 @@ def decode_object(text: bytes) -> dict[str, Any]:
 
 
 def first_character(text: bytes) -> bytes:
-    """``b"{"`` for an object, ``b"["`` for an array, and so on; ``b""`` for a blank text."""
+    """The first character that is not white space: ``b"{"`` for an object, ``b""`` for a blank text."""
     return text.lstrip(b" \t\r\n")[:1]
 
 
 def members(text: bytes) -> dict[str, bytes]:
-    """An object's members, each value still as JSON text. ``MalformedJson``, or ``DuplicateMember`` with the name."""
+    """The members of an object, each value still as JSON text. Raises ``MalformedJson`` and ``DuplicateMember``."""
     found = _decode_raw(_MEMBERS, text)
     values = {name: bytes(value) for name, value in found.items()}
     _refuse_duplicates(text, values)
@@ -91,22 +95,22 @@ def members(text: bytes) -> dict[str, bytes]:
 
 
 def elements(text: bytes) -> list[bytes]:
-    """An array's elements, each still as JSON text; ``MalformedJson``."""
+    """The elements of an array, each still as JSON text. Raises ``MalformedJson``."""
     return [bytes(element) for element in _decode_raw(_ELEMENTS, text)]
 
 
 def _decode_raw(decoder: msgspec.json.Decoder[Any], text: bytes) -> Any:
     try:
-        text.decode("utf-8")  # a raw value is skipped over, not read
+        text.decode("utf-8")  # msgspec does not check the UTF-8 of raw values
         return decoder.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedJson("The body is not well-formed JSON in UTF-8.") from None
 
 
 def _refuse_duplicates(text: bytes, values: dict[str, bytes]) -> None:
-    """Walk the object's names; msgspec keeps the last of several values, so a name seen twice stands out.
+    """Walk the names of the object. msgspec keeps the last of several values, so a name seen twice is noticed.
 
-    A value is stepped over by its length, so this costs the number of members, not the size of the text.
+    A value is skipped by its length. So this costs the number of members, not the size of the text.
     """
     seen: set[str] = set()
     position, name = 0, ""

@@ -1,7 +1,7 @@
-"""Which names hubs, groups, users and connections may have, and how a name becomes part of a URL.
+"""The names that hubs, groups, users and connections may have, and their escaping in URLs.
 
-Source: the REST swagger's patterns (hub, group) and limits (1 to 1024), ``docs/protocol/rest-and-management.md`` 6.1
-and 6.3.
+Source: the patterns (hub, group) and limits (1 to 1024) of the REST swagger, ``docs/protocol/rest-and-management.md``
+6.1 and 6.3.
 """
 
 import re
@@ -10,36 +10,42 @@ from urllib.parse import quote, unquote_to_bytes
 from signalr_bridge.errors import InvalidName
 
 _HUB = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
-# C0, DEL and C1 controls would break the service's own headers; lone surrogates have no UTF-8.
+# C0, DEL and C1 controls would break the service's own headers. Lone surrogates have no UTF-8.
 _UNSPEAKABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 LONGEST_NAME = 1024
 """The longest group name or user id, in UTF-16 units."""
 
 
 def check_hub(name: str) -> str:
-    """The hub's name as the service knows it, lower-cased; ``InvalidName`` otherwise."""
+    """The hub's name as the service knows it, in lower case. Raises ``InvalidName``."""
     if _HUB.fullmatch(name) is None:
         raise InvalidName("A hub name is 1 to 128 letters, digits or any of _`,.[] and begins with a letter.")
     return name.lower()
 
 
 def check_group(name: str) -> str:
+    """The name itself. Raises ``InvalidName``."""
     return _check_name("group name", name)
 
 
 def check_user_id(name: str) -> str:
+    """The user id itself. Raises ``InvalidName``."""
     return _check_name("user id", name)
 
 
 def check_client_user_id(name: str) -> str:
-    """A user id that a client's token may name. Handlers learn it from a header, whose blanks at both ends HTTP drops:
-    they would take such a user for another one."""
+    """A user id that a client's token may name. Raises ``InvalidName``, also for a blank at the beginning or the end.
+
+    Handlers learn the user id from a header, and HTTP drops blanks at both ends of it. They would take such a user for
+    another one.
+    """
     if check_user_id(name) != name.strip(" \t"):
         raise InvalidName("The user id begins or ends with a blank, which is lost on the way to handlers.")
     return name
 
 
 def check_connection_id(name: str) -> str:
+    """The connection id itself. Raises ``InvalidName``."""
     if not name:
         raise InvalidName("The connection id is empty.")
     _check_characters("connection id", name)
@@ -56,7 +62,7 @@ def _check_name(kind: str, name: str) -> str:
 
 
 def has_control_character(text: str) -> bool:
-    """Whether a text holds a control character or a lone surrogate."""
+    """Whether the text holds a control character or a lone surrogate."""
     return _UNSPEAKABLE.search(text) is not None
 
 
@@ -69,12 +75,12 @@ def _check_characters(kind: str, name: str) -> None:
 
 
 def escape_segment(name: str) -> str:
-    """One path segment or query value, with only RFC 3986's unreserved characters left as they are."""
+    """The name as a path segment or query value. Only the unreserved characters of RFC 3986 stay as they are."""
     return quote(name, safe="")
 
 
 def unescape_segment(segment: str) -> str:
-    """The name in one percent-encoded path segment; ``InvalidName`` when it is not UTF-8."""
+    """The name in one percent-encoded path segment. Raises ``InvalidName`` when it is not UTF-8."""
     try:
         return unquote_to_bytes(segment).decode("utf-8")
     except UnicodeError:

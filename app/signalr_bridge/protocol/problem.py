@@ -1,4 +1,4 @@
-"""An error as an RFC 9457 problem: its headers and its JSON.
+"""An error as an RFC 9457 problem: its headers and its JSON text.
 
 Source: https://www.rfc-editor.org/rfc/rfc9457
 """
@@ -12,7 +12,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 def write_problem(error: BridgeError, request_id: str) -> bytes:
-    """The body. Extension members stand beside the standard ones and replace none of them."""
+    """The body of the answer. Extension members stand beside the standard ones and replace none of them."""
     body: dict[str, Any] = dict(error.extensions)
     body |= {
         "type": f"urn:signalr-bridge:problem:{error.code}",
@@ -26,5 +26,5 @@ def write_problem(error: BridgeError, request_id: str) -> bytes:
 
 
 def problem_headers(error: BridgeError) -> dict[str, str]:
-    """The headers that go with the body, without its media type and length."""
+    """The headers of the answer, without the media type and length of its body."""
     return error.headers | {"X-Problem-Code": error.code, "Cache-Control": "no-store"}

@@ -1,4 +1,4 @@
-"""One call of the service to us: its ``X-ASRS-*`` headers and its body, written (emulator) and read (bridge).
+"""An upstream call of the service: its ``X-ASRS-*`` headers and body, written (emulator) and read (bridge).
 
 Source: ``docs/protocol/functions-bindings.md`` 1.3 to 1.8, ``docs/protocol/service-emulation.md`` 3.2 and 3.3.
 """
@@ -33,13 +33,16 @@ _NAMES = {
     "claims_line": "X-ASRS-User-Claims",
     "client_query": "X-ASRS-Client-Query",
 }
-# These say more about the client's secrets than about what it wants.
+# These parameters hold secrets of the client, or belong to its transport.
 _SECRET_QUERY = frozenset({"access_token", "id", "_"})
+
+MOST_SIGNATURES = 16
+"""How many signatures of one request are checked. The service sends one for each of its two keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventHeaders:
-    """What the headers say; an absent header is the empty text. Names are as sent."""
+    """The values of the headers. An absent header is the empty text. Names are as sent."""
 
     hub: str = ""
     category: str = ""
@@ -51,13 +54,16 @@ class EventHeaders:
 
 
 def write_event_headers(headers: EventHeaders) -> dict[str, str]:
-    """The headers that are not empty; a value's line breaks would be forged headers and become blanks."""
+    """The headers that are not empty. Line breaks in a value become blanks, because they would forge headers."""
     values = {_NAMES[name]: getattr(headers, name) for name in _NAMES}
     return {name: value.replace("\r", " ").replace("\n", " ") for name, value in values.items() if value}
 
 
 def read_event_headers(lines: Iterable[tuple[bytes, bytes]]) -> EventHeaders:
-    """From raw header lines with lower-case names; of a repeated header the first counts. Values are UTF-8."""
+    """The values in raw header lines, whose names are in lower case. The first of a repeated header counts.
+
+    Values are UTF-8.
+    """
     found: dict[bytes, bytes] = {}
     for name, value in lines:
         found.setdefault(name, value)
@@ -67,9 +73,9 @@ def read_event_headers(lines: Iterable[tuple[bytes, bytes]]) -> EventHeaders:
 
 
 def decode_header(value: bytes) -> str:
-    """A header's bytes as UTF-8, else as the latin-1 that HTTP once meant.
+    """A header's bytes as UTF-8, else as the latin-1 of older HTTP.
 
-    Only HTTP's own white space goes: a user whose id begins with a no-break space is another than the one without.
+    Only HTTP's own white space is stripped. A user id with a no-break space in front names another user.
     """
     try:
         return value.decode("utf-8").strip(" \t")
@@ -78,7 +84,7 @@ def decode_header(value: bytes) -> str:
 
 
 def read_client_query(text: str) -> dict[str, list[str]]:
-    """The client's query, without the parameters that are secret or the service's own."""
+    """The client's query, without the parameters that are secret or belong to the service."""
     values: dict[str, list[str]] = {}
     for name, value in parse_qsl(text.removeprefix("?"), keep_blank_values=True, errors="replace"):
         if name.lower() not in _SECRET_QUERY and not name.lower().startswith("asrs"):
@@ -87,19 +93,25 @@ def read_client_query(text: str) -> dict[str, list[str]]:
 
 
 def write_connected() -> bytes:
+    """The body of a connected event."""
     return b'{"type":10}'
 
 
 def write_disconnected(error: str | None) -> bytes:
+    """The body of a disconnected event. ``error`` is None when the client closed in the regular way."""
     return json_text.encode({"type": 11} if error is None else {"type": 11, "error": error})
 
 
 def write_invocation(message: Invocation) -> bytes:
+    """The body of a message in JSON, without a separator."""
     return hub_json.write_message(message).removesuffix(hub_json.RECORD_SEPARATOR)
 
 
 def read_disconnected(body: bytes) -> Closed:
-    """May be empty, without ``error``, or spelt ``Type`` and ``Error``. Raises ``MalformedMessage``."""
+    """The message in the body of a disconnected event. Raises ``MalformedMessage``.
+
+    The body may be empty, without ``error``, or spelt ``Type`` and ``Error``.
+    """
     text = body.removesuffix(hub_json.RECORD_SEPARATOR)
     if not text.strip():
         return Closed()
@@ -110,7 +122,7 @@ def read_disconnected(body: bytes) -> Closed:
 
 
 def read_invocation(body: bytes) -> Invocation:
-    """An invocation by its names in any case, with or without the separator. Raises ``MalformedMessage``."""
+    """The invocation in a body, with names in any case, with or without the separator. Raises ``MalformedMessage``."""
     lowered = _lower_names(hub_json.decode_object(body.removesuffix(hub_json.RECORD_SEPARATOR)))
     if type(lowered.get("type")) is not int or lowered["type"] != 1:
         raise MalformedMessage("The body is no invocation (type 1).")
@@ -122,31 +134,35 @@ def read_invocation(body: bytes) -> Invocation:
 
 
 def write_completion(completion: Completion) -> bytes:
-    """Framed, as the service passes it on to the client."""
+    """The completion with its separator, as the service passes it on to the client."""
     return hub_json.write_message(completion)
 
 
 def read_completion(body: bytes) -> Completion:
-    """What the frame holds. Raises ``MalformedMessage``."""
+    """The only completion in a body. Raises ``MalformedMessage``."""
     return _one_completion(map(hub_json.read_message, hub_json.split_records(body)[0]))
 
 
 def write_messagepack_invocation(message: Invocation) -> bytes:
+    """The body of a message in MessagePack, without its length."""
     return hub_messagepack.write_body(message)
 
 
 def read_messagepack_invocation(body: bytes) -> Invocation:
-    """An invocation without its length; whatever stands behind its arguments is ignored. ``MalformedMessage``."""
+    """The invocation in a body, which has no length. Items behind its arguments are ignored.
+
+    Raises ``MalformedMessage``.
+    """
     return hub_messagepack.read_invocation(body)
 
 
 def write_messagepack_completion(completion: Completion) -> bytes:
-    """Framed, as the service passes it on to the client; a map's keys are what clients can read."""
+    """The completion behind its length, as the service passes it on. Map keys become what clients can read."""
     return hub_messagepack.write_message(replace(completion, result=hub_messagepack.name_keys(completion.result)))
 
 
 def read_messagepack_completion(body: bytes) -> Completion:
-    """What the frame holds. Raises ``MalformedMessage``."""
+    """The only completion in a body. Raises ``MalformedMessage``."""
     return _one_completion(map(hub_messagepack.read_message, hub_messagepack.split_frames(body)[0]))
 
 
@@ -201,15 +217,19 @@ def sign(connection_id: str, key: str) -> str:
 
 
 def write_signatures(connection_id: str, keys: Sequence[str]) -> str:
-    """The header's value, one signature for each key, joined by a bare comma (the Functions host does not trim)."""
+    """The header's value: one signature for each key. The comma is bare, because the Functions host does not trim."""
     return ",".join(sign(connection_id, key) for key in keys)
 
 
 def find_signer(lines: Iterable[str], connection_id: str, keys: Sequence[SigningKey]) -> int:
     """The position in ``keys`` of a key that made one of the signatures; ``BadSignature`` when none did.
 
-    ``lines`` are the header's lines. Hex case and blanks after the commas do not matter. Every key is compared with
-    every signature in constant time.
+    Every key is compared with every signature in constant time. Hex case and blanks after the commas do not matter.
+
+    Args:
+        lines: The lines of the signature header.
+        connection_id: What was signed.
+        keys: Access keys, used as text, none of them empty.
     """
     given = _read_signatures(lines)
     text, signer = _encode_id(connection_id), -1

@@ -1,4 +1,4 @@
-"""Where settings come from (command line, environment, files) and the one frozen object they become."""
+"""Settings: their sources (command line, environment, files, stores), their rules, and the one frozen object."""
 
 from signalr_bridge.settings.loading import Review, gather, load, review
 from signalr_bridge.settings.model import (

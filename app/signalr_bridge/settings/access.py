@@ -1,4 +1,4 @@
-"""Who may call: API keys and tokens of backends, what each may do, and where they reach us."""
+"""Settings of access: who may call, negotiate and deliver upstream events, and from which origins."""
 
 import re
 from ipaddress import ip_address
@@ -16,6 +16,15 @@ _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
 _HTTPS = re.compile(r"https://[^\s/?#@]+(?:/[^\s?#]*)?")
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@,]+", re.IGNORECASE)
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+_PLACEHOLDER = re.compile(r"\{(query|headers|claims)\.([^{}]{1,256})\}")
+_OF_THE_PLATFORM = re.compile(r"x-ms-(client-principal|token-).*", re.IGNORECASE)
+_RESERVED = re.compile(r"|nameid|(asrs|bridge)\..*|http://schemas\.xmlsoap\.org/.*/nameidentifier")
+
+_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
 
 def _read_keys(value: Any) -> Any:
     if isinstance(value, str) and value.lstrip().startswith("{"):
@@ -25,7 +34,7 @@ def _read_keys(value: Any) -> Any:
         return values
     name = "key" if len(values) == 1 else "key-{}"
     return [
-        # Each has a name of its own: limits and kept answers are by name.
+        # Each has a name of its own, because limits and kept answers are by name.
         {"name": name.format(number)} | ({"key": one} if isinstance(one, str) else one)
         if isinstance(one, str | dict)
         else one
@@ -34,20 +43,20 @@ def _read_keys(value: Any) -> Any:
 
 
 def check_issuer(value: str) -> str:
-    """An issuer's address, to be compared exactly; its keys are fetched over TLS."""
+    """An issuer's address. It is compared exactly, and its keys are fetched over TLS. Raises ``ValueError``."""
     if not _HTTPS.fullmatch(value):
         raise ValueError("an issuer is an address that begins with https://, without query")
     return value
 
 
-class Grant(Section):
-    """Rights for hubs; each left out means all."""
+class GrantSettings(Section):
+    """Rights for hubs. What is left out means all."""
 
     hubs: Hubs | None = Field(default=None, min_length=1)
     rights: Rights | None = Field(default=None, min_length=1)
 
 
-class CallerKey(Grant):
+class CallerKey(GrantSettings):
     """One API key, or its SHA-256."""
 
     key: SecretStr | None = None
@@ -66,13 +75,13 @@ class CallerKey(Grant):
 
 
 class OidcSettings(Section):
-    """Which bearer tokens are those of backends: all three, or none."""
+    """Which bearer tokens are accepted from backends. All three are set, or none."""
 
-    issuer: str | None = Field(default=None, description="who issues the tokens of backends, to the letter")
+    issuer: str | None = Field(default=None, description="the issuer of the tokens of backends, compared exactly")
     audience: Annotated[tuple[str, ...], BeforeValidator(read_list)] = Field(
-        default=(), description="whom the tokens are for; one of several"
+        default=(), description="the audience of these tokens; one of several is enough"
     )
-    roles: Annotated[dict[str, Grant], BeforeValidator(read_map)] = Field(
+    roles: Annotated[dict[str, GrantSettings], BeforeValidator(read_map)] = Field(
         default_factory=dict, description='what the values of the claim `roles` allow: `{"<role>": {"rights", "hubs"}}`'
     )
 
@@ -87,12 +96,14 @@ class OidcSettings(Section):
 
 
 class CallersSettings(Section):
+    """Who may call, and on which listener."""
+
     keys: Annotated[tuple[CallerKey, ...], BeforeValidator(_read_keys), LIVE] = Field(
         default=(), description="API keys of backends, each with at least 16 characters"
     )
     oidc: OidcSettings = OidcSettings()
     listen: str | None = Field(default=None, description="own listener for caller routes and docs, as `host:port`")
-    anonymous: bool = Field(default=False, description="whoever reaches that listener, on loopback, may call")
+    anonymous: bool = Field(default=False, description="on that listener, on loopback, callers need no credential")
 
     @field_validator("listen")
     @classmethod
@@ -110,7 +121,7 @@ class CallersSettings(Section):
 
     @property
     def listen_address(self) -> tuple[str, int] | None:
-        """Host and port of the callers' own listener."""
+        """Host and port of the callers' own listener. None without one."""
         match = _LISTEN.fullmatch(self.listen or "")
         return (match["six"] or match["host"], int(match["port"])) if match else None
 
@@ -122,11 +133,9 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@,]+", re.IGNORECASE)
-_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
-
-
 class CorsSettings(Section):
+    """Which web pages may negotiate."""
+
     origins: Texts = Field(
         default=(), description="origins whose pages may negotiate, such as `https://*.contoso.com` (`*` is one label)"
     )
@@ -147,13 +156,8 @@ class CorsSettings(Section):
         return value
 
 
-_PLACEHOLDER = re.compile(r"\{(query|headers|claims)\.([^{}]{1,256})\}")
-_OF_THE_PLATFORM = re.compile(r"x-ms-(client-principal|token-).*", re.IGNORECASE)
-_RESERVED = re.compile(r"|nameid|(asrs|bridge)\..*|http://schemas\.xmlsoap\.org/.*/nameidentifier")
-
-
 def _read_required(value: Any) -> Any:
-    """``{"scp": "chat"}`` means ``{"scp": ["chat"]}``."""
+    """The map with every value as a list: ``{"scp": "chat"}`` means ``{"scp": ["chat"]}``."""
     return {name: [one] if isinstance(one, str) else one for name, one in value.items()} if _is_map(value) else value
 
 
@@ -162,7 +166,7 @@ def _is_map(value: Any) -> bool:
 
 
 class JwtSettings(Section):
-    """Tokens of one issuer; its keys are found by discovery."""
+    """Tokens of one issuer. Its keys are found by discovery."""
 
     issuer: str
     audience: Annotated[tuple[str, ...], BeforeValidator(read_list)] = Field(min_length=1)
@@ -178,14 +182,14 @@ class JwtSettings(Section):
 
 
 class ClientSettings(Section):
-    """What holds for all hubs, or for one."""
+    """How clients are admitted and identified: for all hubs, or for one."""
 
     anonymous: bool = Field(default=False, description="clients without identity may connect")
     user_id: str | None = Field(
         default=None, description="template of the user id, over `{headers.x}`, `{query.x}` and `{claims.x}`"
     )
     id_token: str | None = Field(default=None, description="template of an id token whose claims are copied")
-    id_token_unverified: bool = Field(default=False, description="believe an id token without checking it")
+    id_token_unverified: bool = Field(default=False, description="accept an id token without verifying it")
     claim_types: Texts = Field(default=(), description="claims to copy from the id token, or else from what admitted")
     jwt: Annotated[tuple[JwtSettings, ...], BeforeValidator(read_list)] = Field(
         default=(), description='tokens that admit: `{"issuer", "audience", "user_claim", "required"}`'
@@ -225,7 +229,7 @@ class ClientSettings(Section):
         return self
 
     def _reads_client_input(self, template: str | None) -> bool:
-        """Whether a template reads what a client can write, and nobody has said that this is fine."""
+        """Whether a template reads what a client can write, and the settings do not allow that."""
         read = _PLACEHOLDER.findall(template or "")
         written = [one for one in read if one[0] != "claims" and not self._is_the_platforms(*one)]
         return bool(written) and not self.trust_client_input
@@ -235,14 +239,16 @@ class ClientSettings(Section):
 
 
 class NegotiateSettings(ClientSettings):
+    """The rules for the clients of all hubs."""
+
     hubs: Texts = Field(default=(), description="further hubs that clients may negotiate for; `*` for all")
 
 
-_ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-
-
 def read_authority(value: Any) -> Any:
-    """As azure-identity reads it: without a scheme it is a host's name, and plain http is refused."""
+    """The address of an authority, read as azure-identity does. Without a scheme it is a host name.
+
+    Raises ``ValueError`` for plain http.
+    """
     if not isinstance(value, str):
         return value
     address = (value if "://" in value else f"https://{value}").rstrip("/")
@@ -252,10 +258,10 @@ def read_authority(value: Any) -> Any:
 
 
 class EntraSettings(Section):
-    """Which tokens of the service's managed identity are believed: all three, or none."""
+    """Which tokens of the service's managed identity are trusted. All three are set, or none."""
 
     tenant: str | None = Field(default=None, description="the tenant's id that issues the service's tokens")
-    audience: Texts = Field(default=(), description="the `Resource` of the upstream's managed identity; any of several")
+    audience: Texts = Field(default=(), description="the `Resource` of the upstream's managed identity; one of several")
     app_ids: Texts = Field(
         default=(), description="application ids of the service's identities; `*` for any of the tenant"
     )
@@ -271,10 +277,12 @@ class EntraSettings(Section):
 
 
 class UpstreamSettings(Section):
+    """Which upstream calls are accepted, and the answer to a message without a handler."""
+
     code: Annotated[Secrets, LIVE] = Field(default=(), description="further secret(s) in the upstream URL's `code`")
     keys: Annotated[Secrets, LIVE] = Field(default=(), description="keys that only verify upstream signatures")
     entra: EntraSettings = EntraSettings()
-    allow_unsigned: bool = Field(default=False, description="take upstream calls without signature or token")
+    allow_unsigned: bool = Field(default=False, description="accept upstream calls without a valid signature or token")
     unhandled: Annotated[Literal["404", "200"], BeforeValidator(read_text)] = Field(
         default="404", description="the answer to a message that nobody handles"
     )

@@ -1,4 +1,4 @@
-"""A connection: the unnamed endpoint of one setting, and the named ones, which belong to every connection.
+"""The endpoints of a connection: the unnamed one of its setting, and the named ones that every connection has.
 
 Source: ``docs/protocol/functions-bindings.md`` 4.2 to 4.4.
 """
@@ -17,59 +17,6 @@ from signalr_bridge.protocol.connection_string import (
 )
 from signalr_bridge.settings.traffic import CredentialSettings, EndpointSettings, EndpointType
 from signalr_bridge.settings.value import Diagnostic, Value, Values
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """Without ``settings`` it has a mistake; name and type are known all the same. ``used``: the names it was read
-    from, in lower case."""
-
-    name: str
-    endpoint_type: EndpointType
-    settings: EndpointSettings | None = None
-    diagnostics: tuple[Diagnostic, ...] = ()
-    used: frozenset[str] = frozenset()
-
-
-def read_string(spelled: str, found: Value, name: str, endpoint_type: EndpointType) -> Candidate:
-    """The endpoint of a connection string; its mistakes are named by key and position, never with a value."""
-    used = frozenset({spelled})
-    try:
-        connection = parse_connection_string(found.text)
-    except MalformedConnectionString as error:
-        return Candidate(name, endpoint_type, None, (Diagnostic.error(found.written, error.detail),), used)
-    settings = EndpointSettings(
-        name=name,
-        endpoint_type=endpoint_type,
-        connection=connection,
-        credential=_read_credential(connection),
-        source=found.source,
-    )
-    return Candidate(name, endpoint_type, settings, (), used)
-
-
-def _read_credential(connection: ConnectionString) -> CredentialSettings:
-    """Source: ``docs/protocol/rest-and-management.md`` 9.1, the semantics of ``AuthType``."""
-    kind = connection.auth_type
-    if kind == "aad":
-        kind = "azure.app" if connection.client_id and connection.tenant_id else "azure.msi"
-    if kind == "azure":
-        return CredentialSettings(kind="default")
-    if kind == "azure.msi":
-        return CredentialSettings(kind="managed-identity", client_id=connection.client_id)
-    return CredentialSettings() if kind is None else _read_application(connection)
-
-
-def _read_application(connection: ConnectionString) -> CredentialSettings:
-    ids = {"client_id": connection.client_id, "tenant_id": connection.tenant_id}
-    if connection.client_secret:
-        return CredentialSettings.model_validate(
-            {"kind": "client-secret", "client_secret": connection.client_secret, **ids}
-        )
-    return CredentialSettings.model_validate(
-        {"kind": "client-certificate", "certificate_file": connection.client_certificate, **ids}
-    )
-
 
 KEYS = (
     "serviceUri",
@@ -104,9 +51,70 @@ _FALLBACKS = {
 }
 Texts = Mapping[str, str]
 
+UNNAMED = "default"
+NAMED = "azure:signalr:endpoints:"
+_FORMS: tuple[tuple[str, EndpointType], ...] = (("", "Primary"), (":primary", "Primary"), (":secondary", "Secondary"))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An endpoint as it was found. Without ``settings`` it has an error, but its name and type are known.
+
+    ``used`` are the names of the settings that it was read from, in lower case.
+    """
+
+    name: str
+    endpoint_type: EndpointType
+    settings: EndpointSettings | None = None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    used: frozenset[str] = frozenset()
+
+
+def read_string(spelled: str, found: Value, name: str, endpoint_type: EndpointType) -> Candidate:
+    """The endpoint of a connection string. Its errors are named by key and position, never with a value."""
+    used = frozenset({spelled})
+    try:
+        connection = parse_connection_string(found.text)
+    except MalformedConnectionString as error:
+        return Candidate(name, endpoint_type, None, (Diagnostic.error(found.written, error.detail),), used)
+    settings = EndpointSettings(
+        name=name,
+        endpoint_type=endpoint_type,
+        connection=connection,
+        credential=_read_credential(connection),
+        source=found.source,
+    )
+    return Candidate(name, endpoint_type, settings, (), used)
+
+
+def _read_credential(connection: ConnectionString) -> CredentialSettings:
+    """The credential that ``AuthType`` stands for. Source: ``docs/protocol/rest-and-management.md`` 9.1."""
+    kind = connection.auth_type
+    if kind == "aad":
+        kind = "azure.app" if connection.client_id and connection.tenant_id else "azure.msi"
+    if kind == "azure":
+        return CredentialSettings(kind="default")
+    if kind == "azure.msi":
+        return CredentialSettings(kind="managed-identity", client_id=connection.client_id)
+    return CredentialSettings() if kind is None else _read_application(connection)
+
+
+def _read_application(connection: ConnectionString) -> CredentialSettings:
+    ids = {"client_id": connection.client_id, "tenant_id": connection.tenant_id}
+    if connection.client_secret:
+        return CredentialSettings.model_validate(
+            {"kind": "client-secret", "client_secret": connection.client_secret, **ids}
+        )
+    return CredentialSettings.model_validate(
+        {"kind": "client-certificate", "certificate_file": connection.client_certificate, **ids}
+    )
+
 
 def read_identity(values: Values, prefix: str, name: str) -> Candidate | None:
-    """None without a ``serviceUri`` below ``prefix``, which is in lower case and ends with ``:``."""
+    """The endpoint with an identity below ``prefix``. None when there is no ``serviceUri``.
+
+    ``prefix`` is in lower case and ends with ``:``.
+    """
     found = {key: one for key in KEYS if (one := values.get(prefix + key.lower())) is not None}
     uri = found.get("serviceUri")
     if uri is None:
@@ -225,13 +233,8 @@ def _of(where: str) -> str:
     return where.rstrip("_:")
 
 
-UNNAMED = "default"
-NAMED = "azure:signalr:endpoints:"
-_FORMS: tuple[tuple[str, EndpointType], ...] = (("", "Primary"), (":primary", "Primary"), (":secondary", "Secondary"))
-
-
 def read_unnamed(values: Values, connection: str) -> list[Candidate]:
-    """At most one: by a connection string or, without one, by identity."""
+    """The unnamed endpoint, at most one: by a connection string or, without one, by identity."""
     name = connection.lower()
     identity = read_identity(values, f"{name}:", UNNAMED)
     for spelling in spellings(name):
@@ -243,12 +246,12 @@ def read_unnamed(values: Values, connection: str) -> list[Candidate]:
 
 
 def spellings(connection: str) -> tuple[str, ...]:
-    """Where a connection string may stand, the first match wins."""
+    """The names under which a connection string may stand. The first match wins."""
     return f"connectionstrings:{connection}", f"customconnstr_{connection}", connection
 
 
 def read_named(values: Values) -> list[Candidate]:
-    """In the order of their names."""
+    """The named endpoints, in the order of their names."""
     return [one for name, written in _find_names(values) for one in _read_name(values, name, written)]
 
 
@@ -287,7 +290,7 @@ def _prefer(winner: Candidate, loser: Candidate, words: str) -> Candidate:
 
 
 def judge_connection(connection: str, unnamed: Sequence[Candidate], named: Sequence[Candidate]) -> Iterator[Diagnostic]:
-    """What is wrong with the endpoints of one connection as a set."""
+    """What is wrong with the endpoints of one connection when they are seen together."""
     candidates = [*unnamed, *named]
     if unnamed and any(one.name.lower() == UNNAMED for one in named):
         yield Diagnostic.error(

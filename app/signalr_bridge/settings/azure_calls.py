@@ -1,4 +1,4 @@
-"""Transport, time-out, retries and payloads, as a function app's settings name them.
+"""How endpoints are called, from a function app's settings: transport, time-out, retries and payloads.
 
 Source: ``docs/protocol/functions-bindings.md`` 4.2.
 """
@@ -19,15 +19,37 @@ _RETRY = "azuresignalrretry"
 _MESSAGEPACK = "azure:signalr:hubprotocol:messagepack:enabled"
 _TIME = re.compile(r"(?:(\d{1,5})\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d{1,7})?))?")
 
+_PREFIXES = ("azuresignalr", "azure:signalr")
+_OTHERS = (
+    "AzureSignalRServiceTransportType",
+    "AzureSignalRHttpClientTimeout",
+    "AzureSignalRRetry__MaxRetries",
+    "AzureSignalRRetry__Delay",
+    "AzureSignalRRetry__MaxDelay",
+    "AzureSignalRRetry__Mode",
+    "Azure__SignalR__HubProtocol__MessagePack__Enabled",
+)
+_HINTS = {
+    "azure:signalr:connectionstring": "is the name of the SDK; functions call it AzureSignalRConnectionString.",
+    "azure:signalr:hubprotocol": "is not used: payloads are JSON as callers wrote them.",
+    "azure:signalr:hubprotocol:newtonsoftjson:camelcase": "is not used: payloads are JSON as callers wrote them.",
+    "azure:signalr:hubprotocol:messagepack": (
+        "is an older spelling: write Azure__SignalR__HubProtocol__MessagePack__Enabled=true."
+    ),
+}
+
 
 @dataclass(frozen=True, slots=True)
-class Calls:
+class CallsFound:
+    """The settings of calls, with what is wrong with them. ``used`` are the names they were read from."""
+
     settings: CallSettings
     diagnostics: tuple[Diagnostic, ...]
     used: frozenset[str]
 
 
-def read_calls(values: Values) -> Calls:
+def read_calls(values: Values) -> CallsFound:
+    """How endpoints are called. What is wrong is in the result's ``diagnostics``."""
     reader = _ValueReader(values)
     persistent = reader.read(_TRANSPORT, _read_transport, "write Transient or Persistent, in this spelling.") or False
     seconds = reader.read(_TIMEOUT, _read_time, "write hours, minutes and seconds, such as 00:01:40, and no zero.")
@@ -37,11 +59,11 @@ def read_calls(values: Values) -> Calls:
         text = "Persistent is served over REST, as Transient is: there is no persistent transport yet."
         reader.diagnostics.append(Diagnostic.warning(values[_TRANSPORT].written, text))
     settings = CallSettings(attempt_seconds=seconds, retry=retry, messagepack=messagepack)
-    return Calls(settings, tuple(reader.diagnostics), frozenset(reader.used))
+    return CallsFound(settings, tuple(reader.diagnostics), frozenset(reader.used))
 
 
 class _ValueReader:
-    """Reads values one by one, and keeps what was wrong and which names were there."""
+    """Reads values one by one. Collects what was wrong, and which names were there."""
 
     def __init__(self, values: Values) -> None:
         self._values = values
@@ -49,7 +71,13 @@ class _ValueReader:
         self.used: set[str] = set()
 
     def read(self, name: str, convert: Callable[[str], Any], otherwise: str) -> Any:
-        """None for what is not there, blank or wrong."""
+        """The converted value. None for one that is missing, blank or wrong.
+
+        Args:
+            name: The setting's name, in lower case.
+            convert: Gives None for a wrong text.
+            otherwise: The text of the diagnostic for a wrong value.
+        """
         found: Value | None = self._values.get(name)
         if found is None:
             return None
@@ -61,7 +89,7 @@ class _ValueReader:
 
 
 def _read_retry(reader: _ValueReader, values: Values) -> RetrySettings | None:
-    """Any name below switches retries on, even an empty ``Default``."""
+    """The retries. Any name below the prefix switches them on, even an empty ``Default``."""
     below = [name for name in values if name.startswith(f"{_RETRY}:")]
     if not below:
         return None
@@ -102,7 +130,7 @@ def _read_time(text: str) -> float | None:
 
 
 def _parse_time(text: str) -> float | None:
-    """.NET's ``[days.]hours:minutes[:seconds[.fraction]]``, in seconds. A bare number would be days: not taken."""
+    """Seconds from .NET's ``[days.]hours:minutes[:seconds[.fraction]]``. A bare number is wrong: it would be days."""
     match = _TIME.fullmatch(text)
     if match is None:
         return None
@@ -111,28 +139,14 @@ def _parse_time(text: str) -> float | None:
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds if fits else None
 
 
-_PREFIXES = ("azuresignalr", "azure:signalr")
-_OTHERS = (
-    "AzureSignalRServiceTransportType",
-    "AzureSignalRHttpClientTimeout",
-    "AzureSignalRRetry__MaxRetries",
-    "AzureSignalRRetry__Delay",
-    "AzureSignalRRetry__MaxDelay",
-    "AzureSignalRRetry__Mode",
-    "Azure__SignalR__HubProtocol__MessagePack__Enabled",
-)
-_HINTS = {
-    "azure:signalr:connectionstring": "is the name of the SDK; functions call it AzureSignalRConnectionString.",
-    "azure:signalr:hubprotocol": "is not used: payloads are JSON as callers wrote them.",
-    "azure:signalr:hubprotocol:newtonsoftjson:camelcase": "is not used: payloads are JSON as callers wrote them.",
-    "azure:signalr:hubprotocol:messagepack": (
-        "is an older spelling: write Azure__SignalR__HubProtocol__MessagePack__Enabled=true."
-    ),
-}
-
-
 def find_unused(values: Values, connections: Iterable[str], used: Collection[str]) -> Iterator[Diagnostic]:
-    """A warning for each. ``connections`` are their names as written, ``used`` the names that were read."""
+    """A warning for each setting that is meant for us and that nobody reads.
+
+    Args:
+        values: All settings.
+        connections: The names of the connections, as written.
+        used: The names that were read.
+    """
     names = list(connections)
     for spelled, found in sorted(values.items()):
         if spelled not in used and _is_meant_for_us(spelled, names):

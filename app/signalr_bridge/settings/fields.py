@@ -1,4 +1,4 @@
-"""What sections are made of: the frozen base, and values that may be written in more than one way."""
+"""The base class of all sections, and types of fields whose values may be written in more than one way."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
@@ -13,7 +13,7 @@ from signalr_bridge.protocol.names import check_hub
 
 
 class Section(BaseModel):
-    """A group of settings: frozen, no unknown names, and no value in an error."""
+    """A group of settings. It is frozen, refuses unknown names, and shows no value in an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True)
 
@@ -36,7 +36,7 @@ def is_live(field: FieldInfo) -> bool:
 
 
 def read_list(value: Any) -> Any:
-    """A list written in one text: JSON when it begins with ``[``, else comma-separated."""
+    """A list that is written in one text: JSON when it begins with ``[``, else comma-separated."""
     if not isinstance(value, str):
         return value
     text = value.strip()
@@ -60,12 +60,12 @@ def _read_hub(value: Any) -> Any:
 
 
 def read_text(value: Any) -> Any:
-    """A text that looks like a number, and may be one in a file."""
+    """A text that looks like a number, so that a file may hold it as a number."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def read_map(value: Any) -> Any:
-    """A map written as JSON in one text."""
+    """A map that is written as JSON in one text."""
     if not isinstance(value, str):
         return value
     try:

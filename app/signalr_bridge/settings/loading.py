@@ -1,4 +1,4 @@
-"""From names and values to the one frozen Settings, and everything there is to say about them."""
+"""Turns gathered names and values into the one frozen ``Settings``, with diagnostics for all that is wrong."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,13 +24,13 @@ _AUTHORITY = "azure_authority_host"
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What was understood. ``settings`` is None when there is a mistake."""
+    """The settings and what is to be said about them. ``settings`` is None when there is an error."""
 
     settings: Settings | None
     diagnostics: tuple[Diagnostic, ...]
 
     def accept(self) -> Settings:
-        """Raises ``SettingsError`` with a line for each mistake."""
+        """The settings. Raises ``SettingsError`` with a line for each error."""
         refuse_errors(self.diagnostics)
         if self.settings is None:
             raise SettingsError("The settings cannot be used.")
@@ -38,17 +38,17 @@ class Review:
 
 
 def gather(environment: Mapping[str, str], flags: Mapping[str, Any]) -> Values:
-    """Every setting there is, first match wins. Raises ``SettingsError`` for a file that cannot be read."""
+    """Every setting of every source. The first match wins. Raises ``SettingsError`` for a file that cannot be read."""
     return Sources(environment, flags).read()
 
 
 def load(values: Values) -> Settings:
-    """Raises ``SettingsError`` with a line for each setting that is wrong; it never holds a value."""
+    """The settings. Raises ``SettingsError`` with a line for each setting that is wrong, which never holds a value."""
     return review(values).accept()
 
 
 def review(values: Values) -> Review:
-    """Never raises for what somebody wrote."""
+    """The settings with all diagnostics. Never raises for what the values say."""
     connections = _find_connections(values)
     values = _adopt(values, connections)
     nested, diagnostics = _nest(values)
@@ -76,7 +76,7 @@ def review(values: Values) -> Review:
 
 
 def _find_connections(values: Values) -> list[str]:
-    """The names of all connections, as somebody wrote them; the default one first."""
+    """The names of all connections, as they were written, the default one first."""
     default = values.get(f"{_PREFIX}connection")
     names = [default.text if default is not None and default.text else _CONNECTION]
     for spelled, found in sorted(values.items()):
@@ -87,7 +87,10 @@ def _find_connections(values: Values) -> list[str]:
 
 
 def _adopt(values: Values, connections: Iterable[str]) -> Values:
-    """A connection's own name may stand in a ``bridge.toml``, where every name is taken for one of ours at first."""
+    """The values, with connections in a ``bridge.toml`` under their own names.
+
+    A connection's name may stand there, where every name is first taken for one of ours.
+    """
     plain = dict(values)
     for name in connections:
         taken = f"{_PREFIX}{name.lower()}"
@@ -109,7 +112,7 @@ def _judge_connections(
 
 
 def _tune(candidates: Iterable[Candidate], tuning: Mapping[str, Any]) -> tuple[EndpointSettings, ...]:
-    """The endpoints with what ``BRIDGE_ENDPOINTS__<NAME>__*`` says of them, by name in lower case."""
+    """The endpoints with their own tuning, ``BRIDGE_ENDPOINTS__<NAME>__*``, which is by name in lower case."""
     found: dict[EndpointSettings, None] = {}  # exact duplicates collapse
     for one in candidates:
         if one.settings is not None:
@@ -137,7 +140,7 @@ def _judge_tuning(tuning: Mapping[str, Any], candidates: Iterable[Candidate]) ->
 
 
 def _nest(values: Values) -> tuple[dict[str, Any], list[Diagnostic]]:
-    """The values as the model nests them, and what is wrong with their names."""
+    """The values in the nesting of the model, and what is wrong with their names."""
     nested: dict[str, Any] = {}
     diagnostics: list[Diagnostic] = []
     for spelled, found in sorted(values.items()):
@@ -161,7 +164,7 @@ def _unknown(found: Value) -> Diagnostic:
 
 
 def _put_hub(nested: dict[str, Any], path: Path, found: Value) -> Iterator[Diagnostic]:
-    """A hub's name holds no ``:``, so each stands for the ``__`` that was written."""
+    """Puts a hub's setting in its place. A hub's name holds no ``:``, so each was written as ``__``."""
     try:
         _put(nested, ("hubs", check_hub(path[1].replace(":", "__")), *path[2:]), found.value)
     except InvalidName as error:
@@ -189,5 +192,5 @@ def _explain(error: ValidationError, path: Path = ()) -> Iterator[Diagnostic]:
 
 
 def _name_of_setting(location: Iterable[int | str]) -> Iterator[int | str]:
-    """The part of a fault's location before the first index: what follows stands in the value, and may be secret."""
+    """The part of an error's location before the first index. What follows stands in the value, and may be secret."""
     return takewhile(lambda part: not isinstance(part, int), location)

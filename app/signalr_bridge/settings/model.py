@@ -1,6 +1,6 @@
-"""The settings as one frozen object, of the sections in ``sections``.
+"""All settings as one frozen object, made of the sections in ``access`` and ``traffic``.
 
-The descriptions are the README's settings table.
+The README's table of settings is made of the descriptions.
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -58,7 +58,7 @@ __all__ = [
 
 
 class Settings(BaseSettings):
-    """Everything the bridge is told, in one object. What it is made of comes from ``sources``, never from thin air."""
+    """All settings of the bridge. Their values come from ``sources`` alone."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
@@ -72,7 +72,7 @@ class Settings(BaseSettings):
         description="the name of the connection, as functions call it",
     )
     endpoints: Annotated[tuple[EndpointSettings, ...], LIVE] = ()
-    """Those of ``connection``: of every hub that names no other."""
+    """The endpoints of ``connection``, which every hub has that names no other."""
     connections: Annotated[dict[str, tuple[EndpointSettings, ...]], LIVE] = Field(default_factory=dict)
     """The endpoints of the further connections that hubs name, by name in lower case."""
     calls: CallSettings = CallSettings()
@@ -84,10 +84,10 @@ class Settings(BaseSettings):
     upstream: UpstreamSettings = UpstreamSettings()
     forward: dict[str, ForwardSettings] = Field(default_factory=dict)
     hubs: dict[str, HubSettings] = Field(default_factory=dict)
-    hubs_only: bool = Field(default=False, description="hubs that nothing names are unknown to callers too")
+    hubs_only: bool = Field(default=False, description="callers, too, may only use hubs that settings or handlers name")
     cors: CorsSettings = CorsSettings()
     trusted_proxies: Networks = Field(
-        default=(), description="networks of proxies whose `Forwarded` and `X-Forwarded-For` are believed"
+        default=(), description="networks of proxies whose `Forwarded` and `X-Forwarded-For` are trusted"
     )
     limits: LimitsSettings = LimitsSettings()
     reload: ReloadSettings = ReloadSettings()
@@ -96,25 +96,27 @@ class Settings(BaseSettings):
         default=None, description="an Azure App Configuration with settings, `https://...`"
     )
     app_configuration_connection_string: SecretStr | None = Field(
-        default=None, description="the same by connection string, without an identity"
+        default=None, description="the same store by its connection string, without an identity"
     )
-    app_configuration_label: str | None = Field(default=None, description="its settings with this label; default: none")
-    app_configuration_prefix: str = Field(default="", description="its keys that begin so, without this beginning")
+    app_configuration_label: str | None = Field(
+        default=None, description="only settings with this label; default: those without a label"
+    )
+    app_configuration_prefix: str = Field(default="", description="only keys with this prefix, which is removed")
     docs: bool = Field(default=False, description="serve `/docs` and `/openapi.json`")
     console: bool = Field(default=False, description="serve `/events`, to callers who may `read` every hub")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="the least level to log"
+        default="info", description="the lowest level to log"
     )
     log_format: Literal["json", "text"] | None = Field(default=None, description="`json`, or `text` on a terminal")
     authority_host: Annotated[str, BeforeValidator(read_authority)] = "https://login.microsoftonline.com"
-    """Where tokens are issued; Azure's own name for it is ``AZURE_AUTHORITY_HOST``."""
+    """Where tokens are issued. Azure's own name for it is ``AZURE_AUTHORITY_HOST``."""
     development: bool = Field(default=False, exclude=True)
-    """Set by ``dev`` alone: callers on loopback need no key."""
+    """Only ``dev`` sets it: callers on loopback need no key."""
 
     @model_validator(mode="before")
     @classmethod
     def _complete_hubs(cls, data: Any) -> Any:
-        """What a hub's own section leaves out is as for all hubs."""
+        """Completes each hub's own sections by those for all hubs."""
         return complete_hubs(data) if isinstance(data, dict) else data
 
     @model_validator(mode="after")
@@ -124,29 +126,32 @@ class Settings(BaseSettings):
         return self
 
     def negotiate_of(self, hub: str) -> ClientSettings:
-        """The rules for the hub's clients."""
+        """The rules for the clients of a hub."""
         own = self.hubs.get(hub.lower())
         return self.negotiate if own is None or own.negotiate is None else own.negotiate
 
     def cors_of(self, hub: str) -> CorsSettings:
+        """The CORS settings of a hub."""
         own = self.hubs.get(hub.lower())
         return self.cors if own is None or own.cors is None else own.cors
 
     def upstream_of(self, hub: str) -> UpstreamSettings:
+        """The upstream settings of a hub."""
         own = self.hubs.get(hub.lower())
         return self.upstream if own is None or own.upstream is None else own.upstream
 
     def connection_of(self, hub: str) -> str:
-        """The name of the hub's connection, in lower case."""
+        """The name of a hub's connection, in lower case."""
         own = self.hubs.get(hub.lower())
         return (own.connection if own and own.connection else self.connection).lower()
 
     def endpoints_of(self, hub: str) -> tuple[EndpointSettings, ...]:
+        """The endpoints of a hub's connection."""
         name = self.connection_of(hub)
         return self.endpoints if name == self.connection.lower() else self.connections.get(name, ())
 
     def all_endpoints(self) -> tuple[EndpointSettings, ...]:
-        """Of all connections; named ones, which belong to each, stand there once."""
+        """The endpoints of all connections. Named ones, which belong to each connection, appear once."""
         found = [*self.endpoints, *(one for endpoints in self.connections.values() for one in endpoints)]
         return tuple(one for index, one in enumerate(found) if one not in found[:index])
 
@@ -159,5 +164,5 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """One source, the values that ``loading`` has gathered and named: pydantic's own would miss misspelt names."""
+        """One source: the values that ``loading`` has gathered. The sources of pydantic would miss misspelt names."""
         return (init_settings,)

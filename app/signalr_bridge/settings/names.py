@@ -1,6 +1,6 @@
-"""Which ``BRIDGE_*`` names there are, read from the model, where a name points to, and which one is nearest to it.
+"""The ``BRIDGE_*`` names that the model defines: finding a setting by name, and the nearest name to a misspelt one.
 
-Of a name with a part that is free (a hub's, an endpoint's) only the known suffix is split off, so that the free part
+A name may have a free part, that of a hub or an endpoint. Only the known suffix is split off there, so the free part
 may hold the separator.
 """
 
@@ -20,7 +20,7 @@ READ_ELSEWHERE: Mapping[str, str] = {
     "secrets_dir": "a folder with one file for each setting, as platforms mount secrets",
     "settings_file": "a `bridge.toml`, or a function app's `local.settings.json`",
 }
-"""What tells where settings stand, and what it means."""
+"""The settings that say where other settings stand, with their descriptions."""
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -37,16 +37,17 @@ def settings_by_path() -> Mapping[Path, FieldInfo]:
 
 @cache
 def settings_below(section: str) -> Mapping[Path, FieldInfo]:
-    """Every setting of ``hubs``, ``forward`` or ``endpoints``, by what stands behind the free name."""
+    """Every setting of ``hubs``, ``forward`` or ``endpoints``, by the path behind the free name."""
     return MappingProxyType(dict(_walk(_NAMED[section].model_fields, ())))
 
 
 def named_sections() -> Iterable[str]:
+    """The sections whose settings have a free name in theirs: a hub, a rule of forwarding, or an endpoint."""
     return _NAMED
 
 
 def find_path(name: str) -> Path | None:
-    """Where a name points to. It is given without prefix, in lower case, with ``:``. None: it means nothing."""
+    """The path of a setting's name, given without prefix, in lower case with ``:``. None for an unknown name."""
     levels = tuple(name.split(":"))
     if levels[0] not in _NAMED:
         return levels if levels in settings_by_path() else None
@@ -57,19 +58,19 @@ def find_path(name: str) -> Path | None:
 
 
 def write_name(path: Iterable[str]) -> str:
-    """As an environment variable has it."""
+    """The name of a setting as an environment variable."""
     return PREFIX + "__".join(level.replace(":", "__").upper() for level in path)
 
 
 def nearest_name(written: str, known: Iterable[str]) -> str | None:
-    """The one of ``known`` that was probably meant."""
+    """The one of ``known`` that was probably meant. None when none is near."""
     plain = {name.lower(): name for name in known}
     found = get_close_matches(written.replace(":", "__").lower(), plain, n=1, cutoff=0.7)
     return plain[found[0]] if found else None
 
 
 def names_near(written: str) -> list[str]:
-    """The names that ``written`` may have been meant for: all fixed ones, and those with its own free name."""
+    """The names that ``written`` may have been meant for: all fixed ones, and those with its free name."""
     levels = written.replace(":", "__").upper().removeprefix(PREFIX).split("__")
     return [*map(write_name, settings_by_path()), *_with_free_names(levels), *_elsewhere()]
 
@@ -95,7 +96,7 @@ def _walk(fields: Mapping[str, FieldInfo], path: Path) -> Iterator[tuple[Path, F
 
 
 def find_section(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field holds, if it holds one (or None)."""
+    """The section that a field holds, also when it may be None. None for other fields."""
     if isinstance(annotation, type):
         return annotation if issubclass(annotation, BaseModel) else None
     if get_origin(annotation) not in {Union, UnionType}:

@@ -1,4 +1,4 @@
-"""What `serve` refuses to start with."""
+"""Rules across settings: what `serve` refuses to start with, and what deserves a warning."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -11,13 +11,17 @@ from signalr_bridge.settings.model import Settings
 from signalr_bridge.settings.names import PREFIX, find_path
 from signalr_bridge.settings.value import SECRETS, UNWATCHED, Diagnostic, Values, refuse_errors
 
+_OURS = ("bridge_", "azure:signalr", "azuresignalr")
+_PORTABLE = re.compile(r"[A-Za-z0-9_]+")
+
 
 def check_servable(settings: Settings) -> None:
-    """Raises ``SettingsError`` with a line for each reason, which says which setting to set."""
+    """Raises ``SettingsError`` when `serve` cannot start. Each line says which setting to set."""
     refuse_errors(judge_servable(settings))
 
 
 def judge_servable(settings: Settings) -> Iterator[Diagnostic]:
+    """The reasons why `serve` cannot start with these settings."""
     if not settings.all_endpoints():
         yield Diagnostic.error(
             "",
@@ -55,7 +59,7 @@ def _judge_emulator_key(settings: Settings) -> Iterator[Diagnostic]:
 
 
 def _judge_certificates(settings: Settings) -> Iterator[Diagnostic]:
-    """Whether the files are there. What is in them is seen when they are used."""
+    """Whether the files can be read. Their content is checked when they are used."""
     for endpoint in settings.all_endpoints():
         path = endpoint.credential.certificate_file
         if path is not None and not _is_readable(path):
@@ -67,7 +71,7 @@ def _judge_certificates(settings: Settings) -> Iterator[Diagnostic]:
 
 
 def _judge_plain_http(settings: Settings) -> Iterator[Diagnostic]:
-    """An Entra token is good for every instance that the identity may use: nobody on the way may read it."""
+    """An Entra token is valid for every instance that the identity may use. So it may not travel in plain text."""
     for endpoint in settings.all_endpoints():
         parts = urlsplit(endpoint.connection.server_endpoint or endpoint.connection.endpoint)
         is_safe = parts.scheme == "https" or parts.hostname in {"localhost", "127.0.0.1", "::1"}
@@ -97,19 +101,15 @@ def _judge_entra(settings: Settings) -> Iterator[Diagnostic]:
             )
 
 
-_OURS = ("bridge_", "azure:signalr", "azuresignalr")
-_PORTABLE = re.compile(r"[A-Za-z0-9_]+")
-
-
 def find_notices(values: Values, connections: Iterable[str]) -> Iterator[Diagnostic]:
-    """``connections`` are their names."""
+    """The warnings about the values themselves. ``connections`` are the names of the connections."""
     names = [spelled for name in connections for spelled in spellings(name.lower())]
     yield from _find_shadows(values, (*_OURS, *names))
     yield from _find_awkward(values)
 
 
 def _find_shadows(values: Values, ours: tuple[str, ...]) -> Iterator[Diagnostic]:
-    """A rotated value that nobody sees is the worst kind of surprise."""
+    """Values that hide others. Without a warning, a rotated value that is not seen would be a bad surprise."""
     for spelled, found in sorted(values.items()):
         hidden = [source for source in found.shadows if source not in UNWATCHED]
         if spelled.startswith(ours) and found.source in UNWATCHED and hidden:
@@ -125,7 +125,7 @@ def _the(source: str) -> str:
 
 
 def _find_awkward(values: Values) -> Iterator[Diagnostic]:
-    """A free name that no environment variable can hold everywhere."""
+    """Free names that not every platform can hold in an environment variable."""
     seen: set[tuple[str, str]] = set()
     for spelled in sorted(values):
         path = find_path(spelled.removeprefix(PREFIX.lower())) if spelled.startswith(PREFIX.lower()) else None

@@ -1,4 +1,7 @@
-"""Settings in files: a function app's ``local.settings.json``, a ``bridge.toml``, a folder of secrets."""
+"""The sources of settings in their order: command line, environment, secrets, stores, and a settings file.
+
+The settings file is a function app's ``local.settings.json`` or a ``bridge.toml``.
+"""
 
 import json
 import tomllib
@@ -14,9 +17,12 @@ from signalr_bridge.settings.value import COMMAND_LINE, ENVIRONMENT, SECRETS, Va
 
 _NOT_OURS = ("azure", "connectionstrings")
 
+_SECRETS_DIR = "bridge_secrets_dir"
+_SETTINGS_FILE = "bridge_settings_file"
+
 
 def read_file(path: Path) -> Values:
-    """Raises ``SettingsError``."""
+    """The settings of a file. Raises ``SettingsError`` when it cannot be read."""
     text = _read_text(path, "BRIDGE_SETTINGS_FILE")
     return name_values(
         _read_local_settings(text, path) if path.suffix == ".json" else _read_toml(text, path), path.name
@@ -24,7 +30,10 @@ def read_file(path: Path) -> Values:
 
 
 def read_secrets(folder: Path) -> Values:
-    """One setting for each file, named like it; what begins with a dot is the platform's own. ``SettingsError``."""
+    """One setting for each file of a folder, named like the file. Raises ``SettingsError``.
+
+    Files whose names begin with a dot belong to the platform.
+    """
     try:
         files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
     except OSError:
@@ -53,12 +62,12 @@ def _read_local_settings(text: str, path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _without_comments(text: str) -> str:
-    """Lines of their own, as the Functions tools take them; no line within a JSON text begins so."""
+    """The text without lines that are comments, as the Functions tools take them. No line of JSON begins like one."""
     return "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("//"))
 
 
 def _string(given: Any) -> Any:
-    """A connection string may stand in an object beside its provider."""
+    """A connection string, which may stand in an object beside its provider."""
     return given.get("ConnectionString") if isinstance(given, dict) else given
 
 
@@ -81,25 +90,27 @@ def _flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_setting(name: str) -> bool:
-    """Whether a table is the value of one setting, a map."""
+    """Whether a table is the value of one setting that is a map."""
     lowered = name.lower().replace("__", ":")
     return lowered.startswith(PREFIX.lower()) and find_path(lowered.removeprefix(PREFIX.lower())) is not None
 
 
-_SECRETS_DIR = "bridge_secrets_dir"
-_SETTINGS_FILE = "bridge_settings_file"
-
-
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """``flags`` are command-line flags by the names of the settings they stand for; None is one that was not given."""
+    """All sources together.
+
+    Args:
+        environment: The environment variables.
+        flags: Command-line flags, by the names of the settings they stand for. None is a flag that was not given.
+        stores: Key Vault and App Configuration.
+    """
 
     environment: Mapping[str, str] = field(repr=False)
     flags: Mapping[str, Any] = field(repr=False)
     stores: Stores = field(default_factory=Stores, repr=False, compare=False)
 
     def read(self) -> Values:
-        """Every setting there is. Raises ``SettingsError`` for a file or a store that cannot be read."""
+        """Every setting of every source. Raises ``SettingsError`` for a file or a store that cannot be read."""
         fixed = self._fixed()
         found = first_of(fixed, *(read_secrets(folder) for folder in _path(fixed, _SECRETS_DIR)))
         files = [read_file(file) for file in _path(found, _SETTINGS_FILE)]
@@ -107,12 +118,12 @@ class Sources:
         return first_of(found, *stored, *files) if files or stored else found
 
     def look(self) -> Hashable:
-        """Something that is different once a watched file is, or it is time to ask a store. Never raises."""
+        """A value that changes when a watched file changes, or when it is time to ask a store. Never raises."""
         fixed = self._fixed()
         watched = [*_path(fixed, _SECRETS_DIR), *_path(fixed, _SETTINGS_FILE)]
         for folder in _path(fixed, _SECRETS_DIR):
             watched += sorted(folder.glob("*"))
-            # The path of the file may be a secret like any other.
+            # The path of the settings file may itself be a secret.
             watched += [Path(text) for text in _read_quietly(folder / "BRIDGE_SETTINGS_FILE")]
         return (self.stores.look(), *((str(path), _stat(path)) for path in watched))
 

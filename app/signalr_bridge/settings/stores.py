@@ -1,4 +1,4 @@
-"""Both stores together: asked every so often; what they said last counts while they cannot be asked."""
+"""Settings in stores: Azure Key Vault and App Configuration, asked again and again, with their last values kept."""
 
 import asyncio
 import json
@@ -20,10 +20,25 @@ from signalr_bridge.settings.value import Values, name_values
 
 DEFAULT_SECONDS = 60.0
 
+VAULT_SOURCE = "Key Vault"
+VAULT_EXTRA = "key-vault"
+_OURS = "bridge-"
+_MOST_AT_ONCE = 8
+
+CONFIGURATION_SOURCE = "App Configuration"
+CONFIGURATION_EXTRA = "app-configuration"
+_REFERENCE = "application/vnd.microsoft.appconfig.keyvaultref+json"
+_FEATURES = ".appconfig.featureflag/"
+_NO_LABEL = "\0"
+
+READ_SECONDS = 10.0
+_LOG = logging.getLogger("signalr_bridge.settings")
+_AZURES = ("bridge_", "azure:signalr", "azuresignalr")
+
 
 @dataclass(frozen=True, slots=True)
-class Places:
-    """``seconds``: how often they are asked."""
+class StoreAddresses:
+    """Where the stores are, and every how many ``seconds`` they are asked."""
 
     vault: str | None = None
     configuration: str | None = None
@@ -34,12 +49,13 @@ class Places:
 
     @property
     def any(self) -> bool:
+        """Whether there is a store at all."""
         return bool(self.vault or self.configuration or self.connection_string)
 
 
-def read_places(values: Values) -> Places:
-    """Raises ``SettingsError`` for an address that is none."""
-    return Places(
+def read_addresses(values: Values) -> StoreAddresses:
+    """The stores that the settings name. Raises ``SettingsError`` for what is not an address."""
+    return StoreAddresses(
         vault=_read_address(values, "key_vault_url"),
         configuration=_read_address(values, "app_configuration_endpoint"),
         connection_string=_read(values, "app_configuration_connection_string"),
@@ -62,7 +78,7 @@ def _read_address(values: Values, name: str) -> str | None:
 
 
 def is_https(text: str) -> bool:
-    """Whether it is an address; anything else would get our credential."""
+    """Whether the text is an https address. Anything else would get our credential."""
     try:
         parts = urlsplit(text)
         return parts.scheme == "https" and bool(parts.hostname) and parts.username is None
@@ -71,7 +87,7 @@ def is_https(text: str) -> bool:
 
 
 def _read_seconds(values: Values) -> float:
-    """The model says what is wrong with another value."""
+    """How often the stores are asked. A wrong value counts as the default here, the model reports it."""
     try:
         seconds = float(_read(values, "reload:stores_seconds") or DEFAULT_SECONDS)
     except ValueError:
@@ -80,7 +96,7 @@ def _read_seconds(values: Values) -> float:
 
 
 def import_library(module: str, extra: str, setting: str) -> ModuleType:
-    """``SettingsError`` names the extra that has it."""
+    """An optional library. Raises ``SettingsError``, which names the extra that installs it."""
     try:
         return import_module(module)
     except ImportError:
@@ -90,23 +106,28 @@ def import_library(module: str, extra: str, setting: str) -> ModuleType:
 
 
 class StoreCredential:
-    """An ``AsyncTokenCredential``. Every reading has its own event loop, so that the library's cache would not last."""
+    """An ``AsyncTokenCredential`` that caches tokens itself.
+
+    Every reading has its own event loop, so the library's cache would not last.
+    """
 
     def __init__(self, authority: str | None) -> None:
         self._authority = authority
         self._tokens: dict[str, Any] = {}
 
     async def get_token(self, *scopes: str, **options: Any) -> Any:
+        """A token in the form of older client libraries."""
         from azure.core.credentials import AccessToken
 
         found = await self._find(scopes)
         return AccessToken(found.token, found.expires_on)
 
     async def get_token_info(self, *scopes: str, options: Any = None) -> Any:
+        """A token in the form of newer client libraries."""
         return await self._find(scopes)
 
     async def _find(self, scopes: tuple[str, ...]) -> Any:
-        """A store may name its tenant; ours is that of the credential, as everywhere."""
+        """A store may ask for its own tenant. As everywhere, the credential's tenant is used instead."""
         known = " ".join(scopes)
         token = self._tokens.get(known)
         if token is None or token.expires_on - time.time() < 300:
@@ -116,7 +137,7 @@ class StoreCredential:
     async def _ask(self, scopes: tuple[str, ...]) -> Any:
         from azure.identity.aio import DefaultAzureCredential
 
-        # What the library logs may quote an answer.
+        # The library's log messages may quote an answer.
         logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
         more = {} if self._authority is None else {"authority": self._authority}
         async with DefaultAzureCredential(**more) as credential:
@@ -132,12 +153,6 @@ class StoreCredential:
         """Nothing stays open."""
 
 
-VAULT_SOURCE = "Key Vault"
-VAULT_EXTRA = "key-vault"
-_OURS = "bridge-"
-_MOST_AT_ONCE = 8
-
-
 def name_setting(secret: str) -> str:
     """The setting that a secret's name stands for."""
     name = secret.replace("--", "__")
@@ -148,15 +163,17 @@ def name_setting(secret: str) -> str:
 
 
 class Vault:
-    """One vault. A secret is fetched when its ``updated_on`` is new, and once more after: a second has room for two
-    changes."""
+    """One key vault. A secret is fetched when its ``updated_on`` is new, and once more at the next reading.
+
+    The second time is needed because two changes may happen within the same second.
+    """
 
     def __init__(self, url: str, credential: Any, options: Mapping[str, Any]) -> None:
         self._url, self._credential, self._options = url, credential, dict(options)
         self._known: dict[str, tuple[Any, bool, str]] = {}
 
     async def read(self, wanted: Callable[[str], bool]) -> Values:
-        """``wanted`` says of a setting's name whether it may be one of ours: others are left alone."""
+        """The secrets as settings. Only those are fetched whose setting's name is ``wanted``."""
         async with open_vault(self._url, self._credential, self._options) as client:
             listed = {
                 one.name: one.updated_on
@@ -179,23 +196,19 @@ class Vault:
 
 
 def open_vault(url: str, credential: Any, options: Mapping[str, Any], setting: str = "BRIDGE_KEY_VAULT_URL") -> Any:
+    """A client of the vault. Raises ``SettingsError``, which names ``setting``, when the library is missing."""
     library = import_library("azure.keyvault.secrets.aio", VAULT_EXTRA, setting)
     return library.SecretClient(url, credential, **options)
 
 
-CONFIGURATION_SOURCE = "App Configuration"
-CONFIGURATION_EXTRA = "app-configuration"
-_REFERENCE = "application/vnd.microsoft.appconfig.keyvaultref+json"
-_FEATURES = ".appconfig.featureflag/"
-_NO_LABEL = "\0"
-
-
 class AppConfiguration:
-    """One store. Pages that have not changed, by their ETags, are not sent again; references are always followed, for
-    a secret changes without them."""
+    """One store of App Configuration. Pages whose ETags have not changed are not sent again.
 
-    def __init__(self, places: Places, credential: Any, options: Mapping[str, Any]) -> None:
-        self._places, self._credential, self._options = places, credential, dict(options)
+    References are always followed, because a secret changes without its reference.
+    """
+
+    def __init__(self, addresses: StoreAddresses, credential: Any, options: Mapping[str, Any]) -> None:
+        self._addresses, self._credential, self._options = addresses, credential, dict(options)
         self._etags: list[str] = []
         self._items: list[tuple[str, str, bool]] = []
 
@@ -206,19 +219,20 @@ class AppConfiguration:
         return name_values(await self._follow(), CONFIGURATION_SOURCE)
 
     def _open(self) -> Any:
-        places = self._places
+        addresses = self._addresses
         setting = "BRIDGE_APP_CONFIGURATION_ENDPOINT"
         library = import_library("azure.appconfiguration.aio", CONFIGURATION_EXTRA, setting)
-        if places.connection_string is None:
-            return library.AzureAppConfigurationClient(places.configuration, self._credential, **self._options)
+        if addresses.connection_string is None:
+            return library.AzureAppConfigurationClient(addresses.configuration, self._credential, **self._options)
         try:
-            return library.AzureAppConfigurationClient.from_connection_string(places.connection_string, **self._options)
+            text = addresses.connection_string
+            return library.AzureAppConfigurationClient.from_connection_string(text, **self._options)
         except ValueError:
             raise SettingsError("BRIDGE_APP_CONFIGURATION_CONNECTION_STRING is no connection string.") from None
 
     def _list(self, client: Any) -> Any:
-        label = self._places.label or _NO_LABEL
-        return client.list_configuration_settings(key_filter=f"{self._places.prefix}*", label_filter=label)
+        label = self._addresses.label or _NO_LABEL
+        return client.list_configuration_settings(key_filter=f"{self._addresses.prefix}*", label_filter=label)
 
     async def _has_changed(self, client: Any) -> bool:
         async for _ in self._list(client).by_page(match_conditions=list(self._etags)):
@@ -230,11 +244,11 @@ class AppConfiguration:
         pages = self._list(client).by_page()
         async for page in pages:
             etags.append(pages.etag)
-            items += [_read_item(one, self._places.prefix) async for one in page]
+            items += [_read_item(one, self._addresses.prefix) async for one in page]
         self._etags, self._items = etags, [one for one in items if one is not None]
 
     async def _follow(self) -> list[tuple[str, str]]:
-        """Every setting, with the secret where there was a reference."""
+        """Every setting, with the secret in place of its reference."""
         found = [(name, value) for name, value, is_reference in self._items if not is_reference]
         async with AsyncExitStack() as stack:
             vaults: dict[str, Any] = {}
@@ -267,30 +281,30 @@ def _read_reference(name: str, value: str) -> tuple[str, str, str | None]:
     return f"https://{host}", path[1], path[2] if len(path) == 3 else None
 
 
-READ_SECONDS = 10.0
-_LOG = logging.getLogger("signalr_bridge.settings")
-_AZURES = ("bridge_", "azure:signalr", "azuresignalr")
-
-
 class Stores:
-    """``clock`` gives seconds; ``options`` go to the client libraries as they are, and are for tests alone."""
+    """Both stores together. What they said last counts while they cannot be asked.
+
+    Args:
+        clock: Gives monotonic seconds.
+        options: For tests: passed to the client libraries as they are.
+    """
 
     def __init__(self, clock: Clock = time.monotonic, options: Mapping[str, Any] | None = None) -> None:
         self._clock, self._options = clock, dict(options or {})
-        self._places = Places()
+        self._addresses = StoreAddresses()
         self._vault: Vault | None = None
         self._configuration: AppConfiguration | None = None
         self._last: dict[str, Values] = {}
         self._read_at, self._rounds = clock(), 0
 
     def read(self, local: Values) -> list[Values]:
-        """What each store says, the first match wins. ``local`` are the settings that stand elsewhere.
+        """The settings of each store, the first match wins. ``local`` are the settings of the other sources.
 
-        In a thread of its own, with its own event loop: whoever reads settings may have one already. Raises
-        ``SettingsError`` when a store that was never read cannot be.
+        The stores are read in a thread with its own event loop, because the caller may run in a loop already. Raises
+        ``SettingsError`` when a store cannot be read that was never read before.
         """
-        self._open(read_places(local), local)
-        if not self._places.any:
+        self._open(read_addresses(local), local)
+        if not self._addresses.any:
             return []
         was_due = self._is_due()
         try:
@@ -300,21 +314,21 @@ class Stores:
             self._rounds, self._read_at = self._rounds + was_due, self._clock()
 
     def look(self) -> Hashable:
-        """Something that is different once it is time to ask again, and stays so when that is done."""
+        """A value that changes when it is time to ask again, and does not change back when that is done."""
         return self._rounds + self._is_due()
 
     def _is_due(self) -> bool:
-        return self._places.any and self._clock() >= self._read_at + self._places.seconds
+        return self._addresses.any and self._clock() >= self._read_at + self._addresses.seconds
 
-    def _open(self, places: Places, local: Values) -> None:
-        if places == self._places:
+    def _open(self, addresses: StoreAddresses, local: Values) -> None:
+        if addresses == self._addresses:
             return
         authority = local.get("azure_authority_host")
         credential = StoreCredential(None if authority is None else authority.text or None)
-        self._places, self._last = places, {}
-        self._vault = Vault(places.vault, credential, self._options) if places.vault else None
-        configured = places.configuration or places.connection_string
-        self._configuration = AppConfiguration(places, credential, self._options) if configured else None
+        self._addresses, self._last = addresses, {}
+        self._vault = Vault(addresses.vault, credential, self._options) if addresses.vault else None
+        configured = addresses.configuration or addresses.connection_string
+        self._configuration = AppConfiguration(addresses, credential, self._options) if configured else None
 
     async def _read(self, wanted: Callable[[str], bool]) -> list[Values]:
         readings = []
@@ -328,7 +342,7 @@ class Stores:
         try:
             async with asyncio.timeout(READ_SECONDS):
                 self._last[setting] = await reading
-        except Exception as error:  # whatever the libraries raise: their words may quote an answer
+        except Exception as error:  # the libraries raise many types, and their texts may quote an answer
             refusal = error if isinstance(error, SettingsError) else SettingsError(_explain(setting, error))
             if setting not in self._last:
                 raise refusal from None
@@ -343,7 +357,7 @@ def _explain(setting: str, error: Exception) -> str:
 
 
 def _wanted_names(local: Values) -> Callable[[str], bool]:
-    """Which names may be settings: ours, Azure's for SignalR, and those of the connections that are named."""
+    """Says of a name whether it may be a setting: ours, Azure's for SignalR, or that of a connection."""
     connections = {one.text.lower() for name, one in local.items() if name.endswith("connection") and one.text}
     known = (*_AZURES, *connections)
     prefixes = (*known, *(f"{kind}{name}" for kind in ("connectionstrings:", "customconnstr_") for name in known))

@@ -1,4 +1,4 @@
-"""The SignalR instances, as the settings know them, and what opens each."""
+"""Settings of traffic: endpoints with their credentials and calls, hubs, forwarded events, limits and reloading."""
 
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -13,7 +13,7 @@ EndpointType: TypeAlias = Literal["Primary", "Secondary"]
 
 
 class CredentialSettings(Section):
-    """What opens an endpoint. Of ``access-key`` the connection string has the key; the others are identities."""
+    """The credential of an endpoint. Only ``access-key`` is not an identity: its key is in the connection string."""
 
     kind: Literal[
         "access-key",
@@ -33,28 +33,28 @@ class CredentialSettings(Section):
     allowed_tenants: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        """In few words, without any secret."""
+        """The credential in a few words, without any secret."""
         ids = (("client", self.client_id), ("resource", self.resource_id), ("object", self.object_id))
         named = [f"{kind} {value}" for kind, value in ids if value is not None]
         return " ".join([self.kind.replace("-", " "), *named])
 
 
 class EndpointTuning(Section):
-    """What ``BRIDGE_ENDPOINTS__<NAME>__*`` says of an endpoint."""
+    """The settings ``BRIDGE_ENDPOINTS__<NAME>__*`` of an endpoint."""
 
     weight: Annotated[float, LIVE] = Field(
-        default=1, ge=0, le=1_000_000, description="its share of new clients; 0 sends it no further ones"
+        default=1, ge=0, le=1_000_000, description="the endpoint's share of new clients; 0 sends it no new ones"
     )
     upstream_app_id: Annotated[str | None, LIVE] = Field(
         default=None, description="the application id in the tokens of this instance's upstream calls"
     )
     lenient_404: Annotated[bool, LIVE] = Field(
-        default=False, description='take a bare 404 for "absent", as the reference emulator 1.1.0 means it'
+        default=False, description='a bare 404 means "absent", as from the reference emulator 1.1.0'
     )
 
 
 class EndpointSettings(EndpointTuning):
-    """One SignalR instance. The unnamed one is called ``default``. ``source`` tells where it was found."""
+    """One SignalR instance. The unnamed one is called ``default``. ``source`` is where it was found."""
 
     name: str = "default"
     endpoint_type: EndpointType = "Primary"
@@ -64,7 +64,7 @@ class EndpointSettings(EndpointTuning):
 
 
 class RetrySettings(Section):
-    """``AzureSignalRRetry``: how often a call is tried again, and after how many seconds."""
+    """``AzureSignalRRetry``: how often a call is repeated, and after how many seconds."""
 
     max_retries: int = Field(default=3, ge=0, le=100)
     delay_seconds: float = Field(default=0.8, ge=0, le=3600)
@@ -73,7 +73,10 @@ class RetrySettings(Section):
 
 
 class CallSettings(Section):
-    """``attempt_seconds`` caps one attempt; without ``retry`` the bridge's own counts and delays hold."""
+    """How endpoints are called. ``attempt_seconds`` limits one attempt.
+
+    Without ``retry`` the bridge's own counts and delays are used.
+    """
 
     attempt_seconds: float | None = Field(default=None, gt=0)
     retry: RetrySettings | None = None
@@ -81,12 +84,14 @@ class CallSettings(Section):
 
 
 def read_joins(value: Any) -> Any:
-    """A list of rules, or one rule, perhaps as JSON."""
+    """A list of rules, or one rule, either perhaps as JSON."""
     values = read_list(f"[{value}]" if isinstance(value, str) and value.lstrip().startswith("{") else value)
     return [values] if isinstance(values, dict) else values
 
 
 class JoinSettings(Section):
+    """Clients with this claim join this group."""
+
     claim: str = Field(min_length=1)
     group: str = Field(min_length=1, max_length=1024)
 
@@ -95,8 +100,10 @@ Joins = Annotated[tuple[JoinSettings, ...], BeforeValidator(read_joins)]
 
 
 class HubSettings(Section):
+    """What holds for one hub. A section that is None is as for all hubs."""
+
     connection: Annotated[str | None, LIVE] = Field(
-        default=None, description="the name of its connection; default: `BRIDGE_CONNECTION`"
+        default=None, description="the name of the hub's connection; default: `BRIDGE_CONNECTION`"
     )
     strategy: Literal["weighted", "sticky-user"] = Field(
         default="weighted", description="how clients are spread: by weight, or every user at one endpoint"
@@ -111,7 +118,7 @@ class HubSettings(Section):
 
 
 def complete_hubs(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings as they are given, with every hub's own sections completed by those for all hubs."""
+    """The given settings, with each hub's own sections completed by those for all hubs."""
     hubs = settings.get("hubs")
     if not isinstance(hubs, dict):
         return settings
@@ -135,15 +142,15 @@ def _for_one_hub(section: Any) -> dict[str, Any]:
 
 
 class ForwardSettings(Section):
-    """Where events go over HTTP."""
+    """Where events are forwarded over HTTP, and which ones."""
 
     hub: str = Field(default="*", description="a hub's name, or `*`")
     category: Literal["connections", "messages", "*"] = Field(default="*", description="which events")
     event: str = Field(default="*", description="an event's name, or `*`")
-    # Not shown: a function's URL has its code in the query.
+    # It is not shown, because a function's URL has its code in the query.
     url: str = Field(description="where to post; `{hub}` and `{event}` stand as whole path segments", repr=False)
     secrets: Annotated[Secrets, LIVE] = Field(
-        default=(), description="sign every call, with each of them (`whsec_...`)"
+        default=(), description="sign every call with each of these secrets (`whsec_...`)"
     )
     unsigned: bool = Field(default=False, description="post without a signature")
     format: Literal["json", "cloudevents", "functions"] = Field(
@@ -154,29 +161,35 @@ class ForwardSettings(Section):
     parameter_names: Texts | None = Field(default=None, description="`functions`: names of a message's arguments")
     timeout_seconds: float = Field(default=10, gt=0, le=100, description="how long one event may take")
     retry_seconds: float = Field(
-        default=60, ge=0, le=3600, description="how long connection events are tried again; 0 is never"
+        default=60, ge=0, le=3600, description="how long connection events are retried; 0 means never"
     )
 
 
 class LimitsSettings(Section):
+    """Rates, sizes and times."""
+
     caller_per_second: float | None = Field(
-        default=None, gt=0, description="requests of one caller in a second, and at once"
+        default=None, gt=0, description="how many requests one caller may send per second, and in one burst"
     )
     negotiate_per_second: float | None = Field(
-        default=None, gt=0, description="negotiations of one client address in a second, and at once"
+        default=None, gt=0, description="how often one client address may negotiate per second, and in one burst"
     )
-    in_flight: int = Field(default=1000, ge=1, description="requests that are answered at once")
-    deadline_seconds: float = Field(default=10, ge=0.1, le=100, description="the deadline of a call that names none")
+    in_flight: int = Field(default=1000, ge=1, description="how many requests may be in flight")
+    deadline_seconds: float = Field(
+        default=10, ge=0.1, le=100, description="the deadline of a call that names none itself"
+    )
     upstream_bytes: int = Field(default=4_194_304, ge=1, description="the largest upstream body")
     handler_seconds: float = Field(
-        default=60, gt=0, le=3600, description="how long a Python handler may take that names no time-out of its own"
+        default=60, gt=0, le=3600, description="how long a Python handler without a time-out of its own may take"
     )
     grace_seconds: float = Field(
-        default=20, ge=0, le=300, description="how long calls in flight may take to end at a stop"
+        default=20, ge=0, le=300, description="how long calls in flight may take to end when the bridge stops"
     )
 
 
 class ReloadSettings(Section):
+    """How often settings are read again."""
+
     stores_seconds: float = Field(
         default=60, gt=0, le=86_400, description="how often Key Vault and App Configuration are asked"
     )

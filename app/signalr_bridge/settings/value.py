@@ -1,6 +1,6 @@
-"""A setting as it was found: its value, how somebody wrote its name, and where.
+"""Values of settings as they were found, with name and source, and diagnostics about them.
 
-``__`` in the environment and ``:`` in files both separate levels; names ignore case.
+``__`` in the environment and ``:`` in files both separate levels. Names ignore case.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,12 +14,15 @@ COMMAND_LINE = "command line"
 ENVIRONMENT = "environment"
 SECRETS = "secrets directory"
 UNWATCHED = frozenset({COMMAND_LINE, ENVIRONMENT})
-"""What these say is so until the next start."""
+"""Sources whose values stay the same until the next start."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """``written`` is the name as somebody wrote it; ``shadows`` are the sources that have it, too, and do not count."""
+    """One setting as it was found.
+
+    ``written`` is the name as it was written. ``shadows`` are the sources whose values for it do not count.
+    """
 
     written: str
     value: Any = field(repr=False)
@@ -28,28 +31,29 @@ class Value:
 
     @property
     def text(self) -> str:
+        """The value as text, without blanks at both ends."""
         return str(self.value).strip()
 
 
 Values: TypeAlias = Mapping[str, Value]
-"""Settings by name, in lower case, levels joined by ``:``."""
+"""Settings by name. Names are in lower case, with levels joined by ``:``."""
 
 
 def spell(name: str) -> str:
-    """A name as it stands in ``Values``."""
+    """A name in the spelling of ``Values``."""
     return name.replace("__", ":").lower()
 
 
 def name_values(named: Iterable[tuple[str, Any]], source: str) -> Values:
-    """None is a setting that is not given."""
+    """The settings of one source by name. None is a setting that is not given."""
     return {spell(name): Value(name, value, source) for name, value in named if value is not None}
 
 
-def first_of(*places: Values) -> Values:
-    """All settings of all places; of one that stands in several, the first place's."""
+def first_of(*sources: Values) -> Values:
+    """The settings of all sources. The first source wins where several have the same setting."""
     merged: dict[str, Value] = {}
-    for place in reversed(places):
-        for name, found in place.items():
+    for source in reversed(sources):
+        for name, found in source.items():
             below = merged.get(name)
             merged[name] = (
                 found if below is None else replace(found, shadows=(*found.shadows, below.source, *below.shadows))
@@ -58,7 +62,7 @@ def first_of(*places: Values) -> Values:
 
 
 class Level(StrEnum):
-    """``ERROR`` stops everything; ``UNKNOWN`` fails `check` alone; ``WARNING`` is said and no more."""
+    """How serious a diagnostic is. ``ERROR`` stops everything, ``UNKNOWN`` fails `check`, ``WARNING`` is only shown."""
 
     ERROR = "mistake"
     UNKNOWN = "unknown"
@@ -67,7 +71,10 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """``setting`` is the name as it was written, where there is one; ``text`` is what to do about it."""
+    """Something to say about a setting.
+
+    ``setting`` is the name as it was written, or empty. ``text`` says what to do.
+    """
 
     level: Level
     setting: str
@@ -86,7 +93,7 @@ class Diagnostic:
 
 
 def refuse_errors(diagnostics: Iterable[Diagnostic]) -> None:
-    """Raises ``SettingsError`` with a line for each mistake, if there is one."""
+    """Raises ``SettingsError`` with a line for each error, if there is one."""
     lines = dict.fromkeys(str(one) for one in diagnostics if one.level is Level.ERROR)
     if lines:
         raise SettingsError("\n".join(lines))

@@ -1,1 +1,1 @@
-"""The trigger: the service calls us, and handlers answer, in Python or over HTTP."""
+"""The trigger binding: the service calls us with events, and handlers answer them, in Python or over HTTP."""

@@ -25,6 +25,13 @@ from signalr_bridge.settings.model import EntraSettings, Settings, UpstreamSetti
 from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.upstream.entra import EntraTokens
 
+_LOG = logging.getLogger("signalr_bridge.upstream")
+
+_MOST_CODES = 16
+_CODE_HEADER = b"x-functions-key"
+_SIGNATURE = SIGNATURE_HEADER.encode()
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="signalr-bridge"'}
+
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
@@ -86,14 +93,6 @@ def find_endpoint(identities: Sequence[ServiceIdentity], application: str) -> st
     if not named and all(one.application for one in identities):
         raise BadToken("the token's application is that of no endpoint of the hub")
     return next(iter(named)) if len(named) == 1 else None
-
-
-_LOG = logging.getLogger("signalr_bridge.upstream")
-
-_MOST_CODES = 16
-_CODE_HEADER = b"x-functions-key"
-_SIGNATURE = SIGNATURE_HEADER.encode()
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="signalr-bridge"'}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""The HTTP edge that all flows share: callers, problems, bodies, names in paths, logs."""
+"""What all HTTP routes share: listeners, callers and their rights, bodies, names in paths, problems and logs."""

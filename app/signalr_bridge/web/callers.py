@@ -13,8 +13,7 @@ from starlette.datastructures import Headers
 
 from signalr_bridge.errors import BadToken, Forbidden, RateLimited, Unauthenticated
 from signalr_bridge.runtime import Runtime, WallClock
-from signalr_bridge.settings.access import CallerKey, OidcSettings
-from signalr_bridge.settings.access import Grant as GrantSettings
+from signalr_bridge.settings.access import CallerKey, GrantSettings, OidcSettings
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.web.guards import ListenerKind
 from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers

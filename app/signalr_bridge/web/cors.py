@@ -1,4 +1,4 @@
-"""Web pages of other origins may negotiate, and nothing else: CORS, with credentials, for origins that are named.
+"""CORS: web pages of configured origins may negotiate, with credentials, and nothing else.
 
 Source: https://fetch.spec.whatwg.org/#http-cors-protocol
 """
@@ -13,7 +13,7 @@ from signalr_bridge.protocol.names import unescape_segment
 from signalr_bridge.settings.access import CorsSettings
 
 CorsOf = Callable[[str | None], CorsSettings]
-"""The settings of a hub (in lower case); None: the default hub, or none."""
+"""Gives the settings of a hub, whose name is in lower case. None means the default hub, or no hub."""
 
 HEADERS = ("authorization", "content-type", "x-requested-with", "x-signalr-user-agent")
 _EXPOSED = b"X-Request-Id, Retry-After"
@@ -23,12 +23,12 @@ _VARY = [(b"vary", b"Origin")]
 
 
 def is_negotiate(path: str) -> bool:
-    """Whether a raw path is that of a negotiate route for clients."""
+    """Whether a raw path belongs to a negotiate route for clients."""
     return _NEGOTIATE.fullmatch(path) is not None
 
 
 def allows(origin: str, allowed: Iterable[str]) -> bool:
-    """Whether a request's ``Origin`` is one of those allowed; ``*`` in a pattern is one label. ``null`` never is."""
+    """Whether a request's ``Origin`` is allowed. ``*`` in a pattern is one label. ``null`` is never allowed."""
     given = _normalise(origin)
     return given != "null" and any(_matches(_normalise(one), given) for one in allowed)
 
@@ -45,8 +45,10 @@ def _normalise(origin: str) -> str:
 
 
 class Cors:
-    """Plain ASGI. Answers preflights, without authentication; what it adds to other answers, errors too, stands in
-    ``scope["answer_headers"]``, for ``Edge`` to send."""
+    """ASGI middleware that answers preflights, without authentication.
+
+    The headers for other answers, errors too, are put into ``scope["answer_headers"]``. ``RequestContext`` sends them.
+    """
 
     def __init__(self, app: ASGIApp, cors_of: CorsOf) -> None:
         self.app = app

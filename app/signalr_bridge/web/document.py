@@ -1,4 +1,4 @@
-"""The OpenAPI document: what FastAPI reads off the routes, and beside it who may call and what no route declares."""
+"""The OpenAPI document: FastAPI's description of the routes, with who may call, and with routes of plain ASGI."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +38,13 @@ IDEMPOTENCY_HEADER = {
 
 
 class DocumentedApp(FastAPI):
-    """``more_paths``, ``more_schemes``: paths of plain ASGI routes, and the security schemes that these name."""
+    """A FastAPI application with a complete OpenAPI document.
+
+    Args:
+        more_paths: The OpenAPI paths of plain ASGI routes.
+        more_schemes: The security schemes that these paths name.
+        given: The arguments of ``FastAPI``.
+    """
 
     def __init__(self, *, more_paths: Mapping[str, Any], more_schemes: Mapping[str, Any], **given: Any) -> None:
         super().__init__(**given)

@@ -1,4 +1,4 @@
-"""Two doors to one application: the public one, for clients and the service, and the callers' own."""
+"""ASGI guards around the application: listener kinds, loopback in development, and a limit of requests in flight."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ _HEALTH = "/health/"
 
 
 class ListenerKind(StrEnum):
-    """``ONLY``: there is one listener, for everybody."""
+    """Which listener a request came through. ``ONLY`` means that there is one listener for everybody."""
 
     ONLY = "only"
     PUBLIC = "public"
@@ -23,13 +23,13 @@ class ListenerKind(StrEnum):
 
 
 def listener_of(scope: Scope) -> ListenerKind:
-    """Through which kind a request came. Raises ``KeyError`` for an application without ``Doors``."""
+    """The kind of listener a request came through. Raises ``KeyError`` without ``ListenerRouting``."""
     kind: ListenerKind = scope["listener"]
     return kind
 
 
 class ListenerApp:
-    """What a listener serves: the application, entered by ``kind``."""
+    """The application as one listener serves it. It marks each request with the listener's kind."""
 
     def __init__(self, app: ASGIApp, kind: ListenerKind) -> None:
         self.app = app
@@ -41,10 +41,12 @@ class ListenerApp:
 
 
 class ListenerRouting:
-    """Plain ASGI inside the application: a route that is not for a kind does not exist there.
+    """ASGI middleware inside the application: on a listener, routes for other kinds of listeners do not exist.
 
-    ``upstream`` are the service's paths. ``separate``: callers have a kind of their own, and whoever comes by an
-    unknown one came by the public one.
+    Args:
+        app: What comes next.
+        upstream: The beginnings of the paths that the service calls, in lower case.
+        separate: Whether callers have a listener of their own. Then a request that nobody marked counts as public.
     """
 
     def __init__(self, app: ASGIApp, upstream: Sequence[str], *, separate: bool) -> None:
@@ -57,31 +59,28 @@ class ListenerRouting:
             kind = scope["listener"] = (
                 scope.get("entered_by", ListenerKind.PUBLIC) if self._separate else ListenerKind.ONLY
             )
-            if not self._leads(kind, scope["path"]):
+            if not self._serves(kind, scope["path"]):
                 await problem_response(RouteNotFound(NO_SUCH_ROUTE), scope["request_id"])(scope, receive, send)
                 return
         await self.app(scope, receive, send)
 
-    def _leads(self, kind: ListenerKind, path: str) -> bool:
+    def _serves(self, kind: ListenerKind, path: str) -> bool:
         if kind is ListenerKind.ONLY or path.startswith(_HEALTH) or is_negotiate(path):
             return True
         return path.lower().startswith(self._upstream) is (kind is ListenerKind.PUBLIC)
 
 
-_OPEN = ("/health/",)
-
-
 class LoopbackGuard:
-    """Refuses a foreign ``Host`` or ``Origin`` with 403; health stays open.
+    """ASGI middleware for development: refuses a foreign ``Host`` or ``Origin`` with 403. Health stays open.
 
-    The upstream is guarded too: the emulator's key, with which its calls are signed, is known to every page.
+    The upstream is guarded too, because every page knows the emulator's key, which signs its calls.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        guarded = scope["type"] == "http" and not scope["path"].lower().startswith(_OPEN)
+        guarded = scope["type"] == "http" and not scope["path"].lower().startswith(_HEALTH)
         if guarded and not is_of_this_machine(scope):
             error = Forbidden("In development only this machine's own programs and pages may call: use localhost.")
             await problem_response(error, scope["request_id"])(scope, receive, send)
@@ -90,7 +89,7 @@ class LoopbackGuard:
 
 
 def is_of_this_machine(scope: Scope) -> bool:
-    """Whether a request names this machine as its host, and comes from no page of another one."""
+    """Whether a request names this machine as its host, and does not come from a page of another machine."""
     headers = dict(scope["headers"])
     host = headers.get(b"host", b"").decode("latin-1")
     origin = headers.get(b"origin", b"").decode("latin-1")
@@ -98,7 +97,7 @@ def is_of_this_machine(scope: Scope) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a ``Host`` header names this machine."""
+    """Whether the value of a ``Host`` header names this machine."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
@@ -106,11 +105,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-_NEVER_SHED = "/health/"
-
-
 class InFlight:
-    """Plain ASGI. Over ``most`` requests at once: 503 with ``Retry-After``."""
+    """ASGI middleware: with ``most`` requests in flight, further ones get 503 with ``Retry-After``."""
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self.app = app
@@ -118,7 +114,7 @@ class InFlight:
         self._now = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(_NEVER_SHED):
+        if scope["type"] != "http" or scope["path"].startswith(_HEALTH):
             await self.app(scope, receive, send)
             return
         if self._now >= self._most:

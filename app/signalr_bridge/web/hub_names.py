@@ -1,4 +1,4 @@
-"""Which hubs are known by name: for clients always, for callers where the settings say so."""
+"""The known hubs. Clients may use only these, callers any hub unless the settings say otherwise."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""The issuer's keys, kept: asked for when one is unknown, but seldom, once at a time, and never for long."""
+"""The public keys of token issuers: found by discovery, cached, and fetched again seldom and one fetch at a time."""
 
 import asyncio
 import ssl
@@ -26,20 +26,23 @@ from signalr_bridge.web.tokens import (
 )
 
 SECONDS_BETWEEN_FETCHES = 60
-"""Anybody can name an unknown key: so often, at most, an issuer that answers is asked."""
+"""Least seconds between two fetches that succeed. Anybody can name an unknown key, so fetches must be limited."""
 
 FIRST_REST_SECONDS = 2.0
-"""After a failure the issuer is left in peace for so long; then for twice as long each time, up to the above."""
+"""Seconds without a fetch after a failure. They double with each failure, up to ``SECONDS_BETWEEN_FETCHES``."""
 
 FRESH_SECONDS = 3600
-"""After this time the keys are asked for again, while the old ones still verify."""
+"""After so many seconds the keys are fetched again, while the old ones still verify."""
 
 KEPT_SECONDS = 86_400
-"""After this time without an answer of the issuer its keys are believed no more: one may have been withdrawn."""
+"""After so many seconds without an answer of the issuer its keys are no longer trusted: one may have been withdrawn."""
 
 FETCH_SECONDS = 5.0
 
 Fetch = Callable[[], Awaitable[Mapping[str, PublishedKey]]]
+
+WELL_KNOWN = ".well-known/openid-configuration"
+_MOST_BYTES = 1_048_576
 
 
 class KeyCache:
@@ -67,12 +70,12 @@ class KeyCache:
         self._fetching: asyncio.Task[None] | None = None
 
     async def find(self, key_id: str) -> PublishedKey | None:
-        """The key; None when the issuer publishes none with this id, or could not be asked."""
+        """The key with this id. None when the issuer does not publish it, or could not be asked."""
         known = self._known(key_id)
         if known is None or self._age() > FRESH_SECONDS:
             self._start_fetching()
         if known is None and self._fetching is not None:
-            await asyncio.wait([self._fetching])  # a caller that goes does not end the fetch for the others
+            await asyncio.wait([self._fetching])  # a caller that disconnects does not end the fetch for the others
             known = self._known(key_id)
         return known
 
@@ -104,14 +107,14 @@ class KeyCache:
             self._fetching = None
 
 
-WELL_KNOWN = ".well-known/openid-configuration"
-_MOST_BYTES = 1_048_576
-
-
 class Discovery:
-    """``documents`` are the addresses of an issuer's discovery documents, of which some may be missing; with
-    ``issuer`` they must say that they are its own. ``certificates``: the issuers of TLS certificates that are believed,
-    by default those that httpx brings, or those in ``SSL_CERT_FILE``."""
+    """Fetches keys by way of discovery documents.
+
+    Args:
+        documents: The addresses of an issuer's discovery documents, of which some may be missing.
+        certificates: Which TLS certificates are trusted. By default those of httpx, or those in ``SSL_CERT_FILE``.
+        issuer: If given, the documents must name this issuer.
+    """
 
     def __init__(
         self, documents: Sequence[str], certificates: ssl.SSLContext | None = None, *, issuer: str | None = None
@@ -121,8 +124,8 @@ class Discovery:
         self._issuer = issuer
 
     async def fetch(self) -> Mapping[str, PublishedKey]:
-        """The keys by id. Raises what went wrong when no document led to any."""
-        # Redirects are not followed. A client lives for one fetch: there are but a few in an hour.
+        """The keys by id. Raises what went wrong when no document led to a key."""
+        # Redirects are not followed. A client lives for one fetch, because there are only a few in an hour.
         async with httpx.AsyncClient(verify=self._certificates) as client:
             answers = await asyncio.gather(
                 *(self._fetch_keys(client, one) for one in self._documents), return_exceptions=True
@@ -139,7 +142,7 @@ class Discovery:
 
 
 def openid_discovery(issuer: str, certificates: ssl.SSLContext | None = None) -> Discovery:
-    """Of an OpenID Connect issuer, whose document stands at its own address (OpenID Connect Discovery, 4)."""
+    """The discovery of an OpenID Connect issuer. Source: OpenID Connect Discovery 1.0, section 4."""
     return Discovery([f"{issuer.rstrip('/')}/{WELL_KNOWN}"], certificates, issuer=issuer)
 
 
@@ -156,14 +159,14 @@ async def _get(client: httpx.AsyncClient, address: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What a token says that was found to be right, and the rules that it fulfils."""
+    """The claims of a verified token, and the rules that it fulfils."""
 
     rules: TokenRules
     claims: Claims = field(repr=False)
 
 
 class IssuerKeys:
-    """A key cache for each issuer, shared by all who believe it. ``clock`` gives monotonic seconds."""
+    """A key cache for each issuer, shared by all rules that name it. ``clock`` gives monotonic seconds."""
 
     def __init__(
         self, clock: Clock, make: Callable[[str], KeyCache] | None = None, *, observer: Observer = SILENT
@@ -174,13 +177,14 @@ class IssuerKeys:
         )
 
     def of(self, issuer: str) -> KeyCache:
+        """The key cache of an issuer."""
         if issuer not in self._caches:
             self._caches[issuer] = self._make(issuer)
         return self._caches[issuer]
 
 
 class Issuers:
-    """``clock`` gives seconds since 1970."""
+    """Verifies tokens by rules. ``clock`` gives seconds since 1970."""
 
     def __init__(self, rules: Sequence[TokenRules], keys: IssuerKeys, clock: WallClock) -> None:
         self.rules = tuple(rules)
@@ -188,7 +192,7 @@ class Issuers:
         self._clock = clock
 
     async def check(self, token: str) -> Verified:
-        """Raises ``BadToken`` with the reason."""
+        """What a token says, verified. Raises ``BadToken`` with the reason."""
         found = take_apart(token)
         issuer = find_issuer(read_claims(found), self.rules)
         key = await self._keys.of(issuer).find(found.key_id)

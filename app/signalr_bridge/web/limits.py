@@ -1,4 +1,4 @@
-"""A rate for each of many names, as a bucket that refills steadily: one number is kept for each."""
+"""Rate limits for each of many names, and the address of a client that they go by."""
 
 import re
 from collections import OrderedDict
@@ -11,13 +11,27 @@ from starlette.types import Scope
 from signalr_bridge.runtime import Clock
 
 MOST_NAMES = 50_000
-"""Anybody can come from many addresses: of more names than this, those that were not heard of longest are forgotten."""
+"""Most names that are kept. Addresses are easy to change, so the least recently used ones are forgotten."""
+
+Network: TypeAlias = IPv4Network | IPv6Network
+Address: TypeAlias = IPv4Address | IPv6Address
+HeaderLines: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+_MOST_HOPS = 32
+_FOR = re.compile(r'(?:^|;)\s*for="?([^;"]*)"?\s*(?=;|$)', re.IGNORECASE)
+_WITH_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[0-9.]+))(?::[0-9]{1,5})?")
 
 
 def next_moment(full_at: float, now: float, per_second: float, burst: float) -> tuple[float, float]:
-    """Take one from a bucket that will be full at ``full_at``: when it will be full again, and seconds to wait.
+    """Takes one from a bucket. Gives when the bucket will be full again, and the seconds to wait.
 
-    With a wait nothing was taken. (The generic cell rate algorithm, ITU-T I.371.)
+    With a wait, nothing was taken. This is the generic cell rate algorithm, ITU-T I.371.
+
+    Args:
+        full_at: When the bucket will be full, in monotonic seconds.
+        now: Monotonic seconds.
+        per_second: How many the bucket gains in a second.
+        burst: How many the bucket holds.
     """
     later = max(full_at, now) + 1 / per_second
     wait = later - now - burst / per_second
@@ -25,7 +39,14 @@ def next_moment(full_at: float, now: float, per_second: float, burst: float) -> 
 
 
 class Rate:
-    """``per_second`` for each name, and ``burst`` at once. ``clock`` gives monotonic seconds."""
+    """A bucket for each name that refills steadily. One number is kept for each.
+
+    Args:
+        per_second: How many each name may take in a second.
+        clock: Gives monotonic seconds.
+        burst: How many each name may take at once.
+        most_names: How many names are kept.
+    """
 
     def __init__(
         self, per_second: float, clock: Clock, *, burst: float | None = None, most_names: int = MOST_NAMES
@@ -37,7 +58,7 @@ class Rate:
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def take(self, name: str) -> float:
-        """Seconds to wait; 0 when there was one to take."""
+        """Seconds to wait. 0 when there was one to take."""
         now = self._clock()
         full_at, wait = next_moment(self._full_at.get(name, now), now, self._per_second, self._burst)
         self._full_at[name] = full_at
@@ -47,20 +68,16 @@ class Rate:
         return wait
 
 
-Network: TypeAlias = IPv4Network | IPv6Network
-Address: TypeAlias = IPv4Address | IPv6Address
-HeaderLines: TypeAlias = Sequence[tuple[bytes, bytes]]
-
-_MOST_HOPS = 32
-_FOR = re.compile(r'(?:^|;)\s*for="?([^;"]*)"?\s*(?=;|$)', re.IGNORECASE)
-_WITH_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[0-9.]+))(?::[0-9]{1,5})?")
-
-
 def find_address(peer: str | None, lines: HeaderLines, trusted: Sequence[Network]) -> str:
-    """The client's address. ``peer`` is who is connected to us.
+    """The client's address, as ``name_address`` writes it.
 
-    From the nearest hop on, addresses are believed as long as those who report them are trusted. A proxy that writes
-    one of the two headers lets the client's own other one through: where they disagree, neither is believed.
+    From the nearest hop on, an address is trusted when the hop that reports it is trusted. A proxy that writes one of
+    the two headers lets the client's own other one through. So where they disagree, neither is trusted.
+
+    Args:
+        peer: The address that is connected to us.
+        lines: The raw header lines, with names in lower case.
+        trusted: The networks of trusted proxies.
     """
     near = _read_address(peer or "")
     if near is None or not _is_among(near, trusted):
@@ -75,14 +92,14 @@ def find_address(peer: str | None, lines: HeaderLines, trusted: Sequence[Network
 
 
 def name_address(address: Address | None) -> str:
-    """What limits go by: one who has an IPv6 network has all of its addresses."""
+    """The name that limits go by. For IPv6 it is the /64 network, because its owner has all addresses in it."""
     if isinstance(address, IPv6Address):
         return str(ip_network((address, 64), strict=False))
     return "unknown" if address is None else str(address)
 
 
 def scope_address(scope: Scope, trusted: Sequence[Network]) -> str:
-    """The address of an ASGI request."""
+    """The address of the client of an ASGI request."""
     peer = scope.get("client")
     return find_address(peer[0] if peer else None, scope["headers"], trusted)
 
@@ -99,7 +116,7 @@ def _walk(near: Address, hops: list[str], trusted: Sequence[Network]) -> Address
 
 
 def _read_forwarded(text: str) -> Iterator[str]:
-    """The ``for`` of each element (RFC 7239); an element without one is a hop that hides itself."""
+    """The ``for`` of each element (RFC 7239). An element without one is a hop that hides itself."""
     for element in text.split(","):
         match = _FOR.search(element)
         yield match[1] if match else ""

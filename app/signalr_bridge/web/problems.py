@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problems: one translator for everything that can go wrong in a request."""
+"""Errors as RFC 9457 problems: one translator for every error of a request."""
 
 import logging
 from http import HTTPStatus
@@ -41,14 +41,14 @@ PROBLEM_ANSWER: dict[int | str, dict[str, Any]] = {
 
 
 def install_problems(app: FastAPI) -> None:
-    """Make every error of ``app`` a problem."""
+    """Makes every error of ``app`` a problem."""
     app.add_exception_handler(BridgeError, _on_bridge_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
 
 
 def problem_response(error: BridgeError, request_id: str) -> Response:
-    """The answer that ``error`` is."""
+    """The HTTP answer for an error."""
     return Response(write_problem(error, request_id), error.status, problem_headers(error), MEDIA_TYPE)
 
 
@@ -77,10 +77,10 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Every method of the path: each is a route of its own, and the framework names the first one's alone.
+    """Every method of the path. Each is a route of its own, and the framework names only the first one's.
 
-    Each route is tried once, also those of the routers that are included: a long path is slow to try. One that names
-    no methods takes them all.
+    Each route is tried once, also those of included routers, because a long path is slow to try. A route that names no
+    methods takes all.
     """
     routes = iter_route_contexts(request.app.router.routes)
     found = [route.methods or _METHODS for route in routes if route.matches(request.scope)[0] is not Match.NONE]

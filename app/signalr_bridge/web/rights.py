@@ -1,4 +1,4 @@
-"""Which right each operation takes: the whole table, on one screen. An operation that is not in it is refused."""
+"""The table of rights: which one each operation needs. An operation that is not in the table is refused."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -24,13 +24,13 @@ RIGHTS: Mapping[str, frozenset[Right]] = MappingProxyType(
             (_GROUPS, {Right.GROUPS}),
             (_CONNECTIONS, {Right.CONNECTIONS}),
             (_READ, {Right.READ}),
-            # One of them opens the door; each item is then judged by its own.
+            # One of them admits the request. Each item is then checked by its own right.
             (_ITEMS, {Right.SEND, Right.GROUPS, Right.CONNECTIONS}),
         )
         for operation in operations.split()
     }
 )
-"""By operation id: one of the rights is needed."""
+"""The rights by operation id. A caller needs one of them."""
 
 FOR_ANYBODY = frozenset({"healthLive", "healthReady"})
-"""Operations without a caller."""
+"""Operations that need no caller."""

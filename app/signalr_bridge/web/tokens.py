@@ -1,7 +1,8 @@
-"""A signed JSON Web Token: taken apart, its signature checked, and its times. Pure: key and time are given.
+"""Signed JSON Web Tokens of other issuers: parsing, published keys, signature, times, and rules of trust.
 
-Source: RFC 7515 (JWS), RFC 7519 (JWT), RFC 8725 (best practices). Every refusal is a ``BadToken`` that says why, in
-words without anything of the token's: for the log. Outside all of them look alike.
+Source: RFC 7515 (JWS), RFC 7519 (JWT), RFC 8725 (best practices). The functions are pure: key and time are arguments.
+Every refusal is a ``BadToken`` whose text is for the log, and holds nothing of the token. Outside, all refusals look
+alike.
 """
 
 import binascii
@@ -24,7 +25,7 @@ from signalr_bridge.protocol import json_text
 AnyPublicKey: TypeAlias = RSAPublicKey | ec.EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-"""Those of RSA. Asymmetric ones alone: with HS256 the public key itself would be the secret."""
+"""The algorithms of RSA keys. All of them are asymmetric: with HS256 the public key itself would be the secret."""
 
 _FEWEST_BITS = 2048
 _FROM_JWK: Mapping[str, Callable[[dict[str, Any]], object]] = {
@@ -33,6 +34,22 @@ _FROM_JWK: Mapping[str, Callable[[dict[str, Any]], object]] = {
     "OKP": OKPAlgorithm.from_jwk,
 }
 _OF_CURVES = {"secp256r1": ("ES256",), "secp384r1": ("ES384",), "secp521r1": ("ES512",)}
+
+Claims = Mapping[str, Any]
+
+ASYMMETRIC = (*ALGORITHMS, "ES256", "ES384", "ES512", "EdDSA")
+
+_SCHEME = "bearer"
+_LONGEST_TOKEN = 16_384
+_LONGEST_KEY_ID = 256
+_TYPES = {"jwt", "at+jwt", "application/jwt", "application/at+jwt"}
+_JWS = jwt.PyJWS(algorithms=ASYMMETRIC)
+
+LEEWAY_SECONDS = 60
+"""By how many seconds an issuer's clock may differ from ours."""
+
+_LISTS_IN_A_TEXT = {"scope", "scp"}
+"""Claims whose values stand in one text, separated by blanks (RFC 8693, 4.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +61,10 @@ class PublishedKey:
 
 
 def read_keys_address(document: bytes, issuer: str | None = None) -> str:
-    """Where the keys are, from a discovery document; always ``https``. ``MalformedJson``, also for the document of
-    somebody else than ``issuer``."""
+    """The address of the keys in a discovery document. It always begins with ``https``.
+
+    Raises ``MalformedJson``, also when ``issuer`` is given and the document names another one.
+    """
     found = json_text.decode(document)
     address = found.get("jwks_uri") if isinstance(found, dict) else None
     if not isinstance(address, str) or not address.lower().startswith("https://"):
@@ -56,7 +75,7 @@ def read_keys_address(document: bytes, issuer: str | None = None) -> str:
 
 
 def read_keys(document: bytes) -> dict[str, PublishedKey]:
-    """The keys that can verify tokens, by id; others are skipped. ``MalformedJson`` when there is none."""
+    """The keys that can verify tokens, by id. Others are skipped. Raises ``MalformedJson`` when there is none."""
     found = json_text.decode(document)
     listed = found.get("keys") if isinstance(found, dict) else None
     keys: dict[str, PublishedKey] = {}
@@ -81,7 +100,7 @@ def _read_key(jwk: Mapping[str, Any]) -> PublishedKey | None:
 
 
 def _read_public(jwk: dict[str, Any]) -> tuple[AnyPublicKey, tuple[str, ...]]:
-    """A public key and the algorithms that are possible with it. Raises ``ValueError`` and what PyJWT does."""
+    """A public key and its possible algorithms. Raises ``ValueError`` and the errors of PyJWT."""
     key = _FROM_JWK[jwk["kty"]](jwk)
     match key:
         case RSAPublicKey() if key.key_size >= _FEWEST_BITS:
@@ -93,20 +112,9 @@ def _read_public(jwk: dict[str, Any]) -> tuple[AnyPublicKey, tuple[str, ...]]:
     raise ValueError("a private key, or one that is too short")
 
 
-Claims = Mapping[str, Any]
-
-ASYMMETRIC = (*ALGORITHMS, "ES256", "ES384", "ES512", "EdDSA")
-
-_SCHEME = "bearer"
-_LONGEST_TOKEN = 16_384
-_LONGEST_KEY_ID = 256
-_TYPES = {"jwt", "at+jwt", "application/jwt", "application/at+jwt"}
-_JWS = jwt.PyJWS(algorithms=ASYMMETRIC)
-
-
 @dataclass(frozen=True, slots=True)
 class SignedToken:
-    """A token in its parts. Nothing that it says is believed before ``verify``."""
+    """A token in its parts. Nothing in it is trusted before ``verify``."""
 
     key_id: str
     algorithm: str
@@ -116,13 +124,13 @@ class SignedToken:
 
 
 def read_bearers(authorizations: Iterable[str]) -> tuple[str, ...]:
-    """The tokens in headers ``Authorization: Bearer <token>``; other schemes are not looked at."""
+    """The tokens in headers ``Authorization: Bearer <token>``. Other schemes are ignored."""
     parted = [one.strip().partition(" ") for one in authorizations]
     return tuple(token.strip() for scheme, _, token in parted if scheme.lower() == _SCHEME)
 
 
 def take_apart(token: str) -> SignedToken:
-    """Raises ``BadToken`` for what is no token, or one that nobody could verify."""
+    """The parts of a token. Raises ``BadToken`` for what is not a token, or cannot be verified."""
     if not token.isascii():
         raise BadToken("the token holds characters that are not ASCII")
     if len(token) > _LONGEST_TOKEN:
@@ -137,12 +145,12 @@ def take_apart(token: str) -> SignedToken:
 
 
 def read_claims(token: SignedToken) -> dict[str, Any]:
-    """What the token says, whoever signed it."""
+    """The claims of a token, whoever signed it. Raises ``BadToken``."""
     return _read_object(token.payload, "payload")
 
 
 def verify(token: SignedToken, key: PublishedKey) -> None:
-    """``BadToken`` when the token was not signed with the key it names, by an algorithm that the key is for."""
+    """Raises ``BadToken`` when the token was not signed with ``key``, by an algorithm that the key is for."""
     if not token.signature:
         raise BadToken("the signature is empty")
     if token.algorithm not in key.algorithms:
@@ -156,7 +164,13 @@ def verify(token: SignedToken, key: PublishedKey) -> None:
 
 
 def check_times(claims: Claims, now: float, leeway: float) -> None:
-    """``now`` is in seconds since 1970; ``leeway`` is how far the issuer's clock may be from ours."""
+    """Raises ``BadToken`` when the token has expired or is not valid yet.
+
+    Args:
+        claims: The claims of the token.
+        now: Seconds since 1970.
+        leeway: By how many seconds the issuer's clock may differ from ours.
+    """
     expires = _read_time(claims, "exp")
     if expires is None:
         raise BadToken("exp is missing")
@@ -212,7 +226,7 @@ def _read_object(text: bytes, part: str) -> dict[str, Any]:
     if json_text.first_character(text) != b"{":
         raise BadToken(f"the {part} is no JSON object")
     try:
-        json_text.members(text)  # of two claims with one name, others might believe the other
+        json_text.members(text)  # of two claims with one name, others might read the other one
         value: dict[str, Any] = json_text.decode(text)
         return value
     except json_text.DuplicateMember:
@@ -228,16 +242,12 @@ def _decode(text: str, part: str) -> bytes:
         raise BadToken(f"the {part} is no base64url") from None
 
 
-LEEWAY_SECONDS = 60
-"""How far an issuer's clock may be from ours."""
-
-_LISTS_IN_A_TEXT = {"scope", "scp"}
-"""Their values stand in one text, parted by blanks (RFC 8693, 4.2)."""
-
-
 @dataclass(frozen=True, slots=True)
 class TokenRules:
-    """Of each claim in ``required`` one of the values given must be there. Everything is compared exactly."""
+    """Which tokens of an issuer are trusted. Everything is compared exactly.
+
+    Of each claim in ``required``, the token must have one of the given values.
+    """
 
     issuer: str
     audiences: frozenset[str]
@@ -246,7 +256,7 @@ class TokenRules:
 
 
 def find_issuer(claims: Claims, rules: Iterable[TokenRules]) -> str:
-    """The issuer that a token names, if any rule believes it. ``BadToken``."""
+    """The issuer that a token names. Raises ``BadToken`` when no rule names it."""
     named = claims.get("iss")
     if not isinstance(named, str) or not named:
         raise BadToken("the issuer is missing or no text")
@@ -259,7 +269,7 @@ def find_issuer(claims: Claims, rules: Iterable[TokenRules]) -> str:
 
 
 def choose_rules(claims: Claims, rules: Sequence[TokenRules]) -> TokenRules:
-    """The first rules that the token, whose signature and times are right, fulfils. ``BadToken``."""
+    """The first rules that a verified token fulfils. Raises ``BadToken`` when there are none."""
     own = [one for one in rules if one.issuer == claims.get("iss")]
     meant = [one for one in own if one.audiences & _read_audiences(claims)]
     if not meant:
@@ -279,7 +289,7 @@ def _read_audiences(claims: Claims) -> set[str]:
 
 
 def _missing(claims: Claims, rules: TokenRules) -> str | None:
-    """What the token lacks; None when nothing."""
+    """What the token lacks for the rules. None when nothing is missing."""
     for name, wanted in rules.required.items():
         if name not in claims:
             return "a required claim is missing"
@@ -289,7 +299,7 @@ def _missing(claims: Claims, rules: TokenRules) -> str | None:
 
 
 def read_values(claims: Claims, name: str) -> set[str]:
-    """The texts of a claim that is one text or a list of them; others do not count."""
+    """The texts of a claim that is one text or a list of texts. Other values do not count."""
     value: Any = claims.get(name)
     if isinstance(value, str):
         return set(value.split()) if name in _LISTS_IN_A_TEXT else {value}
@@ -297,7 +307,7 @@ def read_values(claims: Claims, name: str) -> set[str]:
 
 
 def read_user(claims: Claims, rules: TokenRules) -> str:
-    """The user id, from the claim that the rules name. ``BadToken``."""
+    """The user id, from the claim that the rules name. Raises ``BadToken``."""
     if rules.user_claim not in claims:
         raise BadToken("the claim of the user id is missing")
     value = claims[rules.user_claim]

@@ -1,1 +1,1 @@
-"""Sockets and HTTP with bounds, for whoever listens or calls: the bridge and the emulator alike."""
+"""Sockets and HTTP with limits, used by the bridge and by the emulator: servers that listen, and outgoing calls."""

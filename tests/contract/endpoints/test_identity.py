@@ -220,7 +220,7 @@ async def test_a_key_is_renewed_by_the_calls_that_come_anyway(world: World) -> N
     world.service.key_id, world.passed = "key-2", KEY_RENEW_SECONDS + 5
     await world.send(endpoint)
     await settle(lambda: world.service.count(KEYS) == 2)
-    await settle(lambda: not [one for one in asyncio.all_tasks() if "RefreshingToken._renew" in repr(one)])
+    await settle(lambda: not [one for one in asyncio.all_tasks() if "RefreshingToken._refresh" in repr(one)])
     token = await endpoint.credential.client_token(world.claims())
     assert jwt.get_unverified_header(token)["kid"] == "key-2"
 

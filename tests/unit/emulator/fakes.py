@@ -1,11 +1,11 @@
 """A client's connection as a hub sees it, without a socket."""
 
-from signalr_bridge.emulator.codecs import CODECS, Codec, Frame
+from signalr_bridge.emulator.codecs import CODECS, ClientCodec, Frame
 from signalr_bridge.protocol.hub_message import Completion, Invocation
 
 
 class FakeMember:
-    def __init__(self, connection_id: str, user_id: str | None = None, codec: Codec = CODECS["json"]) -> None:
+    def __init__(self, connection_id: str, user_id: str | None = None, codec: ClientCodec = CODECS["json"]) -> None:
         self.connection_id, self.user_id, self.codec = connection_id, user_id, codec
         self.frames: list[Frame] = []
         self.closed: list[str | None] = []

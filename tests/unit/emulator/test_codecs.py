@@ -4,7 +4,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from signalr_bridge.emulator.codecs import CODECS, Codec
+from signalr_bridge.emulator.codecs import CODECS, ClientCodec
 from signalr_bridge.emulator.upstream import Answer, interpret
 from signalr_bridge.errors import MalformedMessage
 from signalr_bridge.protocol.hub_message import Completion, Invocation, Ping
@@ -55,7 +55,7 @@ def test_an_integer_that_no_64_bits_hold_is_what_javascript_makes_of_it() -> Non
 
 
 @pytest.mark.parametrize("codec", CODECS.values(), ids=lambda codec: codec.name)
-def test_a_message_that_is_nested_too_deeply_is_malformed(codec: Codec) -> None:
+def test_a_message_that_is_nested_too_deeply_is_malformed(codec: ClientCodec) -> None:
     value: list[Any] = []
     for _ in range(10_000):
         value = [value]

@@ -1,7 +1,7 @@
 """Connections, users and groups of a hub, and how long a user stays in a group."""
 
 from signalr_bridge.emulator.codecs import CODECS
-from signalr_bridge.emulator.hubs import LONGEST_RECORD, Hub, Hubs, Member, send
+from signalr_bridge.emulator.hubs import DEFAULT_TTL_SECONDS, Hubs, HubState, Member, send
 from signalr_bridge.protocol.hub_message import Invocation
 
 from tests.unit.emulator.fakes import Clock, FakeMember
@@ -11,8 +11,8 @@ def names(members: list[Member]) -> list[str]:
     return sorted(member.connection_id for member in members)
 
 
-def hub_with(*members: FakeMember, clock: Clock | None = None) -> Hub:
-    hub = Hub("chat", clock or Clock())
+def hub_with(*members: FakeMember, clock: Clock | None = None) -> HubState:
+    hub = HubState("chat", clock or Clock())
     for member in members:
         hub.enter(member)
     return hub
@@ -109,7 +109,7 @@ def test_without_ttl_a_user_stays_for_a_year() -> None:
     clock = Clock()
     hub = hub_with(clock=clock)
     hub.add_user("u", "g")
-    clock.now += LONGEST_RECORD - 1
+    clock.now += DEFAULT_TTL_SECONDS - 1
     assert hub.is_user_in_group("u", "g")
     clock.now += 1
     assert not hub.is_user_in_group("u", "g")

@@ -13,7 +13,7 @@ from signalr_bridge.endpoints.refreshing import (
 NOW = 1_800_000_000.0
 
 
-def held(renew: float, expires: float) -> CachedToken[str]:
+def cached(renew: float, expires: float) -> CachedToken[str]:
     return CachedToken("v", NOW + renew, NOW + expires)
 
 
@@ -22,23 +22,23 @@ def refresh_failure(retry: float) -> RefreshFailure:
 
 
 @pytest.mark.parametrize(
-    ("value", "why", "step"),
+    ("value", "why", "action"),
     [
         (None, None, RefreshAction.WAIT),
         (None, refresh_failure(1), RefreshAction.REFUSE),
         (None, refresh_failure(0), RefreshAction.WAIT),
-        (held(1, 2), None, RefreshAction.USE),
-        (held(0, 2), None, RefreshAction.USE_AND_RENEW),
-        (held(0, 2), refresh_failure(1), RefreshAction.USE),
-        (held(0, 2), refresh_failure(0), RefreshAction.USE_AND_RENEW),
-        (held(-1, 0.001), None, RefreshAction.USE_AND_RENEW),
-        (held(-1, 0), None, RefreshAction.WAIT),
-        (held(-1, 0), refresh_failure(1), RefreshAction.REFUSE),
-        (held(1, 2), refresh_failure(-5), RefreshAction.USE),
+        (cached(1, 2), None, RefreshAction.USE),
+        (cached(0, 2), None, RefreshAction.USE_AND_REFRESH),
+        (cached(0, 2), refresh_failure(1), RefreshAction.USE),
+        (cached(0, 2), refresh_failure(0), RefreshAction.USE_AND_REFRESH),
+        (cached(-1, 0.001), None, RefreshAction.USE_AND_REFRESH),
+        (cached(-1, 0), None, RefreshAction.WAIT),
+        (cached(-1, 0), refresh_failure(1), RefreshAction.REFUSE),
+        (cached(1, 2), refresh_failure(-5), RefreshAction.USE),
     ],
 )
-def test_what_a_request_does(value: CachedToken[str] | None, why: RefreshFailure | None, step: RefreshAction) -> None:
-    assert decide(value, why, NOW) is step
+def test_what_a_request_does(value: CachedToken[str] | None, why: RefreshFailure | None, action: RefreshAction) -> None:
+    assert decide(value, why, NOW) is action
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_what_a_request_does(value: CachedToken[str] | None, why: RefreshFailure
 )
 def test_a_value_is_renewed_well_before_its_end(lifetime: float, proposed: float | None, renew: float) -> None:
     wish = None if proposed is None else NOW + proposed
-    assert cache_token("v", NOW + lifetime, NOW, wish).renew_at == NOW + renew
+    assert cache_token("v", NOW + lifetime, NOW, wish).refresh_at == NOW + renew
 
 
 def test_rests_grow_to_a_limit() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from signalr_bridge.errors import BadToken, InvalidItem
-from signalr_bridge.negotiate.identity import Identity, claim_texts, copy_claims, read_platform
+from signalr_bridge.negotiate.identity import ClientIdentity, claim_texts, copy_claims, read_platform
 from signalr_bridge.negotiate.negotiator import Admission
 from signalr_bridge.negotiate.request import read_request
 
@@ -19,8 +19,8 @@ def principal(*claims: Any) -> str:
 def test_who_has_signed_in() -> None:
     roles = [{"typ": "roles", "val": "a"}, {"typ": "roles", "val": "b"}]
     headers = {"x-ms-client-principal-id": ["ann"], "x-ms-client-principal": [principal(*roles)]}
-    assert read_platform(headers) == Identity("ann", {"roles": ["a", "b"]})
-    assert read_platform({"x-ms-client-principal-id": ["ann"]}) == Identity("ann", {})
+    assert read_platform(headers) == ClientIdentity("ann", {"roles": ["a", "b"]})
+    assert read_platform({"x-ms-client-principal-id": ["ann"]}) == ClientIdentity("ann", {})
 
 
 def test_nobody_has_signed_in() -> None:

@@ -3,12 +3,12 @@
 import pytest
 from signalr_bridge.errors import BadToken, SettingsError
 from signalr_bridge.negotiate.identity import group_values
-from signalr_bridge.negotiate.rules import Sources, Template, parse_template
+from signalr_bridge.negotiate.rules import Template, TemplateValues, parse_template
 
 Pairs = list[tuple[str, str]]
 
 
-def sources(query: Pairs | None = None, headers: Pairs | None = None, **claims: list[str]) -> Sources:
+def sources(query: Pairs | None = None, headers: Pairs | None = None, **claims: list[str]) -> TemplateValues:
     return {"query": group_values(query or []), "headers": group_values(headers or []), "claims": claims}
 
 
@@ -25,7 +25,7 @@ def sources(query: Pairs | None = None, headers: Pairs | None = None, **claims: 
         ("{query.u}", sources([("u", "a"), ("v", "b"), ("v", "c")]), "a"),
     ],
 )
-def test_a_template_is_filled(template: str, given: Sources, text: str) -> None:
+def test_a_template_is_filled(template: str, given: TemplateValues, text: str) -> None:
     assert parse_template(template, setting="X").fill(given) == text
 
 
@@ -51,7 +51,7 @@ def test_a_claim_s_name_is_matched_to_the_letter() -> None:
         ("{claims.u}", {"query": {}, "headers": {}}),
     ],
 )
-def test_a_placeholder_that_is_absent_empty_or_repeated(template: str, given: Sources) -> None:
+def test_a_placeholder_that_is_absent_empty_or_repeated(template: str, given: TemplateValues) -> None:
     with pytest.raises(BadToken):
         Template(template).fill(given)
 

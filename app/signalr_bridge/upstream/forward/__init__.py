@@ -1,1 +1,1 @@
-"""Handlers over HTTP, in any language: `[forward.<name>]`."""
+"""Handlers over HTTP, in any language: events are forwarded by the rules `[forward.<name>]`."""

@@ -1,7 +1,7 @@
-"""An event as a call of a backend: its address, its body and headers in two of the formats, and its signature.
+"""A forwarded event as an HTTP request: URL, body and headers in the formats json and cloudevents, and the signature.
 
-The signature is that of the Standard Webhooks scheme (standardwebhooks.com), version v1. The headers of
-``cloudevents`` are those of the CloudEvents HTTP binding 1.0.2, binary mode (3.1.3).
+Source: the signature is that of the Standard Webhooks scheme (https://www.standardwebhooks.com), version v1. The
+headers of ``cloudevents`` are those of the CloudEvents HTTP binding 1.0.2, binary mode (3.1.3).
 """
 
 import base64
@@ -23,15 +23,15 @@ from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.forward.reply import BackendFailed, Reply, Verdict, read_reply
 
 LONGEST_URL = 8_000
-"""In bytes: more than common servers take."""
+"""Bytes. Common servers do not take more."""
 _SECRET_PREFIX = "whsec_"
-# All but the printable ASCII characters, and of those the space, the double quote and the percent sign.
+# All but the printable ASCII characters, and also the space, the double quote and the percent sign.
 _UNFIT_FOR_HEADERS = re.compile(r'[^\x21-\x7e]|["%]')
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One event, ready to be posted, perhaps again and again with the same id."""
+    """One event, ready to be posted, perhaps several times with the same id."""
 
     id: str
     url: str
@@ -40,19 +40,22 @@ class Envelope:
 
 
 class Format(Protocol):
-    """How a backend is told of an event, and how its answer is read."""
+    """How an event is written for a backend, and how the answer is read."""
 
     def write(self, context: Context, id: str, moment: datetime) -> Envelope:
-        """``moment`` is in UTC. Raises ``Rejected`` and ``BackendFailed`` for an event that cannot be told."""
+        """The request for an event. Raises ``Rejected`` and ``BackendFailed`` for one that cannot be written.
+
+        ``moment`` is in UTC.
+        """
         ...
 
     def read(self, reply: Reply, event: str) -> Verdict:
-        """Raises ``Rejected``, with the text for the client, and ``BackendFailed``."""
+        """What a reply means. Raises ``Rejected``, with the text for the client, and ``BackendFailed``."""
         ...
 
 
 class JsonFormat:
-    """``json``, and with ``cloud`` ``cloudevents``: the same body, and its context in headers, too."""
+    """The format ``json``, or with ``cloud`` the format ``cloudevents``: the same body, with more headers."""
 
     def __init__(self, address: "Address", *, cloud: bool = False) -> None:
         self._address, self._cloud = address, cloud
@@ -67,9 +70,12 @@ class JsonFormat:
 
 
 class Address:
-    """A backend's URL, with ``{hub}`` and ``{event}`` as whole path segments only, and with ``more`` behind its path.
+    """A backend's URL, in which ``{hub}`` and ``{event}`` stand as whole path segments. Raises ``SettingsError``.
 
-    Raises ``SettingsError``.
+    Args:
+        template: The URL.
+        setting: The name of the setting, for errors.
+        more: One more path segment.
     """
 
     def __init__(self, template: str, setting: str, more: str = "") -> None:
@@ -83,7 +89,10 @@ class Address:
         self._parts = parts._replace(path=f"{parts.path.rstrip('/')}/{escape_segment(more)}") if more else parts
 
     def write(self, hub: str, event: str) -> str:
-        """The URL of one event, completely escaped: the event is whatever a client typed. Raises ``BackendFailed``."""
+        """The URL of one event. Raises ``BackendFailed`` when it is too long.
+
+        It is completely escaped, because a client chooses the event's name.
+        """
         names = {"{hub}": escape_segment(hub), "{event}": escape_segment(event)}
         path = "/".join(names.get(segment, segment) for segment in self._parts.path.split("/"))
         url = urlunsplit(self._parts._replace(path=path))
@@ -105,7 +114,7 @@ def _split(template: str, setting: str) -> SplitResult:
 
 
 def write_body(context: Context, id: str, moment: datetime) -> bytes:
-    """The event as JSON; ``moment`` is in UTC."""
+    """The event as JSON text. ``moment`` is in UTC."""
     return json_text.encode(
         {
             "id": id,
@@ -126,11 +135,12 @@ def write_body(context: Context, id: str, moment: datetime) -> bytes:
 
 
 def write_time(moment: datetime) -> str:
+    """A moment in UTC as RFC 3339, in whole seconds."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def write_cloud_headers(context: Context, id: str, moment: datetime) -> dict[str, str]:
-    """The event's attributes and extensions; those that it does not have are left out."""
+    """The event's attributes and extensions as headers. Those that it does not have are left out."""
     hub, connection = escape_segment(context.hub), escape_segment(context.connection_id)
     attributes = {
         "specversion": "1.0",
@@ -148,18 +158,21 @@ def write_cloud_headers(context: Context, id: str, moment: datetime) -> dict[str
 
 
 def escape_header(value: str) -> str:
-    """Percent-encoded as the binding says: each unfit character by the bytes of its UTF-8."""
+    """The value, percent-encoded as the binding says: each unfit character by the bytes of its UTF-8."""
     return _UNFIT_FOR_HEADERS.sub(lambda found: "".join(f"%{one:02X}" for one in found[0].encode()), value)
 
 
 class WebhookSigner:
-    """Signs calls with each of the secrets, so that a backend may know only one of them. Raises ``SettingsError``."""
+    """Signs requests with each of the secrets, so that a backend needs to know only one of them.
+
+    Raises ``SettingsError`` for a secret that is not ``whsec_`` and base64.
+    """
 
     def __init__(self, secrets: Iterable[str], setting: str) -> None:
         self._webhooks = [Webhook(_read_secret(secret, setting)) for secret in secrets]
 
     def sign(self, id: str, moment: datetime, body: bytes) -> dict[str, str]:
-        """The scheme's headers; ``moment`` is in UTC."""
+        """The headers of the scheme. ``moment`` is in UTC."""
         headers = {"webhook-id": id, "webhook-timestamp": str(int(moment.timestamp()))}
         if self._webhooks:
             text = body.decode()

@@ -1,7 +1,7 @@
-"""The contract between the Functions host and a custom handler, so that such a program moves over unchanged.
+"""The format functions: the contract between the Functions host and a custom handler, which runs unchanged.
 
-Source: Microsoft's page "Azure Functions custom handlers" (request and response payload); the invocation context as in
-``docs/protocol/functions-bindings.md`` 1.5 and 3.1 to 3.3 (the leniency of outputs).
+Source: Microsoft's page "Azure Functions custom handlers" for the payloads of request and response, and
+``docs/protocol/functions-bindings.md`` 1.5 (the invocation context) and 3.1 to 3.3 (the leniency of outputs).
 """
 
 import uuid
@@ -34,9 +34,14 @@ _ACTIONS = {b"0": b'"add"', b"1": b'"remove"', b"2": b'"removeAll"'}
 
 
 class FunctionsFormat:
-    """``functions``: the event as trigger data of ``function``, under the name ``binding``.
+    """The format ``functions``: the event is the trigger data of a function.
 
-    With ``parameter_names`` a message has just so many arguments, which stand in the metadata by these names.
+    Args:
+        address: Where to post.
+        function: The name of the function.
+        binding: The name of the trigger in the payload.
+        parameter_names: If given, a message has exactly so many arguments, and the metadata holds them by these names.
+        new_id: Gives a GUID.
     """
 
     def __init__(
@@ -62,7 +67,7 @@ class FunctionsFormat:
         return Envelope(id, self._address.write(context.hub, context.event), body, headers)
 
     def read(self, reply: Reply, event: str) -> Verdict:
-        """The host takes any 2xx for success."""
+        """What a reply means. As for the host, any 2xx is success."""
         if not 200 <= reply.status < 300:
             raise read_failure(reply, event)
         members = read_members(reply) if reply.body else {}
@@ -83,14 +88,14 @@ class FunctionsFormat:
 
 
 def check_names(names: Sequence[str], setting: str) -> None:
-    """Raises ``SettingsError`` for parameter names of which the binding could not tell one from another."""
+    """Raises ``SettingsError`` for parameter names that the binding could not tell apart."""
     lowered = [name.lower() for name in names]
     if len({*lowered, _SYS}) <= len(lowered) or not all(lowered):
         raise SettingsError(f"{setting}: the names differ (in any case) from one another and from '{_SYS}'.")
 
 
 def _write_context(context: Context) -> dict[str, Any]:
-    """The invocation context as script languages see it: flat texts, and null for what is not there."""
+    """The invocation context as script languages see it: flat texts, and null for what is missing."""
     return {
         "Arguments": context.arguments if context.category == MESSAGES else None,
         "Error": context.error,
@@ -112,7 +117,7 @@ def _read_outputs(text: bytes) -> Iterator[bytes]:
 
 
 def _read_output(value: bytes, depth: int) -> Iterator[bytes]:
-    """An object, an array of them, or either as JSON text, which is unwrapped once."""
+    """The items of an output: an object, an array of objects, or either as JSON text, which is unwrapped once."""
     match json_text.first_character(value):
         case b"{":
             yield _tidy(value)
@@ -127,7 +132,7 @@ def _read_output(value: bytes, depth: int) -> Iterator[bytes]:
 
 
 def _tidy(item: bytes) -> bytes:
-    """What the binding reads of an item: known properties only, and of several destinations the first."""
+    """What the binding reads of an item: the known properties, and the first of several destinations."""
     if json_text.first_character(item) == b'"':
         item = json_text.decode(item).encode()
     given = {name.lower().encode(): value for name, value in json_text.members(item).items() if value != b"null"}

@@ -1,1 +1,1 @@
-"""Handlers in Python: how they are written, loaded, and given their arguments."""
+"""Handlers in Python: how they are written and loaded, and how they get their arguments."""

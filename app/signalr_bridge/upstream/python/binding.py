@@ -1,7 +1,7 @@
 """A message's arguments, bound by position to a handler's parameters and converted to their types.
 
-MessagePack has bytes and times where JSON has text only: for ``bytes`` a text is base64, for ``datetime`` ISO 8601. So
-a handler with annotations gets the same whatever a client speaks. (Fields of a model follow the model's own rules.)
+MessagePack has bytes and times where JSON has only text. For ``bytes`` a text is base64, for ``datetime`` ISO 8601. So
+a handler with annotations gets the same values from every client. Fields of a model follow the model's own rules.
 """
 
 import inspect
@@ -18,7 +18,7 @@ from pydantic_core import SchemaError
 from signalr_bridge.errors import HubError, SettingsError
 from signalr_bridge.protocol.hub_message import Payload
 
-# Of these kinds pydantic's message holds what the author wrote, and nothing of the value.
+# Kinds of errors whose message in pydantic holds what the author wrote, and nothing of the value.
 _BY_LENGTH = {"too_short", "too_long"}
 _SHOWN = _BY_LENGTH | {
     "greater_than",
@@ -40,16 +40,18 @@ _SHOWN = _BY_LENGTH | {
     "enum",
 }
 _WITH_FIELDS = ["model-fields", "dataclass-args", "typed-dict"]
-# Numbers in a path are indexes, unless there are maps, or functions of the author's that may look into anything.
+# Numbers in a path are indexes, unless there are maps, or functions of the author, which may look into anything.
 _WITH_KEYS = ["dict", "function-before", "function-after", "function-wrap", "function-plain"]
 
 MOST_ERRORS = 100
-"""With more nothing is shown: a client decides how many there are, and each takes time."""
+"""With more errors nothing is shown: a client decides how many there are, and each takes time."""
 MOST_SHOWN = 3
+
+_BY_POSITION = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 
 
 class Constraints:
-    """Those of one parameter, read from pydantic's core schema; what is not understood there is not shown."""
+    """The constraints of one parameter, read from pydantic's core schema. What is not understood is not shown."""
 
     def __init__(self, schema: Any) -> None:
         nodes = list(_walk(schema))
@@ -57,7 +59,7 @@ class Constraints:
         self._indexes = not any(node.get("type") in _WITH_KEYS for node in nodes)
 
     def describe(self, error: ValidationError) -> str:
-        """Such as ``count: Input should be greater than 0``; empty when nothing may be shown."""
+        """A text such as ``count: Input should be greater than 0``. It is empty when nothing may be shown."""
         if error.error_count() > MOST_ERRORS:
             return ""
         errors = error.errors(include_url=False, include_context=False, include_input=False)
@@ -67,7 +69,7 @@ class Constraints:
         return "; ".join(islice(shown, MOST_SHOWN))
 
     def _may_show(self, kind: str, path: Sequence[int | str]) -> bool:
-        # The literals of a parameter are its type, which is told anyway.
+        # The literals of a parameter are its type, which the error shows anyway.
         return kind in _SHOWN and (path != () or kind != "literal_error") and all(map(self._is_known, path))
 
     def _is_known(self, part: int | str) -> bool:
@@ -76,12 +78,12 @@ class Constraints:
 
 def _write(kind: str, path: Sequence[int | str], message: str) -> str:
     if kind in _BY_LENGTH:
-        message = message.partition(", not ")[0]  # how many there are instead
+        message = message.partition(", not ")[0]  # without how many there are instead
     return f"{'.'.join(map(str, path))}: {message}" if path else message
 
 
 def _walk(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """Every map in the schema; defaults may lead round in circles."""
+    """Every map in the schema. Defaults may make it cyclic."""
     todo, seen = [schema], set[int]()
     while todo:
         one = todo.pop()
@@ -104,7 +106,7 @@ def _read_names(node: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _read_aliases(alias: Any) -> Iterator[str]:
-    """One, the parts of a path, or several paths."""
+    """The names in an alias: one name, the parts of a path, or several paths."""
     if isinstance(alias, str):
         yield alias
     elif isinstance(alias, list | tuple):
@@ -112,12 +114,12 @@ def _read_aliases(alias: Any) -> Iterator[str]:
             yield from _read_aliases(part)
 
 
-_BY_POSITION = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-
-
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a handler: its validator (None takes everything) and its type in words."""
+    """One parameter of a handler.
+
+    ``adapter`` validates its value, None takes everything. ``expected`` is its type in words.
+    """
 
     name: str
     expected: str
@@ -126,7 +128,7 @@ class Parameter:
     constraints: Constraints
 
     def convert(self, method: str, value: Payload) -> Any:
-        """Raises ``HubError``, which never holds the value."""
+        """The value in the type of the parameter. Raises ``HubError``, which never holds the value."""
         if self.adapter is None:
             return value
         try:
@@ -140,7 +142,10 @@ class Parameter:
 
 
 class Binding:
-    """Built once for each handler: the parameters behind ``context``, and the one for what is left (``*args``)."""
+    """The parameters of a handler behind ``context``, and the one for what is left (``*args``).
+
+    It is built once for each handler. Raises ``SettingsError`` for a function that cannot be a handler.
+    """
 
     def __init__(self, function: Callable[..., Any], source: str) -> None:
         self._parameters, self._rest = _read_parameters(function, source)
@@ -151,7 +156,7 @@ class Binding:
         return self._required <= count and (self._rest is not None or count <= len(self._parameters))
 
     def bind(self, method: str, arguments: Sequence[Payload]) -> list[Any]:
-        """The converted arguments. ``HubError`` names the method, the parameter and the expected type."""
+        """The converted arguments. Raises ``HubError``, which names the method, the parameter and the expected type."""
         parameters = self._parameters
         if len(arguments) < self._required:
             missing = parameters[len(arguments)]
@@ -200,7 +205,7 @@ def _read_signature(function: Callable[..., Any], source: str) -> list[inspect.P
 
 
 def _strip(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A ``partial`` without what ``update_wrapper`` has put on it: that shows parameters which are given already."""
+    """A ``partial`` without the attributes of ``update_wrapper``, which show parameters that are given already."""
     if not isinstance(function, partial):
         return function
     return partial(_strip(function.func), *function.args, **function.keywords)
@@ -214,7 +219,7 @@ def unwrap(function: Any) -> Any:
 
 
 def find_code(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What will run, with its annotations: the function within ``partial``, of an object its ``__call__``."""
+    """What will run, with its annotations: the function within a ``partial``, or the ``__call__`` of an object."""
     called = unwrap(function)
     return called if inspect.isroutine(called) else type(called).__call__
 
@@ -233,7 +238,7 @@ def _read_parameter(given: inspect.Parameter, hints: dict[str, Any], source: str
     try:
         adapter = _make_adapter(annotation)
     except (PydanticUserError, SchemaError, NameError, TypeError) as error:
-        reason = " ".join(str(error).partition("\n\n")[0].split())  # what follows are addresses of pages
+        reason = " ".join(str(error).partition("\n\n")[0].split())  # the rest are addresses of pages
         text = f"The handler {source}: no argument can be converted to the type of its parameter '{given.name}'"
         raise SettingsError(f"{text}: {reason}") from error
     return Parameter(given.name, describe_type(annotation), adapter, required, Constraints(adapter.core_schema))
@@ -245,11 +250,11 @@ def _make_adapter(annotation: Any) -> TypeAdapter[Any]:
     except PydanticUserError as error:
         if error.code != "type-adapter-config-unused":
             raise
-        return TypeAdapter(annotation)  # a model has a configuration of its own
+        return TypeAdapter(annotation)  # a model has its own configuration
 
 
 def describe_type(annotation: Any) -> str:
-    """A type as its author wrote it, without module names."""
+    """The type as its author wrote it, without module names."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if annotation is type(None):
         return "None"

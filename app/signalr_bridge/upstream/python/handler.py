@@ -1,4 +1,4 @@
-"""A function of a hub as a handler: filters before it, its arguments bound, its time measured out."""
+"""A function of a hub as a handler: with its filters, its bound arguments, and a time limit."""
 
 import asyncio
 import inspect
@@ -17,8 +17,8 @@ from signalr_bridge.upstream.python.threads import Threads
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A function that is awaited, or run in a thread when it is not async."""
+class HandlerCall:
+    """A function that is awaited, or that runs in a thread when it is not async."""
 
     function: Callable[..., Any]
     threads: Threads | None
@@ -32,19 +32,19 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class HubHandler:
-    """One function of a hub. ``seconds`` is for filters and function together; None does not end."""
+    """One function of a hub. ``seconds`` limits filters and function together. None is no limit."""
 
     hub: str
     category: str
     event: str
     source: str
-    call: Call
+    call: HandlerCall
     binding: Binding
-    filters: Sequence[Call] = ()
+    filters: Sequence[HandlerCall] = ()
     seconds: float | None = None
 
     async def answer(self, context: Context) -> Payload:
-        """What the function returns. ``TimeoutError`` when it takes too long: then it has been cancelled."""
+        """What the function returns. Raises ``TimeoutError`` when it takes too long and was cancelled."""
         limit = asyncio.timeout(self.seconds)
         try:
             async with limit:
@@ -53,7 +53,7 @@ class HubHandler:
             if limit.expired():
                 raise self._late() from error
             raise
-        if limit.expired():  # it has kept its cancellation to itself
+        if limit.expired():  # the function has swallowed its cancellation
             raise self._late()
         return result
 
@@ -67,7 +67,10 @@ class HubHandler:
 
 
 def read_handlers(hub: Hub, threads: Threads, default_seconds: float | None = None) -> list[HubHandler]:
-    """All handlers of a hub, by decorators and by methods. Raises ``SettingsError``."""
+    """All handlers of a hub, from decorators and from methods. Raises ``SettingsError``.
+
+    ``default_seconds`` limits handlers whose hub has no time-out of its own.
+    """
     name = vars(hub).get("_hub") or read_name(type(hub).__name__)
     given = vars(hub).get("_timeout_seconds")
     seconds = default_seconds if given is None else given
@@ -77,7 +80,7 @@ def read_handlers(hub: Hub, threads: Threads, default_seconds: float | None = No
 
 
 def _make_handler(
-    hub: str, registration: Registration, filters: Sequence[Call], threads: Threads, seconds: float | None
+    hub: str, registration: Registration, filters: Sequence[HandlerCall], threads: Threads, seconds: float | None
 ) -> HubHandler:
     function, own = registration.function, registration.timeout_seconds
     source = _name(function)
@@ -92,7 +95,7 @@ def _make_handler(
     return HubHandler(hub, registration.category, registration.event, source, call, binding, filters, limit)
 
 
-def _make_filter(hub: str, function: Callable[..., Any], threads: Threads) -> Call:
+def _make_filter(hub: str, function: Callable[..., Any], threads: Threads) -> HandlerCall:
     source = _name(function)
     _check_function(function, source, f"The hub '{hub}' filters")
     if not Binding(function, source).fits(0):
@@ -108,13 +111,13 @@ def _check_function(function: object, source: str, use: str) -> None:
         raise SettingsError(f"{use} with {source}, which yields: serverless hubs have no streams, so return a list.")
 
 
-def _make_call(function: Callable[..., Any], threads: Threads) -> Call:
+def _make_call(function: Callable[..., Any], threads: Threads) -> HandlerCall:
     is_async = any(map(inspect.iscoroutinefunction, (function, find_code(function))))
-    return Call(function, None if is_async else threads)
+    return HandlerCall(function, None if is_async else threads)
 
 
 def _name(function: object) -> str:
-    """Where it is, as ``module:name``."""
+    """Where the function is, as ``module:name``."""
     called = unwrap(function)
     named = called if hasattr(called, "__qualname__") else type(called)
     return f"{named.__module__}:{named.__qualname__}"

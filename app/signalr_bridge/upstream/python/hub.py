@@ -1,4 +1,4 @@
-"""The face for authors of handlers in Python: a ``Hub`` with decorators, or a subclass of it."""
+"""What authors of handlers in Python write: a ``Hub`` with decorators, or a subclass of it."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -13,10 +13,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 EVENT_MARK = "__signalr_event__"
 
+_OF_CONNECTIONS = {"on_connected": CONNECTED, "on_disconnected": DISCONNECTED}
+
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A function and the event that it answers. ``timeout_seconds`` None: as long as others of its hub."""
+    """A function and the event that it answers. ``timeout_seconds`` is None when the hub's time-out is to be used."""
 
     category: str
     event: str
@@ -26,14 +28,19 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class EventMark:
-    """What ``event`` leaves on a method."""
+    """What ``event`` attaches to a method."""
 
     name: str
     timeout_seconds: float | None
 
 
 def event(name: str, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]:
-    """In a subclass of ``Hub``: the method answers the event ``name`` instead of that of its own name."""
+    """Marks a method of a subclass of ``Hub``: it answers the event ``name`` instead of the one with its own name.
+
+    Args:
+        name: The event, or ``*`` for every message that has no other handler.
+        timeout_seconds: How long the method may take. None leaves it to the hub.
+    """
     _check_event(name, '@event("name")')
 
     def mark(function: Function) -> Function:
@@ -61,10 +68,14 @@ def _kind(value: object) -> str:
 
 
 class Hub:
-    """Handlers of the hub ``name``, or of every hub (``*``). A subclass is called like its class unless it says more.
+    """Handlers of the hub ``name``, or of every hub (``*``).
 
     A handler takes the ``Context`` and, for messages, the arguments. One that is not async runs in a thread. One that
-    takes longer than ``timeout_seconds`` (its own, else the hub's, else that of the settings) has failed.
+    takes longer than its time-out has failed. Its own time-out counts, else the hub's, else that of the settings.
+
+    Args:
+        name: The hub's name. A subclass may leave it out, then the class's name is used.
+        timeout_seconds: How long a handler of this hub may take.
     """
 
     def __init__(self, name: str | None = None, *, timeout_seconds: float | None = None) -> None:
@@ -76,7 +87,7 @@ class Hub:
     @overload
     def connected(self, /, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]: ...
     def connected(self, function: Any = None, /, *, timeout_seconds: float | None = None) -> Any:
-        """The function sees every connection that opens; ``Rejected`` refuses it."""
+        """Registers a function for every connection that opens. It may raise ``Rejected`` to refuse the connection."""
         return self._register(CONNECTIONS, CONNECTED, function, timeout_seconds)
 
     @overload
@@ -84,18 +95,19 @@ class Hub:
     @overload
     def disconnected(self, /, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]: ...
     def disconnected(self, function: Any = None, /, *, timeout_seconds: float | None = None) -> Any:
-        """The function sees every connection that has closed."""
+        """Registers a function for every connection that has closed."""
         return self._register(CONNECTIONS, DISCONNECTED, function, timeout_seconds)
 
     def on(self, event: str, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]:
-        """The function answers the message ``event``, or every message that nobody else answers (``*``)."""
+        """Registers a function for the message ``event``, or for every message without another handler (``*``)."""
         _check_event(event, '@chat.on("name")')
         return lambda function: self._add(Registration(MESSAGES, event, function, timeout_seconds))
 
     def filter(self, function: Function) -> Function:
-        """The function is called with the context before each handler of this hub; what it raises ends the event.
+        """Registers a function that is called with the context before each handler of this hub.
 
-        ``Rejected`` and ``HubError`` refuse as they do in a handler. Several run in the order of their registration.
+        What it raises ends the event. ``Rejected`` and ``HubError`` refuse as they do in a handler. Several filters run
+        in the order of their registration.
         """
         vars(self).setdefault("_filters", []).append(function)
         return function
@@ -107,16 +119,13 @@ class Hub:
         return register if function is None else register(function)
 
     def _add(self, registration: Registration) -> Any:
-        # Kept in the instance's own dictionary: a subclass may forget to call __init__.
+        # It is kept in the instance's own dictionary, because a subclass may forget to call __init__.
         vars(self).setdefault("_registered", []).append(registration)
         return registration.function
 
 
-_OF_CONNECTIONS = {"on_connected": CONNECTED, "on_disconnected": DISCONNECTED}
-
-
 def read_methods(hub: Hub) -> list[Registration]:
-    """``on_connected`` and ``on_disconnected``, and the events among what the subclass itself defines."""
+    """The handlers that a subclass defines as methods: ``on_connected``, ``on_disconnected``, and its events."""
     if type(hub) is Hub:
         return []
     names = [name for name in _OF_CONNECTIONS if hasattr(hub, name)]
@@ -128,7 +137,7 @@ def read_methods(hub: Hub) -> list[Registration]:
 
 
 def advise(hub: Hub) -> str:
-    """What its author may do about a hub without handlers."""
+    """A hint for the author of a hub that has no handlers."""
     if type(hub) is Hub:
         return 'Register a function in its module, with @chat.on("name") or @chat.connected'
     if names := ", ".join(_list_others(hub)):
@@ -147,17 +156,17 @@ def _is_filter(hub: Hub, name: str) -> bool:
 
 
 def _read_event(name: str, attribute: Any) -> EventMark | None:
-    """The event that a class's attribute answers; None when it answers none."""
+    """The event that an attribute of a class answers. None when it does not answer one."""
     function = _behind(attribute)
     if (mark := getattr(attribute, EVENT_MARK, None) or getattr(function, EVENT_MARK, None)) is not None:
         return mark if isinstance(mark, EventMark) else None
-    # One that yields cannot be a handler, and is told about, as it is with a decorator.
+    # A function that yields cannot be a handler. It is reported, as it is with a decorator.
     is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
     return EventMark(name, None) if is_async and not name.startswith("_") and name not in _OF_CONNECTIONS else None
 
 
 def _behind(attribute: Any) -> Any:
-    """The function within ``staticmethod`` or ``classmethod``: those do not tell of its mark, nor that it is async."""
+    """The function within ``staticmethod`` or ``classmethod``, which show neither its mark nor that it is async."""
     while isinstance(attribute, staticmethod | classmethod):
         attribute = attribute.__func__
     return attribute

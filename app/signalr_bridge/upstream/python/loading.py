@@ -1,4 +1,4 @@
-"""Handlers in Python, found by import string or by entry point."""
+"""Loads handlers in Python, found by import string or by entry point."""
 
 import asyncio
 import importlib
@@ -18,7 +18,7 @@ from signalr_bridge.upstream.python.hub import Hub, advise
 from signalr_bridge.upstream.python.threads import Threads
 
 ENTRY_POINTS = "signalr_bridge.handlers"
-"""The entry-point group with which a package brings handlers along."""
+"""The entry-point group in which a package declares its handlers."""
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 _PASSED_ON = (SettingsError, KeyboardInterrupt, asyncio.CancelledError)
@@ -31,10 +31,15 @@ def load_handlers(
     threads: Threads | None = None,
     default_seconds: float | None = None,
 ) -> list[HubHandler]:
-    """The handlers of every hub named ``module:attribute`` and of every entry point, each hub once.
+    """The handlers of every named hub and of every entry point, each hub once. The current folder is importable.
 
-    The current folder is importable. ``default_seconds`` is the time of a handler that names none. Raises
-    ``SettingsError``: no such module, no such attribute, or no handler.
+    Raises ``SettingsError`` for a missing module or attribute, and for what is not a hub.
+
+    Args:
+        imports: Hubs as ``module:attribute``.
+        installed: The entry points. None takes those that are installed.
+        threads: Where handlers run that are not async.
+        default_seconds: The time limit of a handler that names none. None is no limit.
     """
     threads = threads or Threads()
     points = entry_points(group=ENTRY_POINTS) if installed is None else installed
@@ -48,13 +53,16 @@ def load_handlers(
 
 def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | None) -> list[HubHandler]:
     handlers = read_handlers(hub, threads, default_seconds)
-    if not handlers:  # no mistake as such: a hub may be there to be named
+    if not handlers:  # that is not an error: a hub may exist only to be named
         _LOG.warning(f"The hub '{name}' has no handler. {advise(hub)}.")
     return handlers
 
 
 def load_hub(name: str) -> Hub:
-    """The hub at ``module:attribute``: an instance of ``Hub``, or a subclass that needs no arguments."""
+    """The hub at ``module:attribute``: an instance of ``Hub``, or a subclass that needs no arguments.
+
+    Raises ``SettingsError``.
+    """
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:
         raise SettingsError(f"The handler '{name}' is not written as module:attribute, such as my_chat:chat.")
@@ -85,7 +93,7 @@ def _import(module_name: str) -> ModuleType:
 
 
 def _explain(error: BaseException) -> str:
-    """What went wrong and where. An error's text may hold a secret; those of an import and of the syntax do not."""
+    """What went wrong, and where. An error's text may hold a secret, except those of imports and of the syntax."""
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg}, {error.filename}, line {error.lineno}"
     if isinstance(error, ImportError):

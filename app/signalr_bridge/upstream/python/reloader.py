@@ -1,4 +1,4 @@
-"""Handlers loaded anew when their files change, for development: the process, and who is connected to it, stay."""
+"""Reloads handlers in development when their files change. The process and its connections stay."""
 
 import asyncio
 import importlib
@@ -16,15 +16,19 @@ from signalr_bridge.errors import SettingsError
 INTERVAL_SECONDS = 0.25
 
 Stamps = Mapping[Path, tuple[int, int]]
-"""Of each file when it was changed (ns) and how long it is."""
+"""When each file was changed (in nanoseconds), and its size in bytes."""
 
 _INSTALLED = [Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")]
 
 
 class Reloader:
-    """Watches the modules of ``imports``, what they import from the author's folders, and the files beside those.
+    """Watches modules, what they import from the author's folders, and the files beside those.
 
-    ``install`` loads the handlers and puts them to use, or raises ``SettingsError``: then the old ones stay.
+    Args:
+        imports: The hubs, as ``module:attribute``.
+        install: Loads the handlers and puts them to use. When it raises, the old ones stay.
+        say: Prints a line for the developer.
+        interval_seconds: Seconds between two looks.
     """
 
     def __init__(
@@ -43,12 +47,13 @@ class Reloader:
         self._loaded = self._before = self._look_around()
 
     async def run(self) -> None:
+        """Looks for changes until it is cancelled."""
         while True:
             await asyncio.sleep(self._interval_seconds)
             self.look()
 
     def look(self) -> bool:
-        """Reloads when something has changed since the last time, and nothing any more since the last look."""
+        """Reloads when files have changed since the last reload, and none since the last look. Says whether it did."""
         now = self._look_around()
         settled, self._before = now == self._before, now
         if not settled or now == self._loaded:
@@ -56,13 +61,13 @@ class Reloader:
         changed = sorted({path.name for path, _ in now.items() ^ self._loaded.items()})
         self._loaded = now
         self._reload(", ".join(changed[:3]) + (", ..." if len(changed) > 3 else ""))
-        # A module that is imported for the first time is watched from now on; it has not changed.
+        # A module that is imported for the first time is watched from now on. It has not changed.
         self._loaded = {**self._look_around(), **self._loaded}
         self._before = self._loaded
         return True
 
     def _look_around(self) -> Stamps:
-        if self._known != len(sys.modules):  # going through all of them is no work for every look
+        if self._known != len(sys.modules):  # walking through all of them at every look would cost too much
             self._known = len(sys.modules)
             self._folders |= {path.parent for path in self.own_modules().values()}
         stamps = {}
@@ -82,7 +87,7 @@ class Reloader:
             self._install()
         except (KeyboardInterrupt, asyncio.CancelledError):
             raise
-        except BaseException as error:  # a kind of the author's own too, or nobody would watch any longer
+        except BaseException as error:  # also a type of the author's own, or the watching would end
             for name in self.own_modules():
                 del sys.modules[name]
             sys.modules.update(old)
@@ -98,7 +103,7 @@ class Reloader:
             self._say("".join(traceback.format_exception(cause)).rstrip())
 
     def own_modules(self) -> dict[str, Path]:
-        """The modules in the folders of the handlers and of the process, by name; none of ours but those named."""
+        """The files of modules in the folders of the handlers and of the process, by name. Ours only if named."""
         files = {name: Path(file) for name, one in list(sys.modules.items()) if (file := _file_of(one))}
         named = {name: files[name] for name in self._names if name in files}
         roots = {Path.cwd(), *(_root(name, path) for name, path in named.items() if not _is_installed(path))}
@@ -123,13 +128,13 @@ def _is_installed(path: Path) -> bool:
 
 
 def _root(name: str, path: Path) -> Path:
-    """The folder in which the module's outermost package stands."""
+    """The folder that holds the module's outermost package."""
     levels = name.count(".") + (path.name == "__init__.py")
     return path.parents[levels]
 
 
 def _forget_compiled(modules: Iterable[ModuleType]) -> None:
-    """Compiled files know a change by the second: one within the same second would go unseen."""
+    """Removes compiled files. They know a change by the second, so one within the same second would be missed."""
     for file in filter(None, map(_file_of, modules)):
         with suppress(OSError):
             Path(cache_from_source(file)).unlink()

@@ -1,4 +1,4 @@
-"""Threads for handlers that are not async: so many and no more, and none that keeps the process from ending."""
+"""Threads for handlers that are not async: a limited number, and none that keeps the process from ending."""
 
 import asyncio
 import contextvars
@@ -13,10 +13,10 @@ MOST = 32
 
 
 class Threads:
-    """A pool that grows up to ``most`` threads; what comes while all are busy waits.
+    """A pool that grows up to ``most`` threads. Calls wait while all of them are busy.
 
-    A call that is given up while it waits is never made; one that runs cannot be stopped, and keeps its thread busy
-    until it ends. (The standard library's pool would wait for it at the end of the process.)
+    A call that is cancelled while it waits is never made. One that runs cannot be stopped, and keeps its thread busy
+    until it ends. The standard library's pool would wait for it at the end of the process.
     """
 
     def __init__(self, most: int = MOST) -> None:
@@ -26,7 +26,7 @@ class Threads:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What the function returns or raises; it sees the context variables of here."""
+        """What the function returns or raises. It sees the caller's context variables."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         work = partial(contextvars.copy_context().run, function, *arguments)
@@ -47,21 +47,21 @@ class Threads:
                 self._idle.release()
                 job = self._jobs.get()
             job()
-            del job  # or what it holds would live on until the next one
+            del job  # otherwise its values would be kept until the next job
 
 
 def _work(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], work: Callable[[], Any]) -> None:
     if future.cancelled():
         return
     result, error = _try(work)
-    with suppress(RuntimeError):  # the loop has ended, and nobody waits any longer
+    with suppress(RuntimeError):  # the loop has ended, so nobody waits any longer
         loop.call_soon_threadsafe(_settle, future, result, error)
 
 
 def _try(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
     try:
         return work(), None
-    except StopIteration as stop:  # no future takes it
+    except StopIteration as stop:  # a future cannot hold it
         error = RuntimeError("The handler raised StopIteration.")
         error.__cause__ = stop
         return None, error
@@ -71,7 +71,7 @@ def _try(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
 
 def _settle(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
     if future.done():
-        return  # given up meanwhile
+        return  # cancelled in the meantime
     if error is None:
         future.set_result(result)
     else:
