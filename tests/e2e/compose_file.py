@@ -85,9 +85,18 @@ def on_this_machine(name: str, ports: Ports, variables: Mapping[str, str]) -> Se
             text = re.sub(rf"^{target}/", f"{(PATH.parent / source).resolve()}/", text)
         return text
 
-    program, *arguments = map(adapt, service["command"])
-    command = {"python": app_command()[:1], "node": [NODE]}[program] + arguments
+    entry_point = read_entry_point() if "build" in service else []
+    program, *arguments = [*entry_point, *map(adapt, service["command"])]
+    command = {"signalr-bridge": app_command(), "node": [NODE]}[program] + arguments
     return Service(command, {key: adapt(value) for key, value in service.get("environment", {}).items()})
+
+
+def read_entry_point() -> list[str]:
+    """What our own image runs before a service's command."""
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    found = [line.removeprefix("ENTRYPOINT ") for line in lines if line.startswith("ENTRYPOINT ")]
+    entry_point: list[str] = json.loads(found[-1])
+    return entry_point
 
 
 def interpolate(text: str, variables: Mapping[str, str]) -> str:
