@@ -6,11 +6,11 @@ from signalr_bridge.protocol.access_token import rest_claims, sign_token
 from signalr_bridge.runtime import WallClock
 
 REST_TOKEN_SECONDS = 300
-"""How long the token of one REST call is valid. It is made for that call alone."""
+"""How many seconds the token of one REST call is valid. It is made for that call alone."""
 
 
 class AccessKey:
-    """A static access key. ``clock`` gives seconds since 1970."""
+    """A static access key. ``clock`` gives seconds since 1970. An empty key raises ``ValueError`` when it signs."""
 
     def __init__(self, key: str, clock: WallClock) -> None:
         self._key = key

@@ -1,4 +1,4 @@
-"""One operation on one endpoint, tried as often as it may be before its deadline."""
+"""One operation on one endpoint, tried again until it succeeds, may not be repeated or reaches its deadline."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,21 +10,24 @@ from signalr_bridge.runtime import Clock, Random
 from signalr_bridge.web.observer import SILENT, Observer
 
 LEAST_SECONDS = 0.1
-"""An attempt with less time than this is not begun: it would turn a certain no into a perhaps."""
+"""An attempt with fewer seconds left is not begun: it would turn a certain failure into an unknown outcome."""
+
+CAPACITY = 100
+"""The tokens of a full ``RetryBreaker``. Retries end when half of them are gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a call is tried, and after how many seconds again.
+    """How often a call is tried, and how many seconds lie between two attempts.
 
-    A call that is throttled is tried to the end of its deadline, however many attempts that takes.
+    A throttled call is tried again until its deadline, with no limit on the number of attempts.
 
     Args:
-        most_attempts: how many attempts there are at most.
-        first_delay: seconds before the second attempt.
-        longest_delay: seconds up to which delays double, with full jitter.
-        fixed: delays stay as the first one is.
-        attempt_seconds: how long one attempt may take.
+        most_attempts: The most attempts of one call.
+        first_delay: Seconds before the second attempt.
+        longest_delay: The most seconds of a delay. Delays double up to it, with full jitter.
+        fixed: Whether every delay is ``first_delay``, without jitter.
+        attempt_seconds: The most seconds of one attempt. None leaves that to the deadline.
     """
 
     most_attempts: int = 3
@@ -34,7 +37,7 @@ class RetryPolicy:
     attempt_seconds: float | None = None
 
     def delay(self, attempt: int, random: Random) -> float:
-        """Seconds to wait after the attempt of this number, from 1."""
+        """Seconds to wait after an attempt. ``attempt`` counts from 1, ``random`` gives 0 to 1."""
         if self.fixed:
             return self.first_delay
         return min(self.first_delay * float(1 << min(attempt - 1, 30)), self.longest_delay) * random()
@@ -45,7 +48,13 @@ def next_delay(
 ) -> float | None:
     """Seconds to wait before trying again, or None to leave it at ``outcome``.
 
-    ``attempt`` counts from 1; ``remaining`` is what is left of the deadline; ``random`` gives a number from 0 to 1.
+    Args:
+        policy: How often a call may be tried.
+        action: What the call does. It says whether the call may be repeated.
+        outcome: What the last attempt brought.
+        attempt: The number of the last attempt, from 1.
+        remaining: Seconds until the deadline.
+        random: Gives 0 to 1.
     """
     throttled = outcome.code is Code.THROTTLED
     if (attempt >= policy.most_attempts and not throttled) or not _is_worth_another(action, outcome):
@@ -65,7 +74,10 @@ def _is_worth_another(action: Action, outcome: Outcome) -> bool:
 
 
 def attempt_seconds(policy: RetryPolicy, action: Action, attempt: int, remaining: float) -> float:
-    """How long an attempt may take. What may happen twice leaves half of the time for another one."""
+    """How many seconds an attempt may take, of the ``remaining`` ones until the deadline.
+
+    An action that may be repeated leaves half of the time for another attempt. ``attempt`` counts from 1.
+    """
     share = (
         max(remaining / 2, min(LEAST_SECONDS, remaining))
         if action.may_repeat and attempt < policy.most_attempts
@@ -75,20 +87,16 @@ def attempt_seconds(policy: RetryPolicy, action: Action, attempt: int, remaining
 
 
 def settle(earlier: Outcome | None, last: Outcome) -> Outcome:
-    """What to say after several attempts. If an earlier one may have been done, a later refusal does not undo it."""
+    """The outcome of several attempts. A later refusal does not undo an earlier one that may have taken effect."""
     undecided = earlier is not None and earlier.verdict is Verdict.UNKNOWN
     if earlier is not None and undecided and last.verdict in {Verdict.UNREACHABLE, Verdict.REJECTED}:
         return earlier
     return last
 
 
-CAPACITY = 100
-"""So many attempts more may fail than succeed; at half of that retries end."""
-
-
 @dataclass(slots=True)
-class Breaker:
-    """Ends a storm of retries. Every failed attempt takes a token, every answered one gives one back."""
+class RetryBreaker:
+    """Ends a storm of retries. A failed attempt takes a token, any other attempt gives one back."""
 
     tokens: int = CAPACITY
 
@@ -98,6 +106,7 @@ class Breaker:
         return self.tokens <= CAPACITY // 2
 
     def record(self, outcome: Outcome) -> None:
+        """Counts the outcome of one attempt."""
         if _has_failed(outcome):
             self.tokens = max(self.tokens - 1, 0)
         elif self.tokens < CAPACITY:
@@ -105,7 +114,7 @@ class Breaker:
 
 
 def _has_failed(outcome: Outcome) -> bool:
-    """In a way that one may want to try again."""
+    """Whether an attempt failed in a way that may pass."""
     if outcome.verdict in {Verdict.UNREACHABLE, Verdict.UNKNOWN}:
         return True
     return outcome.code is Code.THROTTLED or (outcome.status_code or 0) >= 500
@@ -125,9 +134,15 @@ def tell_end(observer: Observer, operation: Operation, outcome: Outcome, seconds
 
 
 class Attempts:
-    """Tries operations, and remembers how each endpoint fares.
+    """Tries operations, and keeps a breaker for each endpoint.
 
-    ``clock`` gives monotonic seconds, ``random`` a number from 0 to 1.
+    Args:
+        transport: Makes one attempt.
+        health: Is told how each call went.
+        clock: Gives monotonic seconds.
+        random: Gives 0 to 1.
+        policy: How often a call is tried.
+        observer: Is told of retries and of what became of each operation.
     """
 
     def __init__(
@@ -143,14 +158,14 @@ class Attempts:
         self._transport, self._health = transport, health
         self._clock, self._random, self._policy = clock, random, policy
         self._observer = observer
-        self._breakers: dict[str, Breaker] = {}
+        self._breakers: dict[str, RetryBreaker] = {}
 
     async def perform(
         self, endpoint: Endpoint, operation: Operation, message: Message | None, deadline: float
     ) -> Outcome:
-        """What the endpoint said in the end. Never raises for what the endpoint or the network does.
+        """The outcome after all attempts. Failures of the endpoint and of the network are outcomes, not errors.
 
-        ``deadline`` is a moment of the clock.
+        ``deadline`` is a time of the clock.
         """
         began = self._clock()
         outcome = await self._perform(endpoint, operation, message, deadline)
@@ -162,7 +177,7 @@ class Attempts:
     ) -> Outcome:
         breaker = self._breakers.get(endpoint.url)
         if breaker is None:
-            breaker = self._breakers[endpoint.url] = Breaker()
+            breaker = self._breakers[endpoint.url] = RetryBreaker()
         earlier, attempt = None, 1
         while True:
             remaining = deadline - self._clock()
@@ -193,7 +208,7 @@ class Attempts:
     ) -> Outcome:
         period = self._health.period(endpoint.url)
         outcome = await self._transport.perform(endpoint, operation, message, seconds)
-        # A client that keeps its caller waiting is not the endpoint's fault.
+        # When a called client keeps us waiting, that says nothing about the endpoint.
         if operation.action is not Action.INVOKE or outcome.verdict is not Verdict.UNKNOWN:
             self._health.record_call(endpoint.url, outcome, period)
         return outcome

@@ -1,4 +1,4 @@
-"""What opens each endpoint, made from its settings: identities that are alike share one token."""
+"""The credential of each endpoint, made from its settings. Endpoints with the same identity share one token."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -16,22 +16,23 @@ from signalr_bridge.settings.model import CredentialSettings, EndpointSettings
 from signalr_bridge.web.observer import SILENT, Observer
 
 _TOKEN_FETCH_SECONDS = 10.0
-"""How long an identity endpoint may take. The chain of default credentials asks several."""
+"""How many seconds fetching a token may take. The chain of default credentials asks several identity endpoints."""
 
 _Instance: TypeAlias = tuple[str, str | None, CredentialSettings]
-"""The server's URL, an access key that verifies calls, and what opens it."""
+"""What tells identities apart: the server's URL, an access key that verifies calls, and the credential's settings."""
 
 
 class Credentials:
-    """The credentials in use. It is entered and left with the application. Nothing is fetched before it is needed.
+    """The credentials in use. It is entered and left with the application. Tokens are fetched when they are needed.
 
-    When settings change, an endpoint whose own have not keeps its tokens and keys.
+    A change of settings leaves an endpoint its tokens and keys, unless its own settings changed.
 
     Args:
-        authority: the address where Entra issues tokens.
-        runtime: the clocks and chance.
-        environment: where the platform says how its identities are asked.
-        wait_seconds: how long a client waits at most for the first key.
+        authority: The address at which Entra issues tokens.
+        runtime: The clocks and randomness.
+        environment: The environment variables, in which the platform names its identity endpoint.
+        wait_seconds: The most seconds that a client waits for the first key.
+        observer: Is told of each refresh.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Credentials:
         return identity
 
     def forget_all_but(self, used: Iterable[Credential]) -> None:
-        """Ends the refreshing of all credentials but those ``used``, and lets go of them and of their secrets."""
+        """Stops and forgets all credentials but those ``used``, with their secrets."""
         kept = {id(one) for one in used}
         for known, identity in list(self._identities.items()):
             if id(identity) not in kept:

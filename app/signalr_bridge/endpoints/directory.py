@@ -1,4 +1,4 @@
-"""Which endpoints a hub has: a registry for each connection, all replaced at once when settings change."""
+"""The endpoints of each hub: a registry for each connection, all replaced at once when settings change."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,15 +13,18 @@ from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import CallSettings, CredentialSettings, EndpointSettings, Settings
 from signalr_bridge.web.observer import SILENT, Observer
 
+_Opener: TypeAlias = tuple[str, str | None, str | None, CredentialSettings]
+"""What tells credentials apart: the endpoint's URL, the server's URL, the access key and the credential's settings."""
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointMap:
     """The endpoints of each hub as one value that never changes.
 
     Args:
-        default: the name of the default connection, in lower case.
-        registries: the registries by the name of their connection, in lower case.
-        connections: the connection by hub, of the hubs that name another than ``default``.
+        default: The name of the default connection, in lower case.
+        registries: The registries by the name of their connection, in lower case.
+        connections: The name of the connection by hub, for the hubs with another one than ``default``.
     """
 
     default: str
@@ -43,15 +46,14 @@ class EndpointMap:
 
     @property
     def endpoints(self) -> Sequence[Endpoint]:
-        """The endpoints of all connections. A named one, which belongs to each connection, stands there once."""
+        """The endpoints of all connections, each once. A named endpoint may belong to several connections."""
         return tuple({id(one): one for registry in self.in_use for one in registry.endpoints}.values())
 
 
 class EndpointDirectory:
-    """The endpoints as they are at this moment.
+    """The endpoints in force. ``current`` gives the map in force.
 
-    Whoever has asked keeps what it was given to the end of its call. The next one gets what is so by then.
-    ``current`` gives the map in force.
+    A call that is under way keeps the registry that it was given. The next call gets the one in force by then.
     """
 
     def __init__(self, current: Callable[[], EndpointMap]) -> None:
@@ -73,9 +75,9 @@ class EndpointDirectory:
         return self._current().endpoints
 
     def has_worked(self, *, now: bool = False) -> bool:
-        """Whether every connection has had one endpoint that answered to our credential; ``now``: and is online.
+        """Whether every connection has an endpoint that once answered to our credential. ``now``: and is online.
 
-        What was so once stays so, unless somebody asks for ``now``: a connection that joins later takes nothing away.
+        Once True it stays True unless ``now`` is set, so a connection that is added later does not turn it back.
         """
         if self._worked and not now:
             return True
@@ -85,12 +87,9 @@ class EndpointDirectory:
         return works
 
 
-_Opener: TypeAlias = tuple[str, str | None, str | None, CredentialSettings]
-
-
 @dataclass(frozen=True, slots=True)
 class _Spread:
-    """What a registry is made with besides its endpoints: strategies by hub, and how often a call is tried again."""
+    """What all registries are made with: the strategies by hub, and how often a call is tried again."""
 
     strategies: Mapping[str, str]
     policy: RetryPolicy
@@ -98,12 +97,12 @@ class _Spread:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A map, and what it was made of. The settings of the endpoints hold secrets.
+    """A map and what it was made from. The settings of the endpoints hold secrets.
 
     Args:
-        endpoint_map: the endpoints of each hub.
-        endpoints: the endpoints by the settings they were made from.
-        spread: what all registries were made with.
+        endpoint_map: The endpoints of each hub.
+        endpoints: The endpoints by the settings that they were made from.
+        spread: What its registries were made with.
     """
 
     endpoint_map: EndpointMap
@@ -114,7 +113,14 @@ class Built:
 class Builder:
     """Makes the map from settings. What has not changed since the map before stays the same object.
 
-    A registry that stays keeps its breakers. Health goes by the address of an endpoint and is shared by all of them.
+    A registry that stays keeps its breakers. Health is kept by the URL of an endpoint, and all registries share it.
+
+    Args:
+        transport: Reaches the endpoints.
+        health: What is known of each endpoint.
+        runtime: The clocks and randomness.
+        credentials: Where credentials are found. None makes them without an Entra authority.
+        observer: Is told what the registries do.
     """
 
     def __init__(
@@ -131,7 +137,10 @@ class Builder:
         self._observer = observer
 
     def build(self, settings: Settings, before: Built | None = None) -> Built:
-        """Raises ``SettingsError`` for a credential that cannot be used. ``before`` is left as it is."""
+        """The map of ``settings``, made with what ``before`` has already. ``before`` itself does not change.
+
+        Raises ``SettingsError`` for a credential that cannot be used.
+        """
         known = dict(before.endpoints) if before else {}
         credentials = {_opener(one): endpoint.credential for one, endpoint in known.items()}
         made = {one: known.get(one) or self._make(one, credentials) for one in settings.all_endpoints()}
@@ -178,7 +187,7 @@ def _opener(one: EndpointSettings) -> _Opener:
 
 
 def make_policy(calls: CallSettings) -> RetryPolicy:
-    """The bridge's own counts and delays, unless a function app's settings have others."""
+    """How often a call is tried: by the bridge's defaults, or by a function app's settings if there are any."""
     retry = calls.retry
     if retry is None:
         return RetryPolicy(attempt_seconds=calls.attempt_seconds)

@@ -1,4 +1,4 @@
-"""One SignalR instance, what it says to an operation, and the seam to whatever transport reaches it."""
+"""One SignalR instance, its credential, its outcome of an operation, and the transport that reaches it, as types."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,16 +10,19 @@ from signalr_bridge.protocol.rest import Action, ClientAnswer, MemberPage, Messa
 from signalr_bridge.runtime import WallClock
 from signalr_bridge.settings.model import EndpointType
 
+LARGEST_MESSAGE = 1_000_000
+"""The most bytes that a packed message may have. The service refuses larger ones."""
+
 
 class Credential(Protocol):
-    """What opens an endpoint."""
+    """The credential of an endpoint: it signs calls and clients' tokens, and verifies the service's calls."""
 
     async def rest_token(self, url: str) -> str:
-        """The bearer token for a call of ``url`` (without query)."""
+        """The bearer token for a REST call. ``url`` is the URL without its query."""
         ...
 
     async def client_token(self, claims: dict[str, Any]) -> str:
-        """A client's token that says ``claims``."""
+        """A client's token with these claims."""
         ...
 
     @property
@@ -29,20 +32,23 @@ class Credential(Protocol):
 
     @property
     def refresh_failure(self) -> str | None:
-        """Why what expires could not be renewed the last time, without any secret. It is None when all is well."""
+        """Why the last refresh of a token or key failed, without any secret. None when it did not fail."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One instance. URLs have no trailing slash.
+    """One SignalR instance. URLs have no trailing slash.
 
     Args:
-        url: names the instance.
-        server_url: where the bridge calls it.
-        client_url: where clients connect to it.
-        weight: its share of new clients; 0 drains it.
-        lenient_404: a bare 404 says that somebody is not there.
+        name: Its name in settings and answers. Several endpoints may have the same.
+        endpoint_type: ``Primary`` or ``Secondary``.
+        url: The URL that identifies the instance.
+        server_url: The URL at which the bridge calls it.
+        client_url: The URL at which clients connect.
+        credential: Its credential.
+        weight: Its share of new clients. 0 drains it.
+        lenient_404: Whether a 404 without a known error code means that the target is not there.
     """
 
     name: str
@@ -65,7 +71,17 @@ def make_endpoint(
     lenient_404: bool = False,
     credential: Credential | None = None,
 ) -> Endpoint:
-    """An endpoint from its connection string, which has an access key where no ``credential`` is given."""
+    """An endpoint from its connection string.
+
+    Args:
+        name: Its name.
+        endpoint_type: ``Primary`` or ``Secondary``.
+        connection: Its connection string. It has an access key if no ``credential`` is given.
+        clock: Gives seconds since 1970.
+        weight: Its share of new clients.
+        lenient_404: See ``Endpoint``.
+        credential: Its credential. None takes the access key.
+    """
     return Endpoint(
         name=name,
         endpoint_type=endpoint_type,
@@ -79,7 +95,7 @@ def make_endpoint(
 
 
 class Verdict(StrEnum):
-    """What an endpoint made of an operation. Source: the README's table of outcomes."""
+    """What an endpoint said to an operation. Source: the README's table of outcomes."""
 
     ACCEPTED = "accepted"
     ABSENT = "absent"
@@ -105,12 +121,15 @@ class Outcome:
     """What one endpoint said to one operation.
 
     Args:
-        name: the endpoint's name.
-        status_code: the HTTP status of a service that did not accept; None when there was no answer.
-        retry_after: how many seconds the service wants to be left alone.
-        answer: what an accepted call of a client or question for members brought. It is None for all other
-            operations, and where the service's answer could not be read.
-        why: what the code alone does not say, in a few words that hold no secret.
+        name: The endpoint's name.
+        endpoint_type: The endpoint's type.
+        verdict: What it said.
+        status_code: The HTTP status of a service that did not accept. None when there was no answer.
+        code: Why it did not accept, in one word.
+        retry_after: The seconds that the service asks us to wait.
+        answer: The client's answer or the page of members that an accepted operation brought. None for other
+            operations, and when the service's answer could not be read.
+        why: More about the reason, in a few words without any secret.
     """
 
     name: str
@@ -123,27 +142,24 @@ class Outcome:
     why: str | None = None
 
     def as_json(self) -> dict[str, Any]:
+        """The outcome as it stands in answers."""
         known = {"name": self.name, "endpointType": self.endpoint_type, "outcome": self.verdict.value}
         more = {"statusCode": self.status_code, "code": None if self.code is None else self.code.value}
         return known | {name: value for name, value in more.items() if value is not None}
 
 
-LARGEST_MESSAGE = 1_000_000
-"""The most bytes that a message may have when it is packed: the service refuses larger ones."""
-
-
 class Transport(Protocol):
-    """How operations reach an endpoint. How it packs, signs and reads is its own affair."""
+    """Performs operations on endpoints. It packs messages, signs calls and reads answers by itself."""
 
     def fits(self, action: Action, message: Message) -> bool:
         """Whether the message, packed for the action, has at most ``LARGEST_MESSAGE`` bytes.
 
-        Raises ``MalformedJson`` for arguments that cannot be packed. What was packed here is not packed again.
+        Raises ``MalformedJson`` for arguments that cannot be packed. The packed form is kept for the sending.
         """
         ...
 
     async def perform(
         self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
     ) -> Outcome:
-        """One attempt of at most ``seconds``. Never raises for what the endpoint or the network does."""
+        """One attempt of at most ``seconds``. Failures of the endpoint and of the network are outcomes, not errors."""
         ...

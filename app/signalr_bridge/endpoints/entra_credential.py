@@ -31,13 +31,27 @@ from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, Respon
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
+KEY_RENEW_SECONDS = 55 * 60.0
+"""How many seconds after it was issued a key is refreshed."""
+KEY_SECONDS = 90 * 60.0
+"""How many seconds an issued key is valid. The service says that it is about so long."""
+_KEY_FETCH_SECONDS = 10.0
+_KEY_REST_SECONDS = 300.0
+_LARGEST_ANSWER = 64 * 1024
 _SILENT = "azure.identity"
 
 Maker: TypeAlias = "Callable[[], AsyncTokenCredential]"
+"""Makes a credential of Azure's library. Raises ``ValueError``, ``OSError`` or ``TypeError`` for unusable settings."""
 
 
 def make_maker(settings: CredentialSettings, authority: str, environment: Mapping[str, str] = os.environ) -> Maker:
-    """A function that makes the credential of the settings. ``authority`` is the address where tokens are issued."""
+    """A function that makes the credential of the settings.
+
+    Args:
+        settings: Which credential, and its values.
+        authority: The address at which Entra issues tokens.
+        environment: The environment variables, in which the platform names its identity endpoint.
+    """
     match settings.kind:
         case "managed-identity":
             return lambda: _make_managed(settings, environment)
@@ -47,7 +61,7 @@ def make_maker(settings: CredentialSettings, authority: str, environment: Mappin
 
 
 def check_maker(make: Maker, whose: str) -> None:
-    """Raises ``SettingsError`` when the credential cannot even be made."""
+    """Raises ``SettingsError`` when the credential cannot be made. ``whose`` names its endpoint in the error."""
     try:
         make()
     except (ValueError, OSError, TypeError):
@@ -58,7 +72,7 @@ def check_maker(make: Maker, whose: str) -> None:
 
 
 async def fetch_token(make: Maker, clock: WallClock, scope: str = SCOPE) -> CachedToken[str]:
-    """A new token. Raises the errors of the library."""
+    """A new token for ``scope``. Raises the errors of Azure's library. ``clock`` gives seconds since 1970."""
     async with make() as credential:
         found = await _ask(credential, scope)
     return cache_token(found.token, found.expires_on, clock(), getattr(found, "refresh_on", None))
@@ -84,7 +98,7 @@ def _make_managed(settings: CredentialSettings, environment: Mapping[str, str]) 
 
 
 def name_identity(settings: CredentialSettings, environment: Mapping[str, str]) -> dict[str, str] | None:
-    """A user-assigned identity, by the names of parameters that the platform knows. None when no id is given.
+    """The id of a user-assigned identity, by the name of its parameter on the platform. None when no id is given.
 
     App Service and Container Apps answer 400 to the library's own ``resource_id`` and ``object_id``.
     """
@@ -125,11 +139,8 @@ def _make_default(settings: CredentialSettings, authority: str, environment: Map
     return ChainedTokenCredential(_make_managed(settings.model_copy(update={"client_id": None}), environment), rest)
 
 
-_LARGEST_ANSWER = 64 * 1024
-
-
 class ServiceKeys:
-    """Asked for by one HTTP client for all endpoints, opened when it is needed and closed with the application."""
+    """Fetches the keys and tokens that the service issues. One HTTP client serves all endpoints."""
 
     def __init__(self) -> None:
         self._client = Client(ClientOptions(decompress=True))
@@ -143,14 +154,20 @@ class ServiceKeys:
         await self._client.close()
 
     async def fetch_key(self, server_url: str, token: str) -> IssuedKey:
-        """Raises ``CredentialFailure``."""
+        """A signing key from the instance at ``server_url``. ``token`` is an Entra token.
+
+        Raises ``CredentialFailure``.
+        """
         try:
             return read_issued_key(await self._ask("GET", server_url + KEY_PATH, token))
         except MalformedMessage:
             raise CredentialFailure("the answer holds no signing key") from None
 
     async def generate_token(self, server_url: str, request: TokenRequest, token: str) -> str:
-        """Raises ``CredentialFailure``."""
+        """A client's token from the instance at ``server_url``. ``token`` is an Entra token.
+
+        Raises ``CredentialFailure``.
+        """
         try:
             return read_generated_token(await self._ask("POST", server_url + write_token_request(request), token))
         except MalformedMessage:
@@ -178,24 +195,18 @@ def _refuse(response: Response) -> CredentialFailure:
     )
 
 
-KEY_RENEW_SECONDS = 55 * 60.0
-KEY_SECONDS = 90 * 60.0
-"""How long a key is valid that the service issues. The service says that it is about so long."""
-_KEY_FETCH_SECONDS = 10.0
-_KEY_REST_SECONDS = 300.0
-
-
 class Identity:
     """The credential of an endpoint with an identity.
 
     Args:
         token: The Entra token, which several endpoints may share.
         keys: Fetches keys from the service.
-        server_url: The address at which we call the service.
+        server_url: The URL at which we call the service.
         clock: Gives seconds since 1970.
         random: Gives 0 to 1.
-        wait_seconds: How long a client waits for the first key.
+        wait_seconds: The most seconds that a client waits for the first key.
         verifying_keys: Access keys. An instance may have them beside an identity, and sign its calls with them.
+        observer: Is told of each refresh of the key.
     """
 
     def __init__(
@@ -226,6 +237,7 @@ class Identity:
 
     @property
     def refresh_failure(self) -> str | None:
+        """Why the last refresh of the token or of the key failed. None when neither did."""
         return self._token.refresh_failure or self._key.refresh_failure
 
     async def rest_token(self, url: str) -> str:
@@ -236,7 +248,11 @@ class Identity:
         return token
 
     async def client_token(self, claims: dict[str, Any]) -> str:
-        """A token for a client. Raises ``NoEndpointAvailable``, or ``CredentialInsufficient`` for too small a role."""
+        """A client's token with these claims.
+
+        Raises ``NoEndpointAvailable`` when there is no key in time, and ``CredentialInsufficient`` when the identity's
+        role allows neither a key nor a token.
+        """
         self._is_signing = True
         try:
             async with asyncio.timeout(self._wait_seconds):
@@ -278,8 +294,9 @@ class Identity:
         return CachedToken(issued, now + KEY_RENEW_SECONDS, now + KEY_SECONDS)
 
     async def close(self) -> None:
+        """Ends the refreshing of the key, and waits until a refresh that is running has ended."""
         await self._key.close()
 
     def stop(self) -> None:
-        """Ends the refreshing of the key without waiting. The token may be another endpoint's, too."""
+        """Ends the refreshing of the key without waiting. The token goes on, because other endpoints may share it."""
         self._key.stop()

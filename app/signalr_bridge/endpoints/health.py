@@ -1,4 +1,4 @@
-"""The health of all endpoints: what was last seen of each, since when, and what went wrong last."""
+"""The health of all endpoints: the state of each, since when, and its last error."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,9 +7,14 @@ from enum import StrEnum
 from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
 from signalr_bridge.runtime import WallClock
 
+FAILURES_TO_OFFLINE = 3
+"""How many refused or timed-out calls in a row take an endpoint offline. One failed probe is enough."""
+WORKING = frozenset({Verdict.ACCEPTED, Verdict.ABSENT})
+"""The verdicts of an endpoint that works and takes our credential."""
+
 
 class State(StrEnum):
-    """Only an endpoint that is ``ONLINE`` gets new clients."""
+    """The state of an endpoint. Only an endpoint that is ``ONLINE`` gets new clients."""
 
     ONLINE = "online"
     OFFLINE = "offline"
@@ -19,7 +24,7 @@ class State(StrEnum):
 
     @property
     def is_down(self) -> bool:
-        """Whether a call would certainly be of no use. One that is throttled may take it, or ask for a pause."""
+        """Whether a call would certainly fail. A throttled endpoint may accept it, or ask for a pause."""
         return self not in {State.ONLINE, State.THROTTLED}
 
 
@@ -28,11 +33,10 @@ _BY_CODE = {
     Code.NO_CREDENTIAL: State.DENIED,
     Code.ENDPOINT_MISROUTED: State.MISROUTED,
 }
-WORKING = frozenset({Verdict.ACCEPTED, Verdict.ABSENT})
 
 
 def judge_probe(outcome: Outcome) -> State:
-    """What a probe found."""
+    """The state of an endpoint after a probe with this outcome."""
     if outcome.verdict in WORKING:
         return State.ONLINE
     if outcome.status_code == 429:
@@ -41,12 +45,12 @@ def judge_probe(outcome: Outcome) -> State:
 
 
 def counts_against(outcome: Outcome) -> bool:
-    """Whether a call was refused or timed out. Any HTTP status, even a 500, is a sign of life."""
+    """Whether a call was refused or timed out. After any HTTP status, even 500, the endpoint counts as reached."""
     return outcome.verdict in {Verdict.UNREACHABLE, Verdict.UNKNOWN} and outcome.status_code is None
 
 
 def explain(outcome: Outcome) -> str | None:
-    """What went wrong, in a few words without addresses. None when nothing did."""
+    """The error in a few words, without addresses. None when there was none."""
     if outcome.verdict in WORKING:
         return None
     if outcome.status_code is not None:
@@ -56,13 +60,9 @@ def explain(outcome: Outcome) -> str | None:
     return "could not be reached" if outcome.verdict is Verdict.UNREACHABLE else "no answer"
 
 
-FAILURES_TO_OFFLINE = 3
-"""So many refused or timed-out calls in a row take an endpoint offline. One failed probe does so, too."""
-
-
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How an endpoint is. ``since`` is in seconds since 1970, and None before anything was heard."""
+    """The health of an endpoint. ``since`` is in seconds since 1970, and None before the first probe or outage."""
 
     state: State = State.ONLINE
     since: float | None = None
@@ -81,10 +81,10 @@ class _Record:
 
 
 class Health:
-    """What is known of each endpoint, by its URL. One that nobody has called yet counts as online.
+    """What is known of each endpoint, by its URL. An endpoint that was never called counts as online.
 
-    ``now`` gives seconds since 1970. ``on_offline`` is told the URL of an endpoint that calls, and not a probe, have
-    found to be down.
+    ``now`` gives seconds since 1970. The attribute ``on_offline`` is called with the URL of an endpoint when calls, and
+    not a probe, take it offline.
     """
 
     def __init__(self, now: WallClock) -> None:
@@ -93,14 +93,14 @@ class Health:
         self._records: dict[str, _Record] = {}
 
     def period(self, url: str) -> int:
-        """Remember this before a call, and hand it to ``record_call``."""
+        """How often the endpoint has recovered. Get it before a call, and hand it to ``record_call``."""
         record = self._records.get(url)
         return 0 if record is None else record.recoveries
 
     def record_call(self, url: str, outcome: Outcome, period: int) -> None:
-        """Take note of how a call of ours went. One from before the last recovery says nothing of the present.
+        """Records the outcome of a call. A call from before the last recovery does not count against the endpoint.
 
-        Only a probe says that an endpoint is back: a call may have been on its way since before.
+        Only a probe brings an endpoint back, because a call may have begun before the outage.
         """
         record = self._record(url)
         record.worked |= outcome.verdict in WORKING
@@ -117,14 +117,14 @@ class Health:
             self.on_offline(url)
 
     def outages(self, url: str) -> int:
-        """Remember this before a probe, and hand it to ``record_probe``."""
+        """How often calls have taken the endpoint offline. Get it before a probe, and hand it to ``record_probe``."""
         record = self._records.get(url)
         return 0 if record is None else record.outages
 
     def record_probe(self, url: str, outcome: Outcome, outages: int | None = None) -> None:
-        """Take note of a probe. Anything but a good answer takes the endpoint off, a good one brings it back.
+        """Records the outcome of a probe. A good answer brings the endpoint back, anything else takes it offline.
 
-        A good one that was on its way already when calls found the endpoint down does not: it is news from before.
+        A good answer to a probe that began before calls took the endpoint offline is out of date, and changes nothing.
         """
         record = self._record(url)
         record.worked |= outcome.verdict in WORKING
@@ -134,13 +134,16 @@ class Health:
             self._turn(record, state)
 
     def is_online(self, url: str) -> bool:
+        """Whether the endpoint may get new clients."""
         return self.state(url) is State.ONLINE
 
     def state(self, url: str) -> State:
+        """The endpoint's state."""
         record = self._records.get(url)
         return State.ONLINE if record is None else record.state
 
     def report(self, url: str) -> Report:
+        """The endpoint's state, since when, and its last error."""
         record = self._records.get(url)
         return Report() if record is None else Report(record.state, record.since, record.last_error)
 

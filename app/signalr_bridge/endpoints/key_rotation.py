@@ -1,7 +1,7 @@
-"""A transport around another: a call that is refused with 401 is tried with every other credential there is.
+"""A transport around another one: a call that is refused with 401 is tried again with the other credentials.
 
-These are the current one, the former ones, and one that is newly read. 401 comes before anything is done, so that even
-a message may be sent again.
+These are the current ones, the former ones, and those of settings that are read again. The service answers 401 before
+it does anything, so even a message may be sent again.
 """
 
 import asyncio
@@ -14,7 +14,9 @@ from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock
 
 KEPT_SECONDS = 600.0
-"""How long a former credential is still tried, when a newer one is refused."""
+"""How many seconds a former credential is still tried when a newer one is refused."""
+
+_REFUSED = 401
 
 
 class RecentCredentials:
@@ -26,7 +28,7 @@ class RecentCredentials:
         self._former: dict[str, list[tuple[Credential, float]]] = {}
 
     def use(self, endpoints: Iterable[Endpoint]) -> None:
-        """These from now on. Of an instance that has gone nothing is kept."""
+        """Makes the credentials of ``endpoints`` the current ones. Those of an instance that has gone are dropped."""
         before, self._current = self._current, _by_url(endpoints)
         self.forget()
         ends = self._clock() + KEPT_SECONDS
@@ -38,17 +40,17 @@ class RecentCredentials:
         }
 
     def known(self, url: str) -> Sequence[Credential]:
-        """The current ones, then those that were current within the last minutes."""
+        """The current credentials of an instance, then those that were current within ``KEPT_SECONDS``."""
         self.forget()
         return [*self._current.get(url, []), *(one for one, _ in reversed(self._former.get(url, [])))]
 
     @property
     def every(self) -> Sequence[Credential]:
-        """All that are current or may still be tried."""
+        """All credentials that are current or may still be tried."""
         return [one for url in self._current for one in self.known(url)]
 
     def forget(self) -> None:
-        """Lets go of what was replaced too long ago."""
+        """Drops the credentials that were replaced more than ``KEPT_SECONDS`` ago."""
         now = self._clock()
         fresh = {url: [(one, end) for one, end in kept if now < end] for url, kept in self._former.items()}
         self._former = {url: kept for url, kept in fresh.items() if kept}
@@ -63,11 +65,15 @@ def _by_url(endpoints: Iterable[Endpoint]) -> dict[str, list[Credential]]:
     return found
 
 
-_REFUSED = 401
-
-
 class KeyRotation:
-    """A transport around another. ``reread`` reads the settings anew, ``clock`` gives monotonic seconds."""
+    """A transport that tries the other credentials of an instance when one is refused.
+
+    Args:
+        inner: The transport that makes each attempt.
+        keys: The credentials of each instance.
+        reread: Reads the settings again.
+        clock: Gives monotonic seconds.
+    """
 
     def __init__(
         self,
@@ -83,12 +89,13 @@ class KeyRotation:
         self._clock = clock
 
     def fits(self, action: Action, message: Message) -> bool:
+        """What ``inner`` says of the message. Raises ``MalformedJson``."""
         return self._inner.fits(action, message)
 
     async def perform(
         self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
     ) -> Outcome:
-        """All attempts together take at most ``seconds``."""
+        """What ``inner`` says in the end. All attempts together take at most ``seconds``."""
         ends = self._clock() + seconds
         outcome = await self._inner.perform(endpoint, operation, message, seconds)
         if outcome.status_code != _REFUSED:
@@ -109,7 +116,7 @@ class KeyRotation:
         tried: list[Credential],
         outcome: Outcome,
     ) -> Outcome:
-        """With each credential that was not ``tried`` yet, up to one that is not refused."""
+        """The outcome with each credential that was not ``tried`` yet, up to the first that is not refused."""
         for credential in _without(self._keys.known(endpoint.url), tried):
             seconds = ends - self._clock()
             if outcome.status_code != _REFUSED or seconds <= 0:

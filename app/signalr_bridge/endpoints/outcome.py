@@ -1,4 +1,4 @@
-"""What became of an operation over all endpoints (result), and the one judgement of what that means.
+"""The result of an operation over all endpoints, and the one judgement of what it means.
 
 HTTP answers and the errors of handlers' calls are both made from the judgement. Source of the words: the README's
 tables of outcomes and results.
@@ -23,47 +23,8 @@ from signalr_bridge.errors import (
 )
 from signalr_bridge.protocol.rest import Action, ClientAnswer
 
-
-class Status(StrEnum):
-    """What became of an item over all endpoints."""
-
-    ACCEPTED = "accepted"
-    PARTIAL = "partial"
-    ABSENT = "absent"
-    UNKNOWN = "unknown"
-    REJECTED = "rejected"
-    SKIPPED = "skipped"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one item."""
-
-    status: Status
-    outcomes: tuple[Outcome, ...] = ()
-    code: Code | None = None
-
-    @property
-    def retry_after(self) -> float | None:
-        """The longest wait, in seconds, that an endpoint asked for."""
-        return max((one.retry_after for one in self.outcomes if one.retry_after is not None), default=None)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every endpoint that could matter was asked and gave an answer."""
-        return all(one.verdict in {Verdict.ACCEPTED, Verdict.ABSENT} for one in self.outcomes)
-
-    def as_json(self) -> dict[str, Any]:
-        answer: dict[str, Any] = {"status": self.status.value}
-        if self.status is not Status.SKIPPED:
-            answer["endpoints"] = [outcome.as_json() for outcome in self.outcomes]
-        return answer if self.code is None else answer | {"code": self.code.value}
-
-
-SKIPPED = Result(Status.SKIPPED)
-
-# Whom these concern may be connected anywhere, so an endpoint that is offline leaves the work half done:
-# a lost leave is a right that was not revoked.
+# The users and connections that these concern may be at any endpoint, so an endpoint that is offline leaves the
+# operation half done. A leave that is lost there is a right that was not revoked.
 _SPREAD = frozenset(
     {
         Action.ADD_CONNECTION,
@@ -79,8 +40,54 @@ _SPREAD = frozenset(
 )
 
 
+class Status(StrEnum):
+    """What became of an item over all endpoints. Source: the README's table of results."""
+
+    ACCEPTED = "accepted"
+    PARTIAL = "partial"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+    REJECTED = "rejected"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one item.
+
+    Args:
+        status: The result in one word.
+        outcomes: What each endpoint said.
+        code: Why it was rejected, in one word.
+    """
+
+    status: Status
+    outcomes: tuple[Outcome, ...] = ()
+    code: Code | None = None
+
+    @property
+    def retry_after(self) -> float | None:
+        """The longest wait, in seconds, that an endpoint asked for."""
+        return max((one.retry_after for one in self.outcomes if one.retry_after is not None), default=None)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every endpoint that matters was asked, and said yes or no."""
+        return all(one.verdict in {Verdict.ACCEPTED, Verdict.ABSENT} for one in self.outcomes)
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as it stands in answers."""
+        answer: dict[str, Any] = {"status": self.status.value}
+        if self.status is not Status.SKIPPED:
+            answer["endpoints"] = [outcome.as_json() for outcome in self.outcomes]
+        return answer if self.code is None else answer | {"code": self.code.value}
+
+
+SKIPPED = Result(Status.SKIPPED)
+
+
 def merge(action: Action, outcomes: Sequence[Outcome]) -> Result:
-    """The result of an operation from what each endpoint said."""
+    """The result of an action from the outcomes of all endpoints."""
     tried = {one.verdict for one in outcomes if one.verdict is not Verdict.OFFLINE}
     if not tried:
         return Result(Status.REJECTED, tuple(outcomes), Code.NO_ENDPOINT_AVAILABLE)
@@ -108,16 +115,16 @@ def _describe_outcome(outcome: Outcome) -> str:
 
 
 class Meaning(StrEnum):
-    """What a result means to whoever asked for the operation."""
+    """What a result means to the one that asked for the operation."""
 
     DONE = "done"
     PARTIAL = "partial"
     NOT_THERE = "not there"
-    """Every endpoint says that nobody is there to whom it could be done."""
+    """Every endpoint says that the target is not there."""
     UNKNOWN = "unknown"
     """It may have been done."""
     UNAVAILABLE = "unavailable"
-    """No endpoint, or not every one that matters, could be asked."""
+    """An endpoint that matters could not be asked."""
     THROTTLED = "throttled"
     FAILED = "failed"
 
@@ -126,13 +133,13 @@ class Meaning(StrEnum):
     NOT_PRESENT = "not present"
     """The answer no to a question."""
     NOT_KNOWN = "not known"
-    """A question is open: nobody said yes, and an endpoint that may know could not be asked."""
+    """No answer to a question: no endpoint said yes, and one that may know could not be asked."""
 
     CLIENT_SILENT = "client silent"
-    """A client that was called has not answered in time."""
+    """A client was called and did not answer in time."""
     CALL_FAILED = "call failed"
     UNREADABLE = "unreadable"
-    """A client was called, and what the service answered cannot be read."""
+    """A client was called, and the service's answer cannot be read."""
 
 
 _ERRORS: dict[Meaning, type[DeliveryError]] = {
@@ -152,44 +159,44 @@ _WAITING = frozenset({Meaning.UNAVAILABLE, Meaning.THROTTLED, Meaning.NOT_KNOWN}
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a result means. HTTP makes a problem of it, a handler's call raises it."""
+    """What a result means. HTTP answers with its error as a problem, and a handler's call raises it."""
 
     meaning: Meaning
     result: Result
 
     @property
     def error(self) -> type[DeliveryError] | None:
-        """The error that it is; None when there is nothing to complain about."""
+        """The error of this meaning. None for ``DONE``, ``PARTIAL`` and ``PRESENT``."""
         return _ERRORS.get(self.meaning)
 
     @property
     def is_done(self) -> bool:
-        """Whether everything happened that was meant to: somebody who is not there has left and is closed."""
+        """Whether all that was asked for is done. A target that is not there counts as removed and as closed."""
         return self.meaning is Meaning.DONE
 
     @property
     def was_taken(self) -> bool:
-        """Whether an endpoint at least has done it."""
+        """Whether at least one endpoint has done it."""
         return self.result.status in {Status.ACCEPTED, Status.PARTIAL}
 
     @property
     def retry_after(self) -> int | None:
-        """How many seconds to wait before asking again, at least 1; None where waiting is of no use."""
+        """How many seconds to wait before the next try, at least 1. None when waiting does not help."""
         return whole_seconds(self.result.retry_after) if self.meaning in _WAITING else None
 
     @property
     def answer(self) -> ClientAnswer:
-        """What a client that was called has answered. It is empty where no client was called."""
+        """The answer of a client that was called. It is empty when no client was called."""
         return _find_answer(self.result) or ClientAnswer()
 
 
 def whole_seconds(retry_after: float | None) -> int:
-    """What to say to somebody who should wait: at least 1 second."""
+    """A wait in whole seconds, at least 1, for the header ``Retry-After``. None is 1."""
     return max(1, round(retry_after or 1))
 
 
 def judge(action: Action, result: Result, *, timed_out: bool = False) -> Judgement:
-    """What the result of an action means. ``timed_out``: the time of a client that was called is over."""
+    """What the result of an action means. ``timed_out`` says that the time of a client that was called is over."""
     if action.is_question:
         return Judgement(_judge_question(result), result)
     if action is Action.INVOKE:
@@ -198,7 +205,7 @@ def judge(action: Action, result: Result, *, timed_out: bool = False) -> Judgeme
 
 
 def _judge_question(result: Result) -> Meaning:
-    """One yes is enough. A no needs everybody's."""
+    """One yes is enough. A no needs the no of every endpoint."""
     if any(one.verdict is Verdict.ACCEPTED for one in result.outcomes):
         return Meaning.PRESENT
     return Meaning.NOT_PRESENT if result.complete and result.outcomes else Meaning.NOT_KNOWN
@@ -229,7 +236,7 @@ def _judge_refusal(result: Result) -> Meaning:
 
 
 def _judge_call(action: Action, result: Result, timed_out: bool) -> Meaning:
-    """A client is called at one endpoint, and its answer is all that counts."""
+    """The meaning of a client's call, which one endpoint makes. Its answer is all that counts."""
     if any(one.verdict is Verdict.ACCEPTED for one in result.outcomes):
         return Meaning.UNREADABLE if _find_answer(result) is None else Meaning.DONE
     meaning = _judge_deed(action, result)
@@ -247,7 +254,7 @@ def _find_answer(result: Result) -> ClientAnswer | None:
 def stops_array(action: Action, result: Result) -> bool:
     """Whether the items behind this one are skipped when an array is sent in order.
 
-    A join of somebody who has gone does not stop them, because the Functions binding swallows it.
+    A join of a connection or user that has gone does not stop them, because the Functions binding swallows it.
     """
     if result.status is Status.ABSENT and action in {Action.ADD_CONNECTION, Action.ADD_USER}:
         return False
@@ -257,6 +264,6 @@ def stops_array(action: Action, result: Result) -> bool:
 def fails_outputs(result: Result) -> bool:
     """Whether an output of a handler with this result fails the call, and stops the outputs behind it.
 
-    What was delivered in part, or found nobody, does neither.
+    An output that was delivered in part, or whose target is not there, does neither.
     """
     return result.status in {Status.REJECTED, Status.UNKNOWN, Status.SKIPPED}

@@ -1,4 +1,4 @@
-"""The prober: it asks every endpoint, again and again, whether it is there and takes our credential."""
+"""The prober: it asks every endpoint at intervals whether it is there and takes our credential."""
 
 import asyncio
 import logging
@@ -14,51 +14,50 @@ from signalr_bridge.runtime import Random
 from signalr_bridge.web.observer import SILENT, Observer
 
 INTERVAL_SECONDS = 10.0
+"""Seconds between two probes of an endpoint that is online."""
 PROBE_SECONDS = 2.0
-"""How long one probe may take. Together with the interval: within 12 s nobody is sent to an endpoint that is down."""
+"""How many seconds one probe may take. With the interval, no client is sent to a dead endpoint after 12 s."""
+PROBE = Operation(Action.CONNECTION_EXISTS, "bridge", connection="probe")
+"""A question that needs a credential. ``/api/health`` needs none, so it proves little."""
 
 _STEPS = 10
-"""The first probes are spread over a tenth of the interval, and the first wait for a recovery is as long."""
+"""The first probes are spread over a tenth of the interval. The first wait for a recovery is as long."""
 _HEAD_START = 500
 _JITTER = 0.1
+_LOG = logging.getLogger("signalr_bridge.endpoints")
 
 
 def probe_seconds(interval: float) -> float:
-    """How long one probe may take. It is less where somebody asks more often."""
+    """How many seconds one probe may take. They are fewer when the interval is short."""
     return min(PROBE_SECONDS, interval / 5)
 
 
 def first_delay(rank: int, count: int, interval: float) -> float:
-    """Seconds before the first probe of the endpoint at ``rank`` of ``count``. Requests are served first."""
+    """Seconds before the first probe of the endpoint at ``rank`` (from 0) of ``count``. Requests are served first."""
     return min(interval, INTERVAL_SECONDS) / _HEAD_START + rank * interval / _STEPS / max(count, 1)
 
 
 def second_delay(rank: int, count: int, interval: float) -> float:
-    """Seconds from the first probe to the second. Here the endpoints spread over the whole interval."""
+    """Seconds from the first probe to the second. They spread the endpoints over the whole interval."""
     return interval * (rank + 1) / max(count, 1)
 
 
 def healthy_delay(interval: float, random: Random) -> float:
-    """Seconds from one good probe to the next: a little less than the interval, so that probes do not keep step."""
+    """Seconds from a good probe to the next: the interval less some jitter, so that probes spread out."""
     return interval * (1 - _JITTER * random())
 
 
 def recovery_delay(failures: int, retry_after: float | None, interval: float, random: Random) -> float:
-    """Seconds to the next probe after ``failures`` in a row. They double, but are never more than the interval.
+    """Seconds to the next probe after ``failures`` in a row. They double up to the interval, less some jitter.
 
-    The service may ask for a longer wait than we would take by ourselves.
+    ``retry_after`` are the seconds that the service asked for, which may make the wait longer.
     """
     backoff = interval / _STEPS * float(1 << min(failures - 1, 10))
     return min(max(backoff, retry_after or 0.0), interval) * (1 - _JITTER * random())
 
 
-PROBE = Operation(Action.CONNECTION_EXISTS, "bridge", connection="probe")
-"""A question that needs a credential. ``/api/health`` needs none and so proves little."""
-_LOG = logging.getLogger("signalr_bridge.endpoints")
-
-
 class _Watch:
-    """One endpoint under watch. It has a task, and a bell that rings when calls have found it down."""
+    """The watch over one endpoint: its task, and a bell that rings when calls take the endpoint offline."""
 
     def __init__(self) -> None:
         self.bell = asyncio.Event()
@@ -66,9 +65,16 @@ class _Watch:
 
 
 class Prober:
-    """Background tasks, one for each instance, entered and left with the application.
+    """Background tasks, one for each instance. It is entered and left with the application.
 
-    ``interval`` and ``seconds`` (how long a probe may take) are in seconds; ``random`` gives a number from 0 to 1.
+    Args:
+        endpoints: What is probed.
+        transport: Makes the probes.
+        health: Is told the outcome of each probe.
+        random: Gives 0 to 1.
+        interval: Seconds between two probes of an endpoint that is online.
+        seconds: How long one probe may take. None derives it from the interval.
+        observer: Is told the outcome of each probe.
     """
 
     def __init__(
@@ -106,7 +112,7 @@ class Prober:
                 await task
 
     def watch(self, endpoints: Sequence[Endpoint]) -> None:
-        """These from now on. One that is new, or has another credential, is probed at once."""
+        """Probes these endpoints from now on. A new or changed endpoint is probed at once."""
         before, self._endpoints = self._endpoints, _by_url(endpoints)
         changed = [url for url, one in self._endpoints.items() if before.get(url) is not one]
         for url in {*(before.keys() - self._endpoints.keys()), *changed}:
@@ -135,7 +141,8 @@ class Prober:
         delay, failures = await self._probe(endpoint, 0)
         if failures == 0:
             delay = second_delay(rank, count, self._interval)
-        # Not for ever: aiohttp can take a cancellation that comes together with its own time-out for the latter.
+        # The condition ends the loop even when the cancellation is lost. When it comes together with a time-out of
+        # aiohttp, aiohttp can take it for that time-out.
         while self._watches.get(endpoint.url) is watch:
             if await _rings(watch.bell, delay):
                 failures = 0
@@ -143,11 +150,11 @@ class Prober:
             delay, failures = await self._probe(endpoint, failures)
 
     async def _probe(self, endpoint: Endpoint, failures: int) -> tuple[float, int]:
-        """Seconds to the next probe, and how many have failed in a row."""
+        """Seconds to the next probe, and how many probes have failed in a row."""
         outages = self._health.outages(endpoint.url)
         try:
             outcome = await self._transport.perform(endpoint, PROBE, None, self._seconds)
-        except Exception as error:  # whatever it is, the endpoint stays under watch; nothing was learnt of it
+        except Exception as error:  # whatever it is, the probing goes on and health stays as it was
             _LOG.error("probe failed", extra={"endpoint": endpoint.name, "error": type(error).__name__})
             return recovery_delay(failures + 1, None, self._interval, self._random), failures + 1
         self._health.record_probe(endpoint.url, outcome, outages)
@@ -160,7 +167,7 @@ class Prober:
 
 
 async def _rings(bell: asyncio.Event, seconds: float) -> bool:
-    """Whether the bell rings within ``seconds``, or has rung meanwhile, during a probe."""
+    """Whether the bell rings within ``seconds``, or has rung during the last probe."""
     try:
         async with asyncio.timeout(seconds):
             await bell.wait()
@@ -171,7 +178,7 @@ async def _rings(bell: asyncio.Event, seconds: float) -> bool:
 
 
 def _by_url(endpoints: Sequence[Endpoint]) -> dict[str, Endpoint]:
-    """One for each instance. A second entry of the same URL is the same instance."""
+    """One endpoint for each instance. Endpoints with the same URL are the same instance."""
     found: dict[str, Endpoint] = {}
     for one in endpoints:
         found.setdefault(one.url, one)

@@ -1,4 +1,4 @@
-"""Tokens and keys that expire: cached, refreshed ahead of time by one attempt at a time, so that nobody waits."""
+"""Tokens and keys that expire: they are cached, and refreshed ahead of time so that requests need not wait."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,6 +16,7 @@ T = TypeVar("T")
 _AHEAD_SECONDS = 600.0
 _PAUSE_SECONDS = 60.0
 _FIRST_REST, _LONGEST_WISH = 1.0, 600.0
+"""Seconds: the first rest after a failure, and the longest one that an issuer may ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def rest_seconds(failures: int, retry_after: float | None, longest: float, rando
 
 
 class CredentialFailure(Exception):
-    """There is no credential. ``reason`` may be shown. ``retry_after`` are the seconds that the issuer asked for.
+    """A credential cannot be had. ``reason`` may be shown. ``retry_after`` are the seconds that the issuer asked for.
 
     ``forbidden`` means that the service itself refused to issue a key, because the identity's role does not allow it.
     """
@@ -128,6 +129,7 @@ class RefreshingToken(Generic[T]):
         random: Gives 0 to 1.
         seconds: How long one attempt may take.
         longest_rest: The most seconds between two attempts while the issuer fails.
+        observer: Is told of each refresh.
     """
 
     def __init__(
@@ -179,13 +181,13 @@ class RefreshingToken(Generic[T]):
                 await self._task
 
     def stop(self) -> None:
-        """Fetches nothing from now on. Whoever waits gets a ``CredentialFailure``."""
+        """Fetches nothing from now on. Requests that wait get a ``CredentialFailure``."""
         self._stopped = True
         if self._task is not None:
             self._task.cancel()
 
     async def _wait(self) -> None:
-        """Until the attempt has ended. A request that goes does not end it for others, and its end ends no request."""
+        """Waits until the attempt has ended. A cancelled request does not cancel the attempt."""
         self._start()
         if self._task is not None:
             await asyncio.wait([self._task])

@@ -1,4 +1,4 @@
-"""The endpoints of a connection: one is chosen for a client, and an operation goes to all that it concerns."""
+"""The endpoints of a connection: one is chosen for each client, and an operation goes to all that it concerns."""
 
 import asyncio
 import math
@@ -16,13 +16,23 @@ from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock, Random
 from signalr_bridge.web.observer import SILENT, Observer
 
-Is = Callable[[Endpoint], bool]
+Condition: TypeAlias = Callable[[Endpoint], bool]
+"""Whether an endpoint is online, or is down."""
+Call: TypeAlias = Callable[[Endpoint], Awaitable[Outcome]]
+"""Performs one operation on an endpoint."""
+Strategy: TypeAlias = Callable[[Sequence[Endpoint], str | None, Random], Endpoint]
+"""Chooses one of the candidates for a user id. There is at least one, and each has a weight above 0."""
+
+MOST_AT_ONCE = 32
+"""How many endpoints one operation asks at the same time."""
+
+_OFFLINE_CODES = {State.DENIED: Code.DENIED, State.MISROUTED: Code.ENDPOINT_MISROUTED}
 
 
-def negotiation_candidates(endpoints: Sequence[Endpoint], is_online: Is) -> list[Endpoint]:
-    """Where a client may be sent: online primaries, else online secondaries. None of them is drained (weight 0).
+def negotiation_candidates(endpoints: Sequence[Endpoint], is_online: Condition) -> list[Endpoint]:
+    """The endpoints that a client may be sent to: online primaries, else online secondaries. None has the weight 0.
 
-    A single endpoint is a candidate whatever its state.
+    An endpoint that is the only one is a candidate whatever its state.
     """
     if len(endpoints) == 1:
         return list(endpoints)
@@ -31,8 +41,8 @@ def negotiation_candidates(endpoints: Sequence[Endpoint], is_online: Is) -> list
     return primaries or online
 
 
-def pinned_candidates(endpoints: Sequence[Endpoint], is_online: Is, name: str) -> list[Endpoint] | None:
-    """Those called ``name``, in any case, that are online, drained ones too. None when there is none of this name."""
+def pinned_candidates(endpoints: Sequence[Endpoint], is_online: Condition, name: str) -> list[Endpoint] | None:
+    """The online endpoints of this name, in any case and with any weight. None when no endpoint has the name."""
     named = [one for one in endpoints if one.name.lower() == name.lower()]
     if not named:
         return None
@@ -40,11 +50,16 @@ def pinned_candidates(endpoints: Sequence[Endpoint], is_online: Is, name: str) -
 
 
 def split_targets(
-    endpoints: Sequence[Endpoint], is_down: Is, names: Collection[str] | None
+    endpoints: Sequence[Endpoint], is_down: Condition, names: Collection[str] | None
 ) -> tuple[Sequence[Endpoint], Sequence[Endpoint]]:
-    """The endpoints to ask, and those that should be asked but are down. ``names`` are in lower case, None is all.
+    """The endpoints to ask, and those that are left out because they are down.
 
-    The only endpoint there is is asked whatever its state. An instance that is configured twice is asked once.
+    A single endpoint is asked whatever its state. An instance that is configured twice is asked once.
+
+    Args:
+        endpoints: All endpoints of the connection.
+        is_down: Whether an endpoint is down.
+        names: The names of the endpoints that are concerned, in lower case. None means all.
     """
     if len(endpoints) == 1 and names is None:
         return endpoints, ()
@@ -56,19 +71,15 @@ def split_targets(
 
 
 def _unite(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
-    """One endpoint for each URL, the first primary before others: else clients would get every message twice."""
+    """One endpoint for each URL, a primary before others. With two, clients would get every message twice."""
     winners: dict[str, Endpoint] = {}
     for one in sorted(endpoints, key=lambda one: one.endpoint_type != "Primary"):
         winners.setdefault(one.url, one)
     return [one for one in endpoints if winners[one.url] is one]
 
 
-Strategy: TypeAlias = Callable[[Sequence[Endpoint], str | None, Random], Endpoint]
-"""One of the candidates (never none, each with a weight above 0) for a user id; with a number from 0 to 1 by chance."""
-
-
 def choose_weighted(candidates: Sequence[Endpoint], user_id: str | None, random: Random) -> Endpoint:
-    """By chance, in proportion to the weights."""
+    """A random candidate, in proportion to the weights."""
     if len(candidates) == 1:
         return candidates[0]
     left = random() * sum(one.weight for one in candidates)
@@ -80,9 +91,9 @@ def choose_weighted(candidates: Sequence[Endpoint], user_id: str | None, random:
 
 
 def choose_sticky(candidates: Sequence[Endpoint], user_id: str | None, random: Random) -> Endpoint:
-    """The same endpoint for the same user, as long as it is a candidate. Somebody without a user id goes by chance.
+    """The same endpoint for the same user, as long as it is a candidate. Without a user id the choice is random.
 
-    It is weighted rendezvous hashing. When a candidate goes, its users alone move. When it is back, they return.
+    The method is weighted rendezvous hashing. When a candidate goes, only its users move. When it is back, they return.
     """
     if user_id is None:
         return choose_weighted(candidates, user_id, random)
@@ -96,17 +107,12 @@ def _score(endpoint: Endpoint, user_id: str) -> float:
 
 
 STRATEGIES: Mapping[str, Strategy] = {"weighted": choose_weighted, "sticky-user": choose_sticky}
-"""By the name in ``BRIDGE_HUBS__<HUB>__STRATEGY``."""
-
-MOST_AT_ONCE = 32
-"""How many endpoints one operation asks at the same time."""
-
-Call = Callable[[Endpoint], Awaitable[Outcome]]
+"""The strategies by their names in ``BRIDGE_HUBS__<HUB>__STRATEGY``."""
 
 
 async def fan_out(call: Call, endpoints: Sequence[Endpoint]) -> list[Outcome]:
-    """The outcomes in the order of the endpoints. It waits for all. One that fails cancels no other."""
-    if len(endpoints) == 1:  # the usual case costs no task
+    """The outcomes of all calls, in the order of the endpoints. A call that fails does not cancel the others."""
+    if len(endpoints) == 1:  # the usual case needs no task
         return [await call(endpoints[0])]
     if len(endpoints) > MOST_AT_ONCE:
         call = _behind_a_gate(call)
@@ -127,17 +133,15 @@ def _behind_a_gate(call: Call) -> Call:
     return wait_and_call
 
 
-_OFFLINE_CODES = {State.DENIED: Code.DENIED, State.MISROUTED: Code.ENDPOINT_MISROUTED}
-
-
 class Registry:
-    """All endpoints of a connection. It never changes: when settings do, another one takes its place.
+    """All endpoints of a connection. It never changes. When settings change, another one takes its place.
 
     Args:
-        clock: gives monotonic seconds.
-        random: gives a number from 0 to 1.
-        strategies: the names of how clients are spread, by hub in lower case.
-        policy: how often a call is tried again.
+        clock: Gives monotonic seconds.
+        random: Gives a number from 0 to 1.
+        strategies: The names of the strategies that spread clients, by hub in lower case.
+        policy: How often a call is tried again.
+        observer: Is told of retries and of what became of each operation.
     """
 
     def __init__(
@@ -162,22 +166,24 @@ class Registry:
         )
 
     def is_online(self, endpoint: Endpoint) -> bool:
+        """Whether the endpoint may get new clients."""
         return self._health.is_online(endpoint.url)
 
     def report(self, endpoint: Endpoint) -> Report:
-        """Its state, since when, and what went wrong last."""
+        """The endpoint's state, since when, and its last error."""
         return self._health.report(endpoint.url)
 
     def has_worked(self, *, now: bool = False) -> bool:
-        """Whether one endpoint at least has answered to our credential. ``now``: and is online."""
+        """Whether at least one endpoint has answered to our credential. ``now``: and is online."""
         candidates = [endpoint for endpoint in self.endpoints if not now or self.is_online(endpoint)]
         return any(self._health.has_worked(endpoint.url) for endpoint in candidates)
 
     def has_name(self, name: str) -> bool:
+        """Whether an endpoint has this name, in any case."""
         return any(one.name.lower() == name.lower() for one in self.endpoints)
 
     def choose_for_client(self, name: str | None = None, *, hub: str = "", user_id: str | None = None) -> Endpoint:
-        """Where to send a client: the endpoint ``name``, or one of the candidates by the hub's strategy.
+        """The endpoint for a client: one called ``name``, or one of the candidates by the hub's strategy.
 
         Raises ``UnknownEndpoint`` and ``NoEndpointAvailable``.
         """
@@ -196,7 +202,7 @@ class Registry:
         return candidates
 
     def fits(self, action: Action, message: Message) -> bool:
-        """Whether the message is not too large for the service. Raises ``MalformedJson`` if it cannot be packed."""
+        """Whether the service takes a message of this size. Raises ``MalformedJson`` if it cannot be packed."""
         return self._transport.fits(action, message)
 
     async def perform(
@@ -208,13 +214,14 @@ class Registry:
         deadline: float,
         down_too: bool = False,
     ) -> Result:
-        """One operation on every endpoint that is up, side by side. It waits for all. One that fails cancels no other.
+        """The result of one operation on every endpoint that is up, side by side.
 
         Args:
-            message: what is sent, where the operation sends something.
-            names: the endpoints that are asked, in lower case; None is all.
-            deadline: a moment of the registry's clock.
-            down_too: those that are known to be down are asked as well.
+            operation: What is done.
+            message: What is sent. None for an operation that sends nothing.
+            names: The names of the endpoints that are asked, in lower case. None means all.
+            deadline: A time of the registry's clock.
+            down_too: Whether endpoints that are known to be down are asked as well.
         """
         up, down = split_targets(self.endpoints, _never if down_too else self._is_down, names)
         call = partial(self._attempts.perform, operation=operation, message=message, deadline=deadline)
@@ -222,20 +229,23 @@ class Registry:
         return merge(operation.action, [*outcomes, *(self._leave_out(one, operation) for one in down)])
 
     async def perform_at(self, endpoint: Endpoint, operation: Operation, *, deadline: float) -> Outcome:
-        """One operation without a message on one endpoint. One that is down, among several, is not tried."""
+        """The outcome of an operation without a message on one endpoint. One of several that is down is not asked.
+
+        ``deadline`` is a time of the registry's clock.
+        """
         if len(self.instances()) > 1 and self._is_down(endpoint):
             return self._leave_out(endpoint, operation)
         return await self._attempts.perform(endpoint, operation, None, deadline)
 
     def instances(self) -> Sequence[Endpoint]:
-        """Every instance once, whatever its state."""
+        """One endpoint for each instance, whatever its state."""
         return split_targets(self.endpoints, _never, None)[0]
 
     def _is_down(self, endpoint: Endpoint) -> bool:
         return self._health.state(endpoint.url).is_down
 
     def _leave_out(self, endpoint: Endpoint, operation: Operation) -> Outcome:
-        """The outcome of an endpoint that is not asked."""
+        """The outcome of an endpoint that is down and so not asked. The observer is told of it."""
         code = _OFFLINE_CODES.get(self._health.state(endpoint.url))
         outcome = Outcome(endpoint.name, endpoint.endpoint_type, Verdict.OFFLINE, None, code)
         tell_end(self._observer, operation, outcome, 0.0)

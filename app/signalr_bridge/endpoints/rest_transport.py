@@ -1,4 +1,4 @@
-"""The transport over the service's REST API: how messages are packed, how calls are signed, what answers mean."""
+"""The transport over the service's REST API: it packs messages, signs calls and reads answers."""
 
 import asyncio
 from collections.abc import Mapping
@@ -30,15 +30,16 @@ from signalr_bridge.web.trace import trace_headers
 from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, NotSent, read_retry_after
 
 LARGEST_ANSWER = 16 * 1024 * 1024
+"""The most bytes of an answer that are read."""
 
 # A call without a body has no media type.
 _OPTIONS = ClientOptions(idle_seconds=30, dns_seconds=30, omit_headers=("Content-Type",))
 
 
 class RestTransport:
-    """Calls the service by one HTTP client, opened and closed with the application.
+    """Calls the service by one HTTP client, which is opened and closed with the application.
 
-    ``messagepack``: messages go out finished for clients of JSON and of MessagePack, and not as JSON alone.
+    With ``messagepack``, messages go out finished for clients of JSON and of MessagePack, and not as JSON alone.
     """
 
     def __init__(self, *, messagepack: bool = False) -> None:
@@ -55,12 +56,13 @@ class RestTransport:
         await self._client.close()
 
     def fits(self, action: Action, message: Message) -> bool:
+        """Whether the packed message has at most ``LARGEST_MESSAGE`` bytes. Raises ``MalformedJson``."""
         return len(self._pack(action, message)) <= LARGEST_MESSAGE
 
     async def perform(
         self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
     ) -> Outcome:
-        """One attempt. Raises ``MalformedJson`` for a message that cannot be packed."""
+        """The outcome of one attempt of at most ``seconds``. Raises ``MalformedJson`` for an unpackable message."""
         body = None if message is None else self._pack(operation.action, message)
         target = write_target(operation)
         try:
@@ -79,7 +81,7 @@ class RestTransport:
             return _outcome(endpoint, Verdict.UNKNOWN)
 
     def _pack(self, action: Action, message: Message) -> bytes:
-        """A call of one client goes out as JSON alone: the service knows no other form of it."""
+        """The body of a call. An invocation goes out as JSON alone, because the service knows no other form of it."""
         return message.written(self._write if action.is_message else write_message)
 
     async def _request(
@@ -104,7 +106,10 @@ class RestTransport:
 
 
 def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: Mapping[str, str]) -> Outcome:
-    """What an HTTP answer of the service means. Source: ``docs/protocol/rest-and-management.md`` 5.3 and 10.3."""
+    """The outcome of an HTTP answer, before its body is read.
+
+    Source: ``docs/protocol/rest-and-management.md`` 5.3 and 10.3.
+    """
     if 200 <= status < 300:
         return _outcome(endpoint, Verdict.ACCEPTED)
     code = headers.get(ERROR_CODE_HEADER, "").strip().lower()
@@ -123,7 +128,7 @@ def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: 
 
 
 def read_content(action: Action, outcome: Outcome, body: bytes) -> ClientAnswer | MemberPage | None:
-    """What the body of an accepted answer says. It is None where that cannot be read."""
+    """The client's answer or the page of members in the body of an accepted answer. None when it cannot be read."""
     try:
         if action is Action.LIST_MEMBERS:
             return read_member_page(body)

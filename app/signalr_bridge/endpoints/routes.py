@@ -1,4 +1,4 @@
-"""What one may know of the endpoints: health for the platform, the list for callers."""
+"""The routes about endpoints: health for the platform, and the list of endpoints for callers."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -16,6 +16,8 @@ from signalr_bridge.web.problems import PROBLEM_ANSWER
 from signalr_bridge.web.request import PathNames, describe_path, describe_query, one_of, part, read_query
 
 DirectoryPart = Annotated[EndpointDirectory, part(EndpointDirectory)]
+
+_PATH = "/hubs/{hub:segment}/endpoints"
 
 router = APIRouter(redirect_slashes=False)
 
@@ -53,15 +55,12 @@ async def ready(request: Request, directory: DirectoryPart) -> Response:
 
 
 async def _may_see(request: Request) -> bool:
-    """Health is for anybody, so a credential that is wrong counts as none."""
+    """Whether the caller may see the endpoints. A wrong credential counts as none, because health is public."""
     try:
         caller = await find_caller(request)
     except (Unauthenticated, RateLimited, Forbidden):
         return False
     return caller is not None and caller.may(Right.READ, None)
-
-
-_PATH = "/hubs/{hub:segment}/endpoints"
 
 
 @router.get(

@@ -1,7 +1,7 @@
 """When retries end, and when they begin again."""
 
 import pytest
-from signalr_bridge.endpoints.attempts import CAPACITY, Breaker
+from signalr_bridge.endpoints.attempts import CAPACITY, RetryBreaker
 from signalr_bridge.endpoints.endpoint import Outcome, Verdict
 
 from tests.unit.endpoints.fakes import said
@@ -16,14 +16,14 @@ BAD = [
 ]
 
 
-def record(breaker: Breaker, outcome: Outcome, times: int) -> None:
+def record(breaker: RetryBreaker, outcome: Outcome, times: int) -> None:
     for _ in range(times):
         breaker.record(outcome)
 
 
 @pytest.mark.parametrize("outcome", BAD)
 def test_half_of_what_it_holds_in_failures_opens_it(outcome: Outcome) -> None:
-    breaker = Breaker()
+    breaker = RetryBreaker()
     record(breaker, outcome, CAPACITY // 2 - 1)
     assert not breaker.is_open
     breaker.record(outcome)
@@ -32,7 +32,7 @@ def test_half_of_what_it_holds_in_failures_opens_it(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("outcome", GOOD)
 def test_answers_close_it_again(outcome: Outcome) -> None:
-    breaker = Breaker()
+    breaker = RetryBreaker()
     record(breaker, BAD[0], 10 * CAPACITY)
     record(breaker, outcome, CAPACITY // 2)
     assert breaker.is_open
@@ -41,7 +41,7 @@ def test_answers_close_it_again(outcome: Outcome) -> None:
 
 
 def test_a_few_failures_among_answers_do_not_open_it() -> None:
-    breaker = Breaker()
+    breaker = RetryBreaker()
     for _ in range(10 * CAPACITY):
         record(breaker, BAD[0], 1)
         record(breaker, GOOD[0], 1)
