@@ -20,7 +20,10 @@ from typing import Any, ClassVar
 
 
 class BridgeError(Exception):
-    """The root of all. ``code`` is the stable word, ``status`` the HTTP status, ``detail`` says what to do."""
+    """The root of all errors that are raised on purpose.
+
+    ``code`` is one stable word, ``title`` names the error, ``status`` is the HTTP status, ``detail`` says what to do.
+    """
 
     code: str = "internal-error"
     title: str = "Internal error"
@@ -259,6 +262,7 @@ class Fault:
     detail: str
 
     def as_json(self) -> dict[str, str]:
+        """The fault as it stands in a problem."""
         return {"pointer": self.pointer, "code": self.kind.code, "detail": self.detail}
 
 

@@ -1,4 +1,4 @@
-"""ASSEMBLY: settings in, FastAPI application out; the only place where the parts of the bridge meet."""
+"""ASSEMBLY: settings in, FastAPI application out. It is the only place where the parts of the bridge meet."""
 
 import asyncio
 import logging
@@ -59,19 +59,19 @@ _LOG = logging.getLogger("signalr_bridge")
 _DESCRIPTION = "The Azure Functions SignalR Service bindings as HTTP routes that any backend can call."
 
 _Entered = AbstractAsyncContextManager[Any]
-"""What is entered when the application starts, and left when it ends."""
+"""A part that is entered when the application starts, and left when it ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that a change of settings changes. A change makes another one. Requests read it and build nothing.
+    """All that a change of settings changes. Each change makes a new one. Requests read it and build nothing.
 
     Args:
-        settings: those it was made from. They hold secrets, and so nobody else keeps them.
-        built: the endpoints of each hub.
-        authenticator: what verifies upstream calls, hub by hub.
-        key_ring: the keys of callers.
-        signers: what signs forwarded events, by the name of the rule.
+        settings: The settings that it was made from. They hold secrets, so nothing else keeps them.
+        built: The endpoints of each hub.
+        authenticator: Verifies upstream calls, hub by hub.
+        key_ring: The keys of callers.
+        signers: The signers of forwarded events by the name of the rule.
     """
 
     settings: Settings = field(repr=False)
@@ -82,17 +82,17 @@ class Snapshot:
 
 
 class Snapshots:
-    """The snapshot in force, and what is told when another one takes its place.
+    """The snapshot in force, and the change to a new one.
 
-    Each reader gives what is in force when it is called. A change goes in two phases: preparing may fail and changes
-    nothing, committing swaps one reference and cannot fail.
+    Its methods give what is in force when they are called. A change goes in two phases. Preparing may fail and changes
+    nothing. Committing swaps one reference and cannot fail.
 
     Args:
-        settings: those to start with.
-        sources: where changes come from. None: nothing changes while running.
-        runtime: the clocks and chance.
-        observer: is told what endpoints, credentials and settings do.
-        probe_seconds: how often each endpoint is asked how it is.
+        settings: The settings to start with.
+        sources: Where changes come from. None means that nothing changes.
+        runtime: The clocks, randomness and ids.
+        observer: Is told what endpoints, credentials and settings do.
+        probe_seconds: Seconds between two probes of an endpoint.
     """
 
     def __init__(
@@ -122,33 +122,38 @@ class Snapshots:
         self.opened: Sequence[_Entered] = [self._credentials, rest, self._prober]
 
     def settings(self) -> Settings:
+        """The settings in force."""
         return self._current.settings
 
     def endpoint_map(self) -> EndpointMap:
+        """The endpoints of each hub in force."""
         return self._current.built.endpoint_map
 
     def authenticator(self) -> UpstreamAuthenticator:
+        """The authenticator in force."""
         return self._current.authenticator
 
     def key_ring(self) -> KeyRing:
+        """The keys of callers in force."""
         return self._current.key_ring
 
     def signers(self) -> Mapping[str, WebhookSigner]:
+        """The signers of forwarded events in force, by the name of the rule."""
         return self._current.signers
 
     def check_with(self, check: Callable[[Snapshot], None]) -> None:
-        """``check`` raises ``SettingsError`` for a snapshot that must not be taken."""
+        """Checks new snapshots with ``check``, which raises ``SettingsError`` to refuse one."""
         self._checks.append(check)
 
     def prepare(self, settings: Settings) -> Commit:
-        """Makes a snapshot, and gives what puts it in force. Raises ``SettingsError``: then nothing has changed."""
+        """Makes a snapshot, and gives what puts it in force. Raises ``SettingsError`` when it is refused."""
         loop = asyncio.get_running_loop()
         try:
             snapshot = self._build(settings, self._current)
             for check in self._checks:
                 check(snapshot)
         except SettingsError:
-            self.forget_former()  # the credentials that were made for nothing
+            self.forget_former()  # of the snapshot that is refused
             raise
         return partial(self._commit, snapshot, loop)
 
@@ -172,7 +177,7 @@ class Snapshots:
         loop.call_later(KEPT_SECONDS + 1, self.forget_former)
 
     def forget_former(self) -> None:
-        """Ends and lets go of the credentials that nobody uses any more, and that were replaced long enough ago."""
+        """Stops and forgets the credentials that no endpoint uses and that were replaced long enough ago."""
         self._recent.forget()
         self._credentials.forget_all_but(self._recent.every)
 
@@ -183,7 +188,7 @@ class Snapshots:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What routes, tests and ``dev`` find by its type, at ``app.state.parts``."""
+    """The parts of the application, at ``app.state.parts``. Routes, tests and ``dev`` find them there by their type."""
 
     access: Access
     clients: ClientAdmission
@@ -197,7 +202,7 @@ class Parts:
 
     @property
     def watcher(self) -> Watcher:
-        """What follows the sources. Raises ``LookupError`` when there are none."""
+        """Watches the sources of the settings. Raises ``LookupError`` when there are none."""
         if self.snapshots.watcher is None:
             raise LookupError("nothing is watched")
         return self.snapshots.watcher
@@ -210,15 +215,15 @@ def create_app(
     runtime: Runtime = RUNTIME,
     probe_seconds: float = INTERVAL_SECONDS,
 ) -> FastAPI:
-    """The bridge. Builds its parts and opens nothing: that is done by the application's lifespan.
+    """The bridge as an application. It opens nothing until the application's lifespan begins.
 
     Raises ``SettingsError`` for handlers and templates that cannot be used.
 
     Args:
-        settings: those to start with.
-        sources: what they came from. It is watched, and followed while running. None: nothing changes.
-        runtime: the clocks, chance and ids.
-        probe_seconds: how often every endpoint is asked how it is.
+        settings: The settings to start with.
+        sources: Where they came from. Their changes are followed. None means that nothing changes.
+        runtime: The clocks, randomness and ids.
+        probe_seconds: Seconds between two probes of an endpoint.
     """
     observer = LogObserver()
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
@@ -254,10 +259,15 @@ def create_app(
 
 
 async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
-    """What negotiate answers to a caller with this body. Handlers are not loaded."""
+    """What negotiation answers to a caller with this body. Handlers are not loaded.
+
+    Raises the errors of ``read_request`` and of ``Negotiator.negotiate``.
+    """
     app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}))
     parts: Parts = app.state.parts
-    async with app.router.lifespan_context(app):  # an identity may have to be asked, over connections to be closed
+    async with app.router.lifespan_context(
+        app
+    ):  # an identity may have to be asked, by clients that the lifespan closes
         return await parts.negotiator.negotiate(hub, read_request(body, parts.clients.rules_of(hub).defaults))
 
 
@@ -287,7 +297,7 @@ def _make_fastapi(
         app.include_router(router)
     if settings.console:
         app.include_router(upstream_routes.router)
-    # First in the row: every event of every client comes here, and would try all the other routes before.
+    # They come first. Every event of every client matches here, and would else try all other routes before.
     app.router.routes[:0] = upstream_routes.upstream_routes()
     install_problems(app)
     if settings.development:
@@ -339,7 +349,7 @@ def _make_receiver(
 def _make_access(
     settings: Settings, snapshots: Snapshots, issuer_keys: IssuerKeys, handled: Iterable[str], runtime: Runtime
 ) -> Access:
-    """Who gets in: callers, and clients of the hubs that settings and handlers name."""
+    """What admits callers, and which hubs exist: those that settings and handlers name."""
     hubs = _name_hubs(settings, handled)
     granted = [hub for key in settings.callers.keys for hub in key.hubs or ()]
     everybody = ["*"] if "*" in settings.negotiate.hubs else []

@@ -14,10 +14,10 @@ WallClock: TypeAlias = Callable[[], float]
 """Seconds since 1970, for what others read: tokens, logs, expiry."""
 
 Random: TypeAlias = Callable[[], float]
-"""A number from 0 to 1, without 1: for jitter and choices. Not for secrets."""
+"""A number from 0 to 1, without 1, for jitter and choices. It must not be used for secrets."""
 
 NewId: TypeAlias = Callable[[], str]
-"""32 hexadecimal digits that nobody can guess."""
+"""32 hexadecimal digits, from a source that is good for secrets."""
 
 
 def _new_id() -> str:
@@ -26,7 +26,7 @@ def _new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What the process gives its parts. A test hands in what it controls."""
+    """The clocks, randomness and ids that parts use. Tests hand in clocks and numbers that they control."""
 
     clock: Clock = time.monotonic
     wall_clock: WallClock = time.time
@@ -35,4 +35,4 @@ class Runtime:
 
 
 RUNTIME = Runtime()
-"""The real one."""
+"""The runtime of the process."""

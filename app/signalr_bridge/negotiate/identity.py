@@ -20,7 +20,7 @@ _SCALAR = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class ClientIdentity:
-    """A client that is admitted. ``user_id`` is None for an anonymous client. The claims come from a trusted source."""
+    """An admitted client. ``user_id`` is None for an anonymous one. Its claims come from a trusted source."""
 
     user_id: str | None = None
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -30,9 +30,9 @@ async def read_jwt(issuers: Issuers, tokens: Sequence[str], *, named: bool) -> C
     """The identity in a bearer token. Raises ``BadToken``.
 
     Args:
-        issuers: Who verifies the token.
+        issuers: The issuers whose tokens count.
         tokens: The bearer tokens of the request. More than one is an error.
-        named: Whether the token must say who the user is.
+        named: Whether the token must name the user.
     """
     if len(tokens) != 1:
         raise BadToken("there are several tokens")
@@ -41,9 +41,9 @@ async def read_jwt(issuers: Issuers, tokens: Sequence[str], *, named: bool) -> C
 
 
 def read_platform(headers: Mapping[str, Sequence[str]]) -> ClientIdentity | None:
-    """The identity in the headers of App Service or Container Apps. None when nobody has signed in.
+    """The identity in the headers of App Service or Container Apps. None when no user has signed in.
 
-    Raises ``BadToken``. The names of headers are in lower case.
+    ``headers`` are by name in lower case. Raises ``BadToken`` for headers that are malformed or repeated.
 
     Source: https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities
     """
@@ -78,12 +78,12 @@ def _decode_principal(text: str) -> list[Any]:
 
 
 def claim_texts(claims: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The claims for a template: the texts of each."""
+    """The claims for a template: the values of each as texts."""
     return {name: [claim_text(one) for one in _scalars(value)] for name, value in claims.items()}
 
 
 def copy_claims(claims: Mapping[str, Any], types: Sequence[str]) -> dict[str, ClaimValues]:
-    """The claims whose types are exactly among ``types``.
+    """The claims whose types are among ``types``, letter by letter.
 
     Raises ``BadToken`` for a value that would forge other claims upstream.
     """
@@ -108,7 +108,7 @@ def _scalars(value: Any) -> tuple[_SCALAR, ...]:
 
 
 def group_values(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    """The values by name. Names are in lower case."""
+    """The values by name. Names become lower case."""
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name.lower(), []).append(value)

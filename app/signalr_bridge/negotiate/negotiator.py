@@ -1,4 +1,4 @@
-"""The negotiator: chooses an endpoint for a client and signs the client's token."""
+"""The negotiator: it chooses an endpoint for a client and has the client's token signed."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -17,7 +17,15 @@ _LOG = logging.getLogger("signalr_bridge.negotiate")
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Who may connect, and what the token says. ``endpoint`` names one. None leaves the choice to us."""
+    """A client that may connect, and what its token says.
+
+    Args:
+        user_id: The user. None for an anonymous client.
+        claims: The claims by type.
+        lifetime_seconds: How long the token is valid.
+        endpoint: The name of the endpoint. None leaves the choice to the bridge.
+        close_on_expiry: Whether the service closes the connection when the token expires.
+    """
 
     user_id: str | None = None
     claims: Mapping[str, ClaimValues] = field(default_factory=dict)
@@ -34,6 +42,7 @@ class ConnectionInfo:
     access_token: str = field(repr=False)
 
     def as_json(self) -> dict[str, str]:
+        """The answer that SignalR clients read."""
         return {"url": self.url, "accessToken": self.access_token}
 
 
@@ -46,6 +55,7 @@ class Choice:
     info: ConnectionInfo | None
 
     def as_json(self) -> dict[str, Any]:
+        """The endpoint as it stands in answers."""
         return {
             "endpointType": self.endpoint.endpoint_type,
             "name": self.endpoint.name,
@@ -56,12 +66,12 @@ class Choice:
 
 
 class Negotiator:
-    """Chooses an endpoint and signs a token.
+    """Chooses an endpoint and has a token signed.
 
     Args:
-        registries: The endpoints of each hub.
+        directory: The endpoints of each hub.
         clock: Gives seconds since 1970.
-        is_lossless: Says of a hub whether its tokens carry the claim ``bridge.claims``.
+        is_lossless: Whether the tokens of a hub carry the claim ``bridge.claims``.
     """
 
     def __init__(
@@ -76,12 +86,16 @@ class Negotiator:
         self._is_lossless = is_lossless
 
     async def negotiate(self, hub: str, admission: Admission) -> ConnectionInfo:
-        """Where a client connects. Raises ``UnknownEndpoint``, ``NoEndpointAvailable`` and ``TokenTooLong``."""
+        """Where a client connects, with which token.
+
+        Raises ``UnknownEndpoint``, ``NoEndpointAvailable``, ``CredentialInsufficient``, ``ReservedClaim`` and
+        ``TokenTooLong``.
+        """
         endpoint = self._directory.find(hub).choose_for_client(admission.endpoint, hub=hub, user_id=admission.user_id)
         return await self._sign(endpoint, hub, admission)
 
     async def negotiate_all(self, hub: str, admission: Admission) -> list[Choice]:
-        """Every endpoint of the hub, also those that are offline. Raises ``TokenTooLong``."""
+        """Every endpoint of the hub, online or not, each with a token of its own. Raises ``TokenTooLong``."""
         registry = self._directory.find(hub)
         return [
             Choice(one, registry.is_online(one), await self._try_to_sign(one, hub, admission))

@@ -9,8 +9,9 @@ from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, NAME_IDENTIFIER, Clai
 from signalr_bridge.protocol.names import check_client_user_id
 from signalr_bridge.web.request import ObjectReader
 
-_PROPERTIES = ("userId", "claims", "lifetimeSeconds", "endpoint", "closeOnExpiry")
 LONGEST_LIFETIME = 86_400
+"""The most seconds that a client's token may be valid."""
+_PROPERTIES = ("userId", "claims", "lifetimeSeconds", "endpoint", "closeOnExpiry")
 
 
 def is_blank(body: bytes) -> bool:
@@ -20,7 +21,10 @@ def is_blank(body: bytes) -> bool:
 
 
 def read_request(body: bytes, defaults: Admission) -> Admission:
-    """What a caller asks for. Raises ``MalformedJson``, or ``InvalidItem`` with everything that is wrong."""
+    """What a caller asks for. ``defaults`` stand for what the body leaves out.
+
+    Raises ``MalformedJson``, or ``InvalidItem`` with all faults.
+    """
     if json_text.first_character(body) != b"{":
         json_text.decode(body)  # a body that is not JSON at all is another error
         raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON object.")])

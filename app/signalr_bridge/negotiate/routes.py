@@ -28,42 +28,17 @@ from signalr_bridge.web.request import JSON, PathNames, describe_path, part, rea
 
 LARGEST_BODY = 64 * 1024
 _CLIENT_BODY_SECONDS = 5.0
-"""Seconds to read a client's body. Clients send none, so one that comes slowly must not keep others out."""
+"""Seconds to read a client's body. Clients send none, so one that comes slowly must not block others."""
 _CALLERS_ONLY = "Only a caller may say for whom: send an API key in the header X-API-Key."
 
 NegotiatorPart = Annotated[Negotiator, part(Negotiator)]
 ClientsPart = Annotated[ClientAdmission, part(ClientAdmission)]
 AccessPart = Annotated[Access, part(Access)]
 Requester: TypeAlias = Caller | Admission
-"""A caller, or a client with what its token will say."""
+"""A caller, or the admission of a client."""
 
-router = APIRouter(redirect_slashes=False)
-
-
-async def find_requester(
-    request: Request, caller: OptionalCaller, clients: ClientsPart, access: AccessPart
-) -> Requester:
-    """A caller that may negotiate for the hub, or a client that is admitted.
-
-    Raises what refuses either of them, before anything is said about hubs or bodies.
-    """
-    hub = _read_hub(request, access.hub_names.default)
-    if caller is not None:
-        check_caller(request, caller, hub or None)
-        return caller
-    return await clients.admit(hub, _read_client_request(request), access.address_of(request))
-
-
-def _read_hub(request: Request, default: str | None) -> str | None:
-    """The hub's name, in lower case. None when there is none, or it is not valid."""
-    try:
-        segment = request.path_params.get("hub")
-        return default if segment is None else read_hub(request, segment)
-    except InvalidName:
-        return None
-
-
-RequesterPart = Annotated[Requester, Depends(find_requester)]
+_PATH = "/hubs/{hub:segment}/negotiate"
+_ALL_PATH = f"{_PATH}/endpoints"
 
 
 class NegotiateRequest(BaseModel):
@@ -83,16 +58,6 @@ class NegotiateAnswer(BaseModel):
     accessToken: str
 
 
-_ROUTE: dict[str, Any] = {
-    "response_class": JSONResponse,
-    "responses": {200: {"model": NegotiateAnswer, "description": "where to connect"}, **PROBLEM_ANSWER},
-    "tags": ["negotiate"],
-}
-_BODY: dict[str, Any] = {
-    "requestBody": {"content": {"application/json": {"schema": NegotiateRequest.model_json_schema()}}}
-}
-
-
 class EndpointChoice(BaseModel):
     """An endpoint that a client may be sent to."""
 
@@ -109,7 +74,47 @@ class EndpointsAnswer(BaseModel):
     endpoints: list[EndpointChoice]
 
 
-_PATH = "/hubs/{hub:segment}/negotiate"
+_ROUTE: dict[str, Any] = {
+    "response_class": JSONResponse,
+    "responses": {200: {"model": NegotiateAnswer, "description": "where to connect"}, **PROBLEM_ANSWER},
+    "tags": ["negotiate"],
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {"content": {"application/json": {"schema": NegotiateRequest.model_json_schema()}}}
+}
+_ALL_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"model": EndpointsAnswer, "description": "where a client could connect"},
+    **PROBLEM_ANSWER,
+}
+
+router = APIRouter(redirect_slashes=False)
+
+
+async def find_requester(
+    request: Request, caller: OptionalCaller, clients: ClientsPart, access: AccessPart
+) -> Requester:
+    """A caller that may negotiate for the hub, or the admission of a client.
+
+    Raises ``Unauthenticated``, ``Forbidden``, ``InvalidName`` and ``RateLimited``, before the hub is
+    checked and the body is read.
+    """
+    hub = _read_hub(request, access.hub_names.default)
+    if caller is not None:
+        check_caller(request, caller, hub or None)
+        return caller
+    return await clients.admit(hub, _read_client_request(request), access.address_of(request))
+
+
+def _read_hub(request: Request, default: str | None) -> str | None:
+    """The hub's name in lower case. None when there is no hub, or its name is not valid."""
+    try:
+        segment = request.path_params.get("hub")
+        return default if segment is None else read_hub(request, segment)
+    except InvalidName:
+        return None
+
+
+RequesterPart = Annotated[Requester, Depends(find_requester)]
 
 
 @router.post(_PATH, operation_id="negotiate", openapi_extra=describe_path(_PATH) | _BODY, **_ROUTE)
@@ -142,13 +147,6 @@ async def negotiate_default_hub(
     return _answer((await negotiator.negotiate(hub, admission)).as_json())
 
 
-_ALL_PATH = f"{_PATH}/endpoints"
-_ALL_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"model": EndpointsAnswer, "description": "where a client could connect"},
-    **PROBLEM_ANSWER,
-}
-
-
 @router.post(
     _ALL_PATH,
     operation_id="negotiateEndpoints",
@@ -172,7 +170,7 @@ async def _read_admission(
 ) -> Admission:
     """What the client's token will say.
 
-    A blank body is a client's call, whoever sends it. Then the hub's rules say who it is, even beside a caller's key.
+    A blank body is a client's call, even when it comes with a caller's key. Then the rules of the hub decide.
     """
     if isinstance(requester, Admission):
         access.hub_names.check_client(hub)
@@ -194,7 +192,7 @@ async def _read_wish(request: Request, body: bytes, defaults: Admission) -> Admi
 
 
 async def _refuse_body(request: Request) -> None:
-    """Refuses any body of a client that is not a caller."""
+    """Raises ``Unauthenticated`` when a client, which is not a caller, sends a body."""
     try:
         blank = is_blank(await read_body(request, LARGEST_BODY, _CLIENT_BODY_SECONDS))
     except (BodyTooLarge, MalformedJson):

@@ -1,9 +1,10 @@
-"""The rules for the clients of a hub, from the settings: what admits them, their user ids, and their claims."""
+"""The rules for the clients of a hub, made from settings: what admits them, their user ids and their claims."""
 
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from signalr_bridge.errors import BadToken, InvalidName, SettingsError, Unauthenticated
 from signalr_bridge.negotiate.identity import (
@@ -26,7 +27,7 @@ from signalr_bridge.web.tokens import TokenRules, read_bearers, read_claims, tak
 from signalr_bridge.web.trace import request_id
 
 _PLACEHOLDER = re.compile(r"\{(?:(query|headers)\.([A-Za-z0-9_.-]{1,64})|(claims)\.([^{}\s]{1,256}))\}")
-TemplateValues = Mapping[str, Mapping[str, Sequence[str]]]
+TemplateValues: TypeAlias = Mapping[str, Mapping[str, Sequence[str]]]
 """The values of ``query``, ``headers`` and ``claims`` by name. The names of the first two are in lower case."""
 
 REFUSAL = "This client is not admitted; the log of the bridge has the reason."
@@ -35,13 +36,16 @@ _LOG = logging.getLogger("signalr_bridge.negotiate")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Text with placeholders. When it is ``optional``, an absent value gives no user id instead of a refusal."""
+    """A text with placeholders. When it is ``optional``, an absent value gives no user id instead of an error."""
 
     text: str
     optional: bool = False
 
     def fill(self, sources: TemplateValues) -> str | None:
-        """The text with every placeholder replaced. Raises ``BadToken`` when a value is absent, empty or repeated."""
+        """The text with every placeholder replaced. None when the template is optional and a value is absent.
+
+        Raises ``BadToken`` when a value is absent, empty or repeated.
+        """
         filled, position = [], 0
         for match in _PLACEHOLDER.finditer(self.text):
             kind, name = (match[1], match[2].lower()) if match[1] else (match[3], match[4])
@@ -56,7 +60,7 @@ class Template:
 
 
 def parse_template(text: str, *, setting: str, optional: bool = False) -> Template:
-    """The template in a setting's text. Raises ``SettingsError`` for a brace that does not begin a placeholder."""
+    """The template in a text. Raises ``SettingsError``, which names ``setting``, for a brace outside a placeholder."""
     rest = _PLACEHOLDER.sub("", text)
     if "{" in rest or "}" in rest:
         raise SettingsError(f"{setting}: a placeholder is {{query.<name>}}, {{headers.<name>}} or {{claims.<name>}}.")
@@ -78,7 +82,7 @@ class ClientRequest:
 
 @dataclass(frozen=True, slots=True)
 class IdToken:
-    """Where an id token stands. Without ``issuers`` it is trusted without verification."""
+    """Where a request holds an id token. Without ``issuers`` its claims are believed without verification."""
 
     template: Template
     issuers: Issuers | None
@@ -86,9 +90,16 @@ class IdToken:
 
 @dataclass(frozen=True, slots=True)
 class ClientRules:
-    """How one hub admits clients: by ``issuers`` of tokens, by ``platform`` headers, or ``anonymous``.
+    """How one hub admits clients.
 
-    The template ``user_id`` gives the user id. Without it, what has admitted the client says who it is.
+    Args:
+        anonymous: Whether clients without an identity are admitted.
+        issuers: The issuers whose tokens admit clients.
+        platform: Whether the platform's headers admit clients.
+        user_id: The template of the user id. Without it, the token or the headers name the user.
+        id_token: The token that the claims are copied from. Without it, they come from the client's identity.
+        claim_types: The types of the claims that are copied.
+        defaults: The lifetime of tokens, and whether connections end with them.
     """
 
     anonymous: bool = False
@@ -140,21 +151,8 @@ class ClientRules:
         return copy_claims(said, self.claim_types)
 
 
-def _check_verified(user_id: str | None) -> str | None:
-    """The user id that a token or the platform names. Raises ``BadToken`` for one that no client may have."""
-    if user_id is None:
-        return None
-    try:
-        check_client_user_id(user_id)
-    except InvalidName:
-        raise BadToken("the user id is one that no client may have") from None
-    if is_forgery(user_id):
-        raise BadToken("the user id holds what would forge claims")
-    return user_id
-
-
-RulesOf = Callable[[str | None], ClientRules]
-"""Gives the rules of a hub, whose name is in lower case. For an unknown hub or None, gives the rules of all hubs."""
+RulesOf: TypeAlias = Callable[[str | None], ClientRules]
+"""Gives the rules of a hub, whose name is in lower case. For an unknown hub or None it gives the general rules."""
 
 
 class ClientAdmission:
@@ -167,7 +165,7 @@ class ClientAdmission:
     async def admit(self, hub: str | None, client_request: ClientRequest, address: FindAddress) -> Admission:
         """What the client's token will say. Raises ``Unauthenticated``, ``InvalidName`` and ``RateLimited``.
 
-        ``address`` works out the client's address. It is asked when somebody is limited or refused.
+        ``address`` finds the client's address. It is called only for the rate and for the log of a refusal.
         """
         if self._rate is not None:
             check_wait(self._rate.take(address()), "You negotiate too often; try again later.")
@@ -181,7 +179,7 @@ class ClientAdmission:
 
 
 def build_clients(settings: Settings, keys: IssuerKeys, runtime: Runtime) -> ClientAdmission:
-    """The rules for the clients of each hub. Raises ``SettingsError`` for a template that means nothing."""
+    """The rules for the clients of each hub. Raises ``SettingsError`` for a template that is malformed."""
     optional = settings.development
 
     def build(rules: ClientSettings, prefix: str) -> ClientRules:
@@ -196,6 +194,19 @@ def build_clients(settings: Settings, keys: IssuerKeys, runtime: Runtime) -> Cli
     per_second = settings.limits.negotiate_per_second
     rate = None if per_second is None else Rate(per_second, runtime.clock)
     return ClientAdmission(lambda hub: own.get(hub or "", general), rate)
+
+
+def _check_verified(user_id: str | None) -> str | None:
+    """The user id that a token or the platform names. Raises ``BadToken`` for one that no client may have."""
+    if user_id is None:
+        return None
+    try:
+        check_client_user_id(user_id)
+    except InvalidName:
+        raise BadToken("the user id is one that no client may have") from None
+    if is_forgery(user_id):
+        raise BadToken("the user id holds what would forge claims")
+    return user_id
 
 
 def _build_rules(

@@ -1,1 +1,1 @@
-"""The output binding over HTTP: callers send messages and change groups, and the sender behind it."""
+"""The output binding over HTTP: callers send messages and change groups. The sender is behind it."""

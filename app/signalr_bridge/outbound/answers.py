@@ -30,7 +30,7 @@ _DETAILS = {
 
 
 def answer_item(action: Action, result: Result) -> Response:
-    """The answer to a single item: 202, 207, or the problem."""
+    """The answer to a single item: 202 or 207. Raises the error of its judgement."""
     judgement = judge(action, result)
     if judgement.error is not None:
         raise make_problem(judgement)
@@ -38,7 +38,7 @@ def answer_item(action: Action, result: Result) -> Response:
 
 
 def answer_items(items: Sequence[Item], results: Sequence[Result]) -> Response:
-    """The answer to an array: 202 when all is done, 207 when something is, else the first failure's problem."""
+    """The answer to an array: 202 when all items are done, 207 when some are. Else raises the first item's error."""
     body = {"results": [result.as_json() for result in results]}
     judgements = [judge(item.operation.action, result) for item, result in zip(items, results, strict=True)]
     if all(one.is_done for one in judgements):
@@ -51,7 +51,7 @@ def answer_items(items: Sequence[Item], results: Sequence[Result]) -> Response:
 
 
 def answer_change(action: Action, result: Result) -> Response:
-    """The answer to a change of one membership or connection: 204, 207, or the problem."""
+    """The answer to a change of one membership or connection: 204 or 207. Raises the error of its judgement."""
     judgement = judge(action, result)
     if judgement.error is not None:
         raise make_problem(judgement)
@@ -59,7 +59,7 @@ def answer_change(action: Action, result: Result) -> Response:
 
 
 def answer_question(action: Action, result: Result) -> Response:
-    """The answer to whether somebody is there: 200, or the problem."""
+    """The answer yes to a question: 200. Raises the error of its judgement for any other answer."""
     judgement = judge(action, result)
     if judgement.error is not None:
         raise make_problem(judgement)
@@ -67,14 +67,14 @@ def answer_question(action: Action, result: Result) -> Response:
 
 
 def answer_call(judgement: Judgement) -> Response:
-    """What the client answered that was called: 200, or the problem."""
+    """The answer of a client that was called: 200. Raises the error of the judgement."""
     if judgement.error is not None:
         raise make_problem(judgement)
     return Response(json_text.encode(judgement.answer.as_json()), media_type=JSON)
 
 
 def make_problem(judgement: Judgement) -> BridgeError:
-    """The problem that a judgement is which has an error."""
+    """The error of a judgement that has one, ready to be answered as a problem."""
     assert judgement.error is not None, "there is nothing to complain about"
     more: dict[str, Any] = {"endpoints": [outcome.as_json() for outcome in judgement.result.outcomes]}
     if judgement.meaning is Meaning.NOT_PRESENT:

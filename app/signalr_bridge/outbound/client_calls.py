@@ -11,8 +11,21 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock
 
+TIMEOUT_SECONDS = 10.0
+"""How many seconds a client may take when the call does not say."""
+LEAST_SECONDS, MOST_SECONDS = 1, 100
+
+_PROPERTIES = ("target", "arguments", "timeoutSeconds")
 _TIMER_SECONDS = 0.01
-"""A timer may ring this much too early."""
+"""By how many seconds a timer may ring too early."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a client is sent, and how many seconds it may take to answer."""
+
+    message: Message
+    seconds: float
 
 
 async def invoke(
@@ -23,10 +36,18 @@ async def invoke(
     deadline: float,
     clock: Clock,
 ) -> Judgement:
-    """What became of the call. It is never made again.
+    """The judgement of a call, which is made once and never repeated.
 
-    Among several endpoints the client is called where the connection is, which is asked for first: what an instance
-    says of calling somebody it does not know is published nowhere.
+    With several endpoints, the one that has the connection is found first and called alone. What an instance answers to
+    the call of a client that it does not have is published nowhere.
+
+    Args:
+        registry: The endpoints of the hub.
+        operation: The call: its hub and its connection.
+        message: What the client is sent.
+        endpoint: The name of the endpoint that has the connection, in any case. None when that is not known.
+        deadline: A time of the clock.
+        clock: Gives monotonic seconds.
     """
     names = None if endpoint is None else {endpoint.lower()}
     if names is None and len(registry.instances()) > 1:
@@ -39,21 +60,11 @@ async def invoke(
     return judge(Action.INVOKE, result, timed_out=clock() >= deadline - _TIMER_SECONDS)
 
 
-TIMEOUT_SECONDS = 10.0
-LEAST_SECONDS, MOST_SECONDS = 1, 100
-_PROPERTIES = ("target", "arguments", "timeoutSeconds")
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """What a client is told, and for how many seconds its answer is waited for."""
-
-    message: Message
-    seconds: float
-
-
 def read_call(text: bytes, fits: Fits) -> Call:
-    """A call from a JSON object. Raises ``InvalidItem`` with everything that is wrong, and ``MalformedJson``."""
+    """A call from a JSON object. ``fits`` says whether a message is small enough.
+
+    Raises ``InvalidItem`` with all faults, and ``MalformedJson``.
+    """
     if json_text.first_character(text) != b"{":
         json_text.decode(text)  # what does not parse at all is another error
         raise InvalidItem([Fault("#", InvalidItem, "A call is a JSON object.")])

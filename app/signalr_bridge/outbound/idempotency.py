@@ -1,7 +1,7 @@
 """Answers kept for callers that ask again with the same ``Idempotency-Key``, in this process.
 
-A store of values, and around it the way of one request. What may have been done (2xx and 504) is kept; anything else is
-forgotten, so that a retry is a retry.
+An answer is kept when the request may have taken effect (2xx and 504). Any other answer is forgotten, so that the next
+request with the key is carried out.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,17 +21,18 @@ from signalr_bridge.web.problems import problem_response
 from signalr_bridge.web.request import find_part
 
 KEEP_SECONDS = 24 * 3600
+"""How many seconds an answer is kept."""
 MOST_ANSWERS = 10_000
 MOST_BYTES = 32 * 1024 * 1024
 _KEY = re.compile(r"[!-~]{1,255}")
 
-Scope = tuple[str, ...]
-"""Who asked for what: caller, method, path, query and key."""
+Scope: TypeAlias = tuple[str, ...]
+"""The identity of a request: caller, method, path, query and key."""
 
 
 @dataclass(slots=True)
 class _Entry:
-    """``answer`` is None while the first request is running."""
+    """The answer to a request, and the digest of its body. ``answer`` is None while the first request runs."""
 
     digest: bytes
     until: float
@@ -42,7 +44,10 @@ class _Entry:
 
 
 class Idempotency:
-    """``clock`` gives monotonic seconds. Bounded in number and bytes: the oldest go first."""
+    """A store of answers. It is bounded in number and in bytes, and drops the oldest first.
+
+    ``clock`` gives monotonic seconds.
+    """
 
     def __init__(self, clock: Clock, *, most_answers: int = MOST_ANSWERS, most_bytes: int = MOST_BYTES) -> None:
         self._clock = clock
@@ -51,9 +56,9 @@ class Idempotency:
         self._bytes = 0
 
     def begin(self, scope: Scope, digest: bytes) -> Response | None:
-        """The answer that was kept, or None: then ``keep`` or ``forget`` follows.
+        """The answer that was kept. None for a new request, after which ``keep`` or ``forget`` must be called.
 
-        Raises ``IdempotencyMismatch`` for another body, and ``IdempotencyInProgress``.
+        Raises ``IdempotencyMismatch`` for another body, and ``IdempotencyInProgress`` while the first request runs.
         """
         self._forget_old()
         entry = self._entries.get(scope)
@@ -67,6 +72,7 @@ class Idempotency:
         return entry.answer
 
     def keep(self, scope: Scope, answer: Response) -> None:
+        """Keeps the answer to a request that has begun."""
         entry = self._entries.pop(scope)
         entry.answer, entry.until = answer, self._clock() + KEEP_SECONDS
         self._entries[scope] = entry
@@ -74,6 +80,7 @@ class Idempotency:
         self._forget_old()
 
     def forget(self, scope: Scope) -> None:
+        """Drops a request, so that the next one with its key is a new one."""
         entry = self._entries.pop(scope, None)
         self._bytes -= 0 if entry is None else entry.size
 
@@ -95,7 +102,10 @@ class Idempotency:
 async def answer_once(
     request: Request, caller: Caller, body: bytes, answer: Callable[[], Awaitable[Response]]
 ) -> Response:
-    """``answer``, or what it was when the same caller asked the same before. Raises ``InvalidHeader``, too."""
+    """The answer that ``answer`` gives, or the one that was kept for the same caller, request and key.
+
+    Raises ``InvalidHeader``, ``IdempotencyMismatch``, ``IdempotencyInProgress``, and what ``answer`` raises.
+    """
     keys = request.headers.getlist("idempotency-key")
     if not keys:
         return await answer()
@@ -128,7 +138,7 @@ async def _answer_first(
 
 
 async def _answer_or_problem(request: Request, answer: Callable[[], Awaitable[Response]]) -> Response:
-    """The problem as an answer when it is to be kept; any other error goes its way."""
+    """What ``answer`` gives. An error with the status 504 becomes an answer, to be kept. Other errors are raised."""
     try:
         return await answer()
     except BridgeError as error:

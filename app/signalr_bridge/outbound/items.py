@@ -1,12 +1,12 @@
-"""What a backend wants sent: an item (message, group action or close) read from JSON, checked, and ready to go.
+"""What a backend sends: an item (message, group action or close), read from JSON and checked.
 
-Source: the README's "Send and groups"; the Functions output binding's shapes, without its traps.
+Source: the README's "Send and groups". The shapes are those of the Functions output binding, without its traps.
 """
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any, TypeAlias, TypedDict
 
 from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE
 from signalr_bridge.errors import Fault, InvalidItem, InvalidName, UnknownEndpoint, UrlTooLong
@@ -15,18 +15,36 @@ from signalr_bridge.protocol.names import check_connection_id, check_group, chec
 from signalr_bridge.protocol.rest import Action, Message, Operation, write_target
 from signalr_bridge.web.request import MOST_FAULTS, ObjectReader
 
-HasEndpoint = Callable[[str], bool]
+HasEndpoint: TypeAlias = Callable[[str], bool]
 """Whether a hub has an endpoint of this name, in any case."""
-Fits = Callable[[Action, Message], bool]
+Fits: TypeAlias = Callable[[Action, Message], bool]
 """Whether the service takes a message of this size. Raises ``MalformedJson``."""
+
+LONGEST_TARGET = 8_000
+"""The most bytes of a URL that goes out. The service takes 12 KB, and proxies before it take less."""
+MOST_ITEMS = 1000
+LARGEST_ITEM = 1024 * 1024
+
+_LONGEST_TTL = 2**31 - 1
+_SEND = {
+    "": Action.SEND_TO_ALL,
+    "userId": Action.SEND_TO_USER,
+    "groupName": Action.SEND_TO_GROUP,
+    "connectionId": Action.SEND_TO_CONNECTION,
+}
+_CLOSE = {
+    "userId": Action.CLOSE_USER,
+    "groupName": Action.CLOSE_GROUP,
+    "connectionId": Action.CLOSE_CONNECTION,
+}
 _CHECKS = {"userId": check_user_id, "groupName": check_group, "connectionId": check_connection_id}
 
 
 class ItemReader(ObjectReader):
-    """An item's properties."""
+    """The properties of an item. What is wrong with one becomes a fault of the reader."""
 
     def name(self, name: str) -> str:
-        """A destination, checked. It is the empty text where it is absent, or cannot be used, which is a fault."""
+        """The user, group or connection in a property. It is empty when it is absent, or not valid (a fault)."""
         value = self.value(name, str, "a string")
         if value is None:
             return ""
@@ -37,6 +55,7 @@ class ItemReader(ObjectReader):
             return ""
 
     def texts(self, name: str) -> tuple[str, ...]:
+        """The connection ids in a property. It is empty when it is absent."""
         values = self.value(name, list[str], "an array of connection ids") or []
         for index, value in enumerate(values):
             try:
@@ -46,6 +65,7 @@ class ItemReader(ObjectReader):
         return tuple(values)
 
     def endpoints(self, has_endpoint: HasEndpoint) -> frozenset[str] | None:
+        """The names in ``endpoints``, in lower case. None when it is absent."""
         values = self.value("endpoints", list[str | dict[str, Any]], "an array of endpoint names or objects")
         if values is None:
             return None
@@ -59,7 +79,7 @@ class ItemReader(ObjectReader):
 
 
 def _endpoint_name(given: str | dict[str, Any]) -> Any:
-    """The name in one of an item's ``endpoints``. An object's own property ignores case, as everywhere."""
+    """The name of one entry of ``endpoints``. The property of an object may be in any case."""
     if isinstance(given, str):
         return given
     named = [value for name, value in given.items() if name.lower() == "name"]
@@ -74,29 +94,24 @@ class Kind(StrEnum):
     CLOSE = "connections"
 
 
+_PROPERTIES: dict[Kind, frozenset[str]] = {
+    Kind.MESSAGE: frozenset({"target", "arguments", "userId", "groupName", "connectionId", "excluded", "endpoints"}),
+    Kind.GROUP_ACTION: frozenset({"action", "userId", "connectionId", "groupName", "ttlSeconds", "endpoints"}),
+    Kind.CLOSE: frozenset({"action", "connectionId", "userId", "groupName", "reason", "endpoints"}),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One operation, with its message if it has one.
 
-    ``endpoints`` are names in lower case. None means every endpoint that is online.
+    ``endpoints`` are names in lower case. None means all endpoints that are online.
     """
 
     kind: Kind
     operation: Operation
     message: Message | None = None
     endpoints: frozenset[str] | None = None
-
-
-_PROPERTIES: dict[Kind, frozenset[str]] = {
-    Kind.MESSAGE: frozenset({"target", "arguments", "userId", "groupName", "connectionId", "excluded", "endpoints"}),
-    Kind.GROUP_ACTION: frozenset({"action", "userId", "connectionId", "groupName", "ttlSeconds", "endpoints"}),
-    Kind.CLOSE: frozenset({"action", "connectionId", "userId", "groupName", "reason", "endpoints"}),
-}
-LONGEST_TARGET = 8_000
-"""The longest URL, in bytes, that goes out; the service takes 12 KB, proxies before it less."""
-MOST_ITEMS = 1000
-LARGEST_ITEM = 1024 * 1024
-_LONGEST_TTL = 2**31 - 1
 
 
 def read_item(
@@ -109,16 +124,16 @@ def read_item(
     pointer: str = "#",
     longest_target: int = LONGEST_TARGET,
 ) -> Item:
-    """One item from a JSON object. Raises ``InvalidItem`` with everything that is wrong, and ``MalformedJson``.
+    """One item from a JSON object. Raises ``InvalidItem`` with all faults, and ``MalformedJson``.
 
     Args:
-        text: the JSON object.
-        hub: the hub it is for.
-        kinds: what it may be.
-        has_endpoint: knows the names that may stand in ``endpoints``.
-        fits: knows which message is too large.
-        pointer: where the item stands in the body, as a JSON pointer.
-        longest_target: how many bytes the path and query of its URL may have.
+        text: The JSON object.
+        hub: The hub that it is for.
+        kinds: The kinds that it may be.
+        has_endpoint: Whether a name may stand in ``endpoints``.
+        fits: Whether a message is small enough.
+        pointer: Where the item stands in the body, as a JSON pointer.
+        longest_target: The most bytes of the path and query of its URL.
     """
     if json_text.first_character(text) != b"{":
         json_text.decode(text)  # what does not parse at all is another error
@@ -169,7 +184,7 @@ def read_items(
 
 
 class _Names(TypedDict):
-    """Whom an operation concerns, by the names of its fields."""
+    """The target of an operation, by the names of its fields."""
 
     user: str
     group: str
@@ -183,19 +198,6 @@ def _find_kind(reader: ItemReader, kinds: Collection[Kind]) -> Kind:
         return Kind.MESSAGE
     action = reader.value("action", str, "a string")
     return Kind.CLOSE if isinstance(action, str) and action.lower() == "close" else Kind.GROUP_ACTION
-
-
-_SEND = {
-    "": Action.SEND_TO_ALL,
-    "userId": Action.SEND_TO_USER,
-    "groupName": Action.SEND_TO_GROUP,
-    "connectionId": Action.SEND_TO_CONNECTION,
-}
-_CLOSE = {
-    "userId": Action.CLOSE_USER,
-    "groupName": Action.CLOSE_GROUP,
-    "connectionId": Action.CLOSE_CONNECTION,
-}
 
 
 def _read_message(reader: ItemReader, hub: str) -> Item:
@@ -238,7 +240,7 @@ def _read_group_action(reader: ItemReader, hub: str) -> Item:
 
 
 def group_action(action: str, subject: str) -> Action:
-    """The operation behind ``add``, ``remove`` or ``removeall`` of a ``user`` or a ``connection``."""
+    """The action for ``add``, ``remove`` or ``removeall`` of a ``user`` or a ``connection``."""
     verb = {"add": "ADD", "remove": "REMOVE"}.get(action, "REMOVE")
     suffix = "_FROM_ALL" if action == "removeall" else ""
     return Action[f"{verb}_{subject.upper()}{suffix}"]

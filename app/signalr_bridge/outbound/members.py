@@ -1,4 +1,4 @@
-"""Who is in a group, over all endpoints, page by page; and the token that says where the next page begins."""
+"""The members of a group over all endpoints, in pages, and the token of the next page."""
 
 import base64
 import binascii
@@ -14,12 +14,19 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.rest import Action, MemberPage, Operation
 
 LARGEST_PAGE = 200
+"""The most members of a page."""
 _LONGEST_TOKEN = 6000
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where a page begins: at which of the endpoints called ``name``, behind which token of the service's."""
+    """Where a page begins.
+
+    Args:
+        name: The name of the endpoint.
+        nth: Which endpoint of this name it is, from 0.
+        token: The service's token of the page. None for the endpoint's first page.
+    """
 
     name: str
     nth: int = 0
@@ -27,13 +34,13 @@ class Position:
 
 
 def write_position(position: Position) -> str:
-    """base64url, without padding."""
+    """The token for a position: base64url of JSON, without padding."""
     text = json_text.encode([position.name, position.nth, position.token])
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
 def read_position(text: str) -> Position:
-    """Raises ``InvalidContinuationToken``."""
+    """The position in a token. Raises ``InvalidContinuationToken``."""
     try:
         if len(text) > _LONGEST_TOKEN:
             raise ValueError
@@ -53,9 +60,19 @@ def _refusal() -> InvalidContinuationToken:
 async def list_members(
     registry: Registry, hub: str, group: str, *, top: int, token: str | None, deadline: float
 ) -> dict[str, Any]:
-    """At most ``top`` members as JSON, one endpoint after the other, and where to go on.
+    """One page of members and the token of the next page, as JSON. The endpoints are asked one after the other.
 
-    Raises ``NoEndpointAvailable``, which names an endpoint that could not be asked: a list is never too short.
+    Args:
+        registry: The endpoints of the hub.
+        hub: The hub.
+        group: The group.
+        top: The most members of the page.
+        token: The token of the page. None for the first one.
+        deadline: A time of the registry's clock.
+
+    Raises:
+        InvalidContinuationToken: The token was not made for this list.
+        NoEndpointAvailable: An endpoint could not be asked. The error names it, so a list is never silently too short.
     """
     endpoints = registry.instances()
     index, behind = (0, None) if token is None else _find(endpoints, read_position(token))
@@ -88,9 +105,9 @@ def _place(endpoints: Sequence[Endpoint], index: int, token: str | None) -> Posi
 
 
 def _read(outcome: Outcome, asked: str | None) -> MemberPage:
-    """The page. A group that an endpoint does not know has nobody there.
+    """The page in an outcome. A group that an endpoint does not know has no members there.
 
-    A page that leads to itself would be read for ever, so it is none.
+    A page that leads to itself would be read for ever, so it is refused. Raises ``NoEndpointAvailable``.
     """
     if outcome.verdict is Verdict.ABSENT:
         return MemberPage(())

@@ -1,4 +1,4 @@
-"""The routes of section "one by one": each is an operation, with its names in the path or the query."""
+"""The output binding's routes for single operations, whose names stand in the path or the query."""
 
 from typing import Annotated, Any
 
@@ -11,7 +11,14 @@ from signalr_bridge.outbound.client_calls import read_call
 from signalr_bridge.outbound.idempotency import answer_once
 from signalr_bridge.outbound.members import LARGEST_PAGE, list_members
 from signalr_bridge.outbound.sender import Sender, check_target
-from signalr_bridge.outbound.shapes import Existence, Invocation, InvocationAnswer, MembersShape, ResultShape, body_of
+from signalr_bridge.outbound.shapes import (
+    Existence,
+    InvocationAnswer,
+    InvocationShape,
+    MembersShape,
+    ResultShape,
+    body_of,
+)
 from signalr_bridge.protocol.names import check_connection_id, check_group, check_user_id
 from signalr_bridge.protocol.rest import Action, Operation
 from signalr_bridge.web.authorize import RequiredCaller
@@ -34,8 +41,20 @@ LARGEST_CALL = 1024 * 1024
 
 SenderPart = Annotated[Sender, part(Sender)]
 
-router = APIRouter(redirect_slashes=False)
-
+_CONNECTION = "/hubs/{hub:segment}/connections/{connectionId:segment}"
+_USER = "/hubs/{hub:segment}/users/{userId:segment}"
+_GROUP = "/hubs/{hub:segment}/groups/{groupName:segment}"
+_MEMBER = _GROUP + "/connections/{connectionId:segment}"
+_USER_MEMBER = _GROUP + "/users/{userId:segment}"
+_EXISTS = "/hubs/{hub:segment}/exists"
+_CLOSE = ("reason", "excluded")
+_BY_QUERY = {
+    ("groupName",): Action.GROUP_EXISTS,
+    ("userId",): Action.USER_EXISTS,
+    ("connectionId",): Action.CONNECTION_EXISTS,
+    ("groupName", "userId"): Action.USER_IN_GROUP,
+}
+_CHECKS = {"groupName": check_group, "userId": check_user_id, "connectionId": check_connection_id}
 _CHANGE_ANSWERS: dict[int | str, dict[str, Any]] = {
     204: {"description": "done"},
     207: {"model": ResultShape, "description": "partly done; 'endpoints' says where"},
@@ -52,6 +71,10 @@ _CHANGE: dict[str, Any] = {
     "tags": ["groups and connections"],
 }
 _QUESTION: dict[str, Any] = {"response_class": Response, "responses": _QUESTION_ANSWERS, "tags": ["who is there"]}
+_INVOKE = describe_path(_CONNECTION) | body_of(InvocationShape)
+_INVOKE["parameters"] += [TIMEOUT_HEADER, IDEMPOTENCY_HEADER]
+
+router = APIRouter(redirect_slashes=False)
 
 
 def _operation(action: Action, names: dict[str, str], **more: Any) -> Operation:
@@ -114,13 +137,6 @@ def _camel(action: Action) -> str:
     return first + "".join(word.title() for word in rest)
 
 
-_CONNECTION = "/hubs/{hub:segment}/connections/{connectionId:segment}"
-_USER = "/hubs/{hub:segment}/users/{userId:segment}"
-_GROUP = "/hubs/{hub:segment}/groups/{groupName:segment}"
-_MEMBER = _GROUP + "/connections/{connectionId:segment}"
-_USER_MEMBER = _GROUP + "/users/{userId:segment}"
-_CLOSE = ("reason", "excluded")
-
 _add_change("PUT", _MEMBER, Action.ADD_CONNECTION, "A connection joins a group.")
 _add_change("DELETE", _MEMBER, Action.REMOVE_CONNECTION, "A connection leaves a group.")
 _add_change("PUT", _USER_MEMBER, Action.ADD_USER, "A user joins a group.", ("ttlSeconds",))
@@ -137,15 +153,6 @@ _add_question(_GROUP, Action.GROUP_EXISTS, "Is anybody in the group?")
 _add_question(_USER_MEMBER, Action.USER_IN_GROUP, "Is the user in the group?")
 
 
-_BY_QUERY = {
-    ("groupName",): Action.GROUP_EXISTS,
-    ("userId",): Action.USER_EXISTS,
-    ("connectionId",): Action.CONNECTION_EXISTS,
-    ("groupName", "userId"): Action.USER_IN_GROUP,
-}
-_CHECKS = {"groupName": check_group, "userId": check_user_id, "connectionId": check_connection_id}
-
-
 async def exists(
     request: Request, caller: RequiredCaller, names: PathNames, deadline: Deadline, sender: SenderPart
 ) -> Response:
@@ -159,7 +166,6 @@ async def exists(
     return answer_question(action, await sender.perform(_operation(action, names | asked), seconds=deadline))
 
 
-_EXISTS = "/hubs/{hub:segment}/exists"
 for _method, _id in (("GET", "exists"), ("HEAD", "existsHead")):
     _described = describe_path(_EXISTS)
     _described["parameters"] += [*describe_query(*_CHECKS), TIMEOUT_HEADER]
@@ -200,14 +206,10 @@ def _read_top(text: str | None) -> int:
     return int(text)
 
 
-_invoked = describe_path(_CONNECTION) | body_of(Invocation)
-_invoked["parameters"] += [TIMEOUT_HEADER, IDEMPOTENCY_HEADER]
-
-
 @router.post(
     _CONNECTION + "/invoke",
     operation_id="invokeConnection",
-    openapi_extra=_invoked,
+    openapi_extra=_INVOKE,
     responses={200: {"model": InvocationAnswer, "description": "the client's answer"}, **PROBLEM_ANSWER},
     response_class=JSONResponse,
     tags=["send"],

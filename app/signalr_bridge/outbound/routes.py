@@ -1,8 +1,8 @@
-"""The output binding's routes for items: send, groups, outputs."""
+"""The output binding's routes for items: send, groups and outputs."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -12,9 +12,18 @@ from signalr_bridge.errors import BodyTooLarge, Fault, InvalidItem, InvalidQuery
 from signalr_bridge.outbound.answers import answer_item, answer_items
 from signalr_bridge.outbound.idempotency import answer_once
 from signalr_bridge.outbound.items import LARGEST_ITEM, Item, Kind
-from signalr_bridge.outbound.resource_routes import router as connections_router
+from signalr_bridge.outbound.resource_routes import SenderPart
+from signalr_bridge.outbound.resource_routes import router as resource_router
 from signalr_bridge.outbound.sender import ALL_KINDS, Sender
-from signalr_bridge.outbound.shapes import Close, GroupAction, Message, ResultShape, ResultsShape, body_of, body_of_any
+from signalr_bridge.outbound.shapes import (
+    CloseShape,
+    GroupAction,
+    Message,
+    ResultShape,
+    ResultsShape,
+    body_of,
+    body_of_any,
+)
 from signalr_bridge.protocol import json_text
 from signalr_bridge.web.authorize import RequiredCaller
 from signalr_bridge.web.callers import Caller, Right
@@ -27,7 +36,6 @@ from signalr_bridge.web.request import (
     describe_path,
     describe_query,
     one_of,
-    part,
     read_body,
     read_query,
     require_media_type,
@@ -35,10 +43,8 @@ from signalr_bridge.web.request import (
 
 LARGEST_ARRAY = 8 * 1024 * 1024
 
-SenderPart = Annotated[Sender, part(Sender)]
-
 router = APIRouter(redirect_slashes=False)
-router.include_router(connections_router)
+router.include_router(resource_router)
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
@@ -57,7 +63,7 @@ _MESSAGES, _GROUP_ACTIONS = frozenset({Kind.MESSAGE}), frozenset({Kind.GROUP_ACT
 
 
 def _item_route(path: str, operation_id: str, body: dict[str, Any], **more: Any) -> Callable[[_Endpoint], _Endpoint]:
-    """A POST of items."""
+    """Declares a POST of items."""
     described = describe_path(path)
     described["parameters"] += [*describe_query("onError", "order"), TIMEOUT_HEADER, IDEMPOTENCY_HEADER]
     return router.post(path, operation_id=operation_id, openapi_extra=described | body, **_ITEM | more)
@@ -79,7 +85,7 @@ async def change_groups(
     return await _answer(request, caller, sender, names["hub"], deadline, _GROUP_ACTIONS)
 
 
-@_item_route("/hubs/{hub:segment}/outputs", "sendOutputs", body_of_any(Message, GroupAction, Close), **_RESULTS)
+@_item_route("/hubs/{hub:segment}/outputs", "sendOutputs", body_of_any(Message, GroupAction, CloseShape), **_RESULTS)
 async def send_outputs(
     request: Request, caller: RequiredCaller, names: PathNames, deadline: Deadline, sender: SenderPart
 ) -> Response:
@@ -90,9 +96,9 @@ async def send_outputs(
 async def _answer(
     request: Request, caller: Caller, sender: Sender, hub: str, seconds: float | None, kinds: frozenset[Kind]
 ) -> Response:
-    """An array of items, or (with one kind of items) a single one. ``seconds`` is the deadline.
+    """The answer to an array of items, or to a single item where only one kind may come.
 
-    Raises ``Forbidden`` for an item beyond the caller's rights.
+    ``seconds`` is the deadline. Raises ``Forbidden`` for an item beyond the caller's rights.
     """
     send_all = _choose_order(request, sender, seconds)
     require_media_type(request, JSON)
@@ -119,7 +125,7 @@ def _read_single(sender: Sender, text: bytes, hub: str, kinds: frozenset[Kind]) 
 
 
 def _check_rights(caller: Caller, hub: str, items: Sequence[Item], kinds: frozenset[Kind]) -> None:
-    """Where items of several kinds may come, each needs its own right. The route itself has asked for a single one."""
+    """Raises ``Forbidden`` for a kind beyond the caller's rights. With one kind, the route has checked that already."""
     if len(kinds) > 1:
         for kind in {item.kind for item in items}:
             caller.check((Right(kind.value),), hub)
@@ -128,7 +134,7 @@ def _check_rights(caller: Caller, hub: str, items: Sequence[Item], kinds: frozen
 def _choose_order(
     request: Request, sender: Sender, seconds: float | None
 ) -> Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]:
-    """How an array is sent: side by side, or in order, with what to do at a failure."""
+    """What sends the array as the query asks: in order or side by side, with or without a stop at a failure."""
     query = read_query(request, ("onError", "order"))
     on_error = _choice(query, "onError", "stop", "continue")
     if _choice(query, "order", "sequence", "none") == "none":
@@ -137,7 +143,7 @@ def _choose_order(
 
 
 def _choice(query: dict[str, list[str]], name: str, *choices: str) -> str:
-    """The value of a parameter that is one of ``choices``. The first of them is the default."""
+    """The value of a query parameter, one of ``choices``. The first one is the default. Raises ``InvalidQuery``."""
     value = one_of(query, name)
     if value is not None and value not in choices:
         raise InvalidQuery(f"The parameter {name} is one of {', '.join(choices)}.")

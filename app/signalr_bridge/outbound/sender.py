@@ -1,7 +1,8 @@
-"""The sender of items and operations: to the endpoints of a hub, in order or side by side."""
+"""The sender: it sends items and operations to the endpoints of a hub, in order or side by side."""
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.outcome import SKIPPED, Judgement, Result, fails_outputs, stops_array
@@ -14,13 +15,17 @@ from signalr_bridge.runtime import Clock
 
 ALL_KINDS = frozenset(Kind)
 
-Stops = Callable[[Item, Result], bool]
+Stops: TypeAlias = Callable[[Item, Result], bool]
+"""Whether the items behind one with this result are skipped."""
 
 
 class Sender:
-    """Sends over the endpoints of a hub.
+    """Sends to the endpoints of a hub.
 
-    ``clock`` gives monotonic seconds, ``default_seconds`` is the deadline of a call that names none.
+    Args:
+        directory: The endpoints of each hub.
+        clock: Gives monotonic seconds.
+        default_seconds: How long a call may take that names no deadline.
     """
 
     def __init__(self, directory: EndpointDirectory, *, clock: Clock, default_seconds: float) -> None:
@@ -29,10 +34,11 @@ class Sender:
         self._default_seconds = default_seconds
 
     def registry(self, hub: str) -> Registry:
+        """The endpoints of a hub, whose name may be in any case."""
         return self._directory.find(hub)
 
     def longest_target(self, hub: str) -> int:
-        """How many bytes path and query may have at the hub's endpoint with the longest address."""
+        """The most bytes of path and query, at the endpoint of the hub with the longest URL."""
         return LONGEST_TARGET - max((len(one.server_url) for one in self.registry(hub).endpoints), default=0)
 
     async def perform(
@@ -43,10 +49,16 @@ class Sender:
         endpoint: str | None = None,
         seconds: float | None = None,
     ) -> Result:
-        """One operation on every online endpoint, or on ``endpoint`` alone.
+        """The result of one operation on every online endpoint, or on ``endpoint`` alone.
 
-        That one is asked whatever health says of it: it has just called us, and only there is the connection. Raises
-        ``UrlTooLong``, and ``MalformedJson`` for a message that cannot be packed.
+        That endpoint is asked whatever its health, because it has just called us and it alone has the connection.
+        Raises ``UrlTooLong``, and ``MalformedJson`` for a message that cannot be packed.
+
+        Args:
+            operation: What is done.
+            message: What is sent. None for an operation that sends nothing.
+            endpoint: The name of the only endpoint to ask, in any case. None means all.
+            seconds: The deadline. None takes the default.
         """
         check_target(operation, self.longest_target(operation.hub))
         names = None if endpoint is None else {endpoint.lower()}
@@ -56,18 +68,25 @@ class Sender:
     async def invoke(
         self, operation: Operation, message: Message, *, endpoint: str | None = None, seconds: float | None = None
     ) -> Judgement:
-        """Call a client, wait for its answer, and judge what became of it. Raises ``UrlTooLong``."""
+        """Calls a client, waits for its answer, and judges the result. Raises ``UrlTooLong``.
+
+        The arguments are those of ``perform``.
+        """
         check_target(operation, self.longest_target(operation.hub))
         registry, deadline = self.registry(operation.hub), self.deadline(seconds)
         return await invoke(registry, operation, message, endpoint, deadline, self._clock)
 
     async def send(self, item: Item, *, seconds: float | None = None) -> Result:
+        """The result of one item."""
         return await self._send(item, self.deadline(seconds))
 
     async def send_in_order(
         self, items: Sequence[Item], *, seconds: float | None = None, stop_at_failure: bool = True
     ) -> list[Result]:
-        """Each after the answer to the one before. After a failure the rest is skipped. The deadline is for all."""
+        """The results of items that are sent one after the other. The deadline is for all of them.
+
+        Unless ``stop_at_failure`` is False, the items behind a failed one are skipped.
+        """
         return await self._send_in_order(items, self.deadline(seconds), _stops if stop_at_failure else _never_stops)
 
     async def _send_in_order(self, items: Sequence[Item], deadline: float, stops: Stops) -> list[Result]:
@@ -79,6 +98,7 @@ class Sender:
         return results
 
     async def send_side_by_side(self, items: Sequence[Item], *, seconds: float | None = None) -> list[Result]:
+        """The results of items that are sent at the same time, at most 32 at once. The deadline is for all of them."""
         deadline = self.deadline(seconds)
         gate = asyncio.Semaphore(32)
 
@@ -89,9 +109,9 @@ class Sender:
         return list(await asyncio.gather(*map(send, items)))
 
     async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Result]:
-        """A JSON array of items, in order up to the first whose result fails the call.
+        """The results of a JSON array of items, sent in order up to the first whose result fails the call.
 
-        Raises ``InvalidItem`` and ``MalformedJson``, and then nothing was sent.
+        Raises ``InvalidItem`` and ``MalformedJson`` before anything is sent.
         """
         items = self.read(outputs, hub, ALL_KINDS)
         return await self._send_in_order(items, self.deadline(None), _stops_outputs)
@@ -108,12 +128,12 @@ class Sender:
 
     async def _send(self, item: Item, deadline: float) -> Result:
         if self._clock() >= deadline:
-            return SKIPPED  # with no time left it would only become unknown
+            return SKIPPED  # an attempt without time would only become unknown
         registry = self.registry(item.operation.hub)
         return await registry.perform(item.operation, item.message, names=item.endpoints, deadline=deadline)
 
     def deadline(self, seconds: float | None) -> float:
-        """The moment of the clock after ``seconds``, or after the default."""
+        """The time of the clock in ``seconds`` from now. None takes the default."""
         return self._clock() + (self._default_seconds if seconds is None else seconds)
 
 

@@ -1,8 +1,8 @@
-"""The JSON shapes of the output binding, for the OpenAPI document. ``items`` reads them."""
+"""The JSON shapes of the output binding for the OpenAPI document. The module ``items`` reads such bodies."""
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from signalr_bridge.settings.model import EndpointType
 
@@ -32,8 +32,10 @@ class GroupAction(BaseModel):
     endpoints: list[str | dict[str, Any]] | None = _Endpoints
 
 
-class Close(BaseModel):
+class CloseShape(BaseModel):
     """Close the connections of a user or a group, or one connection."""
+
+    model_config = ConfigDict(title="Close")
 
     action: Literal["close"]
     connectionId: str | None = Field(None, description="exactly one of connectionId, userId and groupName")
@@ -67,22 +69,6 @@ class ResultsShape(BaseModel):
     results: list[ResultShape]
 
 
-def body_of(model: type[BaseModel], *, many: bool = False) -> dict[str, Any]:
-    """The OpenAPI request body of one ``model``, or of an array of them."""
-    schema = model.model_json_schema()
-    return {"requestBody": _content({"type": "array", "items": schema} if many else schema)}
-
-
-def body_of_any(*models: type[BaseModel]) -> dict[str, Any]:
-    """The OpenAPI request body of an array that mixes ``models``."""
-    schemas = [model.model_json_schema() for model in models]
-    return {"requestBody": _content({"type": "array", "items": {"anyOf": schemas}})}
-
-
-def _content(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
-
-
 class Existence(BaseModel):
     """Somebody is there."""
 
@@ -104,8 +90,10 @@ class MembersShape(BaseModel):
     continuationToken: str | None = Field(None, description="for the next page; null: this is the last one")
 
 
-class Invocation(BaseModel):
+class InvocationShape(BaseModel):
     """A call of a client's method."""
+
+    model_config = ConfigDict(title="Invocation")
 
     target: str = Field(min_length=1, description="the client's method", examples=["askName"])
     arguments: list[Any] = Field([], examples=[["how are you?"]])
@@ -117,3 +105,19 @@ class InvocationAnswer(BaseModel):
 
     result: Any = None
     error: str | None = None
+
+
+def body_of(model: type[BaseModel], *, many: bool = False) -> dict[str, Any]:
+    """The OpenAPI request body of one ``model``, or of an array of them."""
+    schema = model.model_json_schema()
+    return {"requestBody": _content({"type": "array", "items": schema} if many else schema)}
+
+
+def body_of_any(*models: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI request body of an array that mixes ``models``."""
+    schemas = [model.model_json_schema() for model in models]
+    return {"requestBody": _content({"type": "array", "items": {"anyOf": schemas}})}
+
+
+def _content(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}

@@ -97,11 +97,11 @@ class Operation:
     """One operation on a hub. Names are as people write them. The URL is escaped by ``write_target`` and nowhere else.
 
     Args:
-        excluded: ids of connections that are left out.
-        reason: what a client is told whose connection is closed.
-        ttl: seconds that a user's membership lasts; 0 concerns the connections that are open now.
-        page_size: the most members that a page may have.
-        continuation: the service's token of the page that is asked for.
+        excluded: Ids of connections that are left out.
+        reason: What a client is told whose connection is closed.
+        ttl: Seconds that a user's membership lasts; 0 concerns the connections that are open now.
+        page_size: The most members that a page may have.
+        continuation: The service's token of the page that is asked for.
     """
 
     action: Action
@@ -125,8 +125,8 @@ class Message:
     """What clients are sent: the name of their method, and its arguments.
 
     Args:
-        target: the client's method.
-        arguments: a JSON array in UTF-8. It goes out as it is: nobody has decoded it.
+        target: The client's method.
+        arguments: A JSON array in UTF-8. It goes out as it is: nobody has decoded it.
     """
 
     target: str

@@ -1,4 +1,4 @@
-"""The base class of all sections, and types of fields whose values may be written in more than one way."""
+"""The base class of all sections, the mark ``LIVE``, and types of fields that may be written in several ways."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
@@ -24,19 +24,22 @@ class _Live:
 
 
 LIVE = _Live()
-"""Stands in the annotation of a field that may change while the bridge runs: ``Annotated[Secrets, LIVE]``.
+"""Marks a field that may change while the bridge runs: ``Annotated[Secrets, LIVE]``.
 
-All others change at the next start. Whoever has to know it asks ``is_live``.
+All other fields change at the next start. ``is_live`` tells them apart.
 """
 
 
 def is_live(field: FieldInfo) -> bool:
-    """Whether a change of the field is in force at once."""
+    """Whether the field may change while the bridge runs."""
     return LIVE in field.metadata
 
 
 def read_list(value: Any) -> Any:
-    """A list that is written in one text: JSON when it begins with ``[``, else comma-separated."""
+    """The list in a text: JSON when it begins with ``[``, else separated by commas. Other values stay as they are.
+
+    Raises ``ValueError``.
+    """
     if not isinstance(value, str):
         return value
     text = value.strip()
@@ -60,12 +63,12 @@ def _read_hub(value: Any) -> Any:
 
 
 def read_text(value: Any) -> Any:
-    """A text that looks like a number, so that a file may hold it as a number."""
+    """The text of an integer, so that a file may hold a text that looks like one. Other values stay as they are."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def read_map(value: Any) -> Any:
-    """A map that is written as JSON in one text."""
+    """The map in a JSON text. Other values stay as they are. Raises ``ValueError``."""
     if not isinstance(value, str):
         return value
     try:
@@ -75,6 +78,10 @@ def read_map(value: Any) -> Any:
 
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(read_list)]
+"""Texts, as a list or in one text."""
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(read_list)]
+"""Secrets, as a list or in one text."""
 Hub = Annotated[str, BeforeValidator(_read_hub)]
+"""A hub's name, in lower case."""
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(read_list)]
+"""Networks in CIDR notation, as a list or in one text."""

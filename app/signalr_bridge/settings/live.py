@@ -1,4 +1,4 @@
-"""The settings in force, and what follows them: a change is taken over whole or not at all."""
+"""The settings in force, and what follows their changes. A change is taken over whole or not at all."""
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -19,7 +19,21 @@ from signalr_bridge.settings.rules import check_servable
 from signalr_bridge.settings.sources import Sources
 from signalr_bridge.settings.value import Values
 
+Commit: TypeAlias = Callable[[], None]
+"""Switches to settings that were made ready. It cannot fail."""
+Prepare: TypeAlias = Callable[[Settings], Commit]
+"""Makes ready for new settings, and gives what switches to them. Raises ``SettingsError``."""
+
+LOOK_SECONDS = 0.5
+"""Seconds between two looks at the files. A change is in force well within two seconds."""
+SETTLE_SECONDS = 0.1
+"""A file that changes again within so many seconds is still being written."""
+FORCED_SECONDS = 1.0
+"""The least seconds between two readings that are asked for although no file has changed."""
+
+_MOST_READINGS = 20
 _ENDPOINTS = frozenset({"endpoints", "connections"})
+_Section = TypeVar("_Section", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +41,9 @@ class Change:
     """What to do about changed settings.
 
     Args:
-        settings: those to run with from now on.
-        changed: what is new in them, in words.
-        waiting: the names of settings that are as they were until the next start.
+        settings: The settings to run with from now on.
+        changed: What is new in them, in a few words each, without values.
+        waiting: The names of settings whose change waits for the next start.
     """
 
     settings: Settings
@@ -38,7 +52,7 @@ class Change:
 
 
 def plan_change(current: Settings, wanted: Settings) -> Change:
-    """What is marked ``LIVE`` changes at once. What opens doors, and all the rest, changes by restart only."""
+    """The change to ``wanted``. Fields marked ``LIVE`` change at once. Those that allow access, and the rest, wait."""
     hubs = {
         name: _change(current.hubs.get(name) or HubSettings(), _find_hub(wanted, name))
         for name in {**wanted.hubs, **current.hubs}
@@ -51,11 +65,8 @@ def plan_change(current: Settings, wanted: Settings) -> Change:
     return Change(settings, tuple(_describe(current, settings)), tuple(_find_differences(settings, wanted)))
 
 
-_Section = TypeVar("_Section", bound=BaseModel)
-
-
 def _change(current: _Section, wanted: BaseModel) -> _Section:
-    """``current`` with those values of ``wanted`` that may change while running, in its sections, too."""
+    """``current`` with the values of ``wanted`` that may change while running, also in its sections."""
     update: dict[str, Any] = {}
     for name, field in type(current).model_fields.items():
         before, after = getattr(current, name), getattr(wanted, name)
@@ -67,9 +78,9 @@ def _change(current: _Section, wanted: BaseModel) -> _Section:
 
 
 def _find_hub(wanted: Settings, name: str) -> HubSettings:
-    """The settings of a hub. It may have gone, or have lost its own section about upstream.
+    """The settings of a hub. The hub, or its own section about upstream, may have gone.
 
-    Secrets that it no longer has stop counting at once: those that are common to all hubs take their place.
+    Secrets that it no longer has do not count any more. Those of all hubs take their place at once.
     """
     found = wanted.hubs.get(name) or HubSettings()
     return found if found.upstream is not None else found.model_copy(update={"upstream": wanted.upstream})
@@ -117,31 +128,28 @@ def _leaves(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
         yield path, value
 
 
-Commit: TypeAlias = Callable[[], None]
-Prepare: TypeAlias = Callable[[Settings], Commit]
-"""Makes ready for new settings, and gives what switches to them and cannot fail. Raises ``SettingsError``."""
-
-
 class SettingsListener(Protocol):
-    """Who is told what becomes of changes."""
+    """Is told what becomes of changes."""
 
     def settings_changed(self, *, changes: Sequence[str]) -> None:
-        """They are in force. Each is said in a few words, without values."""
+        """Changes are in force. Each is named in a few words, without values."""
         ...
 
     def settings_waiting(self, *, settings: Sequence[str]) -> None:
-        """Settings of these names have changed, and take effect by a restart only."""
+        """The settings of these names have changed. They take effect at the next start."""
         ...
 
     def settings_refused(self, *, reason: str) -> None:
-        """A change was refused whole."""
+        """A change was refused as a whole."""
         ...
 
 
 class LiveSettings:
-    """The settings to run with, and what follows them.
+    """The settings in force (``current``), and what follows their changes.
 
-    ``current`` are those in force. ``listener`` is told of changes.
+    Args:
+        settings: The settings to start with.
+        listener: Is told of changes.
     """
 
     def __init__(self, settings: Settings, listener: SettingsListener) -> None:
@@ -150,11 +158,11 @@ class LiveSettings:
         self._followers: list[Prepare] = []
 
     def follow(self, prepare: Prepare) -> None:
-        """``prepare`` is asked about every change. When it refuses one, nothing changes anywhere."""
+        """Calls ``prepare`` at every change. When one follower refuses a change, nothing changes anywhere."""
         self._followers.append(prepare)
 
     def take(self, values: Values) -> None:
-        """Switches to what ``values`` say, as far as that may change while running. Raises ``SettingsError``."""
+        """Switches to the settings in ``values`` that may change while running. Raises ``SettingsError``."""
         wanted = review(values).accept()
         check_servable(wanted)
         change = plan_change(self.current, wanted)
@@ -170,25 +178,16 @@ class LiveSettings:
         self._listener.settings_changed(changes=change.changed)
 
 
-LOOK_SECONDS = 0.5
-"""How often files are looked at: a change is in force well within two seconds."""
-SETTLE_SECONDS = 0.1
-"""A file that changes again within this time is still being written."""
-FORCED_SECONDS = 1.0
-"""So often at most everything is read although no file has changed."""
-_MOST_READINGS = 20
-
-
 class Watcher:
     """Reads the sources when they have changed, in a background task that is entered and left with the application.
 
     Args:
-        sources: what is looked at.
-        take: gets the values. It raises ``SettingsError`` for those that cannot be used.
-        listener: is told when they are refused.
-        clock: monotonic seconds.
-        interval: how often the sources are looked at, in seconds.
-        settle: how long a file must be left alone before it is read, in seconds.
+        sources: What is read.
+        take: Gets the values. It raises ``SettingsError`` for values that cannot be used.
+        listener: Is told when values are refused.
+        clock: Gives monotonic seconds.
+        interval: Seconds between two looks at the sources.
+        settle: Seconds without a change after which a file is read.
     """
 
     def __init__(
@@ -223,7 +222,7 @@ class Watcher:
                     await task
 
     async def read_again(self) -> None:
-        """Reads everything now. Whoever asks meanwhile waits for the same reading."""
+        """Reads all sources now. Calls that come meanwhile wait for the same reading."""
         if self._reading is None:
             now = self._clock()
             unchanged = self._sources.look() == self._seen
@@ -259,7 +258,7 @@ class Watcher:
             self._reading = None
 
     async def _read_settled(self) -> Values:
-        """What the sources say once nobody writes to them any more."""
+        """What the sources say, read when they have stopped changing. Raises ``SettingsError``."""
         self._seen = await asyncio.to_thread(self._sources.look)
         for _ in range(_MOST_READINGS):
             await asyncio.sleep(self._settle)
@@ -270,11 +269,11 @@ class Watcher:
         raise SettingsError("The files change faster than they can be read.")
 
     def _refuse_unexpected(self, error: Exception) -> None:
-        """By its kind alone: its text may quote a value."""
+        """Refuses by the type of the error alone, because its text may quote a value."""
         self._refuse(SettingsError(f"They cannot be read: {type(error).__name__}."))
 
     def _refuse(self, error: SettingsError) -> None:
-        """Says it once, however often the same is read."""
+        """Tells the listener of a refusal, once as long as its text stays the same."""
         if error.detail != self._refused:
             self._refused = error.detail
             self._listener.settings_refused(reason=error.detail)
