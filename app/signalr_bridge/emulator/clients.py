@@ -43,7 +43,7 @@ class ClientCalls:
         return invocation_id, future
 
     def complete(self, completion: Completion) -> None:
-        """Takes a client's answer. One that nobody waits for is dropped."""
+        """Takes a client's answer. An answer to an unknown call is dropped."""
         future = self._waiting.get(completion.invocation_id)
         if future is not None and not future.done():
             future.set_result(completion)
@@ -69,6 +69,7 @@ class Limits:
     send_seconds: float = 10.0
     """How long one frame may take before its client is dropped."""
     upstream_seconds: float = 100.0
+    """How long an upstream call may take."""
     invoke_seconds: float = 100.0
     """How long a client may take to answer a call by REST."""
     stop_seconds: float = 5.0
@@ -97,7 +98,7 @@ class _End:
     error: str | None
 
 
-class Client:
+class ClientConnection:
     """A client's connection to a hub.
 
     Args:
@@ -105,7 +106,7 @@ class Client:
         user_id: The user. None for a client without one.
         hub: The hub it connects to.
         socket: Its WebSocket.
-        upstream: Who calls the upstream.
+        upstream: Calls the upstream.
         handshake_seconds: How long the client's first record may take.
     """
 
@@ -132,6 +133,7 @@ class Client:
         self._pending: asyncio.Queue[_Call | _End] = asyncio.Queue(_MOST_PENDING)
 
     def deliver(self, frame: Frame) -> None:
+        """Queues a frame without waiting."""
         self._socket.deliver(frame)
 
     async def call(self, message: Invocation) -> Completion:

@@ -19,7 +19,8 @@ class ClientCodec(Protocol):
     """One hub protocol. The methods that read raise ``MalformedMessage``."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of the protocol in a client's handshake."""
 
     @property
     def content_type(self) -> str:
@@ -28,7 +29,8 @@ class ClientCodec(Protocol):
     def frame(self, data: bytes) -> Frame:
         """The bytes as a text or binary frame."""
 
-    def write(self, message: HubMessage) -> Frame: ...
+    def write(self, message: HubMessage) -> Frame:
+        """The message as a text or binary frame."""
 
     def split(self, data: bytes) -> tuple[list[bytes], bytes]:
         """The complete messages, without their framing, and the incomplete rest."""
@@ -68,7 +70,7 @@ class JsonCodec:
             raise _too_deep() from None
 
     def frame_answer(self, body: bytes) -> Frame:
-        # An unterminated record makes the JavaScript client drop its connection. Only that defect is repaired.
+        # An unterminated record makes the JavaScript client drop its connection. No other defect is repaired.
         framed = body if body.endswith(hub_json.RECORD_SEPARATOR) else body + hub_json.RECORD_SEPARATOR
         records, _ = hub_json.split_records(framed)
         for record in records:

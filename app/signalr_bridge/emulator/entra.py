@@ -30,8 +30,8 @@ class Entra:
     Args:
         issuer: An https address. ``/.well-known/openid-configuration`` below it tells the issuer's name and keys.
         role: The role of every identity.
-        clock: Seconds since 1970.
-        certificates: Whom to believe to be the issuer, instead of those that this machine believes.
+        clock: Gives seconds since 1970.
+        certificates: The certificates by which the issuer is verified, instead of those of this machine.
     """
 
     def __init__(self, issuer: str, role: Role, clock: WallClock, certificates: ssl.SSLContext | None = None) -> None:
@@ -68,7 +68,7 @@ class Entra:
 
     async def _fetch_keys(self) -> None:
         try:
-            # A client for each time: keys are fetched seldom, and this object is not told when it is done with.
+            # A client for each fetch, because keys are fetched seldom and this object is never closed.
             async with Client(self._options) as client:
                 document = await _fetch(client, f"{self._issuer}/.well-known/openid-configuration")
                 found = jwt.PyJWKSet.from_dict(await _fetch(client, document["jwks_uri"]))

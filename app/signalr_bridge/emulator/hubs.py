@@ -18,18 +18,22 @@ class Member(Protocol):
     """A client's connection as its hub sees it."""
 
     @property
-    def connection_id(self) -> str: ...
+    def connection_id(self) -> str:
+        """The id of the connection."""
 
     @property
-    def user_id(self) -> str | None: ...
+    def user_id(self) -> str | None:
+        """The user. None for a client without one."""
 
     @property
-    def codec(self) -> ClientCodec: ...
+    def codec(self) -> ClientCodec:
+        """The codec of the hub protocol that the client speaks."""
 
     def deliver(self, frame: Frame) -> None:
         """Queues a frame without waiting. A client that does not keep up is dropped."""
 
-    def close(self, reason: str | None = None) -> None: ...
+    def close(self, reason: str | None = None) -> None:
+        """Closes the connection."""
 
     async def call(self, message: Invocation) -> Completion:
         """Calls the client. Raises ``ClientGone`` when it disconnects before it answers."""
@@ -86,22 +90,27 @@ class HubState:
         self.remove_connection_from_all(member.connection_id)
 
     def members(self) -> list[Member]:
+        """All connections of the hub."""
         return list(self._members.values())
 
     def find_connection(self, connection_id: str) -> Member | None:
+        """The connection with this id. None when it does not exist."""
         return self._members.get(connection_id)
 
     def find_user(self, user: str) -> list[Member]:
+        """The connections of a user."""
         return self._users.find(user)
 
     def find_group(self, group: str) -> list[Member]:
+        """The connections in a group."""
         return self._groups.find(group)
 
     def has_group(self, group: str) -> bool:
+        """Whether a connection is in the group."""
         return self._groups.holds(group)
 
     def add_connection(self, group: str, connection_id: str) -> bool:
-        """Adds a connection to a group. False when there is no such connection."""
+        """Adds a connection to a group. False when the connection does not exist."""
         member = self._members.get(connection_id)
         if member is None:
             return False
@@ -110,10 +119,12 @@ class HubState:
         return True
 
     def remove_connection(self, group: str, connection_id: str) -> None:
+        """Removes a connection from a group."""
         self._groups.remove(group, connection_id)
         self._joined.get(connection_id, set()).discard(group)
 
     def remove_connection_from_all(self, connection_id: str) -> None:
+        """Removes a connection from all groups."""
         for group in self._joined.pop(connection_id, set()):
             self._groups.remove(group, connection_id)
 
@@ -132,6 +143,7 @@ class HubState:
             self.add_connection(group, member.connection_id)
 
     def remove_user(self, user: str, group: str) -> None:
+        """Removes a user from a group, with all its connections."""
         records = self._current_records(user)
         records.pop(group, None)
         self._keep_records(user, records)
@@ -145,6 +157,7 @@ class HubState:
             self.remove_connection_from_all(member.connection_id)
 
     def is_user_in_group(self, user: str, group: str) -> bool:
+        """Whether the user itself belongs to the group, now and for later connections."""
         return group in self._current_records(user)
 
     def _current_records(self, user: str) -> dict[str, float]:
@@ -166,12 +179,14 @@ class Hubs:
         self._hubs: dict[str, HubState] = {}
 
     def find(self, name: str) -> HubState:
+        """The hub of this name, in any case."""
         key = name.lower()
         if key not in self._hubs:
             self._hubs[key] = HubState(name, self._clock)
         return self._hubs[key]
 
     def members(self) -> list[Member]:
+        """All connections of all hubs."""
         return [member for hub in self._hubs.values() for member in hub.members()]
 
 

@@ -19,7 +19,9 @@ from signalr_bridge.protocol.issued_key import IssuedKey
 from signalr_bridge.runtime import NewId, WallClock
 
 NEW_AFTER_SECONDS = 3600.0
+"""How many seconds the same key is issued."""
 GOOD_SECONDS = 5400.0
+"""How many seconds an issued key is valid."""
 
 _IDENTITY = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/"
 _ROLE = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
@@ -40,7 +42,7 @@ class IssuedKeys:
 
     Args:
         clock: Gives seconds since 1970.
-        new_text: Gives a text that nobody can guess.
+        new_text: Gives a text, from a source that is good for secrets.
     """
 
     def __init__(self, clock: WallClock, new_text: NewId) -> None:

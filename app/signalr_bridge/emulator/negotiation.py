@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from signalr_bridge.emulator.clients import Client, Limits
+from signalr_bridge.emulator.clients import ClientConnection, Limits
 from signalr_bridge.emulator.hubs import Hubs
 from signalr_bridge.emulator.identity import TokenCheck, TokenIdentity, find_parameter, read_identity, refuse_token
 from signalr_bridge.emulator.sockets import ClientSocket
@@ -32,7 +32,7 @@ class Taken(Exception):
 
 
 class Unknown(Exception):
-    """There is no such connection, or its time to open is over."""
+    """The connection is unknown, or its time to open is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Negotiations:
     Args:
         open_seconds: How long a client may take to open its WebSocket.
         clock: Gives monotonic seconds.
-        new_id: Gives an id that nobody can guess.
+        new_id: Gives an id, from a source that is good for secrets.
     """
 
     def __init__(self, open_seconds: float, clock: Clock, new_id: NewId) -> None:
@@ -78,6 +78,7 @@ class Negotiations:
         return token, connection_id
 
     def close(self, token: str) -> None:
+        """Forgets a connection that has ended."""
         self._by_token.pop(token, None)
 
     def _find(self, token: str) -> str:
@@ -110,7 +111,7 @@ class ClientAcceptor:
         self._hubs, self._tokens, self._upstream = hubs, tokens, upstream
         self._negotiations, self._limits = negotiations, limits
         self._long_claim_names = long_claim_names
-        self._clients: dict[asyncio.Task[Any], tuple[Client, ClientSocket]] = {}
+        self._clients: dict[asyncio.Task[Any], tuple[ClientConnection, ClientSocket]] = {}
         self._is_shut = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -162,7 +163,7 @@ class ClientAcceptor:
 
     def _make_client(
         self, request: HTTPConnection, connection_id: str, identity: TokenIdentity, receive: Receive, send: Send
-    ) -> tuple[Client, ClientSocket]:
+    ) -> tuple[ClientConnection, ClientSocket]:
         limits = self._limits
         socket = ClientSocket(
             receive,
@@ -179,7 +180,7 @@ class ClientAcceptor:
             client_query=redact_query(request.scope["query_string"].decode("latin-1")),
         )
         hub = self._hubs.find(find_parameter(request, "hub")[0])
-        client = Client(about, identity.user_id, hub, socket, self._upstream, limits.handshake_seconds)
+        client = ClientConnection(about, identity.user_id, hub, socket, self._upstream, limits.handshake_seconds)
         if identity.close_at is not None:
             client.close_after = max(0.0, identity.close_at - self._tokens.clock())
         return client, socket
@@ -203,6 +204,7 @@ class ClientAcceptor:
         return JSONResponse(self._negotiations.negotiate(max(0, min(version, 1))))
 
     def open(self) -> None:
+        """Accepts clients from now on."""
         self._is_shut = False
 
     async def shut(self) -> None:

@@ -47,6 +47,7 @@ _CLOSES = frozenset({Action.CLOSE_ALL, Action.CLOSE_USER, Action.CLOSE_GROUP})
 
 
 def json_answer(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """An answer whose body is JSON."""
     return Response(body, status, headers, "application/json")
 
 

@@ -49,7 +49,7 @@ class Emulator:
         upstream_token: Gives the token of a managed identity. Upstream calls present it.
         entra_issuer: Issues tokens to identities, which may call too.
         entra_role: The role that such identities have.
-        entra_certificates: Whom to believe to be the issuer, instead of those that this machine believes.
+        entra_certificates: The certificates by which the issuer is verified, instead of those of this machine.
 
     Raises:
         SettingsError: A setting cannot be used. ``start`` raises it when the port is taken.
@@ -92,15 +92,18 @@ class Emulator:
 
     @property
     def url(self) -> str:
+        """The URL at which it answers on this machine."""
         host = "localhost" if self.host in _HERE else self.host
         return f"http://{host}:{self.port}"
 
     @property
     def connection_string(self) -> str:
+        """The connection string with the first key."""
         return write_connection_string(self.url, self._keys[0])
 
     @property
     def upstream(self) -> tuple[UpstreamTemplate, ...]:
+        """The templates by which events are posted."""
         return self._upstream.templates
 
     def replace_upstream(self, upstream: str | Sequence[UpstreamTemplate]) -> None:
@@ -167,7 +170,7 @@ class _Paths:
 
 
 def _allow_origins(app: ASGIApp) -> ASGIApp:
-    """Every origin, echoed: browsers refuse ``*`` together with credentials."""
+    """``app`` with CORS for every origin. It is echoed, because browsers refuse ``*`` together with credentials."""
     return CORSMiddleware(
         app,
         allow_origin_regex=".*",
@@ -187,7 +190,7 @@ def _listen(host: str, port: int) -> list[socket.socket]:
     except SettingsError as exc:
         if port != 0 and isinstance(exc.__context__, OSError) and exc.__context__.errno == errno.EADDRINUSE:
             first.close()
-            raise  # clients that resolve localhost to ::1 would meet somebody else
+            raise  # clients that resolve localhost to ::1 would reach another program
         return [first]  # a machine without IPv6
 
 

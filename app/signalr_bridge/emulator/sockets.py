@@ -60,7 +60,7 @@ class ClientSocket:
         return data
 
     def deliver(self, frame: Frame) -> None:
-        """Puts a frame into the queue. When the queue is full, the client is dropped, so that nobody waits for it."""
+        """Puts a frame into the queue without waiting. When the queue is full, the client is dropped."""
         if not self._ending:
             self._put(frame)
 

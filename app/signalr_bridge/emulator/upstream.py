@@ -1,4 +1,4 @@
-"""Posts events to the upstream, and tells the client that waits what the answer means.
+"""Posts events to the upstream, and makes of its answer the completion for a client that waits.
 
 Source: ``docs/protocol/service-emulation.md`` 3.2 and 3.5.
 """
@@ -25,6 +25,16 @@ from signalr_bridge.wire.client import (
     TimedOut,
 )
 
+LONGEST_ANSWER = 16 * 1024 * 1024
+"""The most bytes of an answer that are read."""
+
+_LOG = logging.getLogger(__name__)
+_EXPECTED = frozenset({200, 204})
+_OPTIONS = ClientOptions(
+    idle_seconds=2,  # less than uvicorn's 5 s: a POST on a connection just closed would fail
+    omit_headers=("User-Agent", "Accept", "Accept-Encoding"),
+    decompress=True,
+)
 _TOKEN = re.compile(r"\{(hub|category|event)\}")
 _FIELDS = {
     "urltemplate": "url",
@@ -53,6 +63,7 @@ class UpstreamTemplate:
             raise SettingsError("An upstream URL is not an absolute http or https URL.")
 
     def matches(self, event: EventHeaders) -> bool:
+        """Whether the event is posted by this template."""
         return (
             _matches(self.hub_pattern, event.hub)
             and _matches(self.category_pattern, event.category)
@@ -64,12 +75,25 @@ class UpstreamTemplate:
         return _TOKEN.sub(lambda token: escape_segment(getattr(event, token[1])), self.url)
 
 
+@dataclass(frozen=True, slots=True)
+class UpstreamReply:
+    """What the upstream answered. ``failure`` says for the client what went wrong while the body was read."""
+
+    status: int
+    body: bytes = b""
+    failure: str | None = None
+
+
+UNREACHABLE = UpstreamReply(500)
+"""No answer at all. The service treats it as the status 500."""
+
+
 def _matches(pattern: str, value: str) -> bool:
     return any(part.strip() in {"*", value} for part in pattern.split(","))
 
 
 def find_template(templates: Sequence[UpstreamTemplate], event: EventHeaders) -> UpstreamTemplate | None:
-    """The first template that matches. None: the event is not posted."""
+    """The first template that matches. None when no template does. Then the event is not posted."""
     return next((template for template in templates if template.matches(event)), None)
 
 
@@ -119,29 +143,6 @@ def _members(value: Any, where: str) -> Mapping[str, Any]:
     return {name.lower(): member for name, member in value.items()}
 
 
-LONGEST_ANSWER = 16 * 1024 * 1024
-_EXPECTED = frozenset({200, 204})
-_OPTIONS = ClientOptions(
-    idle_seconds=2,  # less than uvicorn's 5 s: a POST on a connection just closed would fail
-    omit_headers=("User-Agent", "Accept", "Accept-Encoding"),
-    decompress=True,
-)
-_LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the upstream answered. ``failure`` says what went wrong while its body was read, and the client is told."""
-
-    status: int
-    body: bytes = b""
-    failure: str | None = None
-
-
-UNREACHABLE = Answer(500)
-"""No answer at all. The service treats it as the status 500."""
-
-
 class UpstreamCaller:
     """Calls the upstream. ``templates`` may be replaced at any time, and hold for the next event.
 
@@ -166,13 +167,15 @@ class UpstreamCaller:
         self._client = Client(_OPTIONS)
 
     async def start(self) -> None:
+        """Opens the HTTP client."""
         self._client.open()
 
     async def stop(self) -> None:
+        """Closes the HTTP client. Later calls count as unreachable."""
         await self._client.close()
 
-    async def call(self, event: EventHeaders, content_type: str, body: bytes) -> Answer | None:
-        """The answer, whatever it is. None: no template matches."""
+    async def call(self, event: EventHeaders, content_type: str, body: bytes) -> UpstreamReply | None:
+        """The answer to an event, with any status. None when no template matches."""
         template = find_template(self.templates, event)
         if template is None:
             return None
@@ -191,41 +194,41 @@ class UpstreamCaller:
             headers["Authorization"] = f"Bearer {self._token()}"
         return headers
 
-    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> UpstreamReply:
         if not self._client.is_open:
             return UNREACHABLE
         try:
             async with self._client.request("POST", url, headers=headers, body=body, seconds=self._timeout) as response:
                 return await _read_answer(response)
         except (CallFailed, ValueError) as exc:
-            # ValueError: a header that HTTP cannot carry, which is not logged: nor is the URL, it may hold a key.
+            # ValueError: a header that HTTP cannot carry. It and the URL are not logged, because they may hold a key.
             why = exc if isinstance(exc, CallFailed) else type(exc).__name__
             _LOG.warning("The upstream could not be called: %s.", why)
             return UNREACHABLE
 
 
-async def _read_answer(response: Response) -> Answer:
-    """Source: ``docs/protocol/service-emulation.md`` 3.5."""
+async def _read_answer(response: Response) -> UpstreamReply:
+    """The answer with its body. Source: ``docs/protocol/service-emulation.md`` 3.5."""
     try:
-        return Answer(response.status, await response.read(LONGEST_ANSWER))
+        return UpstreamReply(response.status, await response.read(LONGEST_ANSWER))
     except ResponseTooLarge:
-        return Answer(response.status, failure="response too large")
+        return UpstreamReply(response.status, failure="response too large")
     except TimedOut:
-        return Answer(response.status, failure="response cancelled")
+        return UpstreamReply(response.status, failure="response cancelled")
     except CallFailed:
-        return Answer(response.status, failure="error: Error while copying content to a stream.")
+        return UpstreamReply(response.status, failure="error: Error while copying content to a stream.")
 
 
-def interpret(answer: Answer | None, invocation_id: str, codec: ClientCodec) -> Frame:
+def interpret(answer: UpstreamReply | None, invocation_id: str, codec: ClientCodec) -> Frame:
     """The frame for a client that waits for the answer to ``invocation_id``."""
     match answer:
         case None:
             error = "no upstream template matches the event."
-        case Answer(status=204) | Answer(status=200, body=b"", failure=None):
+        case UpstreamReply(status=204) | UpstreamReply(status=200, body=b"", failure=None):
             return codec.write(Completion(invocation_id))
-        case Answer(status=200, failure=None):
+        case UpstreamReply(status=200, failure=None):
             return _pass_on(answer.body, invocation_id, codec)
-        case Answer(status=200):
+        case UpstreamReply(status=200):
             error = f"{answer.failure}."
         case _:
             error = f"status code {answer.status}"

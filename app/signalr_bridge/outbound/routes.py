@@ -18,7 +18,7 @@ from signalr_bridge.outbound.sender import ALL_KINDS, Sender
 from signalr_bridge.outbound.shapes import (
     CloseShape,
     GroupAction,
-    Message,
+    MessageShape,
     ResultShape,
     ResultsShape,
     body_of,
@@ -69,7 +69,7 @@ def _item_route(path: str, operation_id: str, body: dict[str, Any], **more: Any)
     return router.post(path, operation_id=operation_id, openapi_extra=described | body, **_ITEM | more)
 
 
-@_item_route("/hubs/{hub:segment}/send", "send", body_of(Message))
+@_item_route("/hubs/{hub:segment}/send", "send", body_of(MessageShape))
 async def send(
     request: Request, caller: RequiredCaller, names: PathNames, deadline: Deadline, sender: SenderPart
 ) -> Response:
@@ -85,7 +85,9 @@ async def change_groups(
     return await _answer(request, caller, sender, names["hub"], deadline, _GROUP_ACTIONS)
 
 
-@_item_route("/hubs/{hub:segment}/outputs", "sendOutputs", body_of_any(Message, GroupAction, CloseShape), **_RESULTS)
+@_item_route(
+    "/hubs/{hub:segment}/outputs", "sendOutputs", body_of_any(MessageShape, GroupAction, CloseShape), **_RESULTS
+)
 async def send_outputs(
     request: Request, caller: RequiredCaller, names: PathNames, deadline: Deadline, sender: SenderPart
 ) -> Response:

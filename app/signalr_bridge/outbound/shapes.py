@@ -9,8 +9,10 @@ from signalr_bridge.settings.model import EndpointType
 _Endpoints = Field(None, description="endpoint names, or objects as the endpoint list has them; absent: all online")
 
 
-class Message(BaseModel):
+class MessageShape(BaseModel):
     """A message to everybody, or to one user, group or connection."""
+
+    model_config = ConfigDict(title="Message")
 
     target: str = Field(min_length=1, description="the client's method", examples=["newMessage"])
     arguments: list[Any] = Field([], examples=[["ann", "hello"]])

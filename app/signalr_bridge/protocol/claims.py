@@ -1,4 +1,4 @@
-"""A client's claims on their way through the service: into the token, out of the upstream header.
+"""A client's claims on their way through the service: written into the token, read from the upstream header.
 
 The service joins claims to one line, ``type: value, type: value``, and escapes nothing. A display name such as
 ``Bob, role: admin`` could therefore forge a role. So our tokens carry one more claim, ``bridge.claims``: base64url of
@@ -17,6 +17,7 @@ from signalr_bridge.errors import MalformedJson
 from signalr_bridge.protocol import json_text
 
 ClaimValues: TypeAlias = Sequence[str | int | float | bool]
+"""The values of one claim."""
 
 LOSSLESS_CLAIM = "bridge.claims"
 NAME_IDENTIFIER = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
@@ -82,7 +83,7 @@ def read_claims_line(line: str, user_id: str = "", *, lossless: bool = True) -> 
     """The claims in the header ``X-ASRS-User-Claims``.
 
     They are read from ``bridge.claims`` alone when that occurs exactly once. When it occurs more often, or in the user
-    id, somebody is forging, and no claims are returned.
+    id, it is forged, and no claims are returned.
 
     Args:
         line: The header's value.

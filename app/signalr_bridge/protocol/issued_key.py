@@ -18,6 +18,7 @@ from signalr_bridge.protocol.rest import API_VERSION
 SCOPE = "https://signalr.azure.com/.default"
 """The scope of an Entra token for the service."""
 AUDIENCE = "https://signalr.azure.com"
+"""The ``aud`` of such a token."""
 KEY_PATH = "/api/v1/auth/accessKey"
 KEY_PATHS = frozenset({"/api/auth/accesskey", KEY_PATH.lower()})
 """Both paths that the service knows, in lower case."""
@@ -72,7 +73,7 @@ class TokenRequest:
 
 
 def ask_instead(claims: Mapping[str, Any]) -> TokenRequest | None:
-    """The request whose answer says as much as a token with ``claims`` would. None when there is no such request.
+    """The request for a token that says the same as one with ``claims``. None when no request can say all of them.
 
     A user id that holds the name of our own claim would be read as that claim upstream, so it is never requested.
     """

@@ -1,6 +1,6 @@
 """The service's REST operations and messages, written as requests and read back from them.
 
-Source: ``docs/protocol/rest-and-management.md`` 2 to 4 and 6; ``docs/protocol/service-emulation.md`` 1.2 and 7.3.
+Source: ``docs/protocol/rest-and-management.md`` 2 to 4 and 6, ``docs/protocol/service-emulation.md`` 1.2 and 7.3.
 """
 
 import re
@@ -16,19 +16,38 @@ from signalr_bridge.errors import InvalidName, InvalidQuery, MalformedJson, Malf
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import escape_segment, unescape_segment
 
+Write: TypeAlias = Callable[[str, bytes], bytes]
+"""Packs a target and its arguments, which are a JSON array."""
+
 API_VERSION = "2022-06-01"
-"""The api-version asked for wherever the operation exists in it."""
+"""The api-version of every operation that exists in it."""
 NEWEST_VERSION = "2024-12-01"
 """The api-version of the operations that no older one has."""
 
 ERROR_CODE_HEADER = "x-ms-error-code"
+ABSENT_CODES = frozenset(
+    code.lower()
+    for code in (
+        "Warning.Connection.NotExisted",
+        "Warning.User.NotExisted",
+        "Warning.Group.NotExisted",
+        "Error.Connection.NotExisted",
+        "Info.User.NotInGroup",
+    )
+)
+"""The values of ``x-ms-error-code``, in lower case, with which a 404 says that the target is not there."""
+CLIENT_ERROR_CODE = "Error.Connection.InvocationFailed"
+"""The ``x-ms-error-code`` that says for certain that the client itself reported an error.
+
+The real service's word for it is published nowhere. This one is our emulator's, in the service's form.
+"""
 
 
 class Action(Enum):
     """What an operation does: its method, and its path below ``/api/hubs/{hub}``.
 
-    Two more facts follow where they are not the usual ones: the api-version that has the operation, and whether the
-    service's answer has a body that matters.
+    Two more facts follow where they are not the usual ones: the api-version of the operation, and whether the service's
+    answer has a body that is read.
     """
 
     SEND_TO_ALL = ("POST", "/:send")
@@ -65,43 +84,35 @@ class Action(Enum):
 
     @property
     def may_repeat(self) -> bool:
-        """Whether doing it twice is as good as once. A message must never be sent twice, nor a client called twice."""
+        """Whether doing it twice has the effect of doing it once. A message or a client's call must not be repeated."""
         return not self.path.endswith((":send", ":invoke"))
 
     @property
     def is_question(self) -> bool:
-        """Whether it only asks whether somebody is there."""
+        """Whether it only asks whether a connection, a user, a group or a member exists."""
         return self.method == "HEAD"
 
     @property
     def is_removal(self) -> bool:
-        """Whether it takes somebody away, which is done when nobody is there."""
+        """Whether it removes or closes. It counts as done when its target is not there."""
         return self.method == "DELETE" or self.path.endswith(":closeConnections")
-
-
-ABSENT_CODES = frozenset(
-    code.lower()
-    for code in (
-        "Warning.Connection.NotExisted",
-        "Warning.User.NotExisted",
-        "Warning.Group.NotExisted",
-        "Error.Connection.NotExisted",
-        "Info.User.NotInGroup",
-    )
-)
-"""What a 404's ``x-ms-error-code`` says, in lower case, when the thing asked about is not there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation on a hub. Names are as people write them. The URL is escaped by ``write_target`` and nowhere else.
+    """One operation on a hub. Its names are not escaped. Only ``write_target`` escapes them.
 
     Args:
-        excluded: Ids of connections that are left out.
-        reason: What a client is told whose connection is closed.
-        ttl: Seconds that a user's membership lasts; 0 concerns the connections that are open now.
+        action: What is done.
+        hub: The hub.
+        user: The user that it concerns, or empty.
+        group: The group that it concerns, or empty.
+        connection: The connection that it concerns, or empty.
+        excluded: The ids of connections that are left out.
+        reason: Why a connection is closed, for its client.
+        ttl: Seconds that a user's membership lasts. 0 concerns only connections that are open now.
         page_size: The most members that a page may have.
-        continuation: The service's token of the page that is asked for.
+        continuation: The service's token of the page that is asked for. None for the first page.
     """
 
     action: Action
@@ -116,17 +127,13 @@ class Operation:
     continuation: str | None = None
 
 
-Write: TypeAlias = Callable[[str, bytes], bytes]
-"""Makes bytes of a target and of arguments, which are a JSON array."""
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What clients are sent: the name of their method, and its arguments.
+    """A message for clients: the name of their method, and its arguments.
 
     Args:
         target: The client's method.
-        arguments: A JSON array in UTF-8. It goes out as it is: nobody has decoded it.
+        arguments: A JSON array in UTF-8. It goes out as it is, without being decoded.
     """
 
     target: str
@@ -134,17 +141,45 @@ class Message:
     _written: dict[Write, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def written(self, write: Write) -> bytes:
-        """What ``write`` makes of the message. It is made once, however often the message is sent."""
+        """What ``write`` makes of the message. It is made once and kept for further sendings."""
         if (found := self._written.get(write)) is None:
             found = self._written[write] = write(self.target, self.arguments)
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class ListedConnection:
+    """One connection of a group. Without ``user_id`` it is anonymous."""
+
+    connection_id: str
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPage:
+    """Some of a group's members. ``continuation`` is the service's token for those after them."""
+
+    members: Sequence[ListedConnection]
+    continuation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientAnswer:
+    """What a client returned, as JSON. If ``error`` is not None, it is the text with which the client refused."""
+
+    result: msgspec.Raw | None = None
+    error: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The answer as it stands in answers of the bridge."""
+        return {"result": self.result} if self.error is None else {"error": self.error}
+
+
 def write_target(operation: Operation) -> str:
     """Path and query, completely escaped. Append it to an endpoint's URL, and hand that over as already encoded.
 
-    Raises ``InvalidName`` for a name that the operation needs and that is empty, ``.`` or ``..``. Some URL library on
-    the way would drop the segment, and one group's message would go to everybody.
+    Raises ``InvalidName`` for a name that the operation needs and that is empty, ``.`` or ``..``. A URL library on the
+    way would drop the segment, and one group's message would go to everybody.
     """
     path = "/api/hubs/{hub}" + operation.action.path
     path = path.format(
@@ -179,7 +214,7 @@ def write_message(target: str, arguments: bytes) -> bytes:
 
 
 def read_target(method: str, path: str, query: str) -> Operation | None:
-    """The operation that a request asks for. It is None when there is no such operation.
+    """The operation that a request asks for. None for an unknown path or method.
 
     ``path`` is as it came, still escaped. What every SDK sends is taken: ``/api`` and ``/api/v1``, sends without
     ``/:send``, GET for HEAD, both orders of user and group. Raises ``InvalidName`` and ``InvalidQuery``.
@@ -249,28 +284,6 @@ def _patterns() -> dict[str, list[tuple[re.Pattern[str], Action]]]:
 
 _PATTERNS = _patterns()
 
-CLIENT_ERROR_CODE = "Error.Connection.InvocationFailed"
-"""The ``x-ms-error-code`` that says for certain that the client itself reported an error.
-
-The real service's word for it is published nowhere: this is our emulator's, in the service's form.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class ListedConnection:
-    """One connection of a group. Without ``user_id`` it is anonymous."""
-
-    connection_id: str
-    user_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MemberPage:
-    """Some of a group's members. ``continuation`` is the service's token for those after them."""
-
-    members: Sequence[ListedConnection]
-    continuation: str | None = None
-
 
 def write_member_page(page: MemberPage, url: str) -> bytes:
     """The body of a page. ``url`` is what was asked for, without query: the next link leads there."""
@@ -315,22 +328,13 @@ def _read_continuation(link: str) -> str:
     return tokens[-1]
 
 
-@dataclass(frozen=True, slots=True)
-class ClientAnswer:
-    """What a client returned, as JSON. If ``error`` is not None, it is the text with which the client refused."""
-
-    result: msgspec.Raw | None = None
-    error: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return {"result": self.result} if self.error is None else {"error": self.error}
-
-
 def write_result(result: Any) -> bytes:
+    """The body of an answer with what a client returned."""
     return json_text.encode({"result": result})
 
 
 def write_client_error(text: str) -> bytes:
+    """The body of an answer with the text with which a client refused."""
     return json_text.encode({"code": CLIENT_ERROR_CODE, "message": text})
 
 

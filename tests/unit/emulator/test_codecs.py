@@ -5,7 +5,7 @@ from typing import Any
 import msgpack
 import pytest
 from signalr_bridge.emulator.codecs import CODECS, ClientCodec
-from signalr_bridge.emulator.upstream import Answer, interpret
+from signalr_bridge.emulator.upstream import UpstreamReply, interpret
 from signalr_bridge.errors import MalformedMessage
 from signalr_bridge.protocol.hub_message import Completion, Invocation, Ping
 
@@ -14,7 +14,7 @@ COMPLETION = b"\x0c\x95\x03\x80\xa17\x03\xa5world"
 PING = b"\x02\x91\x06"
 
 
-def told(answer: Answer | None) -> bytes:
+def told(answer: UpstreamReply | None) -> bytes:
     data: bytes = interpret(answer, "7", MESSAGEPACK)["bytes"]
     return data
 
@@ -68,7 +68,7 @@ def test_a_message_that_is_nested_too_deeply_is_malformed(codec: ClientCodec) ->
 
 @pytest.mark.parametrize("body", [COMPLETION, PING + COMPLETION, b"\x02\x91\x63"])
 def test_framed_messages_are_passed_on_as_they_are(body: bytes) -> None:
-    assert told(Answer(200, body)) == body
+    assert told(UpstreamReply(200, body)) == body
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_framed_messages_are_passed_on_as_they_are(body: bytes) -> None:
     ],
 )
 def test_what_is_no_message_becomes_an_error(body: bytes) -> None:
-    [*_, kind, text] = unframed(told(Answer(200, body)))
+    [*_, kind, text] = unframed(told(UpstreamReply(200, body)))
     assert (kind, text) == (1, "Invocation failed, the answer of the upstream is no message of the hub protocol.")
 
 
 def test_other_answers() -> None:
-    assert told(Answer(200)) == told(Answer(204)) == MESSAGEPACK.write(Completion("7"))["bytes"]
+    assert told(UpstreamReply(200)) == told(UpstreamReply(204)) == MESSAGEPACK.write(Completion("7"))["bytes"]
     not_found = bytes.fromhex("2a 95 03 80 a1 37 01 d9 22") + b"Invocation failed, status code 404"
-    assert told(Answer(404, COMPLETION)) == not_found
+    assert told(UpstreamReply(404, COMPLETION)) == not_found
