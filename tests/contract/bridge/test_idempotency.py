@@ -60,7 +60,7 @@ async def test_a_failure_is_not_kept(status: int) -> None:
         assert "idempotency-replay" not in again.headers
 
 
-async def test_a_mistake_is_not_kept() -> None:
+async def test_an_error_is_not_kept() -> None:
     async with bridge() as running:
         assert (await post(running, "k", {"target": ""})).status_code == 422
         assert (await post(running, "k")).status_code == 202

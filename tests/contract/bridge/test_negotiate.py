@@ -85,7 +85,7 @@ async def test_a_template_names_the_client() -> None:
 
 @pytest.mark.parametrize("body", [b'{"userId":"admin"}', b"x", b"[]", b"null", b" " * 70_000])
 @pytest.mark.parametrize("settings", [{}, OPEN])
-async def test_a_body_from_somebody_who_is_no_caller(settings: dict[str, str], body: bytes) -> None:
+async def test_a_body_of_a_client_that_is_not_a_caller(settings: dict[str, str], body: bytes) -> None:
     async with bridge(**settings) as running:
         answer = await running.http.post(TO_CHAT, content=body, headers={"Content-Type": "application/json"})
         assert problem_of(answer) == (401, "unauthenticated")
@@ -121,7 +121,7 @@ async def test_a_caller_may_say_for_whom() -> None:
         (b'{"userId":"' + b"x" * 70_000 + b'"}', (413, "body-too-large")),
     ],
 )
-async def test_a_callers_mistake(body: Any, expected: tuple[int, str]) -> None:
+async def test_an_error_of_a_caller(body: Any, expected: tuple[int, str]) -> None:
     async with bridge() as running:
         assert problem_of(await as_caller(running, body)) == expected
 

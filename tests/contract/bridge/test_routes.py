@@ -309,7 +309,7 @@ async def test_with_a_key_a_bad_hub_is_said(running: Bridge, request_line: str) 
 
 
 async def test_the_order_of_checks_of_items(running: Bridge) -> None:
-    """Each request mends the first mistake of the one before."""
+    """Each request mends the first error of the one before."""
     bad = {"Content-Type": "text/plain", "X-Request-Timeout": "0"}
     steps: list[tuple[str, dict[str, str], str]] = [
         ("/hubs/1/send?x=1", bad, "unauthenticated"),

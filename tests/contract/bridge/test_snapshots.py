@@ -35,7 +35,7 @@ NEW = {name: text.replace("-1", "-2").replace("ktMQ", "ktMg") for name, text in 
 
 
 class Time:
-    """A monotonic clock that somebody may put forward."""
+    """A monotonic clock that a test may put forward."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -105,7 +105,7 @@ async def test_a_new_endpoint_leaves_the_registries_of_other_connections_alone(t
             assert find("chat") is chat
 
 
-async def test_replaced_secrets_are_held_by_nobody(tmp_path: Path, silent: str) -> None:
+async def test_no_part_holds_replaced_secrets(tmp_path: Path, silent: str) -> None:
     clock = Time()
     with serving(KeyedSignalR(OLD[KEYED], NEW[KEYED])) as keyed:
         fixed = {
@@ -118,18 +118,20 @@ async def test_replaced_secrets_are_held_by_nobody(tmp_path: Path, silent: str) 
         given = fixed | OLD | {KEYED: keyed.connection_string(OLD[KEYED])}
         async with running(tmp_path, given, Runtime(clock=clock)) as bridge:
             assert await send(bridge, OLD) == 202
-            assert held(bridge.app, OLD) == set(OLD), "the walk finds what is there"
+            assert reachable(bridge.app, OLD) == set(OLD), "the walk finds what is there"
             bridge.write(NEW | {KEYED: keyed.connection_string(NEW[KEYED])})
             await bridge.read_again()
             assert await send(bridge, NEW) == 202
             await settle()
             former = {f"{EAST}clientSecret", KEYED}
-            assert held(bridge.app, OLD) == former, "for ten minutes, for a service that has not heard of the new ones"
+            assert reachable(bridge.app, OLD) == former, (
+                "for ten minutes, for a service that has not heard of the new ones"
+            )
             clock.ahead = KEPT_SECONDS + 1
             bridge.app.state.parts.snapshots.forget_former()
             await settle()
-            assert held(bridge.app, OLD) == set()
-            assert held(bridge.app, NEW) == set(NEW)
+            assert reachable(bridge.app, OLD) == set()
+            assert reachable(bridge.app, NEW) == set(NEW)
             assert await send(bridge, NEW) == 202
             await check_that_a_refused_change_leaves_nothing(bridge)
 
@@ -147,10 +149,10 @@ async def check_that_a_refused_change_leaves_nothing(bridge: Running) -> None:
     bridge.write(secret | {"BRIDGE_FORWARD__ORDERS__SECRETS": "whsec_!"})
     await bridge.read_again()
     await settle()
-    assert held(bridge.app, secret) == set()
+    assert reachable(bridge.app, secret) == set()
 
 
-def held(root: Any, secrets: dict[str, str]) -> set[str]:
+def reachable(root: Any, secrets: dict[str, str]) -> set[str]:
     """The names of the secrets that can be reached from ``root``, as text or as bytes."""
     wanted = {name: text.removeprefix("whsec_").rstrip("=") for name, text in secrets.items()}
     decoded = {name: {text.encode()} for name, text in wanted.items()}

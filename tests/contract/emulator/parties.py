@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed
 KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 OTHER_KEY = "another-key-that-is-long-enough-for-pyjwt-to-like"
 HANDSHAKE = '{"protocol":"json","version":1}\x1e'
-PATIENCE = 5.0
+WAIT_SECONDS = 5.0
 """How long something that must happen may take, in seconds."""
 
 
@@ -69,7 +69,7 @@ class Upstream:
 
     async def wait_for(self, event: str, count: int = 1) -> Call:
         """The call for the ``count``-th such event."""
-        async with asyncio.timeout(PATIENCE), self._called:
+        async with asyncio.timeout(WAIT_SECONDS), self._called:
             await self._called.wait_for(lambda: len(self.all(event)) >= count)
         return self.all(event)[count - 1]
 
@@ -109,7 +109,7 @@ class Peer:
         await self.socket.send(json.dumps(message) + "\x1e")
 
     async def receive_raw(self) -> str | bytes:
-        return await asyncio.wait_for(self.socket.recv(), PATIENCE)
+        return await asyncio.wait_for(self.socket.recv(), WAIT_SECONDS)
 
     async def receive(self) -> Any:
         """The next message but pings; each WebSocket message holds exactly one record, in a text frame."""
@@ -136,7 +136,7 @@ def address(emulator: Emulator, query: str, path: str = "/client/") -> str:
 
 async def wait_until_gone(rest: httpx.AsyncClient, method: str, path: str) -> httpx.Response:
     """The first answer 404; a client's end has nothing else to wait for."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_SECONDS):
         while (response := await rest.request(method, path)).status_code != 404:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return response

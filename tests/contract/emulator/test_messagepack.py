@@ -93,7 +93,7 @@ async def test_a_framed_answer_reaches_the_client(emulator: Emulator, upstream: 
         assert await receive(peer) == [3, {}, "2", 2]
 
 
-async def test_an_answer_in_json_is_no_answer(emulator: Emulator, upstream: Upstream) -> None:
+async def test_an_answer_in_json_is_refused(emulator: Emulator, upstream: Upstream) -> None:
     async def answer(_: Call) -> web.StreamResponse:
         return web.Response(body=b'{"type":3,"invocationId":"1","result":1}\x1e')
 

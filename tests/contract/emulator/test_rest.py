@@ -94,7 +94,7 @@ async def test_without_a_good_token_nothing_happens(rest: httpx.AsyncClient, tex
     assert response.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_the_query_is_no_place_for_a_rest_token(rest: httpx.AsyncClient) -> None:
+async def test_a_rest_token_in_the_query_is_refused(rest: httpx.AsyncClient) -> None:
     response = await rest.head(f"{HUB}/users/u?access_token={token()}", headers={"Authorization": ""})
     assert response.status_code == 401
 

@@ -42,7 +42,7 @@ async def test_a_clients_answers(emulator: Emulator, rest: httpx.AsyncClient) ->
             assert (answer.status_code, answer.json()) == (status, body)
 
 
-async def test_answers_out_of_order_and_of_nobody(emulator: Emulator, rest: httpx.AsyncClient) -> None:
+async def test_answers_out_of_order_and_to_unknown_calls(emulator: Emulator, rest: httpx.AsyncClient) -> None:
     async with join(emulator) as peer:
         calling = [asyncio.create_task(call(rest, peer)) for _ in range(2)]
         ids = [await asked(peer) for _ in range(2)]

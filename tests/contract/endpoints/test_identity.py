@@ -131,7 +131,7 @@ async def test_the_default_credential_with_a_resource_id(world: World) -> None:
     assert world.identity.asked[-1]["mi_res_id"] == "/r"
 
 
-async def test_a_token_is_renewed_ahead_of_its_end_and_nobody_waits(world: World) -> None:
+async def test_a_token_is_refreshed_ahead_of_its_end_and_nobody_waits(world: World) -> None:
     endpoint = world.endpoint()
     await world.send(endpoint)
     world.identity.open.clear()
@@ -145,7 +145,7 @@ async def test_a_token_is_renewed_ahead_of_its_end_and_nobody_waits(world: World
 @pytest.mark.parametrize(
     ("status", "headers"), [(401, {}), (403, {}), (429, {"Retry_After": "20"}), (500, {}), (400, {})], ids=str
 )
-async def test_an_identity_endpoint_in_trouble_is_survived_under_traffic(
+async def test_an_identity_endpoint_that_fails_is_survived_under_traffic(
     world: World, status: int, headers: dict[str, str]
 ) -> None:
     endpoint = world.endpoint()
@@ -209,7 +209,7 @@ async def test_clients_tokens_are_signed_with_the_key_the_service_issues(world: 
     assert world.service.count(KEYS) == 1
 
 
-async def test_a_key_is_renewed_by_the_calls_that_come_anyway(world: World) -> None:
+async def test_a_key_is_refreshed_by_the_calls_that_come_anyway(world: World) -> None:
     endpoint = world.endpoint()
     await world.send(endpoint)
     assert world.service.count(KEYS) == 0, "who only sends needs no key"

@@ -114,7 +114,7 @@ async def test_a_name_that_means_nothing(transport: RestTransport, host: str) ->
     assert (await ask(transport, f"http://{host}:1")).verdict is V.UNREACHABLE
 
 
-async def test_tls_with_somebody_who_has_none(server: Server, transport: RestTransport) -> None:
+async def test_tls_with_a_server_that_has_none(server: Server, transport: RestTransport) -> None:
     assert (await ask(transport, server.url.replace("http:", "https:"), seconds=0.2)).verdict is V.UNREACHABLE
     assert server.requests == []
 

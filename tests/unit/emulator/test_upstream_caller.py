@@ -52,7 +52,7 @@ def test_any_other_status_is_an_error_whatever_the_body(status: int) -> None:
     assert told(UpstreamReply(status, COMPLETION + b"\x1e")) == error(f"status code {status}")
 
 
-def test_no_answer_counts_as_status_500() -> None:
+def test_an_unreachable_upstream_counts_as_status_500() -> None:
     assert told(UNREACHABLE) == error("status code 500")
 
 

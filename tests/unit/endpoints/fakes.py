@@ -30,7 +30,7 @@ def said(name: str, verdict: Verdict, status: int | None = None, code: str | Non
 
 
 class Clock:
-    """Seconds that pass when somebody says so."""
+    """Seconds that pass when a test says so."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now

@@ -61,7 +61,7 @@ async def test_a_probe_is_no_operation() -> None:
     )
 
 
-async def test_every_renewal_of_a_credential_is_told() -> None:
+async def test_every_refresh_of_a_credential_is_told() -> None:
     recorder, clock, errors = Recorder(), Clock(), [CredentialFailure("status 500")] * 2 + [CredentialFailure("no")]
 
     async def fetch() -> CachedToken[str]:

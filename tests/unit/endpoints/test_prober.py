@@ -62,9 +62,9 @@ class Deaf(FakeTransport):
 
 async def test_a_cancellation_that_gets_lost_does_not_keep_the_end_waiting() -> None:
     transport = Deaf(delay=60)
-    async with asyncio.timeout(5) as patience, prober([A], transport, new_health(), interval=3600):
+    async with asyncio.timeout(5) as limit, prober([A], transport, new_health(), interval=3600):
         await until(lambda: transport.called == ["a"])
-    assert not patience.expired()
+    assert not limit.expired()
 
 
 async def test_there_may_be_nobody_to_probe() -> None:

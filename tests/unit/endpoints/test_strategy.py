@@ -36,6 +36,6 @@ def test_only_the_users_of_the_one_that_goes_move() -> None:
         assert after is before or before is C
 
 
-def test_somebody_without_a_name_goes_by_chance() -> None:
+def test_a_client_without_a_user_id_goes_by_chance() -> None:
     assert choose_sticky([A, B], None, lambda: 0.9) is B
     assert choose_sticky([A, B], "", lambda: 0.9) is choose_sticky([A, B], "", lambda: 0.1), "an empty id is an id"

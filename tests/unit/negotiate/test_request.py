@@ -96,7 +96,7 @@ def test_a_request(given: Any, expected: Admission) -> None:
         (None, [("#", "invalid-item")]),
     ],
 )
-def test_a_mistake(given: Any, expected: list[tuple[str, str]]) -> None:
+def test_an_error(given: Any, expected: list[tuple[str, str]]) -> None:
     assert faults(given) == expected
 
 
@@ -106,7 +106,7 @@ def test_no_json(body: bytes) -> None:
         read(body)
 
 
-def test_a_mistake_shows_nothing_that_was_sent() -> None:
+def test_an_error_shows_nothing_that_was_sent() -> None:
     with pytest.raises(InvalidItem) as caught:
         read({"userId": "canary\n", "claims": {"nameid": "canary", "x": ["canary\n"]}, "lifetimeSeconds": "canary"})
     assert "canary" not in json.dumps(caught.value.extensions) + caught.value.detail

@@ -36,7 +36,7 @@ def test_the_answer_is_given_again() -> None:
 
 
 @pytest.mark.parametrize("part", range(len(SCOPE)))
-def test_somebody_else_or_something_else_is_new(part: int) -> None:
+def test_another_caller_or_request_is_new(part: int) -> None:
     store = Idempotency(Clock())
     keep(store, *SCOPE)
     other = [*SCOPE]

@@ -1,4 +1,4 @@
-"""What a backend may send: every rule, and what a mistake is called."""
+"""What a backend may send: every rule, and what an error is called."""
 
 import json
 from typing import Any
@@ -114,11 +114,11 @@ def test_no_message(given: Any, expected: list[tuple[str, str]]) -> None:
 
 
 @pytest.mark.parametrize("name", ["groupName", "userId", "connectionId"])
-def test_a_bad_name_beside_much_text_is_that_mistake_and_no_other(name: str) -> None:
+def test_a_bad_name_beside_much_text_is_that_error_and_no_other(name: str) -> None:
     assert faults(message(**{name: ""}, arguments=["x" * 5000]), Kind.MESSAGE) == [(f"#/{name}", "invalid-name")]
 
 
-def test_a_mistake_shows_nothing_that_was_sent() -> None:
+def test_an_error_shows_nothing_that_was_sent() -> None:
     with pytest.raises(InvalidItem) as caught:
         read(message(userId="canary\n", groupName="canary", connectionId=["canary"], endpoints=["canary"]))
     assert "canary" not in json.dumps(caught.value.extensions) + caught.value.detail

@@ -132,7 +132,7 @@ async def test_a_url_has_8000_bytes_with_its_host() -> None:
         items(one, {"action": "close", "userId": "u", "reason": "x" * (room + 1)})
 
 
-async def test_nothing_is_sent_of_an_array_with_a_mistake() -> None:
+async def test_nothing_is_sent_of_an_array_with_an_error() -> None:
     wire = FakeTransport()
     with pytest.raises(InvalidItem):
         await sender(wire).send_outputs("chat", b'[{"target":"t"},{"target":""}]')

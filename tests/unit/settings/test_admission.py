@@ -71,7 +71,7 @@ def test_a_hub_s_own_rules_are_completed_by_those_for_all() -> None:
     assert settings.cors_of("news").origins == ("https://a.example",)
 
 
-def test_a_mistake_in_a_hub_s_rules_is_named() -> None:
+def test_an_error_in_a_hub_s_rules_is_named() -> None:
     with pytest.raises(SettingsError, match="BRIDGE_HUBS__CHAT__NEGOTIATE"):
         loaded({"BRIDGE_HUBS__CHAT__NEGOTIATE__USER_ID": "{query.u}"})
     # What is allowed for all hubs is allowed for one.

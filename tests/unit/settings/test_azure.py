@@ -113,7 +113,7 @@ def test_a_malformed_one_is_named_by_setting_and_key_never_by_value(name: str, t
     assert "canary" not in repr(caught.value)
 
 
-def test_a_blank_named_endpoint_is_a_mistake() -> None:
+def test_a_blank_named_endpoint_is_an_error() -> None:
     with pytest.raises(SettingsError, match="East"):
         loaded({NAMED + "East": " "})
 

@@ -98,7 +98,7 @@ SECTIONS = {
 
 
 @pytest.mark.parametrize("name", LATER)
-def test_what_opens_doors_and_the_rest_wait_for_a_restart(name: str) -> None:
+def test_what_allows_access_and_the_rest_wait_for_a_restart(name: str) -> None:
     plan = plan_change(settings(), settings(**{name: LATER[name]}))
     assert name in plan.waiting
     assert plan.settings.model_copy(update={"hubs": {}}) == settings()
@@ -163,7 +163,7 @@ def test_a_change_reaches_every_follower(caplog: pytest.LogCaptureFixture) -> No
         BASE | {"AzureSignalRConnectionString": ""},
         {"AzureSignalRConnectionString": connection("b")},
         BASE | {"AzureSignalRConnectionString": connection("b", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH")},
-        # Allowing it is a door, and so waits for a restart: until then the key is refused.
+        # Allowing it opens an access, and so waits for a restart: until then the key is refused.
         BASE
         | {
             "AzureSignalRConnectionString": connection("b", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"),

@@ -1,4 +1,4 @@
-"""What `check` says: the table, the nearest known names, and five mistakes named at once."""
+"""What `check` says: the table, the nearest known names, and five errors named at once."""
 
 import json
 import re
@@ -119,7 +119,7 @@ def test_with_several_connections_each_endpoint_says_to_which_it_belongs() -> No
     assert found == [("AzureSignalRConnectionString", "default"), ("every", "shared"), ("second", "default")]
 
 
-def test_five_planted_mistakes_in_one_run(tmp_path: Path) -> None:
+def test_five_planted_errors_in_one_run(tmp_path: Path) -> None:
     values = {
         "FUNCTIONS_WORKER_RUNTIME": "node",
         "AzureWebJobsStorage": "UseDevelopmentStorage=true",

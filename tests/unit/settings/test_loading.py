@@ -154,7 +154,7 @@ def test_a_bad_value_is_named_and_never_shown(name: str, text: str) -> None:
     assert caught.value.__context__ is None, "or a traceback would show it"
 
 
-def test_every_mistake_has_a_line() -> None:
+def test_every_error_has_a_line() -> None:
     with pytest.raises(SettingsError) as caught:
         loaded({"BRIDGE_PORT": "x", "BRIDGE_LIMITS__GRACE_SECONDS": "x", "BRIDGE_FORWARD__A__HUB": "chat"})
     lines = caught.value.detail.splitlines()
@@ -418,7 +418,7 @@ def test_a_secret_is_nowhere_to_be_seen() -> None:
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_a_mistake_elsewhere_shows_no_secret_either(name: str) -> None:
+def test_an_error_elsewhere_shows_no_secret_either(name: str) -> None:
     wrong = {"BRIDGE_PORT": CANARY, "BRIDGE_FORWARD__A__FORMAT": CANARY, "BRIDGE_DEFAULT_HUB": CANARY}
     with pytest.raises(SettingsError) as caught:
         loaded(SECRETS | wrong | {name: SECRETS[name].replace(CANARY, f"{CANARY};{CANARY}")})

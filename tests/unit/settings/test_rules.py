@@ -1,7 +1,7 @@
 """Every rule and example of ``docs/protocol/functions-bindings.md`` 4.1 to 4.6, and those of our own, by name.
 
-A row is a rule, what somebody wrote, and what it means: endpoints as ``name/type/address/credential``, or words that a
-mistake or a warning has in this order. No message of a mistake may hold a secret: every secret here is a canary.
+A row is a rule, what was written, and what it means: endpoints as ``name/type/address/credential``, or words that a
+error or a warning has in this order. No message of an error may hold a secret: every secret here is a canary.
 """
 
 import re
@@ -168,7 +168,7 @@ def test_what_is_understood(row: Row) -> None:
     assert " ".join(endpoints(row.given)) == row.means
 
 
-MISTAKES = [
+ERRORS = [
     Row("4.2 transport is case-sensitive", {"AzureSignalRServiceTransportType": "persistent"},
         "AzureSignalRServiceTransportType write Transient or Persistent"),
     Row("4.2 time-out", {"AzureSignalRHttpClientTimeout": "100"}, "AzureSignalRHttpClientTimeout 00:01:40"),
@@ -231,8 +231,8 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("row", MISTAKES, ids=str)
-def test_what_is_a_mistake_and_what_to_write_instead(row: Row) -> None:
+@pytest.mark.parametrize("row", ERRORS, ids=str)
+def test_what_is_an_error_and_what_to_write_instead(row: Row) -> None:
     given = {"BRIDGE_CALLERS__KEYS": CANARY * 3} | dict(row.given)
     with pytest.raises(SettingsError) as caught:
         load(gather(given, {}))

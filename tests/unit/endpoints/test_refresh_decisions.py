@@ -1,4 +1,4 @@
-"""When something is renewed, and who waits: decided from values and a time."""
+"""When a value is refreshed, and which requests wait: decided from values and a time."""
 
 import pytest
 from signalr_bridge.endpoints.refreshing import (
@@ -13,8 +13,8 @@ from signalr_bridge.endpoints.refreshing import (
 NOW = 1_800_000_000.0
 
 
-def cached(renew: float, expires: float) -> CachedToken[str]:
-    return CachedToken("v", NOW + renew, NOW + expires)
+def cached(refresh: float, expires: float) -> CachedToken[str]:
+    return CachedToken("v", NOW + refresh, NOW + expires)
 
 
 def refresh_failure(retry: float) -> RefreshFailure:
@@ -42,7 +42,7 @@ def test_what_a_request_does(value: CachedToken[str] | None, why: RefreshFailure
 
 
 @pytest.mark.parametrize(
-    ("lifetime", "proposed", "renew"),
+    ("lifetime", "proposed", "refresh"),
     [
         (3600, None, 3000),
         (86_400, 43_200, 43_200),
@@ -55,9 +55,9 @@ def test_what_a_request_does(value: CachedToken[str] | None, why: RefreshFailure
         (-5, None, 0),
     ],
 )
-def test_a_value_is_renewed_well_before_its_end(lifetime: float, proposed: float | None, renew: float) -> None:
+def test_a_value_is_refreshed_well_before_its_end(lifetime: float, proposed: float | None, refresh: float) -> None:
     wish = None if proposed is None else NOW + proposed
-    assert cache_token("v", NOW + lifetime, NOW, wish).refresh_at == NOW + renew
+    assert cache_token("v", NOW + lifetime, NOW, wish).refresh_at == NOW + refresh
 
 
 def test_rests_grow_to_a_limit() -> None:
@@ -70,5 +70,5 @@ def test_the_issuer_may_ask_for_more(asked: float | None, rest: float) -> None:
     assert rest_seconds(1, asked, 30, lambda: 1.0) == rest
 
 
-def test_what_is_held_stays_out_of_sight() -> None:
+def test_a_cached_value_stays_out_of_sight() -> None:
     assert "canary" not in repr(cache_token("canary", NOW + 1, NOW))

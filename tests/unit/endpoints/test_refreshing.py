@@ -1,4 +1,4 @@
-"""The cache: one attempt at a time, nobody waits without need, failures rest and are named. The clock is the tests'."""
+"""A refreshing token: one attempt at a time, no needless waiting, rests after failures. The clock is the tests'."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +11,7 @@ from tests.unit.endpoints.fakes import Clock
 
 
 class Issuer:
-    """Gives "1", "2", ... good for 100 s, to be renewed after 60; ``error`` is raised instead."""
+    """Gives "1", "2", ... valid for 100 s and to be refreshed after 60. ``error`` is raised instead."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock, self.asked = clock, 0

@@ -1,4 +1,4 @@
-"""Every door that the settings leave shut by default is tried, and found shut; and what opening it takes."""
+"""Each access that settings refuse by default is tried and refused, then tried with the settings that allow it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -34,31 +34,31 @@ def has_cors(answer: httpx.Response) -> bool:
 
 
 @dataclass(frozen=True)
-class Shut:
-    """A request that a door keeps out (``status``), and the settings that let it in."""
+class Refused:
+    """A request that is refused with ``status``, and the settings that allow it."""
 
     name: str
     request: str
     status: int
-    opened_by: Mapping[str, str]
+    allowed_by: Mapping[str, str]
     headers: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
-    open_status: int = 200
+    allowed_status: int = 200
     reads: Callable[[httpx.Response], object] = lambda answer: None
-    """What else tells a shut door from an open one."""
+    """What else tells a refused request from an allowed one."""
 
 
-DOORS = [
-    Shut("anonymous clients", f"POST {PATH}", 401, {"BRIDGE_NEGOTIATE__ANONYMOUS": "true"}, settings=CHAT),
-    Shut("hubs that nobody names", f"POST {PATH}", 403, CHAT, settings={"BRIDGE_NEGOTIATE__ANONYMOUS": "true"}),
-    Shut(
+CASES = [
+    Refused("anonymous clients", f"POST {PATH}", 401, {"BRIDGE_NEGOTIATE__ANONYMOUS": "true"}, settings=CHAT),
+    Refused("hubs that nobody names", f"POST {PATH}", 403, CHAT, settings={"BRIDGE_NEGOTIATE__ANONYMOUS": "true"}),
+    Refused(
         "hubs that nobody names, all at once",
         f"POST {PATH}",
         403,
         {"BRIDGE_NEGOTIATE__HUBS": '["*"]'},
         settings={"BRIDGE_NEGOTIATE__ANONYMOUS": "true"},
     ),
-    Shut(
+    Refused(
         "platform identity",
         f"POST {PATH}",
         401,
@@ -66,7 +66,7 @@ DOORS = [
         {"X-MS-CLIENT-PRINCIPAL-ID": "ann"},
         CHAT,
     ),
-    Shut(
+    Refused(
         "an unverified id token",
         f"POST {PATH}",
         401,
@@ -78,14 +78,14 @@ DOORS = [
             "BRIDGE_NEGOTIATE__JWT": json.dumps([{"issuer": "https://localhost:1", "audience": "x"}]),
         },
     ),
-    Shut(
+    Refused(
         "unsigned upstream",
         "POST /upstream",
         401,
         {"BRIDGE_UPSTREAM__ALLOW_UNSIGNED": "true"},
         UPSTREAM,
     ),
-    Shut(
+    Refused(
         "unhandled messages",
         "POST /upstream",
         404,
@@ -93,10 +93,12 @@ DOORS = [
         UPSTREAM | {"X-ASRS-Category": "messages", "X-ASRS-Event": "t"},
         {"BRIDGE_UPSTREAM__ALLOW_UNSIGNED": "true"},
     ),
-    Shut("the OpenAPI document", "GET /openapi.json", 404, {"BRIDGE_DOCS": "true"}, settings={"BRIDGE_DOCS": "false"}),
-    Shut("the documentation", "GET /docs", 404, {"BRIDGE_DOCS": "true"}, settings={"BRIDGE_DOCS": "false"}),
-    Shut("events", "GET /events?x=1", 404, {"BRIDGE_CONSOLE": "true"}, AUTH, open_status=400),
-    Shut(
+    Refused(
+        "the OpenAPI document", "GET /openapi.json", 404, {"BRIDGE_DOCS": "true"}, settings={"BRIDGE_DOCS": "false"}
+    ),
+    Refused("the documentation", "GET /docs", 404, {"BRIDGE_DOCS": "true"}, settings={"BRIDGE_DOCS": "false"}),
+    Refused("events", "GET /events?x=1", 404, {"BRIDGE_CONSOLE": "true"}, AUTH, allowed_status=400),
+    Refused(
         "pages of other origins",
         f"POST {PATH}",
         200,
@@ -105,33 +107,31 @@ DOORS = [
         ANONYMOUS,
         reads=has_cors,
     ),
-    Shut(
+    Refused(
         "pages of other origins, preflight",
         f"OPTIONS {PATH}",
         204,
         {"BRIDGE_CORS__ORIGINS": "https://app.example"},
         ORIGIN | {"Access-Control-Request-Method": "POST"},
-        open_status=204,
+        allowed_status=204,
         reads=has_cors,
     ),
 ]
 
 
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
-async def test_a_door_is_shut_by_default(door: Shut) -> None:
-    method, path = door.request.split(" ")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_a_request_is_refused_by_default(case: Refused) -> None:
+    method, path = case.request.split(" ")
     body = b'{"type":1,"target":"t","arguments":[]}' if path == "/upstream" else b""
     seen = []
-    for settings in (door.settings, {**door.settings, **door.opened_by}):
+    for settings in (case.settings, {**case.settings, **case.allowed_by}):
         async with bridge(**settings) as running:
-            answer = await running.http.request(method, path, headers=door.headers, content=body)
-            seen.append((answer.status_code, door.reads(answer)))
-    assert seen[0][0] == door.status
-    assert seen[1][0] == door.open_status, "else this table tells nothing"
+            answer = await running.http.request(method, path, headers=case.headers, content=body)
+            seen.append((answer.status_code, case.reads(answer)))
+    assert seen[0][0] == case.status
+    assert seen[1][0] == case.allowed_status, "else this table tells nothing"
     assert seen[0] != seen[1]
 
-
-# --- what a start-up refusal keeps shut
 
 SERVABLE = {
     "AzureSignalRConnectionString": f"Endpoint=https://a.example;AccessKey={SERVICE};Version=1.0;",
@@ -242,29 +242,27 @@ def start(settings: Mapping[str, str]) -> None:
     create_app(loaded)
 
 
-# --- two listeners
-
 PUBLIC = ["/hubs/chat/negotiate", "/api/negotiate", "/upstream", "/upstream/x", "/runtime/webhooks/signalr"]
 CALLERS = ["/hubs/chat/send", "/hubs/chat/negotiate/endpoints", "/hubs/chat/endpoints", "/openapi.json", "/events"]
 
 
 async def test_callers_have_a_listener_of_their_own() -> None:
     app = build("http://localhost:1", BRIDGE_CONSOLE="true", **LOOPBACK, **ANONYMOUS)
-    for entrance, own, foreign in (("public", PUBLIC, CALLERS), ("callers", [*CALLERS, *PUBLIC[:2]], PUBLIC[2:])):
-        async with entered(app, entrance) as http:
+    for listener, own, foreign in (("public", PUBLIC, CALLERS), ("callers", [*CALLERS, *PUBLIC[:2]], PUBLIC[2:])):
+        async with client_at(app, listener) as http:
             for path in own:
-                assert (await http.request("PATCH", path)).status_code == 405, (entrance, path)
+                assert (await http.request("PATCH", path)).status_code == 405, (listener, path)
             for path in foreign:
                 answer = await http.request("PATCH", path, headers=AUTH)
-                assert (answer.status_code, answer.json()["code"]) == (404, "route-not-found"), (entrance, path)
+                assert (answer.status_code, answer.json()["code"]) == (404, "route-not-found"), (listener, path)
             assert (await http.get("/health/live")).status_code == 200
 
 
-async def test_at_the_public_door_nobody_is_a_caller() -> None:
+async def test_at_the_public_listener_there_are_no_callers() -> None:
     app = build("http://localhost:1", BRIDGE_CALLERS__ANONYMOUS="true", **LOOPBACK, **ANONYMOUS)
-    for entrance, status in (("public", 401), ("callers", 200), (None, 401)):
+    for listener, status in (("public", 401), ("callers", 200), (None, 401)):
         for headers in ({}, AUTH):
-            async with entered(app, entrance, Host="localhost", **headers) as http:
+            async with client_at(app, listener, Host="localhost", **headers) as http:
                 assert (await http.post(PATH, json={"userId": "ann"})).status_code == status
                 assert (await http.post(PATH)).status_code == 200
 
@@ -283,25 +281,25 @@ async def test_at_the_public_door_nobody_is_a_caller() -> None:
     ],
 )
 async def test_anonymous_callers_are_this_machine_s_programs(headers: dict[str, str], status: int) -> None:
-    """No web page, and no name that somebody makes point here."""
+    """No web page, and no foreign name that is made to point here."""
     app = build("http://localhost:1", BRIDGE_CALLERS__ANONYMOUS="true", **LOOPBACK)
-    async with entered(app, "callers", **headers) as http:
+    async with client_at(app, "callers", **headers) as http:
         assert (await http.get("/hubs/chat/endpoints")).status_code == status
 
 
-def entered(app: ASGIApp, entrance: str | None, **headers: str) -> httpx.AsyncClient:
-    """Somebody who comes by this door; None: by one that says nothing."""
-    served = app if entrance is None else ListenerApp(app, ListenerKind(entrance))
+def client_at(app: ASGIApp, listener: str | None, **headers: str) -> httpx.AsyncClient:
+    """A client at this listener. None is a listener that does not say what it is."""
+    served = app if listener is None else ListenerApp(app, ListenerKind(listener))
     wire = httpx.ASGITransport(app=served)
     return httpx.AsyncClient(transport=wire, base_url="http://bridge", headers=headers, trust_env=False)
 
 
-def test_no_door_is_missing() -> None:
-    """Every setting that is off by default is tried here, or is named with the reason why it opens nothing."""
-    opens_nothing = {
+def test_no_access_is_missing() -> None:
+    """Every setting that is off by default is tried here, or is named with the reason why it allows nothing."""
+    allows_nothing = {
         "BRIDGE_HUBS_ONLY": "it shuts",
         "BRIDGE_NEGOTIATE__CLOSE_ON_EXPIRY": "it ends connections",
     }
     off = {write_name(path) for path, field in settings_by_path().items() if field.default is False}
-    tried = {name for door in DOORS for name in door.opened_by} | {name for _, *given in REFUSALS for name in given[1]}
-    assert off - tried - opens_nothing.keys() == set()
+    tried = {name for case in CASES for name in case.allowed_by} | {name for _, *given in REFUSALS for name in given[1]}
+    assert off - tried - allows_nothing.keys() == set()
