@@ -1,4 +1,4 @@
-"""The bridge follows its files while it runs: endpoints, keys and secrets change, and what opens doors does not."""
+"""The bridge follows its files while it runs: endpoints, keys and secrets change, and who may call does not."""
 
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -166,7 +166,7 @@ async def test_a_change_that_a_start_would_refuse_is_refused_whole(
     assert "canary" not in str([vars(one) for one in caplog.records])
 
 
-async def test_what_opens_doors_waits_for_a_restart(
+async def test_what_opens_the_bridge_waits_for_a_restart(
     tmp_path: Path, service: Emulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with running(tmp_path, {"AzureSignalRConnectionString": string(service.url, OLD)}) as bridge:

@@ -245,7 +245,7 @@ async def test_the_connection_ends_with_the_authentication_when_the_token_says_s
         assert await peer.closed() == 1000
 
 
-async def test_old_tokens_open_the_door_when_expiry_is_not_checked() -> None:
+async def test_old_tokens_are_taken_when_expiry_is_not_checked() -> None:
     async with Emulator(0, check_expiry=False) as emulator, join(emulator, lifetime=-100_000):
         pass
 
@@ -255,6 +255,6 @@ async def test_audiences_are_checked_only_if_asked_for() -> None:
         assert await refused(emulator, "hub=chat", bearer(token())) == 401
 
 
-async def test_any_of_the_keys_opens_the_door() -> None:
+async def test_any_of_the_keys_is_taken() -> None:
     async with Emulator(0, keys=(KEY, OTHER_KEY)) as emulator, join(emulator, key=OTHER_KEY), join(emulator, key=KEY):
         pass

@@ -98,7 +98,7 @@ SECTIONS = {
 
 
 @pytest.mark.parametrize("name", LATER)
-def test_what_opens_doors_and_the_rest_wait_for_a_restart(name: str) -> None:
+def test_what_opens_the_bridge_and_the_rest_wait_for_a_restart(name: str) -> None:
     plan = plan_change(settings(), settings(**{name: LATER[name]}))
     assert name in plan.waiting
     assert plan.settings.model_copy(update={"hubs": {}}) == settings()

@@ -108,20 +108,20 @@ async def test_a_token_without_a_mapped_role_is_a_client_s(roles: object) -> Non
 
 async def test_wrong_credentials_are_limited_by_address_and_right_ones_are_not() -> None:
     clock = FakeClock(0.0)
-    door = callers(failures=2, clock=clock)
+    checked = callers(failures=2, clock=clock)
     for _ in range(2):
         with pytest.raises(Unauthenticated):
-            await door.find(key("wrong"), at("a"))
+            await checked.find(key("wrong"), at("a"))
     for wrong in (key("wrong"), CallerCredentials(bearers=("wrong",))):
         with pytest.raises(RateLimited) as caught:
-            await door.find(wrong, at("a"))
+            await checked.find(wrong, at("a"))
         assert caught.value.headers == {"Retry-After": "1"}
-    assert await door.find(key(ANN), at("a")) == Caller("ann"), "nobody locks others out who share an address"
+    assert await checked.find(key(ANN), at("a")) == Caller("ann"), "nobody locks others out who share an address"
     with pytest.raises(Unauthenticated):
-        await door.find(key("wrong"), at("b"))
+        await checked.find(key("wrong"), at("b"))
     clock.now += 1
     with pytest.raises(Unauthenticated):
-        await door.find(key("wrong"), at("a"))
+        await checked.find(key("wrong"), at("a"))
 
 
 async def test_the_address_is_worked_out_only_for_who_is_refused() -> None:
@@ -140,20 +140,20 @@ async def test_the_address_is_worked_out_only_for_who_is_refused() -> None:
 
 async def test_keys_are_changed_while_running() -> None:
     rings = [read_keys(SETTINGS.keys), read_keys(CallersSettings.model_validate({"keys": ["a-new-key-of-ann-1"]}).keys)]
-    door = Callers(lambda: rings[0], failures=Rate(1, FakeClock(0.0)))
-    assert await door.find(key(ANN), at("")) == Caller("ann")
+    checked = Callers(lambda: rings[0], failures=Rate(1, FakeClock(0.0)))
+    assert await checked.find(key(ANN), at("")) == Caller("ann")
     del rings[0]
-    assert await door.find(key("a-new-key-of-ann-1"), at("")) == Caller("key")
+    assert await checked.find(key("a-new-key-of-ann-1"), at("")) == Caller("key")
     with pytest.raises(Unauthenticated):
-        await door.find(key(ANN), at(""))
+        await checked.find(key(ANN), at(""))
 
 
 async def test_calls_are_limited_by_caller() -> None:
-    door = callers(rate=Rate(1, FakeClock(0.0)))
-    door.check_rate(Caller("ann"))
+    checked = callers(rate=Rate(1, FakeClock(0.0)))
+    checked.check_rate(Caller("ann"))
     with pytest.raises(RateLimited):
-        door.check_rate(Caller("ann"))
-    door.check_rate(Caller("bob"))
+        checked.check_rate(Caller("ann"))
+    checked.check_rate(Caller("bob"))
 
 
 def test_credentials_are_read_from_headers() -> None:

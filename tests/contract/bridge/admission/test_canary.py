@@ -68,7 +68,7 @@ async def test_no_secret_comes_out(caplog: pytest.LogCaptureFixture) -> None:
         {"BRIDGE_HUBS__CHAT__JOIN": json.dumps([{"claim": "x", CANARY: CANARY}])},
     ],
 )
-def test_nor_by_a_mistake_in_the_settings(wrong: dict[str, str]) -> None:
+def test_nor_by_an_error_in_the_settings(wrong: dict[str, str]) -> None:
     with pytest.raises(SettingsError) as caught:
         create_app(load(gather(wrong, {})))
     assert CANARY not in repr(caught.value) + caught.value.detail

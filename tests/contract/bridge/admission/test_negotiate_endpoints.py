@@ -49,7 +49,7 @@ async def test_a_blank_body_is_a_token_for_nobody(body: bytes) -> None:
         ([], 422, "invalid-item"),
     ],
 )
-async def test_a_mistake(body: Any, status: int, code: str) -> None:
+async def test_a_wrong_request(body: Any, status: int, code: str) -> None:
     async with client(build(*SERVICES), **AUTH) as http:
         answer = await http.post(PATH, json=body)
     assert (answer.status_code, answer.json()["code"]) == (status, code)

@@ -102,7 +102,7 @@ def test_without_names_there_is_no_count() -> None:
 
 
 @pytest.mark.parametrize("names", [["a", "A"], ["sys"], ["Sys", "b"], [""]])
-def test_names_that_cannot_be_told_apart_are_a_mistake(names: list[str]) -> None:
+def test_names_that_cannot_be_told_apart_are_refused(names: list[str]) -> None:
     with pytest.raises(SettingsError, match=r"^forward\.chat\.parameter_names"):
         check_names(names, "forward.chat.parameter_names")
 

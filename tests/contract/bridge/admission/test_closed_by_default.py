@@ -1,4 +1,4 @@
-"""Every door that the settings leave shut by default is tried, and found shut; and what opening it takes."""
+"""What the settings keep closed by default is tried and found closed, and then with the settings that open it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -34,8 +34,8 @@ def has_cors(answer: httpx.Response) -> bool:
 
 
 @dataclass(frozen=True)
-class Shut:
-    """A request that a door keeps out (``status``), and the settings that let it in."""
+class Closed:
+    """A request that is refused (``status``), and the settings by which it is taken."""
 
     name: str
     request: str
@@ -45,20 +45,20 @@ class Shut:
     settings: Mapping[str, str] = field(default_factory=dict)
     open_status: int = 200
     reads: Callable[[httpx.Response], object] = lambda answer: None
-    """What else tells a shut door from an open one."""
+    """What else tells closed from open."""
 
 
-DOORS = [
-    Shut("anonymous clients", f"POST {PATH}", 401, {"BRIDGE_NEGOTIATE__ANONYMOUS": "true"}, settings=CHAT),
-    Shut("hubs that nobody names", f"POST {PATH}", 403, CHAT, settings={"BRIDGE_NEGOTIATE__ANONYMOUS": "true"}),
-    Shut(
+CLOSED = [
+    Closed("anonymous clients", f"POST {PATH}", 401, {"BRIDGE_NEGOTIATE__ANONYMOUS": "true"}, settings=CHAT),
+    Closed("hubs that nobody names", f"POST {PATH}", 403, CHAT, settings={"BRIDGE_NEGOTIATE__ANONYMOUS": "true"}),
+    Closed(
         "hubs that nobody names, all at once",
         f"POST {PATH}",
         403,
         {"BRIDGE_NEGOTIATE__HUBS": '["*"]'},
         settings={"BRIDGE_NEGOTIATE__ANONYMOUS": "true"},
     ),
-    Shut(
+    Closed(
         "platform identity",
         f"POST {PATH}",
         401,
@@ -66,7 +66,7 @@ DOORS = [
         {"X-MS-CLIENT-PRINCIPAL-ID": "ann"},
         CHAT,
     ),
-    Shut(
+    Closed(
         "an unverified id token",
         f"POST {PATH}",
         401,
@@ -78,14 +78,14 @@ DOORS = [
             "BRIDGE_NEGOTIATE__JWT": json.dumps([{"issuer": "https://localhost:1", "audience": "x"}]),
         },
     ),
-    Shut(
+    Closed(
         "unsigned upstream",
         "POST /upstream",
         401,
         {"BRIDGE_UPSTREAM__ALLOW_UNSIGNED": "true"},
         UPSTREAM,
     ),
-    Shut(
+    Closed(
         "unhandled messages",
         "POST /upstream",
         404,
@@ -93,10 +93,12 @@ DOORS = [
         UPSTREAM | {"X-ASRS-Category": "messages", "X-ASRS-Event": "t"},
         {"BRIDGE_UPSTREAM__ALLOW_UNSIGNED": "true"},
     ),
-    Shut("the OpenAPI document", "GET /openapi.json", 404, {"BRIDGE_DOCS": "true"}, settings={"BRIDGE_DOCS": "false"}),
-    Shut("the documentation", "GET /docs", 404, {"BRIDGE_DOCS": "true"}, settings={"BRIDGE_DOCS": "false"}),
-    Shut("events", "GET /events?x=1", 404, {"BRIDGE_CONSOLE": "true"}, AUTH, open_status=400),
-    Shut(
+    Closed(
+        "the OpenAPI document", "GET /openapi.json", 404, {"BRIDGE_DOCS": "true"}, settings={"BRIDGE_DOCS": "false"}
+    ),
+    Closed("the documentation", "GET /docs", 404, {"BRIDGE_DOCS": "true"}, settings={"BRIDGE_DOCS": "false"}),
+    Closed("events", "GET /events?x=1", 404, {"BRIDGE_CONSOLE": "true"}, AUTH, open_status=400),
+    Closed(
         "pages of other origins",
         f"POST {PATH}",
         200,
@@ -105,7 +107,7 @@ DOORS = [
         ANONYMOUS,
         reads=has_cors,
     ),
-    Shut(
+    Closed(
         "pages of other origins, preflight",
         f"OPTIONS {PATH}",
         204,
@@ -117,21 +119,21 @@ DOORS = [
 ]
 
 
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
-async def test_a_door_is_shut_by_default(door: Shut) -> None:
-    method, path = door.request.split(" ")
+@pytest.mark.parametrize("closed", CLOSED, ids=lambda closed: closed.name)
+async def test_it_is_closed_by_default(closed: Closed) -> None:
+    method, path = closed.request.split(" ")
     body = b'{"type":1,"target":"t","arguments":[]}' if path == "/upstream" else b""
     seen = []
-    for settings in (door.settings, {**door.settings, **door.opened_by}):
+    for settings in (closed.settings, {**closed.settings, **closed.opened_by}):
         async with bridge(**settings) as running:
-            answer = await running.http.request(method, path, headers=door.headers, content=body)
-            seen.append((answer.status_code, door.reads(answer)))
-    assert seen[0][0] == door.status
-    assert seen[1][0] == door.open_status, "else this table tells nothing"
+            answer = await running.http.request(method, path, headers=closed.headers, content=body)
+            seen.append((answer.status_code, closed.reads(answer)))
+    assert seen[0][0] == closed.status
+    assert seen[1][0] == closed.open_status, "else this table tells nothing"
     assert seen[0] != seen[1]
 
 
-# --- what a start-up refusal keeps shut
+# --- what a start-up refusal keeps closed
 
 SERVABLE = {
     "AzureSignalRConnectionString": f"Endpoint=https://a.example;AccessKey={SERVICE};Version=1.0;",
@@ -250,21 +252,21 @@ CALLERS = ["/hubs/chat/send", "/hubs/chat/negotiate/endpoints", "/hubs/chat/endp
 
 async def test_callers_have_a_listener_of_their_own() -> None:
     app = build("http://localhost:1", BRIDGE_CONSOLE="true", **LOOPBACK, **ANONYMOUS)
-    for entrance, own, foreign in (("public", PUBLIC, CALLERS), ("callers", [*CALLERS, *PUBLIC[:2]], PUBLIC[2:])):
-        async with entered(app, entrance) as http:
+    for listener, own, foreign in (("public", PUBLIC, CALLERS), ("callers", [*CALLERS, *PUBLIC[:2]], PUBLIC[2:])):
+        async with entered(app, listener) as http:
             for path in own:
-                assert (await http.request("PATCH", path)).status_code == 405, (entrance, path)
+                assert (await http.request("PATCH", path)).status_code == 405, (listener, path)
             for path in foreign:
                 answer = await http.request("PATCH", path, headers=AUTH)
-                assert (answer.status_code, answer.json()["code"]) == (404, "route-not-found"), (entrance, path)
+                assert (answer.status_code, answer.json()["code"]) == (404, "route-not-found"), (listener, path)
             assert (await http.get("/health/live")).status_code == 200
 
 
-async def test_at_the_public_door_nobody_is_a_caller() -> None:
+async def test_on_the_public_listener_no_request_is_a_caller_s() -> None:
     app = build("http://localhost:1", BRIDGE_CALLERS__ANONYMOUS="true", **LOOPBACK, **ANONYMOUS)
-    for entrance, status in (("public", 401), ("callers", 200), (None, 401)):
+    for listener, status in (("public", 401), ("callers", 200), (None, 401)):
         for headers in ({}, AUTH):
-            async with entered(app, entrance, Host="localhost", **headers) as http:
+            async with entered(app, listener, Host="localhost", **headers) as http:
                 assert (await http.post(PATH, json={"userId": "ann"})).status_code == status
                 assert (await http.post(PATH)).status_code == 200
 
@@ -289,19 +291,21 @@ async def test_anonymous_callers_are_this_machine_s_programs(headers: dict[str, 
         assert (await http.get("/hubs/chat/endpoints")).status_code == status
 
 
-def entered(app: ASGIApp, entrance: str | None, **headers: str) -> httpx.AsyncClient:
-    """Somebody who comes by this door; None: by one that says nothing."""
-    served = app if entrance is None else ListenerApp(app, ListenerKind(entrance))
+def entered(app: ASGIApp, listener: str | None, **headers: str) -> httpx.AsyncClient:
+    """A client of this listener. None: of one that does not say its kind."""
+    served = app if listener is None else ListenerApp(app, ListenerKind(listener))
     wire = httpx.ASGITransport(app=served)
     return httpx.AsyncClient(transport=wire, base_url="http://bridge", headers=headers, trust_env=False)
 
 
-def test_no_door_is_missing() -> None:
+def test_no_setting_is_missing() -> None:
     """Every setting that is off by default is tried here, or is named with the reason why it opens nothing."""
     opens_nothing = {
         "BRIDGE_HUBS_ONLY": "it shuts",
         "BRIDGE_NEGOTIATE__CLOSE_ON_EXPIRY": "it ends connections",
     }
     off = {write_name(path) for path, field in settings_by_path().items() if field.default is False}
-    tried = {name for door in DOORS for name in door.opened_by} | {name for _, *given in REFUSALS for name in given[1]}
+    tried = {name for closed in CLOSED for name in closed.opened_by} | {
+        name for _, *given in REFUSALS for name in given[1]
+    }
     assert off - tried - opens_nothing.keys() == set()
