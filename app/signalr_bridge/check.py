@@ -1,4 +1,4 @@
-"""ASSEMBLY of `check`: shows the settings, what is wrong with them, and whether the endpoints answer."""
+"""The assembly of ``check``, which shows the settings, what is wrong with them, and whether the endpoints answer."""
 
 import asyncio
 import json
@@ -25,22 +25,51 @@ from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, find_path, set
 from signalr_bridge.settings.value import UNWATCHED, Diagnostic, Level, Value, Values
 
 WIDTH = 100
+"""The longest line of a table, in characters."""
+
 MASK = "***"
+"""Stands for a secret."""
+
 _AT_ONCE = {True: "at once", False: ""}
 _CALLS = ("azuresignalrservicetransporttype", "azuresignalrhttpclienttimeout", "azuresignalrretry:", "azure_authority")
 _MESSAGEPACK = "azure:signalr:hubprotocol:messagepack:enabled"
-
 _WELL = frozenset({Verdict.ACCEPTED, Verdict.ABSENT})
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A setting as it may be shown: secrets are masked. ``live``: a change of it in its source is in force at once."""
+    """A setting as it may be shown, with secrets masked. ``live`` tells whether a change of it is in force at once."""
 
     setting: str
     value: str
     source: str
     live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How an endpoint answered a call with its credential. ``word`` says it for people, ``well`` whether it is well."""
+
+    name: str
+    address: str
+    word: str
+    well: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """The result of ``check``. ``settings`` is None when there is an error in them."""
+
+    values: Values
+    settings: Settings | None
+    diagnostics: tuple[Diagnostic, ...]
+    probes: tuple[Probe, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is wrong, apart from warnings, and every endpoint answers well."""
+        wrong = any(one.level is not Level.WARNING for one in self.diagnostics)
+        return not wrong and all(probe.well for probe in self.probes)
 
 
 def list_settings(values: Values, diagnostics: Iterable[Diagnostic] = ()) -> list[Row]:
@@ -113,7 +142,7 @@ def find_field(name: str) -> FieldInfo | None:
 
 
 def _is_live(spelled: str, found: Value) -> bool:
-    """What the environment and the command line say is so until the next start."""
+    """Whether a change is in force at once. What the environment and the command line say holds until a restart."""
     field = find_field(spelled.removeprefix(PREFIX.lower())) if spelled.startswith(PREFIX.lower()) else None
     return field is not None and is_live(field) and found.source not in UNWATCHED
 
@@ -157,34 +186,8 @@ def write_tables(values: Values, settings: Settings | None, diagnostics: Iterabl
         yield from lay_out([columns, *(list(one.values()) for one in endpoints)])
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """How an endpoint answered a call with its credential."""
-
-    name: str
-    address: str
-    word: str
-    well: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """The result of `check`. ``settings`` is None when there is an error in them."""
-
-    values: Values
-    settings: Settings | None
-    diagnostics: tuple[Diagnostic, ...]
-    probes: tuple[Probe, ...] = ()
-
-    @property
-    def good(self) -> bool:
-        """Whether nothing is wrong, apart from warnings, and every endpoint answers well."""
-        wrong = any(one.level is not Level.WARNING for one in self.diagnostics)
-        return not wrong and all(probe.well for probe in self.probes)
-
-
 def examine(values: Values) -> CheckReport:
-    """What `serve` would say about these settings. No connection is opened."""
+    """A report with what ``serve`` would say about these settings. No connection is opened."""
     found = review(values)
     more = [] if found.settings is None else [*judge_servable(found.settings)]
     if found.settings is not None and not more:
@@ -200,7 +203,7 @@ def _judge_assembly(settings: Settings) -> Iterator[Diagnostic]:
 
 
 async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
-    """Calls all endpoints side by side."""
+    """Call all endpoints side by side, each with its credential."""
     asked = {one.connection.endpoint: one for one in settings.all_endpoints()}
     opened = Credentials(settings.authority_host, runtime=RUNTIME)
     async with opened as credentials, RestTransport() as transport:
@@ -231,7 +234,7 @@ def _word(outcome: Outcome) -> str:
 
 
 def write_text(report: CheckReport) -> Iterator[str]:
-    """The lines of `check`, without the diagnostics."""
+    """The lines of ``check``, without the diagnostics."""
     yield from write_tables(report.values, report.settings, report.diagnostics)
     if report.probes:
         yield ""
@@ -245,7 +248,7 @@ def write_diagnostics(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
 
 
 def write_json(report: CheckReport) -> str:
-    """The report as JSON text, for `check --json`."""
+    """The report as JSON text, for ``check --json``."""
     found: Mapping[str, object] = {
         "ok": report.good,
         "settings": [

@@ -1,4 +1,4 @@
-"""ASSEMBLY for development: bridge, emulator and demo in one process, on two ports, and a chat page."""
+"""The assembly for development: bridge, emulator and demo in one process, on two ports, and a chat page."""
 
 import asyncio
 import sys
@@ -36,10 +36,18 @@ async def run_dev(
     reload: bool = False,
     endpoints: int = 1,
 ) -> None:
-    """Run bridge and emulators until a signal ends them. Raises ``SettingsError``, also for a port that is taken.
+    """Run bridge and emulators until a signal ends them.
 
-    ``endpoints`` emulators stand side by side, on the ports from ``emulator_port`` on, all of them primaries.
-    ``reload``: handlers are loaded anew when their files change; the emulator and its clients do not notice.
+    Args:
+        port: The bridge's port. 0 takes a free one.
+        emulator_port: The first emulator's port. 0 takes a free one for each.
+        handlers: Python handlers, as ``module:attribute``. Without any, the demo's run.
+        environment: The environment. Settings in it that ``dev`` ignores are named on standard error.
+        reload: Whether handlers are loaded anew when their files change. The clients stay connected.
+        endpoints: How many emulators run, on the ports from ``emulator_port`` on. All of them are primaries.
+
+    Raises:
+        SettingsError: A port is taken, or a handler cannot be loaded.
     """
     _say_what_is_ignored(environment)
     with bind("127.0.0.1", port, "--port") as sock:
@@ -57,7 +65,7 @@ async def run_dev(
             listener = Listener(app, sock, grace_seconds=1, end_streams=parts.events.close)
             printing = asyncio.create_task(_print_when_started(listener, emulators))
             reloading = asyncio.create_task(_make_reloader(settings, parts).run()) if reload else None
-            # The emulators end first: their last events, that clients have gone, still reach the handlers.
+            # The emulators end first. Their last events, that clients have gone, still reach the handlers.
             await listener.run_until_stopped(before=partial(_stop, emulators))
             printing.cancel()
             if reloading is not None:
@@ -71,7 +79,19 @@ async def _stop(emulators: Sequence[Emulator]) -> None:
 async def run_emulator(
     host: str, port: int, upstream: str | None, config: bytes | None, issuer: str | None, role: Role
 ) -> None:
-    """Run the emulator alone until a signal ends it. Raises ``SettingsError``."""
+    """Run the emulator alone until a signal ends it.
+
+    Args:
+        host: The address to listen on.
+        port: The port to listen on. 0 takes a free one.
+        upstream: The URL that gets the clients' events.
+        config: A ``settings.json`` with upstream templates, which go before ``upstream``.
+        issuer: The address of the issuer of Entra tokens.
+        role: What identities may do.
+
+    Raises:
+        SettingsError: The port is taken, or an argument is malformed.
+    """
     templates = [] if config is None else read_upstream_settings(config)
     told = templates or upstream or ()
     async with Emulator(port, host, upstream=told, entra_issuer=issuer, entra_role=role) as emulator:
@@ -101,7 +121,7 @@ def _settings(port: int, connection_strings: Sequence[str], handlers: Sequence[s
 
 
 def _make_reloader(settings: Settings, parts: Parts) -> Reloader:
-    sys.dont_write_bytecode = True  # it knows a change by the second only
+    sys.dont_write_bytecode = True  # a compiled file knows a change by the second only
     seconds = settings.limits.handler_seconds
     load = partial(load_handlers, settings.handlers, threads=Threads(), default_seconds=seconds)
     return Reloader(settings.handlers, lambda: parts.receiver.use(load()), _say)

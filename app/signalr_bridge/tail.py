@@ -1,4 +1,4 @@
-"""The command `tail`: prints the upstream events of a running bridge in columns, as they come."""
+"""The command ``tail``, which prints the upstream events of a running bridge in columns as they come."""
 
 import asyncio
 import json
@@ -17,14 +17,15 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.web.guards import is_loopback
 
 Event = Mapping[str, Any]
+"""An event as the bridge shows it, decoded from JSON."""
+
+LONGEST_LINE = 1_048_576
+"""The longest line in bytes, and the longest event in characters. The bridge cuts events far below that."""
 
 _COLOURS = {"returned": "32", "refused": "33", "failed": "31", "rejected": "31"}
 _WIDTHS = {"time": 12, "hub": 10, "event": 18, "user": 12, "client": 8, "took": 9, "code": 4}
 _READ_SECONDS = 45.0  # the bridge sends something every 15 s
 _LONGEST_PAUSE = 5.0
-LONGEST_LINE = 1_048_576
-"""The longest line in bytes, and the longest event in characters. The bridge cuts events far below that."""
-
 _ADVICE = {
     401: "The bridge wants another key: name it by --key or SIGNALR_BRIDGE_KEY.",
     403: "The bridge does not let this key, or this address, see events.",
@@ -33,12 +34,15 @@ _ADVICE = {
 
 
 async def watch(url: str, key: str | None, out: TextIO = sys.stdout) -> None:
-    """Prints events until it is interrupted. It reconnects when needed. Raises ``SettingsError`` when it is refused.
+    """Print events until it is interrupted. It reconnects when needed.
 
     Args:
         url: The address of the bridge.
         key: A caller's API key, if one is needed.
         out: Where to print. Only a terminal gets colours.
+
+    Raises:
+        SettingsError: The bridge refuses to show events, or the address is malformed.
     """
     line_of = _choose_form(out)
     with suppress(asyncio.CancelledError, KeyboardInterrupt):
@@ -53,7 +57,7 @@ async def watch(url: str, key: str | None, out: TextIO = sys.stdout) -> None:
 def _show(event: Event, line_of: Callable[[Event | None], str], out: TextIO) -> None:
     try:
         line = line_of(event)
-    except Exception:  # whatever the event holds, later ones are shown
+    except Exception:  # whatever the event holds, later events are shown
         _leave_out()
     else:
         print(line, file=out, flush=True)

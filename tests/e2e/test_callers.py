@@ -30,15 +30,15 @@ CLIENTS = {"BRIDGE_NEGOTIATE__ANONYMOUS": "true", "BRIDGE_NEGOTIATE__HUBS": "cha
 
 
 @dataclass(frozen=True)
-class Doors:
+class Listeners:
     public: str
     callers: str
     bridge: Process
 
     def ask(
-        self, door: str, method: str, path: str, headers: Mapping[str, str] | None = None
+        self, listener: str, method: str, path: str, headers: Mapping[str, str] | None = None
     ) -> tuple[int, str | None]:
-        with httpx.Client(base_url=door, trust_env=False) as http:
+        with httpx.Client(base_url=listener, trust_env=False) as http:
             body = {"json": {"target": "t"}} if method == "POST" else {}
             answer = http.request(method, path, headers=headers, **body)  # type: ignore[arg-type]
             return answer.status_code, answer.headers.get("x-problem-code")
@@ -51,38 +51,44 @@ def emulated() -> Iterator[Machine]:
 
 
 @pytest.fixture(scope="module", params=["keys", "anonymous"])
-def doors(request: pytest.FixtureRequest, emulated: Machine) -> Iterator[Doors]:
+def listeners(request: pytest.FixtureRequest, emulated: Machine) -> Iterator[Listeners]:
     port, own = free_port(), free_port()
     more = {"keys": {"BRIDGE_CALLERS__KEYS": KEYS}, "anonymous": {"BRIDGE_CALLERS__ANONYMOUS": "true"}}[request.param]
     settings = CLIENTS | {"BRIDGE_CALLERS__LISTEN": f"127.0.0.1:{own}", "BRIDGE_CALLERS__KEYS": ""} | more
     with run_bridge(port, emulated.emulator_port, settings) as bridge:
-        yield Doors(f"http://localhost:{port}", f"http://localhost:{own}", bridge)
+        yield Listeners(f"http://localhost:{port}", f"http://localhost:{own}", bridge)
         assert bridge.stop() == 0
         assert KEY not in bridge.output
 
 
-def test_each_door_has_its_routes(doors: Doors) -> None:
+def test_each_listener_has_its_routes(listeners: Listeners) -> None:
     for path in ("/hubs/chat/send", "/hubs/chat/negotiate/endpoints", "/openapi.json", "/docs"):
-        assert doors.ask(doors.public, "GET", path, {"X-API-Key": KEY}) == (404, "route-not-found")
-    assert doors.ask(doors.callers, "GET", "/openapi.json") == (200, None)
-    assert doors.ask(doors.callers, "POST", "/upstream") == (404, "route-not-found")
-    assert doors.ask(doors.public, "POST", "/upstream")[0] == 401
-    for door in (doors.public, doors.callers):
-        assert doors.ask(door, "GET", "/health/live") == (200, None)
+        assert listeners.ask(listeners.public, "GET", path, {"X-API-Key": KEY}) == (404, "route-not-found")
+    assert listeners.ask(listeners.callers, "GET", "/openapi.json") == (200, None)
+    assert listeners.ask(listeners.callers, "POST", "/upstream") == (404, "route-not-found")
+    assert listeners.ask(listeners.public, "POST", "/upstream")[0] == 401
+    for listener in (listeners.public, listeners.callers):
+        assert listeners.ask(listener, "GET", "/health/live") == (200, None)
 
 
-def test_a_caller_gets_in_by_its_own(doors: Doors) -> None:
-    status, code = doors.ask(doors.callers, "POST", "/hubs/chat/send")
+def test_a_caller_gets_in_by_its_own(listeners: Listeners) -> None:
+    status, code = listeners.ask(listeners.callers, "POST", "/hubs/chat/send")
     if status == 401:  # with keys
-        assert doors.ask(doors.callers, "POST", "/hubs/chat/send", {"X-API-Key": "x" * 20}) == (401, "unauthenticated")
-        assert doors.ask(doors.callers, "POST", "/hubs/chat/send", {"X-API-Key": KEY}) == (202, None)
-        assert doors.ask(doors.callers, "POST", "/hubs/chat/groups", {"X-API-Key": KEY}) == (403, "forbidden")
-        doors.bridge.wait_for_line('"caller":"billing"')
+        assert listeners.ask(listeners.callers, "POST", "/hubs/chat/send", {"X-API-Key": "x" * 20}) == (
+            401,
+            "unauthenticated",
+        )
+        assert listeners.ask(listeners.callers, "POST", "/hubs/chat/send", {"X-API-Key": KEY}) == (202, None)
+        assert listeners.ask(listeners.callers, "POST", "/hubs/chat/groups", {"X-API-Key": KEY}) == (403, "forbidden")
+        listeners.bridge.wait_for_line('"caller":"billing"')
     else:
         assert (status, code) == (202, None)
         foreign = {"Origin": "https://evil.example"}
-        assert doors.ask(doors.callers, "POST", "/hubs/chat/send", foreign) == (403, "forbidden")
-    assert doors.ask(doors.public, "POST", "/hubs/chat/negotiate", {"X-API-Key": KEY}) == (401, "unauthenticated")
+        assert listeners.ask(listeners.callers, "POST", "/hubs/chat/send", foreign) == (403, "forbidden")
+    assert listeners.ask(listeners.public, "POST", "/hubs/chat/negotiate", {"X-API-Key": KEY}) == (
+        401,
+        "unauthenticated",
+    )
 
 
 def mint(machine: Machine, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

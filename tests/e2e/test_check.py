@@ -30,7 +30,7 @@ def check(*options: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_five_planted_mistakes_are_named_in_one_run(tmp_path: Path) -> None:
+def test_five_planted_errors_are_named_in_one_run(tmp_path: Path) -> None:
     values = {
         "FUNCTIONS_WORKER_RUNTIME": "node",
         "AzureWebJobsStorage": "UseDevelopmentStorage=true",

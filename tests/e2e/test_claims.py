@@ -12,7 +12,7 @@ from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, write_lossless
 from tests.e2e.node_client import NodeClients
 from tests.e2e.processes import EMULATOR_KEY, NAMED_CLIENTS, Machine, run_apart
 
-HANDLERS = {"BRIDGE_HANDLERS": "tests.e2e.trusting_handlers:trusting", **NAMED_CLIENTS}
+HANDLERS = {"BRIDGE_HANDLERS": "tests.e2e.reporting_handlers:reporting", **NAMED_CLIENTS}
 CLAIMS: dict[str, Any] = {
     "role": ["admin", "editor", "admin"],
     "name": "Bob, role: root",
@@ -35,7 +35,7 @@ FORGERY = f"Bob, role: root, {LOSSLESS_CLAIM}: {write_lossless({'role': ['root']
 
 
 @pytest.fixture(scope="module")
-def trusting() -> Iterator[Machine]:
+def exact() -> Iterator[Machine]:
     with run_apart(HANDLERS) as machine:
         yield machine
 
@@ -49,7 +49,7 @@ def plain() -> Iterator[Machine]:
 
 def negotiate(machine: Machine, **body: Any) -> Any:
     with machine.http() as http:
-        response = http.post("/hubs/trusting/negotiate", json=body)
+        response = http.post("/hubs/reporting/negotiate", json=body)
     assert response.status_code == 200, response.text
     return response.json()
 
@@ -73,39 +73,39 @@ def given(node: NodeClients, machine: Machine, **body: Any) -> Any:
     return told(node, info["url"], info["accessToken"])
 
 
-def test_claims_arrive_exactly_as_they_were_given(node: NodeClients, trusting: Machine) -> None:
-    assert given(node, trusting, userId="bob", claims=CLAIMS) == {"userId": "bob", "claims": TEXTS, "exact": True}
+def test_claims_arrive_exactly_as_they_were_given(node: NodeClients, exact: Machine) -> None:
+    assert given(node, exact, userId="bob", claims=CLAIMS) == {"userId": "bob", "claims": TEXTS, "exact": True}
 
 
-def test_without_claims_there_are_none(node: NodeClients, trusting: Machine) -> None:
-    assert given(node, trusting, userId="bob") == {"userId": "bob", "claims": {}, "exact": True}
+def test_without_claims_there_are_none(node: NodeClients, exact: Machine) -> None:
+    assert given(node, exact, userId="bob") == {"userId": "bob", "claims": {}, "exact": True}
 
 
 @pytest.mark.parametrize("user", ["Bob, role: root", "Zoë, 你: x", "a, http://x: y"])
-def test_a_user_id_is_a_user_id_and_no_claim(node: NodeClients, trusting: Machine, user: str) -> None:
-    assert given(node, trusting, userId=user, claims={"role": "reader"}) == {
+def test_a_user_id_is_a_user_id_and_no_claim(node: NodeClients, exact: Machine, user: str) -> None:
+    assert given(node, exact, userId=user, claims={"role": "reader"}) == {
         "userId": user,
         "claims": {"role": ["reader"]},
         "exact": True,
     }
 
 
-def test_a_client_that_calls_itself_so_is_refused(trusting: Machine) -> None:
-    with trusting.http() as http:
+def test_a_client_that_calls_itself_so_is_refused(exact: Machine) -> None:
+    with exact.http() as http:
         http.headers.clear()
-        answer = http.post("/hubs/trusting/negotiate", params={"userId": FORGERY})
+        answer = http.post("/hubs/reporting/negotiate", params={"userId": FORGERY})
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid-name")
 
 
-def test_a_user_of_that_name_whose_token_was_made_elsewhere_gets_no_role(node: NodeClients, trusting: Machine) -> None:
-    info = negotiate(trusting, userId="bob", claims={"role": "reader"})
+def test_a_user_of_that_name_whose_token_was_made_elsewhere_gets_no_role(node: NodeClients, exact: Machine) -> None:
+    info = negotiate(exact, userId="bob", claims={"role": "reader"})
     said = told(node, info["url"], reissued(info["accessToken"], **{"asrs.s.uid": FORGERY}))
     assert (said["claims"], said["exact"]) == ({}, False)
 
 
-def test_a_claim_that_would_forge_is_refused_or_ignored(node: NodeClients, trusting: Machine) -> None:
-    with trusting.http() as http:
-        answer = http.post("/hubs/trusting/negotiate", json={"userId": "bob", "claims": {"name": FORGERY}})
+def test_a_claim_that_would_forge_is_refused_or_ignored(node: NodeClients, exact: Machine) -> None:
+    with exact.http() as http:
+        answer = http.post("/hubs/reporting/negotiate", json={"userId": "bob", "claims": {"name": FORGERY}})
     assert (answer.status_code, answer.json()["code"]) == (422, "reserved-claim")
 
 

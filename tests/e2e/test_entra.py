@@ -19,7 +19,7 @@ from tests.unit.upstream.bad_tokens import bad_tokens
 from tests.unit.upstream.issued import APPLICATION, AUDIENCE, TENANT, V1, V2, token
 
 ENTRA = {
-    "BRIDGE_HANDLERS": "tests.e2e.trusting_handlers:trusting",
+    "BRIDGE_HANDLERS": "tests.e2e.reporting_handlers:reporting",
     "BRIDGE_UPSTREAM__ENTRA__TENANT": TENANT,
     "BRIDGE_UPSTREAM__ENTRA__AUDIENCE": AUDIENCE,
     "BRIDGE_UPSTREAM__ENTRA__APP_IDS": APPLICATION,
@@ -27,7 +27,7 @@ ENTRA = {
     **NAMED_CLIENTS,
 }
 EVENT = {
-    "X-ASRS-Hub": "trusting",
+    "X-ASRS-Hub": "reporting",
     "X-ASRS-Category": "messages",
     "X-ASRS-Event": "endpoint",
     "X-ASRS-Connection-Id": "c1",
@@ -88,11 +88,11 @@ def bridge(
 ) -> Iterator[tuple[str, Process]]:
     certificates: Path = tmp_path_factory.mktemp("certificates") / "ca.pem"
     authority.cert_pem.write_to_path(str(certificates))
-    trusting = {"SSL_CERT_FILE": str(certificates), "AZURE_AUTHORITY_HOST": issuer.url}
+    trusted = {"SSL_CERT_FILE": str(certificates), "AZURE_AUTHORITY_HOST": issuer.url}
     port, emulator_port = free_port(), free_port()
     with (
         run_in_thread(emulator_port, f"http://localhost:{port}/upstream", present),
-        run_bridge(port, emulator_port, ENTRA | trusting) as process,
+        run_bridge(port, emulator_port, ENTRA | trusted) as process,
     ):
         yield f"http://localhost:{port}", process
 
@@ -108,7 +108,7 @@ def test_a_client_calls_a_handler_through_an_instance_with_an_identity(
     node: NodeClients, bridge: tuple[str, Process], present: Presented, version: dict[str, str]
 ) -> None:
     present.text = token(version=version, now=time.time())
-    client = node.client().start(f"{bridge[0]}/hubs/trusting?userId=ann")
+    client = node.client().start(f"{bridge[0]}/hubs/reporting?userId=ann")
     assert client.invoke("endpoint") == "default"
     present.text = token(version=version, now=time.time(), name="foreign")
     with pytest.raises(CallFailed, match="401"):

@@ -140,7 +140,7 @@ def test_a_setting_of_app_configuration_arrives(world: World) -> None:
         world.check_silence()
 
 
-def test_a_store_in_trouble_is_survived(world: World) -> None:
+def test_a_store_that_fails_is_survived(world: World) -> None:
     with serve(world):
         assert world.process is not None
         with traffic(world.url) as sent:

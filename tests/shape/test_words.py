@@ -14,6 +14,13 @@ def test_no_name_bears_a_word_that_was_replaced() -> None:
     assert [f"{name.place}: {name.kind} {name.text}" for name in names if is_replaced(name)] == []
 
 
+def test_nor_does_a_name_among_the_tests() -> None:
+    modules = sorted((ROOT / "tests").rglob("*.py"))
+    names = [name for module in modules for name in find_names(module) if name.kind != "log field"]
+    assert len(names) > 2000
+    assert [f"{name.place}: {name.kind} {name.text}" for name in names if is_replaced(name)] == []
+
+
 def test_some_words_stand_nowhere() -> None:
     texts = [*modules(), *(path for suffix in ("js", "html", "css") for path in (APP / "page").glob(f"*.{suffix}"))]
     found = [(path, *one) for path in texts for one in find_words(path.read_text("utf-8"))]
@@ -30,6 +37,7 @@ def test_some_words_stand_nowhere() -> None:
         ("class", "NeverArrived"),
         ("function", "_vouch_for"),
         ("function", "is_held"),
+        ("test function", "test_a_door_is_shut"),
         ("log field", "mistakes"),
     ],
 )
@@ -45,6 +53,7 @@ def test_a_word_that_was_replaced_is_seen(kind: str, text: str) -> None:
         ("class", "ObjectReader"),
         ("class", "UpstreamAuthenticator"),
         ("function", "keys"),
+        ("test function", "test_a_step_in_good_order"),
         ("function", "acknowledge"),
         ("log field", "event"),
     ],

@@ -27,8 +27,13 @@ IN_NO_NAME = {
 NO_WHOLE_NAME = {"events", "keys", "order", "place", "properties", "reader", "trust", "trusting"}
 """Of a module or class: these say something as a part of a longer name."""
 
-ALLOWED = {"KeyRotation", "key_rotation"}
+IN_A_TEST = {
+    *("approach", "finding", "findings", "held", "mistake", "mistakes", "no answer", "renewed", "rotation"),
+    *("somebody", "step", "trouble"),
+}
+"""But the name of a function among the tests is a sentence, and may say these words of plain English."""
 
+ALLOWED = {"KeyRotation", "key_rotation"}
 
 _FIELDS = {"extra", "fields", "more", "where"}
 """What those are called that are put together before they are logged."""
@@ -36,7 +41,7 @@ _FIELDS = {"extra", "fields", "more", "where"}
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """``kind`` is module, class, function or log field."""
+    """``kind`` is module, class, function, test function or log field."""
 
     kind: str
     text: str
@@ -56,17 +61,20 @@ def is_replaced(name: Name) -> bool:
     if name.kind in {"module", "class"} and " ".join(words) in NO_WHOLE_NAME:
         return True
     pairs = {" ".join(pair) for pair in pairwise(words)}
-    return not IN_NO_NAME.isdisjoint({*words, *pairs})
+    replaced = IN_NO_NAME - IN_A_TEST if name.kind == "test function" else IN_NO_NAME
+    return not replaced.isdisjoint({*words, *pairs})
 
 
 def find_names(module: Path) -> Iterator[Name]:
     shown = module.relative_to(ROOT).as_posix() if module.is_relative_to(ROOT) else module.name
-    yield Name("module", module.parent.name if module.name == "__init__.py" else module.stem, f"{shown}:1")
+    named = module.parent.name if module.name == "__init__.py" else module.stem.removeprefix("test_")
+    function = "test function" if shown.startswith("tests/") else "function"
+    yield Name("module", named, f"{shown}:1")
     for node in ast.walk(ast.parse(module.read_text("utf-8"))):
         if isinstance(node, ast.ClassDef):
             yield Name("class", node.name, f"{shown}:{node.lineno}")
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield Name("function", node.name, f"{shown}:{node.lineno}")
+            yield Name(function, node.name, f"{shown}:{node.lineno}")
         else:
             yield from (Name("log field", text, f"{shown}:{line}") for text, line in _find_fields(node))
 

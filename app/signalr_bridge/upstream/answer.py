@@ -25,12 +25,17 @@ class Answer:
 def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str) -> tuple[Answer, Ending]:
     """The answer to a message, and how the message ended.
 
-    A result that cannot be encoded makes it end as ``Failed``. Nobody waits for a completion when the context has no
-    invocation id; then this raises what ``check_failure`` does.
+    A result that cannot be encoded makes it end as ``Failed``. Without an invocation id in the context, and for an
+    overload, there is no completion.
 
     Args:
+        ending: What came of the message.
+        context: The message's context.
         codec: Writes the completion.
         media_type: The media type of what ``codec`` writes.
+
+    Raises:
+        Overloaded, InternalError: As ``check_failure`` does, when there is no completion.
     """
     if context.invocation_id is None or is_overload(ending):
         check_failure(ending)

@@ -1,6 +1,6 @@
 """The ordered checks of an upstream call: the code in its address, then a signature or a token. Every one fails closed.
 
-Nothing of the body is read before. Source: ``docs/protocol/functions-bindings.md`` 1.4 and 1.12.
+The body is not read before they have passed. Source: ``docs/protocol/functions-bindings.md`` 1.4 and 1.12.
 """
 
 import hmac
@@ -32,10 +32,13 @@ _CODE_HEADER = b"x-functions-key"
 _SIGNATURE = SIGNATURE_HEADER.encode()
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="signalr-bridge"'}
 
+TokensOf: TypeAlias = Callable[[EntraSettings], EntraTokens | None]
+"""Gives what checks tokens by these settings. None means that no token counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """A key that verifies signatures, and the endpoint that signs with it. None: the key does not tell which one."""
+    """A key that verifies signatures, and the endpoint that signs with it. None means that the key does not tell."""
 
     endpoint: str | None
     key: str = field(repr=False)
@@ -49,7 +52,7 @@ class VerificationKey:
 class ServiceIdentity:
     """The managed identity of an endpoint, whose Entra token its calls carry.
 
-    ``application`` is the application id in the token. None: the settings do not name it.
+    ``application`` is the application id in the token. None means that the settings do not name it.
     """
 
     endpoint: str
@@ -57,6 +60,9 @@ class ServiceIdentity:
 
 
 Verifier: TypeAlias = VerificationKey | ServiceIdentity
+
+VerifiersOf: TypeAlias = Callable[[str], Sequence[Verifier]]
+"""Gives what verifies the calls of a hub's endpoints. The hub is in lower case, and ``*`` means all endpoints."""
 
 
 def collect_verifiers(
@@ -68,8 +74,8 @@ def collect_verifiers(
     tokens alone. Its tokens count for no other endpoint.
 
     Args:
-        keys: the access keys by the name of the endpoint.
-        applications: the application ids that the settings name, by the name of the endpoint.
+        keys: The access keys by the name of the endpoint.
+        applications: The application ids that the settings name, by the name of the endpoint.
     """
     named = applications or {}
     owners: dict[str, set[str]] = {}
@@ -85,9 +91,9 @@ def collect_verifiers(
 
 
 def find_endpoint(identities: Sequence[ServiceIdentity], application: str) -> str | None:
-    """The one endpoint whose tokens name ``application``. None: the token does not tell.
+    """The one endpoint whose tokens name ``application``. None means that the token does not tell.
 
-    Raises ``BadToken`` when every endpoint's application is known, and this is none of them.
+    Raises ``BadToken`` when every endpoint's application is known, and this is another one.
     """
     named = {one.endpoint for one in identities if (one.application or "").lower() == application.lower()}
     if not named and all(one.application for one in identities):
@@ -97,15 +103,15 @@ def find_endpoint(identities: Sequence[ServiceIdentity], application: str) -> st
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRules:
-    """Who may report events of a hub. Made once for each change of the settings, and only read by events.
+    """Who may report events of a hub. It is made once for each change of the settings, and events only read it.
 
     Args:
-        codes: what opens the address. Empty: it needs no code.
-        keys: what verifies signatures: the endpoints' keys, then those that only verify.
-        signing_keys: the same keys, ready to sign, in the same order.
-        identities: the endpoints whose calls may carry a token.
-        tokens: checks the tokens. None: no token counts.
-        allow_unsigned: whether a call without a right signature or token is taken.
+        codes: The codes of the address. When there are none, the address needs no code.
+        keys: What verifies signatures: the endpoints' keys, then those that only verify.
+        signing_keys: The same keys, ready to sign, in the same order.
+        identities: The endpoints whose calls may carry a token.
+        tokens: Checks the tokens. None means that no token counts.
+        allow_unsigned: Whether a call without a right signature or token is taken.
     """
 
     codes: tuple[bytes, ...] = field(default=(), repr=False)
@@ -116,7 +122,7 @@ class UpstreamRules:
     allow_unsigned: bool = False
 
     def check_code(self, query: bytes, lines: HeaderLines) -> None:
-        """Raises ``Unauthenticated`` when a code is needed, and neither query nor headers have it."""
+        """Raise ``Unauthenticated`` when a code is needed, and neither query nor headers have it."""
         if not self.codes:
             return
         pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace")
@@ -144,7 +150,7 @@ class UpstreamRules:
 
     @property
     def can_verify(self) -> bool:
-        """Whether any call could ever be taken."""
+        """Whether there can be a call that is taken."""
         return self.allow_unsigned or bool(self.keys) or (bool(self.identities) and self.tokens is not None)
 
 
@@ -153,7 +159,12 @@ def make_upstream_rules(
 ) -> UpstreamRules:
     """The rules of a hub, from its settings and what verifies the calls of its endpoints.
 
-    Raises ``SettingsError`` for an empty secret: everybody knows the empty text.
+    Raises ``SettingsError`` for an empty secret, which anyone could guess.
+
+    Args:
+        settings: The hub's settings of the upstream.
+        verifiers: What verifies the calls of the hub's endpoints.
+        tokens: Checks the tokens. None means that no token counts.
     """
     found = tuple(verifiers)
     keys = [one for one in found if isinstance(one, VerificationKey)]
@@ -178,8 +189,8 @@ class UpstreamAuthenticator:
     """Judges upstream calls by the rules of their hub. It never changes: a change of the settings makes another one.
 
     Args:
-        common: the rules of every hub that has none of its own.
-        own: rules by hub, in lower case. Those of ``*`` are for handlers of all hubs.
+        common: The rules of every hub that has none of its own.
+        own: Rules by hub, in lower case. Those of ``*`` are for handlers of all hubs.
     """
 
     def __init__(self, common: UpstreamRules, own: Mapping[str, UpstreamRules] | None = None) -> None:
@@ -190,9 +201,9 @@ class UpstreamAuthenticator:
         """The name of the endpoint that called, if that is known. Raises ``Unauthenticated``.
 
         Args:
-            query: the request's query as it came.
-            lines: the request's header lines.
-            headers: what the ``X-ASRS-*`` lines among them say.
+            query: The request's query as it came.
+            lines: The request's header lines.
+            headers: What the ``X-ASRS-*`` lines among them say.
         """
         rules = self.rules_of(headers.hub)
         rules.check_code(query, lines)
@@ -204,7 +215,7 @@ class UpstreamAuthenticator:
             raise _refuse(error) from None
 
     def check_verifiable(self, hub: str, handler: str) -> None:
-        """Raises ``SettingsError`` when a hub has a handler and no call of it could ever be verified."""
+        """Raise ``SettingsError`` when a hub has a handler and no call of it could ever be verified."""
         if not self.rules_of(hub).can_verify:
             raise SettingsError(
                 f"The hub '{hub}' has a handler ({handler}), but no key verifies the service's calls: "
@@ -218,18 +229,11 @@ class UpstreamAuthenticator:
 
 
 def _refuse(error: BadSignature | BadToken) -> Unauthenticated:
-    """Why a token is refused is for the log: outside all of them look alike."""
+    """The reason of a refused token stands in the log only. All refused tokens get the same answer."""
     if isinstance(error, BadSignature):
         return Unauthenticated(error.detail, headers=_CHALLENGE)
     _LOG.info("the token of an upstream call was refused", extra={"reason": error.detail})
     return Unauthenticated("The token of this call is not believed: see the log.", headers=_CHALLENGE)
-
-
-VerifiersOf: TypeAlias = Callable[[str], Sequence[Verifier]]
-"""What verifies the calls of a hub's endpoints. The hub is in lower case; ``*`` stands for all endpoints there are."""
-
-TokensOf: TypeAlias = Callable[[EntraSettings], EntraTokens | None]
-"""What checks tokens by these settings. None: no token counts."""
 
 
 def _no_tokens(_: EntraSettings) -> None:
@@ -239,9 +243,9 @@ def _no_tokens(_: EntraSettings) -> None:
 def build_authenticator(
     settings: Settings, verifiers_of: VerifiersOf, tokens_of: TokensOf = _no_tokens
 ) -> UpstreamAuthenticator:
-    """The rules of every hub, made at once. Raises ``SettingsError`` for an empty secret.
+    """An authenticator with the rules of every hub. Raises ``SettingsError`` for an empty secret.
 
-    ``verifiers_of`` and ``tokens_of`` are asked here and never again.
+    ``verifiers_of`` and ``tokens_of`` are called here, and not later.
     """
 
     def make(hub: str) -> UpstreamRules:

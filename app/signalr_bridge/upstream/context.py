@@ -26,11 +26,11 @@ class Context:
         category: ``connections`` or ``messages``.
         event: ``connected``, ``disconnected``, or the target that a client called.
         connection_id: The connection.
-        user_id: Its user; None when it has none.
+        user_id: The user of the connection. None when it has none.
         arguments: The arguments of a message.
-        invocation_id: The id of a message; None when nobody waits for an answer.
-        error: Why a connection ended; None when it was closed in good order.
-        endpoint: The name of the endpoint that told us; None when that is not known.
+        invocation_id: The id of a message. None when the client does not wait for an answer.
+        error: Why a connection ended. None when it was closed in good order.
+        endpoint: The name of the endpoint that told us. None when that is not known.
     """
 
     def __init__(

@@ -22,11 +22,20 @@ class Handler(Protocol):
     """Answers the events of ``hub``, ``category`` and ``event``. Each is a name in any case, or ``*``."""
 
     @property
-    def hub(self) -> str: ...
+    def hub(self) -> str:
+        """The hub whose events are answered."""
+        ...
+
     @property
-    def category(self) -> str: ...
+    def category(self) -> str:
+        """``connections``, ``messages``, or ``*`` for both."""
+        ...
+
     @property
-    def event(self) -> str: ...
+    def event(self) -> str:
+        """``connected``, ``disconnected``, or the target of a message."""
+        ...
+
     @property
     def source(self) -> str:
         """Where people find the handler."""
@@ -43,7 +52,7 @@ class Handler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The handler has an answer, or nothing to say."""
+    """The handler has returned. ``result`` may be None."""
 
     word: ClassVar = "returned"
 
@@ -52,7 +61,7 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The handler does not do it. ``reason`` is meant for the client."""
+    """The handler has refused the event. ``reason`` is meant for the client."""
 
     word: ClassVar = "refused"
 
@@ -61,7 +70,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Something went wrong. ``kind`` is the name of the error's class, and the log has the rest.
+    """The handler has failed. ``kind`` is the name of the error's class, and the log has the rest.
 
     ``overload`` is set when no handler was asked, because too many events wait.
     """
@@ -158,10 +167,10 @@ async def _run(handler: Handler, context: Context, refusal: type[HubError]) -> E
         return _fail(handler, context, error)
     except asyncio.CancelledError as error:
         if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise  # the call itself is given up
-        return _fail(handler, context, error)  # something the handler waited for was
+            raise  # the call itself was cancelled
+        return _fail(handler, context, error)  # something that the handler awaited was cancelled
     except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
-        return _fail(handler, context, error)  # a handler ends nothing but itself
+        return _fail(handler, context, error)  # a handler cannot end the process
 
 
 def failure_text(method: str) -> str:
@@ -170,7 +179,7 @@ def failure_text(method: str) -> str:
 
 
 def _fail(handler: Handler, context: Context, error: BaseException) -> Failed:
-    """Log the stack and where it was, and of what the client sent only the event's name."""
+    """Log the stack, the handler and the event. Of what the client sent, the log has only the event's name."""
     where = {"handler": handler.source, "hub": context.hub, "category": context.category, "event": context.event}
     _LOG.error("handler failed", exc_info=error, extra=where)
     return Failed(type(error).__name__, error if isinstance(error, Overloaded) else None)

@@ -1,6 +1,7 @@
-"""Which token of Microsoft Entra proves that the service calls. Pure: the published key and the time are given.
+"""The tokens of Microsoft Entra by which the service shows that it calls: which of them are taken, and their check.
 
-Source: ``docs/protocol/functions-bindings.md`` 1.12; https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
+Source: ``docs/protocol/functions-bindings.md`` 1.12, and
+https://learn.microsoft.com/entra/identity-platform/access-token-claims-reference
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,18 +23,20 @@ ANY_APPLICATION = "*"
 
 _PUBLIC_AUTHORITY = "https://login.microsoftonline.com"
 _DOCUMENTS = ("v2.0/.well-known/openid-configuration", ".well-known/openid-configuration")
-"""One for each version of tokens; either may be missing."""
+"""One for each version of tokens. One of the two may be missing."""
 
-# Under the issuers of version 1.0; those of version 2.0 are the authorities themselves.
+# The issuers of tokens of version 1.0, by the authority. Those of version 2.0 are the authorities themselves.
 _OLD_ISSUERS = {
     "login.chinacloudapi.cn": "sts.chinacloudapi.cn",
     "login.partner.microsoftonline.cn": "sts.chinacloudapi.cn",
 }
+_AUTHORIZATION = b"authorization"
+_SCHEME = b"bearer "
 
 
 @dataclass(frozen=True, slots=True)
 class EntraRules:
-    """What a token must say. Ids are in lower case; ``applications`` may hold ``*``, any of the tenant."""
+    """What a token must say. Ids are in lower case. ``*`` among ``applications`` means any of the tenant's."""
 
     tenant: str
     issuers: frozenset[str]
@@ -42,7 +45,14 @@ class EntraRules:
 
 
 def make_rules(tenant: str, audiences: Iterable[str], applications: Iterable[str], authority: str) -> EntraRules:
-    """``authority`` is the address that issues the tenant's tokens, without a slash at its end."""
+    """The rules for the tokens of one tenant.
+
+    Args:
+        tenant: The tenant's id.
+        audiences: What a token may name as its audience. They are compared exactly.
+        applications: The ids of the applications whose tokens are taken, or ``*``.
+        authority: The address that issues the tenant's tokens, without a slash at its end.
+    """
     old = _OLD_ISSUERS.get(urlsplit(authority).hostname or "", "sts.windows.net")
     issuers = {f"https://{old}/{tenant}/"} | {f"{one}/{tenant}/v2.0" for one in (_PUBLIC_AUTHORITY, authority)}
     return EntraRules(
@@ -54,12 +64,12 @@ def make_rules(tenant: str, audiences: Iterable[str], applications: Iterable[str
 
 
 def entra_documents(authority: str, tenant: str) -> list[str]:
-    """Where the tenant's discovery documents are."""
+    """The addresses of the tenant's discovery documents."""
     return [f"{authority}/{tenant}/{path}" for path in _DOCUMENTS]
 
 
 def read_key_id(token: str) -> str:
-    """Which published key is said to have signed the token. Nothing that it says is believed yet. ``BadToken``."""
+    """The id of the key that is said to have signed the token, which is not verified yet. Raises ``BadToken``."""
     found = take_apart(token)
     if found.algorithm not in ALGORITHMS:
         raise BadToken("the algorithm is none of Entra's")
@@ -67,7 +77,17 @@ def read_key_id(token: str) -> str:
 
 
 def read_application(token: str, key: PublishedKey, rules: EntraRules, now: float) -> str:
-    """The id of the application that the token was issued to. ``now`` is in seconds since 1970. ``BadToken``."""
+    """The id of the application that a token was issued to, once the token has been verified.
+
+    Args:
+        token: The token as it came.
+        key: The published key that must have signed it.
+        rules: What it must say.
+        now: Seconds since 1970.
+
+    Raises:
+        BadToken: It is not verified, or not one that the rules take.
+    """
     found = take_apart(token)
     verify(found, key)
     claims = read_claims(found)
@@ -84,7 +104,7 @@ def _find_application(claims: Mapping[str, Any], rules: EntraRules) -> str:
     named = {_text(claims, name).lower() for name in ("appid", "azp") if name in claims}
     if len(named) != 1 or "" in named or named == {ANY_APPLICATION}:
         raise BadToken("the token names no application")
-    # Tokens of users hold a scope; the service's identity has none. "*" must not let in every user of the tenant.
+    # Tokens of users hold a scope, and those of the service's identity do not. "*" must not let in the tenant's users.
     if "scp" in claims or claims.get("idtyp", "app") != "app":
         raise BadToken("the token is a user's, not an application's")
     if not {*named, ANY_APPLICATION} & rules.applications:
@@ -95,10 +115,6 @@ def _find_application(claims: Mapping[str, Any], rules: EntraRules) -> str:
 def _text(claims: Mapping[str, Any], name: str) -> str:
     value = claims.get(name)
     return value if isinstance(value, str) else ""
-
-
-_AUTHORIZATION = b"authorization"
-_SCHEME = b"bearer "
 
 
 class EntraTokens:

@@ -1,4 +1,4 @@
-"""The feed of upstream events for those who watch: it keeps the last ones, hands on new ones and waits for nobody."""
+"""The feed of upstream events for those who watch. It keeps the last events, hands on new ones, and never waits."""
 
 import asyncio
 import logging
@@ -17,6 +17,20 @@ from signalr_bridge.upstream.codecs import CODECS
 from signalr_bridge.upstream.dispatch import Ending, Failed, Handler, Refused
 from signalr_bridge.upstream.values import cut, preview
 
+KEPT = 100
+"""How many events are kept."""
+
+MOST_WAITING = 300
+"""How many events may wait for one stream. These are more than are kept, or a new stream would end at once."""
+
+PULSE_SECONDS = 15.0
+"""After so many seconds without an event a stream gets a comment."""
+
+# A longer event, in bytes, is written at once, because it takes less room when it is cut.
+_LARGEST_UNWRITTEN = 8_192
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
+
 
 @dataclass(slots=True)
 class EventRecord:
@@ -27,8 +41,9 @@ class EventRecord:
     Attributes:
         headers: The headers that describe the event.
         media_type: The media type of ``body``.
+        body: The body of the call.
         handlers: The sources of the handlers that were asked.
-        outcome: ``returned``, ``refused`` or ``failed``; ``rejected`` until a handler was asked.
+        outcome: ``returned``, ``refused`` or ``failed``. It is ``rejected`` until a handler was asked.
         error: The reason of a refusal, or the name of the error's class.
         status: The HTTP status of the answer.
         answer: The body of the answer.
@@ -98,31 +113,25 @@ class EventRecord:
         return {"result": preview(completion.result)} if completion.has_result else {}
 
 
-_LOG = logging.getLogger("signalr_bridge.upstream")
-
-KEPT = 100
-MOST_WAITING = 300  # more than are kept, or a newcomer would be let go at once
-PULSE_SECONDS = 15.0
-
-
-# What is longer is written at once: cut short, it takes less room.
-_LARGEST_UNWRITTEN = 8_192
-
-
 class AnswerLike(Protocol):
     """What the feed looks at in an answer."""
 
     @property
-    def status(self) -> int: ...
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
     @property
-    def body(self) -> bytes: ...
+    def body(self) -> bytes:
+        """The body. It is empty when there is no completion."""
+        ...
 
 
 Answer = TypeVar("Answer", bound=AnswerLike)
 
 
 class EventStream:
-    """The stream of one who watches. It ends when too many events wait in it, and may then be asked for again.
+    """The stream of one connection that watches. It ends when too many events wait in it. The client may reconnect.
 
     Args:
         missed: The events to begin with.
@@ -166,7 +175,7 @@ class EventStream:
 
 
 class _Entry:
-    """An event that is written when somebody first wants it, so that the feed costs little while nobody watches."""
+    """An event that is written when a stream first needs it, so that the feed costs little without streams."""
 
     __slots__ = ("_facts", "_line")
 
@@ -192,7 +201,7 @@ def _write(id: str, record: EventRecord, began: float, seconds: float) -> bytes:
 
 
 class EventFeed:
-    """Keeps the last events, and hands each new one to those who listen.
+    """Keeps the last events, and hands each new one to every stream.
 
     Args:
         wall_clock: Says when an event began.
@@ -245,7 +254,10 @@ class EventFeed:
 
     @contextmanager
     def listen(self, after: str | None = None) -> Iterator[EventStream]:
-        """A stream of the events that are kept, from the one behind the id ``after`` on, and of all that follow."""
+        """A stream of the events that are kept, from the one behind the id ``after`` on, and of all new ones.
+
+        Without ``after``, or with the id of another process, it begins with all events that are kept.
+        """
         stream = EventStream(self._missed_since(after), self._most_waiting, self._pulse_seconds)
         if self._closed:
             stream.end()

@@ -27,9 +27,10 @@ _TEXTS = {
 
 
 def check_delivery(operation: Operation, result: Result) -> None:
-    """Silent when it is done, and a log line when it is done in part. Otherwise it raises what became of it.
+    """Raise the error of an operation that was not done. One that was done in part is logged.
 
-    Somebody who is not there has left and is closed, but can neither join nor be sent to (``ConnectionNotFound``).
+    A connection or user that is not there counts as having left a group and as closed. It can neither join a group nor
+    be sent to, and then this raises ``ConnectionNotFound``.
     """
     judgement = judge(operation.action, result)
     _refuse(judgement)
@@ -39,7 +40,7 @@ def check_delivery(operation: Operation, result: Result) -> None:
 
 
 def read_existence(operation: Operation, result: Result) -> bool:
-    """Yes when any endpoint says so, no when all say so. Raises ``NoEndpointAvailable`` when that leaves it open."""
+    """True when an endpoint says yes, False when all say no. Raises ``NoEndpointAvailable`` when neither is so."""
     judgement = judge(operation.action, result)
     if judgement.meaning is Meaning.NOT_PRESENT:
         return False
@@ -48,7 +49,7 @@ def read_existence(operation: Operation, result: Result) -> bool:
 
 
 def _refuse(judgement: Judgement) -> None:
-    """Raises the judgement's error, if it has one, with what each endpoint said."""
+    """Raise the judgement's error, if it has one, with what each endpoint said."""
     if judgement.error is not None:
         text = _TEXTS.get(judgement.meaning, "Not delivered")
         raise judgement.error(f"{text}: {describe(judgement.result)}.")
@@ -56,16 +57,23 @@ def _refuse(judgement: Judgement) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Recipients:
-    """Whom a message goes to, with one operation for each. ``endpoint`` is where a connection is known to be."""
+    """Whom a message goes to, with one operation for each. ``endpoint`` names where a connection is known to be."""
 
     outbox: Outbox
     operations: Sequence[Operation]
     endpoint: str | None = None
 
     async def send(self, target: str, *arguments: Payload, excluded: Iterable[str] = ()) -> None:
-        """Call ``target`` on every client. ``excluded`` are connection ids, with all or groups only.
+        """Call the method ``target`` of every client. The messages to several recipients go side by side.
 
-        To several recipients the messages go side by side. Raises ``DeliveryFailed`` and the like.
+        Args:
+            target: The name of the method.
+            arguments: Its arguments, as plain data or pydantic models.
+            excluded: Connection ids that are left out. This goes with all clients and with groups only.
+
+        Raises:
+            DeliveryError: One of its kinds, when the message was not delivered.
+            ValueError: For an empty target, and for ``excluded`` where it does not go.
         """
         if not target:
             raise ValueError("the target is empty")
@@ -79,7 +87,7 @@ class Recipients:
 
 
 def _several(names: Iterable[str], parameter: str, kind: str) -> tuple[str, ...]:
-    """Each once. A single text would be taken for its letters."""
+    """The names, each once. A single text is refused, because its letters would be taken for names."""
     if isinstance(names, str | bytes):
         raise ValueError(f"{parameter} takes a list of {kind}, and not a single one: put it into [ ]")
     return tuple(dict.fromkeys(names))
@@ -95,7 +103,7 @@ def _exclude(operation: Operation, excluded: tuple[str, ...]) -> Operation:
 
 @dataclass(frozen=True, slots=True)
 class _HubPart:
-    """What all of them have: the hub, and what it is reached by."""
+    """What all parts have: the hub, and the outbox by which it is reached."""
 
     outbox: Outbox
     hub: str
@@ -109,7 +117,7 @@ class _HubPart:
 
 @dataclass(frozen=True, slots=True)
 class _CallersHubPart(_HubPart):
-    """One that knows who called, and at which endpoint that connection is."""
+    """A part that knows which connection called, and at which endpoint it is."""
 
     caller_id: str
     endpoint: str | None
@@ -120,35 +128,43 @@ class _CallersHubPart(_HubPart):
 
 @dataclass(frozen=True, slots=True)
 class Clients(_CallersHubPart):
-    """Whom to send to."""
+    """Whom to send to. What takes names raises ``InvalidName`` for a name that the service does not take."""
 
     @property
     def all(self) -> Recipients:
+        """All clients of the hub."""
         return Recipients(self.outbox, [Operation(Action.SEND_TO_ALL, self.hub)])
 
     @property
     def caller(self) -> Recipients:
+        """The connection whose event this is."""
         return self.connection(self.caller_id)
 
     def user(self, user_id: str) -> Recipients:
+        """All connections of a user."""
         return self.users([user_id])
 
     def users(self, user_ids: Iterable[str]) -> Recipients:
+        """All connections of several users."""
         users = [check_user_id(one) for one in _several(user_ids, "users", "user ids")]
         return Recipients(self.outbox, [Operation(Action.SEND_TO_USER, self.hub, user=one) for one in users])
 
     def group(self, name: str) -> Recipients:
+        """The connections in a group."""
         return self.groups([name])
 
     def groups(self, names: Iterable[str]) -> Recipients:
+        """The connections in several groups. One that is in two of them gets the message twice."""
         groups = [check_group(one) for one in _several(names, "groups", "group names")]
         return Recipients(self.outbox, [Operation(Action.SEND_TO_GROUP, self.hub, group=one) for one in groups])
 
     def connection(self, connection_id: str) -> Recipients:
+        """One connection."""
         one = self.connections([connection_id])
         return Recipients(self.outbox, one.operations, self._endpoint_of(connection_id))
 
     def connections(self, connection_ids: Iterable[str]) -> Recipients:
+        """Several connections."""
         ids = [check_connection_id(one) for one in _several(connection_ids, "connections", "connection ids")]
         sends = [Operation(Action.SEND_TO_CONNECTION, self.hub, connection=one) for one in ids]
         return Recipients(self.outbox, sends)
@@ -161,9 +177,18 @@ class Groups(_CallersHubPart):
     async def add(
         self, group: str, *, connection: str | None = None, user: str | None = None, ttl_seconds: int | None = None
     ) -> None:
-        """A connection or a user joins. Raises ``ConnectionNotFound`` when every endpoint says that it is not there.
+        """Add a connection or a user to a group.
 
-        ``ttl_seconds``, for a user: 0 means the connections that are open now.
+        Args:
+            group: The name of the group.
+            connection: A connection id. Give either this or ``user``.
+            user: A user id.
+            ttl_seconds: How long a user stays in the group. 0 means only the connections that are open now.
+
+        Raises:
+            ConnectionNotFound: Every endpoint says that the connection or user is not there.
+            DeliveryError: Another of its kinds, when it was not done.
+            ValueError: For arguments that do not go together.
         """
         if ttl_seconds is not None and (user is None or not _is_whole(ttl_seconds) or ttl_seconds < 0):
             raise ValueError("ttl_seconds goes with a user, and is a whole number that is not negative")
@@ -171,11 +196,11 @@ class Groups(_CallersHubPart):
         await self._change(actions, group, connection, user, ttl_seconds)
 
     async def remove(self, group: str, *, connection: str | None = None, user: str | None = None) -> None:
-        """A connection or a user leaves. One that is not there has left."""
+        """Remove a connection or a user from a group. One that is not there counts as removed."""
         await self._change((Action.REMOVE_CONNECTION, Action.REMOVE_USER), group, connection, user)
 
     async def exists(self, name: str) -> bool:
-        """Whether anybody is in the group. Raises when no endpoint says yes and one could not be asked."""
+        """Whether a connection is in the group. Raises when no endpoint says yes and one could not be asked."""
         return await self._ask(Operation(Action.GROUP_EXISTS, self.hub, group=check_group(name)))
 
     async def _change(
@@ -202,13 +227,14 @@ def _is_whole(value: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Users(_HubPart):
-    """A user with all its connections."""
+    """The users of a hub, each with all its connections."""
 
     async def exists(self, user_id: str) -> bool:
         """Whether the user is connected. Raises when no endpoint says yes and one could not be asked."""
         return await self._ask(Operation(Action.USER_EXISTS, self.hub, user=check_user_id(user_id)))
 
     async def remove_from_all_groups(self, user_id: str) -> None:
+        """Remove the user from every group."""
         await self._perform(Operation(Action.REMOVE_USER_FROM_ALL, self.hub, user=check_user_id(user_id)))
 
     async def close(self, user_id: str) -> None:
@@ -218,16 +244,16 @@ class Users(_HubPart):
 
 @dataclass(frozen=True, slots=True)
 class Connections(_CallersHubPart):
-    """A single connection."""
+    """The connections of a hub."""
 
     async def exists(self, connection_id: str) -> bool:
-        """Whether it is open. Raises when no endpoint says yes and one could not be asked."""
+        """Whether the connection is open. Raises when no endpoint says yes and one could not be asked."""
         check_connection_id(connection_id)
         operation = Operation(Action.CONNECTION_EXISTS, self.hub, connection=connection_id)
         return await self._ask(operation)
 
     async def close(self, connection_id: str, reason: str | None = None) -> None:
-        """Close it. The client is told ``reason``."""
+        """Close the connection. The client is told ``reason``."""
         check_connection_id(connection_id)
         operation = Operation(Action.CLOSE_CONNECTION, self.hub, connection=connection_id, reason=reason)
         await self._perform(operation, self._endpoint_of(connection_id))
@@ -235,10 +261,19 @@ class Connections(_CallersHubPart):
     async def invoke(
         self, connection_id: str, target: str, *arguments: Payload, timeout_seconds: float = 10
     ) -> Payload:
-        """What the client's method ``target`` returns. It is called once and never again.
+        """Call the client's method ``target`` once, and return what it returns.
 
-        Raises ``ConnectionNotFound``, ``ClientTimeout``, what says that no endpoint could be asked, and
-        ``InvokeFailed``, whose ``detail`` is the client's own text when it refused.
+        Args:
+            connection_id: The client's connection.
+            target: The name of the method.
+            arguments: Its arguments, as plain data or pydantic models.
+            timeout_seconds: How long the client may take.
+
+        Raises:
+            ConnectionNotFound: The connection is not there.
+            ClientTimeout: The client did not answer in time.
+            InvokeFailed: The call failed. When the client refused it, ``detail`` is the client's own text.
+            DeliveryError: Another of its kinds, such as that no endpoint could be asked.
         """
         check_connection_id(connection_id)
         if not target:

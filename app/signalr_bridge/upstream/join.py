@@ -13,7 +13,11 @@ from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.context import Context
 
 VALUE = "{value}"
+"""Stands in a rule's group for the value of the claim."""
+
 MOST_GROUPS = 100
+"""How many groups one client joins at most."""
+
 _AT_ONCE = 8
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
@@ -69,7 +73,7 @@ class Join:
 
 
 def build_joins(settings: Settings) -> list[Join]:
-    """A handler for each hub that has rules. Raises ``SettingsError`` for a hub whose claims are never exact."""
+    """A handler for each hub that has rules. Raises ``SettingsError`` for a hub whose claims could be forged."""
     joins = []
     for name, hub in settings.hubs.items():
         if hub.join and not settings.negotiate_of(name).lossless_claims:

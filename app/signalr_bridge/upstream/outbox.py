@@ -1,4 +1,4 @@
-"""How handlers talk back: the seam that the assembly fulfils with the sender."""
+"""The interface by which handlers talk back. The assembly fulfils it with the sender."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,26 +8,38 @@ from signalr_bridge.protocol.rest import Message, Operation
 
 
 class Outbox(Protocol):
-    """What a handler can do with the hub's connections. The same code is behind the HTTP routes."""
+    """What a handler can do with the hub's connections. The HTTP routes run the same code."""
 
     async def perform(
         self, operation: Operation, message: Message | None = None, *, endpoint: str | None = None
     ) -> Result:
-        """One operation on every online endpoint, or on ``endpoint`` alone, with a message if it sends one.
+        """Do one operation on every online endpoint, or on ``endpoint`` alone.
 
-        Never raises for what an endpoint says: that is in the result.
+        It does not raise for what an endpoint says, because the result holds that.
+
+        Args:
+            operation: What to do.
+            message: What is sent, if the operation sends something.
+            endpoint: The name of the only endpoint to ask.
         """
         ...
 
     async def invoke(
         self, operation: Operation, message: Message, *, endpoint: str | None = None, seconds: float | None = None
     ) -> Judgement:
-        """Call a client, wait for its answer, and judge what became of it."""
+        """Call a method of a client, wait for its answer, and judge the result.
+
+        Args:
+            operation: Which client is called.
+            message: The method and its arguments.
+            endpoint: The name of the only endpoint to ask.
+            seconds: How long the client may take.
+        """
         ...
 
     async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Result]:
-        """A JSON array of items (messages, group actions, closes), sent in order up to the first failure.
+        """Send a JSON array of items (messages, group actions, closes) in order, up to the first failure.
 
-        Raises ``InvalidItem`` or ``MalformedJson``, and then nothing was sent.
+        Raises ``InvalidItem`` or ``MalformedJson`` before anything is sent.
         """
         ...

@@ -1,7 +1,7 @@
 """One upstream call, from its headers to its answer: the ordered checks, and the table of answers.
 
-Framework-free. Source of order and answers: the README's page about upstream, ``docs/protocol/functions-bindings.md``
-1.7, 1.8.
+It needs no web framework. Source of the order and the answers: the README's section about upstream, and
+``docs/protocol/functions-bindings.md`` 1.7 and 1.8.
 """
 
 import logging
@@ -51,65 +51,18 @@ from signalr_bridge.web.observer import SILENT, Observer
 
 Message = TypeVar("Message")
 
-
-def read_media_type(lines: HeaderLines) -> str:
-    given = _read_header(lines, b"content-type").partition(";")[0].strip().lower()
-    if given not in CODECS:
-        raise UnsupportedMediaType(f"Send the header 'Content-Type: {' or '.join(CODECS)}'.")
-    if _read_header(lines, b"content-encoding").lower() not in {"", "identity"}:
-        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
-    return given
-
-
-def _read_header(lines: HeaderLines, wanted: bytes) -> str:
-    return next((upstream_event.decode_header(value) for name, value in lines if name == wanted), "")
-
-
-def check_length(lines: HeaderLines, most_bytes: int) -> None:
-    declared = _read_header(lines, b"content-length")
-    if declared.isdecimal() and (len(declared) > 18 or int(declared) > most_bytes):
-        raise BodyTooLarge(f"The body may have {most_bytes:,} bytes.", headers={"Connection": "close"})
-
-
-def check_headers(headers: EventHeaders) -> None:
-    needed = {"Hub": headers.hub, "Category": headers.category, "Event": headers.event}
-    for name, value in (needed | {"Connection-Id": headers.connection_id}).items():
-        if not value:
-            raise InvalidHeader(f"The header X-ASRS-{name} is missing or empty.")
-    check_hub(headers.hub)
-    check_connection_id(headers.connection_id)
-
-
-def parse(read: Callable[[bytes], Message], body: bytes) -> Message:
-    try:
-        return read(body)
-    except MalformedMessage as error:
-        raise MalformedJson(error.detail) from None
-
-
-_LOG = logging.getLogger("signalr_bridge.upstream")
-
-# A reason travels in a URL; this many characters fit even when each takes twelve bytes there.
-_LONGEST_REASON = 500
-
-
-async def close_refused(context: Context, reason: str) -> None:
-    """Closes the connection at the endpoint that called (at all, if it is unknown). What goes wrong is logged."""
-    try:
-        await context.connections.close(context.connection_id, reason[:_LONGEST_REASON] or None)
-    except BridgeError as error:
-        _LOG.warning("a refused connection could not be closed", extra={"hub": context.hub, "reason": error.detail})
-    except Exception:  # it stays refused, whatever happened
-        _LOG.exception("a refused connection could not be closed", extra={"hub": context.hub})
-
-
 ReadBody = Callable[[int], Awaitable[bytes]]
 """Reads a body of at most so many bytes, or raises ``BodyTooLarge``."""
+
+# A reason travels in a URL. This many characters fit even when each takes twelve bytes there.
+_LONGEST_REASON = 500
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
 
 
 @dataclass(slots=True)
 class _Call:
-    """A call that was verified. ``record`` None: nobody watches. ``ending`` None: no handler was asked."""
+    """A call that was verified. ``record`` is None when no feed exists, ``ending`` until a handler was asked."""
 
     headers: EventHeaders
     lines: HeaderLines
@@ -123,19 +76,75 @@ class _Call:
             self.record.see(handlers, ending)
 
 
+def read_media_type(lines: HeaderLines) -> str:
+    """The media type of a call, which is that of a codec. Raises ``UnsupportedMediaType``, also for an encoded body."""
+    given = _read_header(lines, b"content-type").partition(";")[0].strip().lower()
+    if given not in CODECS:
+        raise UnsupportedMediaType(f"Send the header 'Content-Type: {' or '.join(CODECS)}'.")
+    if _read_header(lines, b"content-encoding").lower() not in {"", "identity"}:
+        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+    return given
+
+
+def _read_header(lines: HeaderLines, wanted: bytes) -> str:
+    return next((upstream_event.decode_header(value) for name, value in lines if name == wanted), "")
+
+
+def check_length(lines: HeaderLines, most_bytes: int) -> None:
+    """Raise ``BodyTooLarge`` when the headers announce a body of more than ``most_bytes``."""
+    declared = _read_header(lines, b"content-length")
+    if declared.isdecimal() and (len(declared) > 18 or int(declared) > most_bytes):
+        raise BodyTooLarge(f"The body may have {most_bytes:,} bytes.", headers={"Connection": "close"})
+
+
+def check_headers(headers: EventHeaders) -> None:
+    """Raise ``InvalidHeader`` for a missing header, and ``InvalidName`` for a malformed hub or connection id."""
+    needed = {"Hub": headers.hub, "Category": headers.category, "Event": headers.event}
+    for name, value in (needed | {"Connection-Id": headers.connection_id}).items():
+        if not value:
+            raise InvalidHeader(f"The header X-ASRS-{name} is missing or empty.")
+    check_hub(headers.hub)
+    check_connection_id(headers.connection_id)
+
+
+def parse(read: Callable[[bytes], Message], body: bytes) -> Message:
+    """What ``read`` reads from the body. Raises ``MalformedJson`` where ``read`` raises ``MalformedMessage``."""
+    try:
+        return read(body)
+    except MalformedMessage as error:
+        raise MalformedJson(error.detail) from None
+
+
+async def close_refused(context: Context, reason: str) -> None:
+    """Close a connection that a handler refused. An error is logged, and not raised.
+
+    It is closed at the endpoint that called, or at all endpoints when that one is not known.
+
+    Args:
+        context: The context of the event that was refused.
+        reason: What the client is told.
+    """
+    try:
+        await context.connections.close(context.connection_id, reason[:_LONGEST_REASON] or None)
+    except BridgeError as error:
+        _LOG.warning("a refused connection could not be closed", extra={"hub": context.hub, "reason": error.detail})
+    except Exception:  # the connection stays refused, whatever happened
+        _LOG.exception("a refused connection could not be closed", extra={"hub": context.hub})
+
+
 class Receiver:
     """Takes upstream calls.
 
     Args:
-        authenticator: gives the rules in force. Each call is judged by those that were in force when it came.
-        dispatch: the handlers.
-        outbox: through which handlers talk back.
-        unhandled_is_fine: whether a hub's message without handler is answered 200 instead of 404.
-        most_bytes: the largest body.
-        is_lossless: whether a hub's tokens are ours, so that ``bridge.claims`` in them is exact.
-        events: who watches. None: nobody.
-        observer: is told how each event ended.
-        clock: says how long it took.
+        authenticator: Gives the rules in force. Each call is judged by those that were in force when it came.
+        dispatch: The handlers.
+        outbox: By which handlers talk back.
+        unhandled_is_fine: Whether a hub's message without a handler is answered 200 instead of 404.
+        most_bytes: The largest body, in bytes.
+        is_lossless: Whether a hub's tokens are ours, so that ``bridge.claims`` in them is exact.
+        events: The feed that shows the calls. None means that they are not shown.
+        observer: Is told how each event ended.
+        clock: Gives monotonic seconds.
     """
 
     def __init__(
@@ -161,16 +170,28 @@ class Receiver:
         self._observer, self._clock = observer, clock
 
     def use(self, handlers: Sequence[Handler]) -> None:
-        """From the next call on these handlers answer. Calls under way end as they began. ``SettingsError``."""
+        """Let these handlers answer from the next call on. Calls in flight keep the old ones.
+
+        Raises ``SettingsError`` for handlers that could never be called, and then the old ones stay.
+        """
         check_verifiable(self._authenticator(), handlers)
         self._dispatch = Dispatch(handlers)
 
     def check(self, authenticator: UpstreamAuthenticator) -> None:
-        """Raises ``SettingsError`` when a handler could never be called by these rules."""
+        """Raise ``SettingsError`` when a handler could never be called by these rules."""
         check_verifiable(authenticator, self._dispatch.handlers)
 
     async def receive(self, query: bytes, lines: HeaderLines, read_body: ReadBody) -> Answer:
-        """``query`` as it came, header names in lower case. A ``BridgeError`` is an answer too: a problem."""
+        """The answer to a call.
+
+        Args:
+            query: The request's query as it came.
+            lines: The request's header lines, with names in lower case.
+            read_body: Reads the body, when it is needed.
+
+        Raises:
+            BridgeError: The answer is a problem.
+        """
         headers = upstream_event.read_event_headers(lines)
         endpoint = await self._authenticator().check(query, lines, headers)
         call = _Call(headers, lines, endpoint, None if self._events is None else EventRecord(headers))
@@ -199,13 +220,13 @@ class Receiver:
         if call.headers.category.lower() == MESSAGES:
             return await self._answer_message(call, media_type, body)
         if media_type == upstream_event.MESSAGEPACK:
-            body = b""  # MessagePack has no message for it: the client has gone all the same, and that counts
+            body = b""  # MessagePack has no message for it, but the client has gone all the same
         return await self._answer_connection(call, body)
 
     async def _read_body(self, headers: EventHeaders, lines: HeaderLines, read_body: ReadBody) -> bytes:
         if headers.category.lower() == CONNECTIONS and headers.event.lower() == CONNECTED:
-            check_length(lines, self._most_bytes)  # says nothing, and is not waited for
-            return b""
+            check_length(lines, self._most_bytes)
+            return b""  # the body says nothing, and is not waited for
         return await read_body(self._most_bytes)
 
     async def _answer_connection(self, call: _Call, body: bytes) -> Answer:
@@ -257,14 +278,14 @@ class Receiver:
         )
 
     def _leave_unhandled(self, context: Context) -> Ending:
-        """Fine or not, somebody who waits for an answer is told: silence would look like success."""
+        """The ending without a handler. A client that waits is told, because silence would look like success."""
         if not self._unhandled_is_fine(context.hub):
             raise NoHandler("No handler answers this event of this hub.")
         return Returned() if context.invocation_id is None else Refused(f"Method '{context.event}' has no handler.")
 
 
 def check_verifiable(authenticator: UpstreamAuthenticator, handlers: Iterable[Handler]) -> None:
-    """Raises ``SettingsError`` for a handler that could never be called."""
+    """Raise ``SettingsError`` for a handler that could never be called."""
     for handler in handlers:
         authenticator.check_verifiable(handler.hub, handler.source)
 
@@ -281,7 +302,7 @@ def build_receiver(
 ) -> Receiver:
     """A receiver as the settings describe it. Raises ``SettingsError`` for handlers that could never be called.
 
-    ``settings`` and ``authenticator`` give those in force: nobody keeps former ones, which hold secrets.
+    ``settings`` and ``authenticator`` give those in force. Former ones are not kept, because they hold secrets.
     """
     check_verifiable(authenticator(), handlers)
     return Receiver(

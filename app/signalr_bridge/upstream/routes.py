@@ -1,4 +1,4 @@
-"""The routes of the upstream: a plain ASGI route for the service, which every event passes, and one for who watches."""
+"""The routes of the upstream: a plain ASGI route that takes the service's events, and a route that shows them."""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -28,9 +28,48 @@ The second one is that of a function app, so that only the host name has to chan
 
 _BELOW = tuple(f"{path}/" for path in UPSTREAM_PATHS)
 
+router = APIRouter(redirect_slashes=False)
+
+_CODE, _CODE_HEADER, _SIGNATURE, _ENTRA = "upstreamCode", "upstreamCodeHeader", "upstreamSignature", "upstreamToken"
+
+SCHEMES: dict[str, Any] = {
+    _CODE: {"type": "apiKey", "in": "query", "name": "code", "description": "BRIDGE_UPSTREAM__CODE, where it is set"},
+    _CODE_HEADER: {"type": "apiKey", "in": "header", "name": "x-functions-key", "description": "the same in a header"},
+    _SIGNATURE: {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-ASRS-Signature",
+        "description": "`sha256=` and the hex HMAC-SHA256 of the connection id by an access key; several, with commas",
+    },
+    _ENTRA: {"type": "http", "scheme": "bearer", "description": "the token of the service's managed identity"},
+}
+_CODES: list[dict[str, list[str]]] = [{}, {_CODE: []}, {_CODE_HEADER: []}]
+_PROOFS: list[dict[str, list[str]]] = [{_SIGNATURE: []}, {_ENTRA: []}]
+_HEADERS = {
+    "Hub": "the hub",
+    "Category": "`connections` or `messages`",
+    "Event": "`connected`, `disconnected`, or the method that the client called",
+    "Connection-Id": "the client's connection",
+    "User-Id": "the client's user, where it has one",
+    "User-Claims": "the client's claims, `type: value, type: value`",
+    "Client-Query": "the query with which the client connected",
+}
+_OPTIONAL = frozenset({"User-Id", "User-Claims", "Client-Query"})
+_INVOCATION = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "integer", "description": "1 for a message; 10 connected, 11 disconnected"},
+        "invocationId": {"type": "string", "description": "without one nobody waits for an answer"},
+        "target": {"type": "string"},
+        "arguments": {"type": "array", "items": {}},
+        "error": {"type": "string", "description": "why the client has gone"},
+    },
+}
+_COMPLETION = "empty, or the completion of a message with an invocation id, framed as the hub protocol says"
+
 
 class UpstreamRoute(BaseRoute):
-    """Takes POST on the paths of the upstream, for the receiver among the application's parts."""
+    """Takes POST on the paths of the upstream, and asks the receiver among the application's parts."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if scope["type"] != "http":
@@ -50,7 +89,7 @@ class UpstreamRoute(BaseRoute):
 
 
 async def _send(answer: Answer, send: Send) -> None:
-    # Always with its length: an empty chunked answer would leave the client waiting.
+    # The length is always given, because an empty chunked answer would leave the client waiting.
     headers = [(b"content-length", str(len(answer.body)).encode())]
     if answer.content_type is not None:
         headers.append((b"content-type", answer.content_type.encode()))
@@ -61,9 +100,6 @@ async def _send(answer: Answer, send: Send) -> None:
 def upstream_routes() -> list[BaseRoute]:
     """The routes to put into ``app.router.routes``."""
     return [UpstreamRoute()]
-
-
-router = APIRouter(redirect_slashes=False)
 
 
 @router.get(
@@ -95,50 +131,12 @@ async def _stream(events: EventFeed, after: str | None) -> AsyncIterator[bytes]:
             yield chunk
 
 
-_CODE, _CODE_HEADER, _SIGNATURE, _ENTRA = "upstreamCode", "upstreamCodeHeader", "upstreamSignature", "upstreamToken"
-SCHEMES: dict[str, Any] = {
-    _CODE: {"type": "apiKey", "in": "query", "name": "code", "description": "BRIDGE_UPSTREAM__CODE, where it is set"},
-    _CODE_HEADER: {"type": "apiKey", "in": "header", "name": "x-functions-key", "description": "the same in a header"},
-    _SIGNATURE: {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-ASRS-Signature",
-        "description": "`sha256=` and the hex HMAC-SHA256 of the connection id by an access key; several, with commas",
-    },
-    _ENTRA: {"type": "http", "scheme": "bearer", "description": "the token of the service's managed identity"},
-}
-_CODES: list[dict[str, list[str]]] = [{}, {_CODE: []}, {_CODE_HEADER: []}]
-_PROOFS: list[dict[str, list[str]]] = [{_SIGNATURE: []}, {_ENTRA: []}]
-_HEADERS = {
-    "Hub": "the hub",
-    "Category": "`connections` or `messages`",
-    "Event": "`connected`, `disconnected`, or the method that the client called",
-    "Connection-Id": "the client's connection",
-    "User-Id": "the client's user, where it has one",
-    "User-Claims": "the client's claims, `type: value, type: value`",
-    "Client-Query": "the query with which the client connected",
-}
-_OPTIONAL = frozenset({"User-Id", "User-Claims", "Client-Query"})
-
-
 def _describe_header(name: str) -> dict[str, Any]:
     required = name not in _OPTIONAL
     schema = {"type": "string", "minLength": 1} if required else {"type": "string"}
     found = {"name": f"X-ASRS-{name}", "in": "header", "required": required, "schema": schema}
     return found | {"description": _HEADERS[name]}
 
-
-_INVOCATION = {
-    "type": "object",
-    "properties": {
-        "type": {"type": "integer", "description": "1 for a message; 10 connected, 11 disconnected"},
-        "invocationId": {"type": "string", "description": "without one nobody waits for an answer"},
-        "target": {"type": "string"},
-        "arguments": {"type": "array", "items": {}},
-        "error": {"type": "string", "description": "why the client has gone"},
-    },
-}
-_COMPLETION = "empty, or the completion of a message with an invocation id, framed as the hub protocol says"
 
 PATHS: dict[str, Any] = {
     "/upstream": {

@@ -12,9 +12,17 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.hub_message import Payload
 
 LONGEST_TEXT = 200
+"""How many characters of a text are shown."""
+
 MOST_VALUES = 60
+"""How many values a preview shows."""
+
 MOST_NESTING = 5
+"""How deep a preview shows maps and lists."""
+
 _MORE = "…"
+# MessagePack has these types, and JSON writes them as text.
+_KEPT = (bytes, bytearray, memoryview, datetime)
 
 
 def cut(text: str) -> str:
@@ -77,15 +85,11 @@ def _name_other(value: Any) -> str:
     return f"<{type(value).__name__}>"
 
 
-# MessagePack has these types, and JSON writes them as text.
-_KEPT = (bytes, bytearray, memoryview, datetime)
-
-
 def to_plain(value: Any) -> Payload:
     """The value with every object in it as maps, lists, texts and numbers.
 
     Pydantic models are written by their aliases. Bytes and times stay, because the codecs write them as each protocol
-    does. For an object that neither msgspec nor pydantic knows their errors are raised.
+    does. For an object of another kind it raises the errors of msgspec and pydantic.
     """
     return msgspec.to_builtins(value, builtin_types=_KEPT, enc_hook=_convert)
 

@@ -1,4 +1,4 @@
-"""What a route declares so that only those callers get in who may."""
+"""The dependencies by which a route takes only callers that may call it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from signalr_bridge.web.rights import RIGHTS
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who gets in.
+    """What decides who may call.
 
     Args:
-        callers: knows callers by their keys and tokens.
-        anonymous: the name of who calls without a key, by listener.
-        hub_names: the hubs that there are.
-        trusted_proxies: the networks of proxies whose word about the client's address is believed.
+        callers: Knows callers by their keys and tokens.
+        anonymous: The name of a caller without a key, by listener.
+        hub_names: The hubs that there are.
+        trusted_proxies: The networks of proxies that are trusted to report the client's address.
     """
 
     callers: Callers
@@ -33,18 +33,25 @@ class Access:
     trusted_proxies: Sequence[Network] = ()
 
     def address_of(self, request: Request) -> FindAddress:
-        """What works out the client's address, for when somebody is refused or limited."""
+        """A function that works out the client's address. It is called for requests that are refused or limited."""
         return partial(scope_address, request.scope, self.trusted_proxies)
 
 
 async def find_caller(request: Request, *, or_client: bool = True) -> Caller | None:
-    """Who calls. None: the request shows nothing that a caller would.
+    """Who calls. None means that the request has no credentials of a caller.
 
-    Raises ``Unauthenticated``, and ``RateLimited`` for one who tries too often.
+    Args:
+        request: The request.
+        or_client: Whether a token that is not a caller's may be a client's. Then it counts as none.
+
+    Raises:
+        Unauthenticated: The credentials are wrong.
+        RateLimited: The address has sent too many wrong credentials.
+        Forbidden: The request comes from another machine, where only this one's programs may call without a key.
     """
     kind = listener_of(request.scope)
     if kind is ListenerKind.PUBLIC:
-        return None  # callers have a listener of their own
+        return None  # callers have their own listener
     access = find_part(request, Access)
     given = read_credentials(request.headers)
     caller = await access.callers.find(given, access.address_of(request), or_client=or_client)
@@ -64,7 +71,7 @@ def _find_anonymous(request: Request, access: Access, kind: ListenerKind) -> Cal
 
 
 async def require_caller(request: Request) -> Caller:
-    """Who calls, and may do what this route does. Nothing is said about hubs or bodies to anybody else.
+    """The caller, who may do what this route does. All others learn nothing about hubs and bodies.
 
     Raises ``Unauthenticated``, ``Forbidden``, ``InvalidName``, ``HubNotFound`` and ``RateLimited``.
     """
@@ -76,9 +83,18 @@ async def require_caller(request: Request) -> Caller:
 
 
 def check_caller(request: Request, caller: Caller, hub: str | None = None) -> None:
-    """Whether the caller may do what this route does, for the hub of its path (or for ``hub``), now.
+    """Raise the reason why the caller may not do now what this route does.
 
-    Raises ``Forbidden``, ``InvalidName``, ``HubNotFound`` and ``RateLimited``.
+    Args:
+        request: The request. The hub in its path is checked, if there is one.
+        caller: Who calls.
+        hub: The hub to check when the path has none, in lower case.
+
+    Raises:
+        Forbidden: The caller lacks the right for the hub.
+        InvalidName: The hub's name is malformed.
+        HubNotFound: Callers do not know the hub.
+        RateLimited: The caller calls too often.
     """
     operation: str | None = getattr(request.scope.get("route"), "operation_id", None)
     rights = RIGHTS.get(operation or "", frozenset())
@@ -101,10 +117,12 @@ def _read_hub(request: Request, segment: str, caller: Caller) -> str:
 
 
 async def find_possible_caller(request: Request) -> Caller | None:
-    """For routes that are the clients' too."""
+    """The caller, or None for a client. It is for routes that serve both."""
     return await find_caller(request)
 
 
 RequiredCaller = Annotated[Caller, Depends(require_caller)]
+"""Declare a caller before everything else, because an unknown one must learn nothing about hubs and bodies."""
+
 OptionalCaller = Annotated[Caller | None, Depends(find_possible_caller)]
-"""Declare a caller before everything else: nothing is said about hubs or bodies to somebody unknown."""
+"""For routes that serve callers and clients. Declare it first, too."""

@@ -1,4 +1,4 @@
-"""Who calls: known by a key or a token, let in or refused, and how often at most."""
+"""The callers: which keys and tokens they have, what they may do, and how often they may call."""
 
 import hashlib
 import hmac
@@ -21,6 +21,19 @@ from signalr_bridge.web.limits import Rate
 from signalr_bridge.web.tokens import Claims, TokenRules, read_bearers, read_values
 from signalr_bridge.web.trace import request_id
 
+CHALLENGE = {"WWW-Authenticate": 'ApiKey realm="signalr-bridge", header="X-API-Key", Bearer realm="signalr-bridge"'}
+REFUSAL = "Send a valid API key in the header X-API-Key, or a valid bearer token."
+"""One text for every reason, so that an attacker does not learn how near a guess is. The log has the reason."""
+
+FAILURES_AT_ONCE, FAILURES_PER_SECOND = 100, 1.0
+"""So many wrong credentials may come from one address at once, and so many more each second."""
+
+FindAddress: TypeAlias = Callable[[], str]
+"""Works out the client's address. This work is done for requests that are refused or limited only."""
+
+_NAMES = ("azp", "appid", "client_id", "sub")
+_LOG = logging.getLogger("signalr_bridge.callers")
+
 
 class Right(StrEnum):
     """What a caller may be allowed to do."""
@@ -37,33 +50,33 @@ ALL_RIGHTS = frozenset(Right)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Rights for hubs, whose names are in lower case; ``hubs`` None: for all."""
+    """Rights for hubs, whose names are in lower case. ``hubs`` None means all hubs."""
 
     rights: frozenset[Right] = ALL_RIGHTS
     hubs: frozenset[str] | None = None
 
     def covers(self, rights: Collection[Right], hub: str | None) -> bool:
-        """Whether it gives one of ``rights`` for ``hub``; for None it must hold for every hub."""
+        """Whether it gives one of ``rights`` for ``hub``. With None, it must give one for every hub."""
         return not self.rights.isdisjoint(rights) and (self.hubs is None or hub in self.hubs)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """``name`` stands in logs and metrics; limits and idempotency go by it."""
+    """A backend that calls us. Logs show its ``name``, and limits and idempotency go by it."""
 
     name: str
     grants: tuple[Grant, ...] = (Grant(),)
 
     def may(self, right: Right, hub: str | None) -> bool:
-        """``hub`` None: something that concerns all of them."""
+        """Whether the caller has the right for ``hub``. None stands for what concerns all hubs."""
         return any(grant.covers((right,), hub) for grant in self.grants)
 
     def has(self, right: Right) -> bool:
-        """Whether it has the right for any hub."""
+        """Whether the caller has the right for at least one hub."""
         return any(right in grant.rights for grant in self.grants)
 
     def check(self, rights: Collection[Right], hub: str | None) -> None:
-        """``Forbidden`` without one of ``rights`` for ``hub``."""
+        """Raise ``Forbidden`` when the caller has none of ``rights`` for ``hub``."""
         if not any(grant.covers(rights, hub) for grant in self.grants):
             wanted = " or ".join(f"'{right}'" for right in sorted(rights))
             raise Forbidden(f"You may not do this here; it takes the right {wanted} for the hub.")
@@ -76,22 +89,25 @@ class KeyRing:
         self._keys = tuple(keys)
 
     def find(self, given: str) -> Caller | None:
-        """The caller with this key. Every key is compared, so that the time tells nothing."""
-        # Digests have one length, so comparing them in constant time tells nothing about a key's.
+        """The caller with this key, or None. Every key is compared, so that the time tells nothing."""
+        # All digests have one length, so the comparison does not show how long a key is.
         digest = digest_of(given)
         found = [caller for known, caller in self._keys if hmac.compare_digest(known, digest)]
         return found[0] if found else None
 
 
 def digest_of(key: str) -> bytes:
+    """The SHA-256 of a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
 def read_keys(settings: Iterable[CallerKey]) -> KeyRing:
+    """The key ring of the keys that the settings name."""
     return KeyRing((_read_digest(one), Caller(one.name, (read_grant(one),))) for one in settings)
 
 
 def read_grant(settings: GrantSettings) -> Grant:
+    """The grant of a key or a role. Without rights in the settings it gives all, without hubs for all hubs."""
     rights = ALL_RIGHTS if settings.rights is None else frozenset(map(Right, settings.rights))
     return Grant(rights, None if settings.hubs is None else frozenset(settings.hubs))
 
@@ -103,11 +119,16 @@ def _read_digest(key: CallerKey) -> bytes:
     return digest_of(key.key.get_secret_value())
 
 
-_NAMES = ("azp", "appid", "client_id", "sub")
-
-
 def read_caller(claims: Claims, roles: Mapping[str, Grant]) -> Caller:
-    """The caller whose verified token says ``claims``. ``BadToken`` when no role of its is mapped: it is a client's."""
+    """The caller of a verified token.
+
+    Args:
+        claims: The claims of the token.
+        roles: The grants by role.
+
+    Raises:
+        BadToken: None of its roles is mapped. It may be a client's token.
+    """
     granted = tuple(roles[one] for one in sorted(read_values(claims, "roles") & roles.keys()))
     if not granted:
         raise BadToken("the token has no role that the settings map")
@@ -127,53 +148,42 @@ class Bearers:
         self._roles = dict(roles)
 
     async def find(self, token: str) -> Caller:
-        """Raises ``BadToken`` with the reason."""
+        """The caller of a token. Raises ``BadToken`` with the reason when it is not a caller's."""
         return read_caller((await self._issuers.check(token)).claims, self._roles)
 
 
 def build_bearers(settings: OidcSettings, keys: IssuerKeys, clock: WallClock) -> Bearers | None:
-    """None when the settings name no issuer."""
+    """What knows callers by their tokens, as the settings describe it. None when they name no issuer."""
     if settings.issuer is None:
         return None
     rules = TokenRules(settings.issuer, frozenset(settings.audience))
     return Bearers(Issuers([rules], keys, clock), {name: read_grant(one) for name, one in settings.roles.items()})
 
 
-CHALLENGE = {"WWW-Authenticate": 'ApiKey realm="signalr-bridge", header="X-API-Key", Bearer realm="signalr-bridge"'}
-REFUSAL = "Send a valid API key in the header X-API-Key, or a valid bearer token."
-"""One text for every reason: those who try must not learn how near they are. The log has the reason."""
-
-_LOG = logging.getLogger("signalr_bridge.callers")
-
-
 @dataclass(frozen=True, slots=True)
-class Credentials:
-    """What a request brings to show who it is; with several values of a kind none of them counts."""
+class CallerCredentials:
+    """The credentials in a request. When there are several of one kind, none of them counts."""
 
     keys: tuple[str, ...] = field(default=(), repr=False)
     bearers: tuple[str, ...] = field(default=(), repr=False)
 
 
-def read_credentials(headers: Headers) -> Credentials:
-    """From ``X-API-Key`` and ``Authorization: Bearer``; other schemes are none of ours."""
-    return Credentials(tuple(headers.getlist("x-api-key")), read_bearers(headers.getlist("authorization")))
-
-
-FindAddress: TypeAlias = Callable[[], str]
-"""Works out the client's address. Only those who are refused or limited cost this work."""
+def read_credentials(headers: Headers) -> CallerCredentials:
+    """The credentials in ``X-API-Key`` and ``Authorization: Bearer``. Other schemes are ignored."""
+    return CallerCredentials(tuple(headers.getlist("x-api-key")), read_bearers(headers.getlist("authorization")))
 
 
 class Callers:
     """Knows callers by their credentials, and says how often they may try and call.
 
-    A right credential is let in however many wrong ones came from its address: behind a proxy that address is many
-    people's, and one of them must not be able to lock the others out. Keys are too long to be found by trying.
+    A right credential is taken however many wrong ones came from its address. Many people share an address behind a
+    proxy, and one of them must not be able to lock the others out. Keys are too long to be found by trying.
 
     Args:
-        keys: gives the keys in force.
-        bearers: knows callers by tokens. None: no token is a caller's.
-        failures: limits wrong credentials by address.
-        rate: limits calls by caller. None: they are not limited.
+        keys: Gives the keys in force.
+        bearers: Knows callers by tokens. None means that no token is a caller's.
+        failures: Limits wrong credentials by address.
+        rate: Limits calls by caller. None means that they are not limited.
     """
 
     def __init__(
@@ -184,15 +194,17 @@ class Callers:
         self._failures = failures
         self._rate = rate
 
-    async def find(self, given: Credentials, address: FindAddress, *, or_client: bool = False) -> Caller | None:
-        """The caller. None: there is no credential. Of a key and a token the key alone is judged.
-
-        Raises ``Unauthenticated`` and ``RateLimited``.
+    async def find(self, given: CallerCredentials, address: FindAddress, *, or_client: bool = False) -> Caller | None:
+        """The caller. None means that there is no credential. With a key and a token, only the key is judged.
 
         Args:
-            given: what the request brings along.
-            address: works out the client's address, for one who is refused.
-            or_client: a token that is no caller's may be a client's, and is None too.
+            given: The credentials in the request.
+            address: Works out the client's address, when the request is refused.
+            or_client: Whether a token that is not a caller's may be a client's. Then the result is None, too.
+
+        Raises:
+            Unauthenticated: The credential is wrong.
+            RateLimited: Too many wrong credentials came from the address.
         """
         if given.keys:
             return self._find_by_key(given.keys, address)
@@ -217,7 +229,7 @@ class Callers:
         return await bearers.find(tokens[0])
 
     def check_rate(self, caller: Caller) -> None:
-        """Raises ``RateLimited`` when the caller calls too often."""
+        """Raise ``RateLimited`` when the caller calls too often."""
         if self._rate is not None:
             check_wait(self._rate.take(caller.name), "You call too often; try again later.")
 
@@ -228,13 +240,9 @@ class Callers:
 
 
 def check_wait(seconds: float, detail: str) -> None:
-    """``RateLimited`` when there is something to wait for."""
+    """Raise ``RateLimited`` with the text ``detail`` when there are seconds to wait."""
     if seconds > 0:
         raise RateLimited(detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
-
-
-FAILURES_AT_ONCE, FAILURES_PER_SECOND = 100, 1.0
-"""So many wrong credentials from one address, and so many more each second."""
 
 
 def build_callers(
@@ -243,10 +251,10 @@ def build_callers(
     """Callers as the settings describe them.
 
     Args:
-        settings: who may call, and how often.
-        issuer_keys: the keys of token issuers, which clients' tokens need, too.
-        key_ring: gives the callers' keys in force.
-        runtime: the clocks.
+        settings: Who may call, and how often.
+        issuer_keys: The keys of token issuers, which clients' tokens need, too.
+        key_ring: Gives the callers' keys in force.
+        runtime: The clocks.
     """
     oidc, per_second = settings.callers.oidc, settings.limits.caller_per_second
     if any(one.issuer == oidc.issuer and set(one.audience) & set(oidc.audience) for one in settings.negotiate.jwt):
@@ -260,7 +268,7 @@ def build_callers(
 
 
 def name_anonymous(settings: Settings) -> Mapping[ListenerKind, str]:
-    """The name of who calls without a key, by listener. Empty: nobody may, unless the settings say so."""
+    """The name of a caller without a key, by listener. It is empty when every caller needs a key."""
     if settings.development:
         return {ListenerKind.ONLY: "development"}
     return {ListenerKind.CALLERS: "anonymous"} if settings.callers.anonymous else {}

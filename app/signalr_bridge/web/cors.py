@@ -16,6 +16,8 @@ CorsOf = Callable[[str | None], CorsSettings]
 """Gives the settings of a hub, whose name is in lower case. None means the default hub, or no hub."""
 
 HEADERS = ("authorization", "content-type", "x-requested-with", "x-signalr-user-agent")
+"""The request headers that are always allowed, in lower case."""
+
 _EXPOSED = b"X-Request-Id, Retry-After"
 _NEGOTIATE = re.compile(r"/hubs/([^/]*)/negotiate|/api/negotiate")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}

@@ -52,6 +52,7 @@ class DocumentedApp(FastAPI):
         self._more_schemes = more_schemes
 
     def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document. It is made once."""
         if self.openapi_schema is None:
             document = super().openapi()
             document["paths"] |= self._more_paths

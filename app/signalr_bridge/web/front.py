@@ -13,8 +13,8 @@ from signalr_bridge.web.problems import problem_response
 from signalr_bridge.web.trace import set_request_id, set_traceparent
 
 LONGEST_PATH = 32 * 1024
-"""In bytes, as sent. Two names with every character escaped have room. A limit is needed, because the time that routing
-takes grows with the path."""
+"""In bytes, as sent. Two names with every character escaped fit. The limit exists because routing takes longer with
+a longer path."""
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 _LOG = logging.getLogger("signalr_bridge.access")
@@ -28,8 +28,8 @@ class RequestContext:
     ``scope["path"]`` becomes the raw path, so that ``groups/a%2Fb`` is one segment, and ``scope["request_id"]`` is set.
     ``scope["answer_headers"]`` go out with every answer, also with one of this layer.
     The observer is told of ``scope["caller"]``, and never of a query: those of clients and of the service hold secrets.
-    Whatever is raised before an answer has begun becomes an answer, also when it is not an ``Exception``. So nothing
-    that somebody's code raises in a request ends the process, whose signals come by handlers of the loop.
+    Whatever is raised before an answer has begun becomes an answer, also when it is not an ``Exception``. So no error
+    in a request ends the process. Its signals come by handlers of the event loop.
     """
 
     def __init__(self, app: ASGIApp, *, observer: Observer = SILENT, runtime: Runtime = RUNTIME) -> None:
@@ -88,7 +88,7 @@ def _read_request_id(given: bytes | None, new_id: NewId) -> str:
 
 
 def _read_trace(path: str, headers: dict[bytes, bytes]) -> str | None:
-    """The trace that a caller or the service passes on. That of a client is not ours to believe."""
+    """The trace that a caller or the service passes on. That of a client is not trusted."""
     given = headers.get(b"traceparent")
     return None if given is None or path.endswith("/negotiate") else given.decode("latin-1")
 
@@ -100,7 +100,7 @@ def _refuse_path(request_id: str) -> ASGIApp:
 def _judge(error: BaseException, request_id: str) -> BridgeError:
     """The answer to an error that is a bug, which is logged, or to the end of the process.
 
-    A cancellation that nobody asked this task for came from somebody's code, and is a bug.
+    A cancellation without a request to cancel this task was raised by code in it, and is a bug.
     """
     task = asyncio.current_task()
     if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
@@ -110,7 +110,7 @@ def _judge(error: BaseException, request_id: str) -> BridgeError:
 
 
 def _cancel_again() -> None:
-    """Let the cancellation go on, which was held up by the answer, so that the task ends as a cancelled one.
+    """Let the cancellation go on, which the answer has delayed, so that the task ends as a cancelled one.
 
     It is not raised, because uvicorn logs whatever comes out of an application as its error, with the stack.
     """
@@ -121,5 +121,5 @@ def _cancel_again() -> None:
 
 
 def _is_thrown_away(error: BaseException) -> bool:
-    """Whether Python clears away what is left of a request after the loop's end, when nothing can be sent any more."""
+    """Whether Python throws away an unfinished request after the loop's end, when nothing can be sent any more."""
     return isinstance(error, GeneratorExit) and asyncio._get_running_loop() is None

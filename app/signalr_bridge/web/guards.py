@@ -15,7 +15,7 @@ _HEALTH = "/health/"
 
 
 class ListenerKind(StrEnum):
-    """Which listener a request came through. ``ONLY`` means that there is one listener for everybody."""
+    """Which listener a request came through. ``ONLY`` means that there is one listener for all requests."""
 
     ONLY = "only"
     PUBLIC = "public"
@@ -46,7 +46,7 @@ class ListenerRouting:
     Args:
         app: What comes next.
         upstream: The beginnings of the paths that the service calls, in lower case.
-        separate: Whether callers have a listener of their own. Then a request that nobody marked counts as public.
+        separate: Whether callers have their own listener. Then a request without a mark counts as public.
     """
 
     def __init__(self, app: ASGIApp, upstream: Sequence[str], *, separate: bool) -> None:

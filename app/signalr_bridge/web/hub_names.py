@@ -1,20 +1,21 @@
-"""The known hubs. Clients may use only these, callers any hub unless the settings say otherwise."""
+"""The known hubs. Clients may use only these. Callers may use every hub, unless the settings say otherwise."""
 
 from collections.abc import Collection
 
 from signalr_bridge.errors import Forbidden, HubNotFound
 
 EVERY = "*"
+"""Stands among the hubs for clients, and means all hubs."""
 
 
 class HubNames:
     """The hubs that settings and handlers name.
 
     Args:
-        named: their names, in lower case.
-        for_clients: the hubs that clients may negotiate for. ``*`` stands for all.
-        only: callers, too, know no other than the named ones.
-        default: the hub of ``/api/negotiate``. None: there is none.
+        named: Their names, in lower case.
+        for_clients: The hubs that clients may negotiate for. ``*`` stands for all.
+        only: Whether callers, too, know only the named hubs.
+        default: The hub of ``/api/negotiate``. None means that there is none.
     """
 
     def __init__(
@@ -26,14 +27,14 @@ class HubNames:
         self._only = only
 
     def check_known(self, hub: str) -> None:
-        """Raises ``HubNotFound`` for a hub that callers do not know."""
+        """Raise ``HubNotFound`` for a hub that callers do not know."""
         if self._only and hub not in self._named:
             raise HubNotFound("No setting and no handler names this hub.")
 
     def check_client(self, hub: str) -> None:
-        """Raises ``Forbidden`` for a hub that clients may not negotiate for.
+        """Raise ``Forbidden`` for a hub that clients may not negotiate for.
 
-        A token for any hub would let them listen to an internal one.
+        A client with a token for an internal hub could listen to it.
         """
         if hub not in self._for_clients and EVERY not in self._for_clients:
             raise Forbidden("Clients may not negotiate for this hub: name it in BRIDGE_NEGOTIATE__HUBS.")

@@ -1,4 +1,4 @@
-"""The public keys of token issuers: found by discovery, cached, and fetched again seldom and one fetch at a time."""
+"""The public keys of token issuers. They are found by discovery and cached, and fetched seldom, one fetch at a time."""
 
 import asyncio
 import ssl
@@ -26,7 +26,7 @@ from signalr_bridge.web.tokens import (
 )
 
 SECONDS_BETWEEN_FETCHES = 60
-"""Least seconds between two fetches that succeed. Anybody can name an unknown key, so fetches must be limited."""
+"""Least seconds between two fetches that succeed. Any token can name an unknown key, so fetches must be limited."""
 
 FIRST_REST_SECONDS = 2.0
 """Seconds without a fetch after a failure. They double with each failure, up to ``SECONDS_BETWEEN_FETCHES``."""
@@ -35,20 +35,27 @@ FRESH_SECONDS = 3600
 """After so many seconds the keys are fetched again, while the old ones still verify."""
 
 KEPT_SECONDS = 86_400
-"""After so many seconds without an answer of the issuer its keys are no longer trusted: one may have been withdrawn."""
+"""After so many seconds without an answer of the issuer its keys are not trusted. One may have been withdrawn."""
 
 FETCH_SECONDS = 5.0
+"""How long a fetch may take."""
 
 Fetch = Callable[[], Awaitable[Mapping[str, PublishedKey]]]
+"""Fetches an issuer's keys by id."""
 
 WELL_KNOWN = ".well-known/openid-configuration"
 _MOST_BYTES = 1_048_576
 
 
 class KeyCache:
-    """``clock`` gives monotonic seconds; ``fetch`` raises when it fails, and is cut off after ``fetch_seconds``.
+    """The keys of one issuer, which are fetched when they are needed.
 
-    ``observer`` is told of each fetch, with the name ``issuer``.
+    Args:
+        fetch: Fetches the keys. It raises when it fails.
+        clock: Gives monotonic seconds.
+        fetch_seconds: After so many seconds a fetch is cancelled.
+        issuer: The issuer's name, for the observer.
+        observer: Is told of each fetch.
     """
 
     def __init__(
@@ -98,7 +105,7 @@ class KeyCache:
             self._next_fetch_at = began + SECONDS_BETWEEN_FETCHES
             self._rest_seconds = FIRST_REST_SECONDS
             self._observer.keys_fetched(issuer=self._issuer, seconds=self._fetched_at - began)
-        except Exception as error:  # whatever it is, the door stays shut for unknown keys, and the known ones stay
+        except Exception as error:  # whatever it is, unknown keys stay refused, and the known ones stay
             ended = self._clock()
             self._observer.key_fetch_failed(issuer=self._issuer, error=type(error).__name__, seconds=ended - began)
             self._next_fetch_at = ended + self._rest_seconds  # from the end: a time-out is longer than the rest
@@ -159,7 +166,7 @@ async def _get(client: httpx.AsyncClient, address: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """The claims of a verified token, and the rules that it fulfils."""
+    """The claims of a verified token, and the rules that the token fulfils."""
 
     rules: TokenRules
     claims: Claims = field(repr=False)
@@ -192,7 +199,7 @@ class Issuers:
         self._clock = clock
 
     async def check(self, token: str) -> Verified:
-        """What a token says, verified. Raises ``BadToken`` with the reason."""
+        """The claims of a token, once it has been verified. Raises ``BadToken`` with the reason."""
         found = take_apart(token)
         issuer = find_issuer(read_claims(found), self.rules)
         key = await self._keys.of(issuer).find(found.key_id)

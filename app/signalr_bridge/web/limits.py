@@ -23,7 +23,7 @@ _WITH_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[0-9.]+))(?::[0-9]{1,5
 
 
 def next_moment(full_at: float, now: float, per_second: float, burst: float) -> tuple[float, float]:
-    """Takes one from a bucket. Gives when the bucket will be full again, and the seconds to wait.
+    """Take one from a bucket. Return when the bucket will be full again, and the seconds to wait.
 
     With a wait, nothing was taken. This is the generic cell rate algorithm, ITU-T I.371.
 
@@ -58,7 +58,7 @@ class Rate:
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
     def take(self, name: str) -> float:
-        """Seconds to wait. 0 when there was one to take."""
+        """Take one for this name. Return the seconds to wait, which are 0 when there was one to take."""
         now = self._clock()
         full_at, wait = next_moment(self._full_at.get(name, now), now, self._per_second, self._burst)
         self._full_at[name] = full_at

@@ -1,4 +1,4 @@
-"""How logs look: one JSON object a line, or text on a terminal."""
+"""The form of the logs, which is one JSON object a line or text, and the observer that writes them."""
 
 import json
 import logging
@@ -14,7 +14,10 @@ from signalr_bridge.protocol.rest import Action
 from signalr_bridge.web.observer import Observer
 
 _OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
-"""What every record has; the rest are the fields that were logged."""
+"""The attributes of every record. The others are the fields that were logged."""
+
+_LONGEST_PATH = 2048
+"""In characters, of a path in a line of the log."""
 
 
 def configure_logs(level: str, form: Literal["json", "text"] | None) -> None:
@@ -30,13 +33,16 @@ def configure_logs(level: str, form: Literal["json", "text"] | None) -> None:
 
 
 def _leave_out_what_is_not_shown() -> None:
-    """Every request writes a line; source: https://docs.python.org/3/howto/logging.html#optimization."""
+    """Save time, because every request writes a line.
+
+    Source: https://docs.python.org/3/howto/logging.html#optimization.
+    """
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 class _JsonLines(logging.Formatter):
-    """Written here, and not by structlog: that made the log a third of what an event costs."""
+    """Writes a record as one JSON object. With structlog, the log was a third of what an event costs."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {"message": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
@@ -57,7 +63,7 @@ def _write_json(fields: dict[str, Any]) -> str:
 def _text_formatter() -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
-            # The message is called ``event`` so far, as a field of ours is, which comes with the next step but two.
+            # The message is called ``event`` so far. A field of ours has this name, too, and is added below.
             structlog.processors.EventRenamer("message"),
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
@@ -66,7 +72,7 @@ def _text_formatter() -> logging.Formatter:
         ],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            # Not the default: it shows local variables, and so keys and tokens.
+            # The default would show local variables, and with them keys and tokens.
             structlog.dev.ConsoleRenderer(
                 event_key="message",
                 colors=sys.stderr.isatty(),
@@ -76,12 +82,11 @@ def _text_formatter() -> logging.Formatter:
     )
 
 
-_LONGEST_PATH = 2048
-"""In characters, of a path in a line of the log."""
-
-
 class LogObserver(Observer):
-    """Writes the facts that people look for in a log. Of those that are counted rather than read it writes none."""
+    """Writes the facts that people look for in a log. It leaves out facts that are counted rather than read.
+
+    The methods are those of ``Observer``.
+    """
 
     def __init__(self) -> None:
         self._access = logging.getLogger("signalr_bridge.access")

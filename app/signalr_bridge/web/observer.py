@@ -1,4 +1,4 @@
-"""The seam through which the parts of the bridge tell what happens, to whoever listens."""
+"""The interface by which the parts of the bridge tell a listener what happens."""
 
 from collections.abc import Sequence
 
@@ -8,8 +8,8 @@ from signalr_bridge.protocol.rest import Action
 class Observer:
     """Hears of facts and does nothing about them. A listener overrides the methods whose facts it wants.
 
-    Facts are keyword arguments: nothing is built for a listener that does not care. A method must not raise and must
-    not block, because requests wait for it. Durations are in seconds. No argument ever holds a secret.
+    Facts are keyword arguments, so that nothing is built for a listener that does not need it. A method must not raise
+    and must not block, because requests wait for it. Durations are in seconds. No argument ever holds a secret.
     """
 
     def request_ended(
@@ -19,8 +19,8 @@ class Observer:
 
         Args:
             path: As it was sent, without the query.
-            status: The status of the answer; 0 when none was begun.
-            caller: The name of the backend that called; None when nobody has been identified.
+            status: The status of the answer. 0 when no answer was begun.
+            caller: The name of the backend that called. None when no caller was identified.
         """
 
     def operation_ended(
@@ -34,12 +34,12 @@ class Observer:
         reason: str | None,
         seconds: float,
     ) -> None:
-        """An endpoint has said its last word to one operation, after all attempts, or was not asked because it is down.
+        """An operation on one endpoint has ended, after all attempts, or because the endpoint is down and is not asked.
 
         Args:
             outcome: The verdict, such as ``accepted`` or ``unreachable``.
             code: What the verdict alone does not say, as a stable word.
-            reason: The same in a few words for people.
+            reason: The same in a few words, for people.
         """
 
     def operation_retried(
@@ -58,11 +58,11 @@ class Observer:
         Args:
             hub: As the call names it. This text, ``category`` and ``event`` have not always been checked.
             ending: ``returned``, ``refused``, ``failed``, or ``rejected`` when the call itself was not in order.
-            endpoint: The name of the endpoint that called; None when that is not known.
+            endpoint: The name of the endpoint that called. None when that is not known.
         """
 
     def forward_retried(self, *, handler: str, hub: str, event: str, reason: str, attempt: int, delay: float) -> None:
-        """A backend has not taken an event. It is posted again after ``delay`` seconds; ``attempt`` counts from 1."""
+        """A backend has not taken an event. It is posted again after ``delay`` seconds. ``attempt`` counts from 1."""
 
     def keys_fetched(self, *, issuer: str, seconds: float) -> None:
         """The keys of a token issuer have been fetched."""
@@ -71,7 +71,7 @@ class Observer:
         """The keys of a token issuer could not be fetched. ``error`` is the name of the exception's class."""
 
     def credential_refreshed(self, *, credential: str, failures: int) -> None:
-        """A token or signing key of ours is new. ``failures``: how many attempts in a row had failed before."""
+        """A token or signing key of ours is new. ``failures`` is how many attempts in a row had failed before."""
 
     def credential_failed(self, *, credential: str, reason: str, failures: int, is_news: bool) -> None:
         """A token or signing key of ours could not be renewed.
@@ -92,4 +92,4 @@ class Observer:
 
 
 SILENT = Observer()
-"""Nobody listens."""
+"""The observer without a listener."""

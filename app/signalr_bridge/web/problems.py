@@ -41,7 +41,7 @@ PROBLEM_ANSWER: dict[int | str, dict[str, Any]] = {
 
 
 def install_problems(app: FastAPI) -> None:
-    """Makes every error of ``app`` a problem."""
+    """Make every error of ``app`` a problem."""
     app.add_exception_handler(BridgeError, _on_bridge_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_validation_error)

@@ -1,4 +1,7 @@
-"""Names in paths and queries: matched on the raw path, so that ``a%2Fb`` is one name, and checked."""
+"""What routes read from a request: names in paths and queries, bodies, deadlines, and parts of the application.
+
+Paths are matched as they were sent, so that ``a%2Fb`` is one name.
+"""
 
 import asyncio
 import re
@@ -26,9 +29,24 @@ from signalr_bridge.errors import (
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_connection_id, check_group, check_hub, check_user_id, unescape_segment
 
+JSON = "application/json"
+BODY_SECONDS = 30.0
+"""How long a body may take to come. The limit exists because a request in flight keeps others out."""
+
+MOST_FAULTS = 1000
+"""So many faults are told at most, because an answer must not be many times as large as what was sent."""
+
+Part = TypeVar("Part")
+
+_TEXT = {"type": "string"}
+_NAME = {"type": "string", "minLength": 1, "maxLength": 1024}
+_SCHEMAS = {"hub": {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}$"}}
+_CHECKS = {"groupName": check_group, "userId": check_user_id, "connectionId": check_connection_id}
+_SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
+
 
 class SegmentConvertor(Convertor[str]):
-    """One path segment as it came. It may be empty, which must be a mistake and never another route."""
+    """One path segment as it came. It may be empty, so that an empty name is refused and finds no other route."""
 
     regex = "[^/]*"
 
@@ -40,13 +58,6 @@ class SegmentConvertor(Convertor[str]):
 
 
 register_url_convertor("segment", SegmentConvertor())
-
-_TEXT = {"type": "string"}
-_NAME = {"type": "string", "minLength": 1, "maxLength": 1024}
-_SCHEMAS = {"hub": {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}$"}}
-
-
-_CHECKS = {"groupName": check_group, "userId": check_user_id, "connectionId": check_connection_id}
 
 
 async def read_path(request: Request) -> dict[str, str]:
@@ -61,7 +72,7 @@ def _read_segment(request: Request, name: str, segment: str) -> str:
 
 
 def read_hub(request: Request, segment: str) -> str:
-    """The hub of the request's path, unescaped and checked once for everybody who asks. Raises ``InvalidName``."""
+    """The hub in the request's path, in lower case. It is unescaped and checked once. Raises ``InvalidName``."""
     if (hub := request.scope.get("hub")) is None:
         hub = request.scope["hub"] = check_hub(unescape_segment(segment))
     return str(hub)
@@ -103,25 +114,23 @@ def read_query(request: Request, known: Iterable[str]) -> dict[str, list[str]]:
 
 
 def one_of(values: dict[str, list[str]], name: str) -> str | None:
-    """The value of a parameter that may stand there once; ``InvalidQuery`` when it is repeated."""
+    """The value of a parameter, or None. Raises ``InvalidQuery`` when it is repeated."""
     found = values.get(name, [])
     if len(found) > 1:
         raise InvalidQuery(f"The query has {name} more than once.")
     return found[0] if found else None
 
 
-JSON = "application/json"
-BODY_SECONDS = 30.0
-"""How long a body may take to come: whoever sends it keeps one of the places in flight."""
-
-
 def media_type(request: Request) -> str:
-    """The media type in lower case, without its parameters; empty when there is none."""
+    """The media type in lower case, without its parameters. It is empty when there is none."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def require_media_type(request: Request, *accepted: str) -> str:
-    """The request's media type; ``UnsupportedMediaType`` when it is not one of ``accepted``, or encoded."""
+    """The request's media type, which is one of ``accepted``.
+
+    Raises ``UnsupportedMediaType`` for another one, and for a body with a Content-Encoding.
+    """
     given = media_type(request)
     if given not in accepted:
         raise UnsupportedMediaType(f"Send the body with the header 'Content-Type: {accepted[0]}'.")
@@ -131,8 +140,18 @@ def require_media_type(request: Request, *accepted: str) -> str:
 
 
 async def read_body(request: Request, limit: int, seconds: float = BODY_SECONDS) -> bytes:
-    """The body, at most ``limit`` bytes; ``BodyTooLarge`` as soon as it is known to be larger, ``MalformedJson`` when
-    it has not come to its end within ``seconds``."""
+    """The body.
+
+    Args:
+        request: The request.
+        limit: How many bytes it may have.
+        seconds: How long it may take to come.
+
+    Raises:
+        BodyTooLarge: It is larger. This is raised as soon as that is known.
+        MalformedJson: It has not come to its end in time.
+        InvalidHeader: Its length is malformed.
+    """
     declared = request.headers.get("content-length")
     if declared is not None and not (declared.isascii() and declared.isdigit()):
         raise InvalidHeader("The Content-Length is no number.")
@@ -157,17 +176,17 @@ async def _read_chunks(request: Request, limit: int) -> bytes:
 
 
 def _too_large(request: Request, limit: int) -> BodyTooLarge:
-    """What is on its way is still taken, and dropped: many a client reads no answer before it has sent all, and would
-    find its connection reset. One that waits for leave to send it (``Expect``) never will."""
+    """The error, after which the rest of the body is still taken and dropped.
+
+    Many clients do not read an answer before they have sent everything, and would find their connection reset. A client
+    with ``Expect`` waits and will not send the body, so its connection is closed.
+    """
     headers = {"Connection": "close"} if "expect" in request.headers else {}
     return BodyTooLarge(f"The body may have {limit:,} bytes.", headers=headers)
 
 
-_SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
-
-
 async def read_deadline(request: Request) -> float | None:
-    """Seconds from 0.1 to 100, or None when the caller says nothing. Raises ``InvalidHeader``."""
+    """The caller's time limit, in seconds from 0.1 to 100. None without the header. Raises ``InvalidHeader``."""
     text = request.headers.get("x-request-timeout")
     if text is None:
         return None
@@ -178,12 +197,20 @@ async def read_deadline(request: Request) -> float | None:
 
 Deadline = Annotated[float | None, Depends(read_deadline)]
 
-MOST_FAULTS = 1000
-"""So many are told at most: an answer must not be many times as large as what was sent."""
-
 
 class ObjectReader:
-    """An object's properties by name. Raises ``MalformedJson``, and ``InvalidItem`` for one that stands there twice."""
+    """Reads the properties of a JSON object, whose names are found in any case, and collects faults.
+
+    A property whose value is null counts as absent.
+
+    Args:
+        text: The object.
+        pointer: The JSON pointer to it, with which the pointers in faults begin.
+
+    Raises:
+        MalformedJson: The text is not a JSON object.
+        InvalidItem: A property stands there twice.
+    """
 
     def __init__(self, text: bytes, pointer: str) -> None:
         self._pointer = pointer
@@ -203,17 +230,21 @@ class ObjectReader:
                 self._given[name.lower()] = (name, value)
 
     def fault(self, name: str, kind: type[BridgeError], detail: str) -> None:
+        """Note a fault of the property ``name``, or of the object itself when the name is empty."""
         if len(self._faults) < MOST_FAULTS:
             self._faults.append(Fault(f"{self._pointer}/{name}" if name else self._pointer, kind, detail))
 
     def raise_faults(self) -> None:
+        """Raise ``InvalidItem`` with all faults, if there are any."""
         if self._faults:
             raise InvalidItem(list(dict.fromkeys(self._faults)))
 
     def has(self, name: str) -> bool:
+        """Whether the property is there."""
         return name.lower() in self._given
 
     def refuse_unknown(self, known: Iterable[str]) -> None:
+        """Note a fault for each property that is not ``known``."""
         lowered = {name.lower() for name in known}
         for spelled, (name, _) in self._given.items():
             if len(self._faults) >= MOST_FAULTS:
@@ -222,11 +253,18 @@ class ObjectReader:
                 self.fault(pointer_part(name), UnknownProperty, f"The property '{printable(name)}' is not known here.")
 
     def raw(self, name: str) -> bytes | None:
+        """The property as JSON text, or None when it is absent."""
         found = self._given.get(name.lower())
         return None if found is None else found[1]
 
     def value(self, name: str, expected: Any, kind: str) -> Any:
-        """The property as ``expected``, or None when it is absent or (a fault) something else."""
+        """The property, or None when it is absent. A value of another type is a fault, and None, too.
+
+        Args:
+            name: The property.
+            expected: The type of its value.
+            kind: This type in words, for the text of the fault.
+        """
         text = self.raw(name)
         if text is None:
             return None
@@ -238,16 +276,13 @@ class ObjectReader:
 
 
 def printable(name: str) -> str:
-    """At most 64 printable ASCII characters of a name that somebody sent."""
+    """The first printable ASCII characters of a name in a request, 64 at most."""
     return "".join(one for one in name[:64] if one.isascii() and one.isprintable())
 
 
 def pointer_part(name: str) -> str:
-    """Such a name as one part of a JSON pointer."""
+    """A name in a request as one part of a JSON pointer, cut as ``printable`` does."""
     return printable(name).replace("~", "~0").replace("/", "~1")
-
-
-Part = TypeVar("Part")
 
 
 def find_part(request: Request, kind: type[Part]) -> Part:
@@ -260,7 +295,7 @@ def find_part(request: Request, kind: type[Part]) -> Part:
 
 
 def part(kind: type[Any]) -> Any:
-    """For ``Annotated[Sender, part(Sender)]``: the part of this type."""
+    """The dependency on the part of this type, for ``Annotated[Sender, part(Sender)]``."""
 
     async def find(request: Request) -> Any:
         return find_part(request, kind)

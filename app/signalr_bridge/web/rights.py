@@ -1,4 +1,4 @@
-"""The table of rights: which one each operation needs. An operation that is not in the table is refused."""
+"""The table of the rights that operations need. An operation that is not in the table is refused."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""Signed JSON Web Tokens of other issuers: parsing, published keys, signature, times, and rules of trust.
+"""Signed JSON Web Tokens of other issuers: parsing, published keys, signature, times, and rules.
 
 Source: RFC 7515 (JWS), RFC 7519 (JWT), RFC 8725 (best practices). The functions are pure: key and time are arguments.
 Every refusal is a ``BadToken`` whose text is for the log, and holds nothing of the token. Outside, all refusals look
@@ -25,7 +25,7 @@ from signalr_bridge.protocol import json_text
 AnyPublicKey: TypeAlias = RSAPublicKey | ec.EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
-"""The algorithms of RSA keys. All of them are asymmetric: with HS256 the public key itself would be the secret."""
+"""The algorithms of RSA keys. All of them are asymmetric. With HS256 the public key would be the secret."""
 
 _FEWEST_BITS = 2048
 _FROM_JWK: Mapping[str, Callable[[dict[str, Any]], object]] = {
@@ -36,8 +36,10 @@ _FROM_JWK: Mapping[str, Callable[[dict[str, Any]], object]] = {
 _OF_CURVES = {"secp256r1": ("ES256",), "secp384r1": ("ES384",), "secp521r1": ("ES512",)}
 
 Claims = Mapping[str, Any]
+"""The claims of a token, by name."""
 
 ASYMMETRIC = (*ALGORITHMS, "ES256", "ES384", "ES512", "EdDSA")
+"""All algorithms by which a token may be signed."""
 
 _SCHEME = "bearer"
 _LONGEST_TOKEN = 16_384
@@ -145,12 +147,12 @@ def take_apart(token: str) -> SignedToken:
 
 
 def read_claims(token: SignedToken) -> dict[str, Any]:
-    """The claims of a token, whoever signed it. Raises ``BadToken``."""
+    """The claims of a token, before or after it is verified. Raises ``BadToken`` for malformed ones."""
     return _read_object(token.payload, "payload")
 
 
 def verify(token: SignedToken, key: PublishedKey) -> None:
-    """Raises ``BadToken`` when the token was not signed with ``key``, by an algorithm that the key is for."""
+    """Raise ``BadToken`` when the token was not signed with ``key``, by an algorithm that the key is for."""
     if not token.signature:
         raise BadToken("the signature is empty")
     if token.algorithm not in key.algorithms:
@@ -164,7 +166,7 @@ def verify(token: SignedToken, key: PublishedKey) -> None:
 
 
 def check_times(claims: Claims, now: float, leeway: float) -> None:
-    """Raises ``BadToken`` when the token has expired or is not valid yet.
+    """Raise ``BadToken`` when the token has expired or is not valid yet.
 
     Args:
         claims: The claims of the token.
@@ -307,7 +309,7 @@ def read_values(claims: Claims, name: str) -> set[str]:
 
 
 def read_user(claims: Claims, rules: TokenRules) -> str:
-    """The user id, from the claim that the rules name. Raises ``BadToken``."""
+    """The user id, from the claim that the rules name. Raises ``BadToken`` when the claim is missing or not a text."""
     if rules.user_claim not in claims:
         raise BadToken("the claim of the user id is missing")
     value = claims[rules.user_claim]

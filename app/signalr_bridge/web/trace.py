@@ -1,4 +1,4 @@
-"""The trace of a request, known to all that is done for it: its id, and the ``traceparent`` of who called."""
+"""The trace of a request, which all its work can ask for: its id, and the ``traceparent`` of the caller."""
 
 import re
 from contextvars import ContextVar

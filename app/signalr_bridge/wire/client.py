@@ -1,7 +1,7 @@
-"""The one way out by HTTP: connections that are kept, bounded reads, and errors that say whether the request went out.
+"""The HTTP client for all calls: kept connections, bounded reads, and errors that say whether the request went out.
 
-Its users know nothing of the library inside. All of them call without cookies, without proxies from the environment,
-without following redirects, and with as many connections as it takes.
+It hides the library that it uses. It sends no cookies, takes no proxies from the environment, follows no redirects, and
+opens as many connections as are needed.
 """
 
 import asyncio
@@ -15,35 +15,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-
-class CallFailed(Exception):
-    """A call got no response that can be used.
-
-    The text is the kind of failure, in one word. It never holds the URL, which may hold a key.
-    """
-
-
-class NotSent(CallFailed):
-    """Certainly nothing of the request went out: refused, no such host, no TLS, no connection in time, no valid URL."""
-
-
-class NoResponse(CallFailed):
-    """The request may have been received: the connection broke, or the response did not come, or not all of it."""
-
-
-class TimedOut(NoResponse):
-    """The time was over after the connection had been made."""
-
-
-class BadResponse(CallFailed):
-    """Something came that is not an HTTP response, or not one that is taken."""
-
-
-class ResponseTooLarge(BadResponse):
-    """The body has more bytes than its reader takes."""
-
-
-# Raised before the first byte of the request went out; UnicodeError by a host name that DNS cannot have.
+# Raised before the first byte of the request went out. A host name that DNS cannot have raises UnicodeError.
 _NOT_SENT = (
     aiohttp.ClientConnectorError,
     aiohttp.ConnectionTimeoutError,
@@ -54,18 +26,45 @@ _NOT_SENT = (
 _FAILURES = (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, ConnectionError)
 
 
+class CallFailed(Exception):
+    """A call got no response that can be used.
+
+    The text is the kind of failure, in one word. It never holds the URL, which may hold a key.
+    """
+
+
+class NotSent(CallFailed):
+    """Nothing of the request went out. There was no such host, connection, TLS or valid URL, or not in time."""
+
+
+class NoResponse(CallFailed):
+    """The request may have been received. The connection broke, or the response did not come, or not all of it."""
+
+
+class TimedOut(NoResponse):
+    """The response did not come in time, after the connection had been made."""
+
+
+class BadResponse(CallFailed):
+    """What came is not an HTTP response, or not one that is taken."""
+
+
+class ResponseTooLarge(BadResponse):
+    """The body has more bytes than its reader takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
     """How a client differs from others.
 
     Args:
-        idle_seconds: How long an idle connection is kept. Where the server hangs up at about the same time, a request
-            on a connection that has just gone is lost, so this is less than the server's own time.
+        idle_seconds: How long an idle connection is kept. This must be less than the server's own time. Otherwise a
+            request is lost when the server closes the connection at the same moment.
         dns_seconds: How long the addresses of a name are remembered.
         headers: Headers of every request.
-        omit_headers: Names of headers that would be added by themselves and are not.
+        omit_headers: Names of headers that the library would add, and that are left out.
         decompress: Whether a compressed body is unpacked.
-        tls: Whom to believe, instead of those that this machine believes.
+        tls: The certificates that are trusted, instead of those that this machine trusts.
     """
 
     idle_seconds: float = 15.0
@@ -77,7 +76,7 @@ class ClientOptions:
 
 
 class Response:
-    """The head of a response, and its body for whoever wants it. It lives as long as its request's block."""
+    """The head of a response, and its body on demand. It can be used inside its request's block."""
 
     __slots__ = ("_response", "headers", "status")
 
@@ -111,10 +110,11 @@ class Client:
 
     @property
     def is_open(self) -> bool:
+        """Whether requests can be made."""
         return self._session is not None
 
     def open(self) -> None:
-        """Does nothing when open. It needs a running event loop."""
+        """Begin to keep connections. It needs a running event loop. It does nothing when the client is open."""
         if self._session is not None:
             return
         options = self._options
@@ -133,7 +133,7 @@ class Client:
         )
 
     async def close(self) -> None:
-        """End all connections. Does nothing when closed."""
+        """End all connections. It does nothing when the client is closed."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -160,10 +160,12 @@ class Client:
         """The response to one request. A body that has not been read when the block ends is dropped.
 
         Args:
-            url: Completely escaped; it goes out as it is.
-            headers: Besides those of the options.
-            seconds: How long connecting, the request and the whole response may take together. None: as long as the
-                caller waits, who may cancel.
+            method: The HTTP method.
+            url: The URL, completely escaped. It goes out as it is.
+            headers: The headers besides those of the options.
+            body: The body, if there is one.
+            seconds: How long connecting, the request and the whole response may take together. None means no limit, and
+                the caller may cancel.
 
         Raises:
             NotSent, NoResponse, BadResponse: As they say.
@@ -195,7 +197,7 @@ class Client:
 def _to_url(text: str) -> URL:
     try:
         url = URL(text, encoded=True)
-        if url.raw_host:  # which looks at the port as well
+        if url.raw_host:  # this checks the port, too
             return url
     except ValueError:
         pass
@@ -203,7 +205,7 @@ def _to_url(text: str) -> URL:
 
 
 def _to_timeout(seconds: float | None) -> aiohttp.ClientTimeout:
-    """Connecting ends a little earlier than all, and so says by its own error that nothing was sent."""
+    """The time-outs of a request. Connecting has a little less time, so that its error says that nothing was sent."""
     if seconds is None:
         return aiohttp.ClientTimeout(total=None)
     # Without the threshold aiohttp rounds moments up to whole seconds.
@@ -211,7 +213,7 @@ def _to_timeout(seconds: float | None) -> aiohttp.ClientTimeout:
 
 
 def _explain_sent(error: Exception) -> CallFailed:
-    """What became of a request that may have gone out."""
+    """The error of a request that may have gone out."""
     kind = type(error).__name__
     match error:
         case TimeoutError():

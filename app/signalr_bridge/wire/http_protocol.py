@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection by uvicorn, with bounds, declined upgrades and answers that arrive added."""
+"""HTTP/1.1 on one connection by uvicorn, to which this adds bounds, declined upgrades, and answers that arrive."""
 
 import asyncio
 import secrets
@@ -17,14 +17,24 @@ HEAD_SECONDS = 30.0
 WRITE_SECONDS = 30.0
 """How long a peer may accept none of the bytes that are sent to it."""
 
+LONGEST_HEAD = 65_536
+"""How many bytes the request line and the headers may have together. It holds for everything that is not a body."""
+
+MOST_PIPELINED = 8
+"""How many requests may wait behind the one that is being answered. Further ones are read later."""
+
+# So many bytes are parsed at once. A request may be 20 bytes long, and to parse it costs a hundred times as much.
+_PIECE = 16_384
+_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
+
 
 class ConnectionTimeouts:
     """The time-outs of one connection: idle and stalled peers are disconnected.
 
     Args:
-        loop: Whose timers are used.
+        loop: The loop whose timers are used.
         transport: The connection.
-        is_answering: Says whether an answer is under way. A slow head does not cut it off.
+        is_answering: Says whether an answer is being sent. A slow head does not cut it off.
     """
 
     def __init__(
@@ -42,6 +52,7 @@ class ConnectionTimeouts:
             self._for_head = self._loop.call_later(HEAD_SECONDS, self._end_without_head)
 
     def head_has_come(self) -> None:
+        """The head has arrived, and its time is not measured any longer."""
         if self._for_head is not None:
             self._for_head.cancel()
             self._for_head = None
@@ -65,6 +76,7 @@ class ConnectionTimeouts:
             self._for_taking = self._loop.call_later(WRITE_SECONDS, self._abort_if_stalled, left)
 
     def all_is_taken(self) -> None:
+        """The peer has accepted enough bytes, and its time is not measured any longer."""
         if self._for_taking is not None:
             self._for_taking.cancel()
             self._for_taking = None
@@ -80,17 +92,6 @@ class ConnectionTimeouts:
         """The connection has ended."""
         self.head_has_come()
         self.all_is_taken()
-
-
-LONGEST_HEAD = 65_536
-"""How many bytes the request line and the headers may have together. It holds for everything that is not a body."""
-
-MOST_PIPELINED = 8
-"""How many requests may wait behind the one that is being answered. Further ones are read later."""
-
-# So much is looked at in one go: a request may be 20 bytes long, and each that is seen costs a hundred times as much.
-_PIECE = 16_384
-_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 
 def _write_refusal(error: BridgeError, request_id: str) -> bytes:
@@ -109,18 +110,18 @@ def _write_refusal(error: BridgeError, request_id: str) -> bytes:
 class BoundedProtocol(HttpToolsProtocol):
     """One connection with HTTP/1.1, and the bounds that uvicorn's own protocol does not have.
 
-    A head must end, and soon. Trailers, the headers behind a body, are dropped: proxies remove headers that only they
-    may write, but do not look at trailers. Bytes that are not HTTP are answered with a problem. Idle and stalled peers
-    are disconnected.
+    A head must end soon. Trailers, which are headers behind a body, are dropped. Proxies remove headers that only they
+    may write, but they do not check trailers. Bytes that are not HTTP are answered with a problem. Idle and stalled
+    peers are disconnected. The methods without a docstring are those of uvicorn and httptools.
     """
 
     _timeouts: ConnectionTimeouts
     _head_is_over = False
     _head_is_repeated = False
     _hears_nothing = False
-    _waiting = b""  # what has come, and waits until fewer requests wait
+    _waiting = b""  # what has come, and is parsed when fewer requests wait
     _unread = 0
-    _answered: Any = None  # the cycle whose answer is under way, or was the last one
+    _answered: Any = None  # the cycle that is being answered, or was answered last
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast(asyncio.Transport, transport))
@@ -177,7 +178,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if self._unread > LONGEST_HEAD:
             self.send_400_response("The headers are too large.")
-        elif not self._head_is_over or not self._is_answering():  # or a body comes that nobody reads any more
+        elif not self._head_is_over or not self._is_answering():  # or a body comes that is not read any more
             self._timeouts.expect_head()
 
     def _parse(self, data: bytes) -> None:
@@ -194,8 +195,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Answer with a problem, in place of uvicorn's plain text, and close the connection.
 
-        It is closed because nobody knows where the next request begins. If a whole request is being answered, that
-        answer goes out in place of the problem, and the connection ends with it.
+        It is closed because the beginning of the next request cannot be known. If a whole request is being answered,
+        that answer goes out in place of the problem, and the connection ends with it.
         """
         self._hears_nothing = True
         cycle: Any = self.cycle
@@ -240,14 +241,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._unread = 0
-        if not self.parser.should_upgrade():  # what wants to is at its end for the parser, and may have a body for us
+        if not self.parser.should_upgrade():  # the parser ends such a request early, and it may have a body
             super().on_message_complete()
 
     def _decline_upgrade(self, rest: bytes) -> bytes:
         """Answer a request that asks for another protocol like any other one.
 
-        Java's own client, for one, asks with each request whether it may speak HTTP/2. The parser takes all bytes that
-        follow for the other protocol. So a new parser is told how long the body is, and goes on.
+        Java's own client, for one, asks with each request whether it may speak HTTP/2. The parser takes all further
+        bytes for the other protocol. So a new parser is told how long the body is, and goes on.
         Source: https://www.rfc-editor.org/rfc/rfc9110.html#section-7.8.
 
         Args:
@@ -257,7 +258,7 @@ class BoundedProtocol(HttpToolsProtocol):
             The bytes that the new parser reads.
         """
         if self.parser.get_method() == b"CONNECT":
-            self._hears_nothing = True  # what follows was meant for somebody else
+            self._hears_nothing = True  # what follows is not meant for us
             self.cycle.keep_alive = False
             super().on_message_complete()
             return b""

@@ -1,4 +1,4 @@
-"""Listening: a socket or a clear error, and uvicorn set up as measured. A server ends when it is told to."""
+"""Servers on uvicorn, and the sockets that they listen on. A server ends when it is told to."""
 
 import asyncio
 import os
@@ -25,13 +25,13 @@ def open_socket(host: str, port: int, *, both_families: bool = False) -> socket.
         both_families: Whether ``::`` also takes connections over IPv4, where the system can do that.
 
     Raises:
-        OSError: It cannot be had.
+        OSError: The address or port cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = both_families and family is socket.AF_INET6 and socket.has_dualstack_ipv6()
     sock = socket.create_server((host, port), family=family, backlog=2048, dualstack_ipv6=both)
-    # Accepted connections inherit it. asyncio sets it only where the protocol's number is given, and without it every
-    # answer waits 40 ms for an acknowledgement. uvloop sets it by itself.
+    # Accepted connections inherit this option. Without it every answer waits 40 ms for an acknowledgement. asyncio sets
+    # it only where the protocol's number is given, and uvloop sets it always.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
@@ -40,7 +40,7 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
     """A listening socket. Port 0 takes a free one.
 
     Raises:
-        SettingsError: It cannot be had. The text names ``setting``.
+        SettingsError: The address or port cannot be used. The text names ``setting``.
     """
     try:
         return open_socket(host, port)
@@ -50,19 +50,19 @@ def bind(host: str, port: int, setting: str) -> socket.socket:
 
 
 def on_stop_signal(call: Callable[[], None]) -> None:
-    """Have ``call`` called in the running event loop at each SIGINT and SIGTERM."""
+    """Let the running event loop call ``call`` at each SIGINT and SIGTERM."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, call)
 
 
 class Server(uvicorn.Server):
-    """uvicorn that may stand beside others in one event loop: it leaves signals alone, and says when it is ready.
+    """uvicorn beside other servers in one event loop. It leaves signals alone, and says when it is ready.
 
     Args:
         app: What is served.
-        sockets: Where, already listening. The server closes them.
-        options: Those of ``uvicorn.Config`` in which one server differs from another.
+        sockets: The sockets, which are listening already. The server closes them.
+        options: The options of ``uvicorn.Config`` in which one server differs from another.
     """
 
     def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket], **options: Any) -> None:
@@ -75,6 +75,7 @@ class Server(uvicorn.Server):
 
     @property
     def port(self) -> int:
+        """The port of the first socket."""
         return int(self._sockets[0].getsockname()[1])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -91,10 +92,10 @@ class Listener(Server):
 
     Args:
         app: What is served.
-        sock: Where, already listening.
+        sock: The socket, which is listening already.
         grace_seconds: How long calls in flight may take to end when it stops.
-        end_streams: Called when it stops, for answers that would never end by themselves.
-        owns_lifespan: Of several listeners for one application a single one owns its lifespan.
+        end_streams: Called when it stops, to end answers that would never end by themselves.
+        owns_lifespan: Whether it runs the application's lifespan. One of several listeners must do that.
     """
 
     def __init__(

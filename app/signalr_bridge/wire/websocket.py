@@ -22,7 +22,7 @@ _LOG.setLevel(logging.WARNING)  # uvicorn would log URLs at level INFO, access t
 
 
 class AbortableWebSocket(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket that the application can cut: a client that does not read cannot be told to go."""
+    """uvicorn's WebSocket that the application can cut, because a client that does not read would not see a close."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -36,7 +36,7 @@ class AbortableWebSocket(WebSocketsSansIOProtocol):
     async def send(self, message: ASGISendEvent) -> None:
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
-            self.handshake_complete = True  # refused with a status; uvicorn would log that as an error
+            self.handshake_complete = True  # it was refused with a status, which uvicorn would log as an error
 
 
 class WebSocketServer(Server):
@@ -44,7 +44,7 @@ class WebSocketServer(Server):
 
     Args:
         app: What is served. It gets no lifespan events.
-        sockets: Where, already listening.
+        sockets: The sockets, which are listening already.
     """
 
     def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket]) -> None:

@@ -45,19 +45,19 @@ def issuer(authority: trustme.CA) -> Iterator[Issuer]:
         yield running
 
 
-class Door:
-    """The trigger's trust in one endpoint that has an identity and no key."""
+class TokenCheck:
+    """What checks the calls of one endpoint that has an identity and no key."""
 
     def __init__(self, issuer: Issuer, fetch_seconds: float = 5.0, believed: Issuer | None = None) -> None:
         certificates = (believed or issuer).certificates
         self.clock, self.wall = FakeClock(0.0), FakeClock(NOW)
         keys = KeyCache(Discovery(entra_documents(issuer.url, TENANT), certificates).fetch, self.clock, fetch_seconds)
         tokens = EntraTokens(rules(authority=issuer.url), keys, self.wall)
-        self._trust = authenticator([ServiceIdentity("west", APPLICATION)], tokens)
+        self._authenticator = authenticator([ServiceIdentity("west", APPLICATION)], tokens)
 
-    async def opens(self, text: str) -> bool:
+    async def accepts(self, text: str) -> bool:
         try:
-            endpoint = await self._trust.check(b"", [(b"authorization", b"Bearer " + text.encode())], event())
+            endpoint = await self._authenticator.check(b"", [(b"authorization", b"Bearer " + text.encode())], event())
         except Unauthenticated:
             return False
         assert endpoint == "west"
@@ -69,59 +69,59 @@ GOOD = token()
 
 @pytest.mark.parametrize("algorithm", ["RS256", "PS256"])
 async def test_a_token_of_either_version_opens(issuer: Issuer, algorithm: str) -> None:
-    door = Door(issuer)
+    check = TokenCheck(issuer)
     for version in (V1, V2, {**V2, "iss": f"{issuer.url}/{TENANT}/v2.0"}):
-        assert await door.opens(token(version=version, algorithm=algorithm))
+        assert await check.accepts(token(version=version, algorithm=algorithm))
     assert sorted(issuer.asked) == sorted([V1_DOCUMENT, V2_DOCUMENT, V1_KEYS, V2_KEYS])
 
 
 @pytest.mark.parametrize("what", bad_tokens())
 async def test_a_bad_token_opens_nothing(steady: Issuer, what: str) -> None:
-    door = Door(steady)
-    assert not await door.opens(bad_tokens()[what])
-    assert await door.opens(GOOD)
+    check = TokenCheck(steady)
+    assert not await check.accepts(bad_tokens()[what])
+    assert await check.accepts(GOOD)
 
 
 async def test_the_clocks_may_differ_by_five_minutes(issuer: Issuer) -> None:
-    door = Door(issuer)
+    check = TokenCheck(issuer)
     for seconds, opens in ((-301, False), (-300, True), (3600 + 299, True), (3600 + 300, False)):
-        door.wall.now = NOW + seconds
-        assert await door.opens(GOOD) is opens
+        check.wall.now = NOW + seconds
+        assert await check.accepts(GOOD) is opens
 
 
 # --- keys come and go
 
 
-async def test_a_rotation_of_keys_is_survived(issuer: Issuer) -> None:
-    door = Door(issuer)
-    assert await door.opens(GOOD)
+async def test_new_keys_of_the_issuer_are_found(issuer: Issuer) -> None:
+    check = TokenCheck(issuer)
+    assert await check.accepts(GOOD)
     issuer.names = ["first", "second"]
-    door.clock.now += SECONDS_BETWEEN_FETCHES
-    assert await door.opens(token(name="second"))
-    assert await door.opens(GOOD)
+    check.clock.now += SECONDS_BETWEEN_FETCHES
+    assert await check.accepts(token(name="second"))
+    assert await check.accepts(GOOD)
     issuer.names = ["second", "third"]
-    door.clock.now += SECONDS_BETWEEN_FETCHES
-    assert await door.opens(token(name="third"))
-    assert not await door.opens(GOOD)  # withdrawn
+    check.clock.now += SECONDS_BETWEEN_FETCHES
+    assert await check.accepts(token(name="third"))
+    assert not await check.accepts(GOOD)  # withdrawn
 
 
 async def test_strangers_do_not_make_us_ask_again_and_again(issuer: Issuer) -> None:
-    door = Door(issuer)
+    check = TokenCheck(issuer)
     stranger = token(name="foreign")
-    assert await asyncio.gather(*(door.opens(stranger) for _ in range(30))) == [False] * 30
+    assert await asyncio.gather(*(check.accepts(stranger) for _ in range(30))) == [False] * 30
     assert len(issuer.asked) == 4
-    door.clock.now += SECONDS_BETWEEN_FETCHES - 1
-    assert not await door.opens(stranger)
+    check.clock.now += SECONDS_BETWEEN_FETCHES - 1
+    assert not await check.accepts(stranger)
     assert len(issuer.asked) == 4
-    door.clock.now += 1
-    assert not await door.opens(stranger)
+    check.clock.now += 1
+    assert not await check.accepts(stranger)
     assert len(issuer.asked) == 8
 
 
 async def test_many_who_wait_ask_once(issuer: Issuer) -> None:
-    door = Door(issuer)
+    check = TokenCheck(issuer)
     issuer.open.clear()
-    waiting = [asyncio.create_task(door.opens(GOOD)) for _ in range(30)]
+    waiting = [asyncio.create_task(check.accepts(GOOD)) for _ in range(30)]
     while len(issuer.asked) < 2:  # noqa: ASYNC110 - the issuer lives in another thread
         await asyncio.sleep(0.005)
     issuer.open.set()
@@ -134,27 +134,27 @@ async def test_many_who_wait_ask_once(issuer: Issuer) -> None:
 
 async def test_an_issuer_that_is_down_opens_nothing(authority: trustme.CA) -> None:
     with run_issuer(authority) as gone:
-        door = Door(gone)
-    assert not await door.opens(GOOD)
+        check = TokenCheck(gone)
+    assert not await check.accepts(GOOD)
 
 
 async def test_known_keys_outlive_their_issuer(authority: trustme.CA) -> None:
     with run_issuer(authority) as issuer:
-        door = Door(issuer)
-        assert await door.opens(GOOD)
-    door.clock.now += SECONDS_BETWEEN_FETCHES
-    assert not await door.opens(token(name="second"))
-    assert await door.opens(GOOD)
+        check = TokenCheck(issuer)
+        assert await check.accepts(GOOD)
+    check.clock.now += SECONDS_BETWEEN_FETCHES
+    assert not await check.accepts(token(name="second"))
+    assert await check.accepts(GOOD)
 
 
 async def test_a_slow_issuer_is_cut_off_and_asked_again(issuer: Issuer) -> None:
-    door = Door(issuer, fetch_seconds=0.2)
+    check = TokenCheck(issuer, fetch_seconds=0.2)
     issuer.open.clear()
-    assert not await door.opens(GOOD)
+    assert not await check.accepts(GOOD)
     issuer.open.set()
-    assert not await door.opens(GOOD)  # not within the minute
-    door.clock.now += SECONDS_BETWEEN_FETCHES
-    assert await door.opens(GOOD)
+    assert not await check.accepts(GOOD)  # not within the minute
+    check.clock.now += SECONDS_BETWEEN_FETCHES
+    assert await check.accepts(GOOD)
 
 
 @pytest.mark.parametrize(
@@ -181,37 +181,37 @@ async def test_any_other_answer_opens_nothing(
 ) -> None:
     issuer.answers = dict.fromkeys(where, answer)
     issuer.answers["/elsewhere"] = (200, {}, json.dumps({"keys": [jwk("first")]}).encode())
-    door = Door(issuer)
-    assert not await door.opens(GOOD)
+    check = TokenCheck(issuer)
+    assert not await check.accepts(GOOD)
     assert "/elsewhere" not in issuer.asked
     issuer.answers = {}
-    door.clock.now += SECONDS_BETWEEN_FETCHES
-    assert await door.opens(GOOD)
+    check.clock.now += SECONDS_BETWEEN_FETCHES
+    assert await check.accepts(GOOD)
 
 
 @pytest.mark.parametrize(("padding", "opens"), [(1_000, True), (1_100_000, False)])
 async def test_an_answer_has_a_megabyte_at_most(issuer: Issuer, padding: int, opens: bool) -> None:
     keys = json.dumps({"keys": [jwk("first")]}).encode() + b" " * padding
     issuer.answers = dict.fromkeys((V1_KEYS, V2_KEYS), (200, {}, keys))
-    assert await Door(issuer).opens(GOOD) is opens
+    assert await TokenCheck(issuer).accepts(GOOD) is opens
 
 
 @pytest.mark.parametrize("missing", [V1_DOCUMENT, V2_DOCUMENT, V1_KEYS, V2_KEYS])
 async def test_one_of_the_two_documents_is_enough(issuer: Issuer, missing: str) -> None:
     issuer.answers = {missing: (404, {}, b"")}
-    assert await Door(issuer).opens(GOOD)
+    assert await TokenCheck(issuer).accepts(GOOD)
 
 
 async def test_the_keys_of_both_documents_count(issuer: Issuer) -> None:
     issuer.answers = {V1_KEYS: (200, {}, json.dumps({"keys": [jwk("old")]}).encode())}
-    door = Door(issuer)
-    assert await door.opens(GOOD)
-    assert await door.opens(token(name="old"))
+    check = TokenCheck(issuer)
+    assert await check.accepts(GOOD)
+    assert await check.accepts(token(name="old"))
 
 
-async def test_an_issuer_whose_certificate_nobody_vouches_for_is_no_issuer(issuer: Issuer) -> None:
+async def test_an_issuer_without_a_trusted_certificate_is_no_issuer(issuer: Issuer) -> None:
     with run_issuer(trustme.CA()) as foreign:
-        assert not await Door(foreign, believed=issuer).opens(GOOD)
+        assert not await TokenCheck(foreign, believed=issuer).accepts(GOOD)
         assert foreign.asked == []
 
 

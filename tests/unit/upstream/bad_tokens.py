@@ -1,4 +1,4 @@
-"""Tokens that open no door, each wrong in one way: for the pure check, and for the trigger over a real issuer."""
+"""Tokens that are refused, each wrong in one way: for the pure check, and for the trigger over a real issuer."""
 
 import json
 from typing import Any

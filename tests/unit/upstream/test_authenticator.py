@@ -177,7 +177,7 @@ def test_empty_secrets_are_refused_at_the_start(codes: list[str], keys: list[str
         authenticator([], code=codes, keys=keys)
 
 
-def test_handlers_that_nobody_could_reach_are_a_mistake() -> None:
+def test_handlers_that_nobody_could_reach_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"'chat'.*my_chat:send"):
         authenticator([]).check_verifiable("chat", "my_chat:send")
     authenticator(VERIFIERS).check_verifiable("chat", "")

@@ -42,7 +42,7 @@ def test_nobody_answers() -> None:
     "other",
     [FakeHandler(hub="CHAT", event="SEND", source="x"), FakeHandler(hub="chat", event="send", category="messages")],
 )
-def test_two_that_are_equally_specific_are_a_mistake(other: FakeHandler) -> None:
+def test_two_that_are_equally_specific_are_refused(other: FakeHandler) -> None:
     with pytest.raises(SettingsError, match=f"both, {other.source}"):
         Dispatch([BOTH, other])
 

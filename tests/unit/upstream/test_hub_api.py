@@ -133,7 +133,9 @@ async def test_a_message_is_the_targets_name_and_its_arguments() -> None:
         (lambda c: c.connections.close(""), InvalidName),
     ],
 )
-async def test_a_mistake_performs_nothing(deed: Callable[[Context], Awaitable[object]], error: type[Exception]) -> None:
+async def test_a_wrong_call_performs_nothing(
+    deed: Callable[[Context], Awaitable[object]], error: type[Exception]
+) -> None:
     outbox = FakeOutbox()
 
     async def attempt() -> None:

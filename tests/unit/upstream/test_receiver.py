@@ -467,7 +467,7 @@ def test_the_receiver_is_built_from_settings() -> None:
     build(settings, [FakeHandler()], KEYS)
 
 
-def test_handlers_that_could_never_be_called_are_a_mistake() -> None:
+def test_handlers_that_could_never_be_called_are_refused() -> None:
     with pytest.raises(SettingsError, match="no key"):
         build(Settings(), [FakeHandler()], [])
     build(Settings(), [], [])

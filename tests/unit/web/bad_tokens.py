@@ -1,4 +1,4 @@
-"""Tokens that open no door, each wrong in one way, with the reason that the log gives."""
+"""Tokens that are refused, each wrong in one way, with the reason that the log gives."""
 
 import json
 from typing import Any

@@ -12,8 +12,8 @@ from signalr_bridge.web.callers import (
     ALL_RIGHTS,
     Bearers,
     Caller,
+    CallerCredentials,
     Callers,
-    Credentials,
     FindAddress,
     Grant,
     Right,
@@ -53,15 +53,15 @@ def at(address: str) -> FindAddress:
     return lambda: address
 
 
-def key(*values: str) -> Credentials:
-    return Credentials(keys=values)
+def key(*values: str) -> CallerCredentials:
+    return CallerCredentials(keys=values)
 
 
 async def test_a_caller_is_known_by_its_key() -> None:
     assert await callers().find(key(ANN), at("")) == Caller("ann")
     bob = await callers().find(key(BOB), at(""))
     assert bob == Caller("bob", (Grant(frozenset({Right.SEND}), frozenset({"chat"})),))
-    assert await callers().find(Credentials(), at("")) is None
+    assert await callers().find(CallerCredentials(), at("")) is None
 
 
 @pytest.mark.parametrize("given", ["", " ", ANN[:-1], ANN + "6", ANN.upper(), "é", "\udcff"])
@@ -82,16 +82,16 @@ async def test_several_keys_are_none() -> None:
 
 async def test_of_key_and_token_the_key_alone_is_judged() -> None:
     token = signed(said(roles=["reader"]))
-    assert await callers().find(Credentials((ANN,), (token,)), at("")) == Caller("ann")
-    assert await callers().find(Credentials((ANN,), ("nonsense",)), at("")) == Caller("ann")
+    assert await callers().find(CallerCredentials((ANN,), (token,)), at("")) == Caller("ann")
+    assert await callers().find(CallerCredentials((ANN,), ("nonsense",)), at("")) == Caller("ann")
     with pytest.raises(Unauthenticated):
-        await callers().find(Credentials(("wrong",), (token,)), at(""))
+        await callers().find(CallerCredentials(("wrong",), (token,)), at(""))
 
 
 async def test_a_token_with_a_role() -> None:
-    found = await callers().find(Credentials(bearers=(signed(said(roles=["reader", "x"], azp="batch")),)), at(""))
+    found = await callers().find(CallerCredentials(bearers=(signed(said(roles=["reader", "x"], azp="batch")),)), at(""))
     assert found == Caller("oidc:batch", (ROLES["reader"],))
-    both = await callers().find(Credentials(bearers=(signed(said(roles=["sender", "reader"])),)), at(""))
+    both = await callers().find(CallerCredentials(bearers=(signed(said(roles=["sender", "reader"])),)), at(""))
     assert both is not None
     assert both.may(Right.SEND, "chat")
     assert not both.may(Right.SEND, "news"), "each role for its own hubs"
@@ -100,7 +100,7 @@ async def test_a_token_with_a_role() -> None:
 
 @pytest.mark.parametrize("roles", [None, [], ["x"], "x", [["reader"]], {"reader": 1}])
 async def test_a_token_without_a_mapped_role_is_a_client_s(roles: object) -> None:
-    given = Credentials(bearers=(signed(said(roles=roles)),))
+    given = CallerCredentials(bearers=(signed(said(roles=roles)),))
     assert await callers().find(given, at(""), or_client=True) is None
     with pytest.raises(Unauthenticated):
         await callers().find(given, at(""))
@@ -108,20 +108,20 @@ async def test_a_token_without_a_mapped_role_is_a_client_s(roles: object) -> Non
 
 async def test_wrong_credentials_are_limited_by_address_and_right_ones_are_not() -> None:
     clock = FakeClock(0.0)
-    door = callers(failures=2, clock=clock)
+    checked = callers(failures=2, clock=clock)
     for _ in range(2):
         with pytest.raises(Unauthenticated):
-            await door.find(key("wrong"), at("a"))
-    for wrong in (key("wrong"), Credentials(bearers=("wrong",))):
+            await checked.find(key("wrong"), at("a"))
+    for wrong in (key("wrong"), CallerCredentials(bearers=("wrong",))):
         with pytest.raises(RateLimited) as caught:
-            await door.find(wrong, at("a"))
+            await checked.find(wrong, at("a"))
         assert caught.value.headers == {"Retry-After": "1"}
-    assert await door.find(key(ANN), at("a")) == Caller("ann"), "nobody locks others out who share an address"
+    assert await checked.find(key(ANN), at("a")) == Caller("ann"), "nobody locks others out who share an address"
     with pytest.raises(Unauthenticated):
-        await door.find(key("wrong"), at("b"))
+        await checked.find(key("wrong"), at("b"))
     clock.now += 1
     with pytest.raises(Unauthenticated):
-        await door.find(key("wrong"), at("a"))
+        await checked.find(key("wrong"), at("a"))
 
 
 async def test_the_address_is_worked_out_only_for_who_is_refused() -> None:
@@ -140,26 +140,26 @@ async def test_the_address_is_worked_out_only_for_who_is_refused() -> None:
 
 async def test_keys_are_changed_while_running() -> None:
     rings = [read_keys(SETTINGS.keys), read_keys(CallersSettings.model_validate({"keys": ["a-new-key-of-ann-1"]}).keys)]
-    door = Callers(lambda: rings[0], failures=Rate(1, FakeClock(0.0)))
-    assert await door.find(key(ANN), at("")) == Caller("ann")
+    checked = Callers(lambda: rings[0], failures=Rate(1, FakeClock(0.0)))
+    assert await checked.find(key(ANN), at("")) == Caller("ann")
     del rings[0]
-    assert await door.find(key("a-new-key-of-ann-1"), at("")) == Caller("key")
+    assert await checked.find(key("a-new-key-of-ann-1"), at("")) == Caller("key")
     with pytest.raises(Unauthenticated):
-        await door.find(key(ANN), at(""))
+        await checked.find(key(ANN), at(""))
 
 
 async def test_calls_are_limited_by_caller() -> None:
-    door = callers(rate=Rate(1, FakeClock(0.0)))
-    door.check_rate(Caller("ann"))
+    checked = callers(rate=Rate(1, FakeClock(0.0)))
+    checked.check_rate(Caller("ann"))
     with pytest.raises(RateLimited):
-        door.check_rate(Caller("ann"))
-    door.check_rate(Caller("bob"))
+        checked.check_rate(Caller("ann"))
+    checked.check_rate(Caller("bob"))
 
 
 def test_credentials_are_read_from_headers() -> None:
     headers = Headers(raw=[(b"authorization", b"bEaReR  x "), (b"authorization", b"Basic y"), (b"x-api-key", b"k")])
-    assert read_credentials(headers) == Credentials(("k",), ("x",))
-    assert "canary" not in repr(Credentials(("canary",), ("canary",)))
+    assert read_credentials(headers) == CallerCredentials(("k",), ("x",))
+    assert "canary" not in repr(CallerCredentials(("canary",), ("canary",)))
 
 
 @given(st.sampled_from(Right), st.sampled_from(["chat", "news", None]), st.sets(st.sampled_from(Right)))

@@ -103,7 +103,7 @@ async def test_a_url_that_is_none(url: str) -> None:
     assert type(await failure_of(url)) is NotSent
 
 
-async def test_tls_with_somebody_who_has_none() -> None:
+async def test_tls_with_a_server_that_has_none() -> None:
     server = Server(b"HTTP/1.1 400 Plain\r\n\r\n")
     async with running(server) as where:
         assert type(await failure_of(f"https://{where}/?secret", seconds=0.5)) is NotSent

@@ -20,11 +20,37 @@ from signalr_bridge.wire import client
 
 FAILURES_TO_OPEN = 5
 """After so many calls in a row that were refused or not answered, the breaker opens."""
+
 OPEN_SECONDS = 1.0
+"""Seconds between a failure and the next probe."""
+
+LARGEST_ANSWER = 16 * 1024 * 1024
+"""In bytes."""
+
+FIRST_DELAY = 0.1
+"""In seconds. It doubles with each attempt, with full jitter."""
+
+LONGEST_DELAY = 5.0
+"""In seconds."""
+
+MOST_ATTEMPTS = 3
+"""Of a message. A connection event is tried for as long as the rule says."""
+
+_OPTIONS = client.ClientOptions(
+    # Less than the 5 s after which common servers hang up. A call on a connection that has just gone would be lost.
+    idle_seconds=3,
+    headers={"User-Agent": "signalr-bridge", "Accept-Encoding": "identity"},
+)
+
+# A message is posted again only when it certainly was not sent. A connection event is posted at least once.
+_AGAIN_FOR_MESSAGES = (NotSent,)
+_AGAIN_FOR_CONNECTIONS = (NotSent, NoResponse, CircuitOpen, BackendUnavailable)
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
 
 
 @dataclass(slots=True)
-class Breaker:
+class BackendBreaker:
     """Leaves one backend alone after failures in a row. Moments are monotonic seconds.
 
     A call that was allowed is followed by ``record_answer``, ``record_failure`` or ``forget``.
@@ -36,6 +62,7 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
+        """Whether the backend is left alone."""
         return self.failures >= FAILURES_TO_OPEN
 
     def allow(self, now: float) -> bool:
@@ -48,28 +75,18 @@ class Breaker:
         return True
 
     def record_answer(self) -> None:
-        """Any answer is a sign of life, even a 500, and closes the breaker."""
+        """Close the breaker. Any answer, even a 500, shows that the backend is there."""
         self.failures, self._probing = 0, False
 
     def record_failure(self, now: float) -> None:
+        """Count a call that was refused or not answered. The breaker may open by it."""
         self.failures += 1
         self._probing = False
         self._retry_at = now + OPEN_SECONDS
 
     def forget(self) -> None:
-        """The call ended and says nothing about the backend."""
+        """End a call that says nothing about the backend."""
         self._probing = False
-
-
-_LOG = logging.getLogger("signalr_bridge.upstream")
-
-LARGEST_ANSWER = 16 * 1024 * 1024
-"""In bytes."""
-_OPTIONS = client.ClientOptions(
-    # Less than the 5 s after which common servers hang up: a call on a connection that has just gone would be lost.
-    idle_seconds=3,
-    headers={"User-Agent": "signalr-bridge", "Accept-Encoding": "identity"},
-)
 
 
 class Backends:
@@ -77,7 +94,7 @@ class Backends:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._breakers: dict[str, Breaker] = {}
+        self._breakers: dict[str, BackendBreaker] = {}
         self._client = client.Client(_OPTIONS)
 
     async def __aenter__(self) -> Self:
@@ -92,20 +109,20 @@ class Backends:
     async def post(
         self, origin: str, url: str, body: bytes, headers: Mapping[str, str], seconds: float, *, patient: bool = True
     ) -> Reply:
-        """Make one call.
+        """Post one event, and return the backend's reply.
 
         Args:
             origin: Scheme, host and port of the backend. Each origin has a breaker.
-            url: Completely escaped.
+            url: The URL, completely escaped.
             body: What is posted.
-            headers: Besides those of every call.
+            headers: The headers besides those of every call.
             seconds: How long the call may take.
             patient: False when so little time is left that a time-out says nothing about the backend.
 
         Raises:
-            BackendFailed: One of its kinds.
+            BackendFailed: One of its kinds, when there is no reply.
         """
-        breaker = self._breakers.get(origin) or self._breakers.setdefault(origin, Breaker())
+        breaker = self._breakers.get(origin) or self._breakers.setdefault(origin, BackendBreaker())
         was_open = breaker.is_open
         if not breaker.allow(self._clock()):
             raise CircuitOpen("The backend is not called for a moment: it did not answer several times in a row.")
@@ -141,14 +158,14 @@ class Backends:
             raise BackendFailed(_describe(error)) from None
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        # Without seconds for the client: a connection that is not made in time has always counted as no response.
+        # The client gets no seconds, because a connection that is not made in time has always counted as no response.
         async with self._client.request("POST", url, headers=headers, body=body) as response:
             media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
             retry_after = client.read_retry_after(response.headers.get("Retry-After", ""))
             return Reply(response.status, media_type, await response.read(LARGEST_ANSWER), retry_after)
 
 
-def _log_change(origin: str, was_open: bool, breaker: Breaker) -> None:
+def _log_change(origin: str, was_open: bool, breaker: BackendBreaker) -> None:
     if breaker.is_open and not was_open:
         _LOG.warning("backend does not answer and is left alone", extra={"backend": origin})
     elif was_open and not breaker.is_open:
@@ -159,31 +176,30 @@ def _describe(error: client.CallFailed) -> str:
     return f"The backend gave no answer ({error})."
 
 
-FIRST_DELAY = 0.1
-"""In seconds. It doubles with each attempt, with full jitter."""
-LONGEST_DELAY = 5.0
-MOST_ATTEMPTS = 3
-"""Of a message. A connection event is tried for as long as the rule says."""
-
-# A message is posted again only when it certainly was not sent. A connection event is posted at least once.
-_AGAIN_FOR_MESSAGES = (NotSent,)
-_AGAIN_FOR_CONNECTIONS = (NotSent, NoResponse, CircuitOpen, BackendUnavailable)
-
-
 def may_repeat(failure: BackendFailed) -> bool:
     """Whether a connection event that failed like this is worth another attempt."""
     return isinstance(failure, _AGAIN_FOR_CONNECTIONS)
 
 
 def delay_for_message(failure: BackendFailed, attempt: int, remaining: float, random: Random) -> float | None:
-    """Seconds until a message's next attempt. None: there is none. ``attempt`` counts from 1."""
+    """Seconds until a message's next attempt. None means that there is none.
+
+    Args:
+        failure: How the last attempt failed.
+        attempt: How many attempts there were, from 1.
+        remaining: Seconds of the message's time that are left.
+        random: Gives a number from 0 to 1.
+    """
     if not isinstance(failure, _AGAIN_FOR_MESSAGES) or attempt >= MOST_ATTEMPTS:
         return None
     return _within(_back_off(attempt, random), remaining)
 
 
 def delay_for_connection(failure: BackendFailed, attempt: int, remaining: float, random: Random) -> float | None:
-    """Seconds until a connection event's next attempt. It waits for as long as the backend asks, if time allows."""
+    """Seconds until a connection event's next attempt. None means that there is none.
+
+    It waits for as long as the backend asks, if the time allows. The arguments are those of ``delay_for_message``.
+    """
     if not may_repeat(failure):
         return None
     asked = failure.retry_after if isinstance(failure, BackendUnavailable) else None

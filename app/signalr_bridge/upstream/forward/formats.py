@@ -20,10 +20,11 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import escape_segment
 from signalr_bridge.protocol.upstream_event import CONNECTIONS, JSON
 from signalr_bridge.upstream.context import Context
-from signalr_bridge.upstream.forward.reply import BackendFailed, Reply, Verdict, read_reply
+from signalr_bridge.upstream.forward.reply import BackendFailed, BackendVerdict, Reply, read_reply
 
 LONGEST_URL = 8_000
-"""Bytes. Common servers do not take more."""
+"""In bytes. Common servers do not take more."""
+
 _SECRET_PREFIX = "whsec_"
 # All but the printable ASCII characters, and also the space, the double quote and the percent sign.
 _UNFIT_FOR_HEADERS = re.compile(r'[^\x21-\x7e]|["%]')
@@ -43,29 +44,46 @@ class Format(Protocol):
     """How an event is written for a backend, and how the answer is read."""
 
     def write(self, context: Context, id: str, moment: datetime) -> Envelope:
-        """The request for an event. Raises ``Rejected`` and ``BackendFailed`` for one that cannot be written.
+        """The request for an event.
 
-        ``moment`` is in UTC.
+        Args:
+            context: The event.
+            id: The id of the request. It stays the same in further attempts.
+            moment: When the event came, in UTC.
+
+        Raises:
+            Rejected, BackendFailed: The event cannot be written.
         """
         ...
 
-    def read(self, reply: Reply, event: str) -> Verdict:
-        """What a reply means. Raises ``Rejected``, with the text for the client, and ``BackendFailed``."""
+    def read(self, reply: Reply, event: str) -> BackendVerdict:
+        """What a reply means.
+
+        Args:
+            reply: The backend's reply.
+            event: The name of the event, for the text of a refusal without one.
+
+        Raises:
+            Rejected: The backend refused the event. The text is meant for the client.
+            BackendFailed: The reply means a failure.
+        """
         ...
 
 
 class JsonFormat:
-    """The format ``json``, or with ``cloud`` the format ``cloudevents``: the same body, with more headers."""
+    """The format ``json``. With ``cloud`` it is ``cloudevents``, which has the same body and more headers."""
 
     def __init__(self, address: "Address", *, cloud: bool = False) -> None:
         self._address, self._cloud = address, cloud
 
     def write(self, context: Context, id: str, moment: datetime) -> Envelope:
+        """The request for an event, as ``Format`` says."""
         headers = write_cloud_headers(context, id, moment) if self._cloud else {}
         url = self._address.write(context.hub, context.event)
         return Envelope(id, url, write_body(context, id, moment), {"Content-Type": JSON} | headers)
 
-    def read(self, reply: Reply, event: str) -> Verdict:
+    def read(self, reply: Reply, event: str) -> BackendVerdict:
+        """What a reply means, as ``Format`` says."""
         return read_reply(reply, event)
 
 
@@ -75,7 +93,7 @@ class Address:
     Args:
         template: The URL.
         setting: The name of the setting, for errors.
-        more: One more path segment.
+        more: One more path segment, such as the name of a function.
     """
 
     def __init__(self, template: str, setting: str, more: str = "") -> None:
@@ -158,7 +176,7 @@ def write_cloud_headers(context: Context, id: str, moment: datetime) -> dict[str
 
 
 def escape_header(value: str) -> str:
-    """The value, percent-encoded as the binding says: each unfit character by the bytes of its UTF-8."""
+    """The value, percent-encoded as the binding says. Each unfit character becomes the bytes of its UTF-8."""
     return _UNFIT_FOR_HEADERS.sub(lambda found: "".join(f"%{one:02X}" for one in found[0].encode()), value)
 
 

@@ -1,4 +1,4 @@
-"""Handlers in any language: a signed HTTP call tells a backend of an event, and its answer decides."""
+"""Handlers in any language: a signed HTTP call tells a backend of an event, and the answer says how it ends."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.forward.backends import Backends, delay_for_connection, delay_for_message, may_repeat
 from signalr_bridge.upstream.forward.formats import Envelope, WebhookSigner
 from signalr_bridge.upstream.forward.queue import Backlog, Slot
-from signalr_bridge.upstream.forward.reply import BackendFailed, Verdict
+from signalr_bridge.upstream.forward.reply import BackendFailed, BackendVerdict
 from signalr_bridge.upstream.forward.rule import Rule, read_rule
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.receiver import close_refused
@@ -25,10 +25,8 @@ from signalr_bridge.web.trace import trace_headers
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
-
 Pause: TypeAlias = Callable[[float], Awaitable[None]]
 """Waits so many seconds."""
-
 
 Signers: TypeAlias = Callable[[], Mapping[str, WebhookSigner]]
 """Gives what signs at this moment, by the source of the rule."""
@@ -38,10 +36,12 @@ class Forward:
     """One ``[forward.<name>]`` rule as a handler.
 
     Args:
-        signers: Gives what signs. Every attempt is signed with what is in force by then, also of an event under way.
+        rule: Which events go where.
+        signers: Gives what signs. Each attempt is signed with what is in force by then.
         backends: Posts the events.
         outbox: Takes the outputs in the backends' answers.
-        backlog: Keeps the order of each connection's events, and those that go on in the background.
+        backlog: Keeps the order of each connection's events, and the events that go on in the background.
+        runtime: The clocks, the random numbers and the ids.
         observer: Is told of every event that is posted again.
         pause: Waits between two attempts.
     """
@@ -68,7 +68,11 @@ class Forward:
 
         A connection event that its backend has not taken within the rule's time goes on in the background.
 
-        Raises ``Rejected``, ``NoHandler``, ``Overloaded`` and ``BackendFailed``.
+        Raises:
+            Rejected: The backend refused the event.
+            NoHandler: The event's name cannot stand in a URL.
+            Overloaded: Too many events wait for backends.
+            BackendFailed: The backend gave no answer, or one that means a failure.
         """
         if context.event in {".", ".."}:
             raise NoHandler("No handler answers an event of this name.")
@@ -101,7 +105,7 @@ class Forward:
             verdict = await self._try(context, envelope, ends)
             return await self._finish(context, verdict)
 
-    async def _try(self, context: Context, envelope: Envelope, ends: float) -> Verdict:
+    async def _try(self, context: Context, envelope: Envelope, ends: float) -> BackendVerdict:
         """Post the event until the backend has answered, at most up to ``ends``, a moment of the runtime's clock.
 
         A message shares this time among its attempts. Each attempt of a connection event has the rule's full time.
@@ -130,7 +134,7 @@ class Forward:
             delay=delay,
         )
 
-    async def _try_once(self, context: Context, envelope: Envelope, seconds: float) -> Verdict:
+    async def _try_once(self, context: Context, envelope: Envelope, seconds: float) -> BackendVerdict:
         headers = envelope.headers | self._signers()[self.source].sign(envelope.id, self._now(), envelope.body)
         reply = await self._backends.post(
             self._rule.origin,
@@ -168,7 +172,7 @@ class Forward:
             where = {"handler": self.source, "hub": context.hub, "event": context.event}
             _LOG.error("connection event failed late", exc_info=error, extra=where)
 
-    async def _finish(self, context: Context, verdict: Verdict) -> Payload:
+    async def _finish(self, context: Context, verdict: BackendVerdict) -> Payload:
         for line in verdict.logs:
             _LOG.info("backend", extra={"handler": self.source, "hub": context.hub, "line": line})
         if verdict.outputs:
@@ -203,7 +207,7 @@ def build_forwards(
 ) -> list[Forward]:
     """A handler for each of the rules, by their names. The other arguments are those of ``Forward``.
 
-    Raises ``SettingsError``.
+    Raises ``SettingsError`` for a rule that could never work.
     """
     return [
         Forward(

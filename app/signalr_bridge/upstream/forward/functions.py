@@ -19,8 +19,8 @@ from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.forward.formats import Address, Envelope
 from signalr_bridge.upstream.forward.reply import (
     BackendFailed,
+    BackendVerdict,
     Reply,
-    Verdict,
     join_outputs,
     read_failure,
     read_members,
@@ -40,7 +40,7 @@ class FunctionsFormat:
         address: Where to post.
         function: The name of the function.
         binding: The name of the trigger in the payload.
-        parameter_names: If given, a message has exactly so many arguments, and the metadata holds them by these names.
+        parameter_names: If given, a message has exactly as many arguments, and the metadata holds them by these names.
         new_id: Gives a GUID.
     """
 
@@ -56,6 +56,7 @@ class FunctionsFormat:
         self._names, self._new_id = parameter_names, new_id
 
     def write(self, context: Context, id: str, moment: datetime) -> Envelope:
+        """The request for an event, as ``Format`` says. Raises ``Rejected`` for another number of arguments."""
         metadata = self._name_arguments(context)
         metadata[_SYS] = {
             "MethodName": self._function,
@@ -66,7 +67,7 @@ class FunctionsFormat:
         headers = {"Content-Type": JSON, "X-Azure-Functions-InvocationId": id}
         return Envelope(id, self._address.write(context.hub, context.event), body, headers)
 
-    def read(self, reply: Reply, event: str) -> Verdict:
+    def read(self, reply: Reply, event: str) -> BackendVerdict:
         """What a reply means. As for the host, any 2xx is success."""
         if not 200 <= reply.status < 300:
             raise read_failure(reply, event)
@@ -76,7 +77,7 @@ class FunctionsFormat:
             logs = _read_logs(members.get("logs", b"null"))
         except (MalformedJson, DuplicateMember):
             raise BackendFailed("The backend's outputs are no objects, arrays of objects or their JSON text.") from None
-        return Verdict(read_result(members.get("returnvalue")), outputs, logs)
+        return BackendVerdict(read_result(members.get("returnvalue")), outputs, logs)
 
     def _name_arguments(self, context: Context) -> dict[str, Payload]:
         if self._names is None or context.category != MESSAGES:
@@ -88,7 +89,7 @@ class FunctionsFormat:
 
 
 def check_names(names: Sequence[str], setting: str) -> None:
-    """Raises ``SettingsError`` for parameter names that the binding could not tell apart."""
+    """Raise ``SettingsError`` for parameter names that the binding could not tell apart."""
     lowered = [name.lower() for name in names]
     if len({*lowered, _SYS}) <= len(lowered) or not all(lowered):
         raise SettingsError(f"{setting}: the names differ (in any case) from one another and from '{_SYS}'.")

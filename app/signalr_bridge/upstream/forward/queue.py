@@ -1,4 +1,4 @@
-"""The queues of events for backends: one after the other for each connection, and never without bound."""
+"""The queues of events for backends. Each connection's events go one after the other, and all queues are bounded."""
 
 import asyncio
 import logging
@@ -13,8 +13,14 @@ from signalr_bridge.upstream.context import Context
 
 LONGEST_LINE = 64
 """How many events of one connection may wait for a backend, the one that is being posted included."""
+
 MOST_EVENTS = 10_000
 """How many events of all connections together may wait."""
+
+EndLate = Callable[[Exception], Awaitable[None]]
+"""Deals with the error of an event that ends after the service has been answered."""
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
 
 
 class Slot:
@@ -83,12 +89,6 @@ class PerConnectionQueue:
             del self._lines[key]
 
 
-_LOG = logging.getLogger("signalr_bridge.upstream")
-
-EndLate = Callable[[Exception], Awaitable[None]]
-"""Deals with the error of an event for whose end nobody waits any more."""
-
-
 class Backlog:
     """The events that are still on their way to backends. It is kept in memory only.
 
@@ -101,7 +101,7 @@ class Backlog:
     """
 
     def __init__(self, queue: PerConnectionQueue | None = None) -> None:
-        self.queue = PerConnectionQueue() if queue is None else queue  # one that is empty is as good as false
+        self.queue = PerConnectionQueue() if queue is None else queue  # an empty one would count as false
         self.given_up = 0
         self._late: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -1,4 +1,4 @@
-"""What a backend's answer means, and in which ways there may be none."""
+"""What a backend's answer means, and the errors when there is none."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _REFUSALS = frozenset({400, 403, 409, 422})
 
 
 class BackendFailed(Exception):
-    """The backend gave no answer, or none that means anything. The text says which, without what was sent."""
+    """The backend gave no answer, or one that means a failure. The text says which, without what was sent."""
 
 
 class NotSent(BackendFailed):
@@ -56,12 +56,12 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class BackendVerdict:
     """What a backend that succeeded wants.
 
     Attributes:
         result: The result for the client.
-        outputs: A JSON array of items, which are sent before the client has its result; empty for none.
+        outputs: A JSON array of items, which are sent before the client gets its result. It is empty without items.
         logs: Lines for our log.
     """
 
@@ -70,20 +70,26 @@ class Verdict:
     logs: tuple[str, ...] = ()
 
 
-def read_reply(reply: Reply, event: str) -> Verdict:
-    """Read an answer in the formats ``json`` and ``cloudevents``.
+def read_reply(reply: Reply, event: str) -> BackendVerdict:
+    """What an answer in the formats ``json`` and ``cloudevents`` means.
 
-    Raises ``Rejected``, whose text is meant for the client, and ``BackendFailed``.
+    Args:
+        reply: The backend's answer.
+        event: The name of the event, for the text of a refusal without one.
+
+    Raises:
+        Rejected: The backend refused the event. The text is meant for the client.
+        BackendFailed: The answer means a failure.
     """
     if reply.status == 204 or (reply.status == 200 and not reply.body):
-        return Verdict()
+        return BackendVerdict()
     if reply.status != 200:
         raise read_failure(reply, event)
     members = read_members(reply)
     outputs = members.get("outputs", b"null")
     if json_text.first_character(outputs) != b"[" and outputs != b"null":
         raise BackendFailed("The backend's outputs are no array.")
-    return Verdict(
+    return BackendVerdict(
         read_result(members.get("result")), join_outputs(json_text.elements(outputs)) if outputs != b"null" else b""
     )
 

@@ -20,7 +20,8 @@ class Rule:
         source: The section's name, such as ``forward.orders``.
         hub: The hub in lower case, or ``*``. ``category`` and ``event`` are names too, or ``*``.
         origin: The backend: scheme, host and port of its URL.
-        seconds: How long an attempt may take; of a message, how long all attempts together may take.
+        format: How events are written, and answers are read.
+        seconds: How long an attempt may take. A message's attempts may take so long together.
         retry_seconds: How long a connection event is posted again and again.
     """
 
@@ -77,7 +78,7 @@ def _make_functions(given: ForwardSettings, address: Address, source: str, new_i
 
 
 def build_signers(rules: Mapping[str, ForwardSettings]) -> Mapping[str, WebhookSigner]:
-    """What signs the calls of each rule, by its source. Raises ``SettingsError`` for a secret that is none."""
+    """What signs the calls of each rule, by its source. Raises ``SettingsError`` for a missing or malformed secret."""
     sources = {f"forward.{name}": given for name, given in rules.items()}
     return {source: _make_signer(given, source) for source, given in sources.items()}
 

@@ -44,8 +44,10 @@ _WITH_FIELDS = ["model-fields", "dataclass-args", "typed-dict"]
 _WITH_KEYS = ["dict", "function-before", "function-after", "function-wrap", "function-plain"]
 
 MOST_ERRORS = 100
-"""With more errors nothing is shown: a client decides how many there are, and each takes time."""
+"""With more errors none is shown, because a client decides how many there are, and each takes time."""
+
 MOST_SHOWN = 3
+"""How many errors the client is told of."""
 
 _BY_POSITION = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 
@@ -118,7 +120,7 @@ def _read_aliases(alias: Any) -> Iterator[str]:
 class Parameter:
     """One parameter of a handler.
 
-    ``adapter`` validates its value, None takes everything. ``expected`` is its type in words.
+    ``adapter`` validates its value. None takes every value. ``expected`` is its type in words.
     """
 
     name: str

@@ -32,7 +32,7 @@ class HandlerCall:
 
 @dataclass(frozen=True, slots=True)
 class HubHandler:
-    """One function of a hub. ``seconds`` limits filters and function together. None is no limit."""
+    """One function of a hub. ``seconds`` limits filters and function together. None means no limit."""
 
     hub: str
     category: str
@@ -67,9 +67,9 @@ class HubHandler:
 
 
 def read_handlers(hub: Hub, threads: Threads, default_seconds: float | None = None) -> list[HubHandler]:
-    """All handlers of a hub, from decorators and from methods. Raises ``SettingsError``.
+    """All handlers of a hub, from decorators and from methods. Raises ``SettingsError`` for one that could not work.
 
-    ``default_seconds`` limits handlers whose hub has no time-out of its own.
+    ``default_seconds`` limits handlers whose hub has no time-out of its own. ``threads`` runs those that are not async.
     """
     name = vars(hub).get("_hub") or read_name(type(hub).__name__)
     given = vars(hub).get("_timeout_seconds")

@@ -12,6 +12,7 @@ from signalr_bridge.upstream.dispatch import read_hub_pattern
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 EVENT_MARK = "__signalr_event__"
+"""The name of the attribute by which a method is marked."""
 
 _OF_CONNECTIONS = {"on_connected": CONNECTED, "on_disconnected": DISCONNECTED}
 
@@ -35,11 +36,14 @@ class EventMark:
 
 
 def event(name: str, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]:
-    """Marks a method of a subclass of ``Hub``: it answers the event ``name`` instead of the one with its own name.
+    """Mark a method of a subclass of ``Hub``. It answers the event ``name`` instead of the one with its own name.
 
     Args:
         name: The event, or ``*`` for every message that has no other handler.
         timeout_seconds: How long the method may take. None leaves it to the hub.
+
+    Raises:
+        SettingsError: ``name`` is not a text.
     """
     _check_event(name, '@event("name")')
 
@@ -57,7 +61,7 @@ def _check_event(name: object, written: str) -> None:
 
 
 def read_name(name: object) -> str:
-    """A hub's name in lower case, or ``*``. Raises ``SettingsError``."""
+    """A hub's name in lower case, or ``*``. Raises ``SettingsError`` for what is not the name of a hub."""
     if not isinstance(name, str):
         raise SettingsError(f'A hub has a text for its name, and not a value of type {_kind(name)}: write Hub("chat").')
     return read_hub_pattern(name, f"The hub of handlers {name!r}")
@@ -74,7 +78,7 @@ class Hub:
     takes longer than its time-out has failed. Its own time-out counts, else the hub's, else that of the settings.
 
     Args:
-        name: The hub's name. A subclass may leave it out, then the class's name is used.
+        name: The hub's name. A subclass may leave it out. Then the class's name is used.
         timeout_seconds: How long a handler of this hub may take.
     """
 
@@ -87,7 +91,7 @@ class Hub:
     @overload
     def connected(self, /, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]: ...
     def connected(self, function: Any = None, /, *, timeout_seconds: float | None = None) -> Any:
-        """Registers a function for every connection that opens. It may raise ``Rejected`` to refuse the connection."""
+        """Register a function for every connection that opens. It may raise ``Rejected`` to refuse the connection."""
         return self._register(CONNECTIONS, CONNECTED, function, timeout_seconds)
 
     @overload
@@ -95,16 +99,16 @@ class Hub:
     @overload
     def disconnected(self, /, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]: ...
     def disconnected(self, function: Any = None, /, *, timeout_seconds: float | None = None) -> Any:
-        """Registers a function for every connection that has closed."""
+        """Register a function for every connection that has closed."""
         return self._register(CONNECTIONS, DISCONNECTED, function, timeout_seconds)
 
     def on(self, event: str, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]:
-        """Registers a function for the message ``event``, or for every message without another handler (``*``)."""
+        """Register a function for the message ``event``, or for every message without another handler (``*``)."""
         _check_event(event, '@chat.on("name")')
         return lambda function: self._add(Registration(MESSAGES, event, function, timeout_seconds))
 
     def filter(self, function: Function) -> Function:
-        """Registers a function that is called with the context before each handler of this hub.
+        """Register a function that is called with the context before each handler of this hub.
 
         What it raises ends the event. ``Rejected`` and ``HubError`` refuse as they do in a handler. Several filters run
         in the order of their registration.

@@ -39,7 +39,7 @@ def load_handlers(
         imports: Hubs as ``module:attribute``.
         installed: The entry points. None takes those that are installed.
         threads: Where handlers run that are not async.
-        default_seconds: The time limit of a handler that names none. None is no limit.
+        default_seconds: The time limit of a handler that does not name one. None means no limit.
     """
     threads = threads or Threads()
     points = entry_points(group=ENTRY_POINTS) if installed is None else installed
@@ -61,7 +61,7 @@ def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | N
 def load_hub(name: str) -> Hub:
     """The hub at ``module:attribute``: an instance of ``Hub``, or a subclass that needs no arguments.
 
-    Raises ``SettingsError``.
+    Raises ``SettingsError`` when there is none, and when its module cannot be imported.
     """
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:

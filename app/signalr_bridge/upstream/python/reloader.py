@@ -14,6 +14,7 @@ from types import ModuleType
 from signalr_bridge.errors import SettingsError
 
 INTERVAL_SECONDS = 0.25
+"""Seconds between two looks."""
 
 Stamps = Mapping[Path, tuple[int, int]]
 """When each file was changed (in nanoseconds), and its size in bytes."""
@@ -47,13 +48,13 @@ class Reloader:
         self._loaded = self._before = self._look_around()
 
     async def run(self) -> None:
-        """Looks for changes until it is cancelled."""
+        """Look for changes until the task is cancelled."""
         while True:
             await asyncio.sleep(self._interval_seconds)
             self.look()
 
     def look(self) -> bool:
-        """Reloads when files have changed since the last reload, and none since the last look. Says whether it did."""
+        """Reload when files have changed since the last reload, and none since the last look. True when it did."""
         now = self._look_around()
         settled, self._before = now == self._before, now
         if not settled or now == self._loaded:
@@ -103,7 +104,11 @@ class Reloader:
             self._say("".join(traceback.format_exception(cause)).rstrip())
 
     def own_modules(self) -> dict[str, Path]:
-        """The files of modules in the folders of the handlers and of the process, by name. Ours only if named."""
+        """The files of the author's modules, by the module's name.
+
+        They are those in the folders of the handlers and of the process. Modules of the bridge count only when a
+        handler's import names them.
+        """
         files = {name: Path(file) for name, one in list(sys.modules.items()) if (file := _file_of(one))}
         named = {name: files[name] for name in self._names if name in files}
         roots = {Path.cwd(), *(_root(name, path) for name, path in named.items() if not _is_installed(path))}
@@ -134,7 +139,7 @@ def _root(name: str, path: Path) -> Path:
 
 
 def _forget_compiled(modules: Iterable[ModuleType]) -> None:
-    """Removes compiled files. They know a change by the second, so one within the same second would be missed."""
+    """Remove compiled files. They know a change by the second, so one within the same second would be missed."""
     for file in filter(None, map(_file_of, modules)):
         with suppress(OSError):
             Path(cache_from_source(file)).unlink()

@@ -1,4 +1,4 @@
-"""Threads for handlers that are not async: a limited number, and none that keeps the process from ending."""
+"""Threads for handlers that are not async. Their number is limited, and the process can end while they run."""
 
 import asyncio
 import contextvars
@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 MOST = 32
+"""How many threads there are at most."""
 
 
 class Threads:
@@ -26,7 +27,7 @@ class Threads:
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """What the function returns or raises. It sees the caller's context variables."""
+        """Run the function in a thread, and return or raise what it does. It sees the caller's context variables."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         work = partial(contextvars.copy_context().run, function, *arguments)
@@ -54,7 +55,7 @@ def _work(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], work: Ca
     if future.cancelled():
         return
     result, error = _try(work)
-    with suppress(RuntimeError):  # the loop has ended, so nobody waits any longer
+    with suppress(RuntimeError):  # the loop has ended, and the result is not needed any longer
         loop.call_soon_threadsafe(_settle, future, result, error)
 
 

@@ -1,10 +1,10 @@
 """When a backend is left alone, and when it is asked again."""
 
-from signalr_bridge.upstream.forward.backends import FAILURES_TO_OPEN, OPEN_SECONDS, Breaker
+from signalr_bridge.upstream.forward.backends import FAILURES_TO_OPEN, OPEN_SECONDS, BackendBreaker
 
 
-def opened() -> Breaker:
-    breaker = Breaker()
+def opened() -> BackendBreaker:
+    breaker = BackendBreaker()
     for _ in range(FAILURES_TO_OPEN):
         assert breaker.allow(0)
         breaker.record_failure(0)
@@ -19,7 +19,7 @@ def test_it_opens_after_failures_in_a_row() -> None:
 
 
 def test_an_answer_between_them_begins_anew() -> None:
-    breaker = Breaker()
+    breaker = BackendBreaker()
     for _ in range(3):
         for _ in range(FAILURES_TO_OPEN - 1):
             breaker.record_failure(0)

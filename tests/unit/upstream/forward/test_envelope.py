@@ -50,7 +50,7 @@ def test_names_become_whole_segments(template: str, event: str, url: str) -> Non
         "http://b/{Hub}",
     ],
 )
-def test_placeholders_elsewhere_are_a_mistake(template: str) -> None:
+def test_placeholders_elsewhere_are_refused(template: str) -> None:
     with pytest.raises(SettingsError, match=r"^forward\.chat\.url: .*whole path segments"):
         Address(template, "forward.chat.url")
 
@@ -58,7 +58,7 @@ def test_placeholders_elsewhere_are_a_mistake(template: str) -> None:
 @pytest.mark.parametrize(
     "template", ["", "b/x", "/x", "ftp://b/x", "http:///x", "http://b:x/", "http://[b/", "http://b/a b", "http://b/ë"]
 )
-def test_what_is_no_url_is_a_mistake(template: str) -> None:
+def test_what_is_no_url_is_refused(template: str) -> None:
     with pytest.raises(SettingsError, match=r"^forward\.chat\.url is no http"):
         Address(template, "forward.chat.url")
 
@@ -86,7 +86,7 @@ def test_without_secrets_there_is_no_signature() -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_canary!", "whsec_\u00e9", "c", "canary secret"])
-def test_a_secret_that_is_none_is_a_mistake(secret: str) -> None:
+def test_a_secret_that_is_none_is_refused(secret: str) -> None:
     with pytest.raises(SettingsError, match=r"^forward\.chat\.secrets") as caught:
         WebhookSigner([secret], "forward.chat.secrets")
     assert "canary" not in str(caught.value)

@@ -10,7 +10,7 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.forward.formats import Address, Envelope
 from signalr_bridge.upstream.forward.functions import FunctionsFormat, check_names
-from signalr_bridge.upstream.forward.reply import BackendFailed, BackendUnavailable, Reply, Verdict
+from signalr_bridge.upstream.forward.reply import BackendFailed, BackendUnavailable, BackendVerdict, Reply
 
 from tests.unit.upstream.fakes import context
 
@@ -28,7 +28,7 @@ def write(given: Context, names: list[str] | None = None) -> tuple[Envelope, dic
     return sent, json.loads(sent.body)
 
 
-def read(answer: Any, status: int = 200) -> Verdict:
+def read(answer: Any, status: int = 200) -> BackendVerdict:
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
     return form().read(Reply(status, "application/json", body), "send")
 
@@ -102,7 +102,7 @@ def test_without_names_there_is_no_count() -> None:
 
 
 @pytest.mark.parametrize("names", [["a", "A"], ["sys"], ["Sys", "b"], [""]])
-def test_names_that_cannot_be_told_apart_are_a_mistake(names: list[str]) -> None:
+def test_names_that_cannot_be_told_apart_are_refused(names: list[str]) -> None:
     with pytest.raises(SettingsError, match=r"^forward\.chat\.parameter_names"):
         check_names(names, "forward.chat.parameter_names")
 
@@ -126,7 +126,7 @@ def test_the_return_value_is_the_result(answer: Any, result: bytes) -> None:
 
 def test_any_success_is_one() -> None:
     assert json_text.encode(read({"ReturnValue": 1}, 202).result) == b"1"
-    assert read(b"", 204) == Verdict()
+    assert read(b"", 204) == BackendVerdict()
 
 
 @pytest.mark.parametrize(("status", "kind"), [(302, BackendFailed), (404, BackendFailed), (500, BackendUnavailable)])

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from signalr_bridge.errors import Rejected
 from signalr_bridge.protocol import json_text
-from signalr_bridge.upstream.forward.reply import BackendFailed, BackendUnavailable, Reply, Verdict, read_reply
+from signalr_bridge.upstream.forward.reply import BackendFailed, BackendUnavailable, BackendVerdict, Reply, read_reply
 
 PROBLEM = "application/problem+json"
 
@@ -14,25 +14,25 @@ PROBLEM = "application/problem+json"
 @pytest.mark.parametrize(
     ("reply", "verdict"),
     [
-        (Reply(204), Verdict()),
-        (Reply(204, "text/plain", b"ignored"), Verdict()),
-        (Reply(200), Verdict()),
-        (Reply(200, "", b"{}"), Verdict()),
-        (Reply(200, "", b'{"result":null,"outputs":null}'), Verdict(None)),
-        (Reply(200, "", b'{"outputs":[]}'), Verdict()),
-        (Reply(200, "", b'{"outputs":[ ],"more":1}'), Verdict()),
-        (Reply(200, "", b'{"outputs":[{"target":"x"}]}'), Verdict(None, b'[{"target":"x"}]')),
-        (Reply(200, "", b'{"Result":1.10,"Outputs":[1]}'), Verdict(1.1, b"[1]")),
+        (Reply(204), BackendVerdict()),
+        (Reply(204, "text/plain", b"ignored"), BackendVerdict()),
+        (Reply(200), BackendVerdict()),
+        (Reply(200, "", b"{}"), BackendVerdict()),
+        (Reply(200, "", b'{"result":null,"outputs":null}'), BackendVerdict(None)),
+        (Reply(200, "", b'{"outputs":[]}'), BackendVerdict()),
+        (Reply(200, "", b'{"outputs":[ ],"more":1}'), BackendVerdict()),
+        (Reply(200, "", b'{"outputs":[{"target":"x"}]}'), BackendVerdict(None, b'[{"target":"x"}]')),
+        (Reply(200, "", b'{"Result":1.10,"Outputs":[1]}'), BackendVerdict(1.1, b"[1]")),
         (
             Reply(200, "", b'{"result":{"n":123456789012345678901234567890}}'),
-            Verdict({"n": 123456789012345678901234567890}),
+            BackendVerdict({"n": 123456789012345678901234567890}),
         ),
     ],
 )
-def test_a_success(reply: Reply, verdict: Verdict) -> None:
+def test_a_success(reply: Reply, verdict: BackendVerdict) -> None:
     given = read_reply(reply, "send")
     result: Any = json_text.decode(given.result) if isinstance(given.result, msgspec.Raw) else given.result
-    assert Verdict(result, given.outputs) == verdict
+    assert BackendVerdict(result, given.outputs) == verdict
 
 
 def test_the_result_is_passed_on_as_it_is() -> None:

@@ -17,7 +17,7 @@ def most() -> float:
 
 
 @pytest.mark.parametrize("failure", ALL)
-def test_a_message_only_when_it_certainly_never_arrived(failure: BackendFailed) -> None:
+def test_a_message_only_when_it_certainly_was_not_sent(failure: BackendFailed) -> None:
     assert (delay_for_message(failure, 1, 10, most) is not None) == isinstance(failure, NotSent)
 
 

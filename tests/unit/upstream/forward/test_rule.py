@@ -75,7 +75,7 @@ def test_cloudevents_are_marked() -> None:
         ({"format": "functions", "function": "run", "parameter_names": ["a", "A"]}, "parameter_names"),
     ],
 )
-def test_a_mistake_is_named_by_its_setting(given: dict[str, Any], setting: str) -> None:
+def test_an_error_is_named_by_its_setting(given: dict[str, Any], setting: str) -> None:
     with pytest.raises(SettingsError, match=rf"^forward\.chat\.{setting}\b") as caught:
         read(**given)
     assert "canary" not in str(caught.value)

@@ -33,11 +33,11 @@ class Item(BaseModel):
         return value
 
 
-class Order(BaseModel):
+class Purchase(BaseModel):
     count: Positive = 1
     items: Annotated[list[Item], Field(max_length=1)] = []
     by_name: dict[str, Positive] = {}
-    next: "Order | None" = None
+    next: "Purchase | None" = None
 
 
 @dataclass
@@ -70,8 +70,8 @@ def describe(annotation: Any, value: Any) -> str:
         (list[Positive], [1, -1], "1: Input should be greater than 0"),
         (tuple[int, int], [1], "1: Field required"),
         (Colour, "canary", "Input should be 'red'"),
-        (Order, {"count": 0}, "count: Input should be greater than 0"),
-        (Order, {"next": {"count": 0}}, "next.count: Input should be greater than 0"),
+        (Purchase, {"count": 0}, "count: Input should be greater than 0"),
+        (Purchase, {"next": {"count": 0}}, "next.count: Input should be greater than 0"),
         (Item, {"articleName": "x"}, "articleName: String should have at least 2 characters"),
         (Item, {"cost": -1}, "cost: Input should be greater than or equal to 0"),
         (Item, {"kind": "canary"}, "kind: Input should be 'a' or 'b'"),
@@ -93,15 +93,15 @@ def refuse(value: int) -> int:
     ("annotation", "value"),
     [
         (int, "canary"),
-        (Order, "canary"),
-        (Order, {"count": "canary"}),
+        (Purchase, "canary"),
+        (Purchase, {"count": "canary"}),
         (Literal["a"], "canary"),
         (Item, {"even": 77}),
         (Annotated[int, AfterValidator(refuse)], 77),
         (dict[str, Positive], {"canary": -1}),
         (dict[int, Positive], {77: -1}),
         (dict[Positive, int], {-77: 1}),
-        (Order, {"by_name": {"canary": -1}}),
+        (Purchase, {"by_name": {"canary": -1}}),
         (dict[int, Item], {77: {"cost": -1}}),
         (Positive | Colour, -1),
         (list[Positive], [-1] * (MOST_ERRORS + 1)),
@@ -112,7 +112,7 @@ def test_nothing_of_the_clients_is_told(annotation: Any, value: Any) -> None:
 
 
 def test_what_may_be_told_is_told_beside_what_may_not() -> None:
-    assert describe(Order, {"count": 0, "by_name": {"canary": -1}}) == "count: Input should be greater than 0"
+    assert describe(Purchase, {"count": 0, "by_name": {"canary": -1}}) == "count: Input should be greater than 0"
 
 
 def test_a_default_that_contains_itself_is_no_trap() -> None:

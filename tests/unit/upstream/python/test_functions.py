@@ -47,7 +47,7 @@ class Streamer:
 
 
 @pytest.mark.parametrize("function", [streaming, counting, partial(streaming), Streamer()])
-def test_a_stream_is_a_mistake(function: Any) -> None:
+def test_a_stream_is_refused(function: Any) -> None:
     with pytest.raises(SettingsError, match=r"(streaming|counting|Streamer), which yields"):
         read(with_handler(function))
 
@@ -76,7 +76,7 @@ def test_a_filter_that_yields_would_let_everybody_in() -> None:
 
 
 @pytest.mark.parametrize("function", [5, "send", None, dict, Streamer])
-def test_what_is_no_function_is_a_mistake(function: Any) -> None:
+def test_what_is_no_function_is_refused(function: Any) -> None:
     with pytest.raises(SettingsError, match=r"The hub 'chat' answers 'a' with .*, which is no function"):
         read(with_handler(function))
     hub = Hub("chat")
@@ -85,7 +85,7 @@ def test_what_is_no_function_is_a_mistake(function: Any) -> None:
         read(hub)
 
 
-def test_a_function_that_hides_its_parameters_is_a_mistake() -> None:
+def test_a_function_that_hides_its_parameters_is_refused() -> None:
     with pytest.raises(SettingsError, match="builtins:max does not tell its parameters"):
         read(with_handler(max))
 

@@ -177,7 +177,7 @@ def test_a_method_may_name_its_time() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), "5", True, [5]])
-def test_no_time_at_all_is_a_mistake(seconds: Any) -> None:
+def test_no_time_at_all_is_refused(seconds: Any) -> None:
     with pytest.raises(SettingsError, match="timeout_seconds must be more than 0"):
         registered(lambda hub: hub.on("a", timeout_seconds=seconds))
 

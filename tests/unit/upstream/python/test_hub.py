@@ -83,7 +83,7 @@ def test_an_event_has_a_name() -> None:
 @pytest.mark.parametrize(
     ("decorate", "written"), [(Hub("chat").on, r'@chat\.on\("name"\)'), (event, r'@event\("name"\)')]
 )
-def test_forgotten_parentheses_are_a_mistake(decorate: Any, written: str) -> None:
+def test_forgotten_parentheses_are_refused(decorate: Any, written: str) -> None:
     async def send(context: Context) -> None: ...
 
     with pytest.raises(SettingsError, match=rf"the function .*send: write {written}"):
@@ -180,7 +180,7 @@ def test_names_that_the_face_uses_may_be_events() -> None:
     assert names(Odd()) == {("odd", "messages", "on"), ("odd", "messages", "connected")}
 
 
-def test_names_that_collide_are_a_mistake() -> None:
+def test_names_that_collide_are_refused() -> None:
     class Twice(Hub):
         async def send(self, context: Context) -> None: ...
 
@@ -191,7 +191,7 @@ def test_names_that_collide_are_a_mistake() -> None:
         Dispatch(read_handlers(Twice(), Threads()))
 
 
-def test_a_class_whose_name_is_no_hub_is_a_mistake() -> None:
+def test_a_class_whose_name_is_no_hub_is_refused() -> None:
     class _Chat(Hub): ...
 
     with pytest.raises(SettingsError, match="hub"):

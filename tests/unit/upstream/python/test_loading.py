@@ -108,7 +108,7 @@ def test_a_hub_that_is_named_twice_counts_once() -> None:
         ("my_hubs:", "module:attribute"),
     ],
 )
-def test_each_mistake_has_its_own_sentence(name: str, text: str) -> None:
+def test_each_error_has_its_own_sentence(name: str, text: str) -> None:
     with pytest.raises(SettingsError, match=text) as caught:
         load(name)
     assert "secret" not in str(caught.value)

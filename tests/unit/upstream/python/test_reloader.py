@@ -156,7 +156,7 @@ async def test_whatever_installing_raises_the_watch_goes_on(
             workshop.look()
 
 
-async def test_a_new_module_with_a_mistake_is_watched_until_it_is_right(workshop: Workshop) -> None:
+async def test_a_new_module_with_an_error_is_watched_until_it_is_right(workshop: Workshop) -> None:
     workshop.write("parts/fresh.py", "ANSWER = (")
     workshop.write("my_chat.py", CHAT.replace("parts.answers", "parts.fresh"))
     assert workshop.look()

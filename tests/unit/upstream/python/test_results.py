@@ -117,6 +117,6 @@ async def test_models_may_be_sent_too() -> None:
     assert json.loads(message.arguments) == [IN_JSON, [["a"]]]
 
 
-def test_an_object_that_nobody_knows_is_a_mistake() -> None:
+def test_an_object_that_nobody_knows_is_refused() -> None:
     with pytest.raises(Exception, match="object"):
         to_plain([object()])

@@ -1,4 +1,4 @@
-"""Each access that settings refuse by default is tried and refused, then tried with the settings that allow it."""
+"""What the settings keep closed by default is tried and found closed, and then with the settings that open it."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -34,31 +34,31 @@ def has_cors(answer: httpx.Response) -> bool:
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A request that is refused with ``status``, and the settings that allow it."""
+class Closed:
+    """A request that is refused (``status``), and the settings by which it is taken."""
 
     name: str
     request: str
     status: int
-    allowed_by: Mapping[str, str]
+    opened_by: Mapping[str, str]
     headers: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
-    allowed_status: int = 200
+    open_status: int = 200
     reads: Callable[[httpx.Response], object] = lambda answer: None
-    """What else tells a refused request from an allowed one."""
+    """What else tells closed from open."""
 
 
-CASES = [
-    Refused("anonymous clients", f"POST {PATH}", 401, {"BRIDGE_NEGOTIATE__ANONYMOUS": "true"}, settings=CHAT),
-    Refused("hubs that nobody names", f"POST {PATH}", 403, CHAT, settings={"BRIDGE_NEGOTIATE__ANONYMOUS": "true"}),
-    Refused(
+CLOSED = [
+    Closed("anonymous clients", f"POST {PATH}", 401, {"BRIDGE_NEGOTIATE__ANONYMOUS": "true"}, settings=CHAT),
+    Closed("hubs that nobody names", f"POST {PATH}", 403, CHAT, settings={"BRIDGE_NEGOTIATE__ANONYMOUS": "true"}),
+    Closed(
         "hubs that nobody names, all at once",
         f"POST {PATH}",
         403,
         {"BRIDGE_NEGOTIATE__HUBS": '["*"]'},
         settings={"BRIDGE_NEGOTIATE__ANONYMOUS": "true"},
     ),
-    Refused(
+    Closed(
         "platform identity",
         f"POST {PATH}",
         401,
@@ -66,7 +66,7 @@ CASES = [
         {"X-MS-CLIENT-PRINCIPAL-ID": "ann"},
         CHAT,
     ),
-    Refused(
+    Closed(
         "an unverified id token",
         f"POST {PATH}",
         401,
@@ -78,14 +78,14 @@ CASES = [
             "BRIDGE_NEGOTIATE__JWT": json.dumps([{"issuer": "https://localhost:1", "audience": "x"}]),
         },
     ),
-    Refused(
+    Closed(
         "unsigned upstream",
         "POST /upstream",
         401,
         {"BRIDGE_UPSTREAM__ALLOW_UNSIGNED": "true"},
         UPSTREAM,
     ),
-    Refused(
+    Closed(
         "unhandled messages",
         "POST /upstream",
         404,
@@ -93,12 +93,12 @@ CASES = [
         UPSTREAM | {"X-ASRS-Category": "messages", "X-ASRS-Event": "t"},
         {"BRIDGE_UPSTREAM__ALLOW_UNSIGNED": "true"},
     ),
-    Refused(
+    Closed(
         "the OpenAPI document", "GET /openapi.json", 404, {"BRIDGE_DOCS": "true"}, settings={"BRIDGE_DOCS": "false"}
     ),
-    Refused("the documentation", "GET /docs", 404, {"BRIDGE_DOCS": "true"}, settings={"BRIDGE_DOCS": "false"}),
-    Refused("events", "GET /events?x=1", 404, {"BRIDGE_CONSOLE": "true"}, AUTH, allowed_status=400),
-    Refused(
+    Closed("the documentation", "GET /docs", 404, {"BRIDGE_DOCS": "true"}, settings={"BRIDGE_DOCS": "false"}),
+    Closed("events", "GET /events?x=1", 404, {"BRIDGE_CONSOLE": "true"}, AUTH, open_status=400),
+    Closed(
         "pages of other origins",
         f"POST {PATH}",
         200,
@@ -107,31 +107,33 @@ CASES = [
         ANONYMOUS,
         reads=has_cors,
     ),
-    Refused(
+    Closed(
         "pages of other origins, preflight",
         f"OPTIONS {PATH}",
         204,
         {"BRIDGE_CORS__ORIGINS": "https://app.example"},
         ORIGIN | {"Access-Control-Request-Method": "POST"},
-        allowed_status=204,
+        open_status=204,
         reads=has_cors,
     ),
 ]
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_a_request_is_refused_by_default(case: Refused) -> None:
-    method, path = case.request.split(" ")
+@pytest.mark.parametrize("closed", CLOSED, ids=lambda closed: closed.name)
+async def test_it_is_closed_by_default(closed: Closed) -> None:
+    method, path = closed.request.split(" ")
     body = b'{"type":1,"target":"t","arguments":[]}' if path == "/upstream" else b""
     seen = []
-    for settings in (case.settings, {**case.settings, **case.allowed_by}):
+    for settings in (closed.settings, {**closed.settings, **closed.opened_by}):
         async with bridge(**settings) as running:
-            answer = await running.http.request(method, path, headers=case.headers, content=body)
-            seen.append((answer.status_code, case.reads(answer)))
-    assert seen[0][0] == case.status
-    assert seen[1][0] == case.allowed_status, "else this table tells nothing"
+            answer = await running.http.request(method, path, headers=closed.headers, content=body)
+            seen.append((answer.status_code, closed.reads(answer)))
+    assert seen[0][0] == closed.status
+    assert seen[1][0] == closed.open_status, "else this table tells nothing"
     assert seen[0] != seen[1]
 
+
+# --- what a start-up refusal keeps closed
 
 SERVABLE = {
     "AzureSignalRConnectionString": f"Endpoint=https://a.example;AccessKey={SERVICE};Version=1.0;",
@@ -242,6 +244,8 @@ def start(settings: Mapping[str, str]) -> None:
     create_app(loaded)
 
 
+# --- two listeners
+
 PUBLIC = ["/hubs/chat/negotiate", "/api/negotiate", "/upstream", "/upstream/x", "/runtime/webhooks/signalr"]
 CALLERS = ["/hubs/chat/send", "/hubs/chat/negotiate/endpoints", "/hubs/chat/endpoints", "/openapi.json", "/events"]
 
@@ -249,7 +253,7 @@ CALLERS = ["/hubs/chat/send", "/hubs/chat/negotiate/endpoints", "/hubs/chat/endp
 async def test_callers_have_a_listener_of_their_own() -> None:
     app = build("http://localhost:1", BRIDGE_CONSOLE="true", **LOOPBACK, **ANONYMOUS)
     for listener, own, foreign in (("public", PUBLIC, CALLERS), ("callers", [*CALLERS, *PUBLIC[:2]], PUBLIC[2:])):
-        async with client_at(app, listener) as http:
+        async with entered(app, listener) as http:
             for path in own:
                 assert (await http.request("PATCH", path)).status_code == 405, (listener, path)
             for path in foreign:
@@ -258,11 +262,11 @@ async def test_callers_have_a_listener_of_their_own() -> None:
             assert (await http.get("/health/live")).status_code == 200
 
 
-async def test_at_the_public_listener_there_are_no_callers() -> None:
+async def test_on_the_public_listener_no_request_is_a_caller_s() -> None:
     app = build("http://localhost:1", BRIDGE_CALLERS__ANONYMOUS="true", **LOOPBACK, **ANONYMOUS)
     for listener, status in (("public", 401), ("callers", 200), (None, 401)):
         for headers in ({}, AUTH):
-            async with client_at(app, listener, Host="localhost", **headers) as http:
+            async with entered(app, listener, Host="localhost", **headers) as http:
                 assert (await http.post(PATH, json={"userId": "ann"})).status_code == status
                 assert (await http.post(PATH)).status_code == 200
 
@@ -281,25 +285,27 @@ async def test_at_the_public_listener_there_are_no_callers() -> None:
     ],
 )
 async def test_anonymous_callers_are_this_machine_s_programs(headers: dict[str, str], status: int) -> None:
-    """No web page, and no foreign name that is made to point here."""
+    """No web page, and no name that somebody makes point here."""
     app = build("http://localhost:1", BRIDGE_CALLERS__ANONYMOUS="true", **LOOPBACK)
-    async with client_at(app, "callers", **headers) as http:
+    async with entered(app, "callers", **headers) as http:
         assert (await http.get("/hubs/chat/endpoints")).status_code == status
 
 
-def client_at(app: ASGIApp, listener: str | None, **headers: str) -> httpx.AsyncClient:
-    """A client at this listener. None is a listener that does not say what it is."""
+def entered(app: ASGIApp, listener: str | None, **headers: str) -> httpx.AsyncClient:
+    """A client of this listener. None: of one that does not say its kind."""
     served = app if listener is None else ListenerApp(app, ListenerKind(listener))
     wire = httpx.ASGITransport(app=served)
     return httpx.AsyncClient(transport=wire, base_url="http://bridge", headers=headers, trust_env=False)
 
 
-def test_no_access_is_missing() -> None:
-    """Every setting that is off by default is tried here, or is named with the reason why it allows nothing."""
-    allows_nothing = {
+def test_no_setting_is_missing() -> None:
+    """Every setting that is off by default is tried here, or is named with the reason why it opens nothing."""
+    opens_nothing = {
         "BRIDGE_HUBS_ONLY": "it shuts",
         "BRIDGE_NEGOTIATE__CLOSE_ON_EXPIRY": "it ends connections",
     }
     off = {write_name(path) for path, field in settings_by_path().items() if field.default is False}
-    tried = {name for case in CASES for name in case.allowed_by} | {name for _, *given in REFUSALS for name in given[1]}
-    assert off - tried - allows_nothing.keys() == set()
+    tried = {name for closed in CLOSED for name in closed.opened_by} | {
+        name for _, *given in REFUSALS for name in given[1]
+    }
+    assert off - tried - opens_nothing.keys() == set()

@@ -1,17 +1,17 @@
-"""A handler that tells what the bridge believes of a call: its claims, and who vouched."""
+"""Handlers that tell what the bridge knows of a call: its claims, and the endpoint that called."""
 
 from typing import Any
 
 from signalr_bridge import Context, Hub
 
-trusting = Hub("trusting")
+reporting = Hub("reporting")
 
 
-@trusting.on("claims")
+@reporting.on("claims")
 async def claims(context: Context) -> dict[str, Any]:
     return {"userId": context.user_id, "claims": dict(context.claims), "exact": context.claims_exact}
 
 
-@trusting.on("endpoint")
+@reporting.on("endpoint")
 async def endpoint(context: Context) -> str | None:
     return context.endpoint
