@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from signalr_bridge.errors import DeliveryFailed as DeliveryFailed
     from signalr_bridge.errors import DeliveryUnknown as DeliveryUnknown
     from signalr_bridge.errors import HubError as HubError
+    from signalr_bridge.errors import InvalidName as InvalidName
     from signalr_bridge.errors import InvokeFailed as InvokeFailed
     from signalr_bridge.errors import NoEndpointAvailable as NoEndpointAvailable
     from signalr_bridge.errors import NotPresent as NotPresent
@@ -35,6 +36,7 @@ __all__ = [
     "DeliveryUnknown",
     "Hub",
     "HubError",
+    "InvalidName",
     "InvokeFailed",
     "NoEndpointAvailable",
     "NotPresent",

@@ -15,6 +15,8 @@ _NUMBER = r"\d+(?:\.\d+)?"
 _CITATION = re.compile(rf"docs/protocol/([\w-]+\.md)`{{0,2}},?\s*({_NUMBER}(?:(?:, and |, | and | to ){_NUMBER})*)?")
 _HEADING = re.compile(rf"^#+ ({_NUMBER})\.? ", re.MULTILINE)
 _DOCUMENT = re.compile(r"(?<![\w/.-])[\w./-]*\w\.md\b")
+_MODULE = re.compile(r"(?<![\w./-])((?:app/)?signalr_bridge/[\w/]+\.py|tests/[\w/]+\.py)\b")
+_QUOTED = re.compile(r"README's (?:section )?\"([^\"]+)\"")
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 
 
@@ -59,6 +61,16 @@ def find_headings(file: str) -> set[str]:
 def find_documents(text: str) -> list[str]:
     """What is named there and ends in ``.md``, links to elsewhere left out."""
     return _DOCUMENT.findall(re.sub(r"https?://\S+", "", text))
+
+
+def find_modules(text: str) -> list[str]:
+    """The modules of ours that are named by their path."""
+    return _MODULE.findall(text)
+
+
+def find_sections(text: str) -> list[str]:
+    """The sections of the README that are named by their heading, also where a line ends within."""
+    return _QUOTED.findall(re.sub(r"\s*\n\s*(?:# ?)?", " ", text))
 
 
 def find_links(text: str) -> list[str]:

@@ -11,6 +11,8 @@ from tests.shape.citations import (
     find_documents,
     find_headings,
     find_links,
+    find_modules,
+    find_sections,
     read_tracked,
 )
 from tests.shape.tree import ROOT
@@ -42,6 +44,22 @@ def test_every_document_that_is_named_is_there() -> None:
         if not any((folder / name).is_file() for folder in (ROOT, path.parent))
     ]
     assert lost == []
+
+
+def test_every_module_that_is_named_by_its_path_is_there() -> None:
+    named = [(path, name) for path, text in read_tracked() for name in find_modules(text)]
+    lost = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path, name in named
+        if not any((folder / name).is_file() for folder in (ROOT, ROOT / "app"))
+    ]
+    assert lost == []
+
+
+def test_every_section_of_the_readme_that_is_named_is_there() -> None:
+    headings = set(re.findall(r"^#+ (.+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE))
+    named = [(path, name) for path, text in read_tracked({".py"}) for name in find_sections(text)]
+    assert [f"{path.relative_to(ROOT)}: {name}" for path, name in named if name not in headings] == []
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:
@@ -81,6 +99,11 @@ def test_headings_are_read() -> None:
     assert {"1", "1.12", "5"} <= find_headings("functions-bindings.md")
     assert "1.13" not in find_headings("functions-bindings.md")
     assert find_headings("nowhere.md") == set()
+
+
+def test_modules_and_sections_are_found() -> None:
+    assert find_modules("tests/a/b.py, x/tests/c.py and signalr_bridge/d.py") == ["tests/a/b.py", "signalr_bridge/d.py"]
+    assert find_sections('# The README\'s "Outcomes and\n# errors" says so') == ["Outcomes and errors"]
 
 
 def test_documents_and_links_are_found() -> None:

@@ -1,6 +1,7 @@
 """What a backend sends: an item (message, group action or close), read from JSON and checked.
 
-Source: the README's "Send and groups". The shapes are those of the Functions output binding, without its traps.
+The shapes are those of the Functions output binding, without its traps. Source:
+``docs/protocol/functions-bindings.md`` 3.1 to 3.4.
 """
 
 from collections.abc import Callable, Collection

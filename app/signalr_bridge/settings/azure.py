@@ -16,7 +16,7 @@ from signalr_bridge.protocol.connection_string import (
     read_origin,
 )
 from signalr_bridge.settings.traffic import CredentialSettings, EndpointSettings, EndpointType
-from signalr_bridge.settings.value import Diagnostic, Value, Values
+from signalr_bridge.settings.value import Diagnostic, Level, Value, Values
 
 KEYS = (
     "serviceUri",
@@ -123,7 +123,7 @@ def read_identity(values: Values, prefix: str, name: str) -> Candidate | None:
     fallbacks = {key: values[below].text for key, below in _FALLBACKS.items() if below in values}
     where = uri.written[: -len("serviceUri")]
     diagnostics = tuple(_judge(given, fallbacks, where))
-    broken = any(one.level == "mistake" for one in diagnostics)
+    broken = any(one.level is Level.ERROR for one in diagnostics)
     endpoint_type: EndpointType = "Secondary" if given.get("type", "").lower() == "secondary" else "Primary"
     settings = None if broken else _build(given, fallbacks, name, endpoint_type, uri)
     return Candidate(name, endpoint_type, settings, diagnostics, frozenset(prefix + key.lower() for key in found))

@@ -1,7 +1,6 @@
 """One upstream call, from its headers to its answer: the ordered checks, and the table of answers.
 
-It needs no web framework. Source of the order and the answers: the README's section about upstream, and
-``docs/protocol/functions-bindings.md`` 1.7 and 1.8.
+It needs no web framework. Source of the order and the answers: ``docs/protocol/functions-bindings.md`` 1.7 and 1.8.
 """
 
 import logging

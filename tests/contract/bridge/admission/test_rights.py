@@ -34,7 +34,7 @@ ITEMS: dict[Right, Any] = {
 
 
 def test_every_route_has_a_rule_and_every_rule_a_route() -> None:
-    assert set(ROUTES) - FOR_ANYBODY == set(RIGHTS), "write new routes into signalr_bridge/web/callers/rights.py"
+    assert set(ROUTES) - FOR_ANYBODY == set(RIGHTS), "write new routes into app/signalr_bridge/web/rights.py"
 
 
 def test_rights_are_those_of_the_contract() -> None:
