@@ -53,7 +53,7 @@ def test_a_word_that_was_replaced_is_seen(kind: str, text: str) -> None:
         ("class", "ObjectReader"),
         ("class", "UpstreamAuthenticator"),
         ("function", "keys"),
-        ("test function", "test_a_step_in_good_order"),
+        ("test function", "test_no_log_and_no_answer_holds_one"),
         ("function", "acknowledge"),
         ("log field", "event"),
     ],

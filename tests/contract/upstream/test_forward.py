@@ -79,7 +79,7 @@ async def test_an_unsigned_rule_says_so() -> None:
         {"secrets": ["whsec_"]},
     ],
 )
-async def test_a_rule_that_makes_no_sense_is_a_mistake(rule: dict[str, Any]) -> None:
+async def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match=r"^forward\.test\."):
         async with forwarding("http://b", **rule):
             pass
