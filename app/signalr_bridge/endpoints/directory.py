@@ -10,7 +10,7 @@ from signalr_bridge.endpoints.endpoint import Credential, Endpoint, Transport, m
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.runtime import Runtime
-from signalr_bridge.settings.model import CallSettings, CredentialSettings, EndpointSettings, Settings
+from signalr_bridge.settings.model import CallSettings, CredentialSettings, EndpointSettings, HubSettings, Settings
 from signalr_bridge.web.observer import SILENT, Observer
 
 _Opener: TypeAlias = tuple[str, str | None, str | None, CredentialSettings]
@@ -89,7 +89,7 @@ class EndpointDirectory:
 
 @dataclass(frozen=True, slots=True)
 class _Spread:
-    """What all registries are made with: the strategies by hub, and how often a call is tried again."""
+    """What all registries are made with: the unusual strategies by hub, and how often a call is tried again."""
 
     strategies: Mapping[str, str]
     policy: RetryPolicy
@@ -145,7 +145,7 @@ class Builder:
         credentials = {_opener(one): endpoint.credential for one, endpoint in known.items()}
         made = {one: known.get(one) or self._make(one, credentials) for one in settings.all_endpoints()}
         named = {settings.connection.lower(): settings.endpoints, **settings.connections}
-        spread = _Spread({hub: one.strategy for hub, one in settings.hubs.items()}, make_policy(settings.calls))
+        spread = _Spread(_read_strategies(settings), make_policy(settings.calls))
         old = before.endpoint_map.registries if before and before.spread == spread else {}
         registries = {
             name: self._find_registry(old.get(name), [made[one] for one in endpoints], spread)
@@ -179,6 +179,12 @@ class Builder:
             policy=spread.policy,
             observer=self._observer,
         )
+
+
+def _read_strategies(settings: Settings) -> Mapping[str, str]:
+    """The strategies that are not the usual one. A hub that is only named makes no registry another one."""
+    usual = HubSettings().strategy
+    return {hub: one.strategy for hub, one in settings.hubs.items() if one.strategy != usual}
 
 
 def _opener(one: EndpointSettings) -> _Opener:

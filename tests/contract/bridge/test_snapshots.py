@@ -105,6 +105,18 @@ async def test_a_new_endpoint_leaves_the_registries_of_other_connections_alone(t
             assert find("chat") is chat
 
 
+async def test_a_new_hub_leaves_registries_and_breakers_untouched(tmp_path: Path) -> None:
+    with serving(KeyedSignalR("k" * 44)) as east:
+        given = {"AzureSignalRConnectionString": east.connection_string("k" * 44)}
+        async with running(tmp_path, given) as bridge:
+            parts: Parts = bridge.app.state.parts
+            before = parts.directory.find("chat")
+            bridge.write({"BRIDGE_HUBS__CHAT__NEGOTIATE__ANONYMOUS": "true"})
+            await bridge.read_again()
+            assert "chat" in parts.snapshots.settings().hubs
+            assert parts.directory.find("chat") is before, "its breakers know what they have counted"
+
+
 async def test_no_part_holds_replaced_secrets(tmp_path: Path, silent: str) -> None:
     clock = Time()
     with serving(KeyedSignalR(OLD[KEYED], NEW[KEYED])) as keyed:
