@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 from signalr_bridge.errors import MalformedConnectionString
+from signalr_bridge.protocol.names import is_utf8
 
 EMULATOR_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 """The access key of every local emulator. It is public."""
@@ -174,6 +175,8 @@ def _try_url(text: str) -> SplitResult | None:
 def _check_credential(parts: _Parts, auth_type: str | None) -> None:
     if parts.get("AccessKey") == "":
         raise parts.fault("AccessKey", "is empty")
+    if not is_utf8(parts.get("AccessKey", "")):
+        raise parts.fault("AccessKey", "is not UTF-8")
     if auth_type is None and "AccessKey" not in parts:
         raise MalformedConnectionString("AccessKey is missing, and AuthType is not azure, azure.msi, azure.app or aad.")
     if auth_type == "azure.app" or (auth_type == "aad" and parts.get("ClientId") and parts.get("TenantId")):

@@ -66,6 +66,15 @@ def has_control_character(text: str) -> bool:
     return _UNSPEAKABLE.search(text) is not None
 
 
+def is_utf8(text: str) -> bool:
+    """Whether the text can be encoded. A byte of an environment variable that is not UTF-8 becomes half a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _check_characters(kind: str, name: str) -> None:
     if has_control_character(name):
         raise InvalidName(f"The {kind} holds a control character or a lone surrogate.")

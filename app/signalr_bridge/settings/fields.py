@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 from pydantic.fields import FieldInfo
 
 from signalr_bridge.errors import InvalidName, MalformedJson
 from signalr_bridge.protocol import json_text
-from signalr_bridge.protocol.names import check_hub
+from signalr_bridge.protocol.names import check_hub, is_utf8
 
 
 class Section(BaseModel):
@@ -77,9 +77,16 @@ def read_map(value: Any) -> Any:
         raise ValueError("is no JSON object") from None
 
 
+def _check_secrets(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """Raises ``ValueError`` for half a character, which a byte of the environment becomes that is not UTF-8."""
+    if not all(is_utf8(one.get_secret_value()) for one in values):
+        raise ValueError("is not UTF-8")
+    return values
+
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(read_list)]
 """Texts, as a list or in one text."""
-Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(read_list)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(read_list), AfterValidator(_check_secrets)]
 """Secrets, as a list or in one text."""
 Hub = Annotated[str, BeforeValidator(_read_hub)]
 """A hub's name, in lower case."""

@@ -35,6 +35,13 @@ def test_a_refusal_names_the_key_and_its_position_and_no_value(row: dict[str, st
     assert CANARY not in f"{refusal.value!r} {refusal.value.__context__!r} {refusal.value.extensions}"
 
 
+def test_a_key_that_nobody_can_sign_with_is_refused() -> None:
+    """A byte of an environment variable that is not UTF-8 becomes half a character."""
+    with pytest.raises(MalformedConnectionString) as refusal:
+        parse_connection_string(f"Endpoint=https://x;AccessKey={CANARY}\udcff;Version=1.0;")
+    assert refusal.value.detail == "AccessKey (part 2) is not UTF-8."
+
+
 @pytest.mark.parametrize("endpoint", ["http://localhost:8888", "http://[::1]:8888", "https://x.service.signalr.net"])
 def test_what_the_emulator_prints_can_be_read(endpoint: str) -> None:
     printed = write_connection_string(endpoint, EMULATOR_KEY)

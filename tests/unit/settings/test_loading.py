@@ -133,6 +133,8 @@ def test_callers_keys(text: str, keys: list[tuple[str, str]]) -> None:
         ("BRIDGE_NEGOTIATE__ANONYMOUS", CANARY),
         ("BRIDGE_UPSTREAM__CODE", f'[["{CANARY}"]]'),
         ("BRIDGE_UPSTREAM__KEYS", f'["{CANARY}", {{"{CANARY}": 1}}]'),
+        ("BRIDGE_UPSTREAM__CODE", f"{CANARY}\udcff"),
+        ("BRIDGE_UPSTREAM__KEYS", f"{CANARY}\udcff"),
         ("BRIDGE_UPSTREAM__UNHANDLED", CANARY),
         ("BRIDGE_LIMITS__DEADLINE_SECONDS", "0.01"),
         ("BRIDGE_LIMITS__DEADLINE_SECONDS", "nan"),
