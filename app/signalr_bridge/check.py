@@ -256,7 +256,8 @@ def write_json(report: CheckReport) -> str:
             for row in list_settings(report.values, report.diagnostics)
         ],
         "endpoints": [] if report.settings is None else list_endpoints(report.settings),
-        "diagnostics": [
+        # Programs read this name. It is older than the class.
+        "findings": [
             {"level": one.level.value, "setting": one.setting, "text": one.text} for one in report.diagnostics
         ],
         "probes": [

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from signalr_bridge.check import WIDTH, lay_out, list_endpoints, list_settings, write_tables
+from signalr_bridge.check import WIDTH, examine, lay_out, list_endpoints, list_settings, write_json, write_tables
 from signalr_bridge.settings import Level, gather, load, review
 
 from tests.unit.settings.given import connection
@@ -80,6 +80,16 @@ def test_what_was_not_understood_is_not_shown() -> None:
     found = review(values)
     assert [row.value for row in list_settings(values, found.diagnostics)] == ["::1", "not understood"]
     assert next(iter(write_tables(values, found.settings, found.diagnostics))).startswith("setting")
+
+
+def test_the_names_in_the_json_report_are_what_programs_read() -> None:
+    report = json.loads(write_json(examine(gather({"BRIDGE_PROT": "1"}, {}))))
+    assert list(report) == ["ok", "settings", "endpoints", "findings", "probes"]
+    assert report["findings"][0] == {
+        "level": "unknown",
+        "setting": "BRIDGE_PROT",
+        "text": "means nothing; did you mean BRIDGE_PORT?",
+    }
 
 
 def test_fifty_endpoints_fit_a_hundred_columns() -> None:
