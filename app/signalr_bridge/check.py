@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from signalr_bridge.endpoints.credentials import Credentials
-from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict, make_endpoint
+from signalr_bridge.endpoints.endpoint import Code, Outcome, make_endpoint
 from signalr_bridge.endpoints.prober import PROBE, PROBE_SECONDS
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import SettingsError
@@ -33,7 +33,6 @@ MASK = "***"
 _AT_ONCE = {True: "at once", False: ""}
 _CALLS = ("azuresignalrservicetransporttype", "azuresignalrhttpclienttimeout", "azuresignalrretry:", "azure_authority")
 _MESSAGEPACK = "azure:signalr:hubprotocol:messagepack:enabled"
-_WELL = frozenset({Verdict.ACCEPTED, Verdict.ABSENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +213,7 @@ async def _probe(transport: RestTransport, credentials: Credentials, one: Endpoi
     credential = credentials.find(one)
     endpoint = make_endpoint(one.name, one.endpoint_type, one.connection, RUNTIME.wall_clock, credential=credential)
     outcome = await transport.perform(endpoint, PROBE, None, _seconds(one))
-    return Probe(one.name, endpoint.server_url, _word(outcome), outcome.verdict in _WELL)
+    return Probe(one.name, endpoint.server_url, _word(outcome), outcome.verdict.is_answer)
 
 
 def _seconds(one: EndpointSettings) -> float:
@@ -223,7 +222,7 @@ def _seconds(one: EndpointSettings) -> float:
 
 
 def _word(outcome: Outcome) -> str:
-    if outcome.verdict in _WELL:
+    if outcome.verdict.is_answer:
         return "answers, and takes the credential"
     if outcome.code is Code.DENIED:
         return "answers, but refuses the credential: check the key"

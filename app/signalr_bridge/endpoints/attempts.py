@@ -70,7 +70,7 @@ def _is_worth_another(action: Action, outcome: Outcome) -> bool:
         return True
     if not action.may_repeat:
         return False  # it may have been delivered
-    return outcome.verdict is Verdict.UNKNOWN or (outcome.status_code or 0) >= 500
+    return outcome.verdict is Verdict.UNKNOWN or outcome.is_server_error
 
 
 def attempt_seconds(policy: RetryPolicy, action: Action, attempt: int, remaining: float) -> float:
@@ -117,7 +117,7 @@ def _has_failed(outcome: Outcome) -> bool:
     """Whether an attempt failed in a way that may pass."""
     if outcome.verdict in {Verdict.UNREACHABLE, Verdict.UNKNOWN}:
         return True
-    return outcome.code is Code.THROTTLED or (outcome.status_code or 0) >= 500
+    return outcome.code is Code.THROTTLED or outcome.is_server_error
 
 
 def tell_end(observer: Observer, operation: Operation, outcome: Outcome, seconds: float) -> None:
@@ -131,6 +131,13 @@ def tell_end(observer: Observer, operation: Operation, outcome: Outcome, seconds
         reason=outcome.why,
         seconds=seconds,
     )
+    tell_credential(observer, outcome)
+
+
+def tell_credential(observer: Observer, outcome: Outcome) -> None:
+    """Tell ``observer`` when an operation or a probe has ended for want of a credential."""
+    if outcome.code is Code.NO_CREDENTIAL:
+        observer.credential_missing(endpoint=outcome.name, reason=outcome.why)
 
 
 class Attempts:

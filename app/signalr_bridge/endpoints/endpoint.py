@@ -104,6 +104,11 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
     OFFLINE = "offline"
 
+    @property
+    def is_answer(self) -> bool:
+        """Whether the endpoint works, takes our credential, and said yes or no."""
+        return self in {Verdict.ACCEPTED, Verdict.ABSENT}
+
 
 class Code(StrEnum):
     """Why an outcome or a result is what it is, in one stable word. Callers read it in answers."""
@@ -140,6 +145,21 @@ class Outcome:
     retry_after: float | None = None
     answer: ClientAnswer | MemberPage | None = field(default=None, repr=False)
     why: str | None = None
+
+    @property
+    def is_server_error(self) -> bool:
+        """Whether the service was reached and failed. That may pass."""
+        return self.status_code is not None and self.status_code >= 500
+
+    @property
+    def is_rate_limited(self) -> bool:
+        """Whether the service works and asks for fewer calls. One that is unavailable asks for a pause instead."""
+        return self.status_code == 429
+
+    @property
+    def has_timed_out(self) -> bool:
+        """Whether the service says that the time was too short."""
+        return self.status_code in {408, 504}
 
     def as_json(self) -> dict[str, Any]:
         """The outcome as it stands in answers."""

@@ -9,8 +9,6 @@ from signalr_bridge.runtime import WallClock
 
 FAILURES_TO_OFFLINE = 3
 """How many refused or timed-out calls in a row take an endpoint offline. One failed probe is enough."""
-WORKING = frozenset({Verdict.ACCEPTED, Verdict.ABSENT})
-"""The verdicts of an endpoint that works and takes our credential."""
 
 
 class State(StrEnum):
@@ -37,9 +35,9 @@ _BY_CODE = {
 
 def judge_probe(outcome: Outcome) -> State:
     """The state of an endpoint after a probe with this outcome."""
-    if outcome.verdict in WORKING:
+    if outcome.verdict.is_answer:
         return State.ONLINE
-    if outcome.status_code == 429:
+    if outcome.is_rate_limited:
         return State.THROTTLED
     return State.OFFLINE if outcome.code is None else _BY_CODE.get(outcome.code, State.OFFLINE)
 
@@ -51,7 +49,7 @@ def counts_against(outcome: Outcome) -> bool:
 
 def explain(outcome: Outcome) -> str | None:
     """The error in a few words, without addresses. None when there was none."""
-    if outcome.verdict in WORKING:
+    if outcome.verdict.is_answer:
         return None
     if outcome.status_code is not None:
         return f"status {outcome.status_code}"
@@ -103,7 +101,7 @@ class Health:
         Only a probe brings an endpoint back, because a call may have begun before the outage.
         """
         record = self._record(url)
-        record.worked |= outcome.verdict in WORKING
+        record.worked |= outcome.verdict.is_answer
         if not counts_against(outcome):
             record.failures = 0
             return
@@ -127,7 +125,7 @@ class Health:
         A good answer to a probe that began before calls took the endpoint offline is out of date, and changes nothing.
         """
         record = self._record(url)
-        record.worked |= outcome.verdict in WORKING
+        record.worked |= outcome.verdict.is_answer
         record.last_error = explain(outcome) or record.last_error
         state = judge_probe(outcome)
         if state is not State.ONLINE or outages in {None, record.outages}:

@@ -21,7 +21,7 @@ from signalr_bridge.errors import (
     NotPresent,
     Throttled,
 )
-from signalr_bridge.protocol.rest import Action, ClientAnswer
+from signalr_bridge.protocol.rest import Action, ClientAnswer, MemberPage
 
 # The users and connections that these concern may be at any endpoint, so an endpoint that is offline leaves the
 # operation half done. A leave that is lost there is a right that was not revoked.
@@ -73,7 +73,7 @@ class Result:
     @property
     def complete(self) -> bool:
         """Whether every endpoint that matters was asked, and said yes or no."""
-        return all(one.verdict in {Verdict.ACCEPTED, Verdict.ABSENT} for one in self.outcomes)
+        return all(one.verdict.is_answer for one in self.outcomes)
 
     def as_json(self) -> dict[str, Any]:
         """The result as it stands in answers."""
@@ -93,7 +93,7 @@ def merge(action: Action, outcomes: Sequence[Outcome]) -> Result:
         return Result(Status.REJECTED, tuple(outcomes), Code.NO_ENDPOINT_AVAILABLE)
     if Verdict.ACCEPTED in tried:
         spoilt = action in _SPREAD and any(one.verdict is Verdict.OFFLINE for one in outcomes)
-        whole = tried <= {Verdict.ACCEPTED, Verdict.ABSENT} and not spoilt
+        whole = all(one.is_answer for one in tried) and not spoilt
         return Result(Status.ACCEPTED if whole else Status.PARTIAL, tuple(outcomes))
     if tried == {Verdict.ABSENT}:
         return Result(Status.ABSENT, tuple(outcomes))
@@ -155,6 +155,7 @@ _ERRORS: dict[Meaning, type[DeliveryError]] = {
     Meaning.UNREADABLE: InvokeFailed,
 }
 _WAITING = frozenset({Meaning.UNAVAILABLE, Meaning.THROTTLED, Meaning.NOT_KNOWN})
+_PASSING_OUTPUTS = frozenset({Meaning.DONE, Meaning.PARTIAL, Meaning.NOT_THERE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,8 @@ def judge(action: Action, result: Result, *, timed_out: bool = False) -> Judgeme
     """What the result of an action means. ``timed_out`` says that the time of a client that was called is over."""
     if action.is_question:
         return Judgement(_judge_question(result), result)
+    if action is Action.LIST_MEMBERS:
+        return Judgement(_judge_list(result), result)
     if action is Action.INVOKE:
         return Judgement(_judge_call(action, result, timed_out), result)
     return Judgement(_judge_deed(action, result), result)
@@ -209,6 +212,12 @@ def _judge_question(result: Result) -> Meaning:
     if any(one.verdict is Verdict.ACCEPTED for one in result.outcomes):
         return Meaning.PRESENT
     return Meaning.NOT_PRESENT if result.complete and result.outcomes else Meaning.NOT_KNOWN
+
+
+def _judge_list(result: Result) -> Meaning:
+    """A list is done when every endpoint gave a page of it, or says that it has none."""
+    known = [one.verdict is Verdict.ABSENT or isinstance(one.answer, MemberPage) for one in result.outcomes]
+    return Meaning.DONE if known and all(known) else Meaning.NOT_KNOWN
 
 
 def _judge_deed(action: Action, result: Result) -> Meaning:
@@ -242,7 +251,7 @@ def _judge_call(action: Action, result: Result, timed_out: bool) -> Meaning:
     meaning = _judge_deed(action, result)
     if meaning not in {Meaning.UNKNOWN, Meaning.FAILED}:
         return meaning
-    timed_out = timed_out or any(one.status_code in {408, 504} for one in result.outcomes)
+    timed_out = timed_out or any(one.has_timed_out for one in result.outcomes)
     return Meaning.CLIENT_SILENT if timed_out else Meaning.CALL_FAILED
 
 
@@ -256,14 +265,15 @@ def stops_array(action: Action, result: Result) -> bool:
 
     A join of a connection or user that has gone does not stop them, because the Functions binding swallows it.
     """
-    if result.status is Status.ABSENT and action in {Action.ADD_CONNECTION, Action.ADD_USER}:
+    judgement = judge(action, result)
+    if judgement.meaning is Meaning.NOT_THERE and action in {Action.ADD_CONNECTION, Action.ADD_USER}:
         return False
-    return not judge(action, result).is_done
+    return not judgement.is_done
 
 
-def fails_outputs(result: Result) -> bool:
-    """Whether an output of a handler with this result fails the call, and stops the outputs behind it.
+def fails_outputs(judgement: Judgement) -> bool:
+    """Whether an output of a handler that is judged so fails the call, and stops the outputs behind it.
 
     An output that was delivered in part, or whose target is not there, does neither.
     """
-    return result.status in {Status.REJECTED, Status.UNKNOWN, Status.SKIPPED}
+    return judgement.meaning not in _PASSING_OUTPUTS

@@ -73,11 +73,16 @@ def answer_call(judgement: Judgement) -> Response:
     return Response(json_text.encode(judgement.answer.as_json()), media_type=JSON)
 
 
-def make_problem(judgement: Judgement) -> BridgeError:
-    """The error of a judgement that has one, ready to be answered as a problem."""
+def make_problem(judgement: Judgement, detail: str | None = None) -> BridgeError:
+    """The error of a judgement that has one, ready to be answered as a problem.
+
+    Args:
+        judgement: What is wrong.
+        detail: The same in words, for people. None takes the usual words for the meaning.
+    """
     assert judgement.error is not None, "there is nothing to complain about"
     more: dict[str, Any] = {"endpoints": [outcome.as_json() for outcome in judgement.result.outcomes]}
     if judgement.meaning is Meaning.NOT_PRESENT:
         more = {"exists": False}
     wait = {} if judgement.retry_after is None else {"Retry-After": str(judgement.retry_after)}
-    return judgement.error(_DETAILS[judgement.meaning], headers=wait, extensions=more)
+    return judgement.error(detail or _DETAILS[judgement.meaning], headers=wait, extensions=more)

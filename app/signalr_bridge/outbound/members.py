@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from signalr_bridge.endpoints.endpoint import Endpoint, Outcome, Verdict
-from signalr_bridge.endpoints.outcome import whole_seconds
+from signalr_bridge.endpoints.endpoint import Endpoint, Outcome
+from signalr_bridge.endpoints.outcome import Judgement, Meaning, judge, merge
 from signalr_bridge.endpoints.registry import Registry
-from signalr_bridge.errors import InvalidContinuationToken, MalformedJson, NoEndpointAvailable
+from signalr_bridge.errors import InvalidContinuationToken, MalformedJson
+from signalr_bridge.outbound.answers import make_problem
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.rest import Action, MemberPage, Operation
 
 LARGEST_PAGE = 200
 """The most members of a page."""
 _LONGEST_TOKEN = 6000
+_NOT_ASKED = "An endpoint that may have members could not be asked; 'endpoints' names it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +111,10 @@ def _read(outcome: Outcome, asked: str | None) -> MemberPage:
 
     A page that leads to itself would be read for ever, so it is refused. Raises ``NoEndpointAvailable``.
     """
-    if outcome.verdict is Verdict.ABSENT:
-        return MemberPage(())
-    page = outcome.answer
-    if not isinstance(page, MemberPage) or (page.continuation is not None and page.continuation == asked):
-        raise NoEndpointAvailable(
-            "An endpoint that may have members could not be asked; 'endpoints' names it.",
-            headers={"Retry-After": str(whole_seconds(outcome.retry_after))},
-            extensions={"endpoints": [outcome.as_json()]},
-        )
+    judgement = judge(Action.LIST_MEMBERS, merge(Action.LIST_MEMBERS, [outcome]))
+    page = outcome.answer if isinstance(outcome.answer, MemberPage) else MemberPage(())
+    if page.continuation is not None and page.continuation == asked:
+        judgement = Judgement(Meaning.NOT_KNOWN, judgement.result)
+    if judgement.error is not None:
+        raise make_problem(judgement, _NOT_ASKED)
     return page

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
-from signalr_bridge.endpoints.outcome import SKIPPED, Judgement, Result, fails_outputs, stops_array
+from signalr_bridge.endpoints.outcome import SKIPPED, Judgement, Result, fails_outputs, judge, stops_array
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.errors import UrlTooLong
 from signalr_bridge.outbound.client_calls import invoke
@@ -108,13 +108,14 @@ class Sender:
 
         return list(await asyncio.gather(*map(send, items)))
 
-    async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Result]:
-        """The results of a JSON array of items, sent in order up to the first whose result fails the call.
+    async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Judgement]:
+        """What became of a JSON array of items, sent in order up to the first that fails the call.
 
         Raises ``InvalidItem`` and ``MalformedJson`` before anything is sent.
         """
         items = self.read(outputs, hub, ALL_KINDS)
-        return await self._send_in_order(items, self.deadline(None), _stops_outputs)
+        results = await self._send_in_order(items, self.deadline(None), _stops_outputs)
+        return [judge(item.operation.action, result) for item, result in zip(items, results, strict=True)]
 
     def read(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> list[Item]:
         """The items of a JSON array, all checked. Raises ``InvalidItem`` and ``MalformedJson``."""
@@ -154,4 +155,4 @@ def _never_stops(item: Item, result: Result) -> bool:
 
 
 def _stops_outputs(item: Item, result: Result) -> bool:
-    return fails_outputs(result)
+    return fails_outputs(judge(item.operation.action, result))

@@ -37,9 +37,9 @@ class Outbox(Protocol):
         """
         ...
 
-    async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Result]:
+    async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Judgement]:
         """Send a JSON array of items (messages, group actions, closes) in order, up to the first failure.
 
-        Raises ``InvalidItem`` or ``MalformedJson`` before anything is sent.
+        Gives the judgement of each item. Raises ``InvalidItem`` or ``MalformedJson`` before anything is sent.
         """
         ...

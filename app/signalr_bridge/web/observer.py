@@ -50,6 +50,9 @@ class Observer:
     def probe_ended(self, *, endpoint: str, outcome: str, code: str | None, reason: str | None) -> None:
         """An endpoint has been asked how it is. The arguments are those of ``operation_ended``."""
 
+    def credential_missing(self, *, endpoint: str, reason: str | None) -> None:
+        """An operation or a probe was not sent to an endpoint, because there was no credential for it."""
+
     def event_ended(
         self, *, hub: str, category: str, event: str, ending: str, endpoint: str | None, seconds: float
     ) -> None:

@@ -315,7 +315,12 @@ async def test_outputs_are_sent_to_the_events_hub() -> None:
 
 @pytest.mark.parametrize(
     "failed",
-    [result(Status.REJECTED, Verdict.REJECTED), result(Status.UNKNOWN, Verdict.UNKNOWN), SKIPPED],
+    [
+        result(Status.REJECTED, Verdict.REJECTED),
+        result(Status.UNKNOWN, Verdict.UNKNOWN),
+        result(Status.ABSENT, Verdict.ABSENT, Verdict.OFFLINE),
+        SKIPPED,
+    ],
 )
 async def test_an_output_that_is_not_delivered_fails_the_call(failed: Any) -> None:
     outbox = FakeOutbox()

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from signalr_bridge.endpoints.attempts import RetryPolicy
-from signalr_bridge.endpoints.endpoint import Code, Verdict
+from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
 from signalr_bridge.endpoints.prober import Prober
 from signalr_bridge.endpoints.refreshing import CachedToken, CredentialFailure, RefreshingToken
 from signalr_bridge.endpoints.registry import Registry
@@ -59,6 +59,17 @@ async def test_a_probe_is_no_operation() -> None:
         "probe_ended",
         {"endpoint": "a", "outcome": "rejected", "code": "denied", "reason": None},
     )
+
+
+async def test_a_credential_that_is_missing_is_told_of_operations_and_probes() -> None:
+    missing = Outcome("a", "Primary", Verdict.UNREACHABLE, code=Code.NO_CREDENTIAL, why="status 500")
+    recorder, transport = Recorder(), FakeTransport({"a": [missing]})
+    await observed(transport, recorder).perform_at(A, SEND, deadline=2000)
+    async with Prober([A], transport, new_health(), random=lambda: 0.0, interval=0.01, observer=recorder):
+        async with asyncio.timeout(5):
+            while not recorder.of("probe_ended"):  # noqa: ASYNC110 - it tells nobody else
+                await asyncio.sleep(0.002)
+    assert recorder.of("credential_missing")[:2] == [{"endpoint": "a", "reason": "status 500"}] * 2
 
 
 async def test_every_refresh_of_a_credential_is_told() -> None:

@@ -8,19 +8,32 @@ from itertools import product
 import pytest
 from msgspec import Raw
 from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
-from signalr_bridge.endpoints.outcome import SKIPPED, Judgement, Result, describe, judge, merge
-from signalr_bridge.errors import BridgeError, DeliveryError, InvokeFailed
+from signalr_bridge.endpoints.outcome import (
+    SKIPPED,
+    Judgement,
+    Meaning,
+    Result,
+    describe,
+    fails_outputs,
+    judge,
+    merge,
+    stops_array,
+)
+from signalr_bridge.errors import BridgeError, ConnectionNotFound, DeliveryError, InvokeFailed, NoEndpointAvailable
 from signalr_bridge.outbound.answers import answer_call, answer_change, answer_item, answer_items, answer_question
 from signalr_bridge.outbound.items import Item, Kind
-from signalr_bridge.protocol.rest import Action, ClientAnswer, Message, Operation
+from signalr_bridge.outbound.members import list_members
+from signalr_bridge.protocol.rest import Action, ClientAnswer, ListedConnection, MemberPage, Message, Operation
 from signalr_bridge.upstream.hub_api import check_delivery, read_existence
 from starlette.responses import Response
 
+from tests.unit.endpoints.fakes import FakeTransport, endpoint, registry
 from tests.unit.upstream.fakes import FakeOutbox, context
 
 V = Verdict
 QUESTIONS = [action for action in Action if action.is_question]
-DEEDS = [action for action in Action if not action.is_question and action is not Action.INVOKE]
+DEEDS = [action for action in Action if not action.is_question and not action.has_answer]
+JOINS = [Action.ADD_CONNECTION, Action.ADD_USER]
 SAID = [
     Outcome("e", "Primary", V.ACCEPTED),
     Outcome("e", "Primary", V.ABSENT),
@@ -80,7 +93,7 @@ def test_the_outcomes_are_of_every_kind() -> None:
     assert {one.verdict for one in SAID} == set(Verdict)
     known = {one.code for one in [*SAID, *ANSWERS] if one.code is not None}
     assert known == set(Code) - {Code.NO_ENDPOINT_AVAILABLE}, "which is a result's"
-    assert {*QUESTIONS, *DEEDS, Action.INVOKE} == set(Action)
+    assert {*QUESTIONS, *DEEDS, Action.LIST_MEMBERS, Action.INVOKE} == set(Action)
 
 
 @pytest.mark.parametrize("action", DEEDS)
@@ -96,6 +109,49 @@ def test_what_is_to_be_done(action: Action) -> None:
         assert over_http(partial(answer_items, [item], [result])) == (status, code), said
         changed = 204 if status == 202 else status
         assert over_http(partial(answer_change, action, result)) == (changed, code), said
+
+
+@pytest.mark.parametrize("action", DEEDS)
+def test_what_fails_a_backends_outputs_is_an_error_of_a_handlers_call(action: Action) -> None:
+    operation = Operation(action, "chat")
+    for said in [*combinations(SAID), None]:
+        result = SKIPPED if said is None else merge(action, said)
+        error = attempt(partial(check_delivery, operation, result))
+        expected = error is not None and not isinstance(error, ConnectionNotFound)
+        assert fails_outputs(judge(action, result)) is expected, said
+
+
+@pytest.mark.parametrize("action", DEEDS)
+def test_what_stops_an_array_is_all_but_done(action: Action) -> None:
+    for said in combinations(SAID):
+        result = merge(action, said)
+        done, gone = (202, None), (404, "connection-not-found")
+        passing = {done, gone} if action in JOINS else {done}
+        assert stops_array(action, result) is (over_http(partial(answer_item, action, result)) not in passing), said
+
+
+async def test_a_list_of_members() -> None:
+    page = MemberPage([ListedConnection("c1")])
+    told = [*SAID, *ANSWERS, Outcome("e", "Primary", V.ACCEPTED, answer=page)]
+    for said in told:
+        known = registry([endpoint("e")], FakeTransport({"e": [said]}))
+        judgement = judge(Action.LIST_MEMBERS, merge(Action.LIST_MEMBERS, [said]))
+        assert judgement.is_done is (said.verdict is V.ABSENT or said.answer is page)
+        # no time for a second attempt
+        listing = list_members(known, "chat", "g", top=9, token=None, deadline=1000.05)
+        if judgement.error is None:
+            assert judgement.meaning is Meaning.DONE, said
+            assert len((await listing)["value"]) == (said.answer is page)
+            continue
+        with pytest.raises(NoEndpointAvailable) as caught:
+            await listing
+        assert judgement.error is NoEndpointAvailable
+        assert caught.value.headers == {"Retry-After": str(judgement.retry_after)}
+        assert caught.value.extensions == {"endpoints": [said.as_json()]}
+        assert caught.value.detail == "An endpoint that may have members could not be asked; 'endpoints' names it."
+    for pair in product(told, repeat=2):
+        each = [judge(Action.LIST_MEMBERS, merge(Action.LIST_MEMBERS, [one])).is_done for one in pair]
+        assert judge(Action.LIST_MEMBERS, merge(Action.LIST_MEMBERS, pair)).is_done is all(each), pair
 
 
 @pytest.mark.parametrize("action", QUESTIONS)

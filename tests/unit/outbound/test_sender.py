@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from signalr_bridge.endpoints.endpoint import Endpoint, Outcome, Verdict
 from signalr_bridge.endpoints.outcome import judge, merge
-from signalr_bridge.errors import InvalidItem, UrlTooLong
+from signalr_bridge.errors import DeliveryFailed, InvalidItem, NoEndpointAvailable, UrlTooLong
 from signalr_bridge.outbound.items import Item
 from signalr_bridge.outbound.sender import ALL_KINDS, Sender
 from signalr_bridge.protocol.rest import Action, Message, Operation, write_target
@@ -71,6 +71,13 @@ async def test_an_absent_join_is_reported_and_does_not_stop(given: dict[str, Any
     one = sender(wire)
     results = await one.send_in_order(items(one, given, MESSAGE))
     assert [result.status for result in results] == ["absent", "skipped" if stops else "accepted"]
+
+
+async def test_a_join_of_a_connection_that_an_endpoint_which_is_offline_may_have_stops() -> None:
+    known = registry([endpoint("a"), endpoint("b")], transport(ABSENT, ACCEPTED), health=offline("b"))
+    one = Sender(directory(known), clock=Clock(), default_seconds=10)
+    results = await one.send_in_order(items(one, JOIN, MESSAGE))
+    assert [result.status for result in results] == ["absent", "skipped"]
 
 
 async def test_a_leave_that_may_be_waiting_at_an_endpoint_that_is_offline_stops() -> None:
@@ -141,8 +148,8 @@ async def test_nothing_is_sent_of_an_array_with_an_error() -> None:
 
 async def test_outputs_of_a_handler() -> None:
     wire = FakeTransport()
-    results = await sender(wire).send_outputs("chat", json.dumps([MESSAGE, JOIN]).encode())
-    assert [result.status for result in results] == ["accepted"] * 2
+    judgements = await sender(wire).send_outputs("chat", json.dumps([MESSAGE, JOIN]).encode())
+    assert [judgement.result.status for judgement in judgements] == ["accepted"] * 2
     assert [call.operation.action for call in wire.calls] == [Action.SEND_TO_ALL, Action.ADD_CONNECTION]
     assert await sender(wire).send_outputs("chat", b"[]") == []
 
@@ -167,21 +174,29 @@ def test_what_is_done(action: Action, outcomes: list[Outcome], done: bool) -> No
 
 async def test_outputs_go_on_after_one_that_was_delivered_in_part() -> None:
     wire = FakeTransport({"b": [said("b", Verdict.REJECTED, 400)]})
-    results = await sender(wire, endpoint("b")).send_outputs("chat", json.dumps([MESSAGE, MESSAGE]).encode())
-    assert [result.status for result in results] == ["partial", "partial"]
+    judgements = await sender(wire, endpoint("b")).send_outputs("chat", json.dumps([MESSAGE, MESSAGE]).encode())
+    assert [judgement.result.status for judgement in judgements] == ["partial", "partial"]
 
 
 async def test_outputs_go_on_after_one_that_found_nobody() -> None:
     wire = transport(ABSENT, ABSENT, ACCEPTED)
-    results = await sender(wire).send_outputs(
+    judgements = await sender(wire).send_outputs(
         "chat", json.dumps([JOIN, {**MESSAGE, "connectionId": "c"}, MESSAGE]).encode()
     )
-    assert [result.status for result in results] == ["absent", "absent", "accepted"]
+    assert [judgement.result.status for judgement in judgements] == ["absent", "absent", "accepted"]
+
+
+async def test_outputs_stop_at_a_connection_that_an_endpoint_which_is_offline_may_have() -> None:
+    known = registry([endpoint("a"), endpoint("b")], transport(ABSENT, ACCEPTED), health=offline("b"))
+    one = Sender(directory(known), clock=Clock(), default_seconds=10)
+    judgements = await one.send_outputs("chat", json.dumps([{**MESSAGE, "connectionId": "c"}, MESSAGE]).encode())
+    assert [judgement.result.status for judgement in judgements] == ["absent", "skipped"]
+    assert [judgement.error for judgement in judgements] == [NoEndpointAvailable, DeliveryFailed]
 
 
 @pytest.mark.parametrize("verdict", [Verdict.REJECTED, Verdict.UNKNOWN])
 async def test_outputs_stop_at_one_that_was_not_or_may_not_have_been_delivered(verdict: Verdict) -> None:
     wire = transport(ACCEPTED, said("a", verdict))
-    results = await sender(wire).send_outputs("chat", json.dumps([MESSAGE] * 4).encode())
-    assert [result.status for result in results] == ["accepted", verdict.value, "skipped", "skipped"]
+    judgements = await sender(wire).send_outputs("chat", json.dumps([MESSAGE] * 4).encode())
+    assert [judgement.result.status for judgement in judgements] == ["accepted", verdict.value, "skipped", "skipped"]
     assert len(wire.calls) == 2

@@ -57,11 +57,11 @@ class FakeOutbox:
         answered = Outcome("eastus", "Primary", Verdict.ACCEPTED, answer=self.answer)
         return judge(Action.INVOKE, Result(Status.ACCEPTED, (answered,)))
 
-    async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Result]:
+    async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Judgement]:
         if self.refusal is not None:
             raise self.refusal
         self.sent.append((hub, outputs))
-        return self.output_results
+        return [judge(Action.SEND_TO_ALL, one) for one in self.output_results]
 
 
 @dataclass

@@ -106,6 +106,8 @@ def fill(observer: Observer, caller: str | None = None) -> None:
             seconds=1.0,
         )
         observer.probe_ended(endpoint="b", outcome="unreachable", code=code, reason="status 500")
+    for endpoint in ("a", "b"):
+        observer.credential_missing(endpoint=endpoint, reason="status 500")
     observer.operation_retried(
         endpoint="a", hub="chat", action=Action.SEND_TO_ALL, outcome="unreachable", code=None, attempt=1, delay=1.0
     )

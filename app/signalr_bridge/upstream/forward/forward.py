@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from signalr_bridge.endpoints.outcome import Result, Status, describe, fails_outputs
+from signalr_bridge.endpoints.outcome import Judgement, Meaning, describe, fails_outputs
 from signalr_bridge.errors import BridgeError, HubError, NoHandler, Overloaded
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS
@@ -179,17 +179,18 @@ class Forward:
             self._check(context, await self._send(context, verdict.outputs))
         return verdict.result
 
-    async def _send(self, context: Context, outputs: bytes) -> Iterable[Result]:
+    async def _send(self, context: Context, outputs: bytes) -> Iterable[Judgement]:
         try:
             return await self._outbox.send_outputs(context.hub.lower(), outputs)
         except BridgeError as error:
             raise BackendFailed(f"The backend's outputs are not well formed ({error.code}): {error.detail}") from None
 
-    def _check(self, context: Context, results: Iterable[Result]) -> None:
-        for index, result in enumerate(results):
-            if fails_outputs(result):
+    def _check(self, context: Context, judgements: Iterable[Judgement]) -> None:
+        for index, judgement in enumerate(judgements):
+            result = judgement.result
+            if fails_outputs(judgement):
                 raise BackendFailed(f"Output {index} was not delivered: {result.status} ({describe(result)}).")
-            if result.status is Status.PARTIAL:
+            if judgement.meaning is Meaning.PARTIAL:
                 extra = {"handler": self.source, "hub": context.hub, "output": index, "outcomes": describe(result)}
                 _LOG.warning("output delivered in part", extra=extra)
 
