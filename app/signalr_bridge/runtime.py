@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 Clock: TypeAlias = Callable[[], float]
@@ -19,9 +20,7 @@ Random: TypeAlias = Callable[[], float]
 NewId: TypeAlias = Callable[[], str]
 """32 hexadecimal digits, from a source that is good for secrets."""
 
-
-def _new_id() -> str:
-    return secrets.token_hex(16)
+_NEW_ID: NewId = partial(secrets.token_hex, 16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Runtime:
     clock: Clock = time.monotonic
     wall_clock: WallClock = time.time
     random: Random = _random.random
-    new_id: NewId = _new_id
+    new_id: NewId = _NEW_ID
 
 
 RUNTIME = Runtime()

@@ -14,7 +14,8 @@ from signalr_bridge.emulator.hubs import Member, send
 from signalr_bridge.errors import MalformedJson, MalformedMessage
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.hub_message import Invocation
-from signalr_bridge.protocol.payload import EVERY_PROTOCOL, JSON, MESSAGEPACK, read_packed
+from signalr_bridge.protocol.payload import read_packed
+from signalr_bridge.protocol.rest import EVERY_PROTOCOL, JSON, MESSAGEPACK
 
 LARGEST_BODY = 1024 * 1024
 

@@ -9,7 +9,7 @@ from typing import Self
 from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE, Code, Endpoint, Outcome, Verdict
 from signalr_bridge.endpoints.refreshing import CredentialFailure, explain_failure
 from signalr_bridge.errors import MalformedMessage
-from signalr_bridge.protocol.payload import media_type_of, write_packed
+from signalr_bridge.protocol.payload import write_packed
 from signalr_bridge.protocol.rest import (
     ABSENT_CODES,
     CLIENT_ERROR_CODE,
@@ -19,6 +19,7 @@ from signalr_bridge.protocol.rest import (
     MemberPage,
     Message,
     Operation,
+    media_type_of,
     read_client_error,
     read_member_page,
     read_result,

@@ -1,4 +1,4 @@
-"""A message's body towards the service: plain JSON, or finished messages for each hub protocol in one map.
+"""A message finished for each hub protocol, in one map that is the body of a send.
 
 Source: ``docs/protocol/rest-and-management.md`` 5.1 and 10.6.
 """
@@ -9,13 +9,6 @@ from signalr_bridge.errors import MalformedJson, MalformedMessage
 from signalr_bridge.protocol import hub_json, hub_messagepack, json_text
 from signalr_bridge.protocol.hub_message import Invocation
 from signalr_bridge.protocol.rest import write_message
-
-JSON, MESSAGEPACK, EVERY_PROTOCOL = "application/json", "application/x-msgpack", "application/octet-stream"
-
-
-def media_type_of(body: bytes) -> str:
-    """What a body is. It says so itself: a JSON object begins with a brace, which no map of MessagePack does."""
-    return JSON if body.startswith(b"{") else EVERY_PROTOCOL
 
 
 def write_packed(target: str, arguments: bytes) -> bytes:

@@ -24,6 +24,8 @@ API_VERSION = "2022-06-01"
 NEWEST_VERSION = "2024-12-01"
 """The api-version of the operations that no older one has."""
 
+JSON, MESSAGEPACK, EVERY_PROTOCOL = "application/json", "application/x-msgpack", "application/octet-stream"
+
 ERROR_CODE_HEADER = "x-ms-error-code"
 ABSENT_CODES = frozenset(
     code.lower()
@@ -211,6 +213,11 @@ def write_path(target: str) -> str:
 def write_message(target: str, arguments: bytes) -> bytes:
     """The JSON body of a send. ``arguments`` is a JSON array and goes out as it is."""
     return b'{"target":' + json_text.encode(target) + b',"arguments":' + arguments + b"}"
+
+
+def media_type_of(body: bytes) -> str:
+    """What a body is. It says so itself: a JSON object begins with a brace, which no map of MessagePack does."""
+    return JSON if body.startswith(b"{") else EVERY_PROTOCOL
 
 
 def read_target(method: str, path: str, query: str) -> Operation | None:

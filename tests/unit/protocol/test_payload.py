@@ -3,8 +3,8 @@
 import msgpack
 import pytest
 from signalr_bridge.errors import MalformedJson, MalformedMessage
-from signalr_bridge.protocol.payload import EVERY_PROTOCOL, JSON, media_type_of, read_packed, write_packed
-from signalr_bridge.protocol.rest import write_message
+from signalr_bridge.protocol.payload import read_packed, write_packed
+from signalr_bridge.protocol.rest import EVERY_PROTOCOL, JSON, media_type_of, write_message
 
 
 def test_one_finished_message_for_each_protocol_in_the_order_of_the_sdk() -> None:
