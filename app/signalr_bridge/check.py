@@ -23,6 +23,7 @@ from signalr_bridge.settings.fields import is_live
 from signalr_bridge.settings.model import EndpointSettings, Settings
 from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, find_path, settings_below, settings_by_path
 from signalr_bridge.settings.value import UNWATCHED, Diagnostic, Level, Value, Values
+from signalr_bridge.web.observer import SILENT
 
 WIDTH = 100
 """The longest line of a table, in characters."""
@@ -204,7 +205,7 @@ def _judge_assembly(settings: Settings) -> Iterator[Diagnostic]:
 async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
     """Call all endpoints side by side, each with its credential."""
     asked = {one.connection.endpoint: one for one in settings.all_endpoints()}
-    opened = Credentials(settings.authority_host, runtime=RUNTIME)
+    opened = Credentials(settings.authority_host, runtime=RUNTIME, observer=SILENT)
     async with opened as credentials, RestTransport() as transport:
         return tuple(await asyncio.gather(*(_probe(transport, credentials, one) for one in asked.values())))
 

@@ -214,6 +214,7 @@ def create_app(
     *,
     runtime: Runtime = RUNTIME,
     probe_seconds: float = INTERVAL_SECONDS,
+    observer: Observer | None = None,
 ) -> FastAPI:
     """The bridge as an application. It opens nothing until the application's lifespan begins.
 
@@ -224,8 +225,9 @@ def create_app(
         sources: Where they came from. Their changes are followed. None means that nothing changes.
         runtime: The clocks, randomness and ids.
         probe_seconds: Seconds between two probes of an endpoint.
+        observer: Is told what happens, instead of the log.
     """
-    observer = LogObserver()
+    observer = LogObserver() if observer is None else observer
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = Sender(directory, clock=runtime.clock, default_seconds=settings.limits.deadline_seconds)

@@ -12,12 +12,14 @@ from hypothesis import event as note
 from hypothesis import given
 from signalr_bridge.main import create_app
 from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings import Settings
 from signalr_bridge.upstream.authenticator import ServiceIdentity, VerificationKey, Verifier, build_authenticator
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.entra import EntraTokens
 from signalr_bridge.upstream.receiver import build_receiver
 from signalr_bridge.web.issuer_keys import KeyCache
+from signalr_bridge.web.observer import SILENT
 from starlette.types import Message
 
 from tests.fuzz.calls import CODE, KEY, Call, calls
@@ -45,10 +47,12 @@ class Bridge:
 
     def __init__(self) -> None:
         self.handler = Echo(hub="chat")
-        tokens = EntraTokens(RULES, KeyCache(FakeIssuer("first").fetch, FakeClock(0.0)), FakeClock())
+        tokens = EntraTokens(RULES, KeyCache(FakeIssuer("first").fetch, FakeClock(0.0), observer=SILENT), FakeClock())
         self.app: FastAPI = create_app(SETTINGS)
         known = build_authenticator(SETTINGS, lambda hub: VERIFIERS, lambda entra: tokens)
-        receiver = build_receiver(lambda: SETTINGS, [self.handler], lambda: known, FakeOutbox())
+        receiver = build_receiver(
+            lambda: SETTINGS, [self.handler], lambda: known, FakeOutbox(), observer=SILENT, clock=RUNTIME.clock
+        )
         self.app.state.parts = replace(self.app.state.parts, receiver=receiver)
 
     async def post(self, call: Call, path: str = "/upstream") -> list[Message]:

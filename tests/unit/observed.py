@@ -47,3 +47,12 @@ class Recorder(Observer):
 
     def credential_failed(self, **facts: Any) -> None:
         self.facts.append(("credential_failed", facts))
+
+    def settings_changed(self, **facts: Any) -> None:
+        self.facts.append(("settings_changed", facts))
+
+    def settings_waiting(self, **facts: Any) -> None:
+        self.facts.append(("settings_waiting", facts))
+
+    def settings_refused(self, **facts: Any) -> None:
+        self.facts.append(("settings_refused", facts))

@@ -7,7 +7,7 @@ from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Transport
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock, Random
-from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.web.observer import Observer
 
 LEAST_SECONDS = 0.1
 """An attempt with fewer seconds left is not begun: it would turn a certain failure into an unknown outcome."""
@@ -160,7 +160,7 @@ class Attempts:
         clock: Clock,
         random: Random,
         policy: RetryPolicy,
-        observer: Observer = SILENT,
+        observer: Observer,
     ) -> None:
         self._transport, self._health = transport, health
         self._clock, self._random, self._policy = clock, random, policy

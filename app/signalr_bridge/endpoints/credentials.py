@@ -13,7 +13,7 @@ from signalr_bridge.endpoints.entra_credential import Identity, ServiceKeys, che
 from signalr_bridge.endpoints.refreshing import RefreshingToken
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import CredentialSettings, EndpointSettings
-from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.web.observer import Observer
 
 _TOKEN_FETCH_SECONDS = 10.0
 """How many seconds fetching a token may take. The chain of default credentials asks several identity endpoints."""
@@ -42,7 +42,7 @@ class Credentials:
         runtime: Runtime,
         environment: Mapping[str, str] = os.environ,
         wait_seconds: float = 10.0,
-        observer: Observer = SILENT,
+        observer: Observer,
     ) -> None:
         self._authority, self._environment = authority, environment
         self._runtime, self._wait_seconds, self._observer = runtime, wait_seconds, observer

@@ -11,7 +11,7 @@ from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import CallSettings, CredentialSettings, EndpointSettings, HubSettings, Settings
-from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.web.observer import Observer
 
 _Opener: TypeAlias = tuple[str, str | None, str | None, CredentialSettings]
 """What tells credentials apart: the endpoint's URL, the server's URL, the access key and the credential's settings."""
@@ -130,10 +130,10 @@ class Builder:
         *,
         runtime: Runtime,
         credentials: Credentials | None = None,
-        observer: Observer = SILENT,
+        observer: Observer,
     ) -> None:
         self._transport, self._health, self._runtime = transport, health, runtime
-        self._credentials = credentials or Credentials("", runtime=runtime)
+        self._credentials = credentials or Credentials("", runtime=runtime, observer=observer)
         self._observer = observer
 
     def build(self, settings: Settings, before: Built | None = None) -> Built:

@@ -24,7 +24,7 @@ from signalr_bridge.protocol.issued_key import (
 )
 from signalr_bridge.runtime import Random, WallClock
 from signalr_bridge.settings.model import CredentialSettings
-from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.web.observer import Observer
 from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, Response, ResponseTooLarge, read_retry_after
 
 # The library is imported when an identity is used, because that takes a third of a second.
@@ -219,7 +219,7 @@ class Identity:
         random: Random,
         wait_seconds: float = 10.0,
         verifying_keys: tuple[str, ...] = (),
-        observer: Observer = SILENT,
+        observer: Observer,
     ) -> None:
         self.verifying_keys = verifying_keys
         self._token, self._keys, self._server_url = token, keys, server_url

@@ -12,7 +12,7 @@ from signalr_bridge.endpoints.endpoint import Endpoint, Transport
 from signalr_bridge.endpoints.health import Health, State, judge_probe
 from signalr_bridge.protocol.rest import Action, Operation
 from signalr_bridge.runtime import Random
-from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.web.observer import Observer
 
 INTERVAL_SECONDS = 10.0
 """Seconds between two probes of an endpoint that is online."""
@@ -87,7 +87,7 @@ class Prober:
         random: Random,
         interval: float = INTERVAL_SECONDS,
         seconds: float | None = None,
-        observer: Observer = SILENT,
+        observer: Observer,
     ) -> None:
         self._endpoints = _by_url(endpoints)
         self._transport, self._health, self._random = transport, health, random

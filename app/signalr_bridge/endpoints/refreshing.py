@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, Generic, TypeVar
 
 from signalr_bridge.runtime import Random, WallClock
-from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.web.observer import Observer
 from signalr_bridge.wire.client import read_retry_after
 
 T = TypeVar("T")
@@ -141,7 +141,7 @@ class RefreshingToken(Generic[T]):
         random: Random,
         seconds: float,
         longest_rest: float = 30.0,
-        observer: Observer = SILENT,
+        observer: Observer,
     ) -> None:
         self._what, self._fetch = what, fetch
         self._clock, self._random = clock, random

@@ -14,7 +14,7 @@ from signalr_bridge.endpoints.outcome import Result, merge
 from signalr_bridge.errors import NoEndpointAvailable, UnknownEndpoint
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock, Random
-from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.web.observer import Observer
 
 Condition: TypeAlias = Callable[[Endpoint], bool]
 """Whether an endpoint is online, or is down."""
@@ -154,7 +154,7 @@ class Registry:
         random: Random,
         strategies: Mapping[str, str] | None = None,
         policy: RetryPolicy | None = None,
-        observer: Observer = SILENT,
+        observer: Observer,
     ) -> None:
         self.endpoints = tuple(endpoints)
         self._transport, self._health = transport, health

@@ -13,7 +13,7 @@ from signalr_bridge.errors import BadToken
 from signalr_bridge.runtime import Runtime, WallClock
 from signalr_bridge.settings.model import EntraSettings, Settings
 from signalr_bridge.web.issuer_keys import Discovery, KeyCache
-from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.tokens import ALGORITHMS, PublishedKey, check_times, read_claims, take_apart, verify
 
 LEEWAY_SECONDS = 300
@@ -142,7 +142,7 @@ class EntraTokens:
 
 
 def build_entra_tokens(
-    settings: Settings, runtime: Runtime, observer: Observer = SILENT
+    settings: Settings, runtime: Runtime, observer: Observer
 ) -> Callable[[EntraSettings], EntraTokens | None]:
     """What checks the tokens of each hub. Hubs with the same settings of Entra share the issuer's keys.
 

@@ -29,7 +29,7 @@ from signalr_bridge.protocol.upstream_event import (
     EventHeaders,
     HeaderLines,
 )
-from signalr_bridge.runtime import RUNTIME, Clock
+from signalr_bridge.runtime import Clock
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.answer import Answer, check_failure, write_answer
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator
@@ -46,7 +46,7 @@ from signalr_bridge.upstream.dispatch import (
 )
 from signalr_bridge.upstream.event_feed import EventFeed, EventRecord
 from signalr_bridge.upstream.outbox import Outbox
-from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.web.observer import Observer
 
 Message = TypeVar("Message")
 
@@ -156,8 +156,8 @@ class Receiver:
         most_bytes: int,
         is_lossless: Callable[[str], bool] = lambda hub: True,
         events: EventFeed | None = None,
-        observer: Observer = SILENT,
-        clock: Clock = RUNTIME.clock,
+        observer: Observer,
+        clock: Clock,
     ) -> None:
         self._authenticator = authenticator
         self._dispatch = dispatch
@@ -296,8 +296,8 @@ def build_receiver(
     outbox: Outbox,
     events: EventFeed | None = None,
     *,
-    observer: Observer = SILENT,
-    clock: Clock = RUNTIME.clock,
+    observer: Observer,
+    clock: Clock,
 ) -> Receiver:
     """A receiver as the settings describe it. Raises ``SettingsError`` for handlers that could never be called.
 

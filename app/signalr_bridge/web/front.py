@@ -7,8 +7,8 @@ import re
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from signalr_bridge.errors import BridgeError, InternalError, InvalidName, ShuttingDown
-from signalr_bridge.runtime import RUNTIME, NewId, Runtime
-from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.runtime import NewId, Runtime
+from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import problem_response
 from signalr_bridge.web.trace import set_request_id, set_traceparent
 
@@ -32,7 +32,7 @@ class RequestContext:
     in a request ends the process. Its signals come by handlers of the event loop.
     """
 
-    def __init__(self, app: ASGIApp, *, observer: Observer = SILENT, runtime: Runtime = RUNTIME) -> None:
+    def __init__(self, app: ASGIApp, *, observer: Observer, runtime: Runtime) -> None:
         self.app = app
         self._observer, self._clock, self._new_id = observer, runtime.clock, runtime.new_id
 

@@ -9,7 +9,7 @@ import httpx
 
 from signalr_bridge.errors import BadToken, MalformedJson
 from signalr_bridge.runtime import Clock, WallClock
-from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.tokens import (
     LEEWAY_SECONDS,
     Claims,
@@ -65,7 +65,7 @@ class KeyCache:
         fetch_seconds: float = FETCH_SECONDS,
         *,
         issuer: str = "",
-        observer: Observer = SILENT,
+        observer: Observer,
     ) -> None:
         self._fetch = fetch
         self._clock = clock
@@ -175,9 +175,7 @@ class Verified:
 class IssuerKeys:
     """A key cache for each issuer, shared by all rules that name it. ``clock`` gives monotonic seconds."""
 
-    def __init__(
-        self, clock: Clock, make: Callable[[str], KeyCache] | None = None, *, observer: Observer = SILENT
-    ) -> None:
+    def __init__(self, clock: Clock, make: Callable[[str], KeyCache] | None = None, *, observer: Observer) -> None:
         self._caches: dict[str, KeyCache] = {}
         self._make = make or (
             lambda issuer: KeyCache(openid_discovery(issuer).fetch, clock, issuer=issuer, observer=observer)

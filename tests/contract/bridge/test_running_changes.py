@@ -14,6 +14,7 @@ from signalr_bridge.main import create_app
 from signalr_bridge.protocol.upstream_event import sign
 from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.settings import Sources, load
+from signalr_bridge.web.observer import Observer
 
 from tests.contract.bridge.running import client
 
@@ -67,10 +68,12 @@ def string(url: str, key: str) -> str:
 
 
 @asynccontextmanager
-async def running(folder: Path, given: Mapping[str, str], runtime: Runtime = RUNTIME) -> AsyncIterator[Running]:
+async def running(
+    folder: Path, given: Mapping[str, str], runtime: Runtime = RUNTIME, observer: Observer | None = None
+) -> AsyncIterator[Running]:
     write(folder, {"BRIDGE_CALLERS__KEYS": CALLER, **given})
     sources = Sources({"BRIDGE_SECRETS_DIR": str(folder)}, {})
-    app = create_app(load(sources.read()), sources, runtime=runtime)
+    app = create_app(load(sources.read()), sources, runtime=runtime, observer=observer)
     async with app.router.lifespan_context(app), client(app) as http:
         yield Running(app, http, folder)
 

@@ -20,6 +20,7 @@ from signalr_bridge.protocol.connection_string import ConnectionString
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import CredentialSettings, EndpointSettings
+from signalr_bridge.web.observer import SILENT
 
 from tests.azure.identity_endpoint import Identities, IdentityEndpoint
 from tests.azure.issuer import Issuer
@@ -51,7 +52,10 @@ class World:
         settings = EndpointSettings(name=name, connection=connection, credential=credential)
         if not self.opened:
             made = Credentials(
-                self.issuer.url, runtime=Runtime(wall_clock=self.clock, random=lambda: 1.0), wait_seconds=1.0
+                self.issuer.url,
+                runtime=Runtime(wall_clock=self.clock, random=lambda: 1.0),
+                wait_seconds=1.0,
+                observer=SILENT,
             )
             self.opened.append(made)
         opened = self.opened[0].find(settings)

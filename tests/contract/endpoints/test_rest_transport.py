@@ -15,6 +15,7 @@ from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.protocol.connection_string import parse_connection_string
 from signalr_bridge.protocol.rest import Action, Message, Operation
+from signalr_bridge.web.observer import SILENT
 from signalr_bridge.web.trace import set_traceparent
 
 from tests.contract.endpoints.programmable import Server, programmable_server
@@ -190,7 +191,7 @@ async def test_a_kept_connection_that_the_server_has_closed_gets_no_message_twic
 
 
 def registry_at(transport: RestTransport, url: str, clock: Callable[[], float] = time.monotonic) -> Registry:
-    return Registry([endpoint_at(url)], transport, Health(time.time), clock=clock, random=lambda: 0.0)
+    return Registry([endpoint_at(url)], transport, Health(time.time), clock=clock, random=lambda: 0.0, observer=SILENT)
 
 
 @pytest.mark.parametrize("kind", ["silence", "close", "garbage", "500"])

@@ -10,6 +10,7 @@ from signalr_bridge.errors import Unauthenticated
 from signalr_bridge.upstream.authenticator import ServiceIdentity
 from signalr_bridge.upstream.entra import EntraTokens, entra_documents
 from signalr_bridge.web.issuer_keys import SECONDS_BETWEEN_FETCHES, Discovery, KeyCache
+from signalr_bridge.web.observer import SILENT
 
 from tests.azure.issuer import V1_DOCUMENT, V1_KEYS, V2_DOCUMENT, V2_KEYS, Issuer, run_issuer
 from tests.unit.upstream.bad_tokens import bad_tokens
@@ -51,7 +52,12 @@ class TokenCheck:
     def __init__(self, issuer: Issuer, fetch_seconds: float = 5.0, believed: Issuer | None = None) -> None:
         certificates = (believed or issuer).certificates
         self.clock, self.wall = FakeClock(0.0), FakeClock(NOW)
-        keys = KeyCache(Discovery(entra_documents(issuer.url, TENANT), certificates).fetch, self.clock, fetch_seconds)
+        keys = KeyCache(
+            Discovery(entra_documents(issuer.url, TENANT), certificates).fetch,
+            self.clock,
+            fetch_seconds,
+            observer=SILENT,
+        )
         tokens = EntraTokens(rules(authority=issuer.url), keys, self.wall)
         self._authenticator = authenticator([ServiceIdentity("west", APPLICATION)], tokens)
 

@@ -11,6 +11,7 @@ from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.protocol.connection_string import ConnectionString
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.settings.model import EndpointType
+from signalr_bridge.web.observer import SILENT
 
 NOW = 1_700_000_000
 
@@ -90,7 +91,9 @@ def registry(
     clock: Callable[[], float] | None = None,
     random: float = 0.0,
 ) -> Registry:
-    return Registry(endpoints, transport, health or new_health(), clock=clock or Clock(), random=lambda: random)
+    return Registry(
+        endpoints, transport, health or new_health(), clock=clock or Clock(), random=lambda: random, observer=SILENT
+    )
 
 
 def directory(registry: Registry) -> EndpointDirectory:

@@ -4,6 +4,7 @@ from signalr_bridge.endpoints.attempts import CAPACITY, Attempts, RetryPolicy
 from signalr_bridge.endpoints.endpoint import Outcome, Verdict
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.protocol.rest import Action, Message, Operation
+from signalr_bridge.web.observer import SILENT
 
 from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, new_health, said
 
@@ -16,7 +17,7 @@ REFUSED, TIMED_OUT = said("a", Verdict.UNREACHABLE), said("a", Verdict.UNKNOWN)
 
 def attempts(transport: FakeTransport, clock: Clock | None = None, health: Health | None = None) -> Attempts:
     more = health or new_health()
-    return Attempts(transport, more, clock=clock or Clock(), random=lambda: 0.0, policy=RetryPolicy())
+    return Attempts(transport, more, clock=clock or Clock(), random=lambda: 0.0, policy=RetryPolicy(), observer=SILENT)
 
 
 async def test_nothing_is_sent_when_no_time_is_left() -> None:

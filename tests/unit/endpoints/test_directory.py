@@ -8,6 +8,7 @@ from signalr_bridge.endpoints.endpoint import Outcome, Verdict
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import Settings, gather, load
+from signalr_bridge.web.observer import SILENT
 
 from tests.unit.endpoints.fakes import NOW, Clock, FakeTransport
 
@@ -36,7 +37,7 @@ def health() -> Health:
 @pytest.fixture
 def builder(health: Health) -> Builder:
     runtime = Runtime(clock=Clock(), wall_clock=lambda: NOW, random=lambda: 0.0)
-    return Builder(FakeTransport(), health, runtime=runtime)
+    return Builder(FakeTransport(), health, runtime=runtime, observer=SILENT)
 
 
 def urls(directory: EndpointDirectory, hub: str) -> list[str]:

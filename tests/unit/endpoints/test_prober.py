@@ -8,6 +8,7 @@ from signalr_bridge.endpoints.endpoint import Endpoint, Outcome, Verdict
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.prober import PROBE, Prober
 from signalr_bridge.protocol.rest import Message, Operation
+from signalr_bridge.web.observer import SILENT
 
 from tests.unit.endpoints.fakes import FakeTransport, endpoint, new_health, said
 
@@ -15,7 +16,7 @@ A, B, C = (endpoint(name) for name in "abc")
 
 
 def prober(endpoints: Sequence[Endpoint], transport: FakeTransport, health: Health, interval: float = 0.01) -> Prober:
-    return Prober(endpoints, transport, health, random=lambda: 0.0, interval=interval, seconds=0.3)
+    return Prober(endpoints, transport, health, random=lambda: 0.0, interval=interval, seconds=0.3, observer=SILENT)
 
 
 async def until(look: Callable[[], bool]) -> None:

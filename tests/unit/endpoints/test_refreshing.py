@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from signalr_bridge.endpoints.refreshing import CachedToken, CredentialFailure, RefreshingToken
 from signalr_bridge.web.logs import LogObserver
+from signalr_bridge.web.observer import SILENT
 
 from tests.unit.endpoints.fakes import Clock
 
@@ -142,7 +143,7 @@ async def test_whoever_gives_up_takes_nobody_along(token: RefreshingToken[str], 
 
 
 async def test_an_issuer_that_hangs_is_given_up(issuer: Issuer, clock: Clock) -> None:
-    token = RefreshingToken("token", issuer, clock=clock, random=lambda: 1.0, seconds=0.01)
+    token = RefreshingToken("token", issuer, clock=clock, random=lambda: 1.0, seconds=0.01, observer=SILENT)
     issuer.open.clear()
     assert await refused(token) == "no answer in time"
     issuer.open.set()

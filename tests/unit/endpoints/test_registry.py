@@ -6,6 +6,7 @@ from signalr_bridge.endpoints.outcome import Status
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.errors import NoEndpointAvailable, UnknownEndpoint
 from signalr_bridge.protocol.rest import Action, Message, Operation
+from signalr_bridge.web.observer import SILENT
 
 from tests.unit.endpoints.fakes import Clock, FakeTransport, endpoint, new_health, offline, registry, said
 
@@ -195,6 +196,7 @@ def test_a_hub_has_its_own_strategy() -> None:
             clock=Clock(),
             random=lambda: random,
             strategies={"sticky": "sticky-user"},
+            observer=SILENT,
         )
         return known.choose_for_client(hub=hub, user_id="ann").name
 

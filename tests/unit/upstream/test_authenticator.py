@@ -16,6 +16,7 @@ from signalr_bridge.upstream.authenticator import (
 )
 from signalr_bridge.upstream.entra import EntraTokens
 from signalr_bridge.web.issuer_keys import KeyCache
+from signalr_bridge.web.observer import SILENT
 
 from tests.unit.upstream.bad_tokens import bad_tokens
 from tests.unit.upstream.fakes import authenticator, event
@@ -198,7 +199,9 @@ def test_a_hub_that_tokens_alone_verify_needs_their_settings() -> None:
 
 def entra(*names: str, applications: Sequence[str] = (APPLICATION,)) -> EntraTokens:
     issuer = FakeIssuer(*(names or ("first",)))
-    return EntraTokens(rules(applications=list(applications)), KeyCache(issuer.fetch, FakeClock(0.0)), FakeClock())
+    return EntraTokens(
+        rules(applications=list(applications)), KeyCache(issuer.fetch, FakeClock(0.0), observer=SILENT), FakeClock()
+    )
 
 
 KEY, IDENTITY = VerificationKey("east", EAST), ServiceIdentity("west")
@@ -313,7 +316,7 @@ async def test_a_token_does_not_replace_the_code() -> None:
 
 async def test_the_issuer_is_not_asked_about_calls_that_need_no_token() -> None:
     issuer = FakeIssuer("first")
-    tokens = EntraTokens(rules(), KeyCache(issuer.fetch, FakeClock(0.0)), FakeClock())
+    tokens = EntraTokens(rules(), KeyCache(issuer.fetch, FakeClock(0.0), observer=SILENT), FakeClock())
     await authenticator(ENDPOINTS["mixed"], tokens=tokens).check(b"", lines_of("east's, bad token"), event())
     nonsense = [(b"authorization", b"Bearer nonsense")]
     for endpoints, lines in (("mixed", []), ("mixed", nonsense), ("key", lines_of("token"))):

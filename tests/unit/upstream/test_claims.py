@@ -2,8 +2,10 @@
 
 import pytest
 from signalr_bridge.protocol.claims import write_lossless
+from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings import Settings
 from signalr_bridge.upstream.receiver import build_receiver
+from signalr_bridge.web.observer import SILENT
 
 from tests.unit.upstream.fakes import FakeHandler, FakeOutbox, authenticator, context, event, header_lines
 
@@ -25,7 +27,9 @@ def test_a_user_id_that_holds_our_claim_takes_all_claims_away(caplog: pytest.Log
 async def test_the_setting_reaches_the_handler(lossless: bool) -> None:
     handler = FakeHandler()
     settings = Settings.model_validate({"negotiate": {"lossless_claims": lossless}})
-    receiver = build_receiver(lambda: settings, [handler], authenticator, FakeOutbox())
+    receiver = build_receiver(
+        lambda: settings, [handler], authenticator, FakeOutbox(), observer=SILENT, clock=RUNTIME.clock
+    )
 
     async def read_body(limit: int) -> bytes:
         return b'{"type":1,"target":"send","arguments":[]}'

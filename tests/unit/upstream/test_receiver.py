@@ -28,11 +28,13 @@ from signalr_bridge.errors import (
 )
 from signalr_bridge.protocol.rest import Action
 from signalr_bridge.protocol.upstream_event import EventHeaders
+from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.answer import Answer
 from signalr_bridge.upstream.authenticator import VerificationKey, Verifier, build_authenticator
 from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
+from signalr_bridge.web.observer import SILENT
 
 from tests.unit.upstream.fakes import KEY, KEYS, Caller, FakeHandler, FakeOutbox, event, result
 from tests.unit.upstream.speech import SPEECHES, Speech
@@ -459,7 +461,7 @@ async def test_a_failure_is_logged_with_its_stack_and_without_secrets(caplog: py
 
 def build(settings: Settings, handlers: Sequence[Handler], verifiers: Sequence[Verifier]) -> Receiver:
     known = build_authenticator(settings, lambda hub: verifiers)
-    return build_receiver(lambda: settings, handlers, lambda: known, FakeOutbox())
+    return build_receiver(lambda: settings, handlers, lambda: known, FakeOutbox(), observer=SILENT, clock=RUNTIME.clock)
 
 
 def test_the_receiver_is_built_from_settings() -> None:

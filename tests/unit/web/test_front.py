@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
-from signalr_bridge.runtime import Runtime
+from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.web.front import LONGEST_PATH, RequestContext
 from signalr_bridge.web.guards import LoopbackGuard
 from signalr_bridge.web.logs import LogObserver
+from signalr_bridge.web.observer import SILENT
 from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.trace import trace_headers
 from signalr_bridge.wire.server import Listener, bind
@@ -36,7 +37,7 @@ def client(app: ASGIApp, host: str = "localhost") -> httpx.AsyncClient:
 
 
 async def test_the_path_is_raw_and_the_id_is_everywhere() -> None:
-    async with client(RequestContext(echo)) as http:
+    async with client(RequestContext(echo, observer=SILENT, runtime=RUNTIME)) as http:
         answer = await http.get("/groups/a%2Fb%20c", headers={"X-Request-Id": "mine"})
         assert answer.text == "/groups/a%2Fb%20c mine none"
         assert answer.headers["x-request-id"] == "mine"
@@ -50,7 +51,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     [("/hubs/chat/send", True), ("/upstream", True), ("/hubs/chat/negotiate", False), ("/api/negotiate", False)],
 )
 async def test_a_trace_of_callers_is_kept_one_of_clients_is_not(path: str, kept: bool) -> None:
-    async with client(RequestContext(echo)) as http:
+    async with client(RequestContext(echo, observer=SILENT, runtime=RUNTIME)) as http:
         answer = await http.get(path, headers={"traceparent": TRACE})
         assert answer.text.endswith(TRACE if kept else "none")
 
@@ -59,7 +60,7 @@ async def test_a_bug_is_a_problem_that_says_nothing(caplog: pytest.LogCaptureFix
     async def broken(scope: Scope, receive: Receive, send: Send) -> None:
         raise RuntimeError("canary")
 
-    async with client(RequestContext(broken)) as http:
+    async with client(RequestContext(broken, observer=SILENT, runtime=RUNTIME)) as http:
         answer = await http.get("/x?code=canary")
     assert (answer.status_code, answer.headers["x-problem-code"]) == (500, "internal-error")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -82,7 +83,7 @@ async def test_nothing_that_is_raised_ends_more_than_the_request(
     async def broken(scope: Scope, receive: Receive, send: Send) -> None:
         raise error
 
-    async with client(RequestContext(broken)) as http:
+    async with client(RequestContext(broken, observer=SILENT, runtime=RUNTIME)) as http:
         answer = await http.get("/x", headers={"X-Request-Id": "mine"})
         assert (await http.get("/x")).status_code == 500, "nobody was cancelled"
     assert (answer.status_code, answer.headers["x-problem-code"]) == (500, "internal-error")
@@ -101,7 +102,7 @@ async def begin_and_wait(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def test_who_cancels_a_request_gets_its_end() -> None:
-    async with client(RequestContext(wait)) as http:
+    async with client(RequestContext(wait, observer=SILENT, runtime=RUNTIME)) as http:
         asking = asyncio.create_task(http.get("/x"))
         await asyncio.sleep(0.01)
         asking.cancel()
@@ -123,7 +124,9 @@ def test_what_is_left_after_the_loops_end_is_no_bug(caplog: pytest.LogCaptureFix
     async def never(*messages: Any) -> Any:
         raise AssertionError
 
-    request = RequestContext(suspend)({"type": "http", "path": "/x", "method": "GET", "headers": []}, never, never)
+    request = RequestContext(suspend, observer=SILENT, runtime=RUNTIME)(
+        {"type": "http", "path": "/x", "method": "GET", "headers": []}, never, never
+    )
     request.send(None)
     request.close()
     assert caplog.records == []
@@ -147,7 +150,7 @@ async def stopping(app: ASGIApp) -> AsyncIterator[bytes]:
 
 async def test_at_the_end_of_the_grace_time_a_request_is_answered(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "signalr_bridge.access")
-    async with stopping(RequestContext(wait, observer=LogObserver())) as answer:
+    async with stopping(RequestContext(wait, observer=LogObserver(), runtime=RUNTIME)) as answer:
         head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 503 ")
     for header in (b"x-problem-code: shutting-down", b"x-request-id: mine", b"connection: close"):
@@ -159,7 +162,7 @@ async def test_at_the_end_of_the_grace_time_a_request_is_answered(caplog: pytest
 
 
 async def test_at_the_end_of_the_grace_time_an_answer_that_has_begun_breaks_off() -> None:
-    async with stopping(RequestContext(begin_and_wait)) as answer:
+    async with stopping(RequestContext(begin_and_wait, observer=SILENT, runtime=RUNTIME)) as answer:
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert answer.count(b"HTTP/1.1") == 1
 
@@ -167,7 +170,7 @@ async def test_at_the_end_of_the_grace_time_an_answer_that_has_begun_breaks_off(
 @pytest.mark.parametrize("path", ["/", "/upstream/", "/hubs/chat/negotiate/"])
 async def test_a_path_has_a_longest_length(path: str) -> None:
     longest = path.ljust(LONGEST_PATH, "a")
-    async with client(RequestContext(echo)) as http:
+    async with client(RequestContext(echo, observer=SILENT, runtime=RUNTIME)) as http:
         assert (await http.get(longest)).text.startswith(longest)
         answer = await http.post(longest + "a", content=b"x")
         assert (await http.head(longest + "a")).content == b""
@@ -177,7 +180,7 @@ async def test_a_path_has_a_longest_length(path: str) -> None:
 
 async def test_queries_are_never_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "signalr_bridge.access")
-    async with client(RequestContext(echo, observer=LogObserver())) as http:
+    async with client(RequestContext(echo, observer=LogObserver(), runtime=RUNTIME)) as http:
         await http.get("/upstream?code=canary", headers={"X-Request-Id": "mine"})
     (record,) = caplog.records
     shown = vars(record)
@@ -204,7 +207,7 @@ async def test_the_end_of_every_request_is_told() -> None:
 
 
 async def test_a_head_never_has_a_body() -> None:
-    async with client(RequestContext(echo)) as http:
+    async with client(RequestContext(echo, observer=SILENT, runtime=RUNTIME)) as http:
         assert (await http.head("/x")).content == b""
 
 
@@ -224,7 +227,7 @@ def application() -> FastAPI:
         raise ValueError("canary")
 
     install_problems(app)
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, observer=SILENT, runtime=RUNTIME)
     return app
 
 
@@ -294,7 +297,7 @@ async def test_the_methods_of_a_path_are_those_of_all_its_routes_and_each_is_tri
     ],
 )
 async def test_only_this_machines_programs_and_pages(path: str, headers: dict[str, str], status: int) -> None:
-    async with client(RequestContext(LoopbackGuard(echo))) as http:
+    async with client(RequestContext(LoopbackGuard(echo), observer=SILENT, runtime=RUNTIME)) as http:
         answer = await http.get(path, headers=headers)
     assert answer.status_code == status
     assert answer.headers.get("x-problem-code") == ("forbidden" if status == 403 else None)

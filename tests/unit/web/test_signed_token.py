@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signalr_bridge.errors import BadToken
 from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers, KeyCache
+from signalr_bridge.web.observer import SILENT
 from signalr_bridge.web.tokens import (
     TokenRules,
     check_times,
@@ -29,7 +30,7 @@ def issuers(*rules: TokenRules) -> Issuers:
     async def fetch() -> Any:
         return published("rsa", "p256", "p384", "p521", "ed")
 
-    keys = IssuerKeys(lambda: 0.0, lambda issuer: KeyCache(fetch, lambda: 0.0))
+    keys = IssuerKeys(lambda: 0.0, lambda issuer: KeyCache(fetch, lambda: 0.0, observer=SILENT), observer=SILENT)
     return Issuers(rules or (RULES,), keys, lambda: NOW)
 
 

@@ -10,7 +10,7 @@ from signalr_bridge.endpoints.outcome import Judgement, Meaning, describe, fails
 from signalr_bridge.errors import BridgeError, HubError, NoHandler, Overloaded
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS
-from signalr_bridge.runtime import RUNTIME, Runtime
+from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.forward.backends import Backends, delay_for_connection, delay_for_message, may_repeat
@@ -20,7 +20,7 @@ from signalr_bridge.upstream.forward.reply import BackendFailed, BackendVerdict
 from signalr_bridge.upstream.forward.rule import Rule, read_rule
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.receiver import close_refused
-from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.trace import trace_headers
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
@@ -54,8 +54,8 @@ class Forward:
         outbox: Outbox,
         backlog: Backlog,
         *,
-        runtime: Runtime = RUNTIME,
-        observer: Observer = SILENT,
+        runtime: Runtime,
+        observer: Observer,
         pause: Pause = asyncio.sleep,
     ) -> None:
         self.source, self.hub, self.category, self.event = rule.source, rule.hub, rule.category, rule.event
@@ -202,8 +202,8 @@ def build_forwards(
     outbox: Outbox,
     backlog: Backlog,
     *,
-    runtime: Runtime = RUNTIME,
-    observer: Observer = SILENT,
+    runtime: Runtime,
+    observer: Observer,
     pause: Pause = asyncio.sleep,
 ) -> list[Forward]:
     """A handler for each of the rules, by their names. The other arguments are those of ``Forward``.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED
-from signalr_bridge.runtime import RUNTIME, NewId
+from signalr_bridge.runtime import NewId
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.dispatch import ANY, read_hub_pattern
 from signalr_bridge.upstream.forward.formats import Address, Format, JsonFormat, WebhookSigner
@@ -35,7 +35,7 @@ class Rule:
     retry_seconds: float
 
 
-def read_rule(name: str, given: ForwardSettings, new_id: NewId = RUNTIME.new_id) -> Rule:
+def read_rule(name: str, given: ForwardSettings, new_id: NewId) -> Rule:
     """The rule of the section ``[forward.<name>]``. Raises ``SettingsError`` for one that could never work."""
     source = f"forward.{name}"
     address = Address(given.url, f"{source}.url", given.function or "")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings import gather, load
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.forward.formats import JsonFormat
@@ -23,7 +24,7 @@ def settings(**given: Any) -> ForwardSettings:
 
 def read(**given: Any) -> Rule:
     build_signers({"chat": settings(**given)})
-    return read_rule("chat", settings(**given))
+    return read_rule("chat", settings(**given), RUNTIME.new_id)
 
 
 def test_the_environment_has_every_setting_of_a_rule() -> None:
@@ -41,7 +42,7 @@ def test_the_environment_has_every_setting_of_a_rule() -> None:
         "RETRY_SECONDS": "0",
     }
     environment = {f"BRIDGE_FORWARD__CHAT__{name}": value for name, value in given.items()}
-    rule = read_rule("chat", load(gather(environment, {})).forward["chat"])
+    rule = read_rule("chat", load(gather(environment, {})).forward["chat"], RUNTIME.new_id)
     assert (rule.source, rule.hub, rule.category, rule.event) == ("forward.chat", "chat", "messages", "send")
     assert (rule.origin, rule.seconds, rule.retry_seconds) == ("http://handler:7071", 2.5, 0)
     assert isinstance(rule.format, FunctionsFormat)

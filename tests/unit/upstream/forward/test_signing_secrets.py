@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.forward import Forward, build_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.forward.rule import build_signers
+from signalr_bridge.web.observer import SILENT
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.unit.upstream.fakes import FakeOutbox
@@ -26,7 +28,15 @@ class World:
     def __init__(self) -> None:
         self.signers = build_signers({"orders": rule(OLD)})
         settings = {"orders": rule(OLD)}
-        (self.forward,) = build_forwards(settings, lambda: self.signers, Backends(lambda: 0.0), FakeOutbox(), Backlog())
+        (self.forward,) = build_forwards(
+            settings,
+            lambda: self.signers,
+            Backends(lambda: 0.0),
+            FakeOutbox(),
+            Backlog(),
+            runtime=RUNTIME,
+            observer=SILENT,
+        )
 
 
 def signs_with(one: Forward, secret: str) -> bool:
