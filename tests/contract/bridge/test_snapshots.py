@@ -148,6 +148,36 @@ async def test_no_part_holds_replaced_secrets(tmp_path: Path, silent: str) -> No
             await check_that_a_refused_change_leaves_nothing(bridge)
 
 
+class LoopAhead(asyncio.SelectorEventLoop):
+    """An event loop whose time a test may put forward."""
+
+    ahead = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.ahead
+
+
+def test_former_keys_are_forgotten_in_time_although_nobody_asks(tmp_path: Path) -> None:
+    with asyncio.Runner(loop_factory=LoopAhead) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, LoopAhead)
+        runner.run(_change_a_key_and_wait(tmp_path, loop))
+
+
+async def _change_a_key_and_wait(folder: Path, loop: LoopAhead) -> None:
+    old, new = {KEYED: OLD[KEYED]}, {KEYED: NEW[KEYED]}
+    with serving(KeyedSignalR(OLD[KEYED], NEW[KEYED])) as keyed:
+        async with running(folder, {KEYED: keyed.connection_string(OLD[KEYED])}, Runtime(clock=loop.time)) as bridge:
+            bridge.write({KEYED: keyed.connection_string(NEW[KEYED])})
+            await bridge.read_again()
+            await settle()
+            assert reachable(bridge.app, old) == {KEYED}, "for ten minutes"
+            loop.ahead = KEPT_SECONDS + 2
+            await settle()
+            assert reachable(bridge.app, old) == set()
+            assert reachable(bridge.app, new) == {KEYED}
+
+
 async def send(bridge: Running, secrets: dict[str, str]) -> int:
     """Where a token is waited for nobody sends."""
     headers = {"X-API-Key": secrets["BRIDGE_CALLERS__KEYS"]}
