@@ -18,7 +18,6 @@ from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.key_rotation import KEPT_SECONDS, KeyRotation, RecentCredentials
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS, Prober
 from signalr_bridge.endpoints.rest_transport import RestTransport
-from signalr_bridge.errors import SettingsError
 from signalr_bridge.negotiate import routes as negotiate_routes
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
@@ -98,8 +97,7 @@ class Snapshots:
     def __init__(
         self, settings: Settings, sources: Sources | None, runtime: Runtime, observer: Observer, probe_seconds: float
     ) -> None:
-        live = LiveSettings(settings, observer)
-        live.follow(self.prepare)
+        live = LiveSettings(self.settings, self.prepare, observer)
         self.watcher = None if sources is None else Watcher(sources, live.take, observer, clock=runtime.clock)
         rest, health = RestTransport(messagepack=settings.calls.messagepack), Health(runtime.wall_clock)
         self._recent = RecentCredentials(runtime.clock)
@@ -152,7 +150,7 @@ class Snapshots:
             snapshot = self._build(settings, self._current)
             for check in self._checks:
                 check(snapshot)
-        except SettingsError:
+        except Exception:  # a defect leaves no credentials behind either
             self.forget_former()  # of the snapshot that is refused
             raise
         return partial(self._commit, snapshot, loop)
@@ -336,11 +334,11 @@ def _make_receiver(
     if not settings.upstream.code and not settings.development:
         _LOG.warning("no BRIDGE_UPSTREAM__CODE is set: a signature covers the connection id alone, and can be replayed")
     receiver = build_receiver(
-        snapshots.settings,
-        handlers,
         snapshots.authenticator,
+        handlers,
         sender,
         events,
+        most_bytes=settings.limits.upstream_bytes,
         observer=observer,
         clock=runtime.clock,
     )

@@ -51,7 +51,7 @@ class Bridge:
         self.app: FastAPI = create_app(SETTINGS)
         known = build_authenticator(SETTINGS, lambda hub: VERIFIERS, lambda entra: tokens)
         receiver = build_receiver(
-            lambda: SETTINGS, [self.handler], lambda: known, FakeOutbox(), observer=SILENT, clock=RUNTIME.clock
+            lambda: known, [self.handler], FakeOutbox(), most_bytes=2000, observer=SILENT, clock=RUNTIME.clock
         )
         self.app.state.parts = replace(self.app.state.parts, receiver=receiver)
 

@@ -145,36 +145,30 @@ class SettingsListener(Protocol):
 
 
 class LiveSettings:
-    """The settings in force (``current``), and what follows their changes.
+    """Changes the settings in force, which it does not keep.
 
     Args:
-        settings: The settings to start with.
+        current: Gives the settings in force.
+        prepare: Makes ready for new settings. When it refuses them, nothing changes.
         listener: Is told of changes.
     """
 
-    def __init__(self, settings: Settings, listener: SettingsListener) -> None:
-        self.current = settings
-        self._listener = listener
-        self._followers: list[Prepare] = []
-
-    def follow(self, prepare: Prepare) -> None:
-        """Calls ``prepare`` at every change. When one follower refuses a change, nothing changes anywhere."""
-        self._followers.append(prepare)
+    def __init__(self, current: Callable[[], Settings], prepare: Prepare, listener: SettingsListener) -> None:
+        self._current, self._prepare, self._listener = current, prepare, listener
 
     def take(self, values: Values) -> None:
         """Switches to the settings in ``values`` that may change while running. Raises ``SettingsError``."""
         wanted = review(values).accept()
         check_servable(wanted)
-        change = plan_change(self.current, wanted)
+        current = self._current()
+        change = plan_change(current, wanted)
         if change.waiting:
             self._listener.settings_waiting(settings=change.waiting)
-        if change.settings == self.current:
+        if change.settings == current:
             return
         check_servable(change.settings)
-        commits = [prepare(change.settings) for prepare in self._followers]
-        for commit in commits:
-            commit()
-        self.current = change.settings
+        commit = self._prepare(change.settings)
+        commit()
         self._listener.settings_changed(changes=change.changed)
 
 

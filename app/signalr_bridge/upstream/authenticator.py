@@ -103,7 +103,9 @@ def find_endpoint(identities: Sequence[ServiceIdentity], application: str) -> st
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRules:
-    """Who may report events of a hub. It is made once for each change of the settings, and events only read it.
+    """Who may report events of a hub, and how they are taken.
+
+    It is made once for each change of the settings, and events only read it.
 
     Args:
         codes: The codes of the address. When there are none, the address needs no code.
@@ -112,6 +114,8 @@ class UpstreamRules:
         identities: The endpoints whose calls may carry a token.
         tokens: Checks the tokens. None means that no token counts.
         allow_unsigned: Whether a call without a right signature or token is taken.
+        unhandled_is_fine: Whether a message without a handler is answered 200 instead of 404.
+        lossless_claims: Whether the clients' tokens are ours, so that ``bridge.claims`` in them is exact.
     """
 
     codes: tuple[bytes, ...] = field(default=(), repr=False)
@@ -120,6 +124,8 @@ class UpstreamRules:
     identities: tuple[ServiceIdentity, ...] = ()
     tokens: EntraTokens | None = None
     allow_unsigned: bool = False
+    unhandled_is_fine: bool = False
+    lossless_claims: bool = True
 
     def check_code(self, query: bytes, lines: HeaderLines) -> None:
         """Raise ``Unauthenticated`` when a code is needed, and neither query nor headers have it."""
@@ -155,7 +161,11 @@ class UpstreamRules:
 
 
 def make_upstream_rules(
-    settings: UpstreamSettings, verifiers: Iterable[Verifier], tokens: EntraTokens | None = None
+    settings: UpstreamSettings,
+    verifiers: Iterable[Verifier],
+    tokens: EntraTokens | None = None,
+    *,
+    lossless_claims: bool = True,
 ) -> UpstreamRules:
     """The rules of a hub, from its settings and what verifies the calls of its endpoints.
 
@@ -165,6 +175,7 @@ def make_upstream_rules(
         settings: The hub's settings of the upstream.
         verifiers: What verifies the calls of the hub's endpoints.
         tokens: Checks the tokens. None means that no token counts.
+        lossless_claims: Whether the tokens of the hub's clients are ours.
     """
     found = tuple(verifiers)
     keys = [one for one in found if isinstance(one, VerificationKey)]
@@ -176,6 +187,8 @@ def make_upstream_rules(
         identities=tuple(one for one in found if isinstance(one, ServiceIdentity)),
         tokens=tokens,
         allow_unsigned=settings.allow_unsigned,
+        unhandled_is_fine=settings.unhandled == "200",
+        lossless_claims=lossless_claims,
     )
 
 
@@ -250,7 +263,8 @@ def build_authenticator(
 
     def make(hub: str) -> UpstreamRules:
         upstream = settings.upstream_of(hub)
-        return make_upstream_rules(upstream, verifiers_of(hub), tokens_of(upstream.entra))
+        lossless = settings.negotiate_of(hub).lossless_claims
+        return make_upstream_rules(upstream, verifiers_of(hub), tokens_of(upstream.entra), lossless_claims=lossless)
 
     return UpstreamAuthenticator(make(""), {hub: make(hub) for hub in (ANY, *settings.hubs)})
 

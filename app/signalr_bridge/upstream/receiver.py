@@ -30,9 +30,8 @@ from signalr_bridge.protocol.upstream_event import (
     HeaderLines,
 )
 from signalr_bridge.runtime import Clock
-from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.answer import Answer, check_failure, write_answer
-from signalr_bridge.upstream.authenticator import UpstreamAuthenticator
+from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, UpstreamRules
 from signalr_bridge.upstream.codecs import CODECS
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import (
@@ -61,11 +60,12 @@ _LOG = logging.getLogger("signalr_bridge.upstream")
 
 @dataclass(slots=True)
 class _Call:
-    """A call that was verified. ``record`` is None when no feed exists, ``ending`` until a handler was asked."""
+    """A call that ``rules`` took. ``record`` is None when no feed exists, ``ending`` until a handler was asked."""
 
     headers: EventHeaders
     lines: HeaderLines
     endpoint: str | None
+    rules: UpstreamRules
     record: EventRecord | None
     ending: Ending | None = None
 
@@ -138,9 +138,7 @@ class Receiver:
         authenticator: Gives the rules in force. Each call is judged by those that were in force when it came.
         dispatch: The handlers.
         outbox: By which handlers talk back.
-        unhandled_is_fine: Whether a hub's message without a handler is answered 200 instead of 404.
         most_bytes: The largest body, in bytes.
-        is_lossless: Whether a hub's tokens are ours, so that ``bridge.claims`` in them is exact.
         events: The feed that shows the calls. None means that they are not shown.
         observer: Is told how each event ended.
         clock: Gives monotonic seconds.
@@ -152,9 +150,7 @@ class Receiver:
         dispatch: Dispatch,
         outbox: Outbox,
         *,
-        unhandled_is_fine: Callable[[str], bool],
         most_bytes: int,
-        is_lossless: Callable[[str], bool] = lambda hub: True,
         events: EventFeed | None = None,
         observer: Observer,
         clock: Clock,
@@ -162,9 +158,7 @@ class Receiver:
         self._authenticator = authenticator
         self._dispatch = dispatch
         self._outbox = outbox
-        self._unhandled_is_fine = unhandled_is_fine
         self._most_bytes = most_bytes
-        self._is_lossless = is_lossless
         self._events = events
         self._observer, self._clock = observer, clock
 
@@ -192,8 +186,10 @@ class Receiver:
             BridgeError: The answer is a problem.
         """
         headers = upstream_event.read_event_headers(lines)
-        endpoint = await self._authenticator().check(query, lines, headers)
-        call = _Call(headers, lines, endpoint, None if self._events is None else EventRecord(headers))
+        authenticator = self._authenticator()
+        endpoint = await authenticator.check(query, lines, headers)
+        rules = authenticator.rules_of(headers.hub)
+        call = _Call(headers, lines, endpoint, rules, None if self._events is None else EventRecord(headers))
         began = self._clock()
         try:
             answering = self._answer(call, read_body)
@@ -250,7 +246,7 @@ class Receiver:
             raise InvalidHeader("The header X-ASRS-Event is not the target that the body names.")
         context = self._open(call, arguments=message.arguments, invocation_id=message.invocation_id)
         handler = self._dispatch.find_for_message(call.headers.hub, call.headers.event)
-        ending = self._leave_unhandled(context) if handler is None else await answer_message(handler, context)
+        ending = _leave_unhandled(call.rules, context) if handler is None else await answer_message(handler, context)
         handlers = () if handler is None else (handler,)
         call.end(handlers, ending)
         answer, ending = write_answer(ending, context, codec, media_type)
@@ -273,14 +269,15 @@ class Receiver:
             invocation_id=invocation_id,
             error=error,
             endpoint=call.endpoint,
-            lossless_claims=self._is_lossless(call.headers.hub),
+            lossless_claims=call.rules.lossless_claims,
         )
 
-    def _leave_unhandled(self, context: Context) -> Ending:
-        """The ending without a handler. A client that waits is told, because silence would look like success."""
-        if not self._unhandled_is_fine(context.hub):
-            raise NoHandler("No handler answers this event of this hub.")
-        return Returned() if context.invocation_id is None else Refused(f"Method '{context.event}' has no handler.")
+
+def _leave_unhandled(rules: UpstreamRules, context: Context) -> Ending:
+    """The ending without a handler. A client that waits is told, because silence would look like success."""
+    if not rules.unhandled_is_fine:
+        raise NoHandler("No handler answers this event of this hub.")
+    return Returned() if context.invocation_id is None else Refused(f"Method '{context.event}' has no handler.")
 
 
 def check_verifiable(authenticator: UpstreamAuthenticator, handlers: Iterable[Handler]) -> None:
@@ -290,27 +287,25 @@ def check_verifiable(authenticator: UpstreamAuthenticator, handlers: Iterable[Ha
 
 
 def build_receiver(
-    settings: Callable[[], Settings],
-    handlers: Sequence[Handler],
     authenticator: Callable[[], UpstreamAuthenticator],
+    handlers: Sequence[Handler],
     outbox: Outbox,
     events: EventFeed | None = None,
     *,
+    most_bytes: int,
     observer: Observer,
     clock: Clock,
 ) -> Receiver:
-    """A receiver as the settings describe it. Raises ``SettingsError`` for handlers that could never be called.
+    """A receiver for these handlers. Raises ``SettingsError`` for handlers that could never be called.
 
-    ``settings`` and ``authenticator`` give those in force. Former ones are not kept, because they hold secrets.
+    ``authenticator`` gives the one in force. Former ones are not kept, because they hold secrets.
     """
     check_verifiable(authenticator(), handlers)
     return Receiver(
         authenticator,
         Dispatch(handlers),
         outbox,
-        unhandled_is_fine=lambda hub: settings().upstream_of(hub).unhandled == "200",
-        most_bytes=settings().limits.upstream_bytes,
-        is_lossless=lambda hub: settings().negotiate_of(hub).lossless_claims,
+        most_bytes=most_bytes,
         events=events,
         observer=observer,
         clock=clock,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from signalr_bridge.endpoints.key_rotation import KEPT_SECONDS
-from signalr_bridge.main import Parts
+from signalr_bridge.main import Parts, Snapshot
 from signalr_bridge.runtime import Runtime
 
 from tests.azure.signalr import KeyedSignalR
@@ -146,6 +146,7 @@ async def test_no_part_holds_replaced_secrets(tmp_path: Path, silent: str) -> No
             assert reachable(bridge.app, NEW) == set(NEW)
             assert await send(bridge, NEW) == 202
             await check_that_a_refused_change_leaves_nothing(bridge)
+            await check_that_a_defect_leaves_nothing(bridge)
 
 
 class LoopAhead(asyncio.SelectorEventLoop):
@@ -189,6 +190,20 @@ async def check_that_a_refused_change_leaves_nothing(bridge: Running) -> None:
     """Its first half could be prepared: credentials were made for it."""
     secret = {f"{EAST}clientSecret": "client-canary-3"}
     bridge.write(secret | {"BRIDGE_FORWARD__ORDERS__SECRETS": "whsec_!"})
+    await bridge.read_again()
+    await settle()
+    assert reachable(bridge.app, secret) == set()
+
+
+async def check_that_a_defect_leaves_nothing(bridge: Running) -> None:
+    """It is found after credentials were made for the change."""
+
+    def fail(_: Snapshot) -> None:
+        raise ZeroDivisionError
+
+    bridge.app.state.parts.snapshots.check_with(fail)
+    secret = {f"{EAST}clientSecret": "client-canary-4"}
+    bridge.write(NEW | secret | {KEYED: (bridge.folder / KEYED).read_text()})
     await bridge.read_again()
     await settle()
     assert reachable(bridge.app, secret) == set()

@@ -117,9 +117,10 @@ def test_the_connection_of_a_hub_may_come_and_go() -> None:
 
 
 class Follower:
-    """Remembers what it was told; ``refuses`` makes it say no."""
+    """Keeps the settings in force and remembers what it was told; ``refuses`` makes it say no."""
 
     def __init__(self, refuses: bool = False) -> None:
+        self.current = settings()
         self.prepared: list[Settings] = []
         self.committed: list[Settings] = []
         self._refuses = refuses
@@ -128,28 +129,28 @@ class Follower:
         self.prepared.append(wanted)
         if self._refuses:
             raise SettingsError("A handler could never be called.")
-        return lambda: self.committed.append(wanted)
+        return lambda: self.commit(wanted)
+
+    def commit(self, wanted: Settings) -> None:
+        self.current = wanted
+        self.committed.append(wanted)
 
 
-def followed(*followers: Follower) -> LiveSettings:
-    live = LiveSettings(settings(), LogObserver())
-    for one in followers:
-        live.follow(one.prepare)
-    return live
+def followed(one: Follower) -> LiveSettings:
+    return LiveSettings(lambda: one.current, one.prepare, LogObserver())
 
 
 def take(live: LiveSettings, given: Mapping[str, str]) -> None:
     live.take(gather(given, {}))
 
 
-def test_a_change_reaches_every_follower(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_change_reaches_the_follower(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    one, other = Follower(), Follower()
-    live = followed(one, other)
-    take(live, BASE | {"AzureSignalRConnectionString": connection("a", CANARY), "BRIDGE_PORT": "9"})
-    assert one.committed == other.committed == [live.current]
-    assert live.current.endpoints[0].connection.access_key == CANARY
-    assert live.current.port == 8080
+    one = Follower()
+    take(followed(one), BASE | {"AzureSignalRConnectionString": connection("a", CANARY), "BRIDGE_PORT": "9"})
+    assert one.committed == [one.current]
+    assert one.current.endpoints[0].connection.access_key == CANARY
+    assert one.current.port == 8080
     assert "BRIDGE_PORT" in str([vars(one) for one in caplog.records])
     assert "endpoint default: credential rotated" in str([vars(one) for one in caplog.records])
     assert CANARY not in str([vars(one) for one in caplog.records])
@@ -174,30 +175,30 @@ def test_a_change_reaches_every_follower(caplog: pytest.LogCaptureFixture) -> No
 def test_a_change_that_a_start_would_refuse_is_refused_whole(given: Mapping[str, str]) -> None:
     one = Follower()
     live = followed(one)
-    before = live.current
+    before = one.current
     with pytest.raises(SettingsError) as caught:
         take(live, given)
     assert one.prepared == []
-    assert live.current is before
+    assert one.current is before
     assert CANARY not in caught.value.detail
 
 
 def test_what_the_next_start_would_refuse_is_refused_now() -> None:
     """Although it would do no harm before: whoever wrote it learns of it at once."""
     emulated = {"AzureSignalRConnectionString": connection("a", "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH")}
-    live = LiveSettings(settings(**emulated, BRIDGE_ALLOW_EMULATOR_KEY="true"), LogObserver())
+    one = Follower()
+    one.current = settings(**emulated, BRIDGE_ALLOW_EMULATOR_KEY="true")
     with pytest.raises(SettingsError, match="BRIDGE_ALLOW_EMULATOR_KEY"):
-        take(live, BASE | emulated | {"BRIDGE_UPSTREAM__CODE": "new"})
+        take(followed(one), BASE | emulated | {"BRIDGE_UPSTREAM__CODE": "new"})
 
 
-def test_one_follower_that_refuses_refuses_for_all() -> None:
-    one, other = Follower(), Follower(refuses=True)
-    live = followed(one, other)
-    before = live.current
+def test_a_follower_that_refuses_changes_nothing() -> None:
+    one = Follower(refuses=True)
+    before = one.current
     with pytest.raises(SettingsError, match="could never be called"):
-        take(live, BASE | {"AzureSignalRConnectionString": connection("b")})
-    assert (one.committed, other.committed) == ([], [])
-    assert live.current is before
+        take(followed(one), BASE | {"AzureSignalRConnectionString": connection("b")})
+    assert one.committed == []
+    assert one.current is before
 
 
 def test_what_changes_nothing_bothers_nobody() -> None:

@@ -130,12 +130,13 @@ class Caller:
     ) -> None:
         self.outbox = outbox or FakeOutbox()
         self.reads: list[int] = []
-        known = authenticator(keys, code=tuple(codes), allow_unsigned=allow_unsigned)
+        known = authenticator(
+            keys, code=tuple(codes), allow_unsigned=allow_unsigned, unhandled="200" if unhandled_is_fine else "404"
+        )
         self.receiver = Receiver(
             lambda: known,
             Dispatch(handlers),
             self.outbox,
-            unhandled_is_fine=lambda hub: unhandled_is_fine,
             most_bytes=1000,
             events=events,
             observer=observer,

@@ -4,10 +4,11 @@ import pytest
 from signalr_bridge.protocol.claims import write_lossless
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings import Settings
+from signalr_bridge.upstream.authenticator import build_authenticator
 from signalr_bridge.upstream.receiver import build_receiver
 from signalr_bridge.web.observer import SILENT
 
-from tests.unit.upstream.fakes import FakeHandler, FakeOutbox, authenticator, context, event, header_lines
+from tests.unit.upstream.fakes import KEYS, FakeHandler, FakeOutbox, context, event, header_lines
 
 LINE = f"role: admin, name: Bob, role: root, bridge.claims: {write_lossless({'role': ['admin']})}"
 
@@ -27,8 +28,9 @@ def test_a_user_id_that_holds_our_claim_takes_all_claims_away(caplog: pytest.Log
 async def test_the_setting_reaches_the_handler(lossless: bool) -> None:
     handler = FakeHandler()
     settings = Settings.model_validate({"negotiate": {"lossless_claims": lossless}})
+    known = build_authenticator(settings, lambda hub: KEYS)
     receiver = build_receiver(
-        lambda: settings, [handler], authenticator, FakeOutbox(), observer=SILENT, clock=RUNTIME.clock
+        lambda: known, [handler], FakeOutbox(), most_bytes=1000, observer=SILENT, clock=RUNTIME.clock
     )
 
     async def read_body(limit: int) -> bytes:

@@ -461,7 +461,7 @@ async def test_a_failure_is_logged_with_its_stack_and_without_secrets(caplog: py
 
 def build(settings: Settings, handlers: Sequence[Handler], verifiers: Sequence[Verifier]) -> Receiver:
     known = build_authenticator(settings, lambda hub: verifiers)
-    return build_receiver(lambda: settings, handlers, lambda: known, FakeOutbox(), observer=SILENT, clock=RUNTIME.clock)
+    return build_receiver(lambda: known, handlers, FakeOutbox(), most_bytes=1000, observer=SILENT, clock=RUNTIME.clock)
 
 
 def test_the_receiver_is_built_from_settings() -> None:
