@@ -52,6 +52,7 @@ from signalr_bridge.web.issuer_keys import IssuerKeys
 from signalr_bridge.web.logs import LogObserver
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import install_problems
+from signalr_bridge.web.request import PartsByType
 
 _LOG = logging.getLogger("signalr_bridge")
 
@@ -185,7 +186,7 @@ class Snapshots:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(PartsByType):
     """The parts of the application, at ``app.state.parts``. Routes, tests and ``dev`` find them there by their type."""
 
     access: Access

@@ -6,6 +6,7 @@ Paths are matched as they were sent, so that ``a%2Fb`` is one name.
 import asyncio
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -285,13 +286,29 @@ def pointer_part(name: str) -> str:
     return printable(name).replace("~", "~0").replace("/", "~1")
 
 
+@dataclass(frozen=True, slots=True)
+class PartsByType:
+    """The base of a dataclass whose fields are parts, each of another class. It finds a part by its class."""
+
+    _by_type: dict[type[Any], Any] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        parts = [getattr(self, one.name) for one in fields(self) if one.init]
+        object.__setattr__(self, "_by_type", {type(one): one for one in parts})
+
+    def find(self, kind: type[Part]) -> Part:
+        """The part of this class. Raises ``LookupError`` when there is none."""
+        try:
+            found: Part = self._by_type[kind]
+        except KeyError:
+            raise LookupError(f"there is no part of the type {kind.__name__}") from None
+        return found
+
+
 def find_part(request: Request, kind: type[Part]) -> Part:
-    """The part of this type among ``app.state.parts``, a dataclass. Raises ``LookupError`` when there is none."""
-    parts = request.app.state.parts
-    for name in parts.__dataclass_fields__:
-        if isinstance(one := getattr(parts, name), kind):
-            return one
-    raise LookupError(f"there is no part of the type {kind.__name__}")
+    """The part of this class in ``app.state.parts``. Raises ``LookupError`` when there is none."""
+    parts: PartsByType = request.app.state.parts
+    return parts.find(kind)
 
 
 def part(kind: type[Any]) -> Any:

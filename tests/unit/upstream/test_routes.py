@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from signalr_bridge.errors import BridgeError
 from signalr_bridge.upstream.receiver import Receiver
 from signalr_bridge.upstream.routes import upstream_routes
+from signalr_bridge.web.request import PartsByType
 
 from tests.unit.upstream.fakes import Caller, FakeHandler, event, header_lines
 
@@ -16,8 +17,8 @@ INVOKE = b'{"type":1,"invocationId":"7","target":"send","arguments":[]}'
 SEND = b'{"type":1,"target":"send","arguments":[]}'
 
 
-@dataclass
-class OnePart:
+@dataclass(frozen=True, slots=True)
+class OnePart(PartsByType):
     receiver: Receiver
 
 
