@@ -4,7 +4,7 @@ Source: ``docs/protocol/service-emulation.md`` 2.1 and 5.2 to 5.4. WebSockets ar
 """
 
 import asyncio
-import secrets
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
@@ -226,6 +226,6 @@ def redact_query(query: str) -> str:
     return "?" + "&".join(told) if told else ""
 
 
-def new_connection_id() -> str:
-    """A new id: 16 random bytes as 22 characters."""
-    return secrets.token_urlsafe(16)
+def new_connection_id(new_id: NewId) -> str:
+    """A new id as the service writes it: the 16 bytes of an id of ours as 22 characters."""
+    return urlsafe_b64encode(bytes.fromhex(new_id())).decode().rstrip("=")

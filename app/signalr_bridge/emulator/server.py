@@ -2,11 +2,10 @@
 
 import asyncio
 import errno
-import secrets
 import socket
 import ssl
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Self
 
 from starlette.middleware.cors import CORSMiddleware
@@ -24,6 +23,7 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.connection_string import EMULATOR_KEY, write_connection_string
 from signalr_bridge.protocol.hub_message import Ping
 from signalr_bridge.protocol.rest import ERROR_CODE_HEADER
+from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.wire.server import open_socket
 from signalr_bridge.wire.websocket import WebSocketServer
 
@@ -50,6 +50,7 @@ class Emulator:
         entra_issuer: Issues tokens to identities, which may call too.
         entra_role: The role that such identities have.
         entra_certificates: The certificates by which the issuer is verified, instead of those of this machine.
+        runtime: The clocks and ids.
 
     Raises:
         SettingsError: A setting cannot be used. ``start`` raises it when the port is taken.
@@ -72,19 +73,22 @@ class Emulator:
         entra_issuer: str | None = None,
         entra_role: Role = "owner",
         entra_certificates: ssl.SSLContext | None = None,
+        runtime: Runtime = RUNTIME,
     ) -> None:
         if not keys or not all(keys):
             raise SettingsError("The emulator needs at least one access key, and none may be empty.")
         limits = limits or Limits()
         self.host, self.port, self._keys = host, port, list(keys)
         self._ping_seconds = ping_seconds
-        self.hubs = Hubs(time.monotonic)
+        self.hubs = Hubs(runtime.clock)
         signing = self._keys if sign_upstream else ()
         self._upstream = UpstreamCaller(signing, to_templates(upstream), limits.upstream_seconds, upstream_token)
-        entra = None if entra_issuer is None else Entra(entra_issuer, entra_role, time.time, entra_certificates)
-        issued = IssuedKeys(time.time, secrets.token_urlsafe)
-        tokens = TokenCheck(self._keys, time.time, issued, check_expiry, check_audience, entra)
-        negotiations = Negotiations(limits.open_seconds, time.monotonic, new_connection_id)
+        entra = (
+            None if entra_issuer is None else Entra(entra_issuer, entra_role, runtime.wall_clock, entra_certificates)
+        )
+        issued = IssuedKeys(runtime.wall_clock, lambda: runtime.new_id() + runtime.new_id())
+        tokens = TokenCheck(self._keys, runtime.wall_clock, issued, check_expiry, check_audience, entra)
+        negotiations = Negotiations(limits.open_seconds, runtime.clock, partial(new_connection_id, runtime.new_id))
         self._acceptor = ClientAcceptor(self.hubs, tokens, self._upstream, negotiations, limits, long_claim_names)
         rest = RestApi(self.hubs, tokens, limits.invoke_seconds)
         self.app = _allow_origins(_Paths(self._acceptor, rest, TokenIssuer(tokens, self._keys[0])))

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -15,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.runtime import Clock
+from signalr_bridge.runtime import RUNTIME, Runtime, WallClock
 from signalr_bridge.settings.value import Values, name_values
 
 DEFAULT_SECONDS = 60.0
@@ -108,11 +107,12 @@ def import_library(module: str, extra: str, setting: str) -> ModuleType:
 class StoreCredential:
     """An ``AsyncTokenCredential`` that caches tokens itself.
 
-    Every reading has its own event loop, so the library's cache would not last.
+    Every reading has its own event loop, so the library's cache would not last. ``clock`` gives seconds since
+    1970.
     """
 
-    def __init__(self, authority: str | None) -> None:
-        self._authority = authority
+    def __init__(self, authority: str | None, clock: WallClock) -> None:
+        self._authority, self._clock = authority, clock
         self._tokens: dict[str, Any] = {}
 
     async def get_token(self, *scopes: str, **options: Any) -> Any:
@@ -130,7 +130,7 @@ class StoreCredential:
         """A store may ask for its own tenant. As everywhere, the credential's tenant is used instead."""
         known = " ".join(scopes)
         token = self._tokens.get(known)
-        if token is None or token.expires_on - time.time() < 300:
+        if token is None or token.expires_on - self._clock() < 300:
             token = self._tokens[known] = await self._ask(scopes)
         return token
 
@@ -285,17 +285,17 @@ class Stores:
     """Both stores together. What they said last counts while they cannot be asked.
 
     Args:
-        clock: Gives monotonic seconds.
+        runtime: The clocks.
         options: For tests: passed to the client libraries as they are.
     """
 
-    def __init__(self, clock: Clock = time.monotonic, options: Mapping[str, Any] | None = None) -> None:
-        self._clock, self._options = clock, dict(options or {})
+    def __init__(self, runtime: Runtime = RUNTIME, options: Mapping[str, Any] | None = None) -> None:
+        self._clock, self._wall_clock, self._options = runtime.clock, runtime.wall_clock, dict(options or {})
         self._addresses = StoreAddresses()
         self._vault: Vault | None = None
         self._configuration: AppConfiguration | None = None
         self._last: dict[str, Values] = {}
-        self._read_at, self._rounds = clock(), 0
+        self._read_at, self._rounds = self._clock(), 0
 
     def read(self, local: Values) -> list[Values]:
         """The settings of each store, the first match wins. ``local`` are the settings of the other sources.
@@ -324,7 +324,7 @@ class Stores:
         if addresses == self._addresses:
             return
         authority = local.get("azure_authority_host")
-        credential = StoreCredential(None if authority is None else authority.text or None)
+        credential = StoreCredential(None if authority is None else authority.text or None, self._wall_clock)
         self._addresses, self._last = addresses, {}
         self._vault = Vault(addresses.vault, credential, self._options) if addresses.vault else None
         configured = addresses.configuration or addresses.connection_string

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.sources import Sources
 from signalr_bridge.settings.stores import Stores
 
@@ -30,7 +31,9 @@ class Azure:
     certificates: str
 
     def sources(self, *clocks: Clock, **settings: str) -> Sources:
-        stores = Stores([*clocks, Clock()][0], {"connection_verify": self.certificates, "retry_total": 0})
+        stores = Stores(
+            Runtime(clock=[*clocks, Clock()][0]), {"connection_verify": self.certificates, "retry_total": 0}
+        )
         return Sources(settings, {}, stores)
 
     @property

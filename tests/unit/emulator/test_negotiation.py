@@ -4,6 +4,7 @@ from itertools import count
 
 import pytest
 from signalr_bridge.emulator.negotiation import Negotiations, Taken, Unknown, new_connection_id, redact_query
+from signalr_bridge.runtime import RUNTIME
 
 from tests.unit.emulator.fakes import Clock
 
@@ -75,7 +76,7 @@ def test_an_open_connection_does_not_expire() -> None:
 
 
 def test_ids_are_22_characters_and_never_the_same() -> None:
-    ids = {new_connection_id() for _ in range(100)}
+    ids = {new_connection_id(RUNTIME.new_id) for _ in range(100)}
     assert len(ids) == 100
     assert {len(one) for one in ids} == {22}
 

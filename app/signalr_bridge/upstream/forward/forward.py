@@ -99,7 +99,7 @@ class Forward:
         ends = self._runtime.clock() + self._rule.seconds
         with slot:
             try:
-                await slot.wait(asyncio.get_running_loop().time() + self._rule.seconds)
+                await slot.wait(self._rule.seconds)
             except TimeoutError:
                 raise BackendFailed("The events before this one took all of its time.") from None
             verdict = await self._try(context, envelope, ends)

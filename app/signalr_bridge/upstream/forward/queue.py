@@ -34,13 +34,10 @@ class Slot:
         """Say that it is this event's turn."""
         self._turn.set()
 
-    async def wait(self, deadline: float | None = None) -> None:
-        """Wait until it is this event's turn.
-
-        Raises ``TimeoutError`` at ``deadline``, a moment of the event loop's clock in seconds.
-        """
+    async def wait(self, seconds: float | None = None) -> None:
+        """Wait until it is this event's turn. Raises ``TimeoutError`` after so many ``seconds``."""
         if not self._turn.is_set():
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(seconds):
                 await self._turn.wait()
 
     def __enter__(self) -> Self:
