@@ -11,7 +11,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from signalr_bridge.endpoints.credentials import Credentials
-from signalr_bridge.endpoints.endpoint import Code, Outcome, make_endpoint
+from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Outcome, make_endpoint
 from signalr_bridge.endpoints.prober import PROBE, PROBE_SECONDS
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import SettingsError
@@ -214,7 +214,7 @@ async def _probe(transport: RestTransport, credentials: Credentials, one: Endpoi
     credential = credentials.find(one)
     endpoint = make_endpoint(one.name, one.endpoint_type, one.connection, RUNTIME.wall_clock, credential=credential)
     outcome = await transport.perform(endpoint, PROBE, None, _seconds(one))
-    return Probe(one.name, endpoint.server_url, _word(outcome), outcome.verdict.is_answer)
+    return Probe(one.name, endpoint.server_url, _word(outcome), outcome.verdict in ANSWERS)
 
 
 def _seconds(one: EndpointSettings) -> float:
@@ -223,7 +223,7 @@ def _seconds(one: EndpointSettings) -> float:
 
 
 def _word(outcome: Outcome) -> str:
-    if outcome.verdict.is_answer:
+    if outcome.verdict in ANSWERS:
         return "answers, and takes the credential"
     if outcome.code is Code.DENIED:
         return "answers, but refuses the credential: check the key"

@@ -27,9 +27,6 @@ class Recorder(Observer):
     def probe_ended(self, **facts: Any) -> None:
         self.facts.append(("probe_ended", facts))
 
-    def credential_missing(self, **facts: Any) -> None:
-        self.facts.append(("credential_missing", facts))
-
     def event_ended(self, **facts: Any) -> None:
         self.facts.append(("event_ended", facts))
 

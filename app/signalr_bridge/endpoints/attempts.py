@@ -117,7 +117,7 @@ def _has_failed(outcome: Outcome) -> bool:
     """Whether an attempt failed in a way that may pass."""
     if outcome.verdict in {Verdict.UNREACHABLE, Verdict.UNKNOWN}:
         return True
-    return outcome.code is Code.THROTTLED or outcome.is_server_error
+    return outcome.verdict is Verdict.REJECTED and (outcome.code is Code.THROTTLED or outcome.is_server_error)
 
 
 def tell_end(observer: Observer, operation: Operation, outcome: Outcome, seconds: float) -> None:
@@ -129,15 +129,9 @@ def tell_end(observer: Observer, operation: Operation, outcome: Outcome, seconds
         outcome=outcome.verdict,
         code=outcome.code,
         reason=outcome.why,
+        has_credential=outcome.code is not Code.NO_CREDENTIAL,
         seconds=seconds,
     )
-    tell_credential(observer, outcome)
-
-
-def tell_credential(observer: Observer, outcome: Outcome) -> None:
-    """Tell ``observer`` when an operation or a probe has ended for want of a credential."""
-    if outcome.code is Code.NO_CREDENTIAL:
-        observer.credential_missing(endpoint=outcome.name, reason=outcome.why)
 
 
 class Attempts:

@@ -104,10 +104,9 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
     OFFLINE = "offline"
 
-    @property
-    def is_answer(self) -> bool:
-        """Whether the endpoint works, takes our credential, and said yes or no."""
-        return self in {Verdict.ACCEPTED, Verdict.ABSENT}
+
+ANSWERS = frozenset({Verdict.ACCEPTED, Verdict.ABSENT})
+"""The verdicts of an endpoint that works, takes our credential, and said yes or no."""
 
 
 class Code(StrEnum):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
+from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Outcome, Verdict
 from signalr_bridge.runtime import WallClock
 
 FAILURES_TO_OFFLINE = 3
@@ -35,7 +35,7 @@ _BY_CODE = {
 
 def judge_probe(outcome: Outcome) -> State:
     """The state of an endpoint after a probe with this outcome."""
-    if outcome.verdict.is_answer:
+    if outcome.verdict in ANSWERS:
         return State.ONLINE
     if outcome.is_rate_limited:
         return State.THROTTLED
@@ -49,7 +49,7 @@ def counts_against(outcome: Outcome) -> bool:
 
 def explain(outcome: Outcome) -> str | None:
     """The error in a few words, without addresses. None when there was none."""
-    if outcome.verdict.is_answer:
+    if outcome.verdict in ANSWERS:
         return None
     if outcome.status_code is not None:
         return f"status {outcome.status_code}"
@@ -101,7 +101,7 @@ class Health:
         Only a probe brings an endpoint back, because a call may have begun before the outage.
         """
         record = self._record(url)
-        record.worked |= outcome.verdict.is_answer
+        record.worked |= outcome.verdict in ANSWERS
         if not counts_against(outcome):
             record.failures = 0
             return
@@ -125,7 +125,7 @@ class Health:
         A good answer to a probe that began before calls took the endpoint offline is out of date, and changes nothing.
         """
         record = self._record(url)
-        record.worked |= outcome.verdict.is_answer
+        record.worked |= outcome.verdict in ANSWERS
         record.last_error = explain(outcome) or record.last_error
         state = judge_probe(outcome)
         if state is not State.ONLINE or outages in {None, record.outages}:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
+from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Outcome, Verdict
 from signalr_bridge.errors import (
     ClientTimeout,
     ConnectionNotFound,
@@ -73,7 +73,7 @@ class Result:
     @property
     def complete(self) -> bool:
         """Whether every endpoint that matters was asked, and said yes or no."""
-        return all(one.verdict.is_answer for one in self.outcomes)
+        return all(one.verdict in ANSWERS for one in self.outcomes)
 
     def as_json(self) -> dict[str, Any]:
         """The result as it stands in answers."""
@@ -93,7 +93,7 @@ def merge(action: Action, outcomes: Sequence[Outcome]) -> Result:
         return Result(Status.REJECTED, tuple(outcomes), Code.NO_ENDPOINT_AVAILABLE)
     if Verdict.ACCEPTED in tried:
         spoilt = action in _SPREAD and any(one.verdict is Verdict.OFFLINE for one in outcomes)
-        whole = all(one.is_answer for one in tried) and not spoilt
+        whole = tried <= ANSWERS and not spoilt
         return Result(Status.ACCEPTED if whole else Status.PARTIAL, tuple(outcomes))
     if tried == {Verdict.ABSENT}:
         return Result(Status.ABSENT, tuple(outcomes))

@@ -7,8 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from signalr_bridge.endpoints.attempts import tell_credential
-from signalr_bridge.endpoints.endpoint import Endpoint, Transport
+from signalr_bridge.endpoints.endpoint import Code, Endpoint, Transport
 from signalr_bridge.endpoints.health import Health, State, judge_probe
 from signalr_bridge.protocol.rest import Action, Operation
 from signalr_bridge.runtime import Random
@@ -160,9 +159,12 @@ class Prober:
             return recovery_delay(failures + 1, None, self._interval, self._random), failures + 1
         self._health.record_probe(endpoint.url, outcome, outages)
         self._observer.probe_ended(
-            endpoint=endpoint.name, outcome=outcome.verdict, code=outcome.code, reason=outcome.why
+            endpoint=endpoint.name,
+            outcome=outcome.verdict,
+            code=outcome.code,
+            reason=outcome.why,
+            has_credential=outcome.code is not Code.NO_CREDENTIAL,
         )
-        tell_credential(self._observer, outcome)
         if judge_probe(outcome) is State.ONLINE:
             return healthy_delay(self._interval, self._random), 0
         return recovery_delay(failures + 1, outcome.retry_after, self._interval, self._random), failures + 1

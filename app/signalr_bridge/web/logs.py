@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 import structlog
 
+from signalr_bridge.protocol.rest import Action
 from signalr_bridge.web.observer import Observer
 
 _OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
@@ -103,8 +104,28 @@ class LogObserver(Observer):
             extra |= {"milliseconds": round(seconds * 1000, 2)}
             self._access.info("request", extra=extra)
 
-    def credential_missing(self, *, endpoint: str, reason: str | None) -> None:
-        self._endpoints.info("no credential", extra={"endpoint": endpoint, "reason": reason})
+    def operation_ended(
+        self,
+        *,
+        endpoint: str,
+        hub: str,
+        action: Action,
+        outcome: str,
+        code: str | None,
+        reason: str | None,
+        has_credential: bool,
+        seconds: float,
+    ) -> None:
+        self._note_credential(endpoint, reason, has_credential)
+
+    def probe_ended(
+        self, *, endpoint: str, outcome: str, code: str | None, reason: str | None, has_credential: bool
+    ) -> None:
+        self._note_credential(endpoint, reason, has_credential)
+
+    def _note_credential(self, endpoint: str, reason: str | None, has_credential: bool) -> None:
+        if not has_credential:
+            self._endpoints.info("no credential", extra={"endpoint": endpoint, "reason": reason})
 
     def key_fetch_failed(self, *, issuer: str, error: str, seconds: float) -> None:
         extra = {"issuer": issuer, "error": error}

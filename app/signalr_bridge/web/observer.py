@@ -32,6 +32,7 @@ class Observer:
         outcome: str,
         code: str | None,
         reason: str | None,
+        has_credential: bool,
         seconds: float,
     ) -> None:
         """An operation on one endpoint has ended, after all attempts, or because the endpoint is down and is not asked.
@@ -40,6 +41,7 @@ class Observer:
             outcome: The verdict, such as ``accepted`` or ``unreachable``.
             code: What the verdict alone does not say, as a stable word.
             reason: The same in a few words, for people.
+            has_credential: Whether there was a credential to call the endpoint with. Nothing is sent without one.
         """
 
     def operation_retried(
@@ -47,11 +49,10 @@ class Observer:
     ) -> None:
         """An attempt has failed, and another one follows after ``delay`` seconds. ``attempt`` counts from 1."""
 
-    def probe_ended(self, *, endpoint: str, outcome: str, code: str | None, reason: str | None) -> None:
+    def probe_ended(
+        self, *, endpoint: str, outcome: str, code: str | None, reason: str | None, has_credential: bool
+    ) -> None:
         """An endpoint has been asked how it is. The arguments are those of ``operation_ended``."""
-
-    def credential_missing(self, *, endpoint: str, reason: str | None) -> None:
-        """An operation or a probe was not sent to an endpoint, because there was no credential for it."""
 
     def event_ended(
         self, *, hub: str, category: str, event: str, ending: str, endpoint: str | None, seconds: float

@@ -16,6 +16,7 @@ from tests.unit.observed import Recorder
 A, B = endpoint("a"), endpoint("b")
 SEND = Operation(Action.SEND_TO_ALL, "chat")
 COMMON = {"hub": "chat", "action": Action.SEND_TO_ALL}
+READY = {"has_credential": True}
 
 
 def observed(transport: FakeTransport, recorder: Recorder, *down: str) -> Registry:
@@ -35,8 +36,8 @@ async def test_each_endpoint_of_an_operation_is_told_once_and_each_retry_too() -
         {"endpoint": "a", **COMMON, "outcome": "unreachable", "code": None, "attempt": 1, "delay": 0.001}
     ]
     assert recorder.of("operation_ended") == [
-        {"endpoint": "a", **COMMON, "outcome": "rejected", "code": "denied", "reason": None, "seconds": 0.5},
-        {"endpoint": "b", **COMMON, "outcome": "offline", "code": None, "reason": None, "seconds": 0.0},
+        {"endpoint": "a", **COMMON, "outcome": "rejected", "code": "denied", "reason": None, **READY, "seconds": 0.5},
+        {"endpoint": "b", **COMMON, "outcome": "offline", "code": None, "reason": None, **READY, "seconds": 0.0},
     ]
 
 
@@ -57,7 +58,7 @@ async def test_a_probe_is_no_operation() -> None:
                 await asyncio.sleep(0.002)
     assert recorder.facts[0] == (
         "probe_ended",
-        {"endpoint": "a", "outcome": "rejected", "code": "denied", "reason": None},
+        {"endpoint": "a", "outcome": "rejected", "code": "denied", "reason": None, **READY},
     )
 
 
@@ -69,7 +70,8 @@ async def test_a_credential_that_is_missing_is_told_of_operations_and_probes() -
         async with asyncio.timeout(5):
             while not recorder.of("probe_ended"):  # noqa: ASYNC110 - it tells nobody else
                 await asyncio.sleep(0.002)
-    assert recorder.of("credential_missing")[:2] == [{"endpoint": "a", "reason": "status 500"}] * 2
+    for told in (recorder.of("operation_ended")[0], recorder.of("probe_ended")[0]):
+        assert (told["has_credential"], told["reason"]) == (False, "status 500")
 
 
 async def test_every_refresh_of_a_credential_is_told() -> None:

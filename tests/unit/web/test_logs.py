@@ -103,11 +103,12 @@ def fill(observer: Observer, caller: str | None = None) -> None:
             outcome="unreachable",
             code=code,
             reason="status 500",
+            has_credential=code == "denied",
             seconds=1.0,
         )
-        observer.probe_ended(endpoint="b", outcome="unreachable", code=code, reason="status 500")
-    for endpoint in ("a", "b"):
-        observer.credential_missing(endpoint=endpoint, reason="status 500")
+        observer.probe_ended(
+            endpoint="b", outcome="unreachable", code=code, reason="status 500", has_credential=code == "denied"
+        )
     observer.operation_retried(
         endpoint="a", hub="chat", action=Action.SEND_TO_ALL, outcome="unreachable", code=None, attempt=1, delay=1.0
     )
