@@ -201,3 +201,10 @@ def test_what_was_not_reached_is_not_done() -> None:
         assert over_http(partial(answer_item, action, SKIPPED)) == (502, "delivery-failed")
         skipped = partial(check_delivery, Operation(action, "chat"), SKIPPED)
         assert in_handler(skipped, SKIPPED) == (502, "delivery-failed")
+
+
+@pytest.mark.parametrize(("status", "meaning"), [(408, "client silent"), (504, "client silent"), (500, "call failed")])
+def test_a_service_that_says_that_the_time_was_too_short(status: int, meaning: str) -> None:
+    for verdict in (V.REJECTED, V.UNKNOWN):
+        result = merge(Action.INVOKE, [Outcome("e", "Primary", verdict, status)])
+        assert judge(Action.INVOKE, result).meaning == meaning
