@@ -122,7 +122,7 @@ class Throttled(DeliveryError):
 
 
 class ConnectionNotFound(DeliveryError):
-    """Every endpoint says that the connection is not there."""
+    """Every endpoint says that the connection is not there, or that the user has none."""
 
     code, title, status = "connection-not-found", "Connection not found", 404
 

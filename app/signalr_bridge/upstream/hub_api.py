@@ -17,7 +17,7 @@ from signalr_bridge.upstream.values import encode_arguments
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
 _TEXTS = {
-    Meaning.NOT_THERE: "The connection is not there",
+    Meaning.NOT_THERE: "The connection or user is not there",
     Meaning.UNKNOWN: "It may have been delivered",
     Meaning.NOT_KNOWN: "Whether it exists cannot be known",
     Meaning.CLIENT_SILENT: "The client did not answer in time; it may have been called",
