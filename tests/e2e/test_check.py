@@ -82,7 +82,7 @@ def test_fifty_endpoints_in_a_table_that_fits() -> None:
 def test_as_json() -> None:
     done = check("--json", AzureSignalRConnectionString=string("https://a.example"), BRIDGE_CALLERS__KEYS=CALLER)
     found = json.loads(done.stdout)
-    assert (done.returncode, found["ok"], found["diagnostics"]) == (0, True, [])
+    assert (done.returncode, found["ok"], found["findings"]) == (0, True, [])
     assert {"name": "BRIDGE_CALLERS__KEYS", "value": "***", "source": "environment", "live": False} in found["settings"]
     assert found["endpoints"] == [
         {
