@@ -10,7 +10,8 @@ from signalr_bridge.protocol import hub_json, hub_messagepack, json_text, upstre
 from signalr_bridge.protocol.access_token import read_token
 from signalr_bridge.protocol.claims import are_forged, read_claims_line, read_lossless
 from signalr_bridge.protocol.connection_string import parse_connection_string
-from signalr_bridge.protocol.upstream_event import SigningKey, find_signer
+from signalr_bridge.protocol.signing_key import SigningKey
+from signalr_bridge.protocol.upstream_event import find_signer
 from signalr_bridge.upstream.entra import read_application, read_key_id
 from signalr_bridge.web.tokens import read_keys, read_keys_address
 

@@ -6,13 +6,13 @@ Source: ``docs/protocol/functions-bindings.md`` 1.3 to 1.8, ``docs/protocol/serv
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from signalr_bridge.errors import BadSignature, MalformedMessage
 from signalr_bridge.protocol import hub_json, hub_messagepack, json_text
 from signalr_bridge.protocol.hub_message import Closed, Completion, HubMessage, Invocation
+from signalr_bridge.protocol.signing_key import SigningKey
 
 HeaderLines: TypeAlias = Sequence[tuple[bytes, bytes]]
 """A request's header lines as they came, with lower-case names."""
@@ -40,8 +40,7 @@ MOST_SIGNATURES = 16
 """How many signatures of one request are checked. The service sends one for each of its two keys."""
 
 _SCHEME = "sha256="
-_BLOCK_BYTES, _DIGEST_BYTES = 64, 32
-_INNER, _OUTER = (bytes(number ^ pad for number in range(256)) for pad in (0x36, 0x5C))
+_DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,33 +178,6 @@ def _one_completion(messages: Iterable[HubMessage | None]) -> Completion:
 
 def _lower_names(members: Mapping[str, Any]) -> dict[str, Any]:
     return {name.lower(): value for name, value in members.items()}
-
-
-class SigningKey:
-    """An access key, ready to sign. The part of HMAC-SHA256 that is the same for every text is computed once.
-
-    Measured: 0.8 us for one signature instead of 2.5 us. The key is used as text and never decoded from base64.
-    Raises ``ValueError`` for an empty key, with which anybody could sign. Source:
-    https://www.rfc-editor.org/rfc/rfc2104, section 4.
-    """
-
-    __slots__ = ("_inner", "_outer")
-
-    def __init__(self, key: str) -> None:
-        if not key:
-            raise ValueError("an access key is empty")
-        block = key.encode()
-        if len(block) > _BLOCK_BYTES:
-            block = sha256(block).digest()
-        block = block.ljust(_BLOCK_BYTES, b"\0")
-        self._inner, self._outer = sha256(block.translate(_INNER)), sha256(block.translate(_OUTER))
-
-    def digest(self, text: bytes) -> bytes:
-        """The 32 bytes of the HMAC-SHA256 of ``text``."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(text)
-        outer.update(inner.digest())
-        return outer.digest()
 
 
 def sign(connection_id: str, key: str) -> str:

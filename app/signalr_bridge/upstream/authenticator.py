@@ -13,11 +13,11 @@ from urllib.parse import parse_qsl
 from signalr_bridge.endpoints.directory import EndpointMap
 from signalr_bridge.endpoints.endpoint import Endpoint
 from signalr_bridge.errors import BadSignature, BadToken, SettingsError, Unauthenticated
+from signalr_bridge.protocol.signing_key import SigningKey
 from signalr_bridge.protocol.upstream_event import (
     SIGNATURE_HEADER,
     EventHeaders,
     HeaderLines,
-    SigningKey,
     decode_header,
     find_signer,
 )

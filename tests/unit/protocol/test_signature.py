@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from signalr_bridge.errors import BadSignature
-from signalr_bridge.protocol.upstream_event import MOST_SIGNATURES, SigningKey, find_signer, sign, write_signatures
+from signalr_bridge.protocol.signing_key import SigningKey
+from signalr_bridge.protocol.upstream_event import MOST_SIGNATURES, find_signer, sign, write_signatures
 
 from tests.unit.protocol.legal import any_text
 from tests.vectors import read_vectors

@@ -11,7 +11,8 @@ from signalr_bridge.endpoints.directory import EndpointMap
 from signalr_bridge.endpoints.endpoint import Endpoint
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.main import create_app
-from signalr_bridge.protocol.upstream_event import SigningKey, sign
+from signalr_bridge.protocol.signing_key import SigningKey
+from signalr_bridge.protocol.upstream_event import sign
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.authenticator import (
     ServiceIdentity,
