@@ -1,4 +1,4 @@
-"""ASSEMBLY: settings in, FastAPI application out. It is the only place where the parts of the bridge meet."""
+"""ASSEMBLY: settings in, application out. It is the only place where the parts of the bridge meet."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from signalr_bridge import __version__
 from signalr_bridge.endpoints import routes as endpoint_routes
@@ -41,18 +41,16 @@ from signalr_bridge.upstream.forward.rule import build_signers
 from signalr_bridge.upstream.join import build_joins
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
-from signalr_bridge.web.authorize import Access
+from signalr_bridge.web.authorize import Access, HubNames
 from signalr_bridge.web.callers import KeyRing, build_callers, name_anonymous, read_keys
-from signalr_bridge.web.cors import Cors, CorsOf
-from signalr_bridge.web.document import DocumentedApp
-from signalr_bridge.web.front import RequestContext
-from signalr_bridge.web.guards import InFlight, ListenerRouting, LoopbackGuard
-from signalr_bridge.web.hub_names import HubNames
+from signalr_bridge.web.document import BridgeApp
+from signalr_bridge.web.front import Front
 from signalr_bridge.web.issuer_keys import IssuerKeys
 from signalr_bridge.web.logs import LogObserver
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.request import PartsByType
+from signalr_bridge.web.table import Audience, Route, Table
 
 _LOG = logging.getLogger("signalr_bridge")
 
@@ -214,7 +212,8 @@ def create_app(
     runtime: Runtime = RUNTIME,
     probe_seconds: float = INTERVAL_SECONDS,
     observer: Observer | None = None,
-) -> FastAPI:
+    pages: Iterable[Route] = (),
+) -> BridgeApp:
     """The bridge as an application. It opens nothing until the application's lifespan begins.
 
     Raises ``SettingsError`` for handlers and templates that cannot be used.
@@ -225,6 +224,7 @@ def create_app(
         runtime: The clocks, randomness and ids.
         probe_seconds: Seconds between two probes of an endpoint.
         observer: Is told what happens, instead of the log.
+        pages: Further routes, which FastAPI serves.
     """
     observer = LogObserver() if observer is None else observer
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
@@ -241,11 +241,7 @@ def create_app(
     events, issuer_keys = _make_events(runtime), IssuerKeys(runtime.clock, observer=observer)
     access = _make_access(settings, snapshots, issuer_keys, [handler.hub for handler in handlers], runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
-    default_hub = access.hub_names.default or ""
-    app = _make_fastapi(
-        settings, opened, lambda hub: snapshots.settings().cors_of(hub or default_hub), runtime, observer
-    )
-    app.state.parts = Parts(
+    parts = Parts(
         access=access,
         clients=build_clients(settings, issuer_keys, runtime),
         directory=directory,
@@ -256,6 +252,10 @@ def create_app(
         events=events,
         snapshots=snapshots,
     )
+    table = Table([*_list_routes(settings), *pages])
+    app = _make_app(settings, table, opened)
+    app.state.parts = parts
+    app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
     return app
 
 
@@ -272,19 +272,35 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
         return await parts.negotiator.negotiate(hub, read_request(body, parts.clients.rules_of(hub).defaults))
 
 
-def _make_fastapi(
-    settings: Settings, opened: Iterable[_Entered], cors_of: CorsOf, runtime: Runtime, observer: Observer
-) -> FastAPI:
+def _list_routes(settings: Settings) -> list[Route]:
+    """The routes of all flows, and those that FastAPI adds by itself."""
+    console = [upstream_routes.EVENTS] if settings.console else []
+    documents = ("/openapi.json", "/docs", "/docs/oauth2-redirect") if settings.docs else ()
+    return [
+        *endpoint_routes.ROUTES,
+        *negotiate_routes.ROUTES,
+        *outbound_routes.ROUTES,
+        *console,
+        *upstream_routes.ROUTES,
+        *(
+            Route(method, path, f"{method} {path}", audience=Audience.ANYBODY)
+            for path in documents
+            for method in ("GET", "HEAD")
+        ),
+    ]
+
+
+def _make_app(settings: Settings, table: Table, opened: Iterable[_Entered]) -> BridgeApp:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             for part in opened:
                 await stack.enter_async_context(part)
             yield
 
-    app = DocumentedApp(
-        more_paths=upstream_routes.PATHS,
-        more_schemes=upstream_routes.SCHEMES,
+    app = BridgeApp(
+        table,
+        upstream_routes.SCHEMES,
         title="signalr-bridge",
         version=__version__,
         description=_DESCRIPTION,
@@ -294,21 +310,25 @@ def _make_fastapi(
         openapi_url="/openapi.json" if settings.docs else None,
         redirect_slashes=False,
     )
-    for router in (endpoint_routes.router, negotiate_routes.router, outbound_routes.router):
-        app.include_router(router)
-    if settings.console:
-        app.include_router(upstream_routes.router)
-    # They come first. Every event of every client matches here, and would else try all other routes before.
-    app.router.routes[:0] = upstream_routes.upstream_routes()
     install_problems(app)
-    if settings.development:
-        app.add_middleware(LoopbackGuard)
-    separate = settings.callers.listen is not None
-    app.add_middleware(ListenerRouting, upstream=upstream_routes.UPSTREAM_PATHS, separate=separate)
-    app.add_middleware(InFlight, most=settings.limits.in_flight)
-    app.add_middleware(Cors, cors_of=cors_of)
-    app.add_middleware(RequestContext, observer=observer, runtime=runtime)
     return app
+
+
+def _make_front(
+    settings: Settings, table: Table, fastapi: ASGIApp, parts: Parts, runtime: Runtime, observer: Observer
+) -> Front:
+    snapshots, default_hub = parts.snapshots, parts.access.hub_names.default or ""
+    return Front(
+        table,
+        fastapi,
+        parts,
+        lambda hub: snapshots.settings().cors_of(hub or default_hub),
+        runtime=runtime,
+        observer=observer,
+        most_in_flight=settings.limits.in_flight,
+        separate=settings.callers.listen is not None,
+        only_this_machine=settings.development,
+    )
 
 
 def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime: Runtime) -> Negotiator:

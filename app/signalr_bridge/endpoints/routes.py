@@ -1,53 +1,43 @@
 """The routes about endpoints: health for the platform, and the list of endpoints for callers."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request as FastAPIRequest
 from starlette.responses import JSONResponse, Response
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.endpoint import Endpoint
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.errors import Forbidden, InvalidQuery, RateLimited, Unauthenticated
-from signalr_bridge.web.authorize import RequiredCaller, find_caller
+from signalr_bridge.protocol import json_text
+from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.callers import Right
+from signalr_bridge.web.front import find_request
 from signalr_bridge.web.problems import PROBLEM_ANSWER
-from signalr_bridge.web.request import PathNames, describe_path, describe_query, one_of, part, read_query
-
-DirectoryPart = Annotated[EndpointDirectory, part(EndpointDirectory)]
-
-_PATH = "/hubs/{hub:segment}/endpoints"
-
-router = APIRouter(redirect_slashes=False)
+from signalr_bridge.web.request import JSON, Request
+from signalr_bridge.web.table import Audience, Description, Route
+from signalr_bridge.wire.exchange import Answer, make_answer
 
 
-@router.get("/health/live", operation_id="healthLive", tags=["health"], responses=PROBLEM_ANSWER)
-async def live(request: Request) -> dict[str, str]:
+async def live(request: FastAPIRequest) -> dict[str, str]:
     """The process answers."""
-    read_query(request, ())
     return {"status": "live"}
 
 
-@router.get(
-    "/health/ready",
-    operation_id="healthReady",
-    tags=["health"],
-    openapi_extra={"parameters": describe_query("strict")},
-    responses={503: {"description": "not yet"}, **PROBLEM_ANSWER},
-    response_class=JSONResponse,
-)
-async def ready(request: Request, directory: DirectoryPart) -> Response:
+async def ready(request: FastAPIRequest) -> Response:
     """200 once each connection has had an endpoint that answered to its credential; 503 before. ``strict=true``: now.
 
     Callers with the right ``read`` for every hub see the endpoints, too.
     """
-    strict = one_of(read_query(request, ("strict",)), "strict")
+    asked = find_request(request.scope)
+    strict = asked.one_of("strict")
     if strict not in {None, "true", "false"}:
         raise InvalidQuery("The parameter strict is true or false.")
+    directory = asked.part(EndpointDirectory)
     is_ready = directory.has_worked(now=strict == "true")
     answer: dict[str, Any] = {"status": "ready" if is_ready else "waiting"}
-    if await _may_see(request):
+    if await _may_see(asked):
         answer["endpoints"] = [
             _describe(registry, one) for registry in directory.registries for one in registry.endpoints
         ]
@@ -57,27 +47,17 @@ async def ready(request: Request, directory: DirectoryPart) -> Response:
 async def _may_see(request: Request) -> bool:
     """Whether the caller may see the endpoints. A wrong credential counts as none, because health is public."""
     try:
-        caller = await find_caller(request)
+        await request.part(Access).find_caller(request)
     except (Unauthenticated, RateLimited, Forbidden):
         return False
-    return caller is not None and caller.may(Right.READ, None)
+    return request.caller is not None and request.caller.may(Right.READ, None)
 
 
-@router.get(
-    _PATH,
-    operation_id="listEndpoints",
-    tags=["who is there"],
-    openapi_extra=describe_path(_PATH),
-    responses=PROBLEM_ANSWER,
-    response_class=JSONResponse,
-)
-async def list_endpoints(
-    request: Request, caller: RequiredCaller, names: PathNames, directory: DirectoryPart
-) -> Response:
+async def list_endpoints(request: Request) -> Answer:
     """The SignalR instances; each can stand in an item's ``endpoints``."""
-    read_query(request, ())
-    registry = directory.find(names["hub"])
-    return JSONResponse([_describe(registry, one) for one in registry.endpoints])
+    registry = request.part(EndpointDirectory).find(request.hub)
+    described = [_describe(registry, one) for one in registry.endpoints]
+    return make_answer(200, json_text.encode(described), JSON)
 
 
 def _describe(registry: Registry, endpoint: Endpoint) -> dict[str, Any]:
@@ -92,3 +72,38 @@ def _describe(registry: Registry, endpoint: Endpoint) -> dict[str, Any]:
         "since": since and since.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "lastError": report.last_error if refresh_failure is None else f"no-credential: {refresh_failure}",
     }
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/health/live",
+        "healthLive",
+        endpoint=live,
+        audience=Audience.ANYBODY,
+        query=(),
+        description=Description(tags=["health"], responses=PROBLEM_ANSWER),
+    ),
+    Route(
+        "GET",
+        "/health/ready",
+        "healthReady",
+        endpoint=ready,
+        audience=Audience.ANYBODY,
+        query=("strict",),
+        description=Description(
+            tags=["health"],
+            responses={503: {"description": "not yet"}, **PROBLEM_ANSWER},
+            more={"response_class": JSONResponse},
+        ),
+    ),
+    Route(
+        "GET",
+        "/hubs/{hub}/endpoints",
+        "listEndpoints",
+        list_endpoints,
+        rights=frozenset({Right.READ}),
+        query=(),
+        description=Description(tags=["who is there"], responses=PROBLEM_ANSWER, more={"response_class": JSONResponse}),
+    ),
+)

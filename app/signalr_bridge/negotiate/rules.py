@@ -5,12 +5,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+from urllib.parse import parse_qsl
 
 from signalr_bridge.errors import BadToken, InvalidName, SettingsError, Unauthenticated
 from signalr_bridge.negotiate.identity import (
     ClientIdentity,
     claim_texts,
     copy_claims,
+    group_values,
     is_forgery,
     read_jwt,
     read_platform,
@@ -18,6 +20,7 @@ from signalr_bridge.negotiate.identity import (
 from signalr_bridge.negotiate.negotiator import Admission
 from signalr_bridge.protocol.claims import ClaimValues
 from signalr_bridge.protocol.names import check_client_user_id
+from signalr_bridge.protocol.upstream_event import decode_header
 from signalr_bridge.runtime import Runtime, WallClock
 from signalr_bridge.settings.model import ClientSettings, JwtSettings, Settings
 from signalr_bridge.web.callers import CHALLENGE, FindAddress, check_wait
@@ -78,6 +81,14 @@ class ClientRequest:
     def tokens(self) -> Sequence[str]:
         """The bearer tokens of the request."""
         return read_bearers(self.headers.get("authorization", ()))
+
+
+def read_client_request(lines: Sequence[tuple[bytes, bytes]], query: bytes) -> ClientRequest:
+    """A client's request from its header lines and its query, as they came."""
+    headers = [(name.decode("latin-1"), decode_header(value)) for name, value in lines]
+    return ClientRequest(
+        group_values(headers), group_values(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    )
 
 
 @dataclass(frozen=True, slots=True)

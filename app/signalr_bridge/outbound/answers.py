@@ -6,14 +6,13 @@ Source: the README's tables of outcomes, results and statuses.
 from collections.abc import Sequence
 from typing import Any
 
-from starlette.responses import JSONResponse, Response
-
 from signalr_bridge.endpoints.outcome import Judgement, Meaning, Result, judge
 from signalr_bridge.errors import BridgeError
 from signalr_bridge.outbound.items import Item
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.rest import Action
 from signalr_bridge.web.request import JSON
+from signalr_bridge.wire.exchange import Answer, make_answer
 
 _DETAILS = {
     Meaning.NOT_THERE: "The connection is not there; it may have ended.",
@@ -29,48 +28,52 @@ _DETAILS = {
 }
 
 
-def answer_item(action: Action, result: Result) -> Response:
+def answer_item(action: Action, result: Result) -> Answer:
     """The answer to a single item: 202 or 207. Raises the error of its judgement."""
     judgement = judge(action, result)
     if judgement.error is not None:
         raise make_problem(judgement)
-    return JSONResponse(result.as_json(), 202 if judgement.is_done else 207)
+    return _answer_json(result.as_json(), 202 if judgement.is_done else 207)
 
 
-def answer_items(items: Sequence[Item], results: Sequence[Result]) -> Response:
+def answer_items(items: Sequence[Item], results: Sequence[Result]) -> Answer:
     """The answer to an array: 202 when all items are done, 207 when some are. Else raises the first item's error."""
     body = {"results": [result.as_json() for result in results]}
     judgements = [judge(item.operation.action, result) for item, result in zip(items, results, strict=True)]
     if all(one.is_done for one in judgements):
-        return JSONResponse(body, 202)
+        return _answer_json(body, 202)
     if any(one.was_taken for one in judgements):
-        return JSONResponse(body, 207)
+        return _answer_json(body, 207)
     error = make_problem(next(one for one in judgements if not one.is_done))
     error.extensions = body
     raise error
 
 
-def answer_change(action: Action, result: Result) -> Response:
+def answer_change(action: Action, result: Result) -> Answer:
     """The answer to a change of one membership or connection: 204 or 207. Raises the error of its judgement."""
     judgement = judge(action, result)
     if judgement.error is not None:
         raise make_problem(judgement)
-    return Response(status_code=204) if judgement.is_done else JSONResponse(result.as_json(), 207)
+    return Answer(204) if judgement.is_done else _answer_json(result.as_json(), 207)
 
 
-def answer_question(action: Action, result: Result) -> Response:
+def answer_question(action: Action, result: Result) -> Answer:
     """The answer yes to a question: 200. Raises the error of its judgement for any other answer."""
     judgement = judge(action, result)
     if judgement.error is not None:
         raise make_problem(judgement)
-    return JSONResponse({"exists": True})
+    return _answer_json({"exists": True}, 200)
 
 
-def answer_call(judgement: Judgement) -> Response:
+def answer_call(judgement: Judgement) -> Answer:
     """The answer of a client that was called: 200. Raises the error of the judgement."""
     if judgement.error is not None:
         raise make_problem(judgement)
-    return Response(json_text.encode(judgement.answer.as_json()), media_type=JSON)
+    return _answer_json(judgement.answer.as_json(), 200)
+
+
+def _answer_json(value: dict[str, Any], status: int) -> Answer:
+    return make_answer(status, json_text.encode(value), JSON)
 
 
 def make_problem(judgement: Judgement, detail: str | None = None) -> BridgeError:

@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TypeAlias
 
-from starlette.requests import Request
-from starlette.responses import Response
-
 from signalr_bridge.errors import BridgeError, IdempotencyInProgress, IdempotencyMismatch, InvalidHeader
 from signalr_bridge.runtime import Clock
-from signalr_bridge.web.callers import Caller
-from signalr_bridge.web.problems import problem_response
-from signalr_bridge.web.request import find_part
+from signalr_bridge.web.problems import answer_problem
+from signalr_bridge.web.request import Request
+from signalr_bridge.wire.exchange import Answer
 
 KEEP_SECONDS = 24 * 3600
 """How many seconds an answer is kept."""
@@ -36,7 +33,7 @@ class _Entry:
 
     digest: bytes
     until: float
-    answer: Response | None = None
+    answer: Answer | None = None
 
     @property
     def size(self) -> int:
@@ -55,7 +52,7 @@ class Idempotency:
         self._entries: OrderedDict[Scope, _Entry] = OrderedDict()
         self._bytes = 0
 
-    def begin(self, scope: Scope, digest: bytes) -> Response | None:
+    def begin(self, scope: Scope, digest: bytes) -> Answer | None:
         """The answer that was kept. None for a new request, after which ``keep`` or ``forget`` must be called.
 
         Raises ``IdempotencyMismatch`` for another body, and ``IdempotencyInProgress`` while the first request runs.
@@ -71,7 +68,7 @@ class Idempotency:
             raise IdempotencyInProgress("The first request with this Idempotency-Key is still running.")
         return entry.answer
 
-    def keep(self, scope: Scope, answer: Response) -> None:
+    def keep(self, scope: Scope, answer: Answer) -> None:
         """Keeps the answer to a request that has begun."""
         entry = self._entries.pop(scope)
         entry.answer, entry.until = answer, self._clock() + KEEP_SECONDS
@@ -99,49 +96,46 @@ class Idempotency:
                 self.forget(scope)
 
 
-async def answer_once(
-    request: Request, caller: Caller, body: bytes, answer: Callable[[], Awaitable[Response]]
-) -> Response:
+async def answer_once(request: Request, body: bytes, answer: Callable[[], Awaitable[Answer]]) -> Answer:
     """The answer that ``answer`` gives, or the one that was kept for the same caller, request and key.
 
     Raises ``InvalidHeader``, ``IdempotencyMismatch``, ``IdempotencyInProgress``, and what ``answer`` raises.
     """
-    keys = request.headers.getlist("idempotency-key")
+    keys = request.headers_of(b"idempotency-key")
     if not keys:
         return await answer()
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
         raise InvalidHeader("Idempotency-Key is 1 to 255 visible ASCII characters.")
-    store = find_part(request, Idempotency)
-    query = request.scope["query_string"].decode("latin-1")
-    scope = (caller.name, request.method, request.scope["path"], query, keys[0])
+    store, query = request.part(Idempotency), request.incoming.query.decode("latin-1")
+    scope = (request.require_caller().name, request.method, request.path, query, keys[0])
     kept = store.begin(scope, sha256(body).digest())
     return _replay(kept) if kept is not None else await _answer_first(request, store, scope, answer)
 
 
-def _replay(kept: Response) -> Response:
-    return Response(kept.body, kept.status_code, dict(kept.headers) | {"Idempotency-Replay": "true"})
+def _replay(kept: Answer) -> Answer:
+    return Answer(kept.status, [*kept.headers, (b"idempotency-replay", b"true")], kept.body)
 
 
 async def _answer_first(
-    request: Request, store: Idempotency, scope: Scope, answer: Callable[[], Awaitable[Response]]
-) -> Response:
+    request: Request, store: Idempotency, scope: Scope, answer: Callable[[], Awaitable[Answer]]
+) -> Answer:
     kept = False
     try:
-        response = await _answer_or_problem(request, answer)
-        kept = response.status_code < 300 or response.status_code == 504
+        given = await _answer_or_problem(request, answer)
+        kept = given.status < 300 or given.status == 504
         if kept:
-            store.keep(scope, response)
-        return response
+            store.keep(scope, given)
+        return given
     finally:
         if not kept:
             store.forget(scope)
 
 
-async def _answer_or_problem(request: Request, answer: Callable[[], Awaitable[Response]]) -> Response:
+async def _answer_or_problem(request: Request, answer: Callable[[], Awaitable[Answer]]) -> Answer:
     """What ``answer`` gives. An error with the status 504 becomes an answer, to be kept. Other errors are raised."""
     try:
         return await answer()
     except BridgeError as error:
         if error.status != 504:
             raise
-        return problem_response(error, str(request.scope.get("request_id", "unknown")))
+        return answer_problem(error, request.id)

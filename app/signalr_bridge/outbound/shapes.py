@@ -112,13 +112,13 @@ class InvocationAnswer(BaseModel):
 def body_of(model: type[BaseModel], *, many: bool = False) -> dict[str, Any]:
     """The OpenAPI request body of one ``model``, or of an array of them."""
     schema = model.model_json_schema()
-    return {"requestBody": _content({"type": "array", "items": schema} if many else schema)}
+    return _content({"type": "array", "items": schema} if many else schema)
 
 
 def body_of_any(*models: type[BaseModel]) -> dict[str, Any]:
     """The OpenAPI request body of an array that mixes ``models``."""
     schemas = [model.model_json_schema() for model in models]
-    return {"requestBody": _content({"type": "array", "items": {"anyOf": schemas}})}
+    return _content({"type": "array", "items": {"anyOf": schemas}})
 
 
 def _content(schema: dict[str, Any]) -> dict[str, Any]:

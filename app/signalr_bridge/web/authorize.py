@@ -1,19 +1,53 @@
-"""The dependencies by which a route takes only callers that may call it."""
+"""What decides who may call: a caller is found by its credentials, and checked for a right and for a known hub.
 
-from collections.abc import Mapping, Sequence
+Clients may use only the known hubs. Callers may use every hub, unless the settings say otherwise.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
 
-from fastapi import Depends, Request
+from signalr_bridge.errors import Forbidden, HubNotFound, InvalidName, Unauthenticated
+from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, CallerCredentials, Callers, FindAddress
+from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
+from signalr_bridge.web.limits import Network, find_address
+from signalr_bridge.web.request import Request
+from signalr_bridge.web.tokens import read_bearers
 
-from signalr_bridge.errors import Forbidden, InvalidName, Unauthenticated
-from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, Callers, FindAddress, read_credentials
-from signalr_bridge.web.guards import ListenerKind, is_of_this_machine, listener_of
-from signalr_bridge.web.hub_names import HubNames
-from signalr_bridge.web.limits import Network, scope_address
-from signalr_bridge.web.request import find_part, read_hub
-from signalr_bridge.web.rights import RIGHTS
+EVERY = "*"
+"""Stands among the hubs for clients, and means all hubs."""
+
+
+class HubNames:
+    """The hubs that settings and handlers name.
+
+    Args:
+        named: Their names, in lower case.
+        for_clients: The hubs that clients may negotiate for. ``*`` stands for all.
+        only: Whether callers, too, know only the named hubs.
+        default: The hub of ``/api/negotiate``. None means that there is none.
+    """
+
+    def __init__(
+        self, named: Collection[str], for_clients: Collection[str], *, only: bool = False, default: str | None = None
+    ) -> None:
+        self.default = default
+        self._named = frozenset(named) | frozenset(for_clients)
+        self._for_clients = frozenset(for_clients)
+        self._only = only
+
+    def check_known(self, hub: str) -> None:
+        """Raise ``HubNotFound`` for a hub that callers do not know."""
+        if self._only and hub not in self._named:
+            raise HubNotFound("No setting and no handler names this hub.")
+
+    def check_client(self, hub: str) -> None:
+        """Raise ``Forbidden`` for a hub that clients may not negotiate for.
+
+        A client with a token for an internal hub could listen to it.
+        """
+        if hub not in self._for_clients and EVERY not in self._for_clients:
+            raise Forbidden("Clients may not negotiate for this hub: name it in BRIDGE_NEGOTIATE__HUBS.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,95 +68,81 @@ class Access:
 
     def address_of(self, request: Request) -> FindAddress:
         """A function that works out the client's address. It is called for requests that are refused or limited."""
-        return partial(scope_address, request.scope, self.trusted_proxies)
+        incoming = request.incoming
+        peer = None if incoming.peer is None else incoming.peer[0]
+        return partial(find_address, peer, incoming.headers, self.trusted_proxies)
+
+    async def require_caller(self, request: Request) -> None:
+        """Sets the caller, who may do what the route does. All others learn nothing about hubs and bodies.
+
+        Raises ``Unauthenticated``, ``Forbidden``, ``InvalidName``, ``HubNotFound`` and ``RateLimited``.
+        """
+        await self.find_caller(request, or_client=False)
+        if request.caller is None:
+            raise Unauthenticated(REFUSAL, headers=CHALLENGE)
+        self.check_caller(request, request.caller)
+
+    async def find_caller(self, request: Request, *, or_client: bool = True) -> None:
+        """Sets the caller of the request. It stays None when the request has no credentials of a caller.
+
+        Args:
+            request: The request.
+            or_client: Whether a token that is not a caller's may be a client's. Then it counts as none.
+
+        Raises:
+            Unauthenticated: The credentials are wrong.
+            RateLimited: The address has sent too many wrong credentials.
+            Forbidden: The request comes from another machine, where only this one's programs may call without a key.
+        """
+        if request.listener is ListenerKind.PUBLIC:
+            return  # callers have their own listener
+        given = read_credentials(request)
+        caller = None
+        if given is not None:
+            caller = await self.callers.find(given, self.address_of(request), or_client=or_client)
+        request.caller = self._find_anonymous(request) if caller is None else caller
+
+    def _find_anonymous(self, request: Request) -> Caller | None:
+        name = self.anonymous.get(request.listener)
+        if name is None:
+            return None
+        if not is_of_this_machine(request.headers_of(b"host"), request.headers_of(b"origin")):
+            raise Forbidden("Without a key only this machine's own programs may call.")
+        return Caller(name)
+
+    def check_caller(self, request: Request, caller: Caller, hub: str | None = None) -> None:
+        """Raise the reason why the caller may not do now what the route does.
+
+        Args:
+            request: The request. The hub in its path is checked, if there is one.
+            caller: Who calls.
+            hub: The hub to check when the path has none, in lower case.
+
+        Raises:
+            Forbidden: The caller lacks the right for the hub.
+            InvalidName: The hub's name is malformed.
+            HubNotFound: Callers do not know the hub.
+            RateLimited: The caller calls too often.
+        """
+        if request.hub_segment is not None:
+            hub = _read_hub(request, caller)
+        caller.check(request.rights, hub)
+        if hub is not None:
+            self.hub_names.check_known(hub)
+        self.callers.check_rate(caller)
 
 
-async def find_caller(request: Request, *, or_client: bool = True) -> Caller | None:
-    """Who calls. None means that the request has no credentials of a caller.
-
-    Args:
-        request: The request.
-        or_client: Whether a token that is not a caller's may be a client's. Then it counts as none.
-
-    Raises:
-        Unauthenticated: The credentials are wrong.
-        RateLimited: The address has sent too many wrong credentials.
-        Forbidden: The request comes from another machine, where only this one's programs may call without a key.
-    """
-    kind = listener_of(request.scope)
-    if kind is ListenerKind.PUBLIC:
-        return None  # callers have their own listener
-    access = find_part(request, Access)
-    given = read_credentials(request.headers)
-    caller = await access.callers.find(given, access.address_of(request), or_client=or_client)
-    caller = _find_anonymous(request, access, kind) if caller is None else caller
-    if caller is not None:
-        request.scope["caller"] = caller.name
-    return caller
-
-
-def _find_anonymous(request: Request, access: Access, kind: ListenerKind) -> Caller | None:
-    name = access.anonymous.get(kind)
-    if name is None:
-        return None
-    if not is_of_this_machine(request.scope):
-        raise Forbidden("Without a key only this machine's own programs may call.")
-    return Caller(name)
-
-
-async def require_caller(request: Request) -> Caller:
-    """The caller, who may do what this route does. All others learn nothing about hubs and bodies.
-
-    Raises ``Unauthenticated``, ``Forbidden``, ``InvalidName``, ``HubNotFound`` and ``RateLimited``.
-    """
-    caller = await find_caller(request, or_client=False)
-    if caller is None:
-        raise Unauthenticated(REFUSAL, headers=CHALLENGE)
-    check_caller(request, caller)
-    return caller
-
-
-def check_caller(request: Request, caller: Caller, hub: str | None = None) -> None:
-    """Raise the reason why the caller may not do now what this route does.
-
-    Args:
-        request: The request. The hub in its path is checked, if there is one.
-        caller: Who calls.
-        hub: The hub to check when the path has none, in lower case.
-
-    Raises:
-        Forbidden: The caller lacks the right for the hub.
-        InvalidName: The hub's name is malformed.
-        HubNotFound: Callers do not know the hub.
-        RateLimited: The caller calls too often.
-    """
-    operation: str | None = getattr(request.scope.get("route"), "operation_id", None)
-    rights = RIGHTS.get(operation or "", frozenset())
-    if (segment := request.path_params.get("hub")) is not None:
-        hub = _read_hub(request, segment, caller)
-    caller.check(rights, hub)
-    access = find_part(request, Access)
-    if hub is not None:
-        access.hub_names.check_known(hub)
-    access.callers.check_rate(caller)
-
-
-def _read_hub(request: Request, segment: str, caller: Caller) -> str:
+def _read_hub(request: Request, caller: Caller) -> str:
     try:
-        return read_hub(request, segment)
+        return request.hub
     except InvalidName:
         if all(grant.hubs is not None for grant in caller.grants):
             raise Forbidden("You may not do this here.") from None
         raise
 
 
-async def find_possible_caller(request: Request) -> Caller | None:
-    """The caller, or None for a client. It is for routes that serve both."""
-    return await find_caller(request)
-
-
-RequiredCaller = Annotated[Caller, Depends(require_caller)]
-"""Declare a caller before everything else, because an unknown one must learn nothing about hubs and bodies."""
-
-OptionalCaller = Annotated[Caller | None, Depends(find_possible_caller)]
-"""For routes that serve callers and clients. Declare it first, too."""
+def read_credentials(request: Request) -> CallerCredentials | None:
+    """The credentials in ``X-API-Key`` and ``Authorization: Bearer``, or None. Other schemes are ignored."""
+    keys, authorizations = request.headers_of(b"x-api-key"), request.headers_of(b"authorization")
+    bearers = read_bearers(authorizations) if authorizations else ()
+    return CallerCredentials(tuple(keys), bearers) if keys or bearers else None

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NoReturn, TypeAlias
 
-from starlette.datastructures import Headers
-
 from signalr_bridge.errors import BadToken, Forbidden, RateLimited, Unauthenticated
 from signalr_bridge.runtime import Runtime, WallClock
 from signalr_bridge.settings.access import CallerKey, GrantSettings, OidcSettings
@@ -18,7 +16,7 @@ from signalr_bridge.settings.model import Settings
 from signalr_bridge.web.guards import ListenerKind
 from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers
 from signalr_bridge.web.limits import Rate
-from signalr_bridge.web.tokens import Claims, TokenRules, read_bearers, read_values
+from signalr_bridge.web.tokens import Claims, TokenRules, read_values
 from signalr_bridge.web.trace import request_id
 
 CHALLENGE = {"WWW-Authenticate": 'ApiKey realm="signalr-bridge", header="X-API-Key", Bearer realm="signalr-bridge"'}
@@ -166,11 +164,6 @@ class CallerCredentials:
 
     keys: tuple[str, ...] = field(default=(), repr=False)
     bearers: tuple[str, ...] = field(default=(), repr=False)
-
-
-def read_credentials(headers: Headers) -> CallerCredentials:
-    """The credentials in ``X-API-Key`` and ``Authorization: Bearer``. Other schemes are ignored."""
-    return CallerCredentials(tuple(headers.getlist("x-api-key")), read_bearers(headers.getlist("authorization")))
 
 
 class Callers:

@@ -6,11 +6,10 @@ Source: https://fetch.spec.whatwg.org/#http-cors-protocol
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from signalr_bridge.errors import InvalidName
 from signalr_bridge.protocol.names import unescape_segment
 from signalr_bridge.settings.access import CorsSettings
+from signalr_bridge.web.request import Request
 
 CorsOf = Callable[[str | None], CorsSettings]
 """Gives the settings of a hub, whose name is in lower case. None means the default hub, or no hub."""
@@ -18,15 +17,10 @@ CorsOf = Callable[[str | None], CorsSettings]
 HEADERS = ("authorization", "content-type", "x-requested-with", "x-signalr-user-agent")
 """The request headers that are always allowed, in lower case."""
 
-_EXPOSED = b"X-Request-Id, Retry-After"
-_NEGOTIATE = re.compile(r"/hubs/([^/]*)/negotiate|/api/negotiate")
+_EXPOSED = (b"access-control-expose-headers", b"X-Request-Id, Retry-After")
+_CREDENTIALS = (b"access-control-allow-credentials", b"true")
+_VARY = (b"vary", b"Origin")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-_VARY = [(b"vary", b"Origin")]
-
-
-def is_negotiate(path: str) -> bool:
-    """Whether a raw path belongs to a negotiate route for clients."""
-    return _NEGOTIATE.fullmatch(path) is not None
 
 
 def allows(origin: str, allowed: Iterable[str]) -> bool:
@@ -46,35 +40,30 @@ def _normalise(origin: str) -> str:
     return lowered.removesuffix(_DEFAULT_PORTS.get(lowered.partition("://")[0], "/"))
 
 
-class Cors:
-    """ASGI middleware that answers preflights, without authentication.
+def apply_cors(request: Request, cors_of: CorsOf) -> bool:
+    """Adds the headers of CORS to every answer of a negotiate route. Returns whether the request is a preflight.
 
-    The headers for other answers, errors too, are put into ``scope["answer_headers"]``. ``RequestContext`` sends them.
+    A preflight is answered without authentication. Errors have the headers, too.
     """
+    request.answer_headers.append(_VARY)
+    origins = request.headers_of(b"origin")
+    if len(origins) != 1:
+        return False
+    settings = cors_of(_read_hub(request.hub_segment))
+    allowed = allows(origins[0], settings.origins)
+    if allowed:
+        request.answer_headers += [(b"access-control-allow-origin", origins[0].encode("latin-1")), _CREDENTIALS]
+    if request.method == "OPTIONS" and _asks_for_a_method(request):
+        request.answer_headers += _preflight(settings.headers) if allowed else []
+        return True
+    if allowed:
+        request.answer_headers.append(_EXPOSED)
+    return False
 
-    def __init__(self, app: ASGIApp, cors_of: CorsOf) -> None:
-        self.app = app
-        self._cors_of = cors_of
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        match = _NEGOTIATE.fullmatch(scope["path"]) if scope["type"] == "http" else None
-        if match is None:
-            await self.app(scope, receive, send)
-            return
-        settings = self._cors_of(_read_hub(match[1]))
-        origin = _one(scope, b"origin")
-        allowed = origin is not None and allows(origin.decode("latin-1"), settings.origins)
-        extra = scope["answer_headers"]
-        extra += _VARY
-        if allowed and origin is not None:
-            extra += [(b"access-control-allow-origin", origin), (b"access-control-allow-credentials", b"true")]
-        if scope["method"] == "OPTIONS" and origin is not None and _one(scope, b"access-control-request-method"):
-            extra += _preflight(settings.headers) if allowed else []
-            await send({"type": "http.response.start", "status": 204, "headers": []})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        extra += [(b"access-control-expose-headers", _EXPOSED)] if allowed else []
-        await self.app(scope, receive, send)
+def _asks_for_a_method(request: Request) -> bool:
+    wanted = request.headers_of(b"access-control-request-method")
+    return len(wanted) == 1 and bool(wanted[0])
 
 
 def _preflight(configured: Sequence[str]) -> list[tuple[bytes, bytes]]:
@@ -84,11 +73,6 @@ def _preflight(configured: Sequence[str]) -> list[tuple[bytes, bytes]]:
         (b"access-control-allow-headers", headers.encode()),
         (b"access-control-max-age", b"600"),
     ]
-
-
-def _one(scope: Scope, name: bytes) -> bytes | None:
-    values = [value for key, value in scope["headers"] if key == name]
-    return values[0] if len(values) == 1 else None
 
 
 def _read_hub(segment: str | None) -> str | None:

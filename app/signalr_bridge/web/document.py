@@ -1,11 +1,17 @@
-"""The OpenAPI document: FastAPI's description of the routes, with who may call, and with routes of plain ASGI."""
+"""The OpenAPI document, which FastAPI renders from the table of routes, and the application that FastAPI makes."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi import Request as FastAPIRequest
+from starlette.types import Receive, Scope, Send
 
-from signalr_bridge.web.rights import RIGHTS
+from signalr_bridge.web.front import Front
+from signalr_bridge.web.guards import ListenerKind
+from signalr_bridge.web.table import Audience, Description, Route, Table
+from signalr_bridge.wire.exchange import Answer, IncomingRequest
 
 _KEY, _TOKEN, _CLIENT = "callerKey", "callerToken", "clientToken"
 _SCHEMES = {
@@ -19,55 +25,119 @@ _SCHEMES = {
 }
 _CALLERS: list[dict[str, list[str]]] = [{_KEY: []}, {_TOKEN: []}]
 _CLIENTS_TOO: list[dict[str, list[str]]] = [*_CALLERS, {_CLIENT: []}, {}]
-_FOR_CLIENTS = frozenset({"negotiate", "negotiateDefaultHub"})
 
-TIMEOUT_HEADER = {
+_TIMEOUT_HEADER = {
     "name": "X-Request-Timeout",
     "in": "header",
     "required": False,
     "description": "seconds until the caller gives up",
     "schema": {"type": "number", "minimum": 0.1, "maximum": 100},
 }
-IDEMPOTENCY_HEADER = {
+_IDEMPOTENCY_HEADER = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
     "description": "the same key with the same body is done once; 2xx and 504 are answered again for 24 hours",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
+_TEXT = {"type": "string"}
+_NAME = {"type": "string", "minLength": 1, "maxLength": 1024}
+_SCHEMAS = {"hub": {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}$"}}
 
 
-class DocumentedApp(FastAPI):
-    """A FastAPI application with a complete OpenAPI document.
+class BridgeApp(FastAPI):
+    """The application: the front answers, and FastAPI renders the document and serves what the front hands over.
 
     Args:
-        more_paths: The OpenAPI paths of plain ASGI routes.
-        more_schemes: The security schemes that these paths name.
+        table: All routes.
+        more_schemes: Security schemes that routes name.
         given: The arguments of ``FastAPI``.
     """
 
-    def __init__(self, *, more_paths: Mapping[str, Any], more_schemes: Mapping[str, Any], **given: Any) -> None:
+    front: Front
+
+    def __init__(self, table: Table, more_schemes: Mapping[str, Any], **given: Any) -> None:
         super().__init__(**given)
-        self._more_paths = more_paths
+        self._table = table
         self._more_schemes = more_schemes
+        for route in table.routes:
+            self._register(route)
+
+    def begin(self, request: IncomingRequest, kind: ListenerKind | None = None) -> Coroutine[Any, Any, Answer] | None:
+        """What ``Front.begin`` says."""
+        return self.front.begin(request, kind)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self.front(scope, receive, send)
+        else:
+            await self.serve(scope, receive, send)
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a route that FastAPI answers."""
+        await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document. It is made once."""
         if self.openapi_schema is None:
             document = super().openapi()
-            document["paths"] |= self._more_paths
             document["components"]["securitySchemes"] = {**_SCHEMES, **self._more_schemes}
-            for operations in document["paths"].values():
-                for operation in operations.values():
-                    _say_who_may_call(operation)
+            for route in self._table.routes:
+                if route.description is not None:
+                    _complete(document["paths"], route, route.description)
         return super().openapi()
 
+    def _register(self, route: Route) -> None:
+        """Lets FastAPI serve the route, if that is its part, and describe it."""
+        description, source = route.description, route.endpoint or route.answer
+        if description is None and route.endpoint is not None:
+            self.add_api_route(route.template, route.endpoint, methods=[route.method], include_in_schema=False)
+        if description is None or source is None or description.operation is not None:
+            return
+        self.add_api_route(
+            route.template,
+            route.endpoint or _never,
+            methods=[route.method],
+            operation_id=route.operation,
+            tags=[*description.tags],
+            summary=description.summary or source.__name__.replace("_", " ").title(),
+            description=inspect.cleandoc(source.__doc__ or ""),
+            responses={**description.responses},
+            openapi_extra=_describe(route, description),
+            **description.more,
+        )
 
-def _say_who_may_call(operation: dict[str, Any]) -> None:
-    name = operation["operationId"]
-    if name not in RIGHTS:
+
+# Stands for the routes that the front answers. FastAPI only describes them. A docstring would stand in the document.
+async def _never(request: FastAPIRequest) -> None:
+    raise AssertionError("the front answers this route")
+
+
+def _describe(route: Route, description: Description) -> dict[str, Any]:
+    parameters = [
+        *(
+            {"name": one, "in": "path", "required": True, "schema": _SCHEMAS.get(one, _NAME)}
+            for one in route.parameters
+        ),
+        *({"name": one, "in": "query", "required": False, "schema": _TEXT} for one in route.query or ()),
+        *([_TIMEOUT_HEADER] if route.has_deadline else []),
+        *([_IDEMPOTENCY_HEADER] if route.is_idempotent else []),
+    ]
+    body = {} if description.body is None else {"requestBody": description.body}
+    return ({"parameters": parameters} if parameters else {}) | body
+
+
+def _complete(paths: dict[str, Any], route: Route, description: Description) -> None:
+    """Adds who may call, and an operation that is described whole."""
+    if description.operation is not None:
+        paths.setdefault(route.template, {})[route.method.lower()] = {"operationId": route.operation} | dict(
+            description.operation
+        )
         return
-    operation["security"] = _CLIENTS_TOO if name in _FOR_CLIENTS else _CALLERS
-    rights = " or ".join(sorted(f"`{right.value}`" for right in RIGHTS[name]))
+    if not route.rights:
+        return
+    operation = paths[route.template][route.method.lower()]
+    operation["security"] = _CLIENTS_TOO if route.audience is Audience.CLIENTS else _CALLERS
+    rights = " or ".join(sorted(f"`{right.value}`" for right in route.rights))
     text = f"A caller needs the right {rights}."
     operation["description"] = f"{operation['description']}\n\n{text}" if "description" in operation else text

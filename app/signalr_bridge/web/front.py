@@ -1,100 +1,270 @@
-"""The outermost ASGI layer, which gives a request its id, trace and raw path, and tells the observer of its end."""
+"""The front: it looks a request up in the table of routes, and does for every route what all of them need."""
 
 import asyncio
 import logging
 import re
+from collections.abc import Coroutine, Sequence
+from http import HTTPStatus
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from signalr_bridge.errors import BridgeError, InternalError, InvalidName, ShuttingDown
-from signalr_bridge.runtime import NewId, Runtime
+from signalr_bridge.errors import (
+    BridgeError,
+    Forbidden,
+    InternalError,
+    InvalidName,
+    MethodNotAllowed,
+    Overloaded,
+    RouteNotFound,
+    ShuttingDown,
+)
+from signalr_bridge.runtime import Runtime
+from signalr_bridge.web.authorize import Access
+from signalr_bridge.web.cors import CorsOf, apply_cors
+from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
 from signalr_bridge.web.observer import Observer
-from signalr_bridge.web.problems import problem_response
+from signalr_bridge.web.problems import NO_SUCH_ROUTE, answer_problem
+from signalr_bridge.web.request import PartsByType, Request
+from signalr_bridge.web.table import NOWHERE, Audience, Found, PathItem, Table
 from signalr_bridge.web.trace import set_request_id, set_traceparent
+from signalr_bridge.wire.exchange import Answer, Disconnected, IncomingRequest
 
 LONGEST_PATH = 32 * 1024
-"""In bytes, as sent. Two names with every character escaped fit. The limit exists because routing takes longer with
-a longer path."""
+"""In bytes, as sent. Two names with every character escaped fit."""
 
+_HEALTH = "/health/"
+_REQUEST = "bridge.request"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
+_SENT = Answer(0)
+"""Stands for the answer of a route that FastAPI serves, which has been sent already."""
 _LOG = logging.getLogger("signalr_bridge.access")
 
 
-class RequestContext:
-    """Wraps the application in what every request needs.
+class Front:
+    """Answers every request. It is an application for servers with and without ASGI.
 
-    It is plain ASGI, because Starlette's own middleware class costs more than a whole request of ours.
+    In this order it gives the request an id, adds the headers of CORS, takes a place in flight, checks the listener,
+    finds the route, finds the caller and checks its right, reads names, deadline and query, and has the route answer.
+    The observer is told of the end. It never learns a query, because those of clients and of the service hold secrets.
 
-    ``scope["path"]`` becomes the raw path, so that ``groups/a%2Fb`` is one segment, and ``scope["request_id"]`` is set.
-    ``scope["answer_headers"]`` go out with every answer, also with one of this layer.
-    The observer is told of ``scope["caller"]``, and never of a query: those of clients and of the service hold secrets.
     Whatever is raised before an answer has begun becomes an answer, also when it is not an ``Exception``. So no error
     in a request ends the process. Its signals come by handlers of the event loop.
+
+    Args:
+        table: All routes.
+        fastapi: Serves the routes that nothing of ours answers.
+        parts: The parts of the application. The routes find them there, and the front finds ``Access``.
+        cors_of: Gives the settings of CORS by hub.
+        runtime: The clock and new ids.
+        observer: Is told of the end of each request.
+        most_in_flight: How many requests are answered at once. Health is never limited.
+        separate: Whether callers have their own listener. Then a request without a mark counts as public.
+        only_this_machine: Whether requests of other machines are refused, as in development.
     """
 
-    def __init__(self, app: ASGIApp, *, observer: Observer, runtime: Runtime) -> None:
-        self.app = app
+    def __init__(
+        self,
+        table: Table,
+        fastapi: ASGIApp,
+        parts: PartsByType,
+        cors_of: CorsOf,
+        *,
+        runtime: Runtime,
+        observer: Observer,
+        most_in_flight: int,
+        separate: bool,
+        only_this_machine: bool,
+    ) -> None:
+        self.table = table
+        self._fastapi = fastapi
+        self.parts, self._cors_of = parts, cors_of
         self._observer, self._clock, self._new_id = observer, runtime.clock, runtime.new_id
+        self._most_in_flight, self._in_flight = most_in_flight, 0
+        self._unmarked = ListenerKind.PUBLIC if separate else ListenerKind.ONLY
+        self._separate = separate
+        self._only_this_machine = only_this_machine
+
+    def begin(self, incoming: IncomingRequest, kind: ListenerKind | None = None) -> Coroutine[Any, Any, Answer] | None:
+        """The answer, to be awaited. None for a route that FastAPI serves, which takes a request by ASGI.
+
+        ``kind`` is that of the listener. None means that there is one for all requests.
+        """
+        found = self.table.find(incoming.path)
+        route = found[0].find(incoming.method)
+        if route is not None and route.answer is None:
+            return None
+        return self._answer(incoming, found, kind)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        headers = dict(scope["headers"])
-        request_id = _read_request_id(headers.get(b"x-request-id"), self._new_id)
-        scope["request_id"] = request_id
-        set_request_id(request_id)
-        extra = scope["answer_headers"] = [(b"x-request-id", request_id.encode())]
-        scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
-        set_traceparent(_read_trace(scope["path"], headers))
-        started, status = self._clock(), 0
+        """Answers by ASGI. Raises what a route raises that FastAPI serves and that has begun to answer."""
+        incoming = AsgiRequest(scope, receive)
+        found = self.table.find(incoming.path)
+        answer = await self._answer(incoming, found, scope.get("entered_by"), (scope, receive, send))
+        if answer is not _SENT:
+            await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
+            await send({"type": "http.response.body", "body": answer.body})
+            _cancel_again()
 
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
+    async def _answer(
+        self,
+        incoming: IncomingRequest,
+        found: Found,
+        kind: ListenerKind | None,
+        asgi: tuple[Scope, Receive, Send] | None = None,
+    ) -> Answer:
+        started = self._clock()
+        path_item, segments = found
+        listener = kind if self._separate and kind is not None else self._unmarked
+        request = Request(incoming, self.parts, listener, path_item.parameters, segments)
+        request.asgi = asgi
+        request.id = self._read_id(request)
+        set_request_id(request.id)
+        set_traceparent(_read_trace(request))
+        try:
+            return await self._answer_whatever_happens(request, path_item)
+        finally:
+            self._observer.request_ended(
+                method=request.method,
+                path=request.path,
+                status=request.status,
+                seconds=self._clock() - started,
+                caller=None if request.caller is None else request.caller.name,
+                request_id=request.id,
+            )
+
+    async def _answer_whatever_happens(self, request: Request, path_item: PathItem) -> Answer:
+        try:
+            answer = await self._serve(request, path_item)
+        except BridgeError as error:
+            answer = answer_problem(error, request.id)
+        except BaseException as error:
+            if request.status or _is_thrown_away(error):
+                raise
+            answer = answer_problem(_judge(error, request.id), request.id)
+        if answer is _SENT:
+            return answer
+        request.status = answer.status
+        body = b"" if request.method == "HEAD" else answer.body
+        return Answer(answer.status, [*answer.headers, *_own_headers(request)], body)
+
+    async def _serve(self, request: Request, path_item: PathItem) -> Answer:
+        if len(request.path) > LONGEST_PATH:
+            raise InvalidName("The path is longer than 32 KiB.")
+        if path_item.audience is Audience.CLIENTS and apply_cors(request, self._cors_of):
+            return Answer(HTTPStatus.NO_CONTENT)
+        if request.path.startswith(_HEALTH):
+            return await self._admit(request, path_item)
+        if self._in_flight >= self._most_in_flight:
+            raise Overloaded("Too many requests are being answered; try again.", headers={"Retry-After": "1"})
+        self._in_flight += 1
+        try:
+            return await self._admit(request, path_item)
+        finally:
+            self._in_flight -= 1
+
+    async def _admit(self, request: Request, path_item: PathItem) -> Answer:
+        """The answer of the route, once everything is checked that the table says of it."""
+        self._check_listener(request, path_item)
+        route = path_item.find(request.method)
+        if route is None:
+            raise _explain_missing(request, path_item)
+        request.rights = route.rights
+        if route.audience is Audience.CALLERS:
+            await request.part(Access).require_caller(request)
+            request.read_names()
+        elif route.audience is Audience.CLIENTS:
+            await request.part(Access).find_caller(request)
+        if route.has_deadline:
+            request.read_deadline()
+        if route.query is not None:
+            request.read_query(route.query)
+        return await (self._hand_over(request) if route.answer is None else route.answer(request))
+
+    def _check_listener(self, request: Request, path_item: PathItem) -> None:
+        """Raises ``RouteNotFound`` for a route of other listeners, and ``Forbidden`` for a request of another machine.
+
+        In development the upstream is guarded, too, because every page knows the emulator's key, which signs its calls.
+        """
+        is_health = request.path.lower().startswith(_HEALTH)
+        guarded = self._only_this_machine and not is_health
+        if guarded and not is_of_this_machine(request.headers_of(b"host"), request.headers_of(b"origin")):
+            raise Forbidden("In development only this machine's own programs and pages may call: use localhost.")
+        kind = request.listener
+        if kind is ListenerKind.ONLY or is_health or path_item.audience is Audience.CLIENTS:
+            return
+        if (path_item.audience is Audience.SERVICE) is not (kind is ListenerKind.PUBLIC):
+            raise RouteNotFound(NO_SUCH_ROUTE)
+
+    async def _hand_over(self, request: Request) -> Answer:
+        """Has FastAPI answer, which finds the request as ``find_request`` says. Returns ``_SENT``."""
+        assert request.asgi is not None, "a route of FastAPI is served by ASGI"
+        scope, receive, send = request.asgi
+        scope["path"], scope["request_id"], scope[_REQUEST] = request.path, request.id, request
+
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], *extra]
-            elif scope["method"] == "HEAD" and message["type"] == "http.response.body":
+                request.status = message["status"]
+                message["headers"] = [*message["headers"], *_own_headers(request)]
+            elif request.method == "HEAD" and message["type"] == "http.response.body":
                 message["body"] = b""
             await send(message)
 
-        try:
-            app = self.app if len(scope["path"]) <= LONGEST_PATH else _refuse_path(request_id)
-            await app(scope, receive, send_with_id)
-        except BaseException as error:
-            if _is_thrown_away(error):
-                raise
-            problem = _judge(error, request_id)
-            if status:
-                raise
-            await problem_response(problem, request_id)(scope, receive, send_with_id)
-            if isinstance(problem, ShuttingDown):
-                _cancel_again()
-        finally:
-            self._observer.request_ended(
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                seconds=self._clock() - started,
-                caller=scope.get("caller"),
-                request_id=request_id,
-            )
+        await self._fastapi(scope, receive, send_with_headers)
+        return _SENT
+
+    def _read_id(self, request: Request) -> str:
+        given = request.last_header(b"x-request-id")
+        return given.decode() if given is not None and _REQUEST_ID.fullmatch(given) else self._new_id()
 
 
-def _read_request_id(given: bytes | None, new_id: NewId) -> str:
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given.decode()
-    return new_id()
+class AsgiRequest(IncomingRequest):
+    """A request that came by ASGI."""
+
+    __slots__ = ("_is_over", "_receive")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+        super().__init__(scope["method"], path, scope.get("query_string", b""), scope["headers"], scope.get("client"))
+        self._receive, self._is_over = receive, False
+
+    def whole_body(self) -> bytes | None:
+        return None
+
+    async def next_piece(self) -> bytes:
+        while not self._is_over:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            self._is_over = not message.get("more_body", False)
+            if piece := message.get("body", b""):
+                return bytes(piece)
+        return b""
 
 
-def _read_trace(path: str, headers: dict[bytes, bytes]) -> str | None:
+def find_request(scope: Scope) -> Request:
+    """The request that the front has handed over to a route of FastAPI."""
+    request: Request = scope[_REQUEST]
+    return request
+
+
+def _own_headers(request: Request) -> Sequence[tuple[bytes, bytes]]:
+    return ((b"x-request-id", request.id.encode()), *request.answer_headers)
+
+
+def _read_trace(request: Request) -> str | None:
     """The trace that a caller or the service passes on. That of a client is not trusted."""
-    given = headers.get(b"traceparent")
-    return None if given is None or path.endswith("/negotiate") else given.decode("latin-1")
+    given = request.last_header(b"traceparent")
+    return None if given is None or request.path.endswith("/negotiate") else given.decode("latin-1")
 
 
-def _refuse_path(request_id: str) -> ASGIApp:
-    return problem_response(InvalidName("The path is longer than 32 KiB."), request_id)
+def _explain_missing(request: Request, path_item: PathItem) -> BridgeError:
+    """The error of a path or a method that no route has."""
+    if path_item.audience is Audience.SERVICE:
+        return MethodNotAllowed("The service calls with POST.", headers={"Allow": path_item.allow})
+    if path_item is not NOWHERE:
+        return MethodNotAllowed("This route takes other methods; see Allow.", headers={"Allow": path_item.allow})
+    return InvalidName("A path segment is empty.") if "//" in request.path else RouteNotFound(NO_SUCH_ROUTE)
 
 
 def _judge(error: BaseException, request_id: str) -> BridgeError:
@@ -110,14 +280,14 @@ def _judge(error: BaseException, request_id: str) -> BridgeError:
 
 
 def _cancel_again() -> None:
-    """Let the cancellation go on, which the answer has delayed, so that the task ends as a cancelled one.
+    """Let a cancellation go on, which the answer has delayed, so that the task ends as a cancelled one.
 
     It is not raised, because uvicorn logs whatever comes out of an application as its error, with the stack.
     """
     task = asyncio.current_task()
-    assert task is not None
-    task.uncancel()
-    task.cancel()
+    if task is not None and task.cancelling():
+        task.uncancel()
+        task.cancel()
 
 
 def _is_thrown_away(error: BaseException) -> bool:

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 
-from starlette.types import Scope
-
 from signalr_bridge.runtime import Clock
 
 MOST_NAMES = 50_000
@@ -96,12 +94,6 @@ def name_address(address: Address | None) -> str:
     if isinstance(address, IPv6Address):
         return str(ip_network((address, 64), strict=False))
     return "unknown" if address is None else str(address)
-
-
-def scope_address(scope: Scope, trusted: Sequence[Network]) -> str:
-    """The address of the client of an ASGI request."""
-    peer = scope.get("client")
-    return find_address(peer[0] if peer else None, scope["headers"], trusted)
 
 
 def _walk(near: Address, hops: list[str], trusted: Sequence[Network]) -> Address:

@@ -1,19 +1,17 @@
-"""What routes read from a request: names in paths and queries, bodies, deadlines, and parts of the application.
+"""What a route reads from a request: names in the path, query, headers, body, deadline, and parts of the application.
 
 Paths are matched as they were sent, so that ``a%2Fb`` is one name.
 """
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-from fastapi import Depends, Request
-from starlette.convertors import Convertor, register_url_convertor
-from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope, Send
 
 from signalr_bridge.errors import (
     BodyTooLarge,
@@ -29,6 +27,9 @@ from signalr_bridge.errors import (
 )
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_connection_id, check_group, check_hub, check_user_id, unescape_segment
+from signalr_bridge.web.callers import Caller, Right
+from signalr_bridge.web.guards import ListenerKind
+from signalr_bridge.wire.exchange import Disconnected, IncomingRequest
 
 JSON = "application/json"
 BODY_SECONDS = 30.0
@@ -39,69 +40,223 @@ MOST_FAULTS = 1000
 
 Part = TypeVar("Part")
 
-_TEXT = {"type": "string"}
-_NAME = {"type": "string", "minLength": 1, "maxLength": 1024}
-_SCHEMAS = {"hub": {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}$"}}
-_CHECKS = {"groupName": check_group, "userId": check_user_id, "connectionId": check_connection_id}
+_CHECKS: Mapping[str, Callable[[str], str]] = {
+    "hub": check_hub,
+    "groupName": check_group,
+    "userId": check_user_id,
+    "connectionId": check_connection_id,
+}
+NAMES = frozenset(_CHECKS)
+"""The parameters that paths may have."""
+
 _SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
+_NO_VALUES: Mapping[str, list[str]] = {}
 
 
-class SegmentConvertor(Convertor[str]):
-    """One path segment as it came. It may be empty, so that an empty name is refused and finds no other route."""
+class Request:
+    """A request and the facts of it, each of which is worked out once.
 
-    regex = "[^/]*"
+    Args:
+        incoming: The request as it came.
+        parts: The parts of the application.
+        listener: The kind of listener that it came through.
+        names: The names of the parameters in its path.
+        segments: Their values, as they came.
+    """
 
-    def convert(self, value: str) -> str:
-        return value
+    __slots__ = (
+        "_by_name",
+        "_hub",
+        "_is_repeated",
+        "_parts",
+        "_segments",
+        "answer_headers",
+        "asgi",
+        "caller",
+        "deadline",
+        "id",
+        "incoming",
+        "listener",
+        "method",
+        "names",
+        "path",
+        "rights",
+        "status",
+        "values",
+    )
 
-    def to_string(self, value: str) -> str:
-        return value
+    def __init__(
+        self,
+        incoming: IncomingRequest,
+        parts: "PartsByType",
+        listener: ListenerKind,
+        names: Sequence[str] = (),
+        segments: Sequence[str] = (),
+    ) -> None:
+        self.incoming = incoming
+        self.method, self.path = incoming.method, incoming.path
+        self.id = ""
+        """The id of the request, which stands in the answer and in the log."""
+        self.status = 0
+        """The status of the answer. 0 until one has begun."""
+        self.listener = listener
+        self._parts = parts
+        self._segments = dict(zip(names, segments, strict=True)) if names else {}
+        self._by_name = dict(incoming.headers)
+        self._is_repeated = len(self._by_name) != len(incoming.headers)
+        self._hub: str | None = None
+        self.names: Mapping[str, str] = {}
+        """The names in the path by parameter, unescaped and checked, once ``read_names`` has been called."""
+        self.values: Mapping[str, list[str]] = _NO_VALUES
+        """The values of the query by parameter, where the route says which parameters there are."""
+        self.rights: frozenset[Right] = frozenset()
+        """The rights of the route, of which a caller needs one."""
+        self.caller: Caller | None = None
+        """The backend that calls. None for everybody else."""
+        self.deadline: float | None = None
+        """The seconds until the caller gives up. None when the caller did not say."""
+        self.answer_headers: list[tuple[bytes, bytes]] = []
+        """Header lines that every answer to this request gets."""
+        self.asgi: tuple[Scope, Receive, Send] | None = None
+        """Where the request came from by ASGI. None where it did not."""
+
+    def header(self, name: bytes) -> str | None:
+        """The first value of a header, whose name is in lower case. None when it is absent."""
+        value = next(self._lines(name), None) if self._is_repeated else self._by_name.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def last_header(self, name: bytes) -> bytes | None:
+        """The last value of a header as it came. None when it is absent."""
+        return self._by_name.get(name)
+
+    def headers_of(self, name: bytes) -> list[str]:
+        """All values of a header, whose name is in lower case."""
+        if name not in self._by_name:
+            return []
+        return [value.decode("latin-1") for value in self._lines(name)]
+
+    def _lines(self, name: bytes) -> Iterator[bytes]:
+        return (value for key, value in self.incoming.headers if key == name)
+
+    def part(self, kind: type[Part]) -> Part:
+        """The part of the application of this class. Raises ``LookupError`` when there is none."""
+        return self._parts.find(kind)
+
+    def require_caller(self) -> Caller:
+        """The caller of a route that only callers may call."""
+        assert self.caller is not None, "the route is for callers, and the front has asked who calls"
+        return self.caller
+
+    @property
+    def hub_segment(self) -> str | None:
+        """The hub in the path as it came. None when the path names no hub."""
+        return self._segments.get("hub")
+
+    @property
+    def hub(self) -> str:
+        """The hub in the path, in lower case. It is unescaped and checked once. Raises ``InvalidName``."""
+        if self._hub is None:
+            self._hub = check_hub(unescape_segment(self._segments["hub"]))
+        return self._hub
+
+    def read_names(self) -> None:
+        """Sets ``names``. Raises ``InvalidName``."""
+        self.names = {name: self._read_name(name, segment) for name, segment in self._segments.items()}
+
+    def _read_name(self, name: str, segment: str) -> str:
+        if not segment:
+            raise InvalidName("A path segment is empty.")
+        return self.hub if name == "hub" else _CHECKS[name](unescape_segment(segment))
+
+    def read_query(self, known: Iterable[str]) -> None:
+        """Sets ``values``. Raises ``InvalidQuery`` for a parameter that is not ``known``."""
+        if self.incoming.query:
+            self.values = read_query(self.incoming.query, known)
+
+    def one_of(self, name: str) -> str | None:
+        """The value of a query parameter, or None. Raises ``InvalidQuery`` when it is repeated."""
+        found = self.values.get(name, ())
+        if len(found) > 1:
+            raise InvalidQuery(f"The query has {name} more than once.")
+        return found[0] if found else None
+
+    def read_deadline(self) -> None:
+        """Sets ``deadline``, in seconds from 0.1 to 100. Raises ``InvalidHeader``."""
+        text = self.header(b"x-request-timeout")
+        if text is None:
+            return
+        if not _SECONDS.fullmatch(text) or not 0.1 <= float(text) <= 100:
+            raise InvalidHeader("X-Request-Timeout is a number of seconds from 0.1 to 100.")
+        self.deadline = float(text)
+
+    def media_type(self) -> str:
+        """The media type in lower case, without its parameters. It is empty when there is none."""
+        given = self.header(b"content-type") or ""
+        return given if given == JSON else given.partition(";")[0].strip().lower()
+
+    def require_media_type(self, *accepted: str) -> str:
+        """The request's media type, which is one of ``accepted``.
+
+        Raises ``UnsupportedMediaType`` for another one, and for a body with a Content-Encoding.
+        """
+        given = self.media_type()
+        if given not in accepted:
+            raise UnsupportedMediaType(f"Send the body with the header 'Content-Type: {accepted[0]}'.")
+        encoding = self.header(b"content-encoding")
+        if encoding is not None and encoding.strip().lower() not in {"", "identity"}:
+            raise UnsupportedMediaType("Send the body without a Content-Encoding.")
+        return given
+
+    async def read_body(self, limit: int, seconds: float = BODY_SECONDS) -> bytes:
+        """The body.
+
+        Args:
+            limit: How many bytes it may have.
+            seconds: How long it may take to come.
+
+        Raises:
+            BodyTooLarge: It is larger. This is raised as soon as that is known.
+            MalformedJson: It has not come to its end in time.
+            InvalidHeader: Its length is malformed.
+        """
+        body = self.incoming.whole_body()
+        if body is not None and len(body) <= limit:
+            return body
+        declared = self.header(b"content-length")
+        if declared is not None and not (declared.isascii() and declared.isdigit()):
+            raise InvalidHeader("The Content-Length is no number.")
+        if body is not None or (declared is not None and int(declared) > limit):
+            raise self._too_large(limit)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._read_pieces(limit)
+        except (TimeoutError, Disconnected):
+            raise MalformedJson("The body did not come to its end in time.", headers={"Connection": "close"}) from None
+
+    async def _read_pieces(self, limit: int) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        while piece := await self.incoming.next_piece():
+            size += len(piece)
+            if size > limit:
+                raise self._too_large(limit)
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _too_large(self, limit: int) -> BodyTooLarge:
+        """The error, after which the rest of the body is still taken and dropped.
+
+        Many clients do not read an answer before they have sent everything, and would find their connection reset. A
+        client with ``Expect`` waits and will not send the body, so its connection is closed.
+        """
+        headers = {} if self.header(b"expect") is None else {"Connection": "close"}
+        return BodyTooLarge(f"The body may have {limit:,} bytes.", headers=headers)
 
 
-register_url_convertor("segment", SegmentConvertor())
-
-
-async def read_path(request: Request) -> dict[str, str]:
-    """The names in the path by parameter, unescaped and checked. Raises ``InvalidName``."""
-    return {name: _read_segment(request, name, segment) for name, segment in request.path_params.items()}
-
-
-def _read_segment(request: Request, name: str, segment: str) -> str:
-    if not segment:
-        raise InvalidName("A path segment is empty.")
-    return read_hub(request, segment) if name == "hub" else _CHECKS[name](unescape_segment(segment))
-
-
-def read_hub(request: Request, segment: str) -> str:
-    """The hub in the request's path, in lower case. It is unescaped and checked once. Raises ``InvalidName``."""
-    if (hub := request.scope.get("hub")) is None:
-        hub = request.scope["hub"] = check_hub(unescape_segment(segment))
-    return str(hub)
-
-
-PathNames = Annotated[dict[str, str], Depends(read_path)]
-
-
-def describe_path(path: str) -> dict[str, Any]:
-    """A path's parameters for its OpenAPI operation."""
-    names = re.findall(r"\{(\w+)", path)
-    return {
-        "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": _SCHEMAS.get(name, _NAME)} for name in names
-        ]
-    }
-
-
-def describe_query(*names: str) -> list[dict[str, Any]]:
-    """Optional query parameters for an OpenAPI operation."""
-    return [{"name": name, "in": "query", "required": False, "schema": _TEXT} for name in names]
-
-
-def read_query(request: Request, known: Iterable[str]) -> dict[str, list[str]]:
+def read_query(query: bytes, known: Iterable[str]) -> dict[str, list[str]]:
     """The query's values by name. Raises ``InvalidQuery`` for a parameter that is not ``known``."""
-    text = request.scope["query_string"].decode("latin-1")
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", encoding="utf-8")
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="strict", encoding="utf-8")
     except ValueError:
         raise InvalidQuery("The query is not percent-encoded UTF-8.") from None
     values: dict[str, list[str]] = {}
@@ -112,91 +267,6 @@ def read_query(request: Request, known: Iterable[str]) -> dict[str, list[str]]:
         expected = f"it takes {', '.join(known)}" if known else "it takes none"
         raise InvalidQuery(f"The query has a parameter that this route does not know; {expected}.")
     return values
-
-
-def one_of(values: dict[str, list[str]], name: str) -> str | None:
-    """The value of a parameter, or None. Raises ``InvalidQuery`` when it is repeated."""
-    found = values.get(name, [])
-    if len(found) > 1:
-        raise InvalidQuery(f"The query has {name} more than once.")
-    return found[0] if found else None
-
-
-def media_type(request: Request) -> str:
-    """The media type in lower case, without its parameters. It is empty when there is none."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def require_media_type(request: Request, *accepted: str) -> str:
-    """The request's media type, which is one of ``accepted``.
-
-    Raises ``UnsupportedMediaType`` for another one, and for a body with a Content-Encoding.
-    """
-    given = media_type(request)
-    if given not in accepted:
-        raise UnsupportedMediaType(f"Send the body with the header 'Content-Type: {accepted[0]}'.")
-    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
-        raise UnsupportedMediaType("Send the body without a Content-Encoding.")
-    return given
-
-
-async def read_body(request: Request, limit: int, seconds: float = BODY_SECONDS) -> bytes:
-    """The body.
-
-    Args:
-        request: The request.
-        limit: How many bytes it may have.
-        seconds: How long it may take to come.
-
-    Raises:
-        BodyTooLarge: It is larger. This is raised as soon as that is known.
-        MalformedJson: It has not come to its end in time.
-        InvalidHeader: Its length is malformed.
-    """
-    declared = request.headers.get("content-length")
-    if declared is not None and not (declared.isascii() and declared.isdigit()):
-        raise InvalidHeader("The Content-Length is no number.")
-    if declared is not None and int(declared) > limit:
-        raise _too_large(request, limit)
-    try:
-        async with asyncio.timeout(seconds):
-            return await _read_chunks(request, limit)
-    except (TimeoutError, ClientDisconnect):
-        raise MalformedJson("The body did not come to its end in time.", headers={"Connection": "close"}) from None
-
-
-async def _read_chunks(request: Request, limit: int) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(request, limit)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _too_large(request: Request, limit: int) -> BodyTooLarge:
-    """The error, after which the rest of the body is still taken and dropped.
-
-    Many clients do not read an answer before they have sent everything, and would find their connection reset. A client
-    with ``Expect`` waits and will not send the body, so its connection is closed.
-    """
-    headers = {"Connection": "close"} if "expect" in request.headers else {}
-    return BodyTooLarge(f"The body may have {limit:,} bytes.", headers=headers)
-
-
-async def read_deadline(request: Request) -> float | None:
-    """The caller's time limit, in seconds from 0.1 to 100. None without the header. Raises ``InvalidHeader``."""
-    text = request.headers.get("x-request-timeout")
-    if text is None:
-        return None
-    if not _SECONDS.fullmatch(text) or not 0.1 <= float(text) <= 100:
-        raise InvalidHeader("X-Request-Timeout is a number of seconds from 0.1 to 100.")
-    return float(text)
-
-
-Deadline = Annotated[float | None, Depends(read_deadline)]
 
 
 class ObjectReader:
@@ -303,18 +373,3 @@ class PartsByType:
         except KeyError:
             raise LookupError(f"there is no part of the type {kind.__name__}") from None
         return found
-
-
-def find_part(request: Request, kind: type[Part]) -> Part:
-    """The part of this class in ``app.state.parts``. Raises ``LookupError`` when there is none."""
-    parts: PartsByType = request.app.state.parts
-    return parts.find(kind)
-
-
-def part(kind: type[Any]) -> Any:
-    """The dependency on the part of this type, for ``Annotated[Sender, part(Sender)]``."""
-
-    async def find(request: Request) -> Any:
-        return find_part(request, kind)
-
-    return Depends(find)

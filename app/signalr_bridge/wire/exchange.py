@@ -1,6 +1,7 @@
 """One HTTP request that has come, and the answer to it: what a server and an application say to each other."""
 
 from collections.abc import Coroutine, Sequence
+from http import HTTPStatus
 from typing import Any, Protocol
 
 import msgspec
@@ -71,3 +72,15 @@ class DirectApp(Protocol):
     def begin(self, request: IncomingRequest) -> Coroutine[Any, Any, Answer] | None:
         """The answer, to be awaited in a task of its own. None means that the request is served by ASGI."""
         ...
+
+
+def make_answer(
+    status: int, body: bytes = b"", media_type: str | None = None, headers: Sequence[tuple[bytes, bytes]] = ()
+) -> Answer:
+    """An answer with the headers that its body needs, behind ``headers``. A 204 has no length."""
+    lines = [*headers]
+    if status != HTTPStatus.NO_CONTENT:
+        lines.append((b"content-length", b"%d" % len(body)))
+    if media_type is not None:
+        lines.append((b"content-type", media_type.encode("latin-1")))
+    return Answer(status, lines, body)

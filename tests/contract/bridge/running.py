@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
-from fastapi import FastAPI
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
 from signalr_bridge.main import create_app
 from signalr_bridge.settings import gather, load
+from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.wire.server import Listener, bind
 
 from tests.contract.endpoints.programmable import Request, Server, programmable_server
@@ -19,12 +19,12 @@ SERVICE = "0123456789abcdefghijklmnopqrstuv"
 AUTH = {"X-API-Key": CALLER}
 
 
-def build(*services: str, **settings: str) -> FastAPI:
+def build(*services: str, **settings: str) -> BridgeApp:
     """A bridge in front of the instances at these URLs; the first is ``default``, then ``b`` and ``c``."""
     return build_probing(INTERVAL_SECONDS, *services, **settings)
 
 
-def build_probing(probe_seconds: float, *services: str, **settings: str) -> FastAPI:
+def build_probing(probe_seconds: float, *services: str, **settings: str) -> BridgeApp:
     """The same; the instances are asked so often how they are."""
     names = ["AzureSignalRConnectionString", "Azure__SignalR__Endpoints__b", "Azure__SignalR__Endpoints__c__secondary"]
     texts = [f"Endpoint={url};AccessKey={SERVICE};Version=1.0;" for url in services]
@@ -34,7 +34,7 @@ def build_probing(probe_seconds: float, *services: str, **settings: str) -> Fast
 
 @dataclass(slots=True)
 class Bridge:
-    app: FastAPI
+    app: BridgeApp
     service: Server
     http: httpx.AsyncClient
 
@@ -44,7 +44,7 @@ class Bridge:
         return [one for one in self.service.requests if "/connections/probe" not in one.target]
 
 
-def client(app: FastAPI, **headers: str) -> httpx.AsyncClient:
+def client(app: BridgeApp, **headers: str) -> httpx.AsyncClient:
     wire = httpx.ASGITransport(app=app, raise_app_exceptions=True)
     return httpx.AsyncClient(transport=wire, base_url="http://bridge", headers=headers, trust_env=False)
 

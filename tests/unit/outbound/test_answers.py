@@ -10,7 +10,7 @@ from signalr_bridge.errors import BridgeError
 from signalr_bridge.outbound.answers import answer_change, answer_item, answer_items, answer_question
 from signalr_bridge.outbound.items import Item, Kind
 from signalr_bridge.protocol.rest import Action, Operation
-from starlette.responses import Response
+from signalr_bridge.wire.exchange import Answer
 
 from tests.unit.endpoints.fakes import said
 
@@ -23,8 +23,8 @@ SEND, JOIN, LEAVE = Action.SEND_TO_ALL, Action.ADD_CONNECTION, Action.REMOVE_CON
 CLOSE = Action.CLOSE_CONNECTION
 
 
-def status_of(answer: Response) -> tuple[int, str | None, str | None]:
-    return answer.status_code, None, None
+def status_of(answer: Answer) -> tuple[int, str | None, str | None]:
+    return answer.status, None, None
 
 
 def problem(error: BridgeError) -> tuple[int, str | None, str | None]:

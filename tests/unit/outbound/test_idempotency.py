@@ -3,15 +3,15 @@
 import pytest
 from signalr_bridge.errors import IdempotencyInProgress, IdempotencyMismatch
 from signalr_bridge.outbound.idempotency import KEEP_SECONDS, Idempotency
-from starlette.responses import Response
+from signalr_bridge.wire.exchange import Answer, make_answer
 
 from tests.unit.endpoints.fakes import Clock
 
 SCOPE = ("caller", "POST", "/hubs/chat/send", "", "key")
 
 
-def answer(size: int = 2) -> Response:
-    return Response(b"x" * size, 202)
+def answer(size: int = 2) -> Answer:
+    return make_answer(202, b"x" * size)
 
 
 def keep(store: Idempotency, *scope: str, size: int = 2) -> None:

@@ -25,7 +25,7 @@ from signalr_bridge.outbound.items import Item, Kind
 from signalr_bridge.outbound.members import list_members
 from signalr_bridge.protocol.rest import Action, ClientAnswer, ListedConnection, MemberPage, Message, Operation
 from signalr_bridge.upstream.hub_api import check_delivery, read_existence
-from starlette.responses import Response
+from signalr_bridge.wire.exchange import Answer
 
 from tests.unit.endpoints.fakes import FakeTransport, endpoint, registry
 from tests.unit.upstream.fakes import FakeOutbox, context
@@ -69,14 +69,14 @@ def attempt(call: Callable[[], object]) -> object:
         return error
 
 
-def over_http(answer: Callable[[], Response]) -> tuple[int, str | None]:
+def over_http(answer: Callable[[], Answer]) -> tuple[int, str | None]:
     """The status, and the problem's code."""
     found = attempt(answer)
     if isinstance(found, BridgeError):
         assert ("Retry-After" in found.headers) is (found.status == 503)
         return found.status, found.code
-    assert isinstance(found, Response)
-    return found.status_code, None
+    assert isinstance(found, Answer)
+    return found.status, None
 
 
 def in_handler(call: Callable[[], object], result: Result) -> tuple[int | None, str | None]:

@@ -3,7 +3,7 @@
 from ipaddress import ip_network
 
 import pytest
-from signalr_bridge.web.limits import find_address, scope_address
+from signalr_bridge.web.limits import find_address
 
 PROXIES = tuple(map(ip_network, ("10.0.0.0/8", "fd00::/8", "192.0.2.7/32")))
 Lines = list[tuple[bytes, bytes]]
@@ -61,9 +61,8 @@ def test_an_address(peer: str | None, lines: Lines, address: str) -> None:
 
 
 def test_without_trusted_proxies_it_is_the_peer() -> None:
-    scope = {"client": ("10.0.0.1", 5), "headers": xff("198.51.100.9")}
-    assert scope_address(scope, ()) == "10.0.0.1"
-    assert scope_address({"headers": []}, ()) == "unknown"
+    assert find_address("10.0.0.1", xff("198.51.100.9"), ()) == "10.0.0.1"
+    assert find_address(None, [], ()) == "unknown"
 
 
 def test_an_endless_chain_ends() -> None:

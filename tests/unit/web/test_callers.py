@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signalr_bridge.errors import Forbidden, RateLimited, Unauthenticated
 from signalr_bridge.settings.access import CallersSettings
+from signalr_bridge.web.authorize import read_credentials
 from signalr_bridge.web.callers import (
     ALL_RIGHTS,
     Bearers,
@@ -17,14 +18,13 @@ from signalr_bridge.web.callers import (
     FindAddress,
     Grant,
     Right,
-    read_credentials,
     read_keys,
 )
 from signalr_bridge.web.limits import Rate
-from starlette.datastructures import Headers
 
 from tests.unit.upstream.issued import FakeClock
 from tests.unit.web.issuing import said, signed
+from tests.unit.web.requests import request
 from tests.unit.web.test_signed_token import issuers
 
 ANN, BOB = "key-of-ann-012345", "key-of-bob-012345"
@@ -157,8 +157,9 @@ async def test_calls_are_limited_by_caller() -> None:
 
 
 def test_credentials_are_read_from_headers() -> None:
-    headers = Headers(raw=[(b"authorization", b"bEaReR  x "), (b"authorization", b"Basic y"), (b"x-api-key", b"k")])
-    assert read_credentials(headers) == CallerCredentials(("k",), ("x",))
+    headers = [("Authorization", "bEaReR  x "), ("Authorization", "Basic y"), ("X-API-Key", "k")]
+    assert read_credentials(request(headers=headers)) == CallerCredentials(("k",), ("x",))
+    assert read_credentials(request(headers=[("Authorization", "Basic y")])) is None
     assert "canary" not in repr(CallerCredentials(("canary",), ("canary",)))
 
 

@@ -1,7 +1,7 @@
 """Which origins are allowed: exact ones, patterns of one label, and never null."""
 
 import pytest
-from signalr_bridge.web.cors import allows, is_negotiate
+from signalr_bridge.web.cors import allows
 
 ALLOWED = ["https://app.contoso.com", "https://*.fabrikam.com", "http://localhost:3000", "HTTPS://Upper.example:443"]
 
@@ -54,21 +54,3 @@ def test_not_allowed(origin: str) -> None:
 
 def test_null_is_never_allowed() -> None:
     assert not allows("null", ["null"])
-
-
-@pytest.mark.parametrize(
-    ("path", "is_one"),
-    [
-        ("/hubs/chat/negotiate", True),
-        ("/api/negotiate", True),
-        ("/hubs/a%2Fb/negotiate", True),
-        ("/hubs//negotiate", True),
-        ("/hubs/chat/negotiate/", False),
-        ("/hubs/chat/negotiate/endpoints", False),
-        ("/hubs/chat/send", False),
-        ("/x/hubs/chat/negotiate", False),
-        ("/hubs/a/b/negotiate", False),
-    ],
-)
-def test_negotiate_routes(path: str, is_one: bool) -> None:
-    assert is_negotiate(path) is is_one

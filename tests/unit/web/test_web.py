@@ -1,40 +1,12 @@
 """The small parts of the edge: names, queries, deadlines, bodies, callers, loopback."""
 
-from collections.abc import Sequence
-
 import pytest
 from signalr_bridge.errors import BodyTooLarge, InvalidHeader, InvalidName, InvalidQuery, UnsupportedMediaType
-from signalr_bridge.web.guards import is_loopback
-from signalr_bridge.web.request import (
-    JSON,
-    media_type,
-    one_of,
-    read_body,
-    read_deadline,
-    read_path,
-    read_query,
-    require_media_type,
-)
+from signalr_bridge.web.guards import is_loopback, is_of_this_machine
+from signalr_bridge.web.request import JSON, read_query
 from signalr_bridge.web.trace import set_traceparent, trace_headers
-from starlette.requests import Request
-from starlette.types import Message
 
-
-def request(
-    *,
-    path: dict[str, str] | None = None,
-    query: bytes = b"",
-    headers: Sequence[tuple[str, str]] = (),
-    chunks: Sequence[bytes] = (b"",),
-) -> Request:
-    rest = list(chunks)
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": rest.pop(0), "more_body": bool(rest)}
-
-    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
-    return Request({"type": "http", "path_params": path or {}, "query_string": query, "headers": raw}, receive)
-
+from tests.unit.web.requests import request
 
 # --- names and queries
 
@@ -53,8 +25,10 @@ def request(
         ("connectionId", "%E2%9C%93", "✓"),
     ],
 )
-async def test_a_segment_is_unescaped_once(name: str, segment: str, value: str) -> None:
-    assert await read_path(request(path={name: segment})) == {name: value}
+def test_a_segment_is_unescaped_once(name: str, segment: str, value: str) -> None:
+    given = request(path={name: segment})
+    given.read_names()
+    assert given.names == {name: value}
 
 
 @pytest.mark.parametrize(
@@ -75,49 +49,56 @@ async def test_a_segment_is_unescaped_once(name: str, segment: str, value: str) 
         ("connectionId", ".."),
     ],
 )
-async def test_a_segment_that_is_no_name(name: str, segment: str) -> None:
+def test_a_segment_that_is_no_name(name: str, segment: str) -> None:
     with pytest.raises(InvalidName) as caught:
-        await read_path(request(path={name: segment}))
+        request(path={name: segment}).read_names()
     assert caught.value.status == 400
 
 
 def test_a_query() -> None:
     given = request(query=b"excluded=a&excluded=b%2Fc+d&reason=")
-    assert read_query(given, ("excluded", "reason")) == {"excluded": ["a", "b/c d"], "reason": [""]}
-    assert read_query(request(), ()) == {}
+    given.read_query(("excluded", "reason"))
+    assert given.values == {"excluded": ["a", "b/c d"], "reason": [""]}
+    assert read_query(b"", ()) == {}
 
 
 @pytest.mark.parametrize("query", [b"x=1", b"Reason=1", b"reason=a&x", b"reason=%FF", b"=1"])
 def test_a_query_that_is_not_understood(query: bytes) -> None:
     with pytest.raises(InvalidQuery):
-        read_query(request(query=query), ("reason",))
+        request(query=query).read_query(("reason",))
 
 
 def test_a_parameter_that_may_stand_there_once() -> None:
-    assert one_of({"a": ["1"]}, "a") == "1"
-    assert one_of({}, "a") is None
+    given = request(query=b"a=1&b=1&b=1")
+    given.read_query(("a", "b"))
+    assert given.one_of("a") == "1"
+    assert given.one_of("c") is None
     with pytest.raises(InvalidQuery):
-        one_of({"a": ["1", "1"]}, "a")
+        given.one_of("b")
 
 
 # --- deadlines
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("0.1", 0.1), ("1", 1), ("100", 100), ("10.25", 10.25), ("007", 7)])
-async def test_a_deadline(text: str, seconds: float) -> None:
-    assert await read_deadline(request(headers=[("X-Request-Timeout", text)])) == seconds
+def test_a_deadline(text: str, seconds: float) -> None:
+    given = request(headers=[("X-Request-Timeout", text)])
+    given.read_deadline()
+    assert given.deadline == seconds
 
 
-async def test_no_deadline() -> None:
-    assert await read_deadline(request()) is None
+def test_no_deadline() -> None:
+    given = request()
+    given.read_deadline()
+    assert given.deadline is None
 
 
 @pytest.mark.parametrize(
     "text", ["", "0", "0.09", "100.1", "101", "-1", "1e1", "nan", "inf", "1s", "1,5", "²", "1.", " 1"]
 )
-async def test_a_deadline_that_is_none(text: str) -> None:
+def test_a_deadline_that_is_none(text: str) -> None:
     with pytest.raises(InvalidHeader):
-        await read_deadline(request(headers=[("X-Request-Timeout", text)]))
+        request(headers=[("X-Request-Timeout", text)]).read_deadline()
 
 
 # --- bodies
@@ -127,7 +108,7 @@ async def test_a_deadline_that_is_none(text: str) -> None:
     "given", ["application/json", "APPLICATION/JSON", "application/json; charset=latin1", " application/json "]
 )
 def test_a_media_type(given: str) -> None:
-    assert require_media_type(request(headers=[("Content-Type", given)]), JSON) == JSON
+    assert request(headers=[("Content-Type", given)]).require_media_type(JSON) == JSON
 
 
 @pytest.mark.parametrize(
@@ -143,43 +124,43 @@ def test_a_media_type(given: str) -> None:
 )
 def test_another_media_type(headers: list[tuple[str, str]]) -> None:
     with pytest.raises(UnsupportedMediaType, match="'Content-Type: application/json'"):
-        require_media_type(request(headers=headers), JSON)
+        request(headers=headers).require_media_type(JSON)
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "GZIP", "identity, gzip"])
 def test_an_encoded_body(encoding: str) -> None:
     headers = [("Content-Type", JSON), ("Content-Encoding", encoding)]
     with pytest.raises(UnsupportedMediaType, match="Content-Encoding"):
-        require_media_type(request(headers=headers), JSON)
-    assert media_type(request(headers=headers)) == JSON
+        request(headers=headers).require_media_type(JSON)
+    assert request(headers=headers).media_type() == JSON
 
 
 async def test_a_body_of_just_the_limit() -> None:
-    assert await read_body(request(chunks=[b"ab", b"c", b""]), 3) == b"abc"
-    assert await read_body(request(headers=[("Content-Length", "3")], chunks=[b"abc"]), 3) == b"abc"
+    assert await request(chunks=[b"ab", b"c", b""]).read_body(3) == b"abc"
+    assert await request(headers=[("Content-Length", "3")], chunks=[b"abc"]).read_body(3) == b"abc"
 
 
 async def test_a_body_beyond_it_is_refused_before_it_is_read() -> None:
     with pytest.raises(BodyTooLarge):
-        await read_body(request(headers=[("Content-Length", "4")], chunks=[]), 3)
+        await request(headers=[("Content-Length", "4")], chunks=[]).read_body(3)
 
 
 async def test_a_stream_beyond_it_is_refused_while_it_is_read() -> None:
     with pytest.raises(BodyTooLarge) as caught:
-        await read_body(request(chunks=[b"ab", b"cd", b"never read"]), 3)
+        await request(chunks=[b"ab", b"cd", b"never read"]).read_body(3)
     assert caught.value.headers == {}
 
 
 async def test_who_waits_for_leave_to_send_it_hears_that_it_will_not_be_read() -> None:
     with pytest.raises(BodyTooLarge) as caught:
-        await read_body(request(headers=[("Content-Length", "4"), ("Expect", "100-continue")], chunks=[]), 3)
+        await request(headers=[("Content-Length", "4"), ("Expect", "100-continue")], chunks=[]).read_body(3)
     assert caught.value.headers == {"Connection": "close"}
 
 
 @pytest.mark.parametrize("length", ["", "x", "-1", "²"])
 async def test_a_length_that_is_no_number(length: str) -> None:
     with pytest.raises(InvalidHeader):
-        await read_body(request(headers=[("Content-Length", length)]), 3)
+        await request(headers=[("Content-Length", length)]).read_body(3)
 
 
 # --- loopback and traces
@@ -211,6 +192,29 @@ def test_this_machine(host: str) -> None:
 )
 def test_another_machine(host: str) -> None:
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "origins", "is_local"),
+    [
+        (["localhost:1"], [], True),
+        (["localhost:1"], ["http://localhost:1"], True),
+        (["localhost:1"], [""], True),
+        (["localhost:1"], ["http://localhost:2"], False),
+        (["localhost:1"], ["http://localhost:1", "http://example.com"], False),
+        (["localhost:1", "example.com"], [], False),
+        ([], [], False),
+    ],
+)
+def test_every_host_and_origin_counts(hosts: list[str], origins: list[str], is_local: bool) -> None:
+    assert is_of_this_machine(hosts, origins) is is_local
+
+
+def test_a_header_that_is_repeated() -> None:
+    given = request(headers=[("A", "1"), ("B", "2"), ("a", "3")])
+    assert (given.header(b"a"), given.last_header(b"a"), given.headers_of(b"a")) == ("1", b"3", ["1", "3"])
+    assert (given.header(b"b"), given.last_header(b"b"), given.headers_of(b"b")) == ("2", b"2", ["2"])
+    assert (given.header(b"c"), given.last_header(b"c"), given.headers_of(b"c")) == (None, None, [])
 
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -10,6 +10,7 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.main import create_app
 from signalr_bridge.settings import check_servable, gather, load
 from signalr_bridge.settings.names import settings_by_path, write_name
+from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
 from starlette.types import ASGIApp
 
@@ -291,9 +292,9 @@ async def test_anonymous_callers_are_this_machine_s_programs(headers: dict[str, 
         assert (await http.get("/hubs/chat/endpoints")).status_code == status
 
 
-def entered(app: ASGIApp, listener: str | None, **headers: str) -> httpx.AsyncClient:
+def entered(app: BridgeApp, listener: str | None, **headers: str) -> httpx.AsyncClient:
     """A client of this listener. None: of one that does not say its kind."""
-    served = app if listener is None else ListenerApp(app, ListenerKind(listener))
+    served: ASGIApp = app if listener is None else ListenerApp(app, ListenerKind(listener))
     wire = httpx.ASGITransport(app=served)
     return httpx.AsyncClient(transport=wire, base_url="http://bridge", headers=headers, trust_env=False)
 

@@ -89,7 +89,7 @@ async def test_the_headers_stand_on_errors_too(request_line: str, more: dict[str
 
 async def test_even_when_something_goes_wrong_here() -> None:
     async with bridge(**SETTINGS) as running:
-        running.app.state.parts = replace(running.app.state.parts, negotiator=None)
+        running.app.front.parts = replace(running.app.state.parts, negotiator=None)
         answer = await running.http.post("/hubs/chat/negotiate", headers={"Origin": ORIGIN})
         assert (answer.status_code, cors_of(answer)) == (500, SHOWN)
 

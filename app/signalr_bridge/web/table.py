@@ -1,0 +1,235 @@
+"""The table of routes: each flow declares its routes once. The front serves by it, and the document is made of it."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from operator import itemgetter
+from typing import Any, TypeAlias
+
+from signalr_bridge.web.callers import Right
+from signalr_bridge.web.request import NAMES, Request
+from signalr_bridge.wire.exchange import Answer
+
+Answerer: TypeAlias = Callable[[Request], Awaitable[Answer]]
+"""Answers a request that may be made. It raises a ``BridgeError`` for a problem."""
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""All methods that a route may have, in the order of the header ``Allow``."""
+
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+class Audience(StrEnum):
+    """Who may call a route."""
+
+    ANYBODY = "anybody"
+    CALLERS = "callers"
+    """A backend that has one of the route's rights."""
+    CLIENTS = "clients"
+    """A SignalR client, by the rules of its hub, or a backend that has one of the route's rights."""
+    SERVICE = "service"
+    """The SignalR service. The route itself checks who calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What the OpenAPI document says of a route besides its name, its parameters and who may call it.
+
+    Args:
+        tags: The groups that it belongs to.
+        responses: The answers by status, as FastAPI takes them.
+        body: The ``requestBody``. None means that there is none.
+        summary: The first line. Empty takes the name of the function that answers.
+        more: Further arguments of FastAPI's ``add_api_route``.
+        operation: The whole OpenAPI operation, instead of all this.
+    """
+
+    tags: Sequence[str] = ()
+    responses: Mapping[int | str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] | None = None
+    summary: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    operation: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation of ours.
+
+    Args:
+        method: The HTTP method.
+        template: The path. A parameter such as ``{hub}`` is one segment.
+        operation: The operation id, which stands in the document and never changes.
+        answer: Answers it. None means that FastAPI does.
+        endpoint: FastAPI's endpoint of a route that is handed over. None for a route that FastAPI has made itself.
+        audience: Who may call.
+        rights: A caller needs one of them.
+        query: The query parameters that there are. None means that the query is not checked.
+        has_deadline: Whether the caller may set a deadline by ``X-Request-Timeout``.
+        is_idempotent: Whether the caller may name the request by ``Idempotency-Key``.
+        covers_below: Whether the path is taken in any case, and every path below it, too.
+        description: What the document says of it. None leaves it out.
+        same_as: The operation id of a documented route that this one is another path of. It has no description.
+    """
+
+    method: str
+    template: str
+    operation: str
+    answer: Answerer | None = None
+    endpoint: Callable[..., Any] | None = None
+    audience: Audience = Audience.CALLERS
+    rights: frozenset[Right] = frozenset()
+    query: tuple[str, ...] | None = None
+    has_deadline: bool = False
+    is_idempotent: bool = False
+    covers_below: bool = False
+    description: Description | None = None
+    same_as: str = ""
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters in the path."""
+        return tuple(_PARAMETER.findall(self.template))
+
+
+@dataclass(frozen=True, slots=True)
+class PathItem:
+    """All routes of one path, by their method. A path without routes is one, too.
+
+    Args:
+        template: The path. Empty when there are no routes.
+        routes: The routes by method.
+    """
+
+    template: str
+    routes: Mapping[str, Route]
+    audience: Audience = Audience.CALLERS
+    parameters: tuple[str, ...] = ()
+    allow: str = ""
+
+    def find(self, method: str) -> Route | None:
+        """The route of the method."""
+        return self.routes.get(method)
+
+
+NOWHERE = PathItem("", {})
+"""The path item of a path that no route has."""
+
+Found: TypeAlias = tuple[PathItem, Sequence[str]]
+"""A path item, and the segments of the path at which its parameters stand, as they came."""
+
+
+class Table:
+    """All routes. Raises ``ValueError`` for a route that says too little or that another one hides."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
+        for route in self.routes:
+            _check(route)
+        _check_differ(self.routes)
+        templates = dict.fromkeys(one.template for one in self.routes)
+        path_items = [_make_path_item(template, self.routes) for template in templates]
+        self._plain = {one.template: one for one in path_items if not one.parameters}
+        self._below = {
+            f"{one.template}/": one for one in path_items if any(route.covers_below for route in one.routes.values())
+        }
+        self._shapes = _group_by_shape([one for one in path_items if one.parameters])
+
+    def find(self, path: str) -> Found:
+        """The path item of a path as it came. It is ``NOWHERE`` when there is none.
+
+        An empty segment counts as a value, so that an empty name is refused and finds no other route.
+        """
+        if (path_item := self._plain.get(path)) is not None:
+            return path_item, ()
+        segments = path.split("/")
+        for shape in self._shapes.get(len(segments), ()):
+            if (path_item := shape.path_items.get(shape.literals(segments))) is not None:
+                return path_item, shape.values(segments)
+        lowered = f"{path.lower()}/"
+        for prefix, path_item in self._below.items():
+            if lowered.startswith(prefix):
+                return path_item, ()
+        return NOWHERE, ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """The path items whose parameters stand at the same positions.
+
+    Args:
+        literals: Picks the segments that are no parameters.
+        values: Picks those that are.
+        path_items: They themselves, by what ``literals`` picks.
+    """
+
+    literals: Callable[[Sequence[str]], Any]
+    values: Callable[[Sequence[str]], Sequence[str]]
+    path_items: dict[Any, PathItem]
+
+
+def _group_by_shape(path_items: Sequence[PathItem]) -> dict[int, list[_Shape]]:
+    """The shapes by the number of segments. One with fewer parameters comes first, because it says more."""
+    found: dict[tuple[int, tuple[int, ...]], _Shape] = {}
+    for path_item in sorted(path_items, key=lambda one: len(one.parameters)):
+        segments = path_item.template.split("/")
+        at = tuple(index for index, one in enumerate(segments) if _PARAMETER.fullmatch(one))
+        literals = itemgetter(*(index for index in range(len(segments)) if index not in at))
+        shape = found.setdefault((len(segments), at), _Shape(literals, _pick(at), {}))
+        shape.path_items[literals(segments)] = path_item
+    grouped: dict[int, list[_Shape]] = {}
+    for (length, _), shape in found.items():
+        grouped.setdefault(length, []).append(shape)
+    return grouped
+
+
+def _pick(positions: tuple[int, ...]) -> Callable[[Sequence[str]], Sequence[str]]:
+    if len(positions) == 1:
+        at = positions[0]
+        return lambda segments: (segments[at],)
+    return itemgetter(*positions)
+
+
+def _make_path_item(template: str, routes: Sequence[Route]) -> PathItem:
+    own = {one.method: one for one in routes if one.template == template}
+    first = next(iter(own.values()))
+    allow = ", ".join(method for method in METHODS if method in own)
+    return PathItem(template, own, first.audience, first.parameters, allow)
+
+
+def _check(route: Route) -> None:
+    """Raises ``ValueError`` with what the route lacks."""
+    wrong = [
+        (route.method not in METHODS, f"the method is one of {', '.join(METHODS)}"),
+        (not re.fullmatch(r"(/(\{\w+\}|[\w.-]+))+|/", route.template), "the path begins with / and ends without"),
+        (route.answer is not None and route.endpoint is not None, "ours answers it or FastAPI's, not both"),
+        (route.answer is None and route.endpoint is None and route.description is not None, "nothing answers it"),
+        (bool(route.rights) is not (route.audience in _WITH_RIGHTS), "routes for callers name rights, and only those"),
+        (route.answer is not None and not set(route.parameters) <= NAMES, f"a parameter is one of {sorted(NAMES)}"),
+        (
+            route.answer is not None and (route.description is None) is not bool(route.same_as),
+            "a description says what it does, or same_as names the route that is described",
+        ),
+    ]
+    faults = [text for is_wrong, text in wrong if is_wrong]
+    if faults:
+        raise ValueError(f"{route.method} {route.template}: {'; '.join(faults)}")
+
+
+_WITH_RIGHTS = frozenset({Audience.CALLERS, Audience.CLIENTS})
+
+
+def _check_differ(routes: Sequence[Route]) -> None:
+    """Raises ``ValueError`` for two routes that are one, or whose path is for different audiences."""
+    seen: dict[str, Route] = {}
+    for route in routes:
+        path = _PARAMETER.sub("{}", route.template)
+        for key in (f"operation {route.operation}", f"{route.method} {path}"):
+            if key in seen:
+                raise ValueError(f"{route.method} {route.template}: there are two routes of '{key}'")
+            seen[key] = route
+        if seen.setdefault(path, route).audience is not route.audience:
+            raise ValueError(f"{route.method} {route.template}: one path is for one audience")
+        if seen[path].template != route.template:
+            raise ValueError(f"{route.method} {route.template}: the parameters of one path have one name each")
