@@ -1,0 +1,70 @@
+"""All cases of the corpus, in groups: each group is asked of a bridge of its own, one case after the other."""
+
+from collections.abc import Iterable
+
+from tests.contract.bridge.answers.cases import (
+    changes,
+    negotiation,
+    operations,
+    others,
+    routes,
+    sending,
+    upstream,
+    wire,
+)
+from tests.contract.bridge.answers.corpus import Group
+from tests.contract.bridge.answers.exchange import Case
+
+
+def _group(name: str, bridge: str, *cases: Iterable[Case], listener: str = "public") -> Group:
+    found = [one for some in cases for one in some]
+    names = [one.name for one in found]
+    assert len(set(names)) == len(names), f"{name}: {sorted({one for one in names if names.count(one) > 1})}"
+    return Group(name, bridge, found, listener)
+
+
+CHANGES = {
+    f"{who}: a query of {size}": "a query over 8 KiB on negotiate is a 400 invalid-query: it cost 11 ms"
+    for who in ("client", "client of the default hub")
+    for size in ("more than 8 KiB", "much more than 8 KiB")
+}
+"""The cases whose answers issue 14 changes, by name, each with the reason. Their new answers are in the test.
+
+Besides, an outcome may have the new code ``overloaded``. No case has an outcome for which that could be so.
+"""
+
+GROUPS = [
+    _group(
+        "operations",
+        "serve",
+        operations.stream(),
+        operations.operations(),
+        operations.ids(),
+        operations.credentials(),
+        operations.paths(),
+    ),
+    _group("routes", "serve", routes.right_and_wrong(), routes.shapes(), routes.methods()),
+    _group("negotiation", "serve", negotiation.clients(), negotiation.rules(), negotiation.callers()),
+    _group("pages", "serve", negotiation.pages(), negotiation.long_queries()),
+    _group("messages", "serve", sending.messages(), sending.options(), sending.faults()),
+    _group("arrays", "serve", sending.arrays(), sending.groups(), sending.once()),
+    _group("changes", "serve", changes.changes(), changes.calls()),
+    _group("questions", "serve", changes.questions(), changes.lists()),
+    _group("upstream", "serve", upstream.messages(), upstream.bodies(), upstream.connections(), upstream.checks()),
+    _group("wire", "serve", wire.pipelines(), wire.upgrades(), wire.connections(), wire.nonsense()),
+    _group("bodies", "serve", wire.bodies(), wire.waiting()),
+    _group("public listener", "callers apart", others.either_listener()),
+    _group("callers' listener", "callers apart", others.either_listener(), listener="callers"),
+    _group("callers without keys", "callers without keys", others.without_keys(), listener="callers"),
+    _group("development", "development", others.development()),
+    _group("several hubs", "several hubs", others.several_hubs()),
+    _group("named hubs only", "named hubs only", others.named_hubs()),
+    _group("unhandled is fine", "unhandled is fine", upstream.unhandled()),
+    _group("small bodies", "small bodies", upstream.sizes()),
+    _group("rates", "rates", others.rates()),
+    _group("one in flight", "one in flight", others.one_in_flight()),
+    _group("one under way", "one under way", others.one_under_way()),
+    _group("nobody there", "nobody there", others.nobody_there()),
+    _group("one of two there", "one of two there", others.one_of_two_there()),
+    _group("two there", "two there", others.two_there()),
+]
