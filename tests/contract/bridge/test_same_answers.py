@@ -1,4 +1,4 @@
-"""Byte for byte the answers that were recorded before the hot path was written anew, apart from what issue 14 names.
+"""Byte for byte the answers that were recorded before the hot path was written anew, apart from what was meant.
 
 Where an answer differs on purpose, it stands in ``CHANGES``, with the reason, and its new form here.
 """
@@ -48,7 +48,6 @@ def describe(recorded: Recorded, found: Answered) -> str:
     return "\n".join(parts)
 
 
-@pytest.mark.xfail(reason="until negotiate limits its query; then this line goes", strict=True)
 async def test_what_is_changed_is_changed(issuer: OpenId) -> None:
     changed = [
         Group(group.name, group.bridge, [one for one in group.cases if one.name in CHANGES], group.listener)
