@@ -30,7 +30,7 @@ from tests.unit.web.issuing import said, signed
 NOW = 1_800_000_000
 SERVICE_KEY = "0123456789abcdefghijklmnopqrstuv"
 CODE = "the-code-of-the-upstream"
-KEYS = {
+KEYS: Mapping[str, Mapping[str, list[str]]] = {
     "all": {},
     "chat": {"hubs": ["chat"]},
     "sender": {"rights": ["send"]},
@@ -76,7 +76,7 @@ class World:
         """The tokens that stand in requests by name."""
         caller = {"iss": self.issuer.url, "aud": "api://bridge", "azp": "batch"}
         client = {"iss": self.issuer.url, "aud": "api://chat", "roles": ["chatter"]}
-        claims = {
+        claims: dict[str, dict[str, Any]] = {
             "caller": caller | {"roles": ["Bridge.All"]},
             "sender": caller | {"roles": ["Bridge.Send"]},
             "stranger": caller | {"roles": ["Other"]},
@@ -138,7 +138,7 @@ def _serve(world: World) -> Given:
 _SHORT = {"BRIDGE_CALLERS__KEYS": json.dumps([{"key": key_of("all"), "name": "all"}])}
 
 
-def _short(world: World, **more: str) -> Given:
+def _short(world: World, **more: str) -> dict[str, str]:
     return {"AzureSignalRConnectionString": world.connection(world.service.port)} | _SHORT | more
 
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 _WORD = re.compile(r"say[-_]([a-z0-9]+)")
-_ABSENT = {"x-ms-error-code": "Warning.Connection.NotExisted"}
-_LATER = {"Retry-After": "30"}
 
 
 def said(status: int, body: bytes = b"", **headers: str) -> bytes:
@@ -23,15 +21,15 @@ NOTHING, CUT = None, b""
 """The connection stays open without an answer, or ends."""
 
 SAYS: dict[str, bytes | None] = {
-    "absent": said(404, **_ABSENT),
+    "absent": said(404, x_ms_error_code="Warning.Connection.NotExisted"),
     "bare": said(404),
     "400": said(400),
     "401": said(401),
     "403": said(403),
     "408": said(408),
     "413": said(413),
-    "429": said(429, **_LATER),
-    "503": said(503, **_LATER),
+    "429": said(429, Retry_After="30"),
+    "503": said(503, Retry_After="30"),
     "busy": said(503),
     "500": said(500),
     "504": said(504),

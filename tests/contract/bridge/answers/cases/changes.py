@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tests.contract.bridge.answers.cases.request import JSON, by
-from tests.contract.bridge.answers.cases.sending import WORDS, patience
+from tests.contract.bridge.answers.cases.sending import WORDS, soon
 from tests.contract.bridge.answers.exchange import Case
 
 
@@ -11,21 +11,17 @@ def changes() -> Iterator[Case]:
     """A change says where it could not be made."""
     for word in WORDS:
         target = f"/hubs/chat/groups/g/connections/say-{word}"
-        yield by("groups", f"join: {word}", "PUT", target, *patience(word))
-        yield by("groups", f"leave: {word}", "DELETE", target, *patience(word))
-        yield by("closer", f"close: {word}", "DELETE", f"/hubs/chat/connections/say-{word}", *patience(word))
+        yield by("groups", f"join: {word}", "PUT", target, *soon(word))
+        yield by("groups", f"leave: {word}", "DELETE", target, *soon(word))
+        yield by("closer", f"close: {word}", "DELETE", f"/hubs/chat/connections/say-{word}", *soon(word))
     for word in ("absent", "bare", "403", "503", "500"):
-        yield by("groups", f"user join: {word}", "PUT", f"/hubs/chat/groups/g/users/say-{word}", *patience(word))
-        yield by("groups", f"user leave: {word}", "DELETE", f"/hubs/chat/groups/g/users/say-{word}", *patience(word))
-        yield by("groups", f"user leaves all: {word}", "DELETE", f"/hubs/chat/users/say-{word}/groups", *patience(word))
-        yield by(
-            "groups", f"leaves all: {word}", "DELETE", f"/hubs/chat/connections/say-{word}/groups", *patience(word)
-        )
-        yield by("closer", f"user close: {word}", "DELETE", f"/hubs/chat/users/say-{word}/connections", *patience(word))
-        yield by(
-            "closer", f"group close: {word}", "DELETE", f"/hubs/chat/groups/say-{word}/connections", *patience(word)
-        )
-        yield by("closer", f"close all: {word}", "DELETE", f"/hubs/say_{word}/connections?confirm=all", *patience(word))
+        yield by("groups", f"user join: {word}", "PUT", f"/hubs/chat/groups/g/users/say-{word}", *soon(word))
+        yield by("groups", f"user leave: {word}", "DELETE", f"/hubs/chat/groups/g/users/say-{word}", *soon(word))
+        yield by("groups", f"user leaves all: {word}", "DELETE", f"/hubs/chat/users/say-{word}/groups", *soon(word))
+        yield by("groups", f"leaves all: {word}", "DELETE", f"/hubs/chat/connections/say-{word}/groups", *soon(word))
+        yield by("closer", f"user close: {word}", "DELETE", f"/hubs/chat/users/say-{word}/connections", *soon(word))
+        yield by("closer", f"group close: {word}", "DELETE", f"/hubs/chat/groups/say-{word}/connections", *soon(word))
+        yield by("closer", f"close all: {word}", "DELETE", f"/hubs/say_{word}/connections?confirm=all", *soon(word))
     for query in (
         "",
         "?confirm=yes",
@@ -33,6 +29,7 @@ def changes() -> Iterator[Case]:
         "?Confirm=all",
         "?confirm=all&reason=x&excluded=a",
         "?confirm=all&excluded=",
+        "?confirm=all&excluded=.",
         "?confirm=all&excluded=a%0Ab",
         "?confirm=all&reason=a&reason=b",
         "?confirm=all&x=1",
@@ -51,16 +48,14 @@ def changes() -> Iterator[Case]:
 def questions() -> Iterator[Case]:
     """One yes is enough, and a no needs everybody's."""
     for word in WORDS:
-        yield by("reader", f"connection: {word}", "GET", f"/hubs/chat/connections/say-{word}", *patience(word))
+        yield by("reader", f"connection: {word}", "GET", f"/hubs/chat/connections/say-{word}", *soon(word))
     for word in ("absent", "bare", "503", "500"):
         for method in ("GET", "HEAD"):
-            yield by("reader", f"{method} user: {word}", method, f"/hubs/chat/users/say-{word}", *patience(word))
-            yield by("reader", f"{method} group: {word}", method, f"/hubs/chat/groups/say-{word}", *patience(word))
-            yield by(
-                "reader", f"{method} member: {word}", method, f"/hubs/chat/groups/g/users/say-{word}", *patience(word)
-            )
+            yield by("reader", f"{method} user: {word}", method, f"/hubs/chat/users/say-{word}", *soon(word))
+            yield by("reader", f"{method} group: {word}", method, f"/hubs/chat/groups/say-{word}", *soon(word))
+            yield by("reader", f"{method} member: {word}", method, f"/hubs/chat/groups/g/users/say-{word}", *soon(word))
             query = f"/hubs/chat/exists?userId=say-{word}"
-            yield by("reader", f"{method} by query: {word}", method, query, *patience(word))
+            yield by("reader", f"{method} by query: {word}", method, query, *soon(word))
     for query in (
         "",
         "?groupName=g",
@@ -121,7 +116,7 @@ def calls() -> Iterator[Case]:
     """A client is called, and answers or not."""
     path, body = "/hubs/chat/connections/say-{}/invoke", {"target": "t", "arguments": [1, "x"]}
     for word in ("error", "nonsense", *WORDS):
-        yield by("sender", f"call: {word}", "POST", path.format(word), *patience(word), body=body)
+        yield by("sender", f"call: {word}", "POST", path.format(word), *soon(word), body=body)
     faults: dict[str, object] = {
         "no target": {},
         "an empty target": {"target": ""},

@@ -42,7 +42,7 @@ ROUTES = (
     Route("DELETE", _CONNECTION + "/groups", "closer", "groups"),
     Route("DELETE", _CONNECTION, "groups", "closer", None, "?reason=bye%20%C3%A4"),
     Route("DELETE", _USER + "/connections", "groups", "closer", None, "?reason=bye&excluded=c-1&excluded=c-2"),
-    Route("DELETE", _GROUP + "/connections", "groups", "closer", None, "?excluded=."),
+    Route("DELETE", _GROUP + "/connections", "groups", "closer", None, "?excluded=c-1"),
     Route("DELETE", "/hubs/chat/connections", "groups", "closer", None, "?confirm=all"),
     Route("GET", _CONNECTION, "sender", "reader"),
     Route("HEAD", _CONNECTION, "sender", "reader"),

@@ -12,15 +12,15 @@ WORDS = ("absent", "bare", "400", "401", "403", "408", "413", "429", "503", "500
 """What the service says."""
 
 
-def patience(word: str) -> tuple[str, ...]:
+def soon(word: str) -> tuple[str, ...]:
     """The header line of a caller who does not wait for a service that says nothing."""
     return ("X-Request-Timeout: 0.3",) if word == "nothing" else ()
 
 
 def messages() -> Iterator[Case]:
     """Whom a message is for, and what the service says to it."""
-    message = {"target": "t", "arguments": ["x"]}
-    for name, more in {
+    message: dict[str, Any] = {"target": "t", "arguments": ["x"]}
+    destinations: dict[str, dict[str, Any]] = {
         "everybody": {},
         "everybody but two": {"excluded": ["a", "b"]},
         "a user": {"userId": "ann"},
@@ -30,11 +30,12 @@ def messages() -> Iterator[Case]:
         "an endpoint": {"endpoints": ["DEFAULT"]},
         "an endpoint as it is listed": {"endpoints": [{"Name": "default", "online": True}]},
         "nulls": {"userId": None, "excluded": None, "endpoints": None},
-    }.items():
+    }
+    for name, more in destinations.items():
         yield by("sender", f"to {name}", "POST", _SEND, body=message | more)
     for word in WORDS:
         body = message | {"userId": f"say-{word}"}
-        yield by("sender", f"to a user: {word}", "POST", _SEND, *patience(word), body=body)
+        yield by("sender", f"to a user: {word}", "POST", _SEND, *soon(word), body=body)
     busy = message | {"userId": "say-busy"}
     yield by("sender", "to a user: busy to the end", "POST", _SEND, "X-Request-Timeout: 1", body=busy)
     for word in ("500", "429", "403", "cut"):
