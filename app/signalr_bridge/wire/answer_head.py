@@ -28,6 +28,7 @@ BROKEN = Answer(
 """The answer in place of one that an application could not make. It ends the connection."""
 
 _END = b"\r\n"
+_ENDS = b"\r\n\0"  # what one reader or another takes for the end of a line
 _CLOSE_AND_END = CLOSE + _END
 
 
@@ -56,8 +57,8 @@ def write_answer(answer: Answer, first_lines: bytes, keep_alive: bool, is_head: 
             length = int(value)
         elif name == b"connection" and asks_to_close(value):
             keep_alive, end = False, _END
-    lines, count = b"".join(parts), len(answer.headers)
-    if lines.count(b"\n") != count or lines.count(b"\r") != count or b"\0" in lines:
+    lines = b"".join(parts)
+    if len(lines.translate(None, _ENDS)) != len(lines) - len(_END) * len(answer.headers):
         raise ValueError("A header of the answer holds a line break or a NUL.")
     if is_head:
         return b"".join((STATUS_LINES[answer.status], first_lines, lines, end)), keep_alive

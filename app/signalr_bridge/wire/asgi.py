@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message, Scope
 
 from signalr_bridge.wire.answer_head import CLOSE, STATUS_LINES, WITHOUT_BODY, asks_to_close
-from signalr_bridge.wire.received_request import ReceivedRequest
+from signalr_bridge.wire.request_reader import ReceivedRequest
 
 LOG = logging.getLogger("uvicorn.error")
 """Errors of applications go to the server's log, under the name that it has by default."""
@@ -144,7 +144,7 @@ class AsgiCycle:
             if request.has_bytes or (request.is_whole and not self._has_ended):
                 self._has_ended = request.is_whole
                 return {"type": "http.request", "body": request.take(), "more_body": not self._has_ended}
-            await request.change()
+            await request.until_change()
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:

@@ -1,11 +1,9 @@
 """HTTP/1.1 on one connection, with bounds: requests in, answers out in their order, and peers that stall let go."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, cast
 
-import httptools
 from uvicorn import Config
 
 from signalr_bridge.errors import InvalidHeader
@@ -13,21 +11,13 @@ from signalr_bridge.wire.answer_head import BROKEN, write_answer, write_refusal
 from signalr_bridge.wire.asgi import LOG, AsgiCycle, build_scope
 from signalr_bridge.wire.connection_timeouts import ConnectionTimeouts
 from signalr_bridge.wire.exchange import Answer, IncomingRequest
-from signalr_bridge.wire.received_request import ReceivedRequest
-
-LONGEST_HEAD = 65_536
-"""How many bytes the request line and the headers may have together. It holds for everything that is not a body."""
+from signalr_bridge.wire.request_reader import ReceivedRequest, RequestReader
 
 MOST_PIPELINED = 8
 """How many requests may wait behind the one that is being answered. Further ones are read later."""
 
 # So many bytes are parsed at once. A request may be 20 bytes long, and to parse it costs a hundred times as much.
 _PIECE = 16_384
-_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
-
-_NO_REQUEST = InvalidHeader("This is no HTTP request: The bytes make no request.")
-_TOO_LARGE = InvalidHeader("This is no HTTP request: The headers are too large.")
-_HOSTS = InvalidHeader("A request has one Host header.")
 
 
 class ServerState(Protocol):
@@ -42,32 +32,14 @@ class ServerState(Protocol):
 Begin = Callable[[IncomingRequest], Coroutine[Any, Any, Answer] | None]
 
 
-def split_target(target: bytes) -> tuple[str, bytes]:
-    """The path and the query of a request's target, as they came.
-
-    Raises:
-        ValueError: The target has no path, or its path is not ASCII.
-        httptools.HttpParserInvalidURLError: It is not a URL.
-    """
-    if target.startswith(b"/") and b"#" not in target:
-        path, _, query = target.partition(b"?")
-    else:
-        url = httptools.parse_url(target)
-        path, query = url.path, url.query or b""
-        if path is None:
-            raise ValueError("The target has no path.")
-    return path.decode("ascii"), query
-
-
 class BoundedProtocol(asyncio.Protocol):
     """One connection with HTTP/1.1. uvicorn makes one for each connection, and ends all of them when it stops.
 
     A request is handed to the application's ``begin`` where it has one (``DirectApp``), and otherwise served by ASGI.
     One request is answered at a time. Those that have come behind it wait.
 
-    A head must end soon. Trailers, which are headers behind a body, are dropped. Proxies remove headers that only they
-    may write, but they do not check trailers. Bytes that are not HTTP are answered with a problem. Idle and stalled
-    peers are disconnected. The methods without a docstring are those of asyncio and httptools.
+    Bytes that are not HTTP are answered with a problem. Idle, slow and stalled peers are disconnected. The methods
+    without a docstring are those of asyncio.
 
     Args:
         config: The server's configuration, with the application.
@@ -82,22 +54,14 @@ class BoundedProtocol(asyncio.Protocol):
         "_begin",
         "_current",
         "_dated",
-        "_expects_continue",
         "_first_lines",
-        "_head_is_repeated",
-        "_headers",
-        "_hears_nothing",
-        "_hosts",
         "_idle_seconds",
         "_is_paused",
-        "_last",
         "_loop",
-        "_parser",
+        "_reader",
         "_refusal",
         "_server_state",
         "_timeouts",
-        "_unread",
-        "_url",
         "_waiting",
         "_writable",
         "is_full",
@@ -121,30 +85,18 @@ class BoundedProtocol(asyncio.Protocol):
         self._idle_seconds = config.timeout_keep_alive
         self._server_state = server_state
         self._loop = _loop or asyncio.get_running_loop()
-        self._parser = self._new_parser()
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] | None = None  # a list from the beginning of a head to its end
-        self._expects_continue = self._head_is_repeated = self._hears_nothing = False
-        self._hosts = 0
-        self._unread = 0
+        self._reader = RequestReader(self)
         self._waiting = b""  # what has come, and is parsed when fewer requests wait
         self._current: ReceivedRequest | None = None  # the one that is being answered
-        self._last: ReceivedRequest | None = None  # the one that came last
-        self._refusal = b""  # what is answered after the last one
+        self._refusal = b""  # what goes out behind the last answer
         self._is_paused = False
         self.is_full = False
         """Whether the client accepts no further bytes for now."""
         self._writable: asyncio.Event | None = None
         self._dated: list[tuple[bytes, bytes]] | None = None
         self._first_lines = b""
-        self.pipeline: deque[ReceivedRequest] = deque()
+        self.pipeline: list[ReceivedRequest] = []
         """The requests that wait for their turn."""
-
-    def _new_parser(self) -> httptools.HttpRequestParser:
-        """A parser that goes on behind a request with ``Connection: close``. What comes there is never answered."""
-        parser = httptools.HttpRequestParser(self)
-        parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        return parser
 
     # -- the connection --------------------------------------------------------------------------------------------
 
@@ -159,16 +111,16 @@ class BoundedProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._server_state.connections.discard(self)
         self._timeouts.end()
-        for request in (self._current, self._last):
+        for request in (self._current, self._reader.request):
             if request is not None and not request.is_answered:
                 request.is_disconnected = True
-                request.has_changed()
+                request.tell_change()
         self._waiting, self._refusal = b"", b""
         self.pipeline.clear()
         self.resume_writing()
         if exc is None:
             self.transport.close()
-        del self._parser  # it refers to this connection
+        self._reader.end()
 
     def pause_writing(self) -> None:
         self.is_full = True
@@ -183,10 +135,11 @@ class BoundedProtocol(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """The server stops: an idle connection ends now, and another one behind the last answer that it owes."""
-        if self._current is None or self._last is None:
+        last = self._reader.request
+        if self._current is None or last is None:
             self._timeouts.close()
         else:
-            self._last.keep_alive = False
+            last.keep_alive = False
 
     # -- what comes ------------------------------------------------------------------------------------------------
 
@@ -195,37 +148,36 @@ class BoundedProtocol(asyncio.Protocol):
         if self._waiting or len(data) > _PIECE or len(self.pipeline) >= MOST_PIPELINED:
             self._waiting += data
             self._read_waiting()
-        elif not self._hears_nothing:
+        else:
             self._read(data)
 
     def _read_waiting(self) -> None:
         data, position = self._waiting, 0
-        while position < len(data) and not self._hears_nothing and len(self.pipeline) < MOST_PIPELINED:
+        while position < len(data) and not self._reader.has_ended and len(self.pipeline) < MOST_PIPELINED:
             self._read(data[position : position + _PIECE])
             position += _PIECE
-        self._waiting = b"" if self._hears_nothing else data[position:]
+        self._waiting = b"" if self._reader.has_ended else data[position:]
         if self._waiting:
-            self._pause_reading()
+            self.pause_reading()
 
     def _read(self, piece: bytes) -> None:
-        self._unread += len(piece)
-        self._parse(piece)
-        if self._unread > LONGEST_HEAD and not self._hears_nothing:
-            self._refuse(_TOO_LARGE)
-        elif (self._current is None or self._headers is not None) and not self.transport.is_closing():
-            self._timeouts.expect_head()
+        reader = self._reader
+        try:
+            reader.feed(piece)
+        except InvalidHeader as error:
+            self._refuse(error)
+        else:
+            if self._current is None or reader.is_in_head:
+                self._timeouts.expect_head()
 
-    def _parse(self, data: bytes) -> None:
-        while data:
-            try:
-                self._parser.feed_data(data)
-                return
-            except httptools.HttpParserUpgrade as upgrade:
-                data = self._decline_upgrade(data[upgrade.args[0] :])
-            except httptools.HttpParserError as error:
-                data = b""
-                reason = error.__context__
-                self._refuse(reason if isinstance(reason, InvalidHeader) else _NO_REQUEST)
+    def head_has_come(self, request: ReceivedRequest) -> None:
+        """A request has begun. It is answered now, or in its turn."""
+        self._timeouts.head_has_come()
+        if self._current is None:
+            self._start(request)
+        else:
+            self.pause_reading()
+            self.pipeline.append(request)
 
     def _refuse(self, error: InvalidHeader) -> None:
         """Answer with a problem and end the connection, because the beginning of the next request cannot be known.
@@ -233,8 +185,7 @@ class BoundedProtocol(asyncio.Protocol):
         Answers that are owed come before. Behind a whole request no problem is told, and its answer ends the
         connection.
         """
-        self._hears_nothing = True
-        last = self._last
+        last = self._reader.request
         if self._current is None or last is None:
             self._write_and_close(write_refusal(error))
         elif last.is_whole:
@@ -249,7 +200,8 @@ class BoundedProtocol(asyncio.Protocol):
         self.transport.write(data)
         self._timeouts.close()
 
-    def _pause_reading(self) -> None:
+    def pause_reading(self) -> None:
+        """Let the client wait with further bytes."""
         self._is_paused = True
         self.transport.pause_reading()
 
@@ -258,99 +210,6 @@ class BoundedProtocol(asyncio.Protocol):
         if self._is_paused:
             self._is_paused = False
             self.transport.resume_reading()
-
-    def on_message_begin(self) -> None:
-        if not self._head_is_repeated:
-            self._headers, self._hosts, self._expects_continue = [], 0, False
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        headers = self._headers
-        if headers is None:
-            return
-        name = name.lower()
-        if name == b"host":
-            self._hosts += 1
-        elif name == b"expect":
-            self._expects_continue = value.lower() == b"100-continue"
-        headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        target, headers, self._url, self._headers = self._url, self._headers, b"", None
-        if headers is None:
-            self._head_is_repeated = False
-            return
-        self._unread = 0
-        self._timeouts.head_has_come()
-        parser = self._parser
-        path, query = split_target(target)
-        version = parser.get_http_version()
-        if self._hosts != 1 and (self._hosts or version == "1.1"):
-            raise _HOSTS
-        keep_alive = version != "1.0" and parser.should_keep_alive()
-        self._last = request = ReceivedRequest(
-            self,
-            parser.get_method().decode(),
-            path,
-            query,
-            headers,
-            self.peer,
-            version,
-            keep_alive,
-            self._expects_continue,
-        )
-        if self._current is None:
-            self._start(request)
-        else:
-            self._pause_reading()
-            self.pipeline.append(request)
-
-    def on_body(self, body: bytes) -> None:
-        self._unread = 0
-        last = self._last
-        if last is not None and not last.is_answered and last.add(body):
-            self._pause_reading()
-
-    def on_message_complete(self) -> None:
-        self._unread = 0
-        if not self._parser.should_upgrade():  # the parser ends such a request early, and it may have a body
-            self._end_body()
-
-    def _end_body(self) -> None:
-        last = self._last
-        if last is not None:
-            last.is_whole = True
-            last.has_changed()
-            if last.is_answered:
-                self._last = None
-
-    def _decline_upgrade(self, rest: bytes) -> bytes:
-        """Answer a request that asks for another protocol like any other one.
-
-        Java's own client, for one, asks with each request whether it may speak HTTP/2. The parser takes all further
-        bytes for the other protocol. So a new parser is told how long the body is, and goes on.
-        Source: https://www.rfc-editor.org/rfc/rfc9110.html#section-7.8.
-
-        Args:
-            rest: The bytes that have come behind the head.
-
-        Returns:
-            The bytes that the new parser reads.
-        """
-        assert self._last is not None
-        if self._parser.get_method() == b"CONNECT":
-            self._hears_nothing = True  # what follows is not meant for us
-            self._last.keep_alive = False
-            self._end_body()
-            return b""
-        head = [b"POST / HTTP/" + self._parser.get_http_version().encode()]
-        head += [b"%s: %s" % header for header in self._last.headers if header[0] in _OF_A_BODY]
-        self._parser = self._new_parser()
-        self._head_is_repeated = True
-        self._parser.feed_data(b"\r\n".join([*head, b"", b""]))
-        return rest
 
     # -- what goes out ---------------------------------------------------------------------------------------------
 
@@ -427,17 +286,17 @@ class BoundedProtocol(asyncio.Protocol):
         """All of the answer has been written. The next request is answered, or waited for."""
         self._server_state.total_requests += 1
         request.is_answered = True
-        request.has_changed()
+        request.tell_change()
         self._current = None
         self._timeouts.is_answering = False
-        if request is self._last and request.is_whole:
-            self._last = None
+        if request is self._reader.request and request.is_whole:
+            self._reader.request = None
         if not request.keep_alive or self.transport.is_closing():
             self._timeouts.close()
             return
         self.resume_reading()
         if self.pipeline:
-            self._start(self.pipeline.popleft())
+            self._start(self.pipeline.pop(0))
         elif self._refusal:
             self._write_and_close(self._refusal)
             return

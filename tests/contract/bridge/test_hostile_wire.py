@@ -11,7 +11,8 @@ from typing import cast
 import pytest
 from signalr_bridge.negotiate import routes
 from signalr_bridge.wire import connection_timeouts, http_protocol
-from signalr_bridge.wire.http_protocol import LONGEST_HEAD, BoundedProtocol
+from signalr_bridge.wire.http_protocol import BoundedProtocol
+from signalr_bridge.wire.request_reader import LONGEST_HEAD
 
 from tests.contract.bridge.running import CALLER, bridge_on_a_socket, send_raw
 
