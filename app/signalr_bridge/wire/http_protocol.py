@@ -1,270 +1,312 @@
-"""HTTP/1.1 on one connection by uvicorn, to which this adds bounds, declined upgrades, and answers that arrive."""
+"""HTTP/1.1 on one connection, with bounds: requests in, answers out in their order, and peers that stall let go."""
 
 import asyncio
-import secrets
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol, cast
 
-import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn import Config
 
-from signalr_bridge.errors import BridgeError, InvalidHeader
-from signalr_bridge.protocol.problem import MEDIA_TYPE, problem_headers, write_problem
-
-HEAD_SECONDS = 30.0
-"""How long a connection may stay open without a whole head. It holds for the first head, and for one that has begun."""
-
-WRITE_SECONDS = 30.0
-"""How long a peer may accept none of the bytes that are sent to it."""
-
-LONGEST_HEAD = 65_536
-"""How many bytes the request line and the headers may have together. It holds for everything that is not a body."""
+from signalr_bridge.errors import InvalidHeader
+from signalr_bridge.wire.answer_head import BROKEN, write_answer, write_refusal
+from signalr_bridge.wire.asgi import LOG, AsgiCycle, build_scope
+from signalr_bridge.wire.connection_timeouts import ConnectionTimeouts
+from signalr_bridge.wire.exchange import Answer, IncomingRequest
+from signalr_bridge.wire.request_reader import ReceivedRequest, RequestReader
 
 MOST_PIPELINED = 8
 """How many requests may wait behind the one that is being answered. Further ones are read later."""
 
 # So many bytes are parsed at once. A request may be 20 bytes long, and to parse it costs a hundred times as much.
 _PIECE = 16_384
-_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 
-class ConnectionTimeouts:
-    """The time-outs of one connection: idle and stalled peers are disconnected.
+class ServerState(Protocol):
+    """What uvicorn has in common for all connections of a server."""
+
+    connections: set[asyncio.Protocol]
+    tasks: set[asyncio.Task[None]]
+    total_requests: int
+    default_headers: list[tuple[bytes, bytes]]
+
+
+Begin = Callable[[IncomingRequest], Coroutine[Any, Any, Answer] | None]
+
+
+class BoundedProtocol(asyncio.Protocol):
+    """One connection with HTTP/1.1. uvicorn makes one for each connection, and ends all of them when it stops.
+
+    A request is handed to the application's ``begin`` where it has one (``DirectApp``), and otherwise served by ASGI.
+    One request is answered at a time. Those that have come behind it wait.
+
+    Bytes that are not HTTP are answered with a problem. Idle, slow and stalled peers are disconnected. The methods
+    without a docstring are those of asyncio.
 
     Args:
-        loop: The loop whose timers are used.
-        transport: The connection.
-        is_answering: Says whether an answer is being sent. A slow head does not cut it off.
+        config: The server's configuration, with the application.
+        server_state: What the server has in common for all its connections: itself, their tasks, and a count.
+        app_state: What the application's lifespan has left for its requests.
+        _loop: The event loop. uvicorn names the parameter so.
     """
+
+    __slots__ = (
+        "_app",
+        "_app_state",
+        "_begin",
+        "_current",
+        "_dated",
+        "_first_lines",
+        "_idle_seconds",
+        "_is_paused",
+        "_loop",
+        "_reader",
+        "_refusal",
+        "_server_state",
+        "_timeouts",
+        "_waiting",
+        "_writable",
+        "is_full",
+        "peer",
+        "pipeline",
+        "transport",
+    )
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, is_answering: Callable[[], bool]
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._loop = loop
-        self._transport = transport
-        self._is_answering = is_answering
-        self._for_head: asyncio.TimerHandle | None = None
-        self._for_taking: asyncio.TimerHandle | None = None
+        if not config.loaded:
+            config.load()
+        self._app = config.loaded_app
+        self._begin: Begin | None = getattr(self._app, "begin", None)
+        self._app_state = app_state
+        self._idle_seconds = config.timeout_keep_alive
+        self._server_state = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        self._reader = RequestReader(self)
+        self._waiting = b""  # what has come, and is parsed when fewer requests wait
+        self._current: ReceivedRequest | None = None  # the one that is being answered
+        self._refusal = b""  # what goes out behind the last answer
+        self._is_paused = False
+        self.is_full = False
+        """Whether the client accepts no further bytes for now."""
+        self._writable: asyncio.Event | None = None
+        self._dated: list[tuple[bytes, bytes]] | None = None
+        self._first_lines = b""
+        self.pipeline: list[ReceivedRequest] = []
+        """The requests that wait for their turn."""
 
-    def expect_head(self) -> None:
-        """A head must arrive in time. Where one is expected already, its time does not begin anew."""
-        if self._for_head is None:
-            self._for_head = self._loop.call_later(HEAD_SECONDS, self._end_without_head)
-
-    def head_has_come(self) -> None:
-        """The head has arrived, and its time is not measured any longer."""
-        if self._for_head is not None:
-            self._for_head.cancel()
-            self._for_head = None
-
-    def _end_without_head(self) -> None:
-        self._for_head = None
-        if self._is_answering():
-            self.expect_head()
-        else:
-            self.close()
-
-    def close(self) -> None:
-        """End the connection once the peer has accepted all bytes, or has stalled."""
-        self._transport.close()
-        self.expect_taking()
-
-    def expect_taking(self) -> None:
-        """The peer must accept some of the waiting bytes in time. A slow peer accepts some each time."""
-        if self._for_taking is None:
-            left = self._transport.get_write_buffer_size()
-            self._for_taking = self._loop.call_later(WRITE_SECONDS, self._abort_if_stalled, left)
-
-    def all_is_taken(self) -> None:
-        """The peer has accepted enough bytes, and its time is not measured any longer."""
-        if self._for_taking is not None:
-            self._for_taking.cancel()
-            self._for_taking = None
-
-    def _abort_if_stalled(self, left: int) -> None:
-        self._for_taking = None
-        if self._transport.get_write_buffer_size() < left:
-            self.expect_taking()
-        else:
-            self._transport.abort()
-
-    def end(self) -> None:
-        """The connection has ended."""
-        self.head_has_come()
-        self.all_is_taken()
-
-
-def _write_refusal(error: BridgeError, request_id: str) -> bytes:
-    """A whole answer, head and body. The connection ends after it."""
-    body = write_problem(error, request_id)
-    headers = problem_headers(error) | {
-        "Content-Length": str(len(body)),
-        "Content-Type": MEDIA_TYPE,
-        "X-Request-Id": request_id,
-        "Connection": "close",
-    }
-    lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
-    return b"%s%s\r\n%s" % (STATUS_LINE[error.status], lines.encode("latin-1"), body)
-
-
-class BoundedProtocol(HttpToolsProtocol):
-    """One connection with HTTP/1.1, and the bounds that uvicorn's own protocol does not have.
-
-    A head must end soon. Trailers, which are headers behind a body, are dropped. Proxies remove headers that only they
-    may write, but they do not check trailers. Bytes that are not HTTP are answered with a problem. Idle and stalled
-    peers are disconnected. The methods without a docstring are those of uvicorn and httptools.
-    """
-
-    _timeouts: ConnectionTimeouts
-    _head_is_over = False
-    _head_is_repeated = False
-    _hears_nothing = False
-    _waiting = b""  # what has come, and is parsed when fewer requests wait
-    _unread = 0
-    _answered: Any = None  # the cycle that is being answered, or was answered last
+    # -- the connection --------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(cast(asyncio.Transport, transport))
-        self._timeouts = ConnectionTimeouts(self.loop, self.transport, self._is_answering)
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are none by their class
+        self.peer = _read_address(transport.get_extra_info("peername"))
+        """Address and port of whoever is connected. None where there is none."""
+        self._timeouts = ConnectionTimeouts(self._loop, self.transport, self._idle_seconds)
         self._timeouts.expect_head()
+        self._server_state.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._server_state.connections.discard(self)
         self._timeouts.end()
-        if self._answered is not None and not self._answered.response_complete:
-            self._answered.disconnected = True  # uvicorn tells only the one that came last
-            self._answered.message_event.set()
-        self._waiting = b""
+        for request in (self._current, self._reader.request):
+            if request is not None and not request.is_answered:
+                request.is_disconnected = True
+                request.tell_change()
+        self._waiting, self._refusal = b"", b""
         self.pipeline.clear()
-        super().connection_lost(exc)
+        self.resume_writing()
+        if exc is None:
+            self.transport.close()
+        self._reader.end()
 
     def pause_writing(self) -> None:
-        super().pause_writing()
+        self.is_full = True
         self._timeouts.expect_taking()
 
     def resume_writing(self) -> None:
-        super().resume_writing()
+        self.is_full = False
+        if self._writable is not None:
+            self._writable.set()
         if not self.transport.is_closing():
             self._timeouts.all_is_taken()
 
-    def timeout_keep_alive_handler(self) -> None:
-        self._timeouts.close()
+    def shutdown(self) -> None:
+        """The server stops: an idle connection ends now, and another one behind the last answer that it owes."""
+        last = self._reader.request
+        if self._current is None or last is None:
+            self._timeouts.close()
+        else:
+            last.keep_alive = False
+
+    # -- what comes ------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
-        self._waiting += data
-        self._read_waiting()
-
-    def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.transport.is_closing():
-            self._timeouts.expect_taking()
-        elif self._waiting:
-            self._unset_keepalive_if_required()
+        self._timeouts.bytes_have_come()
+        if self._waiting or len(data) > _PIECE or len(self.pipeline) >= MOST_PIPELINED:
+            self._waiting += data
             self._read_waiting()
+        else:
+            self._read(data)
 
     def _read_waiting(self) -> None:
         data, position = self._waiting, 0
-        while position < len(data) and not self._hears_nothing and len(self.pipeline) < MOST_PIPELINED:
+        while position < len(data) and not self._reader.has_ended and len(self.pipeline) < MOST_PIPELINED:
             self._read(data[position : position + _PIECE])
             position += _PIECE
-        self._waiting = b"" if self._hears_nothing else data[position:]
+        self._waiting = b"" if self._reader.has_ended else data[position:]
         if self._waiting:
-            self.flow.pause_reading()
+            self.pause_reading()
 
     def _read(self, piece: bytes) -> None:
-        self._unread += len(piece)
-        self._parse(piece)
-        if self.transport.is_closing():
-            return
-        if self._unread > LONGEST_HEAD:
-            self.send_400_response("The headers are too large.")
-        elif not self._head_is_over or not self._is_answering():  # or a body comes that is not read any more
-            self._timeouts.expect_head()
+        reader = self._reader
+        try:
+            reader.feed(piece)
+        except InvalidHeader as error:
+            self._refuse(error)
+        else:
+            if self._current is None or reader.is_in_head:
+                self._timeouts.expect_head()
 
-    def _parse(self, data: bytes) -> None:
-        while data:
-            try:
-                self.parser.feed_data(data)
-                data = b""
-            except httptools.HttpParserUpgrade as upgrade:
-                data = self._decline_upgrade(data[upgrade.args[0] :])
-            except httptools.HttpParserError:
-                data = b""
-                self.send_400_response("The bytes make no request.")
+    def head_has_come(self, request: ReceivedRequest) -> None:
+        """A request has begun. It is answered now, or in its turn."""
+        self._timeouts.head_has_come()
+        if self._current is None:
+            self._start(request)
+        else:
+            self.pause_reading()
+            self.pipeline.append(request)
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer with a problem, in place of uvicorn's plain text, and close the connection.
+    def _refuse(self, error: InvalidHeader) -> None:
+        """Answer with a problem and end the connection, because the beginning of the next request cannot be known.
 
-        It is closed because the beginning of the next request cannot be known. If a whole request is being answered,
-        that answer goes out in place of the problem, and the connection ends with it.
+        Answers that are owed come before. Behind a whole request no problem is told, and its answer ends the
+        connection.
         """
-        self._hears_nothing = True
-        cycle: Any = self.cycle
-        if self._is_answering() and not cycle.more_body:
-            cycle.keep_alive = False
-            return
-        self.transport.write(_write_refusal(InvalidHeader(f"This is no HTTP request: {msg}"), secrets.token_hex(16)))
+        last = self._reader.request
+        if self._current is None or last is None:
+            self._write_and_close(write_refusal(error))
+        elif last.is_whole:
+            last.keep_alive = False
+        elif last is not self._current:
+            self.pipeline.pop()
+            self._refusal = write_refusal(error)
+        else:
+            self._write_and_close(b"" if last.has_begun else write_refusal(error))
+
+    def _write_and_close(self, data: bytes) -> None:
+        self.transport.write(data)
         self._timeouts.close()
 
-    def _is_answering(self) -> bool:
-        cycle: Any = self.cycle  # None before the first head, whatever uvicorn's annotation says
-        return cycle is not None and not cycle.response_complete
+    def pause_reading(self) -> None:
+        """Let the client wait with further bytes."""
+        self._is_paused = True
+        self.transport.pause_reading()
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self._answered = cycle
-        super()._start_asgi_task(cycle, app)
+    def resume_reading(self) -> None:
+        """Go on to read, if that was paused."""
+        if self._is_paused:
+            self._is_paused = False
+            self.transport.resume_reading()
 
-    def on_message_begin(self) -> None:
-        if not self._head_is_repeated:
-            self._head_is_over = False
-            super().on_message_begin()
+    # -- what goes out ---------------------------------------------------------------------------------------------
 
-    def on_url(self, url: bytes) -> None:
-        if not self._head_is_repeated:
-            super().on_url(url)
+    def _start(self, request: ReceivedRequest) -> None:
+        self._current = request
+        self._timeouts.is_answering = True
+        request.task = task = self._loop.create_task(self._answer(request))
+        self._server_state.tasks.add(task)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._head_is_over:
-            super().on_header(name, value)
+    async def _answer(self, request: ReceivedRequest) -> None:
+        """Answer a request, in a task of its own. Whatever the application raises is logged and answered."""
+        try:
+            answering = None if self._begin is None else self._begin(request)
+            if answering is None:
+                await self._answer_by_asgi(request)
+                return
+            answer = await answering
+            if self.is_full:
+                await self.until_taken(request)
+            self._write(request, answer)
+        except BaseException as error:
+            LOG.error("Exception in ASGI application\n", exc_info=error)
+            self.fail(request)
+        finally:
+            self._server_state.tasks.discard(request.task)
 
-    def on_headers_complete(self) -> None:
-        if self._head_is_repeated:
-            self._head_is_repeated = False
+    async def _answer_by_asgi(self, request: ReceivedRequest) -> None:
+        transport = self.transport
+        scope = build_scope(
+            request,
+            scheme="https" if transport.get_extra_info("sslcontext") else "http",
+            server=_read_address(transport.get_extra_info("sockname")),
+            state=self._app_state,
+        )
+        await AsgiCycle(request, self, transport, self._loop).run(self._app, scope)
+
+    def _write(self, request: ReceivedRequest, answer: Answer) -> None:
+        if request.is_disconnected:
             return
-        self._head_is_over, self._unread = True, 0
-        self._timeouts.head_has_come()
-        super().on_headers_complete()
+        data, request.keep_alive = write_answer(
+            answer, self.first_lines(), request.keep_alive, request.method == "HEAD"
+        )
+        if not self.transport.is_closing():
+            self.transport.write(data)
+        self.finish(request)
 
-    def on_body(self, body: bytes) -> None:
-        self._unread = 0
-        super().on_body(body)
+    def fail(self, request: ReceivedRequest) -> None:
+        """Answer that the application could not, unless it has answered."""
+        if request is self._current:
+            self._write(request, BROKEN)
 
-    def on_message_complete(self) -> None:
-        self._unread = 0
-        if not self.parser.should_upgrade():  # the parser ends such a request early, and it may have a body
-            super().on_message_complete()
+    def first_lines(self) -> bytes:
+        """The header lines in front of those of each answer. The server has new ones each second."""
+        headers = self._server_state.default_headers
+        if headers is not self._dated:
+            self._dated = headers
+            self._first_lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+        return self._first_lines
 
-    def _decline_upgrade(self, rest: bytes) -> bytes:
-        """Answer a request that asks for another protocol like any other one.
+    async def until_taken(self, request: ReceivedRequest) -> None:
+        """Wait while the client accepts no further bytes."""
+        while self.is_full and not request.is_disconnected:
+            if self._writable is None:
+                self._writable = asyncio.Event()
+            self._writable.clear()
+            await self._writable.wait()
 
-        Java's own client, for one, asks with each request whether it may speak HTTP/2. The parser takes all further
-        bytes for the other protocol. So a new parser is told how long the body is, and goes on.
-        Source: https://www.rfc-editor.org/rfc/rfc9110.html#section-7.8.
+    def send_continue(self) -> None:
+        """Tell the client that its body is wanted."""
+        if not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-        Args:
-            rest: The bytes that have come behind the head.
+    def finish(self, request: ReceivedRequest) -> None:
+        """All of the answer has been written. The next request is answered, or waited for."""
+        self._server_state.total_requests += 1
+        request.is_answered = True
+        request.tell_change()
+        self._current = None
+        self._timeouts.is_answering = False
+        if request is self._reader.request and request.is_whole:
+            self._reader.request = None
+        if not request.keep_alive or self.transport.is_closing():
+            self._timeouts.close()
+            return
+        self.resume_reading()
+        if self.pipeline:
+            self._start(self.pipeline.pop(0))
+        elif self._refusal:
+            self._write_and_close(self._refusal)
+            return
+        else:
+            self._timeouts.expect_request()
+        if self._waiting:
+            self._timeouts.bytes_have_come()
+            self._read_waiting()
 
-        Returns:
-            The bytes that the new parser reads.
-        """
-        if self.parser.get_method() == b"CONNECT":
-            self._hears_nothing = True  # what follows is not meant for us
-            self.cycle.keep_alive = False
-            super().on_message_complete()
-            return b""
-        head = [b"POST / HTTP/" + self.parser.get_http_version().encode()]
-        head += [b"%s: %s" % header for header in self.headers if header[0] in _OF_A_BODY]
-        self.parser = httptools.HttpRequestParser(self)
-        self._head_is_repeated = True
-        self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
-        return rest
+
+def _read_address(info: object) -> tuple[str, int] | None:
+    """Address and port of one end of a connection. A Unix socket has none, and IPv6 has more than these."""
+    return (str(info[0]), int(info[1])) if isinstance(info, tuple) and len(info) >= 2 else None

@@ -10,8 +10,9 @@ from typing import cast
 
 import pytest
 from signalr_bridge.negotiate import routes
-from signalr_bridge.wire import http_protocol
-from signalr_bridge.wire.http_protocol import LONGEST_HEAD, BoundedProtocol
+from signalr_bridge.wire import connection_timeouts, http_protocol
+from signalr_bridge.wire.http_protocol import BoundedProtocol
+from signalr_bridge.wire.request_reader import LONGEST_HEAD
 
 from tests.contract.bridge.running import CALLER, bridge_on_a_socket, send_raw
 
@@ -93,7 +94,7 @@ ONE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
     ],
 )
 async def test_who_sends_no_whole_head_is_let_go(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(connection_timeouts, "HEAD_SECONDS", 0.3)
     async with bridge_on_a_socket(**OPEN) as (port, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for byte in (sent[:-1], sent[-1:]):
@@ -104,7 +105,7 @@ async def test_who_sends_no_whole_head_is_let_go(sent: bytes, monkeypatch: pytes
 
 
 async def test_a_head_that_is_slow_cuts_no_answer_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(connection_timeouts, "HEAD_SECONDS", 0.1)
     monkeypatch.setattr(routes, "_CLIENT_BODY_SECONDS", 0.5)
     async with bridge_on_a_socket(**OPEN) as (port, _):
         answer = await send_raw(port, NEGOTIATE + b"Content-Length: 10\r\n\r\n")
@@ -190,7 +191,7 @@ async def protocol_of(transport: asyncio.BaseTransport) -> BoundedProtocol:
     address = transport.get_extra_info("sockname")
     for _ in range(100):
         for one in gc.get_objects():
-            if isinstance(one, BoundedProtocol) and one.client == address:
+            if isinstance(one, BoundedProtocol) and one.peer == address:
                 return one
         await asyncio.sleep(0.02)
     raise TimeoutError
@@ -244,7 +245,7 @@ async def wait_until(is_so: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("end", [b"", LAST])
 async def test_who_takes_no_answers_is_let_go(end: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "WRITE_SECONDS", 1.0)
+    monkeypatch.setattr(connection_timeouts, "WRITE_SECONDS", 1.0)
     document = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
     negotiate = NEGOTIATE + b"Content-Length: 0\r\n\r\n"
     async with bridge_on_a_socket(BRIDGE_LIMITS__IN_FLIGHT="1", **OPEN) as (port, _):
@@ -252,9 +253,9 @@ async def test_who_takes_no_answers_is_let_go(end: bytes, monkeypatch: pytest.Mo
         transport, stubborn = await loop.create_connection(lambda: Stubborn(document * 200 + end), "127.0.0.1", port)
         try:
             protocol = await protocol_of(transport)
-            await wait_until(lambda: protocol.flow.write_paused)
+            await wait_until(lambda: protocol.is_full)
             assert await exchange(port, negotiate) == [503]
-            await wait_until(lambda: not protocol.flow.write_paused and not protocol.pipeline)
+            await wait_until(lambda: not protocol.is_full and not protocol.pipeline)
             assert await exchange(port, negotiate) == [200]
         finally:
             transport.abort()
@@ -262,7 +263,7 @@ async def test_who_takes_no_answers_is_let_go(end: bytes, monkeypatch: pytest.Mo
 
 
 async def test_who_takes_answers_slowly_gets_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "WRITE_SECONDS", 0.1)
+    monkeypatch.setattr(connection_timeouts, "WRITE_SECONDS", 0.1)
     document = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     async with bridge_on_a_socket(**OPEN) as (port, _):
         with socket.socket() as sock:  # the kernel takes little

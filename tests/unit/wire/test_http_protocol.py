@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import uvicorn
 from hypothesis import HealthCheck, given, settings
@@ -88,7 +89,9 @@ async def exchange(app: App, pieces: Sequence[bytes]) -> Wire:
     config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, access_log=False)
     config.load()
     wire, state = Wire(), ServerState()
-    protocol = BoundedProtocol(config=config, server_state=state, app_state={}, _loop=asyncio.get_running_loop())
+    protocol = BoundedProtocol(
+        config=config, server_state=cast(Any, state), app_state={}, _loop=asyncio.get_running_loop()
+    )
     protocol.connection_made(wire)
     waiting = list(pieces)
     for _ in range(2_000):
