@@ -219,12 +219,12 @@ class Request:
             MalformedJson: It has not come to its end in time.
             InvalidHeader: Its length is malformed.
         """
-        body = self.incoming.whole_body()
-        if body is not None and len(body) <= limit:
-            return body
         declared = self.header(b"content-length")
         if declared is not None and not (declared.isascii() and declared.isdigit()):
             raise InvalidHeader("The Content-Length is no number.")
+        body = self.incoming.whole_body()
+        if body is not None and len(body) <= limit:
+            return body
         if body is not None or (declared is not None and int(declared) > limit):
             raise self._too_large(limit)
         try:

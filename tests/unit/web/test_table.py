@@ -15,7 +15,7 @@ async def answer(request: Request) -> Answer:
 
 
 def route(method: str, template: str, **more: Any) -> Route:
-    given = {"audience": Audience.ANYBODY, "description": Description(), "answer": answer}
+    given: dict[str, Any] = {"audience": Audience.ANYBODY, "description": Description(), "answer": answer}
     return Route(method, template, **{"operation": f"{method}{template}"} | given | more)
 
 

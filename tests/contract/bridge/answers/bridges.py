@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import trustme
-from fastapi import FastAPI
 from signalr_bridge.main import create_app
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import CallersSettings, Settings, gather, load
+from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
 from signalr_bridge.wire.server import Listener, bind
 
@@ -237,7 +237,7 @@ async def bridge(name: str, listener: str, world: World) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def _listen(app: FastAPI, kind: ListenerKind, *, first: bool = True) -> AsyncIterator[Listener]:
+async def _listen(app: BridgeApp, kind: ListenerKind, *, first: bool = True) -> AsyncIterator[Listener]:
     with bind("127.0.0.1", 0, "port") as sock:
         listener = Listener(ListenerApp(app, kind), sock, grace_seconds=1, owns_lifespan=first)
         running = asyncio.create_task(listener.serve(sockets=[sock]))
