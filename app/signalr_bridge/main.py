@@ -293,6 +293,8 @@ def _make_fastapi(
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs else None,
         redirect_slashes=False,
+        # Else a provider that anything here installs gets every request, with the query, which may hold a key.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for router in (endpoint_routes.router, negotiate_routes.router, outbound_routes.router):
         app.include_router(router)

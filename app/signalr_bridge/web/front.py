@@ -10,7 +10,7 @@ from signalr_bridge.errors import BridgeError, InternalError, InvalidName, Shutt
 from signalr_bridge.runtime import NewId, Runtime
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import problem_response
-from signalr_bridge.web.trace import set_request_id, set_traceparent
+from signalr_bridge.web.trace import set_trace
 
 LONGEST_PATH = 32 * 1024
 """In bytes, as sent. Two names with every character escaped fit. The limit exists because routing takes longer with
@@ -43,10 +43,9 @@ class RequestContext:
         headers = dict(scope["headers"])
         request_id = _read_request_id(headers.get(b"x-request-id"), self._new_id)
         scope["request_id"] = request_id
-        set_request_id(request_id)
         extra = scope["answer_headers"] = [(b"x-request-id", request_id.encode())]
         scope["path"] = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
-        set_traceparent(_read_trace(scope["path"], headers))
+        set_trace(request_id, _read_trace(scope["path"], headers))
         started, status = self._clock(), 0
 
         async def send_with_id(message: Message) -> None:
