@@ -309,6 +309,8 @@ def _make_app(settings: Settings, table: Table, opened: Iterable[_Entered]) -> B
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs else None,
         redirect_slashes=False,
+        # Else a provider that anything here installs gets every request, with the query, which may hold a key.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     install_problems(app)
     return app

@@ -27,6 +27,7 @@ FIELDS = {
     "webhook_id",
     # What happened.
     "changes",
+    "count",
     "error",  # the name of an exception's class, nothing else
     "given_up",
     "line",
@@ -38,7 +39,7 @@ FIELDS = {
     "settings",
     "status",
 }
-LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log", "makeRecord"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

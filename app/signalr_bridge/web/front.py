@@ -27,7 +27,7 @@ from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import NO_SUCH_ROUTE, answer_problem
 from signalr_bridge.web.request import PartsByType, Request
 from signalr_bridge.web.table import NOWHERE, Audience, Found, PathItem, Table
-from signalr_bridge.web.trace import set_request_id, set_traceparent
+from signalr_bridge.web.trace import set_trace
 from signalr_bridge.wire.exchange import Answer, Disconnected, IncomingRequest
 
 LONGEST_PATH = 32 * 1024
@@ -119,8 +119,7 @@ class Front:
         request = Request(incoming, self.parts, listener, path_item.parameters, segments)
         request.asgi = asgi
         request.id = self._read_id(request)
-        set_request_id(request.id)
-        set_traceparent(_read_trace(request))
+        set_trace(request.id, _read_trace(request))
         try:
             return await self._answer_whatever_happens(request, path_item)
         finally:

@@ -16,7 +16,7 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.upstream.dispatch import Dispatch, Failed, Refused, Returned, answer_message
 from signalr_bridge.upstream.forward.backends import LARGEST_ANSWER
 from signalr_bridge.upstream.forward.reply import BackendFailed
-from signalr_bridge.web.trace import set_traceparent
+from signalr_bridge.web.trace import set_trace
 from standardwebhooks import Webhook
 
 from tests.contract.upstream.backend import Backend, Call, Script, answer, raw
@@ -87,7 +87,7 @@ async def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, Any]) -> No
 
 async def test_the_trace_is_passed_on() -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    set_traceparent(trace)
+    set_trace("id", trace)
     with Backend(answer(204)) as backend:
         async with forwarding(backend.url) as forward:
             await forward.answer(context())

@@ -2,11 +2,14 @@
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 from signalr_bridge.protocol.rest import Action
 from signalr_bridge.web.logs import LogObserver, configure_logs
 from signalr_bridge.web.observer import Observer
@@ -20,6 +23,8 @@ def _own_logging() -> Iterator[None]:
     handlers, levels = root.handlers[:], (root.level, ours.level)
     switches = {name: getattr(logging, name) for name in SWITCHES}
     yield
+    for handler in {*root.handlers}.difference(handlers):
+        handler.close()
     root.handlers[:] = handlers
     root.setLevel(levels[0])
     ours.setLevel(levels[1])
@@ -38,13 +43,19 @@ def test_a_stack_shows_no_local_variable(form: Literal["text", "json"], capsys: 
         fail("can" + "ary")
     except ValueError:
         logging.getLogger("signalr_bridge.access").exception("unhandled error")
-    shown = capsys.readouterr().err
+    shown = read(capsys)
     assert "ValueError: broken" in shown
     assert "canary" not in shown
 
 
+def read(capsys: pytest.CaptureFixture[str]) -> str:
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    return capsys.readouterr().err
+
+
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    return [json.loads(line) for line in read(capsys).splitlines()]
 
 
 def test_a_line_is_one_object_with_what_was_logged(capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,7 +93,7 @@ def test_an_event_and_a_message_stand_side_by_side(
 ) -> None:
     configure_logs("info", form)
     logging.getLogger("signalr_bridge.upstream").error("handler failed", extra={"hub": "chat", "event": "newMessage"})
-    shown = capsys.readouterr().err
+    shown = read(capsys)
     assert shown.count("handler failed") == shown.count("newMessage") == 1
     if form == "json":
         assert (json.loads(shown)["message"], json.loads(shown)["event"]) == ("handler failed", "newMessage")
@@ -173,3 +184,119 @@ def test_a_request_without_a_caller_names_none(capsys: pytest.CaptureFixture[str
     configure_logs("warning", "json")
     fill(LogObserver())
     assert "request" not in [line["message"] for line in lines(capsys)]
+
+
+def request(
+    observer: Observer, *, method: str = "GET", path: str = "/x", seconds: float = 0.001, caller: str | None = None
+) -> None:
+    observer.request_ended(
+        method=method, path=path, status=200, seconds=seconds, caller=caller, request_id="0123456789abcdef"
+    )
+
+
+@pytest.mark.parametrize(
+    ("time", "written"),
+    [
+        (0.0, "1970-01-01T00:00:00Z"),
+        (1.5, "1970-01-01T00:00:01.500000Z"),
+        (1_790_000_000.000001, "2026-09-21T14:13:20.000001Z"),
+    ],
+)
+def test_the_time_of_a_request_is_written_as_all_times_are(
+    time: float, written: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure_logs("info", "json")
+    request(LogObserver(lambda: time))
+    record = logging.makeLogRecord({"name": "signalr_bridge", "levelno": logging.INFO, "created": time})
+    logging.getLogger().handle(record)
+    assert [line["timestamp"] for line in lines(capsys)] == [written, written]
+
+
+@given(
+    method=st.sampled_from(["GET", "M-SEARCH"]),
+    path=st.text(max_size=3) | st.text(st.characters(max_codepoint=255), min_size=2040, max_size=2060),
+    seconds=st.floats(0, 1000),
+    caller=st.none() | st.text(st.characters()),
+)
+@example(method="GET", path="/x", seconds=0.001, caller="half a character: \ud83d")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_line_of_a_request_is_the_same_whichever_way_it_takes(
+    method: str, path: str, seconds: float, caller: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs("info", "json")
+    observer, other = LogObserver(lambda: 0.0), logging.NullHandler()
+    access = logging.getLogger("signalr_bridge.access")
+    request(observer, method=method, path=path, seconds=seconds, caller=caller)
+    access.addHandler(other)
+    request(observer, method=method, path=path, seconds=seconds, caller=caller)
+    access.removeHandler(other)
+    shown = read(capsys).rstrip("\n").split("\n")
+    logging.getLogger().handlers[0].close()
+    assert ["1970" in line for line in shown] == [encodable(caller), False], "the first is not made by logging"
+    first, second = (re.sub(r'("timestamp": ?)"[^"]*"', r"\1", line) for line in shown)
+    assert first == second
+
+
+def encodable(text: str | None) -> bool:
+    return not re.search("[\ud800-\udfff]", text or "")
+
+
+@pytest.mark.parametrize("name", ["", "signalr_bridge", "signalr_bridge.access"])
+def test_handlers_that_a_program_adds_see_requests(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    configure_logs("info", "json")
+    observer, logger = LogObserver(), logging.getLogger(name)
+    logger.addHandler(caplog.handler)
+    try:
+        request(observer, caller="ann")
+    finally:
+        logger.removeHandler(caplog.handler)
+    (record,) = caplog.records
+    assert vars(record)["caller"] == "ann"
+
+
+@pytest.mark.parametrize("is_of_logger", [True, False])
+def test_filters_that_a_program_adds_hold_for_requests(is_of_logger: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+    access = logging.getLogger("signalr_bridge.access")
+    filtered = access if is_of_logger else logging.getLogger().handlers[0]
+    filtered.addFilter(hide_health)
+    try:
+        for path in ("/health/live", "/hubs/chat/send"):
+            request(LogObserver(), path=path)
+    finally:
+        filtered.removeFilter(hide_health)
+    assert [line["path"] for line in lines(capsys)] == ["/hubs/chat/send"]
+
+
+def hide_health(record: logging.LogRecord) -> bool:
+    return not vars(record)["path"].startswith("/health")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_requests_and_all_else_stay_in_order(form: Literal["text", "json"], capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", form)
+    observer = LogObserver()
+    for number in range(50):
+        request(observer, path=f"/a{number}b")
+        logging.getLogger("signalr_bridge.upstream").info("told", extra={"reason": f"a{number}b"})
+    assert re.findall(r"a(\d+)b", read(capsys)) == [str(number) for number in range(50) for _ in range(2)]
+
+
+def test_lines_that_were_dropped_are_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    writer = configure_logs("info", "json")
+    writer.dropped += 3
+    logging.getLogger("signalr_bridge").warning("behind")
+    told = lines(capsys)[1]
+    del told["timestamp"]
+    assert told == {"message": "log lines dropped", "level": "warning", "logger": "signalr_bridge.log", "count": 3}
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_call_that_cannot_be_logged_is_told_of(
+    form: Literal["text", "json"], capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logs("info", form)
+    logging.getLogger("signalr_bridge").info("%d", "canary")
+    shown = read(capsys)
+    assert "TypeError" in shown
+    assert "canary" not in shown

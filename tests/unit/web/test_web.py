@@ -4,7 +4,7 @@ import pytest
 from signalr_bridge.errors import BodyTooLarge, InvalidHeader, InvalidName, InvalidQuery, UnsupportedMediaType
 from signalr_bridge.web.guards import is_loopback, is_of_this_machine
 from signalr_bridge.web.request import JSON, read_query
-from signalr_bridge.web.trace import set_traceparent, trace_headers
+from signalr_bridge.web.trace import request_id, set_trace, trace_headers
 
 from tests.unit.web.requests import request
 
@@ -222,7 +222,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.mark.parametrize("text", [None, "", "x", TRACE.upper(), TRACE + "\r\nX: y", TRACE[:-1], TRACE + "x"])
 def test_a_trace_that_is_none_is_dropped(text: str | None) -> None:
-    set_traceparent(TRACE)
-    assert trace_headers() == {"traceparent": TRACE}
-    set_traceparent(text)
-    assert trace_headers() == {}
+    set_trace("one", TRACE)
+    assert (request_id(), trace_headers()) == ("one", {"traceparent": TRACE})
+    set_trace("two", text)
+    assert (request_id(), trace_headers()) == ("two", {})
