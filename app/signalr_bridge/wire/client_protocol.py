@@ -36,7 +36,7 @@ class ResponseHeaders(Mapping[str, str]):
         wanted = name.lower().encode("latin-1", "replace")
         for found, value in self._lines:
             if found.lower() == wanted:
-                return value.decode("latin-1")
+                return value.decode("latin-1").strip(" \t")
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -109,8 +109,8 @@ class ResponseTooLarge(BadResponse):
     """The body has more bytes than its reader takes."""
 
 
-class Exchange:
-    """One request, and the future of its response.
+class Exchange(Timeout):
+    """One request, the future of its response, and the time that both have.
 
     Args:
         owner: What keeps the connections.
@@ -120,10 +120,7 @@ class Exchange:
         largest: How many bytes the body may have. None means that it is not wanted.
     """
 
-    __slots__ = ("_owner", "connection", "future", "is_head", "largest", "payload", "timeout")
-
-    timeout: Timeout
-    """Calls ``expire``."""
+    __slots__ = ("_owner", "connection", "future", "is_head", "largest", "payload")
 
     def __init__(
         self, owner: "Owner", future: asyncio.Future[Response], payload: bytes, is_head: bool, largest: int | None
@@ -145,7 +142,7 @@ class Exchange:
 
     def fail(self, error: CallFailed) -> None:
         """End with an error, unless the caller has been answered or has gone."""
-        self.timeout.cancel()
+        self.stop()
         if not self.future.done():
             self.future.set_exception(error)
             self.future.exception()  # asyncio logs an error that nobody has looked at, and the caller may have gone
@@ -169,8 +166,8 @@ class Owner(Protocol):
     def give_up(self, exchange: Exchange) -> None:
         """The time of a request is over, which has not been sent."""
 
-    def add_timeout(self, seconds: float, exchange: Exchange) -> Timeout:
-        """Call ``expire`` of the exchange in so many seconds."""
+    def start_timeout(self, exchange: Exchange, seconds: float) -> None:
+        """Let the exchange expire in so many seconds."""
 
 
 class Connection(asyncio.Protocol):
@@ -312,6 +309,11 @@ class Connection(asyncio.Protocol):
         self._keeps = self._parser.should_keep_alive()
         self._is_complete = exchange.is_head
 
+    def on_chunk_header(self) -> None:
+        coding = ResponseHeaders(self._lines).get("Transfer-Encoding", "") if not self._size else "chunked"
+        if coding.strip().lower() != "chunked":  # another coding is around the body, and nobody removes it
+            self.fail(BadResponse("BadResponse"))
+
     def on_body(self, body: bytes) -> None:
         exchange = self._exchange
         if exchange is None or self._is_complete or not self._status:
@@ -351,7 +353,7 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             return
         self._exchange = None
-        exchange.timeout.cancel()
+        exchange.stop()
         if not exchange.future.done():
             exchange.future.set_result(Response(self._status, self._lines, bytes(self._body)))
         if exchange.is_head:
@@ -381,8 +383,8 @@ class Connection(asyncio.Protocol):
         """Answer the caller, and read the rest of the body, so that the connection can be kept."""
         if not exchange.future.done():
             exchange.future.set_result(Response(self._status, self._lines))
-            exchange.timeout.cancel()
-            exchange.timeout = self._owner.add_timeout(DROP_SECONDS, exchange)
+            exchange.stop()
+            self._owner.start_timeout(exchange, DROP_SECONDS)
         if not self._keeps or max(self._length() or 0, self._size) > LARGEST_DROPPED:
             self.fail(NoResponse("Cancelled"))  # the caller has been answered already
 
