@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from signalr_bridge.wire.client_protocol import (
+from signalr_bridge.wire.client_protocol import Connection, Exchange
+from signalr_bridge.wire.dialer import Dialer, Origin, read_origin
+from signalr_bridge.wire.proxies import Proxies, write_basic
+from signalr_bridge.wire.response import (
     BadResponse,
     CallFailed,
-    Connection,
     ConnectTimedOut,
-    Exchange,
     NoResponse,
     NotSent,
     PoolExhausted,
@@ -26,8 +27,6 @@ from signalr_bridge.wire.client_protocol import (
     ResponseTooLarge,
     TimedOut,
 )
-from signalr_bridge.wire.dialer import Dialer, Origin, read_origin
-from signalr_bridge.wire.proxies import Proxies, write_basic
 from signalr_bridge.wire.timeouts import Timeout, TimeoutWheel
 
 __all__ = [
