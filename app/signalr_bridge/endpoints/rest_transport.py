@@ -33,8 +33,7 @@ from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, NotSen
 LARGEST_ANSWER = 16 * 1024 * 1024
 """The most bytes of an answer that are read."""
 
-# A call without a body has no media type.
-_OPTIONS = ClientOptions(idle_seconds=30, dns_seconds=30, omit_headers=("Content-Type",))
+_OPTIONS = ClientOptions(idle_seconds=30, dns_seconds=30)
 
 
 class RestTransport:
@@ -95,15 +94,15 @@ class RestTransport:
         seconds: float,
     ) -> Outcome:
         assert self._client.is_open, "the transport is used before the application has started"
-        url = endpoint.server_url + target
-        async with self._client.request(
-            operation.action.method, url, headers=headers, body=body, seconds=seconds
-        ) as response:
-            outcome = read_answer(endpoint, operation, response.status, response.headers)
-            if operation.action.has_answer and outcome.verdict is Verdict.ACCEPTED:
-                content = read_content(operation.action, outcome, await response.read(LARGEST_ANSWER))
-                return replace(outcome, answer=content)
-            return outcome
+        url, action = endpoint.server_url + target, operation.action
+        largest = LARGEST_ANSWER if action.has_answer else None
+        response = await self._client.request(
+            action.method, url, headers=headers, body=body, seconds=seconds, largest=largest
+        )
+        outcome = read_answer(endpoint, operation, response.status, response.headers)
+        if action.has_answer and outcome.verdict is Verdict.ACCEPTED:
+            return replace(outcome, answer=read_content(action, outcome, response.body))
+        return outcome
 
 
 def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: Mapping[str, str]) -> Outcome:
