@@ -100,7 +100,8 @@ class Snapshots:
     ) -> None:
         live = LiveSettings(self.settings, self.prepare, observer)
         self.watcher = None if sources is None else Watcher(sources, live.take, observer, clock=runtime.clock)
-        rest, health = RestTransport(messagepack=settings.calls.messagepack), Health(runtime.wall_clock)
+        rest = RestTransport(messagepack=settings.calls.messagepack, connections=settings.limits.connections)
+        health = Health(runtime.wall_clock)
         self._recent = RecentCredentials(runtime.clock)
         transport = KeyRotation(rest, self._recent, reread=self._read_again, clock=runtime.clock)
         self._credentials = Credentials(

@@ -5,9 +5,11 @@ The shapes are those of the Functions output binding, without its traps. Source:
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeAlias, TypedDict
+
+import msgspec
 
 from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE
 from signalr_bridge.errors import Fault, InvalidItem, InvalidName, UnknownEndpoint, UrlTooLong
@@ -27,6 +29,9 @@ MOST_ITEMS = 1000
 LARGEST_ITEM = 1024 * 1024
 
 _LONGEST_TTL = 2**31 - 1
+_NO_ARGUMENTS = msgspec.Raw(b"[]")
+_LEAST_DUPLICATE = json_text.least_duplicate("target")
+"""That of the shortest name of a plain message."""
 _SEND = {
     "": Action.SEND_TO_ALL,
     "userId": Action.SEND_TO_USER,
@@ -102,8 +107,7 @@ _PROPERTIES: dict[Kind, frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One operation, with its message if it has one.
 
     ``endpoints`` are names in lower case. None means all endpoints that are online.
@@ -136,6 +140,72 @@ def read_item(
         pointer: Where the item stands in the body, as a JSON pointer.
         longest_target: The most bytes of the path and query of its URL.
     """
+    item = _read_plain(text, hub) if Kind.MESSAGE in kinds else None
+    if item is None:
+        item = _read_any(text, hub, kinds, has_endpoint, pointer)
+    if len(text) > longest_target // 4 and len(write_target(item.operation)) > longest_target:
+        detail = f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
+        raise InvalidItem([Fault(pointer, UrlTooLong, detail)])
+    if item.message is not None and not fits(item.operation.action, item.message):
+        detail = f"The message is larger than {LARGEST_MESSAGE:,} bytes, which the service refuses."
+        raise InvalidItem([Fault(pointer, InvalidItem, detail)])
+    return item
+
+
+class _PlainMessage(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    """A message as most are: every name is spelled as it is documented, and has a value of its type."""
+
+    target: str
+    arguments: msgspec.Raw = _NO_ARGUMENTS
+    user_id: str | msgspec.UnsetType = msgspec.UNSET
+    group_name: str | msgspec.UnsetType = msgspec.UNSET
+    connection_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_PLAIN = msgspec.json.Decoder(_PlainMessage)
+
+
+def _read_plain(text: bytes, hub: str) -> Item | None:
+    """The item of a message as most are, for a fraction of the time. None for any other text, and for one with a fault.
+
+    What it takes, ``_read_any`` takes too, and reads the same from it.
+    """
+    try:
+        json_text.check_utf8(text)
+        plain = _PLAIN.decode(text)
+        known, action, names = _read_plain_names(plain)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidName):
+        return None
+    arguments = bytes(plain.arguments)
+    if plain.arguments is not _NO_ARGUMENTS:
+        known += 4 + len("arguments") + len(arguments)
+    if len(text) - known >= _LEAST_DUPLICATE or not plain.target or not arguments.startswith(b"["):
+        return None
+    return Item(Kind.MESSAGE, Operation(action, hub, *names), Message(plain.target, arguments))
+
+
+def _read_plain_names(plain: _PlainMessage) -> tuple[int, Action, tuple[str, str, str]]:
+    """How many characters the texts take at least, what is done, and the user, the group and the connection.
+
+    Raises ``InvalidName``, also for a message with several destinations.
+    """
+    known = 1 + 4 + len("target") + 2 + len(plain.target)
+    destination, names = "", ("", "", "")
+    if plain.user_id is not msgspec.UNSET:
+        destination, names = "userId", (check_user_id(plain.user_id), "", "")
+    if plain.group_name is not msgspec.UNSET:
+        destination, names = destination + "groupName", ("", check_group(plain.group_name), "")
+    if plain.connection_id is not msgspec.UNSET:
+        destination, names = destination + "connectionId", ("", "", check_connection_id(plain.connection_id))
+    if destination not in _SEND:
+        raise InvalidName("There are several destinations.")
+    if destination:
+        known += 4 + len(destination) + 2 + sum(map(len, names))
+    return known, _SEND[destination], names
+
+
+def _read_any(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: HasEndpoint, pointer: str) -> Item:
+    """An item of any form. Raises ``InvalidItem`` with all faults, and ``MalformedJson``."""
     if json_text.first_character(text) != b"{":
         json_text.decode(text)  # what does not parse at all is another error
         raise InvalidItem([Fault(pointer, InvalidItem, "An item is a JSON object.")])
@@ -145,43 +215,53 @@ def read_item(
     endpoints = reader.endpoints(has_endpoint)
     reader.refuse_unknown(_PROPERTIES[kind])
     reader.raise_faults()
-    if len(text) > longest_target // 4 and len(write_target(item.operation)) > longest_target:
-        detail = f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
-        raise InvalidItem([Fault(pointer, UrlTooLong, detail)])
-    if item.message is not None and not fits(item.operation.action, item.message):
-        detail = f"The message is larger than {LARGEST_MESSAGE:,} bytes, which the service refuses."
-        raise InvalidItem([Fault(pointer, InvalidItem, detail)])
-    return replace(item, endpoints=endpoints)
+    return item if endpoints is None else msgspec.structs.replace(item, endpoints=endpoints)
 
 
-def read_items(
-    text: bytes,
-    hub: str,
-    kinds: Collection[Kind],
-    has_endpoint: HasEndpoint,
-    fits: Fits,
-    *,
-    longest_target: int = LONGEST_TARGET,
-) -> list[Item]:
-    """All items of a JSON array, each as ``read_item`` reads it. Raises ``InvalidItem`` with the faults of all."""
-    items: list[Item] = []
-    faults: list[Fault] = []
-    elements = json_text.elements(text)
-    if len(elements) > MOST_ITEMS:
-        raise InvalidItem([Fault("#", InvalidItem, f"An array has at most {MOST_ITEMS} items.")])
-    for index, element in enumerate(elements):
-        try:
-            if len(element) > LARGEST_ITEM:
-                raise InvalidItem([Fault(f"#/{index}", InvalidItem, f"An item may have {LARGEST_ITEM:,} bytes.")])
-            pointer = f"#/{index}"
-            items.append(
-                read_item(element, hub, kinds, has_endpoint, fits, pointer=pointer, longest_target=longest_target)
-            )
-        except InvalidItem as error:
-            faults += error.faults[: MOST_FAULTS - len(faults)]
-    if faults:
-        raise InvalidItem(faults)
-    return items
+class ArrayReader:
+    """Reads the items of a JSON array, some at a time, each as ``read_item`` reads it. The arguments are those.
+
+    Raises ``InvalidItem`` for an array that is too long, and ``MalformedJson``.
+    """
+
+    def __init__(
+        self,
+        text: bytes,
+        hub: str,
+        kinds: Collection[Kind],
+        has_endpoint: HasEndpoint,
+        fits: Fits,
+        *,
+        longest_target: int = LONGEST_TARGET,
+    ) -> None:
+        self.items: list[Item] = []
+        elements = json_text.elements(text)
+        if len(elements) > MOST_ITEMS:
+            raise InvalidItem([Fault("#", InvalidItem, f"An array has at most {MOST_ITEMS} items.")])
+        self._elements, self._position = elements, 0
+        self._faults: list[Fault] = []
+        self._read = partial(
+            read_item, hub=hub, kinds=kinds, has_endpoint=has_endpoint, fits=fits, longest_target=longest_target
+        )
+
+    def read_some(self, most: int) -> bool:
+        """Read at most so many items. Whether all have been read. Raises ``InvalidItem`` with the faults of all."""
+        begin, self._position = self._position, min(self._position + most, len(self._elements))
+        for index in range(begin, self._position):
+            try:
+                self._add(index, self._elements[index])
+            except InvalidItem as error:
+                self._faults += error.faults[: MOST_FAULTS - len(self._faults)]
+        if self._position < len(self._elements):
+            return False
+        if self._faults:
+            raise InvalidItem(self._faults)
+        return True
+
+    def _add(self, index: int, element: bytes) -> None:
+        if len(element) > LARGEST_ITEM:
+            raise InvalidItem([Fault(f"#/{index}", InvalidItem, f"An item may have {LARGEST_ITEM:,} bytes.")])
+        self.items.append(self._read(element, pointer=f"#/{index}"))
 
 
 class _Names(TypedDict):

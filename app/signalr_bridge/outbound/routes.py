@@ -108,7 +108,7 @@ async def _answer(
 
     async def send() -> Response:
         if json_text.first_character(text) == b"[":
-            items = sender.read(text, hub, kinds)
+            items = await sender.read(text, hub, kinds)
             _check_rights(caller, hub, items, kinds)
             return answer_items(items, await send_all(items))
         item = _read_single(sender, text, hub, kinds)

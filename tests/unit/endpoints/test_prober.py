@@ -53,11 +53,9 @@ async def test_one_that_is_left_in_the_middle_of_a_probe_ends() -> None:
 class Deaf(FakeTransport):
     """Takes a cancellation for a time-out of its own, as aiohttp can when both come at once."""
 
-    async def perform(
-        self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
-    ) -> Outcome:
+    async def answer(self, endpoint: Endpoint) -> Outcome:
         with suppress(asyncio.CancelledError):
-            await super().perform(endpoint, operation, message, seconds)
+            await super().answer(endpoint)
         return said(endpoint.name, Verdict.UNKNOWN)
 
 
@@ -131,10 +129,8 @@ async def test_endpoints_come_and_go() -> None:
 class Broken(FakeTransport):
     """Raises what no transport should, the first time."""
 
-    async def perform(
-        self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
-    ) -> Outcome:
-        outcome = await super().perform(endpoint, operation, message, seconds)
+    async def answer(self, endpoint: Endpoint) -> Outcome:
+        outcome = await super().answer(endpoint)
         if len(self.calls) == 1:
             raise ValueError("unexpected")
         return outcome
