@@ -36,7 +36,7 @@ class Entra:
 
     def __init__(self, issuer: str, role: Role, clock: WallClock, certificates: ssl.SSLContext | None = None) -> None:
         self.role = role
-        self._options = ClientOptions(decompress=True, tls=certificates)
+        self._options = ClientOptions(tls=certificates)
         self._issuer, self._clock = issuer.rstrip("/"), clock
         self._name = ""
         self._keys: dict[str, jwt.PyJWK] = {}
@@ -79,8 +79,8 @@ class Entra:
 
 
 async def _fetch(client: Client, url: str) -> dict[str, Any]:
-    async with client.request("GET", url, headers={}, seconds=_SECONDS) as response:
-        if response.status != 200:
-            raise BadToken(f"The issuer's keys could not be read (status {response.status}).")
-        document: dict[str, Any] = json_text.decode(await response.read(_LARGEST_DOCUMENT))
-        return document
+    response = await client.request("GET", url, headers={}, seconds=_SECONDS, largest=_LARGEST_DOCUMENT)
+    if response.status != 200:
+        raise BadToken(f"The issuer's keys could not be read (status {response.status}).")
+    document: dict[str, Any] = json_text.decode(response.body)
+    return document

@@ -20,7 +20,6 @@ from signalr_bridge.wire.client import (
     CallFailed,
     Client,
     ClientOptions,
-    Response,
     ResponseTooLarge,
     TimedOut,
 )
@@ -30,11 +29,7 @@ LONGEST_ANSWER = 16 * 1024 * 1024
 
 _LOG = logging.getLogger(__name__)
 _EXPECTED = frozenset({200, 204})
-_OPTIONS = ClientOptions(
-    idle_seconds=2,  # less than uvicorn's 5 s: a POST on a connection just closed would fail
-    omit_headers=("User-Agent", "Accept", "Accept-Encoding"),
-    decompress=True,
-)
+_OPTIONS = ClientOptions(idle_seconds=2)  # less than uvicorn's 5 s: a POST on a connection just closed would fail
 _TOKEN = re.compile(r"\{(hub|category|event)\}")
 _FIELDS = {
     "urltemplate": "url",
@@ -198,25 +193,27 @@ class UpstreamCaller:
         if not self._client.is_open:
             return UNREACHABLE
         try:
-            async with self._client.request("POST", url, headers=headers, body=body, seconds=self._timeout) as response:
-                return await _read_answer(response)
+            response = await self._client.request(
+                "POST", url, headers=headers, body=body, seconds=self._timeout, largest=LONGEST_ANSWER
+            )
+            return UpstreamReply(response.status, response.body)
         except (CallFailed, ValueError) as exc:
             # ValueError: a header that HTTP cannot carry. It and the URL are not logged, because they may hold a key.
+            if isinstance(exc, CallFailed) and exc.response is not None:
+                return UpstreamReply(exc.response.status, failure=_describe(exc))
             why = exc if isinstance(exc, CallFailed) else type(exc).__name__
             _LOG.warning("The upstream could not be called: %s.", why)
             return UNREACHABLE
 
 
-async def _read_answer(response: Response) -> UpstreamReply:
-    """The answer with its body. Source: ``docs/protocol/service-emulation.md`` 3.5."""
-    try:
-        return UpstreamReply(response.status, await response.read(LONGEST_ANSWER))
-    except ResponseTooLarge:
-        return UpstreamReply(response.status, failure="response too large")
-    except TimedOut:
-        return UpstreamReply(response.status, failure="response cancelled")
-    except CallFailed:
-        return UpstreamReply(response.status, failure="error: Error while copying content to a stream.")
+def _describe(failure: CallFailed) -> str:
+    """Why the body of an answer could not be read. Source: ``docs/protocol/service-emulation.md`` 3.5."""
+    match failure:
+        case ResponseTooLarge():
+            return "response too large"
+        case TimedOut():
+            return "response cancelled"
+    return "error: Error while copying content to a stream."
 
 
 def interpret(answer: UpstreamReply | None, invocation_id: str, codec: ClientCodec) -> Frame:

@@ -144,7 +144,7 @@ class ServiceKeys:
     """Fetches the keys and tokens that the service issues. One HTTP client serves all endpoints."""
 
     def __init__(self) -> None:
-        self._client = Client(ClientOptions(decompress=True))
+        self._client = Client(ClientOptions())
 
     async def __aenter__(self) -> Self:
         return self
@@ -178,14 +178,16 @@ class ServiceKeys:
         self._client.open()
         headers = {"Authorization": f"Bearer {token}"}
         try:
-            async with self._client.request(method, url, headers=headers) as response:
-                if response.status != 200:
-                    raise _refuse(response)
-                return await response.read(_LARGEST_ANSWER)
+            response = await self._client.request(
+                method, url, headers=headers, seconds=_KEY_FETCH_SECONDS, largest=_LARGEST_ANSWER
+            )
         except ResponseTooLarge:
             raise CredentialFailure("signing key: the answer is too large") from None
         except CallFailed as error:
             raise CredentialFailure(f"signing key: {error}") from None
+        if response.status != 200:
+            raise _refuse(response)
+        return response.body
 
 
 def _refuse(response: Response) -> CredentialFailure:

@@ -1,56 +1,59 @@
 """The HTTP client for all calls: kept connections, bounded reads, and errors that say whether the request went out.
 
-It hides the library that it uses. It sends no cookies, takes no proxies from the environment, follows no redirects, and
-opens as many connections as are needed.
+It sends no cookies, follows no redirects and unpacks nothing. Each origin has a bounded number of connections, and
+requests that find none free wait for one.
 """
 
 import asyncio
+import re
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-import aiohttp
-from yarl import URL
-
-# Raised before the first byte of the request went out. A host name that DNS cannot have raises UnicodeError.
-_NOT_SENT = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
-    aiohttp.NonHttpUrlClientError,
-    UnicodeError,
+from signalr_bridge.wire.client_protocol import (
+    BadResponse,
+    CallFailed,
+    Connection,
+    ConnectTimedOut,
+    Exchange,
+    NoResponse,
+    NotSent,
+    PoolExhausted,
+    Response,
+    ResponseTooLarge,
+    TimedOut,
 )
-_FAILURES = (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, ConnectionError)
+from signalr_bridge.wire.dialer import Dialer, Origin, read_origin
+from signalr_bridge.wire.proxies import Proxies, write_basic
+from signalr_bridge.wire.timeouts import Timeout, TimeoutWheel
 
+__all__ = [
+    "BadResponse",
+    "CallFailed",
+    "Client",
+    "ClientOptions",
+    "ConnectTimedOut",
+    "NoResponse",
+    "NotSent",
+    "PoolExhausted",
+    "Response",
+    "ResponseTooLarge",
+    "TimedOut",
+    "read_retry_after",
+    "render_headers",
+]
 
-class CallFailed(Exception):
-    """A call got no response that can be used.
+_METHOD = re.compile(r"[A-Z]{1,32}")
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# The client writes these itself: they say where a request ends.
+_OUR_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"})
 
-    The text is the kind of failure, in one word. It never holds the URL, which may hold a key.
-    """
-
-
-class NotSent(CallFailed):
-    """Nothing of the request went out. There was no such host, connection, TLS or valid URL, or not in time."""
-
-
-class NoResponse(CallFailed):
-    """The request may have been received. The connection broke, or the response did not come, or not all of it."""
-
-
-class TimedOut(NoResponse):
-    """The response did not come in time, after the connection had been made."""
-
-
-class BadResponse(CallFailed):
-    """What came is not an HTTP response, or not one that is taken."""
-
-
-class ResponseTooLarge(BadResponse):
-    """The body has more bytes than its reader takes."""
+# A request of these methods without a body says nothing of its length.
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,43 +65,171 @@ class ClientOptions:
             request is lost when the server closes the connection at the same moment.
         dns_seconds: How long the addresses of a name are remembered.
         headers: Headers of every request.
-        omit_headers: Names of headers that the library would add, and that are left out.
-        decompress: Whether a compressed body is unpacked.
         tls: The certificates that are trusted, instead of those that this machine trusts.
+        connections: The most connections to one origin.
+        waiting: The most requests that wait for a connection to one origin.
+        proxies: Which https origins are called through a proxy. None calls all of them directly.
     """
 
     idle_seconds: float = 15.0
-    dns_seconds: int = 10
+    dns_seconds: float = 10.0
     headers: Mapping[str, str] = field(default_factory=dict)
-    omit_headers: tuple[str, ...] = ()
-    decompress: bool = False
     tls: ssl.SSLContext | None = None
+    connections: int = 64
+    waiting: int = 10_000
+    proxies: Proxies | None = None
 
 
-class Response:
-    """The head of a response, and its body on demand. It can be used inside its request's block."""
+class Pool:
+    """The connections to one origin, and the requests that wait for one.
 
-    __slots__ = ("_response", "headers", "status")
+    Args:
+        origin: Where the connections lead.
+        options: Those of the client.
+        wheel: The client's time-outs.
+        loop: The running event loop.
+    """
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
-        """A name is found in any case."""
+    def __init__(
+        self, origin: Origin, options: ClientOptions, wheel: TimeoutWheel, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        proxies = options.proxies if origin.is_secure else None
+        proxy = None if proxies is None else proxies.find(origin.host, origin.port)
+        self.head = f" HTTP/1.1\r\nHost: {origin.authority}\r\n".encode() + render_headers(options.headers)
+        """What follows the target in each request."""
+        self._dialer = Dialer(origin, options.tls, options.dns_seconds, proxy)
+        self._options, self._wheel, self._loop = options, wheel, loop
+        self._idle: list[Connection] = []  # the one that was used last stands last
+        self._open: set[Connection] = set()  # those that may be used, idle or not
+        self._alive: set[Connection] = set()  # and those that have not ended yet
+        self._all_lost = asyncio.Event()
+        self._dials: set[asyncio.Task[None]] = set()
+        self._waiting: OrderedDict[Exchange, None] = OrderedDict()
+        self._sweep: Timeout | None = None
 
-    async def read(self, largest: int) -> bytes:
-        """The whole body, of at most ``largest`` bytes. Raises ``NoResponse`` and ``BadResponse``."""
-        if (self._response.content_length or 0) > largest:
-            raise ResponseTooLarge("ResponseTooLarge")
-        body = bytearray()
+    @property
+    def is_unused(self) -> bool:
+        """Whether there is neither a connection nor a request."""
+        return not (self._alive or self._dials or self._waiting)
+
+    def begin(self, exchange: Exchange, seconds: float) -> None:
+        """Send a request at once if a connection is free, and otherwise as soon as one is."""
+        now = self._loop.time()
+        exchange.timeout = self._wheel.add_at(now + seconds, exchange.expire)
+        idle, longest = self._idle, self._options.idle_seconds
+        while idle:
+            connection = idle.pop()
+            if now - connection.idle_since < longest and not connection.is_closing:
+                connection.send(exchange)
+                return
+            connection.close()
+        self._wait(exchange)
+
+    def release(self, connection: Connection) -> None:
+        """Give a free connection to the request that has waited longest, or keep it."""
+        while self._waiting:
+            exchange, _ = self._waiting.popitem(last=False)
+            if not exchange.future.done():
+                connection.send(exchange)
+                return
+        connection.idle_since = self._loop.time()
+        self._idle.append(connection)
+        if self._sweep is None:
+            self._sweep = self._wheel.add(self._options.idle_seconds, self._close_idle)
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection that is ending, and open another one where a request waits for it."""
+        if connection not in self._open:
+            return
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._dial()
+
+    def gain(self, connection: Connection) -> None:
+        """The connection has been made."""
+        self._alive.add(connection)
+        self._all_lost.clear()
+
+    def lose(self, connection: Connection) -> None:
+        """The connection has ended."""
+        self._alive.discard(connection)
+        if not self._alive:
+            self._all_lost.set()
+
+    def give_up(self, exchange: Exchange) -> None:
+        """End a request whose time is over, and which has not been sent."""
+        self._waiting.pop(exchange, None)
+        is_busy = self._open and len(self._open) + len(self._dials) >= self._options.connections
+        exchange.fail(PoolExhausted("PoolExhausted") if is_busy else ConnectTimedOut("ConnectTimeout"))
+
+    def add_timeout(self, seconds: float, exchange: Exchange) -> Timeout:
+        """Call ``expire`` of the exchange in so many seconds."""
+        return self._wheel.add(seconds, exchange.expire)
+
+    def _wait(self, exchange: Exchange) -> None:
+        if len(self._waiting) >= self._options.waiting:
+            exchange.fail(PoolExhausted("PoolExhausted"))
+            return
+        self._waiting[exchange] = None
+        exchange.future.add_done_callback(lambda _: self._leave(exchange))
+        self._dial()
+
+    def _leave(self, exchange: Exchange) -> None:
+        """The caller has gone, or has been answered."""
+        if self._waiting.pop(exchange, exchange) is None:
+            exchange.timeout.cancel()
+
+    def _dial(self) -> None:
+        """Open a connection for each request that waits, as far as there may be so many."""
+        while len(self._dials) < min(len(self._waiting), self._options.connections - len(self._open)):
+            task = self._loop.create_task(self._connect())
+            self._dials.add(task)
+
+    async def _connect(self) -> None:
         try:
-            async for piece in self._response.content.iter_any():
-                body += piece
-                if len(body) > largest:
-                    raise ResponseTooLarge("ResponseTooLarge")
-        except _FAILURES as error:
-            raise _explain_sent(error) from None
-        return bytes(body)
+            connection = await self._dialer.connect(lambda: Connection(self))
+            if connection.is_closing:
+                raise NotSent("ConnectionClosed")
+        except NotSent as error:
+            self._forget_dial()
+            if self._waiting and not isinstance(error, ConnectTimedOut):  # then each ends at its own time
+                self._waiting.popitem(last=False)[0].fail(error)
+            self._dial()
+        else:
+            self._forget_dial()
+            self._open.add(connection)
+            self.release(connection)
+
+    def _forget_dial(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._dials.discard(task)
+
+    def _close_idle(self) -> None:
+        """Close the connections that have been idle for too long."""
+        self._sweep = None
+        ends = self._loop.time() - self._options.idle_seconds
+        while self._idle and self._idle[0].idle_since <= ends:
+            self._idle[0].close()
+        if self._idle:
+            moment = self._idle[0].idle_since + self._options.idle_seconds
+            self._sweep = self._wheel.add_at(moment, self._close_idle)
+
+    async def close(self) -> None:
+        """End everything, and wait until it has ended."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for exchange in tuple(self._waiting):
+            exchange.fail(NotSent("ClientClosed"))
+        self._waiting.clear()
+        for task in self._dials:
+            task.cancel()
+        await asyncio.gather(*self._dials, return_exceptions=True)
+        for connection in tuple(self._alive):
+            connection.fail(NoResponse("ClientClosed"))
+        if self._alive:
+            await self._all_lost.wait()
 
 
 class Client:
@@ -106,37 +237,28 @@ class Client:
 
     def __init__(self, options: ClientOptions) -> None:
         self._options = options
-        self._session: aiohttp.ClientSession | None = None
+        self._pools: dict[str, Pool] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wheel: TimeoutWheel | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether requests can be made."""
-        return self._session is not None
+        return self._loop is not None
 
     def open(self) -> None:
         """Begin to keep connections. It needs a running event loop. It does nothing when the client is open."""
-        if self._session is not None:
-            return
-        options = self._options
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0,
-                keepalive_timeout=options.idle_seconds,
-                ttl_dns_cache=options.dns_seconds,
-                ssl=True if options.tls is None else options.tls,
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=options.headers,
-            skip_auto_headers=options.omit_headers,
-            trust_env=False,
-            auto_decompress=options.decompress,
-        )
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._wheel = TimeoutWheel(self._loop)
 
     async def close(self) -> None:
         """End all connections. It does nothing when the client is closed."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        wheel, self._loop, self._wheel = self._wheel, None, None
+        while self._pools:
+            await self._pools.popitem()[1].close()
+        if wheel is not None:
+            wheel.close()
 
     async def __aenter__(self) -> Self:
         self.open()
@@ -147,7 +269,51 @@ class Client:
     ) -> None:
         await self.close()
 
-    @asynccontextmanager
+    def begin(
+        self,
+        method: str,
+        origin: str,
+        target: str,
+        headers: bytes,
+        body: bytes | None = None,
+        *,
+        seconds: float,
+        largest: int | None,
+    ) -> asyncio.Future[Response]:
+        """Begin a request. If a connection is free, all of it has been written when this returns.
+
+        The future raises ``NotSent``, ``NoResponse`` and ``BadResponse``. It may be cancelled or left alone.
+
+        Args:
+            method: The HTTP method, in capitals.
+            origin: Scheme, host and port, such as ``https://example.net:8443``.
+            target: Path and query, completely escaped. They go out as they are.
+            headers: What ``render_headers`` gives. It stands behind the headers of the options.
+            body: The body, if there is one.
+            seconds: How long connecting, the request and the whole response may take together.
+            largest: How many bytes the body of the response may have. None means that it is not wanted. Then the future
+                is set as soon as the head has come.
+
+        Raises:
+            ValueError: For a method or target that HTTP cannot carry. Nothing was sent.
+            RuntimeError: The client is not open.
+        """
+        loop = self._loop
+        if loop is None:
+            raise RuntimeError("the HTTP client is not open")
+        future: asyncio.Future[Response] = loop.create_future()
+        pool = self._pools.get(origin)
+        if pool is None:
+            try:
+                pool = self._add_pool(origin)
+            except NotSent as error:
+                future.set_exception(error)
+                future.exception()
+                return future
+        payload = _write_request(method, target, pool.head, headers, body)
+        pool.begin(Exchange(pool, future, payload, method == "HEAD", largest), seconds)
+        return future
+
     async def request(
         self,
         method: str,
@@ -155,74 +321,64 @@ class Client:
         *,
         headers: Mapping[str, str],
         body: bytes | None = None,
-        seconds: float | None = None,
-    ) -> AsyncIterator[Response]:
-        """The response to one request. A body that has not been read when the block ends is dropped.
-
-        Args:
-            method: The HTTP method.
-            url: The URL, completely escaped. It goes out as it is.
-            headers: The headers besides those of the options.
-            body: The body, if there is one.
-            seconds: How long connecting, the request and the whole response may take together. None means no limit, and
-                the caller may cancel.
+        seconds: float,
+        largest: int | None,
+    ) -> Response:
+        """The response to one request. It is ``begin`` for a whole URL and for headers that have not been rendered.
 
         Raises:
             NotSent, NoResponse, BadResponse: As they say.
-            ValueError: For a header that HTTP cannot carry. Nothing was sent.
+            ValueError: For a header or URL that HTTP cannot carry. Nothing was sent.
         """
-        response = await self._send(method, url, headers, body, seconds)
-        try:
-            yield Response(response)
-        finally:
-            response.release()
-            await response.wait_for_close()
+        origin, target, credentials = _split_url(url)
+        lines = render_headers({**credentials, **headers})
+        return await self.begin(method, origin, target, lines, body, seconds=seconds, largest=largest)
 
-    async def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, seconds: float | None
-    ) -> aiohttp.ClientResponse:
-        if self._session is None:
-            raise RuntimeError("the HTTP client is not open")
-        target, timeout = _to_url(url), _to_timeout(seconds)
-        try:
-            return await self._session.request(
-                method, target, data=body, headers=headers, allow_redirects=False, timeout=timeout
-            )
-        except _NOT_SENT as error:
-            raise NotSent(type(error).__name__) from None
-        except _FAILURES as error:
-            raise _explain_sent(error) from None
+    def _add_pool(self, text: str) -> Pool:
+        assert self._loop is not None
+        assert self._wheel is not None
+        for name in [name for name, pool in self._pools.items() if pool.is_unused]:
+            del self._pools[name]
+        pool = self._pools[text] = Pool(read_origin(text), self._options, self._wheel, self._loop)
+        return pool
 
 
-def _to_url(text: str) -> URL:
+def _write_request(method: str, target: str, head: bytes, headers: bytes, body: bytes | None) -> bytes:
+    if target[:1] != "/" or " " in target or not target.isascii() or not target.isprintable():
+        raise ValueError("a target that HTTP cannot carry")
+    if not _METHOD.fullmatch(method):
+        raise ValueError("a method that HTTP cannot carry")
+    line = f"{method} {target}".encode()
+    if body is None:
+        length = b"\r\n" if method in _WITHOUT_BODY else b"Content-Length: 0\r\n\r\n"
+        return b"%b%b%b%b" % (line, head, headers, length)
+    return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (line, head, headers, len(body), body)
+
+
+def render_headers(headers: Mapping[str, str]) -> bytes:
+    """The header lines of a request, as ``begin`` takes them.
+
+    Raises ``ValueError`` for a header that HTTP cannot carry, or that the client writes itself. The text holds neither
+    its name nor its value.
+    """
+    lines = []
+    for name, value in headers.items():
+        if not _NAME.fullmatch(name) or _UNFIT.search(value) or name.lower() in _OUR_HEADERS:
+            raise ValueError("a header that HTTP cannot carry")
+        lines.append(f"{name}: {value}\r\n")
     try:
-        url = URL(text, encoded=True)
-        if url.raw_host:  # this checks the port, too
-            return url
-    except ValueError:
-        pass
-    raise NotSent("InvalidURL")
+        return "".join(lines).encode()
+    except UnicodeEncodeError:  # its text holds the value
+        raise ValueError("a header that HTTP cannot carry") from None
 
 
-def _to_timeout(seconds: float | None) -> aiohttp.ClientTimeout:
-    """The time-outs of a request. Connecting has a little less time, so that its error says that nothing was sent."""
-    if seconds is None:
-        return aiohttp.ClientTimeout(total=None)
-    # Without the threshold aiohttp rounds moments up to whole seconds.
-    return aiohttp.ClientTimeout(total=seconds, connect=seconds * 0.9, ceil_threshold=seconds + 1)
-
-
-def _explain_sent(error: Exception) -> CallFailed:
-    """The error of a request that may have gone out."""
-    kind = type(error).__name__
-    match error:
-        case TimeoutError():
-            return TimedOut(kind)
-        case aiohttp.ClientConnectionError() | aiohttp.ClientPayloadError():
-            return NoResponse(kind)
-        case aiohttp.ClientError():
-            return BadResponse(kind)
-    return NoResponse(kind)
+def _split_url(url: str) -> tuple[str, str, dict[str, str]]:
+    """The origin, the target, and the header for a name and password in the URL. A fragment is left out."""
+    scheme, _, rest = url.partition("#")[0].partition("://")
+    end = next((index for index, character in enumerate(rest) if character in "/?"), len(rest))
+    userinfo, found, authority = rest[:end].rpartition("@")
+    target = rest[end:] if rest[end:].startswith("/") else f"/{rest[end:]}"
+    return f"{scheme}://{authority}", target, {"Authorization": write_basic(userinfo)} if found else {}
 
 
 def read_retry_after(text: str) -> float | None:

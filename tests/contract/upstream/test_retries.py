@@ -108,7 +108,7 @@ async def test_a_message_that_was_refused_a_connection_is_tried_again() -> None:
 async def test_and_then_it_is_a_failure() -> None:
     world = World()
     async with forwarding(port_of_nobody()[1], world=world) as forward:
-        with pytest.raises(NotSent, match="ClientConnectorError"):
+        with pytest.raises(NotSent, match="ConnectFailed"):
             await forward.answer(context())
     assert world.pauses == [0.1, 0.2]
 

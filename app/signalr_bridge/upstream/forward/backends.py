@@ -1,6 +1,5 @@
 """Calls the backends, with a bound on what they answer, a breaker for each of them, and rules for another attempt."""
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,11 +35,10 @@ LONGEST_DELAY = 5.0
 MOST_ATTEMPTS = 3
 """Of a message. A connection event is tried for as long as the rule says."""
 
-_OPTIONS = client.ClientOptions(
-    # Less than the 5 s after which common servers hang up. A call on a connection that has just gone would be lost.
-    idle_seconds=3,
-    headers={"User-Agent": "signalr-bridge", "Accept-Encoding": "identity"},
-)
+IDLE_SECONDS = 3.0
+"""Less than the 5 s after which common servers hang up. A call on a connection that has just gone would be lost."""
+
+_HEADERS = {"User-Agent": "signalr-bridge", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 # A message is posted again only when it certainly was not sent. A connection event is posted at least once.
 _AGAIN_FOR_MESSAGES = (NotSent,)
@@ -90,12 +88,18 @@ class BackendBreaker:
 
 
 class Backends:
-    """The connections to all backends, open while the ``async with`` block runs. ``clock`` gives monotonic seconds."""
+    """The connections to all backends, open while the ``async with`` block runs.
 
-    def __init__(self, clock: Clock) -> None:
+    Args:
+        clock: Gives monotonic seconds.
+        connections: The most connections to one backend.
+    """
+
+    def __init__(self, clock: Clock, connections: int = 64) -> None:
         self._clock = clock
         self._breakers: dict[str, BackendBreaker] = {}
-        self._client = client.Client(_OPTIONS)
+        options = client.ClientOptions(idle_seconds=IDLE_SECONDS, headers=_HEADERS, connections=connections)
+        self._client = client.Client(options)
 
     async def __aenter__(self) -> Self:
         self._client.open()
@@ -146,8 +150,9 @@ class Backends:
 
     async def _post_in_time(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
         try:
-            async with asyncio.timeout(seconds):
-                return await self._post(url, body, headers)
+            return await self._post(url, body, headers, seconds)
+        except (client.TimedOut, client.ConnectTimedOut):
+            raise TimeoutError from None  # a connection that is not made in time has always counted as no response
         except client.NotSent as error:
             raise NotSent(_describe(error)) from None
         except client.NoResponse as error:
@@ -157,12 +162,14 @@ class Backends:
         except client.BadResponse as error:
             raise BackendFailed(_describe(error)) from None
 
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Reply:
-        # The client gets no seconds, because a connection that is not made in time has always counted as no response.
-        async with self._client.request("POST", url, headers=headers, body=body) as response:
-            media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            retry_after = client.read_retry_after(response.headers.get("Retry-After", ""))
-            return Reply(response.status, media_type, await response.read(LARGEST_ANSWER), retry_after)
+    async def _post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
+        response = await self._client.request(
+            "POST", url, headers=headers, body=body, seconds=seconds, largest=LARGEST_ANSWER
+        )
+        found = response.headers
+        media_type = found.get("Content-Type", "").partition(";")[0].strip().lower()
+        retry_after = client.read_retry_after(found.get("Retry-After", ""))
+        return Reply(response.status, media_type, response.body, retry_after)
 
 
 def _log_change(origin: str, was_open: bool, breaker: BackendBreaker) -> None:

@@ -1,0 +1,405 @@
+"""One connection of the HTTP client: a request goes out in one write, and the answer to it sets a future."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from typing import Protocol, cast
+
+import httptools
+
+from signalr_bridge.wire.timeouts import Timeout
+
+LONGEST_HEAD = 65_536
+"""How many bytes a head may have. It holds for everything that is not a body, such as the sizes of chunks."""
+
+MOST_INTERIM = 16
+"""How many answers of the kind 1xx may come before the answer."""
+
+LARGEST_DROPPED = 65_536
+"""How many bytes of a body that nobody wants are read, so that the connection can be kept."""
+
+DROP_SECONDS = 1.0
+"""For how long such a body is waited for."""
+
+# So many bytes are parsed at once, until the head has come.
+_PIECE = 4096
+
+
+class ResponseHeaders(Mapping[str, str]):
+    """The header lines of a response. A name is found in any case, and of repeated lines the first one is."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, lines: list[tuple[bytes, bytes]]) -> None:
+        self._lines = lines
+
+    def __getitem__(self, name: str) -> str:
+        wanted = name.lower().encode("latin-1", "replace")
+        for found, value in self._lines:
+            if found.lower() == wanted:
+                return value.decode("latin-1")
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name.decode("latin-1").lower() for name, _ in self._lines))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class Response:
+    """A response. ``repr`` shows neither header lines nor the body, which may hold a secret.
+
+    Args:
+        status: The HTTP status, from 200 on.
+        lines: The header lines as they came.
+        body: The body. It is empty where it was not wanted.
+    """
+
+    __slots__ = ("_lines", "body", "status")
+
+    def __init__(self, status: int, lines: list[tuple[bytes, bytes]], body: bytes = b"") -> None:
+        self.status = status
+        self._lines = lines
+        self.body = body
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """The headers. Trailers are not among them."""
+        return ResponseHeaders(self._lines)
+
+    def __repr__(self) -> str:
+        return f"Response({self.status}, {len(self.body)} bytes)"
+
+
+class CallFailed(Exception):
+    """A call got no response that can be used.
+
+    The text is the kind of failure, in one word. It never holds the URL, which may hold a key.
+    """
+
+    response: Response | None = None
+    """The head of the response, when it had come."""
+
+
+class NotSent(CallFailed):
+    """Nothing of the request went out. There was no such host, connection, TLS or valid URL, or not in time."""
+
+
+class ConnectTimedOut(NotSent):
+    """No connection could be made until the request's time was over."""
+
+
+class PoolExhausted(NotSent):
+    """All connections that may be open at once were busy until the request's time was over, or too many waited."""
+
+
+class NoResponse(CallFailed):
+    """The request may have been received. The connection broke, or the response did not come, or not all of it."""
+
+
+class TimedOut(NoResponse):
+    """The response did not come in time, after the request had been written."""
+
+
+class BadResponse(CallFailed):
+    """What came is not an HTTP response, or not one that is taken."""
+
+
+class ResponseTooLarge(BadResponse):
+    """The body has more bytes than its reader takes."""
+
+
+class Exchange:
+    """One request, and the future of its response.
+
+    Args:
+        owner: What keeps the connections.
+        future: What the caller waits for. The caller may cancel it.
+        payload: The whole request, head and body.
+        is_head: Whether the method is ``HEAD``, so that the response has no body.
+        largest: How many bytes the body may have. None means that it is not wanted.
+    """
+
+    __slots__ = ("_owner", "connection", "future", "is_head", "largest", "payload", "timeout")
+
+    timeout: Timeout
+    """Calls ``expire``."""
+
+    def __init__(
+        self, owner: "Owner", future: asyncio.Future[Response], payload: bytes, is_head: bool, largest: int | None
+    ) -> None:
+        self._owner = owner
+        self.future = future
+        self.payload = payload
+        self.is_head = is_head
+        self.largest = largest
+        self.connection: Connection | None = None
+        """Where the request was sent."""
+
+    def expire(self) -> None:
+        """Its time is over."""
+        if self.connection is None:
+            self._owner.give_up(self)
+        else:
+            self.connection.expire(self)
+
+    def fail(self, error: CallFailed) -> None:
+        """End with an error, unless the caller has been answered or has gone."""
+        self.timeout.cancel()
+        if not self.future.done():
+            self.future.set_exception(error)
+            self.future.exception()  # asyncio logs an error that nobody has looked at, and the caller may have gone
+
+
+class Owner(Protocol):
+    """What keeps the connections to one origin."""
+
+    def release(self, connection: "Connection") -> None:
+        """Take back a connection that is free."""
+
+    def remove(self, connection: "Connection") -> None:
+        """Forget a connection that is ending. It may be told more than once."""
+
+    def gain(self, connection: "Connection") -> None:
+        """The connection has been made."""
+
+    def lose(self, connection: "Connection") -> None:
+        """The connection has ended."""
+
+    def give_up(self, exchange: Exchange) -> None:
+        """The time of a request is over, which has not been sent."""
+
+    def add_timeout(self, seconds: float, exchange: Exchange) -> Timeout:
+        """Call ``expire`` of the exchange in so many seconds."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection with HTTP/1.1, on which one request at a time is made.
+
+    The methods without a docstring are those of asyncio and httptools.
+    """
+
+    __slots__ = (
+        "_body",
+        "_exchange",
+        "_interim",
+        "_is_complete",
+        "_is_spoilt",
+        "_keeps",
+        "_lines",
+        "_owner",
+        "_parser",
+        "_size",
+        "_status",
+        "_transport",
+        "_unread",
+        "idle_since",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._parser = httptools.HttpResponseParser(self)
+        self._exchange: Exchange | None = None
+        self._is_spoilt = False  # it must not be used again
+        self.idle_since = 0.0
+        """Since when the connection has been free, on the loop's clock."""
+        self._expect_answer()
+
+    def _expect_answer(self) -> None:
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._status = 0  # until the head has come
+        self._body: bytes | bytearray = b""
+        self._size = self._unread = self._interim = 0
+        self._is_complete = self._keeps = False
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing can be written any more."""
+        return self._is_spoilt or self._transport.is_closing()
+
+    def send(self, exchange: Exchange) -> None:
+        """Write the request of an exchange. The connection is free."""
+        self._exchange = exchange
+        exchange.connection = self
+        self._transport.write(exchange.payload)
+        exchange.payload = b""
+
+    def expire(self, exchange: Exchange) -> None:
+        """The time of an exchange is over."""
+        if self._exchange is exchange:
+            self.fail(TimedOut("Timeout"))
+
+    def fail(self, error: CallFailed) -> None:
+        """End the connection, and the exchange on it with an error."""
+        exchange, self._exchange = self._exchange, None
+        self.end()
+        if exchange is not None:
+            error.response = Response(self._status, self._lines) if self._status else None
+            exchange.fail(error)
+
+    def end(self) -> None:
+        """End the connection without waiting for anything."""
+        self._is_spoilt = True
+        self._owner.remove(self)
+        self._transport.abort()
+
+    def close(self) -> None:
+        """End the connection, which is free, in the way that TLS wants it."""
+        self._is_spoilt = True
+        self._owner.remove(self)
+        self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._owner.gain(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._exchange is None:  # nobody asked for it
+            self.end()
+            return
+        if len(data) > _PIECE and not self._status:
+            self._feed_pieces(data)
+        else:
+            self._feed(data)
+        if self._is_complete:
+            self._finish()
+        elif self._exchange is not None:
+            self._wait_for_more()
+
+    def _feed(self, data: bytes) -> None:
+        self._unread += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._is_spoilt = True
+
+    def _feed_pieces(self, data: bytes) -> None:
+        """Feed little, until it is known where the head ends. A head may be large, and it is read at its end."""
+        position = 0
+        while position < len(data) and not self._status and not self._is_spoilt and self._unread <= LONGEST_HEAD:
+            self._feed(data[position : position + _PIECE])
+            position += _PIECE
+        if self._status and not self._is_spoilt and position < len(data):
+            self._feed(data[position:])
+
+    def eof_received(self) -> None:
+        self._lose()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lose(exc)
+        self._owner.lose(self)
+
+    def on_message_begin(self) -> None:
+        if self._is_complete:  # a second answer
+            self._is_spoilt = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._status:  # or it is a trailer, or in a second answer
+            self._lines.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        exchange = self._exchange
+        if exchange is None or self._is_complete:
+            return
+        self._unread = 0
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._skip(status)
+            return
+        self._status = status
+        self._keeps = self._parser.should_keep_alive()
+        self._is_complete = exchange.is_head
+
+    def on_body(self, body: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None or self._is_complete or not self._status:
+            self._is_spoilt = True
+            return
+        self._unread = 0
+        self._size += len(body)
+        if exchange.largest is None:
+            return
+        if self._size > exchange.largest:
+            self.fail(ResponseTooLarge("ResponseTooLarge"))
+        elif self._body:
+            self._append(body)
+        else:
+            self._body = body
+
+    def on_message_complete(self) -> None:
+        if self._status:
+            self._is_complete = True
+        else:
+            self._lines.clear()  # an interim answer has ended
+
+    def _append(self, body: bytes) -> None:
+        if isinstance(self._body, bytes):
+            self._body = bytearray(self._body)
+        self._body += body
+
+    def _skip(self, status: int) -> None:
+        """An interim answer has come. Source: https://www.rfc-editor.org/rfc/rfc9110.html#section-15.2."""
+        self._interim += 1
+        if (status <= 101 and status != 100) or self._interim > MOST_INTERIM:
+            self.fail(BadResponse("BadResponse"))
+
+    def _finish(self) -> None:
+        """The whole answer has come."""
+        exchange = self._exchange
+        if exchange is None:
+            return
+        self._exchange = None
+        exchange.timeout.cancel()
+        if not exchange.future.done():
+            exchange.future.set_result(Response(self._status, self._lines, bytes(self._body)))
+        if exchange.is_head:
+            self._parser = httptools.HttpResponseParser(self)  # the former one waits for a body
+        is_free = self._keeps and not self.is_closing and not self._transport.get_write_buffer_size()
+        self._expect_answer()
+        if is_free:
+            self._owner.release(self)
+        else:
+            self.end()
+
+    def _wait_for_more(self) -> None:
+        """Not all of the answer has come yet."""
+        exchange = cast(Exchange, self._exchange)
+        if self._is_spoilt or self._unread > LONGEST_HEAD:
+            self.fail(BadResponse("BadResponse"))
+        elif not self._status:
+            return
+        elif exchange.largest is None:
+            self._drop(exchange)
+        elif exchange.future.done():  # the caller has gone
+            self.fail(NoResponse("Cancelled"))
+        elif self._size == 0 and (self._length() or 0) > exchange.largest:
+            self.fail(ResponseTooLarge("ResponseTooLarge"))
+
+    def _drop(self, exchange: Exchange) -> None:
+        """Answer the caller, and read the rest of the body, so that the connection can be kept."""
+        if not exchange.future.done():
+            exchange.future.set_result(Response(self._status, self._lines))
+            exchange.timeout.cancel()
+            exchange.timeout = self._owner.add_timeout(DROP_SECONDS, exchange)
+        if not self._keeps or max(self._length() or 0, self._size) > LARGEST_DROPPED:
+            self.fail(NoResponse("Cancelled"))  # the caller has been answered already
+
+    def _length(self) -> int | None:
+        """The ``Content-Length``, if there is one. The parser has checked it."""
+        text = ResponseHeaders(self._lines).get("Content-Length")
+        return None if text is None else int(text)
+
+    def _lose(self, error: Exception | None = None) -> None:
+        """The peer sends nothing any more."""
+        if self._exchange is None:
+            self.end()
+        elif error is None and self._status and self._ends_with_connection():
+            self._finish()
+        else:
+            self.fail(NoResponse("ConnectionClosed" if error is None else "ConnectionReset"))
+
+    def _ends_with_connection(self) -> bool:
+        headers = ResponseHeaders(self._lines)
+        return "Content-Length" not in headers and "Transfer-Encoding" not in headers

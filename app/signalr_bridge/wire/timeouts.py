@@ -1,0 +1,90 @@
+"""Coarse time-outs: they cost little to begin and to cancel, because most of them are cancelled."""
+
+import asyncio
+import heapq
+from collections.abc import Callable
+
+TICK = 0.02
+"""How many seconds a time-out may come late."""
+
+
+class Timeout:
+    """A time-out that waits. It is made by a ``TimeoutWheel``."""
+
+    __slots__ = ("_bucket", "callback")
+
+    def __init__(self, bucket: "set[Timeout]", callback: Callable[[], None]) -> None:
+        self._bucket = bucket
+        self.callback = callback
+
+    def cancel(self) -> None:
+        """Forget it. It does nothing when the time-out has come, or has been cancelled."""
+        self._bucket.discard(self)
+
+
+class TimeoutWheel:
+    """Calls back at a time or up to a tick later, never earlier.
+
+    The time-outs of one tick share a bucket, and the buckets share one timer of the loop. There is no timer while
+    nothing waits. Moments are those of the loop's own clock.
+
+    Args:
+        loop: The loop whose clock and timer are used.
+        tick: The width of a bucket in seconds.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, tick: float = TICK) -> None:
+        self._loop = loop
+        self._per_second = 1 / tick
+        self._buckets: dict[int, set[Timeout]] = {}
+        self._due: list[int] = []  # a heap of the buckets' numbers
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, seconds: float, callback: Callable[[], None]) -> Timeout:
+        """Call back in so many seconds."""
+        return self.add_at(self._loop.time() + seconds, callback)
+
+    def add_at(self, moment: float, callback: Callable[[], None]) -> Timeout:
+        """Call back at a moment of the loop's clock."""
+        number = int(moment * self._per_second) + 1  # the end of the tick
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            bucket = self._open(number)
+        timeout = Timeout(bucket, callback)
+        bucket.add(timeout)
+        return timeout
+
+    def close(self) -> None:
+        """Forget all time-outs."""
+        self._buckets.clear()
+        self._due.clear()
+        self._set_timer()
+
+    def _open(self, number: int) -> set[Timeout]:
+        bucket = self._buckets[number] = set()
+        heapq.heappush(self._due, number)
+        if self._due[0] == number:
+            self._set_timer()
+        return bucket
+
+    def _set_timer(self) -> None:
+        """Wake up for the first bucket."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._due[0] / self._per_second, self._wake) if self._due else None
+
+    def _wake(self) -> None:
+        now = int(self._loop.time() * self._per_second)
+        come: list[set[Timeout]] = []
+        while self._due and (self._due[0] <= now or not self._buckets[self._due[0]]):
+            come.append(self._buckets.pop(heapq.heappop(self._due)))
+        self._set_timer()
+        for bucket in come:
+            while bucket:  # one callback may cancel another
+                self._call(bucket.pop())
+
+    def _call(self, timeout: Timeout) -> None:
+        try:
+            timeout.callback()
+        except Exception as error:  # it must not hold up the others
+            self._loop.call_exception_handler({"message": "a time-out failed", "exception": error})
