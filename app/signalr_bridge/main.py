@@ -231,7 +231,7 @@ def create_app(
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = Sender(directory, clock=runtime.clock, default_seconds=settings.limits.deadline_seconds)
-    backends, backlog = Backends(runtime.clock), Backlog()
+    backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
     handlers: list[Handler] = [
         *build_joins(settings),
         *load_handlers(settings.handlers, default_seconds=settings.limits.handler_seconds),

@@ -20,7 +20,7 @@ class AccessKey:
     def __init__(self, key: str, clock: WallClock) -> None:
         self._key = key
         self._clock = clock
-        self._signing: SigningKey | None = None
+        self._signing = SigningKey(key) if key else None
         self._tokens: dict[str, str] = {}
         self._kept_from = 0.0
 
@@ -47,9 +47,7 @@ class AccessKey:
         return self._sign(claims)
 
     def _sign(self, claims: dict[str, Any]) -> str:
-        if self._signing is None:
-            self._signing = SigningKey(self._key)
-        return sign_token(claims, self._signing)
+        return sign_token(claims, self._signing or self._key)
 
     @property
     def verifying_keys(self) -> tuple[str, ...]:

@@ -20,9 +20,9 @@ BURST = 50
 class Pending(Generic[T]):
     """A result that is on its way. It is awaited once, or handed to ``wait_for_all`` by what starts it.
 
-    Its judges are asked one after the other, in the order in which they came. Work that one of them gives runs in a task
-    of its own, and the judges behind are asked about what it leads to. A chain of futures would do the same, with a
-    turn of the event loop for each judge.
+    Its judges are asked one after the other, in the order in which they came. Work that one of them gives runs in a
+    task of its own, and the judges behind are asked about what it leads to. A chain of futures would do the same, with
+    a turn of the event loop for each judge.
 
     Args:
         source: What is waited for.
@@ -41,17 +41,17 @@ class Pending(Generic[T]):
         self._is_given_up = False
         source.add_done_callback(self._source_ended)
 
-    @classmethod
-    def known(cls, result: T) -> Self:
+    @staticmethod
+    def known(result: T) -> "Pending[T]":
         """A result that is there. Its judges are asked in the next turn of the event loop."""
         source: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         source.set_result(result)
-        return cls(source, asyncio.Future.result)
+        return Pending(source, asyncio.Future.result)
 
-    @classmethod
-    def run(cls, work: Coroutine[Any, Any, T]) -> Self:
+    @staticmethod
+    def run(work: Coroutine[Any, Any, T]) -> "Pending[T]":
         """The result of work that is done in a task of its own."""
-        return cls(asyncio.get_running_loop().create_task(work), asyncio.Future.result)
+        return Pending(asyncio.get_running_loop().create_task(work), asyncio.Future.result)
 
     def follow(self, judge: Judge[T]) -> Self:
         """Have ``judge`` look at the result, behind the judges that are there already."""

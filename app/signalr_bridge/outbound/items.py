@@ -4,9 +4,8 @@ The shapes are those of the Functions output binding, without its traps. Source:
 ``docs/protocol/functions-bindings.md`` 3.1 to 3.4.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from enum import StrEnum
-from functools import partial
 from typing import Any, TypeAlias, TypedDict
 
 import msgspec
@@ -218,50 +217,35 @@ def _read_any(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: HasE
     return item if endpoints is None else msgspec.structs.replace(item, endpoints=endpoints)
 
 
-class ArrayReader:
-    """Reads the items of a JSON array, some at a time, each as ``read_item`` reads it. The arguments are those.
+def read_items(
+    text: bytes,
+    hub: str,
+    kinds: Collection[Kind],
+    has_endpoint: HasEndpoint,
+    fits: Fits,
+    *,
+    longest_target: int = LONGEST_TARGET,
+) -> Iterator[Item | None]:
+    """The items of a JSON array one by one, each as ``read_item`` reads it. None stands for one with a fault.
 
-    Raises ``InvalidItem`` for an array that is too long, and ``MalformedJson``.
+    Raises ``InvalidItem`` with the faults of all when the last one has been read, or at once for an array that is too
+    long. Raises ``MalformedJson``.
     """
-
-    def __init__(
-        self,
-        text: bytes,
-        hub: str,
-        kinds: Collection[Kind],
-        has_endpoint: HasEndpoint,
-        fits: Fits,
-        *,
-        longest_target: int = LONGEST_TARGET,
-    ) -> None:
-        self.items: list[Item] = []
-        elements = json_text.elements(text)
-        if len(elements) > MOST_ITEMS:
-            raise InvalidItem([Fault("#", InvalidItem, f"An array has at most {MOST_ITEMS} items.")])
-        self._elements, self._position = elements, 0
-        self._faults: list[Fault] = []
-        self._read = partial(
-            read_item, hub=hub, kinds=kinds, has_endpoint=has_endpoint, fits=fits, longest_target=longest_target
-        )
-
-    def read_some(self, most: int) -> bool:
-        """Read at most so many items. Whether all have been read. Raises ``InvalidItem`` with the faults of all."""
-        begin, self._position = self._position, min(self._position + most, len(self._elements))
-        for index in range(begin, self._position):
-            try:
-                self._add(index, self._elements[index])
-            except InvalidItem as error:
-                self._faults += error.faults[: MOST_FAULTS - len(self._faults)]
-        if self._position < len(self._elements):
-            return False
-        if self._faults:
-            raise InvalidItem(self._faults)
-        return True
-
-    def _add(self, index: int, element: bytes) -> None:
-        if len(element) > LARGEST_ITEM:
-            raise InvalidItem([Fault(f"#/{index}", InvalidItem, f"An item may have {LARGEST_ITEM:,} bytes.")])
-        self.items.append(self._read(element, pointer=f"#/{index}"))
+    elements = json_text.elements(text)
+    if len(elements) > MOST_ITEMS:
+        raise InvalidItem([Fault("#", InvalidItem, f"An array has at most {MOST_ITEMS} items.")])
+    faults: list[Fault] = []
+    for index, element in enumerate(elements):
+        item, pointer = None, f"#/{index}"
+        try:
+            if len(element) > LARGEST_ITEM:
+                raise InvalidItem([Fault(pointer, InvalidItem, f"An item may have {LARGEST_ITEM:,} bytes.")])
+            item = read_item(element, hub, kinds, has_endpoint, fits, pointer=pointer, longest_target=longest_target)
+        except InvalidItem as error:
+            faults += error.faults[: MOST_FAULTS - len(faults)]
+        yield item
+    if faults:
+        raise InvalidItem(faults)
 
 
 class _Names(TypedDict):

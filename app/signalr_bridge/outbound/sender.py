@@ -12,7 +12,7 @@ from signalr_bridge.endpoints.pending import BURST, Start, wait_for_all
 from signalr_bridge.endpoints.registry import Plan, Registry
 from signalr_bridge.errors import UrlTooLong
 from signalr_bridge.outbound.client_calls import invoke
-from signalr_bridge.outbound.items import LONGEST_TARGET, ArrayReader, Item, Kind, read_item
+from signalr_bridge.outbound.items import LONGEST_TARGET, Item, Kind, read_item, read_items
 from signalr_bridge.protocol.rest import Message, Operation, write_target
 from signalr_bridge.runtime import Clock
 
@@ -117,9 +117,7 @@ class Sender:
                 yield from () if plan is None else plan.starts
 
         outcomes = iter(await wait_for_all(starts()))
-        return [
-            SKIPPED if plan is None else plan.merge(list(islice(outcomes, len(plan.starts)))) for plan in plans
-        ]
+        return [SKIPPED if plan is None else plan.merge(list(islice(outcomes, len(plan.starts)))) for plan in plans]
 
     async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Judgement]:
         """What became of a JSON array of items, sent in order up to the first that fails the call.
@@ -136,10 +134,13 @@ class Sender:
         Raises ``InvalidItem`` and ``MalformedJson``.
         """
         registry, longest = self.registry(hub), self.longest_target(hub)
-        reader = ArrayReader(text, hub, kinds, registry.has_name, registry.fits, longest_target=longest)
-        while not reader.read_some(BURST):
-            await asyncio.sleep(0)
-        return reader.items
+        items: list[Item] = []
+        read = read_items(text, hub, kinds, registry.has_name, registry.fits, longest_target=longest)
+        for number, item in enumerate(read, start=1):
+            items += () if item is None else (item,)
+            if number % BURST == 0:
+                await asyncio.sleep(0)
+        return items
 
     def read_one(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> Item:
         """One item from a JSON object. Raises ``InvalidItem`` and ``MalformedJson``."""

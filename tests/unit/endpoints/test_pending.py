@@ -47,7 +47,7 @@ async def test_what_a_judge_or_its_work_raises_is_raised_to_whoever_waits() -> N
         raise ValueError("judge")
 
     for judge in (lambda _: fail(), refuse):
-        with pytest.raises(ValueError, match="work|judge"):
+        with pytest.raises(ValueError, match=r"work|judge"):
             await Pending.known(1).follow(judge)
 
 

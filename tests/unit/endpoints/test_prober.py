@@ -7,7 +7,6 @@ from contextlib import suppress
 from signalr_bridge.endpoints.endpoint import Endpoint, Outcome, Verdict
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.prober import PROBE, Prober
-from signalr_bridge.protocol.rest import Message, Operation
 from signalr_bridge.web.observer import SILENT
 
 from tests.unit.endpoints.fakes import FakeTransport, endpoint, new_health, said

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import InvalidItem, MalformedJson
-from signalr_bridge.outbound.items import MOST_ITEMS, ArrayReader, Item, Kind, read_item
+from signalr_bridge.outbound.items import Item, Kind, read_item, read_items
 from signalr_bridge.protocol.rest import Action, Operation, write_message
 
 ALL = frozenset(Kind)
@@ -320,9 +320,9 @@ def test_at_outputs_what_an_item_is_shows_in_its_properties(given: Any, expected
 
 def read_all(value: Any, *kinds: Kind) -> list[Item]:
     text = value if isinstance(value, bytes) else json.dumps(value).encode()
-    reader = ArrayReader(text, "chat", frozenset(kinds) or ALL, has_endpoint, FITS)
-    assert reader.read_some(MOST_ITEMS)
-    return reader.items
+    items = list(read_items(text, "chat", frozenset(kinds) or ALL, has_endpoint, FITS))
+    assert None not in items
+    return [one for one in items if one is not None]
 
 
 def test_an_array_mixes_all_kinds_in_its_order() -> None:
