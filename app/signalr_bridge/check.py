@@ -213,7 +213,7 @@ async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
 async def _probe(transport: RestTransport, credentials: Credentials, one: EndpointSettings) -> Probe:
     credential = credentials.find(one)
     endpoint = make_endpoint(one.name, one.endpoint_type, one.connection, RUNTIME.wall_clock, credential=credential)
-    outcome = await transport.perform(endpoint, PROBE, None, _seconds(one))
+    outcome = await transport.begin(endpoint, PROBE, None, _seconds(one))
     return Probe(one.name, endpoint.server_url, _word(outcome), outcome.verdict in ANSWERS)
 
 

@@ -98,7 +98,8 @@ class Snapshots:
     ) -> None:
         live = LiveSettings(self.settings, self.prepare, observer)
         self.watcher = None if sources is None else Watcher(sources, live.take, observer, clock=runtime.clock)
-        rest, health = RestTransport(messagepack=settings.calls.messagepack), Health(runtime.wall_clock)
+        rest = RestTransport(messagepack=settings.calls.messagepack, connections=settings.limits.connections)
+        health = Health(runtime.wall_clock)
         self._recent = RecentCredentials(runtime.clock)
         transport = KeyRotation(rest, self._recent, reread=self._read_again, clock=runtime.clock)
         self._credentials = Credentials(
@@ -230,7 +231,7 @@ def create_app(
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = Sender(directory, clock=runtime.clock, default_seconds=settings.limits.deadline_seconds)
-    backends, backlog = Backends(runtime.clock), Backlog()
+    backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
     handlers: list[Handler] = [
         *build_joins(settings),
         *load_handlers(settings.handlers, default_seconds=settings.limits.handler_seconds),

@@ -3,10 +3,15 @@
 from typing import Any
 
 from signalr_bridge.protocol.access_token import rest_claims, sign_token
+from signalr_bridge.protocol.signing_key import SigningKey
 from signalr_bridge.runtime import WallClock
 
 REST_TOKEN_SECONDS = 300
-"""How many seconds the token of one REST call is valid. It is made for that call alone."""
+"""How many seconds the token of a REST call is valid."""
+KEPT_SECONDS = 60
+"""How many seconds a token is used again for calls of the same URL. It is then still valid for four minutes."""
+MOST_TOKENS = 256
+"""How many tokens are kept."""
 
 
 class AccessKey:
@@ -15,14 +20,34 @@ class AccessKey:
     def __init__(self, key: str, clock: WallClock) -> None:
         self._key = key
         self._clock = clock
+        self._signing = SigningKey(key) if key else None
+        self._tokens: dict[str, str] = {}
+        self._kept_from = 0.0
+
+    def ready_token(self, url: str) -> str:
+        """A token for REST calls of ``url``, which is the URL without its query."""
+        now = self._clock()
+        # A clock that was set back also ends the tokens: they would not be valid yet.
+        if not self._kept_from <= now < self._kept_from + KEPT_SECONDS:
+            self._tokens.clear()
+            self._kept_from = now
+        token = self._tokens.get(url)
+        if token is None:
+            if len(self._tokens) >= MOST_TOKENS:
+                self._tokens.clear()
+            token = self._tokens[url] = self._sign(rest_claims(url, now=int(now), lifetime=REST_TOKEN_SECONDS))
+        return token
 
     async def rest_token(self, url: str) -> str:
-        """A new token for one REST call. ``url`` is the URL without its query."""
-        return sign_token(rest_claims(url, now=int(self._clock()), lifetime=REST_TOKEN_SECONDS), self._key)
+        """The same."""
+        return self.ready_token(url)
 
     async def client_token(self, claims: dict[str, Any]) -> str:
         """A client's token with these claims."""
-        return sign_token(claims, self._key)
+        return self._sign(claims)
+
+    def _sign(self, claims: dict[str, Any]) -> str:
+        return sign_token(claims, self._signing or self._key)
 
     @property
     def verifying_keys(self) -> tuple[str, ...]:

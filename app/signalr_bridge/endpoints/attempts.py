@@ -1,10 +1,14 @@
 """One operation on one endpoint, tried again until it succeeds, may not be repeated or reaches its deadline."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Transport, Verdict
+from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Transport, Verdict, plain_outcome
 from signalr_bridge.endpoints.health import Health
+from signalr_bridge.endpoints.pending import Pending
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock, Random
 from signalr_bridge.web.observer import Observer
@@ -115,7 +119,7 @@ class RetryBreaker:
 
 def _has_failed(outcome: Outcome) -> bool:
     """Whether an attempt failed in a way that may pass."""
-    if outcome.verdict in {Verdict.UNREACHABLE, Verdict.UNKNOWN}:
+    if outcome.verdict is Verdict.UNREACHABLE or outcome.verdict is Verdict.UNKNOWN:
         return True
     return outcome.verdict is Verdict.REJECTED and (outcome.code is Code.THROTTLED or outcome.is_server_error)
 
@@ -161,55 +165,94 @@ class Attempts:
         self._observer = observer
         self._breakers: dict[str, RetryBreaker] = {}
 
-    async def perform(
+    def begin(
         self, endpoint: Endpoint, operation: Operation, message: Message | None, deadline: float
-    ) -> Outcome:
+    ) -> Pending[Outcome]:
         """The outcome after all attempts. Failures of the endpoint and of the network are outcomes, not errors.
 
-        ``deadline`` is a time of the clock.
+        The first attempt is begun at once. Further ones follow in a task of their own. Raises what ``Transport.begin``
+        raises. ``deadline`` is a time of the clock.
         """
         began = self._clock()
-        outcome = await self._perform(endpoint, operation, message, deadline)
-        tell_end(self._observer, operation, outcome, self._clock() - began)
-        return outcome
+        if began >= deadline:  # nothing was sent, and nothing will be
+            outcome = plain_outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNREACHABLE)
+            tell_end(self._observer, operation, outcome, 0.0)
+            return Pending.known(outcome)
+        call = _Call(endpoint, operation, message, deadline, began)
+        return self._begin_attempt(call, 1, deadline - began).follow(partial(self._judge, call))
 
-    async def _perform(
-        self, endpoint: Endpoint, operation: Operation, message: Message | None, deadline: float
-    ) -> Outcome:
-        breaker = self._breakers.get(endpoint.url)
-        if breaker is None:
-            breaker = self._breakers[endpoint.url] = RetryBreaker()
-        earlier, attempt = None, 1
-        while True:
-            remaining = deadline - self._clock()
-            if remaining <= 0:  # nothing was sent, and nothing will be
-                return earlier or Outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNREACHABLE)
-            seconds = attempt_seconds(self._policy, operation.action, attempt, remaining)
-            outcome = await self._try_once(endpoint, operation, message, seconds)
-            breaker.record(outcome)
-            earlier = settle(earlier, outcome)
-            remaining = deadline - self._clock()
-            delay = next_delay(self._policy, operation.action, outcome, attempt, remaining, self._random)
-            if delay is None or breaker.is_open:
-                return earlier
-            self._observer.operation_retried(
-                endpoint=endpoint.name,
-                hub=operation.hub,
-                action=operation.action,
-                outcome=outcome.verdict,
-                code=outcome.code,
-                attempt=attempt,
-                delay=delay,
-            )
+    def _begin_attempt(self, call: "_Call", attempt: int, remaining: float) -> Pending[Outcome]:
+        seconds = attempt_seconds(self._policy, call.operation.action, attempt, remaining)
+        call.period = self._health.period(call.endpoint.url)
+        return self._transport.begin(call.endpoint, call.operation, call.message, seconds)
+
+    def _judge(self, call: "_Call", outcome: Outcome) -> Coroutine[Any, Any, Outcome] | None:
+        """Records the outcome of the first attempt. Gives the further attempts when there are any."""
+        self._record(call, outcome)
+        now = self._clock()
+        delay = self._next_delay(call, outcome, 1, now)
+        if delay is None:
+            tell_end(self._observer, call.operation, outcome, now - call.began)
+            return None
+        return self._try_again(call, outcome, delay)
+
+    async def _try_again(self, call: "_Call", earlier: Outcome, first_delay: float) -> Outcome:
+        attempt, last = 1, earlier
+        delay: float | None = first_delay
+        while delay is not None:
+            self._tell_retry(call, last, attempt, delay)
             await asyncio.sleep(delay)
+            remaining = call.deadline - self._clock()
+            if remaining <= 0:
+                break
             attempt += 1
+            last = await self._begin_attempt(call, attempt, remaining)
+            self._record(call, last)
+            earlier = settle(earlier, last)
+            delay = self._next_delay(call, last, attempt, self._clock())
+        tell_end(self._observer, call.operation, earlier, self._clock() - call.began)
+        return earlier
 
-    async def _try_once(
-        self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
-    ) -> Outcome:
-        period = self._health.period(endpoint.url)
-        outcome = await self._transport.perform(endpoint, operation, message, seconds)
+    def _next_delay(self, call: "_Call", outcome: Outcome, attempt: int, now: float) -> float | None:
+        action, remaining = call.operation.action, call.deadline - now
+        delay = next_delay(self._policy, action, outcome, attempt, remaining, self._random)
+        return None if delay is None or self._breaker(call.endpoint.url).is_open else delay
+
+    def _tell_retry(self, call: "_Call", outcome: Outcome, attempt: int, delay: float) -> None:
+        self._observer.operation_retried(
+            endpoint=call.endpoint.name,
+            hub=call.operation.hub,
+            action=call.operation.action,
+            outcome=outcome.verdict,
+            code=outcome.code,
+            attempt=attempt,
+            delay=delay,
+        )
+
+    def _record(self, call: "_Call", outcome: Outcome) -> None:
+        if outcome.code is Code.OVERLOADED:  # it was our own pool that was full
+            return
+        url = call.endpoint.url
+        self._breaker(url).record(outcome)
         # When a called client keeps us waiting, that says nothing about the endpoint.
-        if operation.action is not Action.INVOKE or outcome.verdict is not Verdict.UNKNOWN:
-            self._health.record_call(endpoint.url, outcome, period)
-        return outcome
+        if call.operation.action is not Action.INVOKE or outcome.verdict is not Verdict.UNKNOWN:
+            self._health.record_call(url, outcome, call.period)
+
+    def _breaker(self, url: str) -> RetryBreaker:
+        breaker = self._breakers.get(url)
+        if breaker is None:
+            breaker = self._breakers[url] = RetryBreaker()
+        return breaker
+
+
+class _Call:
+    """One operation on one endpoint, through all its attempts. ``period`` is that of the last one."""
+
+    __slots__ = ("began", "deadline", "endpoint", "message", "operation", "period")
+
+    def __init__(
+        self, endpoint: Endpoint, operation: Operation, message: Message | None, deadline: float, began: float
+    ) -> None:
+        self.endpoint, self.operation, self.message = endpoint, operation, message
+        self.deadline, self.began = deadline, began
+        self.period = 0

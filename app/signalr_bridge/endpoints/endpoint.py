@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Protocol
 
+import msgspec
+
 from signalr_bridge.endpoints.access_key import AccessKey
+from signalr_bridge.endpoints.pending import Pending
 from signalr_bridge.protocol.connection_string import ConnectionString
 from signalr_bridge.protocol.rest import Action, ClientAnswer, MemberPage, Message, Operation
 from signalr_bridge.runtime import WallClock
@@ -17,8 +21,12 @@ LARGEST_MESSAGE = 1_000_000
 class Credential(Protocol):
     """The credential of an endpoint: it signs calls and clients' tokens, and verifies the service's calls."""
 
+    def ready_token(self, url: str) -> str | None:
+        """The bearer token for a REST call. ``url`` is the URL without its query. None when it has to be waited for."""
+        ...
+
     async def rest_token(self, url: str) -> str:
-        """The bearer token for a REST call. ``url`` is the URL without its query."""
+        """The same token, waited for."""
         ...
 
     async def client_token(self, claims: dict[str, Any]) -> str:
@@ -59,6 +67,16 @@ class Endpoint:
     credential: Credential = field(repr=False, compare=False)
     weight: float = 1
     lenient_404: bool = False
+    origin: str = field(init=False, repr=False, compare=False)
+    """Scheme and authority of ``server_url``."""
+    base_path: str = field(init=False, repr=False, compare=False)
+    """What stands behind them, and before the path of each operation. It is usually empty."""
+
+    def __post_init__(self) -> None:
+        scheme, _, rest = self.server_url.partition("://")
+        authority, slash, path = rest.partition("/")
+        object.__setattr__(self, "origin", f"{scheme}://{authority}")
+        object.__setattr__(self, "base_path", slash + path)
 
 
 def make_endpoint(
@@ -118,10 +136,10 @@ class Code(StrEnum):
     ENDPOINT_MISROUTED = "endpoint-misrouted"
     NO_ENDPOINT_AVAILABLE = "no-endpoint-available"
     CLIENT_ERROR = "client-error"
+    OVERLOADED = "overloaded"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What one endpoint said to one operation.
 
     Args:
@@ -142,8 +160,12 @@ class Outcome:
     status_code: int | None = None
     code: Code | None = None
     retry_after: float | None = None
-    answer: ClientAnswer | MemberPage | None = field(default=None, repr=False)
+    answer: ClientAnswer | MemberPage | None = None
     why: str | None = None
+
+    def __repr__(self) -> str:
+        shown = {name: getattr(self, name) for name in self.__struct_fields__ if name != "answer"}
+        return f"Outcome({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
     def is_server_error(self) -> bool:
@@ -167,6 +189,12 @@ class Outcome:
         return known | {name: value for name, value in more.items() if value is not None}
 
 
+@lru_cache(maxsize=512)
+def plain_outcome(name: str, endpoint_type: EndpointType, verdict: Verdict) -> Outcome:
+    """An outcome that says no more than its verdict. Each endpoint has one object for it."""
+    return Outcome(name, endpoint_type, verdict)
+
+
 class Transport(Protocol):
     """Performs operations on endpoints. It packs messages, signs calls and reads answers by itself."""
 
@@ -177,8 +205,12 @@ class Transport(Protocol):
         """
         ...
 
-    async def perform(
+    def begin(
         self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
-    ) -> Outcome:
-        """One attempt of at most ``seconds``. Failures of the endpoint and of the network are outcomes, not errors."""
+    ) -> Pending[Outcome]:
+        """One attempt of at most ``seconds``. Failures of the endpoint and of the network are outcomes, not errors.
+
+        When a token and a connection are at hand, the call has been written when this returns. Raises ``MalformedJson``
+        and ``InvalidName``, before anything is written.
+        """
         ...

@@ -22,6 +22,7 @@ from signalr_bridge.protocol.issued_key import (
     read_issued_key,
     write_token_request,
 )
+from signalr_bridge.protocol.signing_key import SigningKey
 from signalr_bridge.runtime import Random, WallClock
 from signalr_bridge.settings.model import CredentialSettings
 from signalr_bridge.web.observer import Observer
@@ -197,6 +198,17 @@ def _refuse(response: Response) -> CredentialFailure:
     )
 
 
+class _Signer:
+    """Signs clients' tokens with a key that the service issued."""
+
+    def __init__(self, issued: IssuedKey) -> None:
+        self._key, self._key_id = SigningKey(issued.key), issued.key_id
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """A token with these claims."""
+        return sign_token(claims, self._key, self._key_id)
+
+
 class Identity:
     """The credential of an endpoint with an identity.
 
@@ -242,10 +254,16 @@ class Identity:
         """Why the last refresh of the token or of the key failed. None when neither did."""
         return self._token.refresh_failure or self._key.refresh_failure
 
+    def ready_token(self, url: str) -> str | None:
+        """The Entra token, the same for every ``url``. None when it has to be waited for."""
+        if self._is_signing:  # calls come often, so the key is fresh when the next client comes
+            self._key.nudge()
+        return self._token.ready()
+
     async def rest_token(self, url: str) -> str:
         """The Entra token, the same for every ``url``. Raises ``CredentialFailure``."""
         token = await self._token.get()
-        if self._is_signing:  # calls come often, so the key is fresh when the next client comes
+        if self._is_signing:
             self._key.nudge()
         return token
 
@@ -256,6 +274,8 @@ class Identity:
         role allows neither a key nor a token.
         """
         self._is_signing = True
+        if (signer := self._key.ready()) is not None:
+            return signer.sign(claims)
         try:
             async with asyncio.timeout(self._wait_seconds):
                 return await self._sign(claims)
@@ -266,12 +286,12 @@ class Identity:
 
     async def _sign(self, claims: dict[str, Any]) -> str:
         try:
-            issued = await self._key.get()
+            signer = await self._key.get()
         except CredentialFailure as failure:
             if not failure.forbidden:
                 raise
             return await self._have_generated(claims)
-        return sign_token(claims, issued.key, issued.key_id)
+        return signer.sign(claims)
 
     async def _have_generated(self, claims: dict[str, Any]) -> str:
         request = ask_instead(claims)
@@ -290,10 +310,10 @@ class Identity:
                 "give it the role SignalR App Server or SignalR Service Owner."
             ) from None
 
-    async def _fetch_key(self) -> CachedToken[IssuedKey]:
+    async def _fetch_key(self) -> CachedToken[_Signer]:
         issued = await self._keys.fetch_key(self._server_url, await self._token.get())
         now = self._clock()
-        return CachedToken(issued, now + KEY_RENEW_SECONDS, now + KEY_SECONDS)
+        return CachedToken(_Signer(issued), now + KEY_RENEW_SECONDS, now + KEY_SECONDS)
 
     async def close(self) -> None:
         """Ends the refreshing of the key, and waits until a refresh that is running has ended."""

@@ -26,6 +26,7 @@ class State(StrEnum):
         return self not in {State.ONLINE, State.THROTTLED}
 
 
+_FAILURES = frozenset({Verdict.UNREACHABLE, Verdict.UNKNOWN})
 _BY_CODE = {
     Code.DENIED: State.DENIED,
     Code.NO_CREDENTIAL: State.DENIED,
@@ -43,8 +44,11 @@ def judge_probe(outcome: Outcome) -> State:
 
 
 def counts_against(outcome: Outcome) -> bool:
-    """Whether a call was refused or timed out. After any HTTP status, even 500, the endpoint counts as reached."""
-    return outcome.verdict in {Verdict.UNREACHABLE, Verdict.UNKNOWN} and outcome.status_code is None
+    """Whether a call was refused or timed out. After any HTTP status, even 500, the endpoint counts as reached.
+
+    A call for which no connection of ours was free says nothing about the endpoint.
+    """
+    return outcome.verdict in _FAILURES and outcome.status_code is None and outcome.code is not Code.OVERLOADED
 
 
 def explain(outcome: Outcome) -> str | None:
@@ -87,6 +91,8 @@ class Health:
 
     def __init__(self, now: WallClock) -> None:
         self.on_offline: Callable[[str], None] = lambda url: None
+        self.changes = 0
+        """How often the state of an endpoint has changed."""
         self._now = now
         self._records: dict[str, _Record] = {}
 
@@ -101,8 +107,8 @@ class Health:
         Only a probe brings an endpoint back, because a call may have begun before the outage.
         """
         record = self._record(url)
-        record.worked |= outcome.verdict in ANSWERS
         if not counts_against(outcome):
+            record.worked |= outcome.verdict in ANSWERS
             record.failures = 0
             return
         record.last_error = explain(outcome)
@@ -163,4 +169,6 @@ class Health:
             return
         if state is State.ONLINE and record.since is not None:
             record.recoveries += 1
+        if record.state is not state:
+            self.changes += 1
         record.state, record.since = state, self._now()

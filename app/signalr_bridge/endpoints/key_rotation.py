@@ -5,11 +5,13 @@ it does anything, so even a message may be sent again.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from signalr_bridge.endpoints.endpoint import Credential, Endpoint, Outcome, Transport
+from signalr_bridge.endpoints.pending import Pending
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock
 
@@ -92,14 +94,22 @@ class KeyRotation:
         """What ``inner`` says of the message. Raises ``MalformedJson``."""
         return self._inner.fits(action, message)
 
-    async def perform(
+    def begin(
         self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
-    ) -> Outcome:
+    ) -> Pending[Outcome]:
         """What ``inner`` says in the end. All attempts together take at most ``seconds``."""
         ends = self._clock() + seconds
-        outcome = await self._inner.perform(endpoint, operation, message, seconds)
-        if outcome.status_code != _REFUSED:
-            return outcome
+
+        def judge(outcome: Outcome) -> Coroutine[Any, Any, Outcome] | None:
+            if outcome.status_code != _REFUSED:
+                return None
+            return self._try_all_others(endpoint, operation, message, ends, outcome)
+
+        return self._inner.begin(endpoint, operation, message, seconds).follow(judge)
+
+    async def _try_all_others(
+        self, endpoint: Endpoint, operation: Operation, message: Message | None, ends: float, outcome: Outcome
+    ) -> Outcome:
         tried = [endpoint.credential]
         outcome = await self._try_others(endpoint, operation, message, ends, tried, outcome)
         if outcome.status_code == _REFUSED:
@@ -122,7 +132,7 @@ class KeyRotation:
             if outcome.status_code != _REFUSED or seconds <= 0:
                 break
             tried.append(credential)
-            outcome = await self._inner.perform(replace(endpoint, credential=credential), operation, message, seconds)
+            outcome = await self._inner.begin(replace(endpoint, credential=credential), operation, message, seconds)
         return outcome
 
     async def _read_again(self, ends: float) -> None:

@@ -5,9 +5,10 @@ tables of outcomes and results.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Outcome, Verdict
 from signalr_bridge.errors import (
@@ -21,6 +22,7 @@ from signalr_bridge.errors import (
     NotPresent,
     Throttled,
 )
+from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.rest import Action, ClientAnswer, MemberPage
 
 # The users and connections that these concern may be at any endpoint, so an endpoint that is offline leaves the
@@ -51,8 +53,7 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True, gc=False):
     """What became of one item.
 
     Args:
@@ -84,6 +85,23 @@ class Result:
 
 
 SKIPPED = Result(Status.SKIPPED)
+
+_MOST_TEXTS = 64
+_TEXTS: dict[int, tuple[Result, bytes]] = {}
+"""The texts of results by the identity of the result, which is kept so that no other object gets its identity."""
+
+
+def result_bytes(result: Result) -> bytes:
+    """The JSON text of ``result.as_json()``.
+
+    Those of some results are kept. A registry gives the same object each time all of its endpoints accept.
+    """
+    known = _TEXTS.get(id(result))
+    if known is None:
+        if len(_TEXTS) >= _MOST_TEXTS:
+            _TEXTS.clear()
+        known = _TEXTS[id(result)] = result, json_text.encode(result.as_json())
+    return known[1]
 
 
 def merge(action: Action, outcomes: Sequence[Outcome]) -> Result:
@@ -158,8 +176,7 @@ _WAITING = frozenset({Meaning.UNAVAILABLE, Meaning.THROTTLED, Meaning.NOT_KNOWN}
 _PASSING_OUTPUTS = frozenset({Meaning.DONE, Meaning.PARTIAL, Meaning.NOT_THERE})
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True, gc=False):
     """What a result means. HTTP answers with its error as a problem, and a handler's call raises it."""
 
     meaning: Meaning

@@ -153,10 +153,12 @@ class Prober:
         """Seconds to the next probe, and how many probes have failed in a row."""
         outages = self._health.outages(endpoint.url)
         try:
-            outcome = await self._transport.perform(endpoint, PROBE, None, self._seconds)
+            outcome = await self._transport.begin(endpoint, PROBE, None, self._seconds)
         except Exception as error:  # whatever it is, the probing goes on and health stays as it was
             _LOG.error("probe failed", extra={"endpoint": endpoint.name, "error": type(error).__name__})
             return recovery_delay(failures + 1, None, self._interval, self._random), failures + 1
+        if outcome.code is Code.OVERLOADED:  # it was our own pool that was full: health stays as it was
+            return recovery_delay(1, None, self._interval, self._random), failures
         self._health.record_probe(endpoint.url, outcome, outages)
         self._observer.probe_ended(
             endpoint=endpoint.name,

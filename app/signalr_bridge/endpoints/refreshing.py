@@ -157,6 +157,14 @@ class RefreshingToken(Generic[T]):
         """Why the last attempt failed. None when it did not."""
         return None if self._failed is None else self._failed.reason
 
+    def ready(self) -> T | None:
+        """The value while it is valid, and else None. It is refreshed in the meantime when it is time."""
+        action = decide(self._cached, self._failed, self._clock())
+        if action is RefreshAction.USE_AND_REFRESH:
+            self._start()
+        is_valid = action in {RefreshAction.USE, RefreshAction.USE_AND_REFRESH}
+        return self._cached.value if is_valid and self._cached is not None else None
+
     async def get(self) -> T:
         """The value. This does not wait while the old value is valid. Raises ``CredentialFailure``."""
         action = decide(self._cached, self._failed, self._clock())

@@ -1,16 +1,16 @@
 """The endpoints of a connection: one is chosen for each client, and an operation goes to all that it concerns."""
 
-import asyncio
 import math
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 from typing import TypeAlias
 
 from signalr_bridge.endpoints.attempts import Attempts, RetryPolicy, tell_end
-from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Transport, Verdict
+from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Transport, Verdict, plain_outcome
 from signalr_bridge.endpoints.health import Health, Report, State
-from signalr_bridge.endpoints.outcome import Result, merge
+from signalr_bridge.endpoints.outcome import Result, Status, merge
+from signalr_bridge.endpoints.pending import Start, wait_for_all
 from signalr_bridge.errors import NoEndpointAvailable, UnknownEndpoint
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock, Random
@@ -18,13 +18,8 @@ from signalr_bridge.web.observer import Observer
 
 Condition: TypeAlias = Callable[[Endpoint], bool]
 """Whether an endpoint is online, or is down."""
-Call: TypeAlias = Callable[[Endpoint], Awaitable[Outcome]]
-"""Performs one operation on an endpoint."""
 Strategy: TypeAlias = Callable[[Sequence[Endpoint], str | None, Random], Endpoint]
 """Chooses one of the candidates for a user id. There is at least one, and each has a weight above 0."""
-
-MOST_AT_ONCE = 32
-"""How many endpoints one operation asks at the same time."""
 
 _OFFLINE_CODES = {State.DENIED: Code.DENIED, State.MISROUTED: Code.ENDPOINT_MISROUTED}
 
@@ -110,27 +105,39 @@ STRATEGIES: Mapping[str, Strategy] = {"weighted": choose_weighted, "sticky-user"
 """The strategies by their names in ``BRIDGE_HUBS__<HUB>__STRATEGY``."""
 
 
-async def fan_out(call: Call, endpoints: Sequence[Endpoint]) -> list[Outcome]:
-    """The outcomes of all calls, in the order of the endpoints. A call that fails does not cancel the others."""
-    if len(endpoints) == 1:  # the usual case needs no task
-        return [await call(endpoints[0])]
-    if len(endpoints) > MOST_AT_ONCE:
-        call = _behind_a_gate(call)
-    outcomes = await asyncio.gather(*map(call, endpoints), return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-    return [one for one in outcomes if isinstance(one, Outcome)]
+class _View:
+    """What depends on the health of the endpoints. It is made anew when the state of an endpoint has changed.
+
+    Args:
+        changes: How often a state had changed.
+        up: The endpoints that an operation goes to.
+        down: Those that are left out, because they are down.
+        candidates: Those that a client may be sent to.
+    """
+
+    __slots__ = ("accepted", "candidates", "changes", "down", "up")
+
+    def __init__(
+        self, changes: int, up: Sequence[Endpoint], down: Sequence[Endpoint], candidates: Sequence[Endpoint]
+    ) -> None:
+        self.changes, self.up, self.down, self.candidates = changes, up, down, candidates
+        accepted = (plain_outcome(one.name, one.endpoint_type, Verdict.ACCEPTED) for one in up)
+        self.accepted = Result(Status.ACCEPTED, tuple(accepted))
+        """The result when all that are up accept, and none is down."""
 
 
-def _behind_a_gate(call: Call) -> Call:
-    gate = asyncio.Semaphore(MOST_AT_ONCE)
+class Plan:
+    """An operation, and the endpoints that it goes to. What ``starts`` begin gives the outcomes for ``merge``.
 
-    async def wait_and_call(endpoint: Endpoint) -> Outcome:
-        async with gate:
-            return await call(endpoint)
+    Args:
+        starts: Begin the operation, at one endpoint each.
+        merge: The result, from the outcomes of all that ``starts`` begin, in their order.
+    """
 
-    return wait_and_call
+    __slots__ = ("merge", "starts")
+
+    def __init__(self, starts: Sequence[Start[Outcome]], merge: Callable[[list[Outcome]], Result]) -> None:
+        self.starts, self.merge = starts, merge
 
 
 class Registry:
@@ -157,6 +164,10 @@ class Registry:
         observer: Observer,
     ) -> None:
         self.endpoints = tuple(endpoints)
+        self.longest_url = max((len(one.server_url) for one in self.endpoints), default=0)
+        """The most bytes that come before the path of an operation."""
+        self._names = {one.name.lower() for one in self.endpoints}
+        self._instances = split_targets(self.endpoints, _never, None)[0]
         self._transport, self._health = transport, health
         self._random = random
         self._strategies = {hub: STRATEGIES[name] for hub, name in (strategies or {}).items()}
@@ -164,6 +175,7 @@ class Registry:
         self._attempts = Attempts(
             transport, health, clock=clock, random=random, policy=policy or RetryPolicy(), observer=observer
         )
+        self._view = self._make_view()
 
     def is_online(self, endpoint: Endpoint) -> bool:
         """Whether the endpoint may get new clients."""
@@ -180,7 +192,7 @@ class Registry:
 
     def has_name(self, name: str) -> bool:
         """Whether an endpoint has this name, in any case."""
-        return any(one.name.lower() == name.lower() for one in self.endpoints)
+        return name.lower() in self._names
 
     def choose_for_client(self, name: str | None = None, *, hub: str = "", user_id: str | None = None) -> Endpoint:
         """The endpoint for a client: one called ``name``, or one of the candidates by the hub's strategy.
@@ -192,11 +204,11 @@ class Registry:
             if pinned is None:
                 raise UnknownEndpoint("No endpoint has this name.")
             return self._check(pinned)[int(self._random() * len(pinned))]
-        candidates = self._check(negotiation_candidates(self.endpoints, self.is_online))
+        candidates = self._check(self._find_view().candidates)
         choose = self._strategies.get(hub.lower(), STRATEGIES["weighted"])
         return candidates[0] if len(candidates) == 1 else choose(candidates, user_id, self._random)
 
-    def _check(self, candidates: list[Endpoint]) -> list[Endpoint]:
+    def _check(self, candidates: Sequence[Endpoint]) -> Sequence[Endpoint]:
         if not candidates:
             raise NoEndpointAvailable("No SignalR endpoint is online; try again.", headers={"Retry-After": "5"})
         return candidates
@@ -223,23 +235,54 @@ class Registry:
             deadline: A time of the registry's clock.
             down_too: Whether endpoints that are known to be down are asked as well.
         """
-        up, down = split_targets(self.endpoints, _never if down_too else self._is_down, names)
-        call = partial(self._attempts.perform, operation=operation, message=message, deadline=deadline)
-        outcomes = await fan_out(call, up) if up else []
-        return merge(operation.action, [*outcomes, *(self._leave_out(one, operation) for one in down)])
+        plan = self.plan(operation, message, names=names, deadline=deadline, down_too=down_too)
+        if len(plan.starts) == 1:  # the usual case
+            return plan.merge([await plan.starts[0]()])
+        return plan.merge(await wait_for_all(plan.starts))
+
+    def plan(
+        self,
+        operation: Operation,
+        message: Message | None,
+        *,
+        names: Collection[str] | None,
+        deadline: float,
+        down_too: bool = False,
+    ) -> Plan:
+        """What ``perform`` does, for whoever waits for several operations at once. The arguments are the same."""
+        view = self._find_view()
+        up, down = view.up, view.down
+        if down_too or names is not None:
+            up, down = split_targets(self.endpoints, _never if down_too else self._is_down, names)
+        starts = [partial(self._attempts.begin, one, operation, message, deadline) for one in up]
+        if up is view.up and not down:
+            return Plan(starts, partial(_merge_whole, view.accepted, operation.action))
+        return Plan(starts, partial(self._merge, operation, down))
 
     async def perform_at(self, endpoint: Endpoint, operation: Operation, *, deadline: float) -> Outcome:
         """The outcome of an operation without a message on one endpoint. One of several that is down is not asked.
 
         ``deadline`` is a time of the registry's clock.
         """
-        if len(self.instances()) > 1 and self._is_down(endpoint):
+        if len(self._instances) > 1 and self._is_down(endpoint):
             return self._leave_out(endpoint, operation)
-        return await self._attempts.perform(endpoint, operation, None, deadline)
+        return await self._attempts.begin(endpoint, operation, None, deadline)
 
     def instances(self) -> Sequence[Endpoint]:
         """One endpoint for each instance, whatever its state."""
-        return split_targets(self.endpoints, _never, None)[0]
+        return self._instances
+
+    def _merge(self, operation: Operation, down: Sequence[Endpoint], outcomes: list[Outcome]) -> Result:
+        return merge(operation.action, [*outcomes, *(self._leave_out(one, operation) for one in down)])
+
+    def _find_view(self) -> _View:
+        if self._view.changes != self._health.changes:
+            self._view = self._make_view()
+        return self._view
+
+    def _make_view(self) -> _View:
+        up, down = split_targets(self.endpoints, self._is_down, None)
+        return _View(self._health.changes, up, down, negotiation_candidates(self.endpoints, self.is_online))
 
     def _is_down(self, endpoint: Endpoint) -> bool:
         return self._health.state(endpoint.url).is_down
@@ -250,6 +293,11 @@ class Registry:
         outcome = Outcome(endpoint.name, endpoint.endpoint_type, Verdict.OFFLINE, None, code)
         tell_end(self._observer, operation, outcome, 0.0)
         return outcome
+
+
+def _merge_whole(accepted: Result, action: Action, outcomes: list[Outcome]) -> Result:
+    """The result of an operation that went to all endpoints: ``accepted``, when it holds these outcomes."""
+    return accepted if outcomes and tuple(outcomes) == accepted.outcomes else merge(action, outcomes)
 
 
 def _never(_: Endpoint) -> bool:

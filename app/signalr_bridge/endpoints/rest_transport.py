@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
-from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE, Code, Endpoint, Outcome, Verdict
+from msgspec.structs import replace
+
+from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE, Code, Endpoint, Outcome, Verdict, plain_outcome
+from signalr_bridge.endpoints.pending import Pending
 from signalr_bridge.endpoints.refreshing import CredentialFailure, explain_failure
 from signalr_bridge.errors import MalformedMessage
 from signalr_bridge.protocol.payload import write_packed
@@ -28,23 +31,35 @@ from signalr_bridge.protocol.rest import (
     write_target,
 )
 from signalr_bridge.web.trace import trace_headers
-from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, NotSent, read_retry_after
+from signalr_bridge.wire.client import (
+    CallFailed,
+    Client,
+    ClientOptions,
+    NotSent,
+    PoolExhausted,
+    Response,
+    read_retry_after,
+    render_headers,
+)
 
 LARGEST_ANSWER = 16 * 1024 * 1024
 """The most bytes of an answer that are read."""
-
-_OPTIONS = ClientOptions(idle_seconds=30, dns_seconds=30)
+_MOST_HEADERS = 1024
+"""How many calls' header lines are kept."""
 
 
 class RestTransport:
     """Calls the service by one HTTP client, which is opened and closed with the application.
 
-    With ``messagepack``, messages go out finished for clients of JSON and of MessagePack, and not as JSON alone.
+    Args:
+        messagepack: Whether messages go out finished for clients of JSON and of MessagePack, and not as JSON alone.
+        connections: The most connections to one endpoint.
     """
 
-    def __init__(self, *, messagepack: bool = False) -> None:
+    def __init__(self, *, messagepack: bool = False, connections: int = 64) -> None:
         self._write = write_packed if messagepack else write_message
-        self._client = Client(_OPTIONS)
+        self._client = Client(ClientOptions(idle_seconds=30, dns_seconds=30, connections=connections))
+        self._headers: dict[tuple[str, str | None], bytes] = {}
 
     async def __aenter__(self) -> Self:
         self._client.open()
@@ -59,50 +74,95 @@ class RestTransport:
         """Whether the packed message has at most ``LARGEST_MESSAGE`` bytes. Raises ``MalformedJson``."""
         return len(self._pack(action, message)) <= LARGEST_MESSAGE
 
-    async def perform(
+    def begin(
         self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
-    ) -> Outcome:
-        """The outcome of one attempt of at most ``seconds``. Raises ``MalformedJson`` for an unpackable message."""
+    ) -> Pending[Outcome]:
+        """One attempt of at most ``seconds``. When a token and a connection are at hand, it is written at once.
+
+        Raises ``MalformedJson`` for a message that cannot be packed, and ``InvalidName``.
+        """
+        assert self._client.is_open, "the transport is used before the application has started"
         body = None if message is None else self._pack(operation.action, message)
         target = write_target(operation)
+        url = endpoint.server_url + write_path(target)
         try:
-            async with asyncio.timeout(seconds):
-                token = await endpoint.credential.rest_token(endpoint.server_url + write_path(target))
-        except Exception as error:  # whatever a credential's library raises: its text may hold a secret
-            return _without_credential(endpoint, explain_failure(error))
-        headers = {"Authorization": f"Bearer {token}"} | trace_headers()
-        if body is not None:
-            headers["Content-Type"] = media_type_of(body)
-        try:
-            return await self._request(endpoint, operation, target, headers, body, seconds)
-        except NotSent:
-            return _outcome(endpoint, Verdict.UNREACHABLE)
-        except CallFailed:
-            return _outcome(endpoint, Verdict.UNKNOWN)
+            token = endpoint.credential.ready_token(url)
+            if token is None:
+                return Pending.run(self._wait_and_send(endpoint, operation, target, body, seconds))
+            headers = self._render_headers(token, body)
+        except Exception as error:  # whatever a credential raises: its text may hold a secret
+            return Pending.known(_without_credential(endpoint, explain_failure(error)))
+        return self._send(endpoint, operation, target, headers, body, seconds)
 
     def _pack(self, action: Action, message: Message) -> bytes:
         """The body of a call. An invocation goes out as JSON alone, because the service knows no other form of it."""
         return message.written(self._write if action.is_message else write_message)
 
-    async def _request(
-        self,
-        endpoint: Endpoint,
-        operation: Operation,
-        target: str,
-        headers: dict[str, str],
-        body: bytes | None,
-        seconds: float,
+    async def _wait_and_send(
+        self, endpoint: Endpoint, operation: Operation, target: str, body: bytes | None, seconds: float
     ) -> Outcome:
-        assert self._client.is_open, "the transport is used before the application has started"
-        url, action = endpoint.server_url + target, operation.action
-        largest = LARGEST_ANSWER if action.has_answer else None
-        response = await self._client.request(
-            action.method, url, headers=headers, body=body, seconds=seconds, largest=largest
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + seconds
+        try:
+            async with asyncio.timeout(seconds):
+                token = await endpoint.credential.rest_token(endpoint.server_url + write_path(target))
+            headers = self._render_headers(token, body)
+        except Exception as error:  # whatever a credential's library raises: its text may hold a secret
+            return _without_credential(endpoint, explain_failure(error))
+        return await self._send(endpoint, operation, target, headers, body, max(ends - loop.time(), 0))
+
+    def _send(
+        self, endpoint: Endpoint, operation: Operation, target: str, headers: bytes, body: bytes | None, seconds: float
+    ) -> Pending[Outcome]:
+        action = operation.action
+        response = self._client.begin(
+            action.method,
+            endpoint.origin,
+            endpoint.base_path + target,
+            headers,
+            body,
+            seconds=seconds,
+            largest=LARGEST_ANSWER if action.has_answer else None,
         )
-        outcome = read_answer(endpoint, operation, response.status, response.headers)
-        if action.has_answer and outcome.verdict is Verdict.ACCEPTED:
-            return replace(outcome, answer=read_content(action, outcome, response.body))
-        return outcome
+        return Pending(response, partial(_read_response, endpoint, operation))
+
+    def _render_headers(self, token: str, body: bytes | None) -> bytes:
+        """The header lines of a call. They are kept, because calls with the same token differ by their trace alone."""
+        media_type = None if body is None else media_type_of(body)
+        known = self._headers.get((token, media_type))
+        if known is None:
+            if len(self._headers) >= _MOST_HEADERS:
+                self._headers.clear()
+            headers = {"Authorization": f"Bearer {token}"}
+            known = render_headers(headers if media_type is None else headers | {"Content-Type": media_type})
+            self._headers[token, media_type] = known
+        trace = trace_headers()
+        return known + render_headers(trace) if trace else known
+
+
+def _read_response(endpoint: Endpoint, operation: Operation, response: asyncio.Future[Response]) -> Outcome:
+    """The outcome of a call that has ended."""
+    try:
+        found = response.result()
+    except PoolExhausted:
+        return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNREACHABLE, None, Code.OVERLOADED)
+    except NotSent:
+        return _outcome(endpoint, Verdict.UNREACHABLE)
+    except CallFailed as error:
+        return _read_failure(endpoint, operation, error)
+    outcome = read_answer(endpoint, operation, found.status, found.headers)
+    if operation.action.has_answer and outcome.verdict is Verdict.ACCEPTED:
+        return replace(outcome, answer=read_content(operation.action, outcome, found.body))
+    return outcome
+
+
+def _read_failure(endpoint: Endpoint, operation: Operation, error: CallFailed) -> Outcome:
+    """The outcome of a call whose answer did not come to its end. A head that says no is enough."""
+    if error.response is not None:
+        outcome = read_answer(endpoint, operation, error.response.status, error.response.headers)
+        if outcome.verdict is not Verdict.ACCEPTED:
+            return outcome
+    return _outcome(endpoint, Verdict.UNKNOWN)
 
 
 def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: Mapping[str, str]) -> Outcome:
@@ -146,7 +206,7 @@ def _without_credential(endpoint: Endpoint, failure: CredentialFailure) -> Outco
 
 
 def _outcome(endpoint: Endpoint, verdict: Verdict) -> Outcome:
-    return Outcome(endpoint.name, endpoint.endpoint_type, verdict)
+    return plain_outcome(endpoint.name, endpoint.endpoint_type, verdict)
 
 
 def _rejected(endpoint: Endpoint, status: int, code: Code | None, retry_after: float | None = None) -> Outcome:

@@ -4,10 +4,11 @@ The shapes are those of the Functions output binding, without its traps. Source:
 ``docs/protocol/functions-bindings.md`` 3.1 to 3.4.
 """
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator
 from enum import StrEnum
 from typing import Any, TypeAlias, TypedDict
+
+import msgspec
 
 from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE
 from signalr_bridge.errors import Fault, InvalidItem, InvalidName, UnknownEndpoint, UrlTooLong
@@ -27,6 +28,9 @@ MOST_ITEMS = 1000
 LARGEST_ITEM = 1024 * 1024
 
 _LONGEST_TTL = 2**31 - 1
+_NO_ARGUMENTS = msgspec.Raw(b"[]")
+_LEAST_DUPLICATE = json_text.least_duplicate("target")
+"""That of the shortest name of a plain message."""
 _SEND = {
     "": Action.SEND_TO_ALL,
     "userId": Action.SEND_TO_USER,
@@ -102,8 +106,7 @@ _PROPERTIES: dict[Kind, frozenset[str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, gc=False):
     """One operation, with its message if it has one.
 
     ``endpoints`` are names in lower case. None means all endpoints that are online.
@@ -136,6 +139,72 @@ def read_item(
         pointer: Where the item stands in the body, as a JSON pointer.
         longest_target: The most bytes of the path and query of its URL.
     """
+    item = _read_plain(text, hub) if Kind.MESSAGE in kinds else None
+    if item is None:
+        item = _read_any(text, hub, kinds, has_endpoint, pointer)
+    if len(text) > longest_target // 4 and len(write_target(item.operation)) > longest_target:
+        detail = f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
+        raise InvalidItem([Fault(pointer, UrlTooLong, detail)])
+    if item.message is not None and not fits(item.operation.action, item.message):
+        detail = f"The message is larger than {LARGEST_MESSAGE:,} bytes, which the service refuses."
+        raise InvalidItem([Fault(pointer, InvalidItem, detail)])
+    return item
+
+
+class _PlainMessage(msgspec.Struct, rename="camel", forbid_unknown_fields=True, gc=False):
+    """A message as most are: every name is spelled as it is documented, and has a value of its type."""
+
+    target: str
+    arguments: msgspec.Raw = _NO_ARGUMENTS
+    user_id: str | msgspec.UnsetType = msgspec.UNSET
+    group_name: str | msgspec.UnsetType = msgspec.UNSET
+    connection_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+_PLAIN = msgspec.json.Decoder(_PlainMessage)
+
+
+def _read_plain(text: bytes, hub: str) -> Item | None:
+    """The item of a message as most are, for a fraction of the time. None for any other text, and for one with a fault.
+
+    What it takes, ``_read_any`` takes too, and reads the same from it.
+    """
+    try:
+        json_text.check_utf8(text)
+        plain = _PLAIN.decode(text)
+        known, action, names = _read_plain_names(plain)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidName):
+        return None
+    arguments = bytes(plain.arguments)
+    if plain.arguments is not _NO_ARGUMENTS:
+        known += 4 + len("arguments") + len(arguments)
+    if len(text) - known >= _LEAST_DUPLICATE or not plain.target or not arguments.startswith(b"["):
+        return None
+    return Item(Kind.MESSAGE, Operation(action, hub, *names), Message(plain.target, arguments))
+
+
+def _read_plain_names(plain: _PlainMessage) -> tuple[int, Action, tuple[str, str, str]]:
+    """How many characters the texts take at least, what is done, and the user, the group and the connection.
+
+    Raises ``InvalidName``, also for a message with several destinations.
+    """
+    known = 1 + 4 + len("target") + 2 + len(plain.target)
+    destination, names = "", ("", "", "")
+    if plain.user_id is not msgspec.UNSET:
+        destination, names = "userId", (check_user_id(plain.user_id), "", "")
+    if plain.group_name is not msgspec.UNSET:
+        destination, names = destination + "groupName", ("", check_group(plain.group_name), "")
+    if plain.connection_id is not msgspec.UNSET:
+        destination, names = destination + "connectionId", ("", "", check_connection_id(plain.connection_id))
+    if destination not in _SEND:
+        raise InvalidName("There are several destinations.")
+    if destination:
+        known += 4 + len(destination) + 2 + sum(map(len, names))
+    return known, _SEND[destination], names
+
+
+def _read_any(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: HasEndpoint, pointer: str) -> Item:
+    """An item of any form. Raises ``InvalidItem`` with all faults, and ``MalformedJson``."""
     if json_text.first_character(text) != b"{":
         json_text.decode(text)  # what does not parse at all is another error
         raise InvalidItem([Fault(pointer, InvalidItem, "An item is a JSON object.")])
@@ -145,13 +214,7 @@ def read_item(
     endpoints = reader.endpoints(has_endpoint)
     reader.refuse_unknown(_PROPERTIES[kind])
     reader.raise_faults()
-    if len(text) > longest_target // 4 and len(write_target(item.operation)) > longest_target:
-        detail = f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
-        raise InvalidItem([Fault(pointer, UrlTooLong, detail)])
-    if item.message is not None and not fits(item.operation.action, item.message):
-        detail = f"The message is larger than {LARGEST_MESSAGE:,} bytes, which the service refuses."
-        raise InvalidItem([Fault(pointer, InvalidItem, detail)])
-    return replace(item, endpoints=endpoints)
+    return item if endpoints is None else msgspec.structs.replace(item, endpoints=endpoints)
 
 
 def read_items(
@@ -162,26 +225,27 @@ def read_items(
     fits: Fits,
     *,
     longest_target: int = LONGEST_TARGET,
-) -> list[Item]:
-    """All items of a JSON array, each as ``read_item`` reads it. Raises ``InvalidItem`` with the faults of all."""
-    items: list[Item] = []
-    faults: list[Fault] = []
+) -> Iterator[Item | None]:
+    """The items of a JSON array one by one, each as ``read_item`` reads it. None stands for one with a fault.
+
+    Raises ``InvalidItem`` with the faults of all when the last one has been read, or at once for an array that is too
+    long. Raises ``MalformedJson``.
+    """
     elements = json_text.elements(text)
     if len(elements) > MOST_ITEMS:
         raise InvalidItem([Fault("#", InvalidItem, f"An array has at most {MOST_ITEMS} items.")])
+    faults: list[Fault] = []
     for index, element in enumerate(elements):
+        item, pointer = None, f"#/{index}"
         try:
             if len(element) > LARGEST_ITEM:
-                raise InvalidItem([Fault(f"#/{index}", InvalidItem, f"An item may have {LARGEST_ITEM:,} bytes.")])
-            pointer = f"#/{index}"
-            items.append(
-                read_item(element, hub, kinds, has_endpoint, fits, pointer=pointer, longest_target=longest_target)
-            )
+                raise InvalidItem([Fault(pointer, InvalidItem, f"An item may have {LARGEST_ITEM:,} bytes.")])
+            item = read_item(element, hub, kinds, has_endpoint, fits, pointer=pointer, longest_target=longest_target)
         except InvalidItem as error:
             faults += error.faults[: MOST_FAULTS - len(faults)]
+        yield item
     if faults:
         raise InvalidItem(faults)
-    return items
 
 
 class _Names(TypedDict):

@@ -61,7 +61,7 @@ async def _answer(request: Request, kinds: frozenset[Kind]) -> Answer:
 
     async def send() -> Answer:
         if json_text.first_character(text) == b"[":
-            items = sender.read(text, request.hub, kinds)
+            items = await sender.read(text, request.hub, kinds)
             _check_rights(request.require_caller(), request.hub, items, kinds)
             return answer_items(items, await send_all(items))
         item = _read_single(sender, text, request.hub, kinds)

@@ -1,12 +1,15 @@
 """The sender: it sends items and operations to the endpoints of a hub, in order or side by side."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TypeAlias
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
+from signalr_bridge.endpoints.endpoint import Outcome
 from signalr_bridge.endpoints.outcome import SKIPPED, Judgement, Result, fails_outputs, judge, stops_array
-from signalr_bridge.endpoints.registry import Registry
+from signalr_bridge.endpoints.pending import BURST, Start, wait_for_all
+from signalr_bridge.endpoints.registry import Plan, Registry
 from signalr_bridge.errors import UrlTooLong
 from signalr_bridge.outbound.client_calls import invoke
 from signalr_bridge.outbound.items import LONGEST_TARGET, Item, Kind, read_item, read_items
@@ -39,7 +42,7 @@ class Sender:
 
     def longest_target(self, hub: str) -> int:
         """The most bytes of path and query, at the endpoint of the hub with the longest URL."""
-        return LONGEST_TARGET - max((len(one.server_url) for one in self.registry(hub).endpoints), default=0)
+        return LONGEST_TARGET - self.registry(hub).longest_url
 
     async def perform(
         self,
@@ -91,36 +94,53 @@ class Sender:
 
     async def _send_in_order(self, items: Sequence[Item], deadline: float, stops: Stops) -> list[Result]:
         results: list[Result] = []
-        for item in items:
+        for number, item in enumerate(items, start=1):
             results.append(await self._send(item, deadline))
+            if number % BURST == 0:
+                await asyncio.sleep(0)
             if stops(item, results[-1]):
                 return results + [SKIPPED] * (len(items) - len(results))
         return results
 
     async def send_side_by_side(self, items: Sequence[Item], *, seconds: float | None = None) -> list[Result]:
-        """The results of items that are sent at the same time, at most 32 at once. The deadline is for all of them."""
+        """The results of items that are sent at the same time. The deadline is for all of them.
+
+        All together have at most ``MOST_UNDER_WAY`` calls under way.
+        """
         deadline = self.deadline(seconds)
-        gate = asyncio.Semaphore(32)
+        plans: list[Plan | None] = []
 
-        async def send(item: Item) -> Result:
-            async with gate:
-                return await self._send(item, deadline)
+        def starts() -> Iterator[Start[Outcome]]:
+            for item in items:
+                plan = None if self._clock() >= deadline else self._plan(item, deadline)
+                plans.append(plan)
+                yield from () if plan is None else plan.starts
 
-        return list(await asyncio.gather(*map(send, items)))
+        outcomes = iter(await wait_for_all(starts()))
+        return [SKIPPED if plan is None else plan.merge(list(islice(outcomes, len(plan.starts)))) for plan in plans]
 
     async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Judgement]:
         """What became of a JSON array of items, sent in order up to the first that fails the call.
 
         Raises ``InvalidItem`` and ``MalformedJson`` before anything is sent.
         """
-        items = self.read(outputs, hub, ALL_KINDS)
+        items = await self.read(outputs, hub, ALL_KINDS)
         results = await self._send_in_order(items, self.deadline(None), _stops_outputs)
         return [judge(item.operation.action, result) for item, result in zip(items, results, strict=True)]
 
-    def read(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> list[Item]:
-        """The items of a JSON array, all checked. Raises ``InvalidItem`` and ``MalformedJson``."""
+    async def read(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> list[Item]:
+        """The items of a JSON array, all checked. Others get their turn in between.
+
+        Raises ``InvalidItem`` and ``MalformedJson``.
+        """
         registry, longest = self.registry(hub), self.longest_target(hub)
-        return read_items(text, hub, kinds, registry.has_name, registry.fits, longest_target=longest)
+        items: list[Item] = []
+        read = read_items(text, hub, kinds, registry.has_name, registry.fits, longest_target=longest)
+        for number, item in enumerate(read, start=1):
+            items += () if item is None else (item,)
+            if number % BURST == 0:
+                await asyncio.sleep(0)
+        return items
 
     def read_one(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> Item:
         """One item from a JSON object. Raises ``InvalidItem`` and ``MalformedJson``."""
@@ -132,6 +152,10 @@ class Sender:
             return SKIPPED  # an attempt without time would only become unknown
         registry = self.registry(item.operation.hub)
         return await registry.perform(item.operation, item.message, names=item.endpoints, deadline=deadline)
+
+    def _plan(self, item: Item, deadline: float) -> Plan:
+        registry = self.registry(item.operation.hub)
+        return registry.plan(item.operation, item.message, names=item.endpoints, deadline=deadline)
 
     def deadline(self, seconds: float | None) -> float:
         """The time of the clock in ``seconds`` from now. None takes the default."""

@@ -7,12 +7,14 @@ import binascii
 import hmac
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from signalr_bridge.errors import BadToken, MalformedJson, ReservedClaim, TokenTooLong
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, ClaimValues, claim_text, write_lossless
+from signalr_bridge.protocol.signing_key import SigningKey
 
 LONGEST_TOKEN = 4096
 """The longest client token the service takes, in characters."""
@@ -29,9 +31,14 @@ def client_url(client_endpoint: str, hub: str) -> str:
 
 def client_audience(endpoint: str, hub: str) -> str:
     """The ``aud`` of a client's token: scheme and host of ``Endpoint``, never its port."""
+    return f"{_without_port(endpoint)}/client/?hub={hub.lower()}"
+
+
+@lru_cache(maxsize=256)
+def _without_port(endpoint: str) -> str:
     parts = urlsplit(endpoint)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    return f"{parts.scheme}://{host}/client/?hub={hub.lower()}"
+    return f"{parts.scheme}://{host}"
 
 
 def client_claims(
@@ -98,19 +105,23 @@ def rest_claims(url: str, *, now: int, lifetime: int) -> dict[str, Any]:
     return {"nbf": now, "exp": now + lifetime, "iat": now, "aud": url}
 
 
-def sign_token(claims: Mapping[str, Any], key: str, key_id: str | None = None) -> str:
+def sign_token(claims: Mapping[str, Any], key: str | SigningKey, key_id: str | None = None) -> str:
     """A token signed by HS256. Raises ``ValueError`` for an empty key.
 
     Args:
         claims: What the token says.
-        key: The access key. Its text is the secret, it is not decoded.
+        key: The access key, as text or prepared. Its text is the secret, it is not decoded.
         key_id: The ``kid`` of a key that the service issued.
     """
-    if not key:
-        raise ValueError("an access key is empty")
-    header = _HEADER if key_id is None else _HEADER | {"kid": key_id}
-    signed = _encode_part(json_text.encode(header)) + "." + _encode_part(json_text.encode(claims))
-    return signed + "." + _encode_part(hmac.digest(key.encode(), signed.encode(), "sha256"))
+    signing = SigningKey(key) if isinstance(key, str) else key
+    signed = _write_header(key_id) + _encode_part(json_text.encode(claims))
+    return (signed + b"." + _encode_part(signing.digest(signed))).decode()
+
+
+@lru_cache(maxsize=256)
+def _write_header(key_id: str | None) -> bytes:
+    """The header of a token and the dot behind it."""
+    return _encode_part(json_text.encode(_HEADER if key_id is None else _HEADER | {"kid": key_id})) + b"."
 
 
 def check_length(token: str) -> str:
@@ -160,8 +171,8 @@ def _check_times(claims: dict[str, Any], now: float, leeway: int) -> None:
         raise BadToken("The token has expired or is not valid yet.")
 
 
-def _encode_part(text: bytes) -> str:
-    return urlsafe_b64encode(text).rstrip(b"=").decode()
+def _encode_part(text: bytes) -> bytes:
+    return urlsafe_b64encode(text).rstrip(b"=")
 
 
 def _decode_part(part: str) -> dict[str, Any]:

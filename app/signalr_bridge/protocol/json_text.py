@@ -90,7 +90,8 @@ def members(text: bytes) -> dict[str, bytes]:
     """The members of an object, each value still as JSON text. Raises ``MalformedJson`` and ``DuplicateMember``."""
     found = _decode_raw(_MEMBERS, text)
     values = {name: bytes(value) for name, value in found.items()}
-    _refuse_duplicates(text, values)
+    if _may_hold_more(text, values):
+        _refuse_duplicates(text, values)
     return values
 
 
@@ -101,10 +102,30 @@ def elements(text: bytes) -> list[bytes]:
 
 def _decode_raw(decoder: msgspec.json.Decoder[Any], text: bytes) -> Any:
     try:
-        text.decode("utf-8")  # msgspec does not check the UTF-8 of raw values
+        check_utf8(text)  # msgspec does not check that of raw values
         return decoder.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise MalformedJson("The body is not well-formed JSON in UTF-8.") from None
+
+
+def check_utf8(text: bytes) -> None:
+    """Raises ``UnicodeDecodeError`` for a text that is not UTF-8."""
+    if not text.isascii():
+        text.decode("utf-8")
+
+
+def least_duplicate(name: str) -> int:
+    """The fewest characters by which a member that repeats ``name`` makes a text longer: ``,"name":0``."""
+    return len(name) + 5
+
+
+def _may_hold_more(text: bytes, values: dict[str, bytes]) -> bool:
+    """Whether the text is long enough for these members and one that repeats a name. Mostly it is not."""
+    if not values:
+        return False
+    # The braces, the commas, and the quotes and colon of each name. Escapes and blanks only make the text longer.
+    known = 4 * len(values) + 1 + sum(map(len, values)) + sum(map(len, values.values()))
+    return len(text) - known >= least_duplicate(min(values, key=len))
 
 
 def _refuse_duplicates(text: bytes, values: dict[str, bytes]) -> None:

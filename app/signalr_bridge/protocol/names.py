@@ -12,6 +12,7 @@ from signalr_bridge.errors import InvalidName
 _HUB = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 # C0, DEL and C1 controls would break the service's own headers. Lone surrogates have no UTF-8.
 _UNSPEAKABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 LONGEST_NAME = 1024
 """The longest group name or user id, in UTF-16 units."""
 
@@ -85,7 +86,7 @@ def _check_characters(kind: str, name: str) -> None:
 
 def escape_segment(name: str) -> str:
     """The name as a path segment or query value. Only the unreserved characters of RFC 3986 stay as they are."""
-    return quote(name, safe="")
+    return name if _PLAIN.fullmatch(name) else quote(name, safe="")
 
 
 def unescape_segment(segment: str) -> str:

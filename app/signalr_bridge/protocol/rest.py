@@ -5,7 +5,7 @@ Source: ``docs/protocol/rest-and-management.md`` 2 to 4 and 6, ``docs/protocol/s
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
@@ -78,30 +78,20 @@ class Action(Enum):
         self.path = path
         self.api_version = api_version
         self.has_answer = has_answer
-
-    @property
-    def is_message(self) -> bool:
+        self.is_message = path.endswith(":send")
         """Whether it delivers a message."""
-        return self.path.endswith(":send")
-
-    @property
-    def may_repeat(self) -> bool:
+        self.may_repeat = not path.endswith((":send", ":invoke"))
         """Whether doing it twice has the effect of doing it once. A message or a client's call must not be repeated."""
-        return not self.path.endswith((":send", ":invoke"))
-
-    @property
-    def is_question(self) -> bool:
+        self.is_question = method == "HEAD"
         """Whether it only asks whether a connection, a user, a group or a member exists."""
-        return self.method == "HEAD"
-
-    @property
-    def is_removal(self) -> bool:
+        self.is_removal = method == "DELETE" or path.endswith(":closeConnections")
         """Whether it removes or closes. It counts as done when its target is not there."""
-        return self.method == "DELETE" or self.path.endswith(":closeConnections")
+
+    # That of an enumeration hashes the name, in Python. A member is equal to itself alone, so this is the same.
+    __hash__ = object.__hash__
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True, gc=False):
     """One operation on a hub. Its names are not escaped. Only ``write_target`` escapes them.
 
     Args:
@@ -129,8 +119,7 @@ class Operation:
     continuation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A message for clients: the name of their method, and its arguments.
 
     Args:
@@ -139,14 +128,25 @@ class Message:
     """
 
     target: str
-    arguments: bytes = field(default=b"[]", repr=False)
-    _written: dict[Write, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    arguments: bytes = b"[]"
+    _written: dict[Write, bytes] = {}  # each message gets a dict of its own
 
     def written(self, write: Write) -> bytes:
         """What ``write`` makes of the message. It is made once and kept for further sendings."""
         if (found := self._written.get(write)) is None:
             found = self._written[write] = write(self.target, self.arguments)
         return found
+
+    def __repr__(self) -> str:
+        return f"Message(target={self.target!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Message):
+            return NotImplemented
+        return self.target == other.target and self.arguments == other.arguments
+
+    def __hash__(self) -> int:
+        return hash((self.target, self.arguments))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +177,27 @@ class ClientAnswer:
         return {"result": self.result} if self.error is None else {"error": self.error}
 
 
+_TARGETS: dict[Operation, str] = {}
+_MOST_TARGETS, _LONGEST_KEPT = 1024, 512
+"""How many targets are kept, and the most characters of one."""
+
+
 def write_target(operation: Operation) -> str:
     """Path and query, completely escaped. Append it to an endpoint's URL, and hand that over as already encoded.
 
     Raises ``InvalidName`` for a name that the operation needs and that is empty, ``.`` or ``..``. A URL library on the
     way would drop the segment, and one group's message would go to everybody.
     """
+    if (target := _TARGETS.get(operation)) is None:
+        target = _write_target(operation)
+        if len(target) <= _LONGEST_KEPT:
+            if len(_TARGETS) >= _MOST_TARGETS:
+                _TARGETS.clear()
+            _TARGETS[operation] = target
+    return target
+
+
+def _write_target(operation: Operation) -> str:
     path = "/api/hubs/{hub}" + operation.action.path
     path = path.format(
         hub=escape_segment(operation.hub.lower()),

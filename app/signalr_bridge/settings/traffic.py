@@ -175,6 +175,7 @@ class LimitsSettings(Section):
         default=None, gt=0, description="how often one client address may negotiate per second, and in one burst"
     )
     in_flight: int = Field(default=1000, ge=1, description="how many requests may be in flight")
+    connections: int = Field(default=64, ge=1, description="the most connections to one endpoint or backend")
     deadline_seconds: float = Field(
         default=10, ge=0.1, le=100, description="the deadline of a call that names none itself"
     )

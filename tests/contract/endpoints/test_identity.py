@@ -62,7 +62,7 @@ class World:
         return make_endpoint(name, "Primary", connection, self.clock, credential=opened)
 
     async def send(self, endpoint: Endpoint, seconds: float = 5.0) -> Outcome:
-        return await self.transport.perform(endpoint, SEND, Message("x"), seconds)
+        return await self.transport.begin(endpoint, SEND, Message("x"), seconds)
 
     def claims(self, **more: Any) -> dict[str, Any]:
         given: dict[str, Any] = {"user_id": "ann", "claims": {}, "now": int(self.clock()), "lifetime": 3600} | more

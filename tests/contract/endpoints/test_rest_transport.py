@@ -48,7 +48,7 @@ def endpoint_at(url: str) -> Endpoint:
 
 
 async def ask(transport: RestTransport, url: str, operation: Operation = MESSAGE, seconds: float = 5) -> Outcome:
-    return await transport.perform(endpoint_at(url), operation, SENT if operation.action.is_message else None, seconds)
+    return await transport.begin(endpoint_at(url), operation, SENT if operation.action.is_message else None, seconds)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ async def test_the_token_is_for_this_url_alone(server: Server, transport: RestTr
 async def test_a_server_endpoint_is_where_calls_go(server: Server, transport: RestTransport) -> None:
     text = f"Endpoint=https://contoso.example;AccessKey={KEY};ServerEndpoint={server.url}/gate/;"
     there = make_endpoint("e", "Primary", parse_connection_string(text), time.time)
-    await transport.perform(there, MESSAGE, SENT, 5)
+    await transport.begin(there, MESSAGE, SENT, 5)
     assert server.requests[0].target == "/gate/api/hubs/chat/:send?api-version=2022-06-01"
     token = server.requests[0].headers["authorization"].split(" ")[1]
     jwt.decode(token, KEY, algorithms=["HS256"], audience=f"{server.url}/gate/api/hubs/chat/:send")
@@ -302,4 +302,4 @@ async def test_cookies_are_not_kept(server: Server, transport: RestTransport) ->
 
 async def test_it_is_of_no_use_before_it_is_opened() -> None:
     with pytest.raises(AssertionError):
-        await RestTransport().perform(endpoint_at("http://localhost"), MESSAGE, SENT, 1)
+        await RestTransport().begin(endpoint_at("http://localhost"), MESSAGE, SENT, 1)

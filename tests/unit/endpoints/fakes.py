@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from msgspec.structs import replace
 from signalr_bridge.endpoints.directory import EndpointDirectory, EndpointMap
 from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Verdict, make_endpoint
 from signalr_bridge.endpoints.health import Health
+from signalr_bridge.endpoints.pending import Pending
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.protocol.connection_string import ConnectionString
 from signalr_bridge.protocol.rest import Action, Message, Operation
@@ -62,16 +64,21 @@ class FakeTransport:
     def fits(self, action: Action, message: Message) -> bool:
         return True
 
-    async def perform(
+    def begin(
         self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
-    ) -> Outcome:
+    ) -> Pending[Outcome]:
         self.calls.append(Call(endpoint.name, operation, message, seconds))
         if self.before is not None:
             self.before(endpoint)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
-        await asyncio.sleep(self.delay)
-        self.running -= 1
+        return Pending.run(self.answer(endpoint))
+
+    async def answer(self, endpoint: Endpoint) -> Outcome:
+        try:
+            await asyncio.sleep(self.delay)
+        finally:
+            self.running -= 1
         script = self.answers.get(endpoint.name, [])
         if not script:
             return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.ACCEPTED)

@@ -22,7 +22,7 @@ def attempts(transport: FakeTransport, clock: Clock | None = None, health: Healt
 
 async def test_nothing_is_sent_when_no_time_is_left() -> None:
     transport = FakeTransport()
-    outcome = await attempts(transport).perform(A, SEND, Message("t"), 1000)
+    outcome = await attempts(transport).begin(A, SEND, Message("t"), 1000)
     assert (outcome, transport.calls) == (Outcome("a", "Primary", Verdict.UNREACHABLE), [])
 
 
@@ -34,24 +34,24 @@ async def test_each_attempt_leaves_time_for_the_next() -> None:
         clock.now += transport.calls[-1].seconds
 
     transport.before = take_all
-    outcome = await attempts(transport, clock).perform(A, JOIN, None, 1008)
+    outcome = await attempts(transport, clock).begin(A, JOIN, None, 1008)
     assert [call.seconds for call in transport.calls] == [4, 2, 2]
     assert outcome.verdict is Verdict.UNKNOWN
 
 
 async def test_a_time_out_and_then_a_refusal_may_have_been_done() -> None:
     transport = FakeTransport({"a": [TIMED_OUT, REFUSED]})
-    assert (await attempts(transport).perform(A, JOIN, None, 1010)).verdict is Verdict.UNKNOWN
+    assert (await attempts(transport).begin(A, JOIN, None, 1010)).verdict is Verdict.UNKNOWN
 
 
 async def test_a_storm_of_retries_ends() -> None:
     transport = FakeTransport({"a": [REFUSED]})
     one = attempts(transport)
     for _ in range(CAPACITY):
-        await one.perform(A, SEND, Message("t"), 1010)
+        await one.begin(A, SEND, Message("t"), 1010)
     assert len(transport.calls) < CAPACITY * 1.5
     before = len(transport.calls)
-    await one.perform(A, SEND, Message("t"), 1010)
+    await one.begin(A, SEND, Message("t"), 1010)
     assert len(transport.calls) == before + 1, "a first attempt is always made"
 
 
@@ -59,9 +59,9 @@ async def test_a_client_that_takes_its_time_is_not_the_endpoints_fault() -> None
     health = new_health()
     transport = FakeTransport({"a": [TIMED_OUT]})
     for _ in range(5):
-        await attempts(transport, health=health).perform(A, INVOKE, Message("t"), 1010)
+        await attempts(transport, health=health).begin(A, INVOKE, Message("t"), 1010)
     assert health.is_online(A.url)
     assert len(transport.calls) == 5, "never tried again"
     for _ in range(3):
-        await attempts(transport, health=health).perform(A, SEND, Message("t"), 1010)
+        await attempts(transport, health=health).begin(A, SEND, Message("t"), 1010)
     assert not health.is_online(A.url)

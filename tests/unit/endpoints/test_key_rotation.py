@@ -8,6 +8,7 @@ import pytest
 from signalr_bridge.endpoints.access_key import AccessKey
 from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Verdict
 from signalr_bridge.endpoints.key_rotation import KeyRotation, RecentCredentials
+from signalr_bridge.endpoints.pending import Pending
 from signalr_bridge.protocol.rest import Action, Message, Operation
 
 from tests.unit.endpoints.fakes import Clock, endpoint
@@ -27,15 +28,16 @@ class Service:
     def fits(self, action: Action, message: Message) -> bool:
         return True
 
-    async def perform(
+    def begin(
         self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
-    ) -> Outcome:
+    ) -> Pending[Outcome]:
         (key,) = endpoint.credential.verifying_keys
         self.used.append((key, seconds))
         self.clock.now += self.lasts
         taken = key in self.takes
         verdict = Verdict.ACCEPTED if taken else Verdict.REJECTED
-        return Outcome(endpoint.name, "Primary", verdict, 202 if taken else 401, None if taken else Code.DENIED)
+        status, code = (202, None) if taken else (401, Code.DENIED)
+        return Pending.known(Outcome(endpoint.name, "Primary", verdict, status, code))
 
 
 @dataclass
@@ -52,7 +54,7 @@ class World:
 
     async def send(self, one: Endpoint, seconds: float = 10) -> Outcome:
         rotation = KeyRotation(self.service, self.keys, reread=self.reread, clock=self.clock)
-        return await rotation.perform(one, SEND, Message("t"), seconds)
+        return await rotation.begin(one, SEND, Message("t"), seconds)
 
     @property
     def used(self) -> list[str]:
@@ -134,7 +136,7 @@ async def test_a_reading_that_takes_too_long_is_not_waited_for(world: World) -> 
 
     world.keys.use([NEW])
     rotation = KeyRotation(world.service, world.keys, reread=never, clock=world.clock)
-    assert (await rotation.perform(NEW, SEND, Message("t"), 0.05)).status_code == 401
+    assert (await rotation.begin(NEW, SEND, Message("t"), 0.05)).status_code == 401
 
 
 @pytest.mark.parametrize("status", [202, 403, 404, 429, 500, None])
@@ -145,14 +147,14 @@ async def test_nothing_but_401_is_a_question_of_keys(world: World, status: int |
         def fits(self, action: Action, message: Message) -> bool:
             return True
 
-        async def perform(
+        def begin(
             self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
-        ) -> Outcome:
+        ) -> Pending[Outcome]:
             self.calls += 1
-            return Outcome("a", "Primary", Verdict.UNKNOWN, status)
+            return Pending.known(Outcome("a", "Primary", Verdict.UNKNOWN, status))
 
     world.keys.use([OLD])
     world.keys.use([NEW])
     inner = Other()
-    await KeyRotation(inner, world.keys, reread=world.reread, clock=world.clock).perform(NEW, SEND, None, 10)
+    await KeyRotation(inner, world.keys, reread=world.reread, clock=world.clock).begin(NEW, SEND, None, 10)
     assert (inner.calls, world.rereads) == (1, 0)

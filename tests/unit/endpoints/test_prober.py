@@ -7,7 +7,6 @@ from contextlib import suppress
 from signalr_bridge.endpoints.endpoint import Endpoint, Outcome, Verdict
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.prober import PROBE, Prober
-from signalr_bridge.protocol.rest import Message, Operation
 from signalr_bridge.web.observer import SILENT
 
 from tests.unit.endpoints.fakes import FakeTransport, endpoint, new_health, said
@@ -53,11 +52,9 @@ async def test_one_that_is_left_in_the_middle_of_a_probe_ends() -> None:
 class Deaf(FakeTransport):
     """Takes a cancellation for a time-out of its own, as aiohttp can when both come at once."""
 
-    async def perform(
-        self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
-    ) -> Outcome:
+    async def answer(self, endpoint: Endpoint) -> Outcome:
         with suppress(asyncio.CancelledError):
-            await super().perform(endpoint, operation, message, seconds)
+            await super().answer(endpoint)
         return said(endpoint.name, Verdict.UNKNOWN)
 
 
@@ -131,10 +128,8 @@ async def test_endpoints_come_and_go() -> None:
 class Broken(FakeTransport):
     """Raises what no transport should, the first time."""
 
-    async def perform(
-        self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
-    ) -> Outcome:
-        outcome = await super().perform(endpoint, operation, message, seconds)
+    async def answer(self, endpoint: Endpoint) -> Outcome:
+        outcome = await super().answer(endpoint)
         if len(self.calls) == 1:
             raise ValueError("unexpected")
         return outcome

@@ -320,7 +320,9 @@ def test_at_outputs_what_an_item_is_shows_in_its_properties(given: Any, expected
 
 def read_all(value: Any, *kinds: Kind) -> list[Item]:
     text = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return read_items(text, "chat", frozenset(kinds) or ALL, has_endpoint, FITS)
+    items = list(read_items(text, "chat", frozenset(kinds) or ALL, has_endpoint, FITS))
+    assert None not in items
+    return [one for one in items if one is not None]
 
 
 def test_an_array_mixes_all_kinds_in_its_order() -> None:

@@ -1,12 +1,12 @@
 """A result means the same to a caller over HTTP and to a handler: every action, every pair of outcomes."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import product
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import replace
 from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
 from signalr_bridge.endpoints.outcome import (
     SKIPPED,
@@ -45,6 +45,7 @@ SAID = [
     Outcome("e", "Primary", V.REJECTED, 503, Code.THROTTLED),
     Outcome("e", "Primary", V.UNREACHABLE),
     Outcome("e", "Primary", V.UNREACHABLE, None, Code.NO_CREDENTIAL),
+    Outcome("e", "Primary", V.UNREACHABLE, None, Code.OVERLOADED),
     *(Outcome("e", "Primary", V.UNKNOWN, status) for status in (None, 500, 504)),
     *(Outcome("e", "Primary", V.OFFLINE, None, code) for code in (None, Code.DENIED, Code.ENDPOINT_MISROUTED)),
 ]

@@ -71,7 +71,8 @@ def client(bridge: FastAPI) -> httpx.AsyncClient:
 def test_what_is_built_is_counted() -> None:
     with Counting() as made:
         create_app(make_settings(endpoints=3))
-    assert (made["VerificationKey"], made["SigningKey"], made["UpstreamRules"]) == (6, 6, 2), "for default, and for all"
+    counted = made["VerificationKey"], made["SigningKey"], made["UpstreamRules"]
+    assert counted == (6, 6 + 3, 2), "for default, and for all, and 3 that sign our own tokens"
     assert made["collect_verifiers"] == 2
     assert made["Registry"] == made["EndpointMap"] == made["KeyRing"] == 1
 
