@@ -7,6 +7,7 @@ import binascii
 import hmac
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ def client_url(client_endpoint: str, hub: str) -> str:
     return f"{client_endpoint}/client/?hub={hub.lower()}"
 
 
+@lru_cache(1024)
 def client_audience(endpoint: str, hub: str) -> str:
     """The ``aud`` of a client's token: scheme and host of ``Endpoint``, never its port."""
     parts = urlsplit(endpoint)
@@ -67,9 +69,10 @@ def client_claims(
     # Beside a user id it is written even without claims: else the id "x, bridge.claims: ..." would be the only one.
     if lossless and (claims or user_id):
         payload[LOSSLESS_CLAIM] = write_lossless(claims)
-    elif LOSSLESS_CLAIM in repr(payload):
+    elif payload and LOSSLESS_CLAIM in repr(payload):
         raise ReservedClaim(f"The user id and the claims must not hold the text {LOSSLESS_CLAIM}.")
-    return payload | {"nbf": now, "exp": now + lifetime, "iat": now, "aud": audience}
+    payload.update(nbf=now, exp=now + lifetime, iat=now, aud=audience)
+    return payload
 
 
 def _add_claim(payload: dict[str, Any], name: str, values: ClaimValues, *, keep_sub: bool) -> None:
