@@ -8,10 +8,14 @@ def read_parameters(query: str) -> list[tuple[str, str]]:
 
     It reads what ``urllib.parse.parse_qsl`` reads, in less than half of its time, because most queries have no escapes.
     """
-    pairs = [part.partition("=") for part in query.split("&") if part]
-    if "%" not in query and "+" not in query:
-        return [(name, value) for name, _, value in pairs]
-    return [(_unescape(name), _unescape(value)) for name, _, value in pairs]
+    pairs = []
+    for part in query.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            pairs.append((name, value))
+    if "%" in query or "+" in query:
+        return [(_unescape(name), _unescape(value)) for name, value in pairs]
+    return pairs
 
 
 def _unescape(text: str) -> str:
