@@ -7,7 +7,6 @@ import binascii
 import hmac
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,7 +27,6 @@ def client_url(client_endpoint: str, hub: str) -> str:
     return f"{client_endpoint}/client/?hub={hub.lower()}"
 
 
-@lru_cache(1024)
 def client_audience(endpoint: str, hub: str) -> str:
     """The ``aud`` of a client's token: scheme and host of ``Endpoint``, never its port."""
     parts = urlsplit(endpoint)

@@ -5,7 +5,6 @@ Source: ``docs/protocol/functions-bindings.md`` 1.3 to 1.8, ``docs/protocol/serv
 
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
 from typing import Any, TypeAlias
 
 import msgspec
@@ -96,7 +95,7 @@ def pick_event_headers(values: Mapping[bytes, bytes]) -> EventHeaders:
         texts = []
     if len(texts) != len(found):
         return EventHeaders(*map(decode_header, found))
-    return EventHeaders(*map(str.strip, texts, repeat(_BLANKS)))
+    return EventHeaders(*map(str.strip, texts, [_BLANKS] * len(texts)))
 
 
 def decode_header(value: bytes) -> str:
@@ -304,7 +303,7 @@ def find_signer(lines: Iterable[str], connection_id: str, keys: Sequence[Signing
     expected = digest_by_each(keys, _encode_id(connection_id))
     signer = len(keys)
     for given in _read_signatures(lines):
-        matches = list(map(hmac.compare_digest, expected, repeat(given)))
+        matches = list(map(hmac.compare_digest, expected, [given] * len(expected)))
         if True in matches:
             signer = min(signer, matches.index(True))
     if signer == len(keys):
