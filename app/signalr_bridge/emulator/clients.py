@@ -5,7 +5,9 @@ Source: ``docs/protocol/service-emulation.md`` 2.2, 2.5, 3.6 and 4.1.
 
 import asyncio
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from signalr_bridge.emulator.codecs import CODECS, VERSION, ClientCodec, Frame, text_frame
 from signalr_bridge.emulator.hubs import HubState
@@ -139,7 +141,7 @@ class ClientConnection:
     async def call(self, message: Invocation) -> Completion:
         """Calls the client. Raises ``ClientGone`` when it disconnects before it answers."""
         invocation_id, answer = self._calls.begin()
-        self.deliver(self.codec.write(replace(message, invocation_id=invocation_id)))
+        self.deliver(self.codec.write(structs.replace(message, invocation_id=invocation_id)))
         return await answer
 
     def close(self, reason: str | None = None) -> None:
@@ -245,7 +247,7 @@ class ClientConnection:
         await self._upstream.call(self._event(upstream_event.CONNECTIONS, event), upstream_event.JSON, body)
 
     def _event(self, category: str, event: str) -> EventHeaders:
-        return replace(self._about, hub=self._hub.name, category=category, event=event)
+        return structs.replace(self._about, hub=self._hub.name, category=category, event=event)
 
 
 def choose_codec(record: bytes) -> ClientCodec:

@@ -1,8 +1,9 @@
 """The codecs of the hub protocols that clients may speak, ``json`` and ``messagepack``."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Protocol, TypeAlias
+
+from msgspec import structs
 
 from signalr_bridge.errors import MalformedMessage
 from signalr_bridge.protocol import hub_json, hub_messagepack, upstream_event
@@ -95,7 +96,7 @@ class MessagePackCodec:
             return self.frame(hub_messagepack.write_message(message))
         except OverflowError:
             assert isinstance(message, Invocation)  # only invocations carry values that came as JSON
-            fitting = replace(message, arguments=hub_messagepack.fit_integers(message.arguments))
+            fitting = structs.replace(message, arguments=hub_messagepack.fit_integers(message.arguments))
             return self.frame(hub_messagepack.write_message(fitting))
 
     def split(self, data: bytes) -> tuple[list[bytes], bytes]:

@@ -26,6 +26,10 @@ class ClientIdentity:
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
+NOBODY = ClientIdentity()
+"""The identity of every anonymous client."""
+
+
 async def read_jwt(issuers: Issuers, tokens: Sequence[str], *, named: bool) -> ClientIdentity:
     """The identity in a bearer token. Raises ``BadToken``.
 
@@ -87,6 +91,8 @@ def copy_claims(claims: Mapping[str, Any], types: Sequence[str]) -> dict[str, Cl
 
     Raises ``BadToken`` for a value that would forge other claims upstream.
     """
+    if not types or not claims:
+        return {}
     copied = {name: _scalars(claims[name]) for name in types if name in claims}
     for values in copied.values():
         if any(is_forgery(claim_text(one)) for one in values):

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.endpoint import Endpoint
@@ -12,11 +14,11 @@ from signalr_bridge.protocol.access_token import check_length, client_audience, 
 from signalr_bridge.protocol.claims import ClaimValues
 from signalr_bridge.runtime import WallClock
 
+_ENCODER = msgspec.json.Encoder()
 _LOG = logging.getLogger("signalr_bridge.negotiate")
 
 
-@dataclass(frozen=True, slots=True)
-class Admission:
+class Admission(msgspec.Struct, frozen=True):
     """A client that may connect, and what its token says.
 
     Args:
@@ -28,22 +30,28 @@ class Admission:
     """
 
     user_id: str | None = None
-    claims: Mapping[str, ClaimValues] = field(default_factory=dict)
+    claims: Mapping[str, ClaimValues] = msgspec.field(default_factory=dict)
     lifetime_seconds: int = 3600
     endpoint: str | None = None
     close_on_expiry: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionInfo:
+class ConnectionInfo(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Where a client connects, and with which token."""
 
     url: str
-    access_token: str = field(repr=False)
+    access_token: str
+
+    def __repr__(self) -> str:
+        return f"ConnectionInfo(url={self.url!r})"
 
     def as_json(self) -> dict[str, str]:
         """The answer that SignalR clients read."""
         return {"url": self.url, "accessToken": self.access_token}
+
+    def write(self) -> bytes:
+        """The answer as JSON text, as it is sent."""
+        return _ENCODER.encode(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,12 @@
 """The body of a caller's negotiation: user id, claims, lifetime and endpoint."""
 
-from typing import Any
+import re
+from operator import attrgetter
+from typing import Any, Protocol
 
-from signalr_bridge.errors import Fault, InvalidItem, InvalidName, ReservedClaim
+import msgspec
+
+from signalr_bridge.errors import BridgeError, Fault, InvalidItem, InvalidName, ReservedClaim
 from signalr_bridge.negotiate.negotiator import Admission
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, NAME_IDENTIFIER, ClaimValues, claim_text
@@ -12,6 +16,8 @@ from signalr_bridge.web.request import ObjectReader
 LONGEST_LIFETIME = 86_400
 """The most seconds that a client's token may be valid."""
 _PROPERTIES = ("userId", "claims", "lifetimeSeconds", "endpoint", "closeOnExpiry")
+_QUOTED = [f'"{name}"'.encode() for name in _PROPERTIES]
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 def is_blank(body: bytes) -> bool:
@@ -25,34 +31,88 @@ def read_request(body: bytes, defaults: Admission) -> Admission:
 
     Raises ``MalformedJson``, or ``InvalidItem`` with all faults.
     """
+    try:
+        return _read_admission(_read_usual(body), defaults)
+    except _Unusual:
+        given = _read_any(body)
+    admission = _read_admission(given, defaults)
+    given.raise_faults()
+    return admission
+
+
+class _Given(Protocol):
+    """The properties of a body, and where faults of them are noted."""
+
+    def value(self, name: str, expected: Any, kind: str) -> Any: ...
+
+    def fault(self, name: str, kind: type[BridgeError], detail: str) -> None: ...
+
+
+class _Unusual(Exception):
+    """The body is to be read by ``_read_any``, because it has a fault, or an unusual spelling."""
+
+
+class _UsualBody(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    """A body as most callers spell it, decoded at once. This takes a third of the time of ``ObjectReader``."""
+
+    user_id: str | None = None
+    claims: dict[str, Any] | None = None
+    lifetime_seconds: int | None = None
+    endpoint: str | None = None
+    close_on_expiry: bool | None = None
+
+    def value(self, name: str, expected: Any, kind: str) -> Any:
+        return _VALUES[name](self)
+
+    def fault(self, name: str, kind: type[BridgeError], detail: str) -> None:
+        raise _Unusual
+
+
+_DECODER = msgspec.json.Decoder(_UsualBody)
+_VALUES = {name: attrgetter(field) for name, field in zip(_PROPERTIES, _UsualBody.__struct_fields__, strict=True)}
+
+
+def _read_usual(body: bytes) -> _UsualBody:
+    """Raises ``_Unusual``, also where a property may stand twice, because the decoder does not tell of that."""
+    if b"\\" in body or any(body.count(name) > 1 for name in _QUOTED):
+        raise _Unusual
+    try:
+        return _DECODER.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _Unusual from None
+
+
+def _read_any(body: bytes) -> ObjectReader:
     if json_text.first_character(body) != b"{":
         json_text.decode(body)  # a body that is not JSON at all is another error
         raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON object.")])
     given = ObjectReader(body, "#")
     given.refuse_unknown(_PROPERTIES)
-    admission = Admission(
+    return given
+
+
+def _read_admission(given: _Given, defaults: Admission) -> Admission:
+    return Admission(
         user_id=_read_user(given),
         claims=_read_claims(given),
         lifetime_seconds=_read_lifetime(given, defaults.lifetime_seconds),
         endpoint=given.value("endpoint", str, "a string"),
         close_on_expiry=_or(given.value("closeOnExpiry", bool, "true or false"), defaults.close_on_expiry),
     )
-    given.raise_faults()
-    return admission
 
 
 def _or(value: Any, default: bool) -> bool:
     return default if value is None else bool(value)
 
 
-def _read_lifetime(given: ObjectReader, default: int) -> int:
+def _read_lifetime(given: _Given, default: int) -> int:
     seconds = given.value("lifetimeSeconds", int, "an integer")
     if seconds is not None and not 1 <= seconds <= LONGEST_LIFETIME:
         given.fault("lifetimeSeconds", InvalidItem, f"This is 1 to {LONGEST_LIFETIME} seconds.")
     return default if seconds is None else int(seconds)
 
 
-def _read_user(given: ObjectReader) -> str | None:
+def _read_user(given: _Given) -> str | None:
     user_id: str | None = given.value("userId", str, "a string")
     if user_id is None:
         return None
@@ -64,12 +124,12 @@ def _read_user(given: ObjectReader) -> str | None:
     return user_id
 
 
-def _read_claims(given: ObjectReader) -> dict[str, ClaimValues]:
+def _read_claims(given: _Given) -> dict[str, ClaimValues]:
     claims = given.value("claims", dict[str, Any], "an object") or {}
     return {name: _read_claim(name, value, given) for name, value in claims.items()}
 
 
-def _read_claim(name: str, value: Any, given: ObjectReader) -> ClaimValues:
+def _read_claim(name: str, value: Any, given: _Given) -> ClaimValues:
     if not name or name in {"nameid", NAME_IDENTIFIER} or name.startswith(("asrs.", "bridge.")):
         given.fault("claims", ReservedClaim, "A claim's type is empty or one that the service reserves.")
     values = value if isinstance(value, list) else [value]
@@ -81,8 +141,8 @@ def _read_claim(name: str, value: Any, given: ObjectReader) -> ClaimValues:
     return tuple(values)
 
 
-def _refuse_forgery(text: str, name: str, given: ObjectReader) -> None:
+def _refuse_forgery(text: str, name: str, given: _Given) -> None:
     if LOSSLESS_CLAIM in text:
         given.fault(name, ReservedClaim, f"A value holds '{LOSSLESS_CLAIM}', which would forge claims.")
-    if any(ord(one) < 32 or ord(one) == 127 for one in text):
+    if _CONTROL.search(text) is not None:
         given.fault(name, InvalidName, "A value holds a control character.")

@@ -2,13 +2,16 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
-from urllib.parse import parse_qsl
+
+import msgspec
 
 from signalr_bridge.errors import BadToken, InvalidName, SettingsError, Unauthenticated
 from signalr_bridge.negotiate.identity import (
+    NOBODY,
     ClientIdentity,
     claim_texts,
     copy_claims,
@@ -20,7 +23,8 @@ from signalr_bridge.negotiate.identity import (
 from signalr_bridge.negotiate.negotiator import Admission
 from signalr_bridge.protocol.claims import ClaimValues
 from signalr_bridge.protocol.names import check_client_user_id
-from signalr_bridge.protocol.upstream_event import decode_header
+from signalr_bridge.protocol.query import read_parameters
+from signalr_bridge.protocol.upstream_event import HeaderLines, decode_header
 from signalr_bridge.runtime import Runtime, WallClock
 from signalr_bridge.settings.model import ClientSettings, JwtSettings, Settings
 from signalr_bridge.web.callers import CHALLENGE, FindAddress, check_wait
@@ -70,12 +74,14 @@ def parse_template(text: str, *, setting: str, optional: bool = False) -> Templa
     return Template(text, optional)
 
 
-@dataclass(frozen=True, slots=True)
-class ClientRequest:
+class ClientRequest(msgspec.Struct, frozen=True):
     """The headers and the query of a client's request. All names are in lower case."""
 
-    headers: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
-    query: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+    query: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return "ClientRequest()"  # both may hold tokens
 
     @property
     def tokens(self) -> Sequence[str]:
@@ -83,12 +89,49 @@ class ClientRequest:
         return read_bearers(self.headers.get("authorization", ()))
 
 
-def read_client_request(lines: Sequence[tuple[bytes, bytes]], query: bytes) -> ClientRequest:
-    """A client's request from its header lines and its query, as they came."""
-    headers = [(name.decode("latin-1"), decode_header(value)) for name, value in lines]
-    return ClientRequest(
-        group_values(headers), group_values(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
-    )
+def read_client_request(lines: HeaderLines, query: bytes) -> ClientRequest:
+    """The request with these header lines and this query. Both are read when a rule first asks for them."""
+    return ClientRequest(_HeaderValues(lines), _QueryValues(query))
+
+
+class _HeaderValues(Mapping[str, Sequence[str]]):
+    """The values of header lines by name. Only those that are asked for are decoded."""
+
+    def __init__(self, lines: HeaderLines) -> None:
+        self._lines = lines
+
+    def __getitem__(self, name: str) -> Sequence[str]:
+        wanted = name.encode("latin-1")
+        values = [decode_header(value) for given, value in self._lines if given == wanted]
+        if not values:
+            raise KeyError(name)
+        return values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name.decode("latin-1") for name, _ in self._lines))
+
+    def __len__(self) -> int:
+        return len({name for name, _ in self._lines})
+
+
+class _QueryValues(Mapping[str, Sequence[str]]):
+    """The values of a query by name. They are read when the first of them is asked for."""
+
+    def __init__(self, query: bytes) -> None:
+        self._query = query
+
+    @cached_property
+    def _values(self) -> Mapping[str, Sequence[str]]:
+        return group_values(read_parameters(self._query.decode("latin-1")))
+
+    def __getitem__(self, name: str) -> Sequence[str]:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +153,7 @@ class ClientRules:
         user_id: The template of the user id. Without it, the token or the headers name the user.
         id_token: The token that the claims are copied from. Without it, they come from the client's identity.
         claim_types: The types of the claims that are copied.
-        defaults: The lifetime of tokens, and whether connections end with them.
+        defaults: The lifetime of tokens, and whether connections end with them. It names no user and no endpoint.
     """
 
     anonymous: bool = False
@@ -125,7 +168,10 @@ class ClientRules:
         """What the client's token will say. Raises ``BadToken`` with the reason, and ``InvalidName``."""
         identity = await self._identify(client_request)
         claims = await self._read_claims(identity, client_request)
-        return replace(self.defaults, user_id=self._name(identity, client_request), claims=claims)
+        user_id = self._name(identity, client_request)
+        if user_id is None and not claims:
+            return self.defaults
+        return Admission(user_id, claims, self.defaults.lifetime_seconds, None, self.defaults.close_on_expiry)
 
     async def _identify(self, client_request: ClientRequest) -> ClientIdentity:
         if self.issuers is not None and (tokens := client_request.tokens):
@@ -135,7 +181,7 @@ class ClientRules:
             return found
         if not self.anonymous:
             raise BadToken("the client shows no identity")
-        return ClientIdentity()
+        return NOBODY
 
     def _name(self, identity: ClientIdentity, client_request: ClientRequest) -> str | None:
         if self.user_id is None:

@@ -74,9 +74,10 @@ def client_claims(
     # Beside a user id it is written even without claims: else the id "x, bridge.claims: ..." would be the only one.
     if lossless and (claims or user_id):
         payload[LOSSLESS_CLAIM] = write_lossless(claims)
-    elif LOSSLESS_CLAIM in repr(payload):
+    elif payload and LOSSLESS_CLAIM in repr(payload):
         raise ReservedClaim(f"The user id and the claims must not hold the text {LOSSLESS_CLAIM}.")
-    return payload | {"nbf": now, "exp": now + lifetime, "iat": now, "aud": audience}
+    payload.update(nbf=now, exp=now + lifetime, iat=now, aud=audience)
+    return payload
 
 
 def _add_claim(payload: dict[str, Any], name: str, values: ClaimValues, *, keep_sub: bool) -> None:

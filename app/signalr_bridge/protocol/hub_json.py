@@ -61,6 +61,11 @@ def write_message(message: HubMessage) -> bytes:
     return json_text.encode(_to_members(message)) + RECORD_SEPARATOR
 
 
+def write_completion(message: Completion) -> bytes:
+    """The complete record of a completion, as ``write_message`` writes it."""
+    return json_text.encode(_write_completion(message)) + RECORD_SEPARATOR
+
+
 def _to_members(message: HubMessage) -> dict[str, Any]:
     match message:
         case Invocation():
@@ -96,8 +101,10 @@ def _write_invocation(message: Invocation) -> dict[str, Any]:
 def _write_completion(message: Completion) -> dict[str, Any]:
     members: dict[str, Any] = {"type": 3, "invocationId": message.invocation_id}
     if message.error is not None:
-        return members | {"error": message.error}
-    return members | {"result": message.result} if message.has_result else members
+        members["error"] = message.error
+    elif message.has_result:
+        members["result"] = message.result
+    return members
 
 
 def read_message(record: bytes) -> HubMessage | None:

@@ -4,22 +4,30 @@ Source: ``docs/protocol/service-emulation.md`` 4.2.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+import msgspec
 
 Payload: TypeAlias = Any
 """What clients and handlers send each other: any JSON or MessagePack value, or ``msgspec.Raw`` JSON as a whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
-    """A call of a hub method. Without ``invocation_id`` the caller does not wait for an answer."""
+class Invocation(msgspec.Struct, frozen=True):
+    """A call of a hub method. Without ``invocation_id`` the caller does not wait for an answer.
+
+    The arguments may be ``msgspec.Raw``, which is a JSON array as it came.
+    """
 
     target: str
     arguments: Sequence[Payload]
     invocation_id: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # some clients repeat their bearer token here
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     stream_ids: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        """The headers are left out, because some clients repeat their bearer token there."""
+        return f"Invocation({self.target!r}, {self.arguments!r}, {self.invocation_id!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +38,7 @@ class StreamItem:
     item: Payload
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
+class Completion(msgspec.Struct, frozen=True):
     """The answer to an invocation: an error, a result, or neither (then ``has_result`` is False)."""
 
     invocation_id: str

@@ -1,5 +1,6 @@
 """An access key that signs by HMAC-SHA256: clients' tokens, tokens of REST calls, and the service's own calls."""
 
+from collections.abc import Iterable
 from hashlib import sha256
 
 _BLOCK_BYTES = 64
@@ -31,3 +32,14 @@ class SigningKey:
         inner.update(text)
         outer.update(inner.digest())
         return outer.digest()
+
+
+def digest_by_each(keys: Iterable[SigningKey], text: bytes) -> list[bytes]:
+    """The HMAC-SHA256 of ``text`` by each of the keys."""
+    digests = []
+    for key in keys:
+        inner, outer = key._inner.copy(), key._outer.copy()
+        inner.update(text)
+        outer.update(inner.digest())
+        digests.append(outer.digest())
+    return digests

@@ -5,14 +5,16 @@ Source: ``docs/protocol/functions-bindings.md`` 1.3 to 1.8, ``docs/protocol/serv
 
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl
 
-from signalr_bridge.errors import BadSignature, MalformedMessage
+import msgspec
+from msgspec import structs
+
+from signalr_bridge.errors import BadSignature, MalformedJson, MalformedMessage
 from signalr_bridge.protocol import hub_json, hub_messagepack, json_text
-from signalr_bridge.protocol.hub_message import Closed, Completion, HubMessage, Invocation
-from signalr_bridge.protocol.signing_key import SigningKey
+from signalr_bridge.protocol.hub_message import Closed, Completion, HubMessage, Invocation, Payload
+from signalr_bridge.protocol.query import read_parameters
+from signalr_bridge.protocol.signing_key import SigningKey, digest_by_each
 
 HeaderLines: TypeAlias = Sequence[tuple[bytes, bytes]]
 """A request's header lines as they came, with lower-case names."""
@@ -33,6 +35,9 @@ _NAMES = {
     "claims_line": "X-ASRS-User-Claims",
     "client_query": "X-ASRS-Client-Query",
 }
+_SEPARATOR = b"\n"
+_BLANKS = " \t"
+_LINES = [header.lower().encode() for header in _NAMES.values()]
 # These parameters hold secrets of the client, or belong to its transport.
 _SECRET_QUERY = frozenset({"access_token", "id", "_"})
 
@@ -41,10 +46,10 @@ MOST_SIGNATURES = 16
 
 _SCHEME = "sha256="
 _DIGEST_BYTES = 32
+_SIGNATURE_LENGTH = len(_SCHEME) + 2 * _DIGEST_BYTES
 
 
-@dataclass(frozen=True, slots=True)
-class EventHeaders:
+class EventHeaders(msgspec.Struct, frozen=True, gc=False):
     """The values of the headers. An absent header is the empty text. Names are as sent."""
 
     hub: str = ""
@@ -53,7 +58,13 @@ class EventHeaders:
     connection_id: str = ""
     user_id: str = ""
     claims_line: str = ""
-    client_query: str = field(default="", repr=False)  # may hold the client's token
+    client_query: str = ""
+
+    def __repr__(self) -> str:
+        """The query is left out, because it may hold the client's token."""
+        return (
+            f"EventHeaders({self.hub!r}, {self.category!r}, {self.event!r}, {self.connection_id!r}, {self.user_id!r})"
+        )
 
 
 def write_event_headers(headers: EventHeaders) -> dict[str, str]:
@@ -62,17 +73,29 @@ def write_event_headers(headers: EventHeaders) -> dict[str, str]:
     return {name: value.replace("\r", " ").replace("\n", " ") for name, value in values.items() if value}
 
 
-def read_event_headers(lines: Iterable[tuple[bytes, bytes]]) -> EventHeaders:
+def read_event_headers(lines: HeaderLines) -> EventHeaders:
     """The values in raw header lines, whose names are in lower case. The first of a repeated header counts.
 
     Values are UTF-8.
     """
-    found: dict[bytes, bytes] = {}
-    for name, value in lines:
-        found.setdefault(name, value)
-    return EventHeaders(
-        **{name: decode_header(found.get(header.lower().encode(), b"")) for name, header in _NAMES.items()}
-    )
+    return pick_event_headers(first_values(lines))
+
+
+def first_values(lines: HeaderLines) -> dict[bytes, bytes]:
+    """The values of header lines by name. The first of a repeated header counts."""
+    return dict(reversed(lines))
+
+
+def pick_event_headers(values: Mapping[bytes, bytes]) -> EventHeaders:
+    """The headers of an event among what ``first_values`` gives."""
+    found = [values.get(name, b"") for name in _LINES]
+    try:
+        texts = _SEPARATOR.join(found).decode().split(_SEPARATOR.decode())  # all at once, because this is done often
+    except UnicodeDecodeError:
+        texts = []
+    if len(texts) != len(found):
+        return EventHeaders(*map(decode_header, found))
+    return EventHeaders(*map(str.strip, texts, [_BLANKS] * len(texts)))
 
 
 def decode_header(value: bytes) -> str:
@@ -81,15 +104,15 @@ def decode_header(value: bytes) -> str:
     Only HTTP's own white space is stripped. A user id with a no-break space in front names another user.
     """
     try:
-        return value.decode("utf-8").strip(" \t")
+        return value.decode().strip(_BLANKS)
     except UnicodeDecodeError:
-        return value.decode("latin-1").strip(" \t")
+        return value.decode("latin-1").strip(_BLANKS)
 
 
 def read_client_query(text: str) -> dict[str, list[str]]:
     """The client's query, without the parameters that are secret or belong to the service."""
     values: dict[str, list[str]] = {}
-    for name, value in parse_qsl(text.removeprefix("?"), keep_blank_values=True, errors="replace"):
+    for name, value in read_parameters(text.removeprefix("?")):
         if name.lower() not in _SECRET_QUERY and not name.lower().startswith("asrs"):
             values.setdefault(name, []).append(value)
     return values
@@ -124,21 +147,96 @@ def read_disconnected(body: bytes) -> Closed:
     return Closed(error or None)
 
 
+class _UsualInvocation(msgspec.Struct, forbid_unknown_fields=True):
+    """A message as the service spells it, decoded at once."""
+
+    type: int
+    target: str
+    arguments: msgspec.Raw
+    invocationId: str | None = None
+    headers: dict[str, str] | None = None
+    streamIds: list[str] | None = None
+
+
+_USUAL = msgspec.json.Decoder(_UsualInvocation)
+_RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_OPENING = ord("[")
+_SPELLING = {"invocationid": "invocationId", "streamids": "streamIds"}
+
+
 def read_invocation(body: bytes) -> Invocation:
-    """The invocation in a body, with names in any case, with or without the separator. Raises ``MalformedMessage``."""
-    lowered = _lower_names(hub_json.decode_object(body.removesuffix(hub_json.RECORD_SEPARATOR)))
-    if type(lowered.get("type")) is not int or lowered["type"] != 1:
+    """The invocation in a body, with names in any case, with or without the separator. Raises ``MalformedMessage``.
+
+    Its arguments are ``msgspec.Raw``, so that numbers stay as they were written. See ``read_arguments``.
+    """
+    text = body.removesuffix(hub_json.RECORD_SEPARATOR)
+    if not text.isascii():
+        _check_utf8(text)  # msgspec does not check it in raw values
+    try:
+        found = _USUAL.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _read_unusual(text)
+    if found.type != 1 or not _is_array(found.arguments):
+        return _read_unusual(text)
+    return Invocation(
+        found.target, found.arguments, found.invocationId or None, found.headers or {}, found.streamIds or []
+    )
+
+
+def read_arguments(arguments: Sequence[Payload]) -> list[Payload]:
+    """The values of an invocation's arguments. Raises ``MalformedMessage`` for a number that Python cannot hold."""
+    if not isinstance(arguments, msgspec.Raw):
+        return list(arguments)
+    try:
+        values: list[Payload] = json_text.decode(arguments)
+    except MalformedJson:
+        raise MalformedMessage("Error reading JSON.") from None
+    return values
+
+
+def _check_utf8(text: bytes) -> None:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        raise MalformedMessage("Error reading JSON.") from None
+
+
+def _is_array(text: msgspec.Raw) -> bool:
+    return memoryview(text)[0] == _OPENING
+
+
+def _read_unusual(text: bytes) -> Invocation:
+    """An invocation in another spelling. Raises ``MalformedMessage`` for what is not one."""
+    members = {_SPELLING.get(name, name): value for name, value in _lower_names(_read_members(text)).items()}
+    if type(members.get("type")) is not int or members["type"] != 1:
         raise MalformedMessage("The body is no invocation (type 1).")
-    spelling = {"invocationid": "invocationId", "streamids": "streamIds"}
-    members = {spelling.get(name, name): value for name, value in lowered.items()}
-    if members.get("arguments") is None:
+    arguments = members.get("arguments")
+    if arguments is None or isinstance(arguments, msgspec.Raw):
         members["arguments"] = []
-    return hub_json.read_invocation(members)
+    found = hub_json.read_invocation(members)
+    return structs.replace(found, arguments=arguments) if isinstance(arguments, msgspec.Raw) else found
+
+
+def _read_members(text: bytes) -> dict[str, Any]:
+    try:
+        raw = _RAW_MEMBERS.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return hub_json.decode_object(text)  # it says what is wrong
+    return {name: _read_member(name, value) for name, value in raw.items()}
+
+
+def _read_member(name: str, text: msgspec.Raw) -> Any:
+    if name.lower() == "arguments" and _is_array(text):
+        return text
+    try:
+        return json_text.decode(text)
+    except MalformedJson:
+        raise MalformedMessage("Error reading JSON.") from None
 
 
 def write_completion(completion: Completion) -> bytes:
     """The completion with its separator, as the service passes it on to the client."""
-    return hub_json.write_message(completion)
+    return hub_json.write_completion(completion)
 
 
 def read_completion(body: bytes) -> Completion:
@@ -161,7 +259,9 @@ def read_messagepack_invocation(body: bytes) -> Invocation:
 
 def write_messagepack_completion(completion: Completion) -> bytes:
     """The completion behind its length, as the service passes it on. Map keys become what clients can read."""
-    return hub_messagepack.write_message(replace(completion, result=hub_messagepack.name_keys(completion.result)))
+    return hub_messagepack.write_message(
+        structs.replace(completion, result=hub_messagepack.name_keys(completion.result))
+    )
 
 
 def read_messagepack_completion(body: bytes) -> Completion:
@@ -200,34 +300,28 @@ def find_signer(lines: Iterable[str], connection_id: str, keys: Sequence[Signing
         connection_id: The id that was signed.
         keys: Access keys, used as text, none of them empty.
     """
-    given = _read_signatures(lines)
-    text, signer = _encode_id(connection_id), -1
-    for index, key in enumerate(keys):
-        expected = key.digest(text)
-        for one in given:
-            if hmac.compare_digest(expected, one) and signer < 0:
-                signer = index
-    if signer < 0:
+    expected = digest_by_each(keys, _encode_id(connection_id))
+    signer = len(keys)
+    for given in _read_signatures(lines):
+        matches = list(map(hmac.compare_digest, expected, [given] * len(expected)))
+        if True in matches:
+            signer = min(signer, matches.index(True))
+    if signer == len(keys):
         raise BadSignature("No signature of this request was made with an access key of the hub's endpoints.")
     return signer
 
 
 def _read_signatures(lines: Iterable[str]) -> list[bytes]:
     """The signatures among the first ``MOST_SIGNATURES`` pieces. Pieces that are not signatures count as well."""
-    given = [piece.strip().lower() for line in lines for piece in line.split(",")]
-    return [found for piece in [piece for piece in given if piece][:MOST_SIGNATURES] if (found := _read_digest(piece))]
-
-
-def _read_digest(piece: str) -> bytes:
-    """The 32 bytes of a signature in lower case. Empty for a text that is not a signature."""
-    digits = piece.removeprefix(_SCHEME)
-    if not piece.startswith(_SCHEME) or len(digits) != 2 * _DIGEST_BYTES:
-        return b""
-    try:
-        found = bytes.fromhex(digits)
-    except ValueError:
-        return b""
-    return found if len(found) == _DIGEST_BYTES else b""  # blanks among the digits would leave fewer
+    given = [piece for line in lines for part in line.split(",") if (piece := part.strip())]
+    found = []
+    for piece in given[:MOST_SIGNATURES]:
+        if len(piece) == _SIGNATURE_LENGTH and piece[: len(_SCHEME)].lower() == _SCHEME:
+            try:
+                found.append(bytes.fromhex(piece[len(_SCHEME) :]))
+            except ValueError:
+                continue
+    return [digest for digest in found if len(digest) == _DIGEST_BYTES]  # blanks among the digits would leave fewer
 
 
 def _encode_id(connection_id: str) -> bytes:

@@ -1,7 +1,9 @@
 """The answer to an upstream call: empty, or a completion in the client's protocol."""
 
 import logging
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec import structs
 
 from signalr_bridge.errors import InternalError
 from signalr_bridge.protocol.hub_message import Completion
@@ -13,8 +15,7 @@ from signalr_bridge.upstream.values import to_plain
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """The HTTP answer. Without a ``content_type`` the body is empty."""
 
     status: int
@@ -37,22 +38,17 @@ def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str
     Raises:
         Overloaded, InternalError: As ``check_failure`` does, when there is no completion.
     """
-    if context.invocation_id is None or is_overload(ending):
+    invocation_id = context.invocation_id
+    if invocation_id is None or (isinstance(ending, Failed) and ending.overload is not None):
         check_failure(ending)
         return Answer(200), ending
-    completion = _complete(ending, context.invocation_id, context.event)
     try:
-        body = _write(codec, completion)
+        body = _write(codec, _complete(ending, invocation_id, context.event))
     except Exception as error:  # whatever an author's objects raise while they are encoded
         _LOG.exception("result cannot be encoded", extra={"hub": context.hub, "event": context.event})
         ending = Failed(type(error).__name__)
-        body = codec.write_completion(_complete(ending, context.invocation_id, context.event))
+        body = codec.write_completion(_complete(ending, invocation_id, context.event))
     return Answer(200, body, media_type), ending
-
-
-def is_overload(ending: Ending) -> bool:
-    """Whether no handler was asked, because too many events wait."""
-    return isinstance(ending, Failed) and ending.overload is not None
 
 
 def check_failure(ending: Ending) -> None:
@@ -65,7 +61,7 @@ def _write(codec: Codec, completion: Completion) -> bytes:
     try:
         return codec.write_completion(completion)
     except TypeError:  # an object that the codec does not know, such as a pydantic model
-        return codec.write_completion(replace(completion, result=to_plain(completion.result)))
+        return codec.write_completion(structs.replace(completion, result=to_plain(completion.result)))
 
 
 def _complete(ending: Ending, invocation_id: str, method: str) -> Completion:

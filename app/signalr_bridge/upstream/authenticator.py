@@ -8,11 +8,11 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
-from urllib.parse import parse_qsl
 
 from signalr_bridge.endpoints.directory import EndpointMap
 from signalr_bridge.endpoints.endpoint import Endpoint
 from signalr_bridge.errors import BadSignature, BadToken, SettingsError, Unauthenticated
+from signalr_bridge.protocol.query import read_parameters
 from signalr_bridge.protocol.signing_key import SigningKey
 from signalr_bridge.protocol.upstream_event import (
     SIGNATURE_HEADER,
@@ -131,16 +131,25 @@ class UpstreamRules:
         """Raise ``Unauthenticated`` when a code is needed, and neither query nor headers have it."""
         if not self.codes:
             return
-        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="replace")
-        given = [value for name, value in pairs if name.lower() == "code"]
+        given = [value for name, value in read_parameters(query.decode("latin-1")) if name.lower() == "code"]
         given += [decode_header(value) for name, value in lines if name == _CODE_HEADER]
-        matches = [
-            hmac.compare_digest(code, one.encode("utf-8", "replace"))
-            for code in self.codes
-            for one in given[:_MOST_CODES]
-        ]
-        if not any(matches):
+        matches = False
+        for one in given[:_MOST_CODES]:
+            text = one.encode("utf-8", "replace")
+            for code in self.codes:  # every code is compared
+                matches |= hmac.compare_digest(code, text)
+        if not matches:
             raise Unauthenticated("The upstream address lacks its code, or has another one.", headers=_CHALLENGE)
+
+    async def check(self, query: bytes, lines: HeaderLines, headers: EventHeaders) -> str | None:
+        """As ``UpstreamAuthenticator.check``, for a call of the hub that these rules are for."""
+        self.check_code(query, lines)
+        try:
+            return await self.find_endpoint(lines, headers)
+        except (BadSignature, BadToken) as error:
+            if self.allow_unsigned:
+                return None
+            raise _refuse(error) from None
 
     async def find_endpoint(self, lines: HeaderLines, headers: EventHeaders) -> str | None:
         """The endpoint that called, if that is known. Raises ``BadSignature`` and ``BadToken``."""
@@ -218,14 +227,7 @@ class UpstreamAuthenticator:
             lines: The request's header lines.
             headers: What the ``X-ASRS-*`` lines among them say.
         """
-        rules = self.rules_of(headers.hub)
-        rules.check_code(query, lines)
-        try:
-            return await rules.find_endpoint(lines, headers)
-        except (BadSignature, BadToken) as error:
-            if rules.allow_unsigned:
-                return None
-            raise _refuse(error) from None
+        return await self.rules_of(headers.hub).check(query, lines, headers)
 
     def check_verifiable(self, hub: str, handler: str) -> None:
         """Raise ``SettingsError`` when a hub has a handler and no call of it could ever be verified."""

@@ -4,9 +4,17 @@ import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 
+import msgspec
+
 from signalr_bridge.protocol.claims import Claims, are_forged, read_claims_line
 from signalr_bridge.protocol.hub_message import Payload
-from signalr_bridge.protocol.upstream_event import EventHeaders, HeaderLines, decode_header, read_client_query
+from signalr_bridge.protocol.upstream_event import (
+    EventHeaders,
+    HeaderLines,
+    decode_header,
+    read_arguments,
+    read_client_query,
+)
 from signalr_bridge.upstream.hub_api import Clients, Connections, Groups, Users
 from signalr_bridge.upstream.outbox import Outbox
 
@@ -27,7 +35,7 @@ class Context:
         event: ``connected``, ``disconnected``, or the target that a client called.
         connection_id: The connection.
         user_id: The user of the connection. None when it has none.
-        arguments: The arguments of a message.
+        sent_arguments: The arguments of a message, as ``msgspec.Raw`` JSON when they came so.
         invocation_id: The id of a message. None when the client does not wait for an answer.
         error: Why a connection ended. None when it was closed in good order.
         endpoint: The name of the endpoint that told us. None when that is not known.
@@ -37,7 +45,6 @@ class Context:
         self,
         event: EventHeaders,
         outbox: Outbox,
-        *,
         lines: HeaderLines = (),
         arguments: Sequence[Payload] = (),
         invocation_id: str | None = None,
@@ -50,7 +57,9 @@ class Context:
         self.event = event.event
         self.connection_id = event.connection_id
         self.user_id = event.user_id or None
-        self.arguments = arguments
+        self.sent_arguments = arguments
+        if not isinstance(arguments, msgspec.Raw):
+            self.arguments = arguments
         self.invocation_id = invocation_id
         self.error = error
         self.endpoint = endpoint
@@ -61,6 +70,11 @@ class Context:
 
     def __repr__(self) -> str:
         return f"Context(hub={self.hub!r}, category={self.category!r}, event={self.event!r})"
+
+    @cached_property
+    def arguments(self) -> Sequence[Payload]:
+        """The arguments of a message as values."""
+        return read_arguments(self.sent_arguments)
 
     @property
     def claims(self) -> Mapping[str, list[str]]:

@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+import msgspec
 
 from signalr_bridge.errors import HubError, InvalidName, NoHandler, Overloaded, Rejected, SettingsError
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.names import check_hub
-from signalr_bridge.protocol.upstream_event import CONNECTIONS, MESSAGES
+from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES
 from signalr_bridge.upstream.context import Context
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
@@ -41,6 +43,11 @@ class Handler(Protocol):
         """Where people find the handler."""
         ...
 
+    @property
+    def takes_json(self) -> bool:
+        """Whether it passes a message's arguments on as JSON text, so that nobody need decode them."""
+        ...
+
     async def answer(self, context: Context) -> Payload:
         """The result of a message.
 
@@ -50,11 +57,10 @@ class Handler(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(msgspec.Struct, frozen=True):
     """The handler has returned. ``result`` may be None."""
 
-    word: ClassVar = "returned"
+    word: ClassVar[str] = "returned"
 
     result: Payload = None
 
@@ -85,14 +91,19 @@ Ending: TypeAlias = Returned | Refused | Failed
 
 
 class Dispatch:
-    """All handlers. Raises ``SettingsError`` for two that answer the same messages."""
+    """All handlers, by the events that they answer. Raises ``SettingsError`` for two that answer the same messages."""
 
     def __init__(self, handlers: Iterable[Handler]) -> None:
         self.handlers = tuple(handlers)
+        self._hubs = {one.hub.lower() for one in self.handlers}
         self._for_messages: dict[tuple[str, str], Handler] = {}
+        self._for_connections: dict[tuple[str, str], list[Handler]] = {}
         for handler in self.handlers:
             if handler.category in {MESSAGES, ANY}:
                 self._add(handler)
+        for hub in (ANY, *self._hubs):
+            for event in (CONNECTED, DISCONNECTED):
+                self._for_connections[hub, event] = [one for one in self.handlers if _sees(one, hub, event)]
 
     def _add(self, handler: Handler) -> None:
         key = (handler.hub.lower(), handler.event.lower())
@@ -107,16 +118,15 @@ class Dispatch:
     def find_for_message(self, hub: str, event: str) -> Handler | None:
         """The most specific handler: one that names hub and event, or else the event, or else the hub, or neither."""
         hub, event = hub.lower(), event.lower()
-        keys = ((hub, event), (ANY, event), (hub, ANY), (ANY, ANY))
-        return next((self._for_messages[key] for key in keys if key in self._for_messages), None)
+        for key in ((hub, event), (ANY, event), (hub, ANY), (ANY, ANY)):
+            if (handler := self._for_messages.get(key)) is not None:
+                return handler
+        return None
 
     def find_for_connection(self, hub: str, event: str) -> list[Handler]:
-        """Every handler that matches, in the order in which they were given."""
-        return [
-            one
-            for one in self.handlers
-            if one.category in {CONNECTIONS, ANY} and _matches(one.hub, hub) and _matches(one.event, event)
-        ]
+        """Every handler of ``connected`` or ``disconnected``, in the order in which they were given."""
+        hub = hub.lower()
+        return self._for_connections[hub if hub in self._hubs else ANY, event]
 
 
 def read_hub_pattern(name: str, source: str) -> str:
@@ -130,17 +140,17 @@ def read_hub_pattern(name: str, source: str) -> str:
         raise SettingsError(f"{source}: {error.detail}") from None
 
 
-def _matches(pattern: str, name: str) -> bool:
-    return pattern == ANY or pattern.lower() == name.lower()
+def _sees(handler: Handler, hub: str, event: str) -> bool:
+    of_connections = handler.category in {CONNECTIONS, ANY}
+    return of_connections and handler.hub.lower() in {ANY, hub} and handler.event.lower() in {ANY, event}
 
 
-async def answer_message(handler: Handler, context: Context) -> Ending:
+def answer_message(handler: Handler, context: Context) -> Coroutine[Any, Any, Ending]:
     """Have the message answered. ``HubError`` and ``Rejected`` both refuse it.
 
     A refusal without a text gets the general sentence, because a client would take it for a success.
     """
-    ending = await _run(handler, context, refusal=HubError)
-    return Refused(failure_text(context.event)) if ending == Refused("") else ending
+    return _run(handler, context, HubError, needs_reason=True)
 
 
 async def answer_connection(handlers: Iterable[Handler], context: Context) -> Ending:
@@ -149,18 +159,18 @@ async def answer_connection(handlers: Iterable[Handler], context: Context) -> En
     It is refused when any handler refuses it, and else failed when any handler fails. A failure does not stop the next
     handler.
     """
-    endings = [await _run(handler, context, refusal=Rejected) for handler in handlers]
+    endings = [await _run(handler, context, Rejected) for handler in handlers]
     for kind in (Refused, Failed):
         if (worst := next((ending for ending in endings if isinstance(ending, kind)), None)) is not None:
             return worst
     return Returned()
 
 
-async def _run(handler: Handler, context: Context, refusal: type[HubError]) -> Ending:
+async def _run(handler: Handler, context: Context, refusal: type[HubError], *, needs_reason: bool = False) -> Ending:
     try:
         return Returned(await handler.answer(context))
     except refusal as error:
-        return Refused(error.detail)
+        return Refused(error.detail or (failure_text(context.event) if needs_reason else ""))
     except NoHandler as error:
         if context.category == MESSAGES:
             raise

@@ -11,7 +11,14 @@ from typing import Any, Protocol, TypeVar
 
 from signalr_bridge.errors import BridgeError, MalformedMessage
 from signalr_bridge.protocol import json_text
-from signalr_bridge.protocol.upstream_event import DISCONNECTED, JSON, MESSAGES, EventHeaders, read_disconnected
+from signalr_bridge.protocol.upstream_event import (
+    DISCONNECTED,
+    JSON,
+    MESSAGES,
+    EventHeaders,
+    read_arguments,
+    read_disconnected,
+)
 from signalr_bridge.runtime import Clock, WallClock
 from signalr_bridge.upstream.codecs import CODECS
 from signalr_bridge.upstream.dispatch import Ending, Failed, Handler, Refused
@@ -97,7 +104,8 @@ class EventRecord:
     def _describe_body(self) -> dict[str, Any]:
         try:
             if self.headers.category.lower() == MESSAGES:
-                return {"arguments": preview(CODECS[self.media_type].read_invocation(self.body).arguments)}
+                message = CODECS[self.media_type].read_invocation(self.body)
+                return {"arguments": preview(read_arguments(message.arguments))}
             if self.headers.event.lower() == DISCONNECTED and self.media_type == JSON:
                 reason = read_disconnected(self.body).error
                 return {} if reason is None else {"reason": cut(reason)}

@@ -46,7 +46,7 @@ def _is_group(name: str) -> bool:
 class Join:
     """The handler of ``connected`` for one hub. Claims that are not exact may be forged, and join no group."""
 
-    category, event = CONNECTIONS, CONNECTED
+    category, event, takes_json = CONNECTIONS, CONNECTED, False
 
     def __init__(self, hub: str, rules: Sequence[JoinRule]) -> None:
         self.hub = hub

@@ -4,9 +4,11 @@ It needs no web framework. Source of the order and the answers: ``docs/protocol/
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TypeVar
+
+import msgspec
 
 from signalr_bridge.errors import (
     BodyTooLarge,
@@ -28,6 +30,7 @@ from signalr_bridge.protocol.upstream_event import (
     MESSAGES,
     EventHeaders,
     HeaderLines,
+    decode_header,
 )
 from signalr_bridge.runtime import Clock
 from signalr_bridge.upstream.answer import Answer, check_failure, write_answer
@@ -47,7 +50,11 @@ from signalr_bridge.upstream.event_feed import EventFeed, EventRecord
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.web.observer import Observer
 
+Read = TypeVar("Read")
 Message = TypeVar("Message")
+
+Values = Mapping[bytes, bytes]
+"""The values of a call's header lines, as ``first_values`` gives them."""
 
 ReadBody = Callable[[int], Awaitable[bytes]]
 """Reads a body of at most so many bytes, or raises ``BodyTooLarge``."""
@@ -57,13 +64,15 @@ _LONGEST_REASON = 500
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
+_check_known_hub = lru_cache(1024)(check_hub)
 
-@dataclass(slots=True)
-class _Call:
+
+class _Call(msgspec.Struct):
     """A call that ``rules`` took. ``record`` is None when no feed exists, ``ending`` until a handler was asked."""
 
     headers: EventHeaders
     lines: HeaderLines
+    values: Values
     endpoint: str | None
     rules: UpstreamRules
     record: EventRecord | None
@@ -75,39 +84,37 @@ class _Call:
             self.record.see(handlers, ending)
 
 
-def read_media_type(lines: HeaderLines) -> str:
+def read_media_type(values: Values) -> str:
     """The media type of a call, which is that of a codec. Raises ``UnsupportedMediaType``, also for an encoded body."""
-    given = _read_header(lines, b"content-type").partition(";")[0].strip().lower()
+    given = decode_header(values.get(b"content-type", b""))
+    if given not in CODECS:  # most calls spell it as it is known
+        given = given.partition(";")[0].strip().lower()
     if given not in CODECS:
         raise UnsupportedMediaType(f"Send the header 'Content-Type: {' or '.join(CODECS)}'.")
-    if _read_header(lines, b"content-encoding").lower() not in {"", "identity"}:
+    if b"content-encoding" in values and decode_header(values[b"content-encoding"]).lower() not in {"", "identity"}:
         raise UnsupportedMediaType("Send the body without a Content-Encoding.")
     return given
 
 
-def _read_header(lines: HeaderLines, wanted: bytes) -> str:
-    return next((upstream_event.decode_header(value) for name, value in lines if name == wanted), "")
-
-
-def check_length(lines: HeaderLines, most_bytes: int) -> None:
+def check_length(values: Values, most_bytes: int) -> None:
     """Raise ``BodyTooLarge`` when the headers announce a body of more than ``most_bytes``."""
-    declared = _read_header(lines, b"content-length")
+    declared = decode_header(values.get(b"content-length", b""))
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > most_bytes):
         raise BodyTooLarge(f"The body may have {most_bytes:,} bytes.", headers={"Connection": "close"})
 
 
 def check_headers(headers: EventHeaders) -> None:
     """Raise ``InvalidHeader`` for a missing header, and ``InvalidName`` for a malformed hub or connection id."""
-    needed = {"Hub": headers.hub, "Category": headers.category, "Event": headers.event}
-    for name, value in (needed | {"Connection-Id": headers.connection_id}).items():
-        if not value:
-            raise InvalidHeader(f"The header X-ASRS-{name} is missing or empty.")
-    check_hub(headers.hub)
+    if not (headers.hub and headers.category and headers.event and headers.connection_id):
+        needed = {"Hub": headers.hub, "Category": headers.category, "Event": headers.event}
+        missing = next((name for name, value in needed.items() if not value), "Connection-Id")
+        raise InvalidHeader(f"The header X-ASRS-{missing} is missing or empty.")
+    _check_known_hub(headers.hub)
     check_connection_id(headers.connection_id)
 
 
-def parse(read: Callable[[bytes], Message], body: bytes) -> Message:
-    """What ``read`` reads from the body. Raises ``MalformedJson`` where ``read`` raises ``MalformedMessage``."""
+def parse(read: Callable[[Read], Message], body: Read) -> Message:
+    """What ``read`` reads from the body, or a part of it. Raises ``MalformedJson`` instead of ``MalformedMessage``."""
     try:
         return read(body)
     except MalformedMessage as error:
@@ -185,17 +192,18 @@ class Receiver:
         Raises:
             BridgeError: The answer is a problem.
         """
-        headers = upstream_event.read_event_headers(lines)
-        authenticator = self._authenticator()
-        endpoint = await authenticator.check(query, lines, headers)
-        rules = authenticator.rules_of(headers.hub)
-        call = _Call(headers, lines, endpoint, rules, None if self._events is None else EventRecord(headers))
+        values = upstream_event.first_values(lines)
+        headers = upstream_event.pick_event_headers(values)
+        rules = self._authenticator().rules_of(headers.hub)
+        endpoint = await rules.check(query, lines, headers)
+        record = None if self._events is None else EventRecord(headers)
+        call = _Call(headers, lines, values, endpoint, rules, record)
         began = self._clock()
         try:
             answering = self._answer(call, read_body)
-            if self._events is None or call.record is None:
+            if self._events is None or record is None:
                 return await answering
-            return await self._events.watch(call.record, answering)
+            return await self._events.watch(record, answering)
         finally:
             self._observer.event_ended(
                 hub=headers.hub,
@@ -207,30 +215,29 @@ class Receiver:
             )
 
     async def _answer(self, call: _Call, read_body: ReadBody) -> Answer:
-        media_type = read_media_type(call.lines)
-        body = await self._read_body(call.headers, call.lines, read_body)
+        headers = call.headers
+        media_type = read_media_type(call.values)
+        category, event = headers.category.lower(), headers.event.lower()
+        if category == CONNECTIONS and event == CONNECTED:
+            check_length(call.values, self._most_bytes)
+            body = b""  # it says nothing, and is not waited for
+        else:
+            body = await read_body(self._most_bytes)
         if call.record is not None:
             call.record.media_type, call.record.body = media_type, body
-        check_headers(call.headers)
-        if call.headers.category.lower() == MESSAGES:
+        check_headers(headers)
+        if category == MESSAGES:
             return await self._answer_message(call, media_type, body)
         if media_type == upstream_event.MESSAGEPACK:
             body = b""  # MessagePack has no message for it, but the client has gone all the same
-        return await self._answer_connection(call, body)
-
-    async def _read_body(self, headers: EventHeaders, lines: HeaderLines, read_body: ReadBody) -> bytes:
-        if headers.category.lower() == CONNECTIONS and headers.event.lower() == CONNECTED:
-            check_length(lines, self._most_bytes)
-            return b""  # the body says nothing, and is not waited for
-        return await read_body(self._most_bytes)
-
-    async def _answer_connection(self, call: _Call, body: bytes) -> Answer:
-        headers, event = call.headers, call.headers.event.lower()
-        if headers.category.lower() != CONNECTIONS or event not in {CONNECTED, DISCONNECTED}:
+        if category != CONNECTIONS or event not in {CONNECTED, DISCONNECTED}:
             raise NoHandler("There are the categories 'connections' (connected, disconnected) and 'messages'.")
+        return await self._answer_connection(call, event, body)
+
+    async def _answer_connection(self, call: _Call, event: str, body: bytes) -> Answer:
         error = parse(upstream_event.read_disconnected, body).error if event == DISCONNECTED else None
-        context = self._open(call, error=error)
-        handlers = self._dispatch.find_for_connection(headers.hub, event)
+        context = self._open(call, (), None, error)
+        handlers = self._dispatch.find_for_connection(call.headers.hub, event)
         ending = await answer_connection(handlers, context)
         call.end(handlers, ending)
         check_failure(ending)
@@ -242,10 +249,13 @@ class Receiver:
     async def _answer_message(self, call: _Call, media_type: str, body: bytes) -> Answer:
         codec = CODECS[media_type]
         message = parse(codec.read_invocation, body)
-        if message.target.lower() != call.headers.event.lower():
+        if message.target != call.headers.event and message.target.lower() != call.headers.event.lower():
             raise InvalidHeader("The header X-ASRS-Event is not the target that the body names.")
-        context = self._open(call, arguments=message.arguments, invocation_id=message.invocation_id)
         handler = self._dispatch.find_for_message(call.headers.hub, call.headers.event)
+        arguments = message.arguments
+        if isinstance(arguments, msgspec.Raw) and not (handler is not None and handler.takes_json):
+            arguments = parse(upstream_event.read_arguments, arguments)
+        context = self._open(call, arguments, message.invocation_id, None)
         ending = _leave_unhandled(call.rules, context) if handler is None else await answer_message(handler, context)
         handlers = () if handler is None else (handler,)
         call.end(handlers, ending)
@@ -253,24 +263,9 @@ class Receiver:
         call.end(handlers, ending)
         return answer
 
-    def _open(
-        self,
-        call: _Call,
-        *,
-        arguments: Sequence[Payload] = (),
-        invocation_id: str | None = None,
-        error: str | None = None,
-    ) -> Context:
-        return Context(
-            call.headers,
-            self._outbox,
-            lines=call.lines,
-            arguments=arguments,
-            invocation_id=invocation_id,
-            error=error,
-            endpoint=call.endpoint,
-            lossless_claims=call.rules.lossless_claims,
-        )
+    def _open(self, call: _Call, arguments: Sequence[Payload], invocation_id: str | None, error: str | None) -> Context:
+        lossless = call.rules.lossless_claims
+        return Context(call.headers, self._outbox, call.lines, arguments, invocation_id, error, call.endpoint, lossless)
 
 
 def _leave_unhandled(rules: UpstreamRules, context: Context) -> Ending:

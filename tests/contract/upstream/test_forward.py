@@ -13,6 +13,8 @@ from signalr_bridge.endpoints.endpoint import Verdict
 from signalr_bridge.endpoints.outcome import SKIPPED, Status
 from signalr_bridge.errors import Fault, InvalidItem, NoHandler, Rejected, SettingsError
 from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.hub_message import Invocation
+from signalr_bridge.protocol.upstream_event import MESSAGEPACK, write_messagepack_invocation
 from signalr_bridge.upstream.dispatch import Dispatch, Failed, Refused, Returned, answer_message
 from signalr_bridge.upstream.forward.backends import LARGEST_ANSWER
 from signalr_bridge.upstream.forward.reply import BackendFailed
@@ -21,7 +23,7 @@ from standardwebhooks import Webhook
 
 from tests.contract.upstream.backend import Backend, Call, Script, answer, raw
 from tests.contract.upstream.forwarding import SECRETS, forwarding
-from tests.unit.upstream.fakes import ACCEPTED, FakeOutbox, context, result
+from tests.unit.upstream.fakes import ACCEPTED, Caller, FakeOutbox, context, result
 
 PROBLEM = "Content-Type: application/problem+json; charset=utf-8"
 
@@ -127,6 +129,32 @@ async def test_environment_proxies_are_ignored(monkeypatch: pytest.MonkeyPatch) 
         async with forwarding(backend.url) as forward:
             assert json_text.encode(await forward.answer(context())) == b"1"
         assert proxy.calls == []
+
+
+WRITTEN = b'[1.0, -0, 1e2,12345678901234567890123,0.10, 1E+400, {"b":1,"a":"\\u00e9\\/"},"\xc3\xa9"]'
+SPELLINGS = [
+    b'{"type":1,"invocationId":"7","target":"send","arguments":%s}',
+    b'{"Type":1,"Target":"send","more":[1e2],"Arguments" : %s}\x1e',
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("rule", [{}, {"format": "functions", "function": "f"}])
+async def test_a_clients_numbers_reach_the_backend_as_they_were_written(spelling: bytes, rule: dict[str, Any]) -> None:
+    with Backend(answer(200, b"{}")) as backend:
+        async with forwarding(backend.url, **rule) as forward:
+            assert (await Caller(forward).message(spelling % WRITTEN)).status == 200
+        [call] = backend.calls
+    assert b'rguments":' + WRITTEN + b',"' in call.body
+    assert Webhook(SECRETS[0]).verify(call.body, call.headers)
+
+
+async def test_arguments_that_came_in_messagepack_are_written_as_json() -> None:
+    with Backend(answer(204)) as backend:
+        async with forwarding(backend.url) as forward:
+            body = write_messagepack_invocation(Invocation("send", [1.0, b"\x00", 2**63]))
+            await Caller(forward).message(body, MESSAGEPACK)
+        assert b'"arguments":[1.0,"AA==",9223372036854775808]' in backend.calls[0].body
 
 
 # --- the answer

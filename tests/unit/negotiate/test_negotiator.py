@@ -8,7 +8,7 @@ import jwt
 import pytest
 from signalr_bridge.endpoints.endpoint import make_endpoint
 from signalr_bridge.errors import NoEndpointAvailable, ReservedClaim, TokenTooLong, UnknownEndpoint
-from signalr_bridge.negotiate.negotiator import Admission, Negotiator
+from signalr_bridge.negotiate.negotiator import Admission, ConnectionInfo, Negotiator
 from signalr_bridge.protocol.connection_string import parse_connection_string
 
 from tests.unit.endpoints.fakes import NOW, FakeTransport, directory, endpoint, key_of, offline, registry
@@ -39,6 +39,20 @@ async def test_an_anonymous_client() -> None:
     assert read(info.access_token) == {"nbf": NOW, "exp": NOW + 3600, "iat": NOW, "aud": URL}
     assert info.as_json() == {"url": info.url, "accessToken": info.access_token}
     assert info.access_token not in repr(info)
+
+
+@pytest.mark.parametrize("url", [URL, "https://a.example/pfad/é/client/?hub=chat", 'https://a.example/"\\\x7f\x01\n'])
+def test_the_answer_is_the_json_text_of_url_and_token(url: str) -> None:
+    text = json.dumps({"url": url, "accessToken": "ey.J.0"}, ensure_ascii=False, separators=(",", ":"))
+    assert ConnectionInfo(url, "ey.J.0").write() == text.encode()
+
+
+async def test_each_endpoint_and_hub_has_its_own_audience_however_often_it_is_asked_for() -> None:
+    found = negotiator()
+    for hub, name in [("chat", "a"), ("news", "a"), ("chat", "x"), ("chat", "a"), ("news", "x")]:
+        info = await found.negotiate(hub, Admission(endpoint=name))
+        assert info.url == f"https://{name}.example/client/?hub={hub}"
+        assert read(info.access_token, key_of(name), info.url)["aud"] == info.url
 
 
 async def test_everything_a_caller_can_ask_for() -> None:

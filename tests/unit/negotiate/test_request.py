@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from signalr_bridge.errors import InvalidItem, MalformedJson
 from signalr_bridge.negotiate.negotiator import Admission
 from signalr_bridge.negotiate.request import is_blank, read_request
@@ -98,6 +100,51 @@ def test_a_request(given: Any, expected: Admission) -> None:
 )
 def test_an_error(given: Any, expected: list[tuple[str, str]]) -> None:
     assert faults(given) == expected
+
+
+_VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 90_000)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["", "ann", "a\nb", "é"])
+)
+_CLAIMS = st.dictionaries(st.sampled_from(["role", "nameid", "x"]), _VALUES | st.lists(_VALUES, max_size=2), max_size=2)
+_NAMES = ["userId", "claims", "lifetimeSeconds", "endpoint", "closeOnExpiry", "hub"]
+
+
+def outcome(body: dict[str, Any]) -> Any:
+    try:
+        return read(body)
+    except InvalidItem as error:
+        return [(fault.pointer.lower(), fault.kind, fault.detail) for fault in error.faults]
+
+
+@given(st.dictionaries(st.sampled_from(_NAMES), _VALUES | _CLAIMS, max_size=4))
+def test_the_usual_spelling_means_what_another_one_means(body: dict[str, Any]) -> None:
+    """Names in upper case are read property by property, those in the usual spelling at once."""
+    told = outcome({name.upper(): value for name, value in body.items()})
+    if isinstance(told, list):
+        told = [(pointer, kind, detail.replace("'HUB'", "'hub'")) for pointer, kind, detail in told]
+    assert outcome(body) == told
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"userId":"a","user\\u0049d":"b"}',
+        b'{"userId":"a", "userId" : null}',
+        b'{"claims":{},"endpoint":"x","claims":{}}',
+    ],
+)
+def test_a_property_that_stands_there_twice_is_refused_in_any_spelling(body: bytes) -> None:
+    assert [code for _, code in faults(body)] == ["invalid-item"]
+
+
+def test_a_name_may_also_be_a_value() -> None:
+    assert read({"userId": "endpoint", "claims": {"userId": "x"}, "endpoint": "claims"}) == Admission(
+        "endpoint", {"userId": ("x",)}, 1234, "claims", True
+    )
 
 
 @pytest.mark.parametrize("body", [b"{", b"x", b'{"userId":"\xff"}', b'{"userId":}', b"[1", b'{"userId":"\\ud800"}'])

@@ -37,6 +37,16 @@ def test_the_signer_is_the_position_of_its_key() -> None:
         assert find_signer([sign("c", key)], "c", keys("first", "second", "third")) == position
 
 
+HUNDRED = [f"key {number}" for number in range(100)]
+
+
+@given(st.lists(st.sampled_from(HUNDRED), min_size=1, max_size=3), st.booleans())
+def test_of_a_hundred_keys_the_first_one_that_signed_is_told(signers: list[str], apart: bool) -> None:
+    line = write_signatures("c", signers)
+    lines = line.split(",") if apart else [line]
+    assert find_signer([WRONG, *lines], "c", keys(*HUNDRED)) == min(map(HUNDRED.index, signers))
+
+
 def test_two_keys_give_two_signatures_with_a_bare_comma() -> None:
     assert write_signatures("c", ["k1", "k2"]) == f"{sign('c', 'k1')},{sign('c', 'k2')}"
     assert find_signer([write_signatures("c", ["k1", "k2"])], "c", keys("k2")) == 0

@@ -7,11 +7,13 @@ import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import structs
 from signalr_bridge.errors import MalformedMessage
 from signalr_bridge.protocol.hub_message import Closed, Completion, Invocation
 from signalr_bridge.protocol.upstream_event import (
     EventHeaders,
     decode_header,
+    read_arguments,
     read_client_query,
     read_disconnected,
     read_event_headers,
@@ -31,6 +33,9 @@ from tests.vectors import read_vectors
 
 VECTORS = read_vectors("upstream")
 LINES = [(name.lower().encode(), value.encode()) for name, value in VECTORS["headers"].items()]
+HEADERS_IN_ORDER = [
+    f"X-ASRS-{name}" for name in ("Hub", "Category", "Event", "Connection-Id", "User-Id", "User-Claims", "Client-Query")
+]
 READ = {name: value for name, value in VECTORS["read"].items() if name != "query"}
 
 
@@ -100,11 +105,15 @@ def test_a_malformed_disconnected(body: str) -> None:
         read_disconnected(body.encode())
 
 
+def with_values(message: Invocation) -> Invocation:
+    return structs.replace(message, arguments=read_arguments(message.arguments))
+
+
 @pytest.mark.parametrize("row", VECTORS["invocation"], ids=lambda row: row["body"])
 @pytest.mark.parametrize("ending", [b"", b"\x1e"])
 def test_an_invocation_in_every_spelling(row: dict[str, Any], ending: bytes) -> None:
     wanted = {name: value for name, value in row.items() if name != "body"}
-    read = read_invocation(row["body"].encode() + ending)
+    read = with_values(read_invocation(row["body"].encode() + ending))
     assert read == Invocation(**(wanted | {"stream_ids": read.stream_ids}))
     assert list(read.stream_ids) == row.get("stream_ids", [])
 
@@ -119,7 +128,7 @@ def test_a_malformed_invocation(row: dict[str, str]) -> None:
 def test_an_invocation_is_read_as_it_was_written(target: str, arguments: list[Any], invocation_id: str | None) -> None:
     one = Invocation(target, arguments, invocation_id, stream_ids=[])
     assert not write_invocation(one).endswith(b"\x1e"), "bodies carry no framing"
-    assert read_invocation(write_invocation(one)) == one
+    assert with_values(read_invocation(write_invocation(one))) == one
 
 
 def test_messagepack_bodies_carry_no_framing_and_completions_do() -> None:
@@ -148,6 +157,72 @@ def test_any_body_ends_in_good_order(body: bytes) -> None:
     for read in (read_invocation, read_disconnected, read_messagepack_invocation):
         with suppress(MalformedMessage):
             read(body)
+
+
+_SPELT = ["type", "target", "arguments", "invocationId", "headers", "streamIds", "more"]
+_GIVEN = {
+    "type": st.sampled_from([1, 1.0, True, 2, "1", None]),
+    "arguments": st.lists(json_values, max_size=2) | st.none() | st.text(max_size=2),
+    "headers": st.dictionaries(st.text(max_size=2), st.text(max_size=2) | st.integers(), max_size=2) | st.none(),
+    "streamIds": st.lists(st.text(max_size=2) | st.none(), max_size=2) | st.none(),
+}
+_bodies = st.fixed_dictionaries(
+    {"type": st.just(1) | _GIVEN["type"], "target": st.text() | st.none()},
+    optional={name: _GIVEN.get(name, st.none() | st.text(max_size=3) | st.integers()) for name in _SPELT[2:]},
+)
+
+
+def outcome(body: bytes) -> Any:
+    try:
+        found = with_values(read_invocation(body))
+    except MalformedMessage as error:
+        return error.detail
+    return structs.asdict(found)
+
+
+@given(_bodies, st.booleans())
+def test_the_usual_spelling_means_what_another_one_means(body: dict[str, Any], more: bool) -> None:
+    """Names in another case are read member by member, those in the usual spelling at once."""
+    usual = msgspec.json.encode(body)
+    assert outcome(usual) == outcome(msgspec.json.encode({name.upper(): value for name, value in body.items()}))
+    assert outcome(usual) == outcome(usual[:-1] + b',"\\u006dore":0}' if more else usual)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [b"[]", b"[ ]", b"[1.0,1e2,-0,1E+400]", b"[12345678901234567890123]", b'[{"b":1,"a":1,"b":2}]', b'["\\u0041\\/"]'],
+)
+@pytest.mark.parametrize("body", [b'{"type":1,"target":"s","arguments":%s}', b'{"Target":"s","ARGUMENTS":%s,"type":1}'])
+def test_arguments_are_kept_as_they_were_written(body: bytes, arguments: bytes) -> None:
+    found = read_invocation(body % arguments).arguments
+    assert isinstance(found, msgspec.Raw)
+    assert bytes(found) == arguments
+
+
+@pytest.mark.parametrize(
+    "arguments", [b'["\xff"]', b'[{"\xff":1}]', b'["\\ud800"]', b"[01]", b"[1,]", b'["\x01"]', b"[" * 9999]
+)
+@pytest.mark.parametrize("body", [b'{"type":1,"target":"s","arguments":%s}', b'{"Target":"s","ARGUMENTS":%s,"type":1}'])
+def test_arguments_that_are_not_json_in_utf8_are_malformed_although_nobody_decodes_them(
+    body: bytes, arguments: bytes
+) -> None:
+    with pytest.raises(MalformedMessage, match="Error reading JSON"):
+        read_invocation(body % arguments)
+
+
+@given(st.lists(st.tuples(st.sampled_from([name for name, _ in LINES]), st.binary(max_size=6)), max_size=9))
+@example([(b"x-asrs-user-id", b"a\nb")])
+@example([(b"x-asrs-user-id", b"\xc3"), (b"x-asrs-event", b"\xa9")])
+@example([(b"x-asrs-user-id", b"\xc2\xa0\xc3\xa9 \t")])
+def test_headers_that_are_decoded_together_are_those_that_are_decoded_one_by_one(
+    lines: list[tuple[bytes, bytes]],
+) -> None:
+    first: dict[bytes, bytes] = {}
+    for name, value in lines:
+        first.setdefault(name, value)
+    assert list(structs.astuple(read_event_headers(lines))) == [
+        decode_header(first.get(name.lower().encode(), b"")) for name in HEADERS_IN_ORDER
+    ]
 
 
 @given(st.lists(st.tuples(st.sampled_from([name for name, _ in LINES]) | st.binary(), st.binary())))

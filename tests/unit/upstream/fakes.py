@@ -73,6 +73,7 @@ class FakeHandler:
     category: str = ANY
     event: str = ANY
     source: str = "fake"
+    takes_json: bool = False
     seen: list[Context] = field(default_factory=list)
 
     async def answer(self, context: Context) -> Payload:
@@ -88,7 +89,7 @@ def event(**values: str) -> EventHeaders:
 
 
 def context(outbox: FakeOutbox | None = None, arguments: Sequence[Any] = (), **values: Any) -> Context:
-    headers = {name: values.pop(name) for name in EventHeaders.__dataclass_fields__ if name in values}
+    headers = {name: values.pop(name) for name in EventHeaders.__struct_fields__ if name in values}
     return Context(event(**headers), outbox or FakeOutbox(), arguments=arguments, **values)
 
 

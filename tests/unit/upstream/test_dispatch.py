@@ -1,8 +1,11 @@
 """Which handler answers, and what comes of it."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from signalr_bridge.errors import HubError, NoHandler, Rejected, SettingsError
 from signalr_bridge.upstream.dispatch import Dispatch, Failed, Refused, Returned, answer_connection, answer_message
 
@@ -57,6 +60,30 @@ def test_every_matching_handler_sees_a_connection_event() -> None:
     dispatch = Dispatch([everything, again, opened, closed, elsewhere, messages])
     found = dispatch.find_for_connection("CHAT", "connected")
     assert [id(one) for one in found] == [id(one) for one in (everything, again, opened)]
+
+
+_PATTERNS = st.sampled_from(["*", "chat", "Chat", "news"])
+_EVENTS = st.sampled_from(["*", "connected", "Disconnected", "send"])
+_HANDLERS = st.builds(
+    FakeHandler,
+    hub=_PATTERNS,
+    category=st.sampled_from(["connections", "*"]),
+    event=_EVENTS,
+    source=st.uuids().map(str),
+)
+
+
+def matches(pattern: str, name: str) -> bool:
+    return pattern in {"*", name} or pattern.lower() == name.lower()
+
+
+@given(st.lists(_HANDLERS, max_size=5), st.sampled_from(["chat", "CHAT", "other"]))
+def test_the_prepared_table_of_connection_events_is_what_the_patterns_say(all: list[FakeHandler], hub: str) -> None:
+    with suppress(SettingsError):  # two of them answer the same messages
+        dispatch = Dispatch(all)
+        for event in ("connected", "disconnected"):
+            expected = [one for one in all if matches(one.hub, hub) and matches(one.event, event)]
+            assert [id(one) for one in dispatch.find_for_connection(hub, event)] == [id(one) for one in expected]
 
 
 @pytest.mark.parametrize(

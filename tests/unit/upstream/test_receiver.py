@@ -476,3 +476,30 @@ def test_handlers_that_could_never_be_called_are_refused() -> None:
     for known in ({"allow_unsigned": True}, {"keys": ["k"]}):
         settings = Settings.model_validate({"upstream": known})
         build(settings, [FakeHandler()], [])
+
+
+OUT_OF_RANGE = b'{"type":1,"invocationId":"7","target":"send","arguments":[1e400]}'
+
+
+@pytest.mark.parametrize("body", [OUT_OF_RANGE, OUT_OF_RANGE.replace(b'"type"', b'"Type"')])
+async def test_a_number_that_python_cannot_hold_is_malformed_for_handlers_that_want_values(body: bytes) -> None:
+    handler = FakeHandler()
+    for caller in (Caller(handler), Caller()):
+        with pytest.raises(MalformedJson, match="Error reading JSON"):
+            await caller.message(body)
+    assert handler.seen == []
+
+
+async def test_arguments_stay_text_for_a_handler_that_passes_them_on_and_are_read_when_they_are_asked_for() -> None:
+    handler = FakeHandler(takes_json=True)
+    await Caller(handler).message(b'{"type":1,"target":"send","arguments":[1.0, [ ]]}')
+    [seen] = handler.seen
+    assert bytes(seen.sent_arguments) == b"[1.0, [ ]]"
+    assert seen.arguments == [1.0, []]
+    assert seen.arguments is seen.arguments
+
+
+async def test_arguments_are_values_for_all_others() -> None:
+    handler = FakeHandler()
+    await Caller(handler).message(b'{"type":1,"target":"send","arguments":[1.0, [ ]]}')
+    assert handler.seen[0].arguments == handler.seen[0].sent_arguments == [1.0, []]

@@ -142,7 +142,7 @@ def write_body(context: Context, id: str, moment: datetime) -> bytes:
             "connectionId": context.connection_id,
             "userId": context.user_id,
             "invocationId": context.invocation_id,
-            "arguments": context.arguments,
+            "arguments": context.sent_arguments,
             "error": context.error,
             "claims": context.claims,
             "query": context.query,

@@ -46,6 +46,8 @@ class Forward:
         pause: Waits between two attempts.
     """
 
+    takes_json = True
+
     def __init__(
         self,
         rule: Rule,

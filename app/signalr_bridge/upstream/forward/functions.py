@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from signalr_bridge.errors import MalformedJson, Rejected, SettingsError
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.hub_message import Payload
@@ -82,10 +84,18 @@ class FunctionsFormat:
     def _name_arguments(self, context: Context) -> dict[str, Payload]:
         if self._names is None or context.category != MESSAGES:
             return {}
-        if len(context.arguments) != len(self._names):
-            wanted, given = len(self._names), len(context.arguments)
+        arguments = _take_apart(context.sent_arguments)
+        if len(arguments) != len(self._names):
+            wanted, given = len(self._names), len(arguments)
             raise Rejected(f"Method '{context.event}' takes {wanted} argument(s), and was given {given}.")
-        return dict(zip(self._names, context.arguments, strict=True))
+        return dict(zip(self._names, arguments, strict=True))
+
+
+def _take_apart(arguments: Sequence[Payload]) -> Sequence[Payload]:
+    """The single arguments. Those that came as JSON text stay so, because numbers are to stay as they were written."""
+    if not isinstance(arguments, msgspec.Raw):
+        return arguments
+    return [msgspec.Raw(one) for one in json_text.elements(bytes(arguments))]
 
 
 def check_names(names: Sequence[str], setting: str) -> None:
@@ -98,7 +108,7 @@ def check_names(names: Sequence[str], setting: str) -> None:
 def _write_context(context: Context) -> dict[str, Any]:
     """The invocation context as script languages see it: flat texts, and null for what is missing."""
     return {
-        "Arguments": context.arguments if context.category == MESSAGES else None,
+        "Arguments": context.sent_arguments if context.category == MESSAGES else None,
         "Error": context.error,
         "Category": context.category,
         "Event": context.event,

@@ -49,6 +49,8 @@ MOST_ERRORS = 100
 MOST_SHOWN = 3
 """How many errors the client is told of."""
 
+# Pydantic gives a value of exactly such a type back as it is.
+_PLAIN = (str, int, float, bool)
 _BY_POSITION = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 
 
@@ -120,7 +122,8 @@ def _read_aliases(alias: Any) -> Iterator[str]:
 class Parameter:
     """One parameter of a handler.
 
-    ``adapter`` validates its value. None takes every value. ``expected`` is its type in words.
+    ``adapter`` validates its value. None takes every value. ``expected`` is its type in words. A value that is already
+    of the type ``plain`` needs no validation.
     """
 
     name: str
@@ -128,10 +131,11 @@ class Parameter:
     adapter: TypeAdapter[Any] | None
     required: bool
     constraints: Constraints
+    plain: type | None = None
 
     def convert(self, method: str, value: Payload) -> Any:
         """The value in the type of the parameter. Raises ``HubError``, which never holds the value."""
-        if self.adapter is None:
+        if self.adapter is None or type(value) is self.plain:
             return value
         try:
             return self.adapter.validate_python(value)
@@ -243,7 +247,9 @@ def _read_parameter(given: inspect.Parameter, hints: dict[str, Any], source: str
         reason = " ".join(str(error).partition("\n\n")[0].split())  # the rest are addresses of pages
         text = f"The handler {source}: no argument can be converted to the type of its parameter '{given.name}'"
         raise SettingsError(f"{text}: {reason}") from error
-    return Parameter(given.name, describe_type(annotation), adapter, required, Constraints(adapter.core_schema))
+    expected, constraints = describe_type(annotation), Constraints(adapter.core_schema)
+    plain = next((one for one in _PLAIN if one is annotation), None)
+    return Parameter(given.name, expected, adapter, required, constraints, plain)
 
 
 def _make_adapter(annotation: Any) -> TypeAdapter[Any]:

@@ -3,14 +3,15 @@
 import asyncio
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import CONNECTIONS
 from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.python.begun import Begun
 from signalr_bridge.upstream.python.binding import Binding, find_code, unwrap
 from signalr_bridge.upstream.python.hub import Hub, Registration, read_methods, read_name
 from signalr_bridge.upstream.python.threads import Threads
@@ -23,16 +24,19 @@ class HandlerCall:
     function: Callable[..., Any]
     threads: Threads | None
 
-    async def __call__(self, *arguments: Any) -> Any:
-        if self.threads is None:
-            return await self.function(*arguments)
-        result = await self.threads.run(self.function, *arguments)
+    def __call__(self, *arguments: Any) -> Awaitable[Any]:
+        return self.function(*arguments) if self.threads is None else self._run(self.threads, arguments)
+
+    async def _run(self, threads: Threads, arguments: Sequence[Any]) -> Any:
+        result = await threads.run(self.function, *arguments)
         return await result if inspect.isawaitable(result) else result
 
 
 @dataclass(frozen=True, slots=True)
 class HubHandler:
     """One function of a hub. ``seconds`` limits filters and function together. None means no limit."""
+
+    takes_json: ClassVar[bool] = False
 
     hub: str
     category: str
@@ -45,10 +49,16 @@ class HubHandler:
 
     async def answer(self, context: Context) -> Payload:
         """What the function returns. Raises ``TimeoutError`` when it takes too long and was cancelled."""
-        limit = asyncio.timeout(self.seconds)
+        if self.seconds is None:
+            return await self._answer(context)
+        ends = asyncio.get_running_loop().time() + self.seconds
+        begun = Begun(self._answer(context))
+        if begun.has_returned:  # most functions never wait, and need no timer
+            return begun.result
+        limit = asyncio.timeout_at(ends)
         try:
             async with limit:
-                result = await self._answer(context)
+                result = await begun
         except TimeoutError as error:
             if limit.expired():
                 raise self._late() from error

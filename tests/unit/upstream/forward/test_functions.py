@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from signalr_bridge.errors import Rejected, SettingsError
 from signalr_bridge.protocol import json_text
@@ -39,6 +40,14 @@ def outputs(value: Any) -> Any:
 
 
 # --- there
+
+
+def test_arguments_that_came_as_json_are_passed_on_as_they_were_written() -> None:
+    sent, _ = write(context(arguments=msgspec.Raw(b'[1.0, {"b":1e2,"a":"\\u00e9"}]')), ["first", "second"])
+    assert b'"Arguments":[1.0, {"b":1e2,"a":"\\u00e9"}]' in sent.body
+    assert b'"Metadata":{"first":1.0,"second":{"b":1e2,"a":"\\u00e9"},' in sent.body
+    with pytest.raises(Rejected, match=r"takes 1 argument\(s\), and was given 2"):
+        write(context(arguments=msgspec.Raw(b"[1, [2, 3]]")), ["first"])
 
 
 def test_a_message_is_trigger_data_and_metadata() -> None:

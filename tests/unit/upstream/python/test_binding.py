@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 from signalr_bridge import Context
 from signalr_bridge.errors import HubError, SettingsError
 from signalr_bridge.protocol import json_text
@@ -159,3 +159,26 @@ def test_handlers_that_nobody_could_call(function: Callable[..., Any], text: str
 )
 def test_types_in_words(annotation: Any, text: str) -> None:
     assert describe_type(annotation) == text
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given", "bound"),
+    [
+        (str, "x", "x"),
+        (int, 7, 7),
+        (int, 7.0, 7),
+        (int, True, 1),
+        (int, 2**200, 2**200),
+        (float, 1.5, 1.5),
+        (float, 1, 1.0),
+        (bool, True, True),
+        (bool, 1, True),
+    ],
+)
+def test_a_value_of_a_plain_type_is_bound_as_pydantic_would(annotation: type, given: object, bound: object) -> None:
+    async def function(context: Context, value: Any) -> None: ...
+
+    function.__annotations__["value"] = annotation
+    [found] = Binding(function, "test").bind("send", [given])
+    assert (found, type(found)) == (bound, type(bound))
+    assert found == TypeAdapter(annotation).validate_python(given)

@@ -282,3 +282,53 @@ async def test_a_call_that_is_given_up_cancels_the_handler() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert ended.is_set()
+
+
+class CountingLoop:
+    """Counts the timers of the running loop, whose time stands still until ``pass_time`` moves it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        loop = asyncio.get_running_loop()
+        self.timers, self._passed = 0, 0.0
+        time, call_at = loop.time, loop.call_at
+
+        def count(*arguments: Any, **more: Any) -> asyncio.TimerHandle:
+            self.timers += 1
+            return call_at(*arguments, **more)
+
+        monkeypatch.setattr(loop, "time", lambda: time() + self._passed)
+        monkeypatch.setattr(loop, "call_at", count)
+
+    def pass_time(self, seconds: float) -> None:
+        self._passed += seconds
+
+
+async def test_a_handler_that_never_waits_needs_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub, loop = Hub("chat"), CountingLoop(monkeypatch)
+
+    @hub.filter
+    async def check(context: Context) -> None: ...
+
+    @hub.on("send")
+    async def send(context: Context) -> str:
+        return "sent"
+
+    @hub.on("wait")
+    async def wait(context: Context) -> str:
+        await asyncio.sleep(0)
+        return "waited"
+
+    assert (await end(hub, "send", seconds=60), loop.timers) == (Returned("sent"), 0)
+    assert (await end(hub, "wait", seconds=60), loop.timers) == (Returned("waited"), 1)
+
+
+async def test_the_time_before_the_first_wait_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub, loop = Hub("chat"), CountingLoop(monkeypatch)
+
+    @hub.on("send")
+    async def send(context: Context) -> str:
+        loop.pass_time(1000)
+        await asyncio.sleep(1000)
+        return "sent"
+
+    assert await end(hub, "send", seconds=900) == Failed("TimeoutError")
