@@ -216,6 +216,8 @@ class RequestReader:
         Raises:
             InvalidHeader: They make no request. Nothing further is read.
         """
+        if self.has_ended:
+            return
         self._unread += len(data)
         while data and not self.has_ended:
             try:
