@@ -14,6 +14,7 @@ from signalr_bridge.protocol.signing_key import SigningKey
 from signalr_bridge.protocol.upstream_event import find_signer
 from signalr_bridge.upstream.entra import read_application, read_key_id
 from signalr_bridge.web.tokens import read_keys, read_keys_address
+from signalr_bridge.wire.request_reader import ReceivedRequest, RequestReader
 
 from tests.unit.upstream.issued import NOW, RULES, published, token
 
@@ -46,6 +47,51 @@ def _check_signed(data: bytes) -> object:
     return read_application(token(data), _KEY, RULES, NOW)
 
 
+class _Connection:
+    """Takes requests, and lets nobody wait."""
+
+    peer: tuple[str, int] | None = None
+
+    def __init__(self) -> None:
+        self.requests: list[ReceivedRequest] = []
+
+    def head_has_come(self, request: ReceivedRequest) -> None:
+        self.requests.append(request)
+
+    def send_continue(self) -> None: ...
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+def _read_requests(data: bytes, size: int) -> tuple[list[object], BridgeError | None]:
+    """What has come of requests whose bytes come so many at once."""
+    connection, error = _Connection(), None
+    reader = RequestReader(connection)
+    try:
+        for begin in range(0, len(data), size):
+            reader.feed(data[begin : begin + size])
+    except BridgeError as refusal:
+        error = refusal
+    told = [
+        (one.method, one.path, one.query, one.headers, one.version, one.keep_alive, one.is_whole, one.take())
+        for one in connection.requests
+    ]
+    return list(told), error
+
+
+def _read_http(data: bytes) -> object:
+    """Requests are the same ones however the network cuts them."""
+    told, error = _read_requests(data, len(data) or 1)
+    again, another = _read_requests(data, 1)
+    assert told == again
+    assert repr(error) == repr(another)
+    if error is not None:
+        raise error
+    return told
+
+
 DECODERS: dict[str, Decoder] = {
     "json invocation": upstream_event.read_invocation,
     "messagepack invocation": upstream_event.read_messagepack_invocation,
@@ -60,6 +106,7 @@ DECODERS: dict[str, Decoder] = {
     "issuer's document": read_keys_address,
     "access token": lambda data: read_token(data.decode("latin-1"), ["key"], now=NOW),
     "connection string": lambda data: parse_connection_string(data.decode("latin-1")),
+    "http requests": _read_http,
     "json text": json_text.decode,
     "json members": json_text.members,
     "json elements": json_text.elements,

@@ -49,6 +49,12 @@ SEEDS: dict[str, list[bytes]] = {
     "issuer's document": [json.dumps({"issuer": TENANT, "jwks_uri": "https://localhost/keys"}).encode()],
     "access token": [sign_token({"exp": NOW + 60, "nbf": NOW, "aud": AUDIENCE}, "key").encode()],
     "connection string": [b"Endpoint=https://x.service.signalr.net;AccessKey=abc=;Version=1.0;Port=8080;AuthType=aad"],
+    "http requests": [
+        b"POST /hubs/a%2Fb/send?x=1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabcGET * HTTP/1.0\r\n\r\n",
+        b"PUT http://x/y#z HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n0\r\nX-T: 1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nExpect: 100-continue\r\n"
+        b"Content-Length: 1\r\n\r\nxCONNECT /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nrest",
+    ],
     "json text": [json.dumps(INVOCATION).encode()],
     "json members": [b'{"a": 1, "b": [1, {}], "a\\u0000": "x"}'],
     "json elements": [b'[1, {"a": []}, "x", null]'],

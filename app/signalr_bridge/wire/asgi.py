@@ -37,14 +37,14 @@ class Connection(Protocol):
         """All of the answer has been written."""
 
     def fail(self, request: ReceivedRequest) -> None:
-        """Answer that the application could not, where nothing of its answer has been written."""
+        """Answer that the application could not. An answer that has begun breaks off with the connection."""
 
 
 def build_scope(
     request: ReceivedRequest,
     *,
     scheme: str,
-    server: tuple[str, int | None] | None,
+    server: tuple[str, int] | None,
     state: dict[str, Any],
 ) -> Scope:
     """The ASGI scope of a request.
@@ -52,7 +52,7 @@ def build_scope(
     Args:
         request: The request.
         scheme: ``http`` or ``https``.
-        server: The address that the client has connected to. The port is None for a Unix socket.
+        server: The address and port that the client has connected to.
         state: What the application's lifespan has left for its requests. The scope gets a copy.
     """
     return {
@@ -130,12 +130,8 @@ class AsgiCycle:
             self._break_off()
 
     def _break_off(self) -> None:
-        request = self._request
-        if not request.has_begun:
-            self._connection.fail(request)
-        elif not self._transport.is_closing():
-            self._write_head()
-            self._transport.close()
+        self._write_head()
+        self._connection.fail(self._request)
 
     async def _receive(self) -> Message:
         request = self._request

@@ -190,11 +190,12 @@ class BoundedProtocol(asyncio.Protocol):
             self._write_and_close(write_refusal(error))
         elif last.is_whole:
             last.keep_alive = False
-        elif last is not self._current:
-            self.pipeline.pop()
-            self._refusal = write_refusal(error)
-        else:
+        elif last is self._current:
             self._write_and_close(b"" if last.has_begun else write_refusal(error))
+        else:
+            if last in self.pipeline:
+                self.pipeline.remove(last)
+            self._refusal = write_refusal(error)
 
     def _write_and_close(self, data: bytes) -> None:
         self.transport.write(data)
@@ -257,8 +258,10 @@ class BoundedProtocol(asyncio.Protocol):
         self.finish(request)
 
     def fail(self, request: ReceivedRequest) -> None:
-        """Answer that the application could not, unless it has answered."""
-        if request is self._current:
+        """Answer that the application could not. An answer that has begun breaks off with the connection."""
+        if request is self._current and request.has_begun:
+            self._timeouts.close()
+        elif request is self._current:
             self._write(request, BROKEN)
 
     def first_lines(self) -> bytes:

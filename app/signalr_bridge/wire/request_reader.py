@@ -173,6 +173,7 @@ class RequestReader:
         "_hosts",
         "_is_head_repeated",
         "_parser",
+        "_successor",
         "_unread",
         "_url",
         "has_ended",
@@ -182,6 +183,7 @@ class RequestReader:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._parser = self._new_parser()
+        self._successor: httptools.HttpRequestParser | None = None  # reads what comes behind a declined upgrade
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] | None = None  # a list from a head's first byte to its end
         self._hosts = 0
@@ -214,13 +216,19 @@ class RequestReader:
         Raises:
             InvalidHeader: They make no request. Nothing further is read.
         """
+        if self.has_ended:
+            return
         self._unread += len(data)
         while data and not self.has_ended:
             try:
                 self._parser.feed_data(data)
                 break
             except httptools.HttpParserUpgrade as upgrade:
-                data = self._decline_upgrade(data[upgrade.args[0] :])
+                data = data[upgrade.args[0] :]
+                if self._successor is None:
+                    self.has_ended = True  # behind a CONNECT nothing is meant for us
+                else:
+                    self._parser, self._successor = self._successor, None
             except httptools.HttpParserError as error:
                 self.has_ended = True
                 if isinstance(error.__context__, InvalidHeader):
@@ -259,11 +267,13 @@ class RequestReader:
         if self._hosts != 1 and (self._hosts or version == "1.1"):
             raise InvalidHeader("A request has one Host header.")
         path, query = split_target(url)
-        keep_alive = version != "1.0" and parser.should_keep_alive()
         method = parser.get_method().decode()
+        keep_alive = version != "1.0" and method != "CONNECT" and parser.should_keep_alive()
         self.request = request = ReceivedRequest(
             connection, method, path, query, headers, version, keep_alive, self._expects_continue
         )
+        if parser.should_upgrade() and method != "CONNECT":
+            self._decline_upgrade(request)
         connection.head_has_come(request)
 
     def on_body(self, body: bytes) -> None:
@@ -274,43 +284,28 @@ class RequestReader:
 
     def on_message_complete(self) -> None:
         self._unread = 0
-        if not self._parser.should_upgrade():  # the parser ends such a request early, and it may have a body
-            self._end_body()
-
-    def _end_body(self) -> None:
         request = self.request
-        if request is not None:
+        if request is not None and self._successor is None:  # a parser ends a request with an upgrade before its body
             request.is_whole = True
             request.tell_change()
             if request.is_answered:
                 self.request = None
 
-    def _decline_upgrade(self, rest: bytes) -> bytes:
-        """Answer a request that asks for another protocol like any other one.
+    def _decline_upgrade(self, request: ReceivedRequest) -> None:
+        """Let a request that asks for another protocol be read and answered like any other one.
 
         Java's own client, for one, asks with each request whether it may speak HTTP/2. The parser takes all further
-        bytes for the other protocol. So a new parser is told how long the body is, and goes on.
+        bytes for the other protocol. So another one is told how long the body is, and goes on behind the head.
         Source: https://www.rfc-editor.org/rfc/rfc9110.html#section-7.8.
-
-        Args:
-            rest: The bytes that have come behind the head.
-
-        Returns:
-            The bytes that the new parser reads.
         """
-        request, parser = self.request, self._parser
-        assert request is not None
-        if parser.get_method() == b"CONNECT":
-            self.has_ended = True  # what follows is not meant for us
-            request.keep_alive = False
-            self._end_body()
-            return b""
-        head = [b"POST / HTTP/" + request.version.encode()]
+        head = [b"POST / HTTP/1.1"]
         head += [b"%s: %s" % header for header in request.headers if header[0] in _OF_A_BODY]
-        self._parser = parser = self._new_parser()
+        if not request.keep_alive:
+            head.append(b"connection: close")
+        successor = self._new_parser()
         self._is_head_repeated = True
-        parser.feed_data(b"\r\n".join([*head, b"", b""]))
-        return rest
+        successor.feed_data(b"\r\n".join([*head, b"", b""]))
+        self._successor = successor
 
 
 def split_target(target: bytes) -> tuple[str, bytes]:

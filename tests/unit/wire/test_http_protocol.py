@@ -2,47 +2,19 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
 
-import uvicorn
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from signalr_bridge.wire.http_protocol import BoundedProtocol
-from starlette.types import Receive, Scope, Send
+from signalr_bridge.wire.exchange import Answer
 from uvicorn.server import ServerState
 
+from tests.unit.wire.connection import DATE, PEER, App, DirectApp, Seen, Wire, connect, cut, echo, exchange
+
 ANSWER = b"HTTP/1.1 200 OK\r\n"
-
-
-class Wire(asyncio.Transport):
-    """Keeps what is written; takes everything at once."""
-
-    def __init__(self) -> None:
-        super().__init__({"sockname": ("127.0.0.1", 1), "peername": ("127.0.0.1", 2)})
-        self.written = b""
-        self.closed = self.paused = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += bytes(data)
-
-    def is_closing(self) -> bool:
-        return self.closed
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def pause_reading(self) -> None:
-        self.paused = True
-
-    def resume_reading(self) -> None:
-        self.paused = False
+WAYS = pytest.mark.parametrize("way", [App, DirectApp])
 
 
 @dataclass(frozen=True)
@@ -57,57 +29,6 @@ class Request:
             return head + b"Content-Length: %d\r\n\r\n" % len(self.body) + self.body
         chunk = b"%x\r\n%s\r\n" % (len(self.body), self.body) if self.body else b""
         return head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk + b"0\r\nX-Trailer: 1\r\n\r\n"
-
-
-@dataclass
-class Seen:
-    path: str
-    body: bytes
-    headers: set[bytes]
-
-
-class App:
-    """Reads each request's body, answers, and remembers."""
-
-    def __init__(self, reads: bool = True) -> None:
-        self.seen: list[Seen] = []
-        self.reads = reads
-        self.errors: list[BaseException] = []
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body, more = b"", self.reads
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-        self.seen.append(Seen(scope["path"], body, {name for name, _ in scope["headers"]}))
-        await asyncio.sleep(0)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
-
-
-async def exchange(app: App, pieces: Sequence[bytes]) -> Wire:
-    config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, access_log=False)
-    config.load()
-    wire, state = Wire(), ServerState()
-    protocol = BoundedProtocol(
-        config=config, server_state=cast(Any, state), app_state={}, _loop=asyncio.get_running_loop()
-    )
-    protocol.connection_made(wire)
-    waiting = list(pieces)
-    for _ in range(2_000):
-        if waiting and not wire.paused and not wire.closed:
-            protocol.data_received(waiting.pop(0))
-        elif not state.tasks and (wire.closed or not waiting):
-            break
-        await asyncio.sleep(0)
-    protocol.connection_lost(None)
-    await asyncio.gather(*state.tasks)
-    return wire
-
-
-def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
-    ends = sorted({place % (len(data) + 1) for place in places} | {len(data)})
-    return [data[begin:end] for begin, end in zip([0, *ends], ends, strict=False) if end > begin]
 
 
 INNER = b"GET /inner HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -126,9 +47,11 @@ PROFILE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @PROFILE
-@given(st.lists(REQUESTS, min_size=1, max_size=15), PLACES, st.booleans())
-def test_however_they_are_cut(requests: list[Request], places: list[int], reads: bool) -> None:
-    app = App(reads)
+@given(st.sampled_from([App, DirectApp]), st.lists(REQUESTS, min_size=1, max_size=15), PLACES, st.booleans())
+def test_however_they_are_cut(
+    way: Callable[[bool], App], requests: list[Request], places: list[int], reads: bool
+) -> None:
+    app = way(reads)
     *others, last = [(f"/{number}", one) for number, one in enumerate(requests)]
     sent = b"".join(one.write(path) for path, one in others) + last[1].write(last[0], b"Connection: close\r\n")
     wire = asyncio.run(exchange(app, cut(sent, places)))
@@ -137,14 +60,166 @@ def test_however_they_are_cut(requests: list[Request], places: list[int], reads:
     assert wire.closed
     if reads:
         assert [one.body for one in app.seen] == [one.body for one in requests]
-    assert not any(b"x-trailer" in one.headers for one in app.seen)
+    assert not any(b"x-trailer" in one.names for one in app.seen)
+
+
+ONE = (
+    b"POST /hubs/a%2Fb/send?x=1?&y HTTP/1.1\r\nHost: x\r\nX-Empty:\r\nACCEPT:  a, b\r\naccept: c\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX-Trailer: 1\r\n\r\n"
+)
+ONE_IS = Seen(
+    "POST",
+    "/hubs/a%2Fb/send",
+    b"x=1?&y",
+    [
+        (b"host", b"x"),
+        (b"x-empty", b""),
+        (b"accept", b"a, b"),
+        (b"accept", b"c"),
+        (b"transfer-encoding", b"chunked"),
+    ],
+    b"abcde",
+    PEER,
+)
+ONE_ANSWER = (
+    b"HTTP/1.1 200 OK\r\ndate: %s\r\ncontent-type: text/plain\r\ncontent-length: 27\r\n\r\n" % DATE
+    + b"POST /hubs/a%2Fb/send abcde"
+)
+
+
+@WAYS
+async def test_cut_at_any_place_it_is_the_same_request(way: Callable[[], App]) -> None:
+    for place in range(1, len(ONE)):
+        app = way()
+        wire = await exchange(app, [ONE[:place], ONE[place:] + INNER])
+        assert app.seen[0] == ONE_IS
+        assert wire.written.startswith(ONE_ANSWER + ANSWER)
+    app = way()
+    await exchange(app, [bytes([byte]) for byte in ONE])
+    assert app.seen == [ONE_IS]
+
+
+ALIKE = [
+    INNER,
+    ONE,
+    ONE * 20,
+    INNER.replace(b"GET", b"HEAD") + INNER,
+    b"GET / HTTP/1.0\r\n\r\n" + INNER,
+    b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + INNER,
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + INNER,
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, Close\r\nUpgrade: h2c\r\n\r\n" + INNER,
+    b"CONNECT /x HTTP/1.1\r\nHost: x\r\n\r\n" + INNER,
+    b"".join(INNER.replace(b"/inner", target) for target in (b"*", b"http://x/y?z#u", b"//y#?z", b"/?", b"/%41?%41")),
+    b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\nx" + INNER,
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000 + INNER,
+    b"\r\n\r\n" + INNER + b"\r\n" + INNER + b"nonsense",
+    INNER + b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n",
+]
+
+
+@pytest.mark.parametrize("sent", ALIKE)
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("turns", [0, 3])
+async def test_both_ways_give_the_same_bytes(sent: bytes, reads: bool, turns: int) -> None:
+    for size in (len(sent), 10_000, 7 + len(sent) // 1_000):
+        pieces = [sent[begin : begin + size] for begin in range(0, len(sent), size)]
+        by_asgi, direct = App(reads, turns), DirectApp(reads, turns)
+        first, second = await exchange(by_asgi, pieces), await exchange(direct, pieces)
+        hidden = [re.sub(rb"[0-9a-f]{32}", b"id", wire.written) for wire in (first, second)]
+        assert hidden[0] == hidden[1]
+        assert (by_asgi.seen, first.closed) == (direct.seen, second.closed)
+        assert first.written
+
+
+@WAYS
+async def test_a_whole_answer_goes_out_in_one_write(way: Callable[[], App]) -> None:
+    wire = await exchange(way(), [ONE])
+    assert wire.writes == [ONE_ANSWER]
+
+
+PROBLEM = b"HTTP/1.1 400 Bad Request\r\nx-problem-code: invalid-header\r\n"
+HEAD = b"POST /x HTTP/1.1\r\nHost: x\r\n"
+SMUGGLED = [
+    HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + INNER,
+    HEAD + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" + INNER,
+    HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+    HEAD + b"Content-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+    HEAD + b"Content-Length: 1, 1\r\n\r\nx",
+    HEAD + b"Content-Length: +1\r\n\r\nx",
+    HEAD + b"Content-Length: 0x1\r\n\r\nx",
+    HEAD + b"Content-Length: 99999999999999999999\r\n\r\nx",
+    HEAD + b"Content-Length : 1\r\n\r\nx",
+    HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    HEAD + b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\n0x1\r\nx\r\n0\r\n\r\n",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\nx\r\n0\r\n\r\n",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\nxx\r\n0\r\n\r\n",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nx\r\n0\r\n\r\n",
+    HEAD + b"Connection: Upgrade\r\nUpgrade: h2c\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + INNER,
+    HEAD + b"X-A: a\r\n b\r\n\r\n",
+    HEAD + b" X-A: a\r\n\r\n",
+    HEAD + b"X A: a\r\n\r\n",
+    HEAD + b"X-A: a\nX-B: b\r\n\r\n",
+    HEAD + b"X-A: a\rX-B: b\r\n\r\n",
+    HEAD + b"X-A: a\0b\r\n\r\n",
+    HEAD + b"X-\xe4: a\r\n\r\n",
+    HEAD + b": a\r\n\r\n",
+    HEAD[:-2] + b"\n\n",
+    HEAD.replace(b"/x", b"/\xc3\xa4") + b"\r\n",
+    HEAD.replace(b"/x", b"/x y") + b"\r\n",
+    HEAD.replace(b"/x", b"x") + b"\r\n",
+    HEAD.replace(b"/x", b"http://x") + b"\r\n",
+    HEAD.replace(b"1.1", b"1.2") + b"\r\n",
+    HEAD.replace(b"1.1", b"1.10") + b"\r\n",
+    HEAD.replace(b"POST", b"post") + b"\r\n",
+    HEAD.replace(b"Host: x\r\n", b"") + b"\r\n",
+    HEAD + b"host: x\r\n\r\n",
+    HEAD + b"host: y\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+    b"GET / HTTP/1.0\r\nHost: x\r\nHost: x\r\n\r\n",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+]
+
+
+@WAYS
+@pytest.mark.parametrize("sent", SMUGGLED)
+async def test_what_two_servers_might_read_differently_is_refused(way: Callable[[], App], sent: bytes) -> None:
+    for pieces in ([sent], [bytes([byte]) for byte in sent]):
+        app = way()
+        wire = await exchange(app, [*pieces, INNER])
+        assert wire.written.startswith(PROBLEM)
+        assert wire.written.count(b"HTTP/1.1 ") == 1
+        assert wire.closed
+        assert not any(one.path == "/inner" for one in app.seen)
+
+
+async def test_an_older_client_needs_no_host() -> None:
+    app = DirectApp()
+    wire = await exchange(app, [b"GET /x HTTP/1.0\r\n\r\n"])
+    assert wire.written.startswith(ANSWER)
+    assert b"\r\nconnection: close\r\n\r\n" in wire.written
+
+
+@WAYS
+async def test_an_answer_that_is_owed_comes_before_the_problem(way: Callable[[bool, int], App]) -> None:
+    """The one to the request in front of what makes no request, which has begun."""
+    broken = b"POST /broken HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n"
+    app = way(True, 5)
+    wire = await exchange(app, [INNER, INNER, broken + INNER])
+    assert re.findall(rb"HTTP/1.1 (\d+) ", wire.written) == [b"200", b"200", b"400"]
+    assert [one.path for one in app.seen] == ["/inner", "/inner"]
+    assert wire.closed
 
 
 @PROFILE
-@given(st.lists(st.binary(max_size=60) | REQUESTS.map(lambda one: one.write("/x")), max_size=8), PLACES)
-def test_any_bytes_end_in_good_order(parts: list[bytes], places: list[int]) -> None:
+@given(
+    st.sampled_from([App, DirectApp]),
+    st.lists(st.binary(max_size=60) | REQUESTS.map(lambda one: one.write("/x")), max_size=8),
+    PLACES,
+)
+def test_any_bytes_end_in_good_order(way: Callable[[], App], parts: list[bytes], places: list[int]) -> None:
     """Each request that is seen gets one answer; at most one problem more ends the connection."""
-    app = App()
+    app = way()
     wire = asyncio.run(exchange(app, cut(b"".join(parts), places)))
     answers = re.findall(rb"HTTP/1.1 (\d+) ", wire.written)
     assert set(answers[:-1]) <= {b"200"}
@@ -152,7 +227,37 @@ def test_any_bytes_end_in_good_order(parts: list[bytes], places: list[int]) -> N
     assert wire.closed or b"400" not in answers
 
 
-def test_requests_that_wait_are_all_answered() -> None:
-    app = App()
-    wire = asyncio.run(exchange(app, [INNER * 1_000]))
+@WAYS
+async def test_requests_that_wait_are_all_answered(way: Callable[[], App]) -> None:
+    app = way()
+    wire = await exchange(app, [INNER * 1_000])
     assert (len(app.seen), wire.written.count(ANSWER)) == (1_000, 1_000)
+
+
+async def test_who_goes_leaves_nothing_behind() -> None:
+    """Neither a task nor a coroutine that nobody awaits."""
+    app, state, wire = DirectApp(turns=3), ServerState(), Wire()
+    protocol = connect(app, state, wire)
+    protocol.data_received(INNER * 3 + ONE[:-10])
+    assert (len(state.tasks), len(protocol.pipeline)) == (1, 3)
+    protocol.connection_lost(None)
+    await asyncio.gather(*state.tasks)
+    assert [one.path for one in app.seen] == ["/inner"]
+    assert (state.tasks, state.connections, wire.written) == (set(), set(), b"")
+
+
+async def test_the_date_is_that_of_the_moment() -> None:
+    app, state, wire = DirectApp(), ServerState(), Wire()
+    protocol = connect(app, state, wire)
+    for date in (b"one", b"two"):
+        state.default_headers = [(b"date", date)]
+        protocol.data_received(INNER)
+        await asyncio.gather(*state.tasks)
+    assert re.findall(rb"date: (\w+)\r\n", wire.written) == [b"one", b"two"]
+    assert state.total_requests == 2
+
+
+def test_the_echo_is_an_answer_to_its_request() -> None:
+    assert echo(ONE_IS) == Answer(
+        200, [(b"content-type", b"text/plain"), (b"content-length", b"27")], b"POST /hubs/a%2Fb/send abcde"
+    )
