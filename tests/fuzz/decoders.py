@@ -15,6 +15,7 @@ from signalr_bridge.protocol.upstream_event import find_signer
 from signalr_bridge.upstream.entra import read_application, read_key_id
 from signalr_bridge.web.tokens import read_keys, read_keys_address
 
+from tests.fuzz.answers import read_answer
 from tests.unit.upstream.issued import NOW, RULES, published, token
 
 Decoder = Callable[[bytes], object]
@@ -68,6 +69,7 @@ DECODERS: dict[str, Decoder] = {
     "messagepack frames": lambda data: [
         hub_messagepack.read_message(one) for one in hub_messagepack.split_frames(data)[0]
     ],
+    "http answer": read_answer,
 }
 
 
