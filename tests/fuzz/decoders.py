@@ -16,6 +16,7 @@ from signalr_bridge.upstream.entra import read_application, read_key_id
 from signalr_bridge.web.tokens import read_keys, read_keys_address
 from signalr_bridge.wire.request_reader import ReceivedRequest, RequestReader
 
+from tests.fuzz.answers import read_answer
 from tests.unit.upstream.issued import NOW, RULES, published, token
 
 Decoder = Callable[[bytes], object]
@@ -115,6 +116,7 @@ DECODERS: dict[str, Decoder] = {
     "messagepack frames": lambda data: [
         hub_messagepack.read_message(one) for one in hub_messagepack.split_frames(data)[0]
     ],
+    "http answer": read_answer,
 }
 
 

@@ -63,4 +63,12 @@ SEEDS: dict[str, list[bytes]] = {
     ],
     "messagepack keys": [_packed(one) for one in [*MESSAGEPACK, *OTHERS]],
     "messagepack frames": [bytes([len(body := _packed(one))]) + body for one in [*MESSAGEPACK, *OTHERS]],
+    "http answer": [
+        b"\x06HTTP/1.1 202 Accepted\r\nDate: x\r\nContent-Length: 5\r\n\r\nhello",
+        b"\x16HTTP/1.1 100 Continue\r\n\r\n"
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nX: y\r\n\r\n",
+        b"\x27HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close\r\n\r\n",
+        b"\x06HTTP/1.0 404 Not Found\r\nX-A: b\r\n\r\nuntil the end",
+        b"\x00HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\nConnection: keep-alive\r\n\r\n",
+    ],
 }

@@ -233,8 +233,10 @@ class Connection(asyncio.Protocol):
         self._is_complete = exchange.is_head
 
     def on_chunk_header(self) -> None:
-        coding = ResponseHeaders(self._lines).get("Transfer-Encoding", "") if not self._size else "chunked"
-        if coding.strip().lower() != "chunked":  # another coding is around the body, and nobody removes it
+        if self._size or self._is_complete:
+            return
+        coding = ResponseHeaders(self._lines).get("Transfer-Encoding", "")
+        if coding.lower() != "chunked":  # another coding is around the body, and nobody removes it
             self.fail(BadResponse("BadResponse"))
 
     def on_body(self, body: bytes) -> None:
