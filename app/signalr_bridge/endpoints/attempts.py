@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Transport, Verdict, plain_outcome
+from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Endpoint, Outcome, Transport, Verdict, plain_outcome
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.pending import Pending
 from signalr_bridge.protocol.rest import Action, Message, Operation
@@ -190,7 +190,7 @@ class Attempts:
         """Records the outcome of the first attempt. Gives the further attempts when there are any."""
         self._record(call, outcome)
         now = self._clock()
-        delay = self._next_delay(call, outcome, 1, now)
+        delay = None if outcome.verdict in ANSWERS else self._next_delay(call, outcome, 1, now)
         if delay is None:
             tell_end(self._observer, call.operation, outcome, now - call.began)
             return None
