@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from signalr_bridge.wire.client_protocol import (
+from signalr_bridge.wire.client_protocol import Connection, Exchange
+from signalr_bridge.wire.dialer import Dialer, Origin, read_origin
+from signalr_bridge.wire.proxies import Proxies, write_basic
+from signalr_bridge.wire.response import (
     BadResponse,
     CallFailed,
-    Connection,
     ConnectTimedOut,
-    Exchange,
     NoResponse,
     NotSent,
     PoolExhausted,
@@ -26,8 +27,6 @@ from signalr_bridge.wire.client_protocol import (
     ResponseTooLarge,
     TimedOut,
 )
-from signalr_bridge.wire.dialer import Dialer, Origin, read_origin
-from signalr_bridge.wire.proxies import Proxies, write_basic
 from signalr_bridge.wire.timeouts import Timeout, TimeoutWheel
 
 __all__ = [
@@ -46,14 +45,15 @@ __all__ = [
     "render_headers",
 ]
 
-_METHOD = re.compile(r"[A-Z]{1,32}")
+_METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+_TARGET = re.compile(r"/[!-~]*")
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNFIT = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # The client writes these itself: they say where a request ends.
 _OUR_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"})
 
 # A request of these methods without a body says nothing of its length.
-_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Pool:
     def begin(self, exchange: Exchange, seconds: float) -> None:
         """Send a request at once if a connection is free, and otherwise as soon as one is."""
         now = self._loop.time()
-        exchange.timeout = self._wheel.add_at(now + seconds, exchange.expire)
+        self._wheel.start(exchange, now + seconds)
         idle, longest = self._idle, self._options.idle_seconds
         while idle:
             connection = idle.pop()
@@ -132,6 +132,7 @@ class Pool:
             if not exchange.future.done():
                 connection.send(exchange)
                 return
+            exchange.stop()  # the caller has gone
         connection.idle_since = self._loop.time()
         self._idle.append(connection)
         if self._sweep is None:
@@ -160,12 +161,12 @@ class Pool:
     def give_up(self, exchange: Exchange) -> None:
         """End a request whose time is over, and which has not been sent."""
         self._waiting.pop(exchange, None)
-        is_busy = self._open and len(self._open) + len(self._dials) >= self._options.connections
-        exchange.fail(PoolExhausted("PoolExhausted") if is_busy else ConnectTimedOut("ConnectTimeout"))
+        is_full = len(self._open) >= self._options.connections
+        exchange.fail(PoolExhausted("PoolExhausted") if is_full else ConnectTimedOut("ConnectTimeout"))
 
-    def add_timeout(self, seconds: float, exchange: Exchange) -> Timeout:
-        """Call ``expire`` of the exchange in so many seconds."""
-        return self._wheel.add(seconds, exchange.expire)
+    def start_timeout(self, exchange: Exchange, seconds: float) -> None:
+        """Let the exchange expire in so many seconds."""
+        self._wheel.start(exchange, self._loop.time() + seconds)
 
     def _wait(self, exchange: Exchange) -> None:
         if len(self._waiting) >= self._options.waiting:
@@ -178,7 +179,7 @@ class Pool:
     def _leave(self, exchange: Exchange) -> None:
         """The caller has gone, or has been answered."""
         if self._waiting.pop(exchange, exchange) is None:
-            exchange.timeout.cancel()
+            exchange.stop()
 
     def _dial(self) -> None:
         """Open a connection for each request that waits, as far as there may be so many."""
@@ -214,12 +215,12 @@ class Pool:
             self._idle[0].close()
         if self._idle:
             moment = self._idle[0].idle_since + self._options.idle_seconds
-            self._sweep = self._wheel.add_at(moment, self._close_idle)
+            self._sweep = self._wheel.add(moment - self._loop.time(), self._close_idle)
 
     async def close(self) -> None:
         """End everything, and wait until it has ended."""
         if self._sweep is not None:
-            self._sweep.cancel()
+            self._sweep.stop()
         for exchange in tuple(self._waiting):
             exchange.fail(NotSent("ClientClosed"))
         self._waiting.clear()
@@ -344,9 +345,9 @@ class Client:
 
 
 def _write_request(method: str, target: str, head: bytes, headers: bytes, body: bytes | None) -> bytes:
-    if target[:1] != "/" or " " in target or not target.isascii() or not target.isprintable():
+    if not _TARGET.fullmatch(target):
         raise ValueError("a target that HTTP cannot carry")
-    if not _METHOD.fullmatch(method):
+    if method not in _METHODS:
         raise ValueError("a method that HTTP cannot carry")
     line = f"{method} {target}".encode()
     if body is None:

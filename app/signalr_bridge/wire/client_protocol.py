@@ -1,11 +1,19 @@
 """One connection of the HTTP client: a request goes out in one write, and the answer to it sets a future."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
 from typing import Protocol, cast
 
 import httptools
 
+from signalr_bridge.wire.response import (
+    BadResponse,
+    CallFailed,
+    NoResponse,
+    Response,
+    ResponseHeaders,
+    ResponseTooLarge,
+    TimedOut,
+)
 from signalr_bridge.wire.timeouts import Timeout
 
 LONGEST_HEAD = 65_536
@@ -24,93 +32,8 @@ DROP_SECONDS = 1.0
 _PIECE = 4096
 
 
-class ResponseHeaders(Mapping[str, str]):
-    """The header lines of a response. A name is found in any case, and of repeated lines the first one is."""
-
-    __slots__ = ("_lines",)
-
-    def __init__(self, lines: list[tuple[bytes, bytes]]) -> None:
-        self._lines = lines
-
-    def __getitem__(self, name: str) -> str:
-        wanted = name.lower().encode("latin-1", "replace")
-        for found, value in self._lines:
-            if found.lower() == wanted:
-                return value.decode("latin-1")
-        raise KeyError(name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(name.decode("latin-1").lower() for name, _ in self._lines))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-class Response:
-    """A response. ``repr`` shows neither header lines nor the body, which may hold a secret.
-
-    Args:
-        status: The HTTP status, from 200 on.
-        lines: The header lines as they came.
-        body: The body. It is empty where it was not wanted.
-    """
-
-    __slots__ = ("_lines", "body", "status")
-
-    def __init__(self, status: int, lines: list[tuple[bytes, bytes]], body: bytes = b"") -> None:
-        self.status = status
-        self._lines = lines
-        self.body = body
-
-    @property
-    def headers(self) -> ResponseHeaders:
-        """The headers. Trailers are not among them."""
-        return ResponseHeaders(self._lines)
-
-    def __repr__(self) -> str:
-        return f"Response({self.status}, {len(self.body)} bytes)"
-
-
-class CallFailed(Exception):
-    """A call got no response that can be used.
-
-    The text is the kind of failure, in one word. It never holds the URL, which may hold a key.
-    """
-
-    response: Response | None = None
-    """The head of the response, when it had come."""
-
-
-class NotSent(CallFailed):
-    """Nothing of the request went out. There was no such host, connection, TLS or valid URL, or not in time."""
-
-
-class ConnectTimedOut(NotSent):
-    """No connection could be made until the request's time was over."""
-
-
-class PoolExhausted(NotSent):
-    """All connections that may be open at once were busy until the request's time was over, or too many waited."""
-
-
-class NoResponse(CallFailed):
-    """The request may have been received. The connection broke, or the response did not come, or not all of it."""
-
-
-class TimedOut(NoResponse):
-    """The response did not come in time, after the request had been written."""
-
-
-class BadResponse(CallFailed):
-    """What came is not an HTTP response, or not one that is taken."""
-
-
-class ResponseTooLarge(BadResponse):
-    """The body has more bytes than its reader takes."""
-
-
-class Exchange:
-    """One request, and the future of its response.
+class Exchange(Timeout):
+    """One request, the future of its response, and the time that both have.
 
     Args:
         owner: What keeps the connections.
@@ -120,10 +43,7 @@ class Exchange:
         largest: How many bytes the body may have. None means that it is not wanted.
     """
 
-    __slots__ = ("_owner", "connection", "future", "is_head", "largest", "payload", "timeout")
-
-    timeout: Timeout
-    """Calls ``expire``."""
+    __slots__ = ("_owner", "connection", "future", "is_head", "largest", "payload")
 
     def __init__(
         self, owner: "Owner", future: asyncio.Future[Response], payload: bytes, is_head: bool, largest: int | None
@@ -145,7 +65,7 @@ class Exchange:
 
     def fail(self, error: CallFailed) -> None:
         """End with an error, unless the caller has been answered or has gone."""
-        self.timeout.cancel()
+        self.stop()
         if not self.future.done():
             self.future.set_exception(error)
             self.future.exception()  # asyncio logs an error that nobody has looked at, and the caller may have gone
@@ -169,8 +89,8 @@ class Owner(Protocol):
     def give_up(self, exchange: Exchange) -> None:
         """The time of a request is over, which has not been sent."""
 
-    def add_timeout(self, seconds: float, exchange: Exchange) -> Timeout:
-        """Call ``expire`` of the exchange in so many seconds."""
+    def start_timeout(self, exchange: Exchange, seconds: float) -> None:
+        """Let the exchange expire in so many seconds."""
 
 
 class Connection(asyncio.Protocol):
@@ -312,6 +232,11 @@ class Connection(asyncio.Protocol):
         self._keeps = self._parser.should_keep_alive()
         self._is_complete = exchange.is_head
 
+    def on_chunk_header(self) -> None:
+        coding = ResponseHeaders(self._lines).get("Transfer-Encoding", "") if not self._size else "chunked"
+        if coding.strip().lower() != "chunked":  # another coding is around the body, and nobody removes it
+            self.fail(BadResponse("BadResponse"))
+
     def on_body(self, body: bytes) -> None:
         exchange = self._exchange
         if exchange is None or self._is_complete or not self._status:
@@ -351,7 +276,7 @@ class Connection(asyncio.Protocol):
         if exchange is None:
             return
         self._exchange = None
-        exchange.timeout.cancel()
+        exchange.stop()
         if not exchange.future.done():
             exchange.future.set_result(Response(self._status, self._lines, bytes(self._body)))
         if exchange.is_head:
@@ -381,8 +306,8 @@ class Connection(asyncio.Protocol):
         """Answer the caller, and read the rest of the body, so that the connection can be kept."""
         if not exchange.future.done():
             exchange.future.set_result(Response(self._status, self._lines))
-            exchange.timeout.cancel()
-            exchange.timeout = self._owner.add_timeout(DROP_SECONDS, exchange)
+            exchange.stop()
+            self._owner.start_timeout(exchange, DROP_SECONDS)
         if not self._keeps or max(self._length() or 0, self._size) > LARGEST_DROPPED:
             self.fail(NoResponse("Cancelled"))  # the caller has been answered already
 

@@ -11,8 +11,9 @@ from functools import cache
 from itertools import chain, zip_longest
 from typing import TypeAlias
 
-from signalr_bridge.wire.client_protocol import LONGEST_HEAD, Connection, ConnectTimedOut, NotSent
+from signalr_bridge.wire.client_protocol import LONGEST_HEAD, Connection
 from signalr_bridge.wire.proxies import Proxy
+from signalr_bridge.wire.response import ConnectTimedOut, NotSent
 
 CONNECT_SECONDS = 10.0
 """How long a connection may take to be made. The request that waits for it may give up earlier."""
@@ -26,7 +27,7 @@ CLOSE_SECONDS = 1.0
 Address: TypeAlias = tuple[int, int, int, tuple[object, ...]]
 """Family, kind, protocol and the address itself, as a socket takes them."""
 
-_AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\[\]:/?#@\\\s]+)(?::(?P<port>\d{1,5})?)?")
+_AUTHORITY = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.~-]+)(?::(?P<port>[0-9]{1,5})?)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -101,11 +102,12 @@ class Dialer:
             raise NotSent("TlsFailed") from None
         except (socket.gaierror, UnicodeError):
             raise NotSent("NameNotFound") from None
-        except OSError:
+        except (OSError, ValueError):  # TLS takes not every name
+            self._forget_at = 0.0  # the name may lead elsewhere by now
             raise NotSent("ConnectFailed") from None
 
     async def _connect(self, make: Callable[[], Connection]) -> Connection:
-        sock = await _connect_first(await self._find_addresses())
+        sock = await connect_first(await self._find_addresses())
         try:
             if self._proxy is not None:
                 await _open_tunnel(sock, self._origin, self._proxy)
@@ -146,8 +148,8 @@ def sort_addresses(addresses: Sequence[Address]) -> list[Address]:
     return [one for one in chain.from_iterable(zip_longest(first, others)) if one is not None]
 
 
-async def _connect_first(addresses: Sequence[Address]) -> socket.socket:
-    """A socket that is connected to one of the addresses. They are tried one after the other, and then side by side.
+async def connect_first(addresses: Sequence[Address]) -> socket.socket:
+    """A socket that is connected to one of the addresses. Each has a head start before the next one.
 
     Raises ``OSError`` when none can be reached. Source: https://www.rfc-editor.org/rfc/rfc8305.html#section-5.
     """

@@ -1,4 +1,4 @@
-"""Coarse time-outs: they cost little to begin and to cancel, because most of them are cancelled."""
+"""Coarse time-outs: they cost little to start and to stop, because most of them are stopped."""
 
 import asyncio
 import heapq
@@ -9,17 +9,30 @@ TICK = 0.02
 
 
 class Timeout:
-    """A time-out that waits. It is made by a ``TimeoutWheel``."""
+    """A time-out that waits in a ``TimeoutWheel``. What has a time of its own may be one, and override ``expire``."""
 
-    __slots__ = ("_bucket", "callback")
+    __slots__ = ("bucket",)
 
-    def __init__(self, bucket: "set[Timeout]", callback: Callable[[], None]) -> None:
-        self._bucket = bucket
-        self.callback = callback
+    bucket: "set[Timeout]"
+    """Where it waits, which is the wheel's business."""
 
-    def cancel(self) -> None:
-        """Forget it. It does nothing when the time-out has come, or has been cancelled."""
-        self._bucket.discard(self)
+    def expire(self) -> None:
+        """Its time is over."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """Forget it. It does nothing when the time-out has expired, or has been stopped."""
+        self.bucket.discard(self)
+
+
+class _Callback(Timeout):
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call = call
+
+    def expire(self) -> None:
+        self._call()
 
 
 class TimeoutWheel:
@@ -40,19 +53,20 @@ class TimeoutWheel:
         self._due: list[int] = []  # a heap of the buckets' numbers
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, seconds: float, callback: Callable[[], None]) -> Timeout:
+    def add(self, seconds: float, call: Callable[[], None]) -> Timeout:
         """Call back in so many seconds."""
-        return self.add_at(self._loop.time() + seconds, callback)
+        timeout = _Callback(call)
+        self.start(timeout, self._loop.time() + seconds)
+        return timeout
 
-    def add_at(self, moment: float, callback: Callable[[], None]) -> Timeout:
-        """Call back at a moment of the loop's clock."""
+    def start(self, timeout: Timeout, moment: float) -> None:
+        """Let a time-out, which is not waiting, expire at a moment of the loop's clock."""
         number = int(moment * self._per_second) + 1  # the end of the tick
         bucket = self._buckets.get(number)
         if bucket is None:
             bucket = self._open(number)
-        timeout = Timeout(bucket, callback)
+        timeout.bucket = bucket
         bucket.add(timeout)
-        return timeout
 
     def close(self) -> None:
         """Forget all time-outs."""
@@ -80,11 +94,11 @@ class TimeoutWheel:
             come.append(self._buckets.pop(heapq.heappop(self._due)))
         self._set_timer()
         for bucket in come:
-            while bucket:  # one callback may cancel another
-                self._call(bucket.pop())
+            while bucket:  # one may stop another
+                self._expire(bucket.pop())
 
-    def _call(self, timeout: Timeout) -> None:
+    def _expire(self, timeout: Timeout) -> None:
         try:
-            timeout.callback()
+            timeout.expire()
         except Exception as error:  # it must not hold up the others
             self._loop.call_exception_handler({"message": "a time-out failed", "exception": error})
