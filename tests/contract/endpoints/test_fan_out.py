@@ -11,7 +11,6 @@ from signalr_bridge.endpoints.directory import EndpointDirectory, EndpointMap
 from signalr_bridge.endpoints.endpoint import Code, Endpoint, Verdict, make_endpoint
 from signalr_bridge.endpoints.health import Health, Report
 from signalr_bridge.endpoints.outcome import Result
-from signalr_bridge.endpoints.pending import MOST_UNDER_WAY
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.outbound.sender import ALL_KINDS, Sender
@@ -22,6 +21,8 @@ from signalr_bridge.web.observer import SILENT
 from tests.contract.endpoints.counting import Services, counting_services
 
 SEND = Operation(Action.SEND_TO_ALL, "chat")
+MOST_UNDER_WAY = 64
+"""Of one request. Source: the issue that asked for the bound."""
 
 
 @pytest.fixture

@@ -125,6 +125,21 @@ async def test_offline_endpoints_are_reported_and_not_tried() -> None:
     assert (await known.perform(JOIN, None, names=None, deadline=1010)).status is Status.PARTIAL
 
 
+async def test_a_change_of_health_is_seen_by_the_next_operation_and_the_next_client() -> None:
+    transport, health = FakeTransport(), new_health()
+    known = registry([A, B, X], transport, health=health)
+    for verdict, asked, chosen in (
+        (Verdict.UNREACHABLE, ["b", "x"], B),
+        (Verdict.ACCEPTED, ["a", "b", "x"], A),
+        (Verdict.UNREACHABLE, ["b", "x"], B),
+    ):
+        health.record_probe(A.url, said("a", verdict))
+        await known.perform(ALL, MESSAGE, names=None, deadline=1010)
+        assert transport.called == asked
+        assert known.choose_for_client() is chosen
+        transport.calls.clear()
+
+
 async def test_named_endpoints_are_asked_alone() -> None:
     transport = FakeTransport()
     await registry([A, B, X], transport).perform(ALL, MESSAGE, names={"x", "b"}, deadline=1010)
