@@ -17,6 +17,7 @@ ALLOWED_IN_PROTOCOL = {
     "collections.abc",
     "dataclasses",
     "enum",
+    "functools",
     "hashlib",
     "hmac",
     "msgspec",

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Transport, Verdict, plain_outcome
+import msgspec
+
+from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Endpoint, Outcome, Transport, Verdict, plain_outcome
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.pending import Pending
 from signalr_bridge.protocol.rest import Action, Message, Operation
@@ -111,7 +113,7 @@ class RetryBreaker:
 
     def record(self, outcome: Outcome) -> None:
         """Counts the outcome of one attempt."""
-        if _has_failed(outcome):
+        if outcome.verdict not in ANSWERS and _has_failed(outcome):
             self.tokens = max(self.tokens - 1, 0)
         elif self.tokens < CAPACITY:
             self.tokens += 1
@@ -136,6 +138,18 @@ def tell_end(observer: Observer, operation: Operation, outcome: Outcome, seconds
         has_credential=outcome.code is not Code.NO_CREDENTIAL,
         seconds=seconds,
     )
+
+
+class _Call(msgspec.Struct):
+    """One operation on one endpoint, through all its attempts. ``period`` is that of the last one."""
+
+    endpoint: Endpoint
+    operation: Operation
+    message: Message | None
+    deadline: float
+    began: float
+    breaker: RetryBreaker
+    period: int = 0
 
 
 class Attempts:
@@ -178,25 +192,25 @@ class Attempts:
             outcome = plain_outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNREACHABLE)
             tell_end(self._observer, operation, outcome, 0.0)
             return Pending.known(outcome)
-        call = _Call(endpoint, operation, message, deadline, began)
+        call = _Call(endpoint, operation, message, deadline, began, self._breaker(endpoint.url))
         return self._begin_attempt(call, 1, deadline - began).follow(partial(self._judge, call))
 
-    def _begin_attempt(self, call: "_Call", attempt: int, remaining: float) -> Pending[Outcome]:
+    def _begin_attempt(self, call: _Call, attempt: int, remaining: float) -> Pending[Outcome]:
         seconds = attempt_seconds(self._policy, call.operation.action, attempt, remaining)
         call.period = self._health.period(call.endpoint.url)
         return self._transport.begin(call.endpoint, call.operation, call.message, seconds)
 
-    def _judge(self, call: "_Call", outcome: Outcome) -> Coroutine[Any, Any, Outcome] | None:
+    def _judge(self, call: _Call, outcome: Outcome) -> Coroutine[Any, Any, Outcome] | None:
         """Records the outcome of the first attempt. Gives the further attempts when there are any."""
         self._record(call, outcome)
         now = self._clock()
-        delay = self._next_delay(call, outcome, 1, now)
+        delay = None if outcome.verdict in ANSWERS else self._next_delay(call, outcome, 1, now)
         if delay is None:
             tell_end(self._observer, call.operation, outcome, now - call.began)
             return None
         return self._try_again(call, outcome, delay)
 
-    async def _try_again(self, call: "_Call", earlier: Outcome, first_delay: float) -> Outcome:
+    async def _try_again(self, call: _Call, earlier: Outcome, first_delay: float) -> Outcome:
         attempt, last = 1, earlier
         delay: float | None = first_delay
         while delay is not None:
@@ -213,12 +227,12 @@ class Attempts:
         tell_end(self._observer, call.operation, earlier, self._clock() - call.began)
         return earlier
 
-    def _next_delay(self, call: "_Call", outcome: Outcome, attempt: int, now: float) -> float | None:
+    def _next_delay(self, call: _Call, outcome: Outcome, attempt: int, now: float) -> float | None:
         action, remaining = call.operation.action, call.deadline - now
         delay = next_delay(self._policy, action, outcome, attempt, remaining, self._random)
-        return None if delay is None or self._breaker(call.endpoint.url).is_open else delay
+        return None if delay is None or call.breaker.is_open else delay
 
-    def _tell_retry(self, call: "_Call", outcome: Outcome, attempt: int, delay: float) -> None:
+    def _tell_retry(self, call: _Call, outcome: Outcome, attempt: int, delay: float) -> None:
         self._observer.operation_retried(
             endpoint=call.endpoint.name,
             hub=call.operation.hub,
@@ -229,30 +243,16 @@ class Attempts:
             delay=delay,
         )
 
-    def _record(self, call: "_Call", outcome: Outcome) -> None:
+    def _record(self, call: _Call, outcome: Outcome) -> None:
         if outcome.code is Code.OVERLOADED:  # it was our own pool that was full
             return
-        url = call.endpoint.url
-        self._breaker(url).record(outcome)
+        call.breaker.record(outcome)
         # When a called client keeps us waiting, that says nothing about the endpoint.
         if call.operation.action is not Action.INVOKE or outcome.verdict is not Verdict.UNKNOWN:
-            self._health.record_call(url, outcome, call.period)
+            self._health.record_call(call.endpoint.url, outcome, call.period)
 
     def _breaker(self, url: str) -> RetryBreaker:
         breaker = self._breakers.get(url)
         if breaker is None:
             breaker = self._breakers[url] = RetryBreaker()
         return breaker
-
-
-class _Call:
-    """One operation on one endpoint, through all its attempts. ``period`` is that of the last one."""
-
-    __slots__ = ("began", "deadline", "endpoint", "message", "operation", "period")
-
-    def __init__(
-        self, endpoint: Endpoint, operation: Operation, message: Message | None, deadline: float, began: float
-    ) -> None:
-        self.endpoint, self.operation, self.message = endpoint, operation, message
-        self.deadline, self.began = deadline, began
-        self.period = 0

@@ -107,10 +107,15 @@ class Health:
         Only a probe brings an endpoint back, because a call may have begun before the outage.
         """
         record = self._record(url)
-        if not counts_against(outcome):
-            record.worked |= outcome.verdict in ANSWERS
+        if outcome.verdict in ANSWERS:
+            record.worked, record.failures = True, 0
+        elif counts_against(outcome):
+            self._count(record, url, outcome, period)
+        else:
             record.failures = 0
-            return
+
+    def _count(self, record: _Record, url: str, outcome: Outcome, period: int) -> None:
+        """Counts a call that was refused or timed out."""
         record.last_error = explain(outcome)
         if record.state is not State.ONLINE or period != record.recoveries:
             return

@@ -31,13 +31,15 @@ class Pending(Generic[T]):
 
     __slots__ = ("_error", "_is_given_up", "_judges", "_listener", "_read", "_result", "_source")
 
+    # Both are set when it has ended.
+    _result: T
+    _error: BaseException | None
+
     def __init__(self, source: asyncio.Future[Source], read: Callable[[asyncio.Future[Source]], T]) -> None:
         self._source: asyncio.Future[Any] | None = source
         self._read: Callable[[asyncio.Future[Any]], T] = read
         self._judges: list[Judge[T]] = []
         self._listener: Callable[[], None] | None = None
-        self._result: T | None = None
-        self._error: BaseException | None = None
         self._is_given_up = False
         source.add_done_callback(self._source_ended)
 
@@ -66,7 +68,7 @@ class Pending(Generic[T]):
         """The result that stands. Raises what the source, its reader, a judge or its work has raised."""
         if self._error is not None:
             raise self._error
-        return self._result  # type: ignore[return-value]  # it has ended
+        return self._result
 
     def cancel(self) -> None:
         """Give up what is under way. No judge is asked any more, and nobody is told."""
@@ -99,7 +101,7 @@ class Pending(Generic[T]):
         except (Exception, asyncio.CancelledError) as error:
             self._error = error
         else:
-            self._result = result
+            self._result, self._error = result, None
         self._source = None
         if self._listener is not None:
             self._listener()
@@ -142,7 +144,7 @@ class _Wait(Generic[T]):
 
     async def results(self) -> list[T]:
         self._begin()
-        if not self._is_over:
+        if self._under_way or not self._is_exhausted:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
@@ -153,10 +155,6 @@ class _Wait(Generic[T]):
             raise self._errors[min(self._errors)]
         return [self._results[index] for index in range(self._begun)]
 
-    @property
-    def _is_over(self) -> bool:
-        return self._is_exhausted and not self._under_way
-
     def _begin(self) -> None:
         for _ in range(BURST):
             if self._is_resting or self._free == 0 or not self._begin_next():
@@ -166,12 +164,8 @@ class _Wait(Generic[T]):
 
     def _rested(self) -> None:
         self._is_resting = False
-        self._go_on()
-
-    def _go_on(self) -> None:
         self._begin()
-        if self._is_over and self._waiter is not None:
-            _release(self._waiter)
+        self._release_if_over()
 
     def _begin_next(self) -> bool:
         """Whether there was another one to begin."""
@@ -200,7 +194,13 @@ class _Wait(Generic[T]):
             self._results[index] = self._under_way.pop(index).result()
         except (Exception, asyncio.CancelledError) as error:
             self._errors[index] = error
-        self._go_on()
+        if not self._is_exhausted:
+            self._begin()
+        self._release_if_over()
+
+    def _release_if_over(self) -> None:
+        if self._is_exhausted and not self._under_way and self._waiter is not None:
+            _release(self._waiter)
 
     def _give_up(self) -> None:
         self._starts = iter(())

@@ -1,11 +1,12 @@
 """The transport over the service's REST API: it packs messages, signs calls and reads answers."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Self
 
+import msgspec
 from msgspec.structs import replace
 
 from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE, Code, Endpoint, Outcome, Verdict, plain_outcome
@@ -60,6 +61,7 @@ class RestTransport:
         self._write = write_packed if messagepack else write_message
         self._client = Client(ClientOptions(idle_seconds=30, dns_seconds=30, connections=connections))
         self._headers: dict[tuple[str, str | None], bytes] = {}
+        self._last: _Request | None = None
 
     async def __aenter__(self) -> Self:
         self._client.open()
@@ -81,54 +83,53 @@ class RestTransport:
 
         Raises ``MalformedJson`` for a message that cannot be packed, and ``InvalidName``.
         """
-        assert self._client.is_open, "the transport is used before the application has started"
-        body = None if message is None else self._pack(operation.action, message)
-        target = write_target(operation)
-        url = endpoint.server_url + write_path(target)
+        request = self._write_request(operation, message)
         try:
-            token = endpoint.credential.ready_token(url)
+            token = endpoint.credential.ready_token(endpoint.server_url + request.path)
             if token is None:
-                return Pending.run(self._wait_and_send(endpoint, operation, target, body, seconds))
-            headers = self._render_headers(token, body)
+                return Pending.run(self._wait_and_send(endpoint, request, seconds))
+            headers = self._render_headers(token, request.media_type)
         except Exception as error:  # whatever a credential raises: its text may hold a secret
             return Pending.known(_without_credential(endpoint, explain_failure(error)))
-        return self._send(endpoint, operation, target, headers, body, seconds)
+        return self._send(endpoint, request, headers, seconds)
+
+    def _write_request(self, operation: Operation, message: Message | None) -> "_Request":
+        """What is the same at every endpoint. That of the last operation is kept, because a fan-out repeats it."""
+        last = self._last
+        if last is None or last.operation is not operation or last.message is not message:
+            last = self._last = _write_request(operation, message, self._pack)
+        return last
 
     def _pack(self, action: Action, message: Message) -> bytes:
         """The body of a call. An invocation goes out as JSON alone, because the service knows no other form of it."""
         return message.written(self._write if action.is_message else write_message)
 
-    async def _wait_and_send(
-        self, endpoint: Endpoint, operation: Operation, target: str, body: bytes | None, seconds: float
-    ) -> Outcome:
+    async def _wait_and_send(self, endpoint: Endpoint, request: "_Request", seconds: float) -> Outcome:
         loop = asyncio.get_running_loop()
         ends = loop.time() + seconds
         try:
             async with asyncio.timeout(seconds):
-                token = await endpoint.credential.rest_token(endpoint.server_url + write_path(target))
-            headers = self._render_headers(token, body)
+                token = await endpoint.credential.rest_token(endpoint.server_url + request.path)
+            headers = self._render_headers(token, request.media_type)
         except Exception as error:  # whatever a credential's library raises: its text may hold a secret
             return _without_credential(endpoint, explain_failure(error))
-        return await self._send(endpoint, operation, target, headers, body, max(ends - loop.time(), 0))
+        return await self._send(endpoint, request, headers, max(ends - loop.time(), 0))
 
-    def _send(
-        self, endpoint: Endpoint, operation: Operation, target: str, headers: bytes, body: bytes | None, seconds: float
-    ) -> Pending[Outcome]:
-        action = operation.action
+    def _send(self, endpoint: Endpoint, request: "_Request", headers: bytes, seconds: float) -> Pending[Outcome]:
+        action = request.operation.action
         response = self._client.begin(
             action.method,
             endpoint.origin,
-            endpoint.base_path + target,
+            endpoint.base_path + request.target,
             headers,
-            body,
+            request.body,
             seconds=seconds,
             largest=LARGEST_ANSWER if action.has_answer else None,
         )
-        return Pending(response, partial(_read_response, endpoint, operation))
+        return Pending(response, partial(_read_response, endpoint, request.operation))
 
-    def _render_headers(self, token: str, body: bytes | None) -> bytes:
+    def _render_headers(self, token: str, media_type: str | None) -> bytes:
         """The header lines of a call. They are kept, because calls with the same token differ by their trace alone."""
-        media_type = None if body is None else media_type_of(body)
         known = self._headers.get((token, media_type))
         if known is None:
             if len(self._headers) >= _MOST_HEADERS:
@@ -138,6 +139,27 @@ class RestTransport:
             self._headers[token, media_type] = known
         trace = trace_headers()
         return known + render_headers(trace) if trace else known
+
+
+class _Request(msgspec.Struct, frozen=True):
+    """An operation and its message, written. ``path`` is the part of the target that a token is made for."""
+
+    operation: Operation
+    message: Message | None
+    target: str
+    path: str
+    body: bytes | None
+    media_type: str | None
+
+    def __repr__(self) -> str:
+        return f"_Request({self.operation!r})"
+
+
+def _write_request(operation: Operation, message: Message | None, pack: Callable[[Action, Message], bytes]) -> _Request:
+    target = write_target(operation)
+    body = None if message is None else pack(operation.action, message)
+    media_type = None if body is None else media_type_of(body)
+    return _Request(operation, message, target, write_path(target), body, media_type)
 
 
 def _read_response(endpoint: Endpoint, operation: Operation, response: asyncio.Future[Response]) -> Outcome:
@@ -171,7 +193,7 @@ def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: 
     Source: ``docs/protocol/rest-and-management.md`` 5.3 and 10.3.
     """
     if 200 <= status < 300:
-        return _outcome(endpoint, Verdict.ACCEPTED)
+        return plain_outcome(endpoint.name, endpoint.endpoint_type, Verdict.ACCEPTED)
     code = headers.get(ERROR_CODE_HEADER, "").strip().lower()
     if operation.action is Action.INVOKE and code == CLIENT_ERROR_CODE.lower():
         return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.ACCEPTED, status, Code.CLIENT_ERROR)

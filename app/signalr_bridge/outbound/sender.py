@@ -133,7 +133,8 @@ class Sender:
 
         Raises ``InvalidItem`` and ``MalformedJson``.
         """
-        registry, longest = self.registry(hub), self.longest_target(hub)
+        registry = self.registry(hub)
+        longest = LONGEST_TARGET - registry.longest_url
         items: list[Item] = []
         read = read_items(text, hub, kinds, registry.has_name, registry.fits, longest_target=longest)
         for number, item in enumerate(read, start=1):
@@ -144,7 +145,8 @@ class Sender:
 
     def read_one(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> Item:
         """One item from a JSON object. Raises ``InvalidItem`` and ``MalformedJson``."""
-        registry, longest = self.registry(hub), self.longest_target(hub)
+        registry = self.registry(hub)
+        longest = LONGEST_TARGET - registry.longest_url
         return read_item(text, hub, kinds, registry.has_name, registry.fits, longest_target=longest)
 
     async def _send(self, item: Item, deadline: float) -> Result:

@@ -5,8 +5,9 @@ Paths are matched as they were sent, so that ``a%2Fb`` is one name.
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -269,6 +270,12 @@ def read_query(query: bytes, known: Iterable[str]) -> dict[str, list[str]]:
     return values
 
 
+@lru_cache(maxsize=64)
+def _decoder(expected: Any) -> msgspec.json.Decoder[Any]:
+    """The decoder of a type. To make one for each value costs many times what the decoding does."""
+    return msgspec.json.Decoder(expected)
+
+
 class ObjectReader:
     """Reads the properties of a JSON object, whose names are found in any case, and collects faults.
 
@@ -294,11 +301,12 @@ class ObjectReader:
             self.fault(pointer_part(error.name), InvalidItem, "This property stands there more than once.")
             self.raise_faults()
         for name, value in members.items():
-            if name.lower() in self._given:
+            spelled = name.lower()
+            if spelled in self._given:
                 detail = "This property stands there more than once, in two spellings."
                 self.fault(pointer_part(name), InvalidItem, detail)
             if value != b"null":
-                self._given[name.lower()] = (name, value)
+                self._given[spelled] = (name, value)
 
     def fault(self, name: str, kind: type[BridgeError], detail: str) -> None:
         """Note a fault of the property ``name``, or of the object itself when the name is empty."""
@@ -314,8 +322,10 @@ class ObjectReader:
         """Whether the property is there."""
         return name.lower() in self._given
 
-    def refuse_unknown(self, known: Iterable[str]) -> None:
+    def refuse_unknown(self, known: Collection[str]) -> None:
         """Note a fault for each property that is not ``known``."""
+        if all(name in known for name, _ in self._given.values()):  # the usual case
+            return
         lowered = {name.lower() for name in known}
         for spelled, (name, _) in self._given.items():
             if len(self._faults) >= MOST_FAULTS:
@@ -340,7 +350,7 @@ class ObjectReader:
         if text is None:
             return None
         try:
-            return msgspec.json.decode(text, type=expected)
+            return _decoder(expected).decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.fault(name, InvalidItem, f"This is not {kind}.")
             return None

@@ -301,5 +301,5 @@ async def test_cookies_are_not_kept(server: Server, transport: RestTransport) ->
 
 
 async def test_it_is_of_no_use_before_it_is_opened() -> None:
-    with pytest.raises(AssertionError):
+    with pytest.raises(RuntimeError, match="not open"):
         await RestTransport().begin(endpoint_at("http://localhost"), MESSAGE, SENT, 1)

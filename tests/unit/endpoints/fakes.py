@@ -57,6 +57,7 @@ class FakeTransport:
     answers: dict[str, list[Outcome]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     delay: float = 0.0
+    delays: dict[str, float] = field(default_factory=dict)
     before: Callable[[Endpoint], None] | None = None
     running: int = 0
     most_running: int = 0
@@ -76,7 +77,7 @@ class FakeTransport:
 
     async def answer(self, endpoint: Endpoint) -> Outcome:
         try:
-            await asyncio.sleep(self.delay)
+            await asyncio.sleep(self.delays.get(endpoint.name, self.delay))
         finally:
             self.running -= 1
         script = self.answers.get(endpoint.name, [])

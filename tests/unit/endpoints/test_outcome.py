@@ -4,8 +4,9 @@ import itertools
 
 import pytest
 from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
-from signalr_bridge.endpoints.outcome import SKIPPED, Result, Status, merge
-from signalr_bridge.protocol.rest import Action
+from signalr_bridge.endpoints.outcome import SKIPPED, Result, Status, merge, result_bytes
+from signalr_bridge.protocol.rest import Action, ClientAnswer
+from starlette.responses import JSONResponse
 
 V = Verdict
 SPREAD = {
@@ -134,3 +135,33 @@ def test_the_longest_wait_counts() -> None:
 )
 def test_complete_is_when_everybody_gave_an_answer(verdicts: tuple[Verdict, ...], complete: bool) -> None:
     assert Result(Status.ABSENT, tuple(outcomes(*verdicts))).complete is complete
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        SKIPPED,
+        merge(Action.SEND_TO_ALL, []),
+        merge(Action.SEND_TO_ALL, outcomes(*Verdict)),
+        Result(
+            Status.REJECTED, (Outcome('é"\\\n\x7f\x1f/😀', "Secondary", V.REJECTED, 429, Code.THROTTLED),), Code.DENIED
+        ),
+    ],
+)
+def test_the_bytes_of_a_result_are_those_that_an_answer_has(result: Result) -> None:
+    for _ in range(2):
+        assert result_bytes(result) == JSONResponse(result.as_json()).body
+
+
+def test_few_of_them_are_kept() -> None:
+    texts = {
+        result_bytes(Result(Status.ACCEPTED, (Outcome(f"e{number}", "Primary", V.ACCEPTED),))) for number in range(999)
+    }
+    assert len(texts) == 999
+
+
+def test_an_outcome_shows_no_answer() -> None:
+    outcome = Outcome("e", "Primary", V.ACCEPTED, answer=ClientAnswer(error="canary"))
+    assert "canary" not in repr([outcome, Result(Status.ACCEPTED, (outcome,))])
+    assert repr(outcome).startswith("Outcome(name='e', endpoint_type='Primary', verdict=<Verdict.ACCEPTED: 'accepted'>")
+    assert len({outcome, Outcome("e", "Primary", V.ACCEPTED)}) == 2

@@ -78,7 +78,8 @@ async def _wait_for(pending: Pending[int]) -> int:
     return await pending
 
 
-async def test_a_result_that_comes_with_the_cancellation_begins_nothing_new() -> None:
+@pytest.mark.parametrize("result_first", [True, False])
+async def test_a_result_that_comes_with_the_cancellation_begins_nothing_new(result_first: bool) -> None:
     begun: list[int] = []
 
     async def again(number: int) -> int:
@@ -89,8 +90,11 @@ async def test_a_result_that_comes_with_the_cancellation_begins_nothing_new() ->
     pending: Pending[int] = Pending(source, asyncio.Future.result).follow(again)
     waiting = asyncio.ensure_future(_wait_for(pending))
     await turns(1)
-    source.set_result(1)
+    if result_first:
+        source.set_result(1)
     waiting.cancel()
+    if not result_first:
+        source.set_result(1)
     with pytest.raises(asyncio.CancelledError):
         await waiting
     await turns(3)

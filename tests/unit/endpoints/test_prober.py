@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from signalr_bridge.endpoints.endpoint import Endpoint, Outcome, Verdict
-from signalr_bridge.endpoints.health import Health
+from signalr_bridge.endpoints.health import Health, Report
 from signalr_bridge.endpoints.prober import PROBE, Prober
 from signalr_bridge.web.observer import SILENT
 
@@ -47,6 +47,14 @@ async def test_one_that_is_left_in_the_middle_of_a_probe_ends() -> None:
     async with prober([A], transport, new_health()):
         await until(lambda: transport.called == ["a"])
     assert transport.called == ["a"]
+
+
+async def test_a_probe_for_which_no_connection_was_free_changes_nothing() -> None:
+    health = new_health()
+    transport = FakeTransport({"a": [said("a", Verdict.UNREACHABLE, None, "overloaded")]})
+    async with prober([A], transport, health):
+        await until(lambda: len(transport.calls) > 2)
+        assert health.report(A.url) == Report()
 
 
 class Deaf(FakeTransport):

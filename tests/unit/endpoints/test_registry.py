@@ -1,10 +1,15 @@
 """One operation on all endpoints it concerns; one endpoint for a client."""
 
+import asyncio
+
 import pytest
-from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
-from signalr_bridge.endpoints.outcome import Status
+from signalr_bridge.endpoints.attempts import CAPACITY
+from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Verdict
+from signalr_bridge.endpoints.health import Report
+from signalr_bridge.endpoints.outcome import Status, result_bytes
+from signalr_bridge.endpoints.pending import Pending
 from signalr_bridge.endpoints.registry import Registry
-from signalr_bridge.errors import NoEndpointAvailable, UnknownEndpoint
+from signalr_bridge.errors import MalformedJson, NoEndpointAvailable, UnknownEndpoint
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.web.observer import SILENT
 
@@ -30,6 +35,79 @@ async def test_every_endpoint_is_asked_side_by_side() -> None:
     assert {call.message for call in transport.calls} == {MESSAGE}
 
 
+async def test_every_endpoint_has_been_asked_before_any_answer_is_waited_for() -> None:
+    transport = FakeTransport(delay=60)
+    asking = asyncio.ensure_future(registry([A, B, X], transport).perform(ALL, MESSAGE, names=None, deadline=1010))
+    await asyncio.sleep(0)
+    assert transport.called == ["a", "b", "x"], "in one turn of the event loop"
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.sleep(0)
+    assert transport.running == 0, "nothing goes on for a caller that has gone"
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_slow_endpoint_keeps_no_other_from_its_next_attempt() -> None:
+    transport = FakeTransport({"b": [said("b", Verdict.UNREACHABLE), said("b", Verdict.ACCEPTED)]})
+    transport.delays = {"a": 60}
+    asking = asyncio.ensure_future(registry([A, B], transport).perform(ALL, MESSAGE, names=None, deadline=1010))
+    async with asyncio.timeout(5):
+        while transport.called != ["a", "b", "b"]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert not asking.done()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+async def test_a_caller_that_goes_between_two_attempts_leaves_nothing_running() -> None:
+    transport = FakeTransport({"a": [said("a", Verdict.REJECTED, 429, "throttled")]})
+    known = registry([A], transport, random=0.9)
+    asking = asyncio.ensure_future(known.perform(ALL, MESSAGE, names=None, deadline=1010))
+    async with asyncio.timeout(5):
+        while not transport.called or transport.running:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 3, "this one, the caller, and the one that waits for the next attempt"
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_what_is_wrong_with_the_message_is_said_before_anything_is_written() -> None:
+    class Strict(FakeTransport):
+        def begin(
+            self, endpoint: Endpoint, operation: Operation, message: Message | None, seconds: float
+        ) -> Pending[Outcome]:
+            raise MalformedJson("too deep")
+
+    transport = Strict()
+    with pytest.raises(MalformedJson):
+        await registry([A, B], transport).perform(ALL, MESSAGE, names=None, deadline=1010)
+    assert not transport.calls
+
+
+async def test_a_connection_that_was_not_free_says_nothing_about_the_endpoint() -> None:
+    full = Outcome("a", "Primary", Verdict.UNREACHABLE, None, Code.OVERLOADED)
+    transport = FakeTransport({"a": [full]})
+    known = registry([A, B], transport)
+    for _ in range(CAPACITY):
+        assert (await known.perform(ALL, MESSAGE, names=None, deadline=1010)).outcomes[0] == full
+    assert known.is_online(A)
+    assert known.report(A) == Report()
+    assert len(transport.calls) == CAPACITY * (3 + 1), "and retries are not switched off either"
+
+
+async def test_what_all_accept_is_one_and_the_same_result() -> None:
+    known = registry([A, B], FakeTransport())
+    one = await known.perform(ALL, MESSAGE, names=None, deadline=1010)
+    assert await known.perform(JOIN, None, names=None, deadline=1010) == one
+    assert result_bytes(one) is result_bytes(one)
+
+
 async def test_one_that_fails_cancels_no_other() -> None:
     transport = FakeTransport({"a": [said("a", Verdict.REJECTED, 400)]}, delay=0.01)
     result = await registry([A, B], transport).perform(ALL, MESSAGE, names=None, deadline=1010)
@@ -45,6 +123,21 @@ async def test_offline_endpoints_are_reported_and_not_tried() -> None:
     assert result.outcomes[-1] == Outcome("b", "Primary", Verdict.OFFLINE)
     assert result.status is Status.ACCEPTED
     assert (await known.perform(JOIN, None, names=None, deadline=1010)).status is Status.PARTIAL
+
+
+async def test_a_change_of_health_is_seen_by_the_next_operation_and_the_next_client() -> None:
+    transport, health = FakeTransport(), new_health()
+    known = registry([A, B, X], transport, health=health)
+    for verdict, asked, chosen in (
+        (Verdict.UNREACHABLE, ["b", "x"], B),
+        (Verdict.ACCEPTED, ["a", "b", "x"], A),
+        (Verdict.UNREACHABLE, ["b", "x"], B),
+    ):
+        health.record_probe(A.url, said("a", verdict))
+        await known.perform(ALL, MESSAGE, names=None, deadline=1010)
+        assert transport.called == asked
+        assert known.choose_for_client() is chosen
+        transport.calls.clear()
 
 
 async def test_named_endpoints_are_asked_alone() -> None:

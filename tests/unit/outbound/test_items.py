@@ -3,11 +3,14 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import InvalidItem, MalformedJson
 from signalr_bridge.outbound.items import Item, Kind, read_item, read_items
-from signalr_bridge.protocol.rest import Action, Operation, write_message
+from signalr_bridge.protocol.rest import Action, Message, Operation, write_message
 
 ALL = frozenset(Kind)
 ENDPOINTS = {"eastus", "westus"}
@@ -395,3 +398,69 @@ def test_an_answer_does_not_grow_with_the_number_of_faults() -> None:
     with pytest.raises(InvalidItem) as caught:
         read_all([unknown, unknown])
     assert len(caught.value.faults) == 1000
+
+
+# --- the short way for messages as most are says the same as the long one
+
+NAMES = st.sampled_from(["t", "", "\n", " ", "..", "é", "a\u0000b", '"', "x" * 1025, "😀" * 512, "e" * 1024])
+MEMBERS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {},
+    optional={
+        "target": NAMES | st.none() | st.integers(),
+        "arguments": st.sampled_from([[], [1, "a"], [[]], None, {}, "[", 5]),
+        "userId": NAMES | st.none() | st.integers(),
+        "groupName": NAMES | st.none(),
+        "connectionId": NAMES,
+        "excluded": st.sampled_from([[], ["c"], None]),
+        "endpoints": st.sampled_from([["eastus"], [], ["nowhere"]]),
+        "action": st.sampled_from(["add", "close"]),
+        "Target": st.just("t"),
+    },
+)
+
+
+def outcome_of(text: bytes, *kinds: Kind) -> object:
+    try:
+        return read_item(text, "chat", frozenset(kinds) or ALL, has_endpoint, FITS)
+    except (InvalidItem, MalformedJson) as error:
+        return type(error), error.detail, getattr(error, "faults", None)
+
+
+@given(MEMBERS, st.booleans(), st.sampled_from([(), (Kind.MESSAGE,), (Kind.GROUP_ACTION,)]))
+def test_blanks_change_nothing(values: dict[str, Any], escaped: bool, kinds: tuple[Kind, ...]) -> None:
+    compact = json.dumps(values, separators=(",", ":"), ensure_ascii=escaped).encode()
+    # So much that a repeated name might hide in it, so this is read the long way.
+    spread = json.dumps(values, indent=30, ensure_ascii=escaped).encode()
+    short, long = outcome_of(compact, *kinds), outcome_of(spread, *kinds)
+    if isinstance(short, Item) and isinstance(long, Item) and short.message and long.message:
+        assert json.loads(short.message.arguments) == json.loads(long.message.arguments)
+        short, long = (
+            msgspec.structs.replace(one, message=Message(one.message.target)) for one in (short, long) if one.message
+        )
+    assert short == long
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n  "])
+@pytest.mark.parametrize(
+    "twice",
+    ['"target":"u"', '"target":""', '"arguments":[]', '"groupName":"g"', '"\\u0074arget":"t"', '"GROUPNAME":"g"'],
+)
+def test_a_property_that_stands_there_twice_is_seen(twice: str, blank: str) -> None:
+    once = '"target":"t","groupName":"g","arguments":[1]'
+    for members in (f"{twice},{once}", f"{once},{twice}"):
+        text = ("{" + members.replace(",", "," + blank).replace(":", ":" + blank) + "}").encode()
+        with pytest.raises(InvalidItem) as caught:
+            read(text, Kind.MESSAGE)
+        assert "more than once" in caught.value.detail
+
+
+def test_arguments_go_out_as_the_bytes_that_came() -> None:
+    arguments = b'[1.0, 1e2,12345678901234567890123,"\\u00e9\xc3\xa9",  {"b":1,"a":2}]'
+    for text in (b'{"target":"t","arguments":' + arguments + b"}", b'{ "ARGUMENTS" :' + arguments + b',"target":"t"}'):
+        assert body_of(read(text)) == b'{"target":"t","arguments":' + arguments + b"}"
+
+
+@pytest.mark.parametrize("arguments", [b'["\xff"]', b'["\xed\xa0\x80"]', b"[nul]", b"[" * 5000 + b"]" * 5000])
+def test_arguments_that_are_no_json_in_utf8_are_refused(arguments: bytes) -> None:
+    with pytest.raises(MalformedJson):
+        read(b'{"target":"t","arguments":' + arguments + b"}")

@@ -97,6 +97,15 @@ def test_every_operation_is_read_as_it_was_written(one: Operation) -> None:
     assert len(write_path(target).split("/")) == 4 + one.action.path.count("/")
 
 
+def test_a_target_that_was_kept_is_the_one_of_its_operation() -> None:
+    for _ in range(2):
+        for number in range(2000):
+            one = Operation(Action.SEND_TO_GROUP, "chat", group=f"g {number}", excluded=("c",) * (number % 2))
+            excluded = "&excluded=c" * (number % 2)
+            expected = f"/api/hubs/chat/groups/g%20{number}/:send?api-version=2022-06-01{excluded}"
+            assert write_target(one) == expected
+
+
 @pytest.mark.parametrize("name", ["", ".", ".."])
 @pytest.mark.parametrize("action", [action for action in Action if "{" in action.path])
 def test_a_name_that_would_vanish_from_the_url_is_refused(action: Action, name: str) -> None:
