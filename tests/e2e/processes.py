@@ -78,6 +78,10 @@ class Process:
             self._changed.notify_all()
 
     @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
     def lines(self) -> list[str]:
         with self._changed:
             return list(self._lines)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from msgspec import structs
 
-from signalr_bridge.emulator.codecs import CODECS, VERSION, ClientCodec, Frame, text_frame
+from signalr_bridge.emulator.codecs import CODECS, VERSION, ClientCodec, Frame
 from signalr_bridge.emulator.hubs import HubState
 from signalr_bridge.emulator.sockets import ClientSocket
 from signalr_bridge.emulator.upstream import UpstreamCaller, interpret
 from signalr_bridge.errors import MalformedMessage
-from signalr_bridge.protocol import hub_json, upstream_event
+from signalr_bridge.protocol import hub_json, upstream_event, websocket_frame
 from signalr_bridge.protocol.hub_message import Close, Completion, Invocation
 from signalr_bridge.protocol.upstream_event import EventHeaders
 
@@ -135,7 +135,7 @@ class ClientConnection:
         self._pending: asyncio.Queue[_Call | _End] = asyncio.Queue(_MOST_PENDING)
 
     def deliver(self, frame: Frame) -> None:
-        """Queues a frame without waiting."""
+        """Writes a frame without waiting, behind those that wait."""
         self._socket.deliver(frame)
 
     async def call(self, message: Invocation) -> Completion:
@@ -179,7 +179,7 @@ class ClientConnection:
             self.codec = choose_codec(record)
         except (HandshakeRefused, TimeoutError) as exc:
             text = str(exc) if isinstance(exc, HandshakeRefused) else "Handshake was canceled."
-            self.deliver(text_frame(hub_json.write_handshake_response(text)))
+            self.deliver(websocket_frame.write_text(hub_json.write_handshake_response(text)))
             return None
         except ConnectionError:
             return None

@@ -1,16 +1,16 @@
 """The codecs of the hub protocols that clients may speak, ``json`` and ``messagepack``."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from msgspec import structs
 
 from signalr_bridge.errors import MalformedMessage
-from signalr_bridge.protocol import hub_json, hub_messagepack, upstream_event
+from signalr_bridge.protocol import hub_json, hub_messagepack, upstream_event, websocket_frame
 from signalr_bridge.protocol.hub_message import HubMessage, Invocation
 
-Frame: TypeAlias = dict[str, Any]
-"""One WebSocket message for a client, as ASGI sends it. It is encoded once and shared by all receivers."""
+Frame: TypeAlias = bytes
+"""One WebSocket frame for a client, header included. It is made once and shared by all receivers."""
 
 VERSION = 1
 """The version of the hub protocols. 2 would be stateful reconnect, which is not offered."""
@@ -53,10 +53,10 @@ class JsonCodec:
     content_type = upstream_event.JSON
 
     def frame(self, data: bytes) -> Frame:
-        return text_frame(data)
+        return websocket_frame.write_text(data)
 
     def write(self, message: HubMessage) -> Frame:
-        return text_frame(hub_json.write_message(message))
+        return websocket_frame.write_text(hub_json.write_message(message))
 
     def split(self, data: bytes) -> tuple[list[bytes], bytes]:
         return hub_json.split_records(data)
@@ -77,7 +77,7 @@ class JsonCodec:
         for record in records:
             hub_json.read_message(record)
         try:
-            return text_frame(framed)
+            return websocket_frame.write_text(framed)
         except UnicodeDecodeError:
             raise MalformedMessage("The answer is not UTF-8.") from None
 
@@ -89,7 +89,7 @@ class MessagePackCodec:
     content_type = upstream_event.MESSAGEPACK
 
     def frame(self, data: bytes) -> Frame:
-        return {"type": "websocket.send", "bytes": data}
+        return websocket_frame.write_binary(data)
 
     def write(self, message: HubMessage) -> Frame:
         try:
@@ -118,11 +118,6 @@ class MessagePackCodec:
         if rest:
             raise MalformedMessage("The answer ends within a message.")
         return self.frame(body)
-
-
-def text_frame(data: bytes) -> Frame:
-    """The bytes as a text frame. Raises ``UnicodeDecodeError``."""
-    return {"type": "websocket.send", "text": data.decode()}
 
 
 def _too_deep() -> MalformedMessage:

@@ -30,7 +30,7 @@ class Member(Protocol):
         """The codec of the hub protocol that the client speaks."""
 
     def deliver(self, frame: Frame) -> None:
-        """Queues a frame without waiting. A client that does not keep up is dropped."""
+        """Writes or queues a frame without waiting. A client that does not keep up is dropped."""
 
     def close(self, reason: str | None = None) -> None:
         """Closes the connection."""

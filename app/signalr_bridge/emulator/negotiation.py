@@ -21,7 +21,7 @@ from signalr_bridge.emulator.upstream import UpstreamCaller
 from signalr_bridge.errors import BadToken, Unauthenticated
 from signalr_bridge.protocol.upstream_event import EventHeaders
 from signalr_bridge.runtime import Clock, NewId
-from signalr_bridge.wire.websocket import ABORT
+from signalr_bridge.wire.websocket import CONNECTION
 
 _TRANSPORTS = [{"transport": "WebSockets", "transferFormats": ["Text", "Binary"]}]
 _SECRET_QUERY = frozenset({"access_token", "id"})
@@ -168,7 +168,7 @@ class ClientAcceptor:
         socket = ClientSocket(
             receive,
             send,
-            request.scope["state"][ABORT],
+            request.scope["state"][CONNECTION],
             outgoing_limit=limits.outgoing_messages,
             grace_seconds=limits.grace_seconds,
             send_seconds=limits.send_seconds,

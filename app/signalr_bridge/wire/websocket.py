@@ -1,4 +1,4 @@
-"""A server with WebSockets that can be cut, beside other servers in one event loop."""
+"""A server with WebSockets that take whole frames and can be cut, beside other servers in one event loop."""
 
 import asyncio
 import logging
@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from starlette.types import ASGIApp
-from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from signalr_bridge.wire.server import Server
 
-ABORT = "wire.abort"
-"""Under this name a WebSocket's ``state`` holds the function that cuts its connection."""
+CONNECTION = "wire.connection"
+"""Under this name the ``state`` of a WebSocket's scope holds its ``FrameSocket``."""
 
 _CUT_SECONDS = 1.0
 
@@ -21,26 +20,59 @@ _LOG = logging.getLogger(f"{__name__}.uvicorn")
 _LOG.setLevel(logging.WARNING)  # uvicorn would log URLs at level INFO, access tokens included
 
 
-class AbortableWebSocket(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket that the application can cut, because a client that does not read would not see a close."""
+class FrameSocket(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket. Once it is accepted, the application may write whole frames past ASGI, and may cut it.
+
+    A frame that goes to many clients is made once, and a client that takes its bytes costs no task and no queue. A
+    client that does not read is cut, because it would not see a close.
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self.logger = self.conn.logger = _LOG
         self.close_timeout = 5.0
 
+    def try_write(self, frame: bytes) -> bool:
+        """Write a frame, unless the client is behind or has gone. It never waits.
+
+        Args:
+            frame: As ``protocol/websocket_frame.py`` makes them.
+
+        Returns:
+            Whether it was written.
+        """
+        if not self.writable.is_set() or self._is_ending():
+            return False
+        self.transport.write(frame)
+        return True
+
+    async def write(self, frame: bytes) -> None:
+        """Write a frame as soon as the client takes its bytes. Raises ``ConnectionError`` when it has gone."""
+        await self.writable.wait()
+        if self._is_ending():
+            raise ConnectionResetError("the client has gone")
+        self.transport.write(frame)
+
+    def abort(self) -> None:
+        """Cut the connection. Bytes that wait for the client are lost."""
+        self.transport.abort()
+
+    def _is_ending(self) -> bool:
+        """Whether a close frame was sent, behind which nothing may come, or nobody is there any more."""
+        return self.close_sent or self.transport.is_closing()
+
     async def run_asgi(self) -> None:
-        self.scope["state"][ABORT] = self.transport.abort
+        self.scope["state"][CONNECTION] = self
         await super().run_asgi()
 
-    async def send(self, message: ASGISendEvent) -> None:
+    async def send(self, message: Any) -> None:  # uvicorn has no public name for the type of a message
         await super().send(message)
         if self.initial_response is not None and self.close_sent:
             self.handshake_complete = True  # it was refused with a status, which uvicorn would log as an error
 
 
 class WebSocketServer(Server):
-    """Serves HTTP by uvicorn's own protocol, and WebSockets that can be cut. It always comes to an end.
+    """Serves HTTP by uvicorn's own protocol, and WebSockets as ``FrameSocket``. It always comes to an end.
 
     Args:
         app: What is served. It gets no lifespan events.
@@ -49,7 +81,7 @@ class WebSocketServer(Server):
 
     def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket]) -> None:
         super().__init__(
-            app, sockets, ws=AbortableWebSocket, ws_ping_interval=None, ws_per_message_deflate=False, lifespan="off"
+            app, sockets, ws=FrameSocket, ws_ping_interval=None, ws_per_message_deflate=False, lifespan="off"
         )
         self._serving: asyncio.Task[None] | None = None
 

@@ -1,7 +1,29 @@
-"""A client's connection as a hub sees it, without a socket."""
+"""A client's connection as a hub sees it, without a socket, and what WebSocket frames hold."""
 
+import pytest
 from signalr_bridge.emulator.codecs import CODECS, ClientCodec, Frame
 from signalr_bridge.protocol.hub_message import Completion, Invocation
+from websockets import frames
+from websockets.streams import StreamReader
+
+
+def read_frame(frame: Frame) -> str | bytes:
+    """The message of a text or a binary frame, as a client's library reads it."""
+    reader = StreamReader()
+    reader.feed_data(frame)
+    reading = frames.Frame.parse(reader.read_exact, mask=False)
+    try:
+        next(reading)
+    except StopIteration as end:
+        read: frames.Frame = end.value
+    else:
+        raise AssertionError("the frame is not whole")
+    assert read.fin
+    reader.feed_eof()
+    with pytest.raises(StopIteration) as ended:
+        next(reader.at_eof())
+    assert ended.value.value is True, "nothing comes behind the frame"
+    return bytes(read.data).decode() if read.opcode is frames.Opcode.TEXT else bytes(read.data)
 
 
 class FakeMember:

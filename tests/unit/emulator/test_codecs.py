@@ -4,10 +4,12 @@ from typing import Any
 
 import msgpack
 import pytest
-from signalr_bridge.emulator.codecs import CODECS, ClientCodec
+from signalr_bridge.emulator.codecs import CODECS, ClientCodec, Frame
 from signalr_bridge.emulator.upstream import UpstreamReply, interpret
 from signalr_bridge.errors import MalformedMessage
 from signalr_bridge.protocol.hub_message import Completion, Invocation, Ping
+
+from tests.unit.emulator.fakes import read_frame
 
 JSON, MESSAGEPACK = CODECS["json"], CODECS["messagepack"]
 COMPLETION = b"\x0c\x95\x03\x80\xa17\x03\xa5world"
@@ -15,7 +17,12 @@ PING = b"\x02\x91\x06"
 
 
 def told(answer: UpstreamReply | None) -> bytes:
-    data: bytes = interpret(answer, "7", MESSAGEPACK)["bytes"]
+    return binary(interpret(answer, "7", MESSAGEPACK))
+
+
+def binary(frame: Frame) -> bytes:
+    data = read_frame(frame)
+    assert isinstance(data, bytes)
     return data
 
 
@@ -26,14 +33,15 @@ def unframed(data: bytes) -> Any:
 
 
 def test_frames_are_text_in_json_and_binary_in_messagepack() -> None:
-    assert JSON.write(Ping()) == {"type": "websocket.send", "text": '{"type":6}\x1e'}
-    assert MESSAGEPACK.write(Ping()) == {"type": "websocket.send", "bytes": PING}
-    assert MESSAGEPACK.frame(b"{}\x1e") == {"type": "websocket.send", "bytes": b"{}\x1e"}
+    assert read_frame(JSON.write(Ping())) == '{"type":6}\x1e'
+    assert read_frame(JSON.frame(b"{}\x1e")) == "{}\x1e"
+    assert read_frame(MESSAGEPACK.write(Ping())) == PING
+    assert read_frame(MESSAGEPACK.frame(b"{}\x1e")) == b"{}\x1e"
 
 
 def test_numbers_keep_their_kind() -> None:
     """service-emulation 4.4: integers as ints, other numbers float64, objects as maps with string keys."""
-    [*_, arguments, streams] = unframed(MESSAGEPACK.write(Invocation("t", [1, 1.0, {"a": "1"}, 2**64 - 1]))["bytes"])
+    [*_, arguments, streams] = unframed(binary(MESSAGEPACK.write(Invocation("t", [1, 1.0, {"a": "1"}, 2**64 - 1]))))
     assert arguments == [1, 1.0, {"a": "1"}, 2**64 - 1]
     assert [type(one) for one in arguments] == [int, float, dict, int]
     assert streams == []
@@ -42,7 +50,7 @@ def test_numbers_keep_their_kind() -> None:
 def test_an_integer_that_no_64_bits_hold_is_what_javascript_makes_of_it() -> None:
     values = [{"n": [2**64, 2**64 - 1]}, -(2**63) - 1, -(2**63), 10**400, -(10**400), True]
     message = Invocation("t", values)
-    [*_, arguments, _] = unframed(MESSAGEPACK.write(message)["bytes"])
+    [*_, arguments, _] = unframed(binary(MESSAGEPACK.write(message)))
     assert arguments == [
         {"n": [float(2**64), 2**64 - 1]},
         -(2.0**63),
@@ -90,6 +98,6 @@ def test_what_is_no_message_becomes_an_error(body: bytes) -> None:
 
 
 def test_other_answers() -> None:
-    assert told(UpstreamReply(200)) == told(UpstreamReply(204)) == MESSAGEPACK.write(Completion("7"))["bytes"]
+    assert told(UpstreamReply(200)) == told(UpstreamReply(204)) == binary(MESSAGEPACK.write(Completion("7")))
     not_found = bytes.fromhex("2a 95 03 80 a1 37 01 d9 22") + b"Invocation failed, status code 404"
     assert told(UpstreamReply(404, COMPLETION)) == not_found

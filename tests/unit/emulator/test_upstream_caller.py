@@ -4,12 +4,15 @@ import pytest
 from signalr_bridge.emulator.codecs import CODECS
 from signalr_bridge.emulator.upstream import UNREACHABLE, UpstreamReply, interpret
 
+from tests.unit.emulator.fakes import read_frame
+
 COMPLETION = b'{"type":3,"invocationId":"7","result":1}'
 RS = "\x1e"
 
 
 def told(answer: UpstreamReply | None) -> str:
-    text: str = interpret(answer, "7", CODECS["json"])["text"]
+    text = read_frame(interpret(answer, "7", CODECS["json"]))
+    assert isinstance(text, str)
     return text
 
 
