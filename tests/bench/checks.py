@@ -15,7 +15,9 @@ from signalr_bridge.protocol.upstream_event import HeaderLines, read_event_heade
 from signalr_bridge.settings import Settings, gather, load
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator
 
+from tests.bench.table import Table
 from tests.bench.traffic import PYTHON_HUB, message_to
+from tests.bench.traffic import key_of as key_of
 
 SIZES = (1, 5, 20, 50)
 CODE, CALLER = "a-code-of-thirty-two-characters-", "a-key-of-a-caller"
@@ -38,12 +40,12 @@ class Size:
         self.times.append((time.perf_counter() - started) / CHECKS * 1e6)
 
 
-def main(rounds: int = 300) -> None:
+def measure(rounds: int) -> Table:
     sizes = [Size(number, make_check(number)) for number in SIZES]
     for _ in range(rounds):
         for size in sizes:
             size.run()
-    print_table(sizes)
+    return write_table(sizes)
 
 
 def make_check(endpoints: int) -> Callable[[], str | None]:
@@ -77,27 +79,20 @@ def make_settings(endpoints: int) -> Settings:
     return load(gather(named | {"BRIDGE_UPSTREAM__CODE": CODE, "BRIDGE_CALLERS__KEYS": CALLER}, {}))
 
 
-def key_of(name: str) -> str:
-    """As long as the service's keys are."""
-    return f"key-of-{name}".ljust(44, "=")
-
-
 def event_lines(endpoint: str) -> HeaderLines:
     """The header lines of a message's event, as a server hands them over, signed with the endpoint's two keys."""
-    head = message_to(PYTHON_HUB)[0].partition("\r\n\r\n")[0]
+    head = message_to(PYTHON_HUB)[0].partition(b"\r\n\r\n")[0].decode()
     named = dict(line.split(": ", 1) for line in head.split("\r\n")[1:])
     named["X-ASRS-Signature"] = write_signatures(named["X-ASRS-Connection-Id"], [key_of(endpoint), "its other key"])
     return [(name.lower().encode(), value.encode()) for name, value in named.items()]
 
 
-def print_table(sizes: Sequence[Size]) -> None:
-    print(f"\n{'check of a signed event':28}{'time':>14}{'least..most':>16}{'x 1 endpoint':>14}")
+def write_table(sizes: Sequence[Size]) -> Table:
+    rows = []
     for size in sizes:
         ratio = median(own / one for own, one in zip(size.times, sizes[0].times, strict=True))
         name = f"{size.endpoints} endpoint{'s' if size.endpoints > 1 else ''}"
-        spread = f"{min(size.times):.0f}..{max(size.times):.0f}"
-        print(f"{name:28}{median(size.times):>11.1f} us{spread:>16}{ratio:>14.1f}")
-
-
-if __name__ == "__main__":
-    main()
+        rows.append(
+            (name, f"{median(size.times):.1f}", f"{min(size.times):.0f}..{max(size.times):.0f}", f"{ratio:.1f}")
+        )
+    return Table(("check of a signed event", "µs", "least..most", "x 1 endpoint"), rows)

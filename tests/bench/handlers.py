@@ -5,6 +5,11 @@ from signalr_bridge import Context, Hub
 python = Hub("python")
 
 
+@python.connected
+async def welcome(context: Context) -> None:
+    pass
+
+
 @python.on("broadcast")
 async def broadcast(context: Context, text: str) -> str:
     return "sent"

@@ -1,95 +1,109 @@
-"""Load for a server of this machine, from a process of its own: ``python -m tests.bench.load``.
+"""The load, from a process of its own: bench load, which is written in Go and costs as little as can be.
 
-A job is a line of JSON on stdin, ``{"port", "requests": [text, ...], "count", "status"}``; each text is one request in
-full, sent again and again over a connection of its own. The line on stdout that answers it is
-``{"times": [seconds, ...]}``, one for each request, or ``{"error"}`` when an answer had another status.
+A job is a line of JSON. The process makes the connections and sends a few requests, says that it is ready, waits, and
+runs the job.
 """
 
-import asyncio
 import json
-import sys
-import time
-from typing import Any, cast
+import subprocess
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
 
-import httptools
-import uvloop
-
-LONGEST_JOB = 20.0
-"""In seconds."""
+from tests.bench.servers import Surrounding
 
 
+class LoadFailed(Exception):
+    """A server did not answer, or with another status."""
+
+
+@dataclass(frozen=True)
 class Job:
-    """How many requests are still to be sent, and how long those took that have been answered."""
+    """Requests for a server of this machine.
 
-    def __init__(self, count: int, status: int) -> None:
-        self.count, self.left, self.status = count, count, status
-        self.times: list[float] = []
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    Args:
+        port: The server's.
+        requests: In full. Each connection has one of them, which it sends again and again.
+        connections: Each has one request at a time.
+        count: Requests in all.
+        status: What the status of every answer must begin with.
+        rate: How many are due each second. 0 sends as fast as answers come.
+        warm_up: Requests before the job.
+        tls: Whether the server speaks TLS.
+    """
 
-    def answered(self, seconds: float, status: int) -> None:
-        self.times.append(seconds)
-        if status != self.status:
-            self.fail(f"answered {status}")
-        elif len(self.times) == self.count and not self.done.done():
-            self.done.set_result(None)
-
-    def fail(self, why: str) -> None:
-        if not self.done.done():
-            self.done.set_exception(ConnectionError(why))
-
-
-class Connection(asyncio.Protocol):
-    """Sends its request, waits for the answer, and sends it again."""
-
-    def __init__(self, job: Job, request: bytes) -> None:
-        self._job, self._request = job, request
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by their class
-        self._parser = httptools.HttpResponseParser(self)
-        self._send()
-
-    def _send(self) -> None:
-        if self._job.left > 0:
-            self._job.left -= 1
-            self._sent = time.perf_counter()
-            self._transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        self._parser.feed_data(data)
-
-    def on_message_complete(self) -> None:
-        self._job.answered(time.perf_counter() - self._sent, self._parser.get_status_code())
-        self._send()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._job.fail("hung up")
+    port: int
+    requests: Sequence[bytes]
+    connections: int
+    count: int
+    status: str = "200"
+    rate: int = 0
+    warm_up: int = 0
+    tls: bool = False
 
 
-async def run(port: int, requests: list[str], count: int, status: int) -> dict[str, Any]:
-    job = Job(count, status)
-    loop = asyncio.get_running_loop()
-    opening = [
-        loop.create_connection(lambda text=text: Connection(job, text.encode()), "127.0.0.1", port)  # type: ignore[misc]
-        for text in requests
-    ]
-    transports = [transport for transport, _ in await asyncio.gather(*opening)]
-    try:
-        async with asyncio.timeout(LONGEST_JOB):
-            await job.done
-    except (ConnectionError, TimeoutError) as error:
-        return {"error": str(error) or f"not done within {LONGEST_JOB:g} s"}
-    finally:
-        for transport in transports:
-            transport.close()
-    return {"times": job.times}
+@dataclass(frozen=True)
+class Report:
+    """What became of a job. Times are seconds, and a request's begins at the moment when it was due."""
+
+    seconds: float
+    p50: float
+    p99: float
 
 
-async def run_jobs() -> None:
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        print(json.dumps(await run(**json.loads(line))), flush=True)
+class Load:
+    """The process that sends."""
+
+    def __init__(self, stdin: IO[str], stdout: IO[str]) -> None:
+        self._stdin, self._stdout = stdin, stdout
+
+    def prepare(self, job: Job) -> None:
+        """Make its connections, and send what is before it."""
+        self._write(
+            {
+                "address": f"127.0.0.1:{job.port}",
+                "tls": job.tls,
+                "requests": [b64encode(one).decode() for one in job.requests],
+                "connections": job.connections,
+                "count": job.count,
+                "status": job.status,
+                "rate": job.rate,
+                "warmUp": job.warm_up,
+            }
+        )
+        self._read()
+
+    def begin(self) -> None:
+        """Start the job that has been prepared."""
+        self._write(True)
+
+    def end(self) -> Report:
+        """Wait for the end of the job. Raises ``LoadFailed``."""
+        found = self._read()
+        if "error" in found:
+            raise LoadFailed(found["error"])
+        return Report(found["seconds"], found["p50"], found["p99"])
+
+    def drop(self) -> None:
+        """Wait for the end of a job whose server has gone."""
+        self._read()
+
+    def _write(self, value: object) -> None:
+        print(json.dumps(value), file=self._stdin, flush=True)
+
+    def _read(self) -> Any:
+        return json.loads(self._stdout.readline() or '{"error": "the load has ended"}')
 
 
-if __name__ == "__main__":
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run_jobs())
+@contextmanager
+def run_load(around: Surrounding) -> Iterator[Load]:
+    command, pipe = [str(around.program), "load"], subprocess.PIPE
+    with subprocess.Popen(command, env=around.environment, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            yield Load(process.stdin, process.stdout)
+        finally:
+            process.kill()

@@ -1,10 +1,7 @@
 """The backends of deploy/examples as processes: Node from its wheel, Go and PHP as tests/install.py has found them."""
 
 import atexit
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -12,6 +9,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from tests.e2e.processes import NODE, ROOT, Process, wait_until_answered
+from tests.golang import compile_go
 from tests.install import find
 
 FOLDER = ROOT / "deploy" / "examples"
@@ -24,29 +22,18 @@ def command(language: str, port: int) -> list[str]:
         case "node":
             return [NODE, str(FOLDER / "node" / "backend.js")]
         case "go":
-            return [compile_go()]
+            return [compile_example()]
         case _:
             return [find("php"), "-S", f"127.0.0.1:{port}", str(FOLDER / "php" / "backend.php")]
 
 
 @cache
-def compile_go() -> str:
-    """The Go example as a program; what Go compiles for it is kept in .venv, so that the next time is short."""
+def compile_example() -> str:
+    """The Go example as a program."""
     folder = Path(mkdtemp(prefix="signalr-bridge-go-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     program = folder / "backend"
-    # No network, no other toolchain, no C compiler.
-    settings = {"GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "-mod=mod", "CGO_ENABLED": "0"}
-    folders = {"GOCACHE": str(Path(sys.prefix) / "go-cache"), "GOPATH": str(folder)}
-    done = subprocess.run(
-        [find("go"), "build", "-o", str(program), str(FOLDER / "go" / "main.go")],
-        env=dict(os.environ) | settings | folders,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    compile_go([FOLDER / "go" / "main.go"], program)
     return str(program)
 
 

@@ -13,7 +13,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
+import httptools
 import signalr_bridge
 import uvloop
 from signalr_bridge.main import create_app
@@ -21,7 +23,7 @@ from signalr_bridge.settings import gather, load
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
 from signalr_bridge.wire.server import Listener, bind
 
-from tests.bench import servers, traffic
+from tests.bench import traffic
 from tests.e2e.processes import API_KEY, NAMED_CLIENTS, connection_string
 
 HOUSE = Path(signalr_bridge.__file__).parent
@@ -30,12 +32,15 @@ WARM_UP = 10
 
 _ANSWER = b'{"result":"sent","outputs":[{"target":"newMessage","arguments":["ann"]}]}'
 ANSWERS = {
-    "service": servers.ANSWERS["service"],
+    "service": b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n",
     "backend": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(_ANSWER)
     + _ANSWER,
 }
 
-REQUESTS: dict[str, Callable[[], str]] = {
+HEALTHY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+"""For what is no POST: the bridge's probe of the service."""
+
+REQUESTS: dict[str, Callable[[], bytes]] = {
     "send": lambda: traffic.send()[0],
     "negotiate": lambda: traffic.negotiate()[0],
     "upstream to Python": lambda: traffic.message_to(traffic.PYTHON_HUB)[0],
@@ -46,7 +51,7 @@ REQUESTS: dict[str, Callable[[], str]] = {
 async def walk() -> dict[str, list[str]]:
     """For each path the files, relative to the package, in which code runs during one request."""
     async with serving("service") as service, serving("backend") as backend, bridge(service, backend) as port:
-        return {name: await follow(port, request().encode()) for name, request in REQUESTS.items()}
+        return {name: await follow(port, request()) for name, request in REQUESTS.items()}
 
 
 async def follow(port: int, request: bytes) -> list[str]:
@@ -82,10 +87,27 @@ async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, r
     await reader.readexactly(int(length or 0))
 
 
+class Answering(asyncio.Protocol):
+    """One connection; the same answer to every POST."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by their class
+        self._parser = httptools.HttpRequestParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        self._transport.write(self._answer if self._parser.get_method() == b"POST" else HEALTHY)
+
+
 @asynccontextmanager
 async def serving(name: str) -> AsyncIterator[int]:
     """What answers every POST; gives its port."""
-    server = await asyncio.get_running_loop().create_server(lambda: servers.Answering(ANSWERS[name]), "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: Answering(ANSWERS[name]), "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
 
