@@ -4,7 +4,6 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TypeAlias
 
 import msgspec
@@ -47,23 +46,33 @@ class Template:
 
     text: str
     optional: bool = False
+    _parts: Sequence[tuple[str, str, str]] = field(init=False, repr=False, compare=False)
+    """Each placeholder: the text in front of it, its kind and its name."""
+    _rest: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        parts, position = [], 0
+        for match in _PLACEHOLDER.finditer(self.text):
+            kind, name = (match[1], match[2].lower()) if match[1] else (match[3], match[4])
+            parts.append((self.text[position : match.start()], kind, name))
+            position = match.end()
+        object.__setattr__(self, "_parts", parts)
+        object.__setattr__(self, "_rest", self.text[position:])
 
     def fill(self, sources: TemplateValues) -> str | None:
         """The text with every placeholder replaced. None when the template is optional and a value is absent.
 
         Raises ``BadToken`` when a value is absent, empty or repeated.
         """
-        filled, position = [], 0
-        for match in _PLACEHOLDER.finditer(self.text):
-            kind, name = (match[1], match[2].lower()) if match[1] else (match[3], match[4])
+        filled = ""
+        for before, kind, name in self._parts:
             values = sources.get(kind, {}).get(name, ())
             if not values and self.optional:
                 return None
             if len(values) != 1 or not values[0]:
                 raise BadToken(f"a value of the {kind} that the template wants is absent, empty or repeated")
-            filled += [self.text[position : match.start()], values[0]]
-            position = match.end()
-        return "".join([*filled, self.text[position:]])
+            filled += before + values[0]
+        return filled + self._rest
 
 
 def parse_template(text: str, *, setting: str, optional: bool = False) -> Template:
@@ -119,19 +128,21 @@ class _QueryValues(Mapping[str, Sequence[str]]):
 
     def __init__(self, query: bytes) -> None:
         self._query = query
+        self._values: Mapping[str, Sequence[str]] | None = None
 
-    @cached_property
-    def _values(self) -> Mapping[str, Sequence[str]]:
-        return group_values(read_parameters(self._query.decode("latin-1")))
+    def _read(self) -> Mapping[str, Sequence[str]]:
+        if self._values is None:
+            self._values = group_values(read_parameters(self._query.decode("latin-1")))
+        return self._values
 
     def __getitem__(self, name: str) -> Sequence[str]:
-        return self._values[name]
+        return self._read()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+        return iter(self._read())
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._read())
 
 
 @dataclass(frozen=True, slots=True)

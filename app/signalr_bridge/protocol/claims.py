@@ -32,6 +32,8 @@ _SHORT_NAMES = {
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn": "upn",
     "http://schemas.microsoft.com/ws/2008/06/identity/claims/role": "role",
 }
+_LOSSLESS = f"{LOSSLESS_CLAIM}: "
+_NO_CLAIMS = urlsafe_b64encode(b"{}").rstrip(b"=").decode()
 _ABOUT_THE_TOKEN = frozenset({"aud", "exp", "iat", "nbf", LOSSLESS_CLAIM})
 # A type has no blank and no comma. A piece that does not begin with a type belongs to the value before it.
 _BEGINS_CLAIM = re.compile(r"[^\s:,][^\s,]*?: ")
@@ -47,6 +49,8 @@ class Claims:
 
 def write_lossless(claims: Mapping[str, ClaimValues]) -> str:
     """The value of the claim ``bridge.claims``."""
+    if not claims:
+        return _NO_CLAIMS
     texts = {name: [claim_text(value) for value in values] for name, values in claims.items()}
     short = {name: values[0] if len(values) == 1 else values for name, values in texts.items()}
     return urlsafe_b64encode(json_text.encode(short)).rstrip(b"=").decode()
@@ -92,16 +96,30 @@ def read_claims_line(line: str, user_id: str = "", *, lossless: bool = True) -> 
     """
     if are_forged(line, user_id):
         return Claims()
-    pieces = _split(line)
-    written = [value for name, value in pieces if name == LOSSLESS_CLAIM]
-    if lossless and written:
-        exact = read_lossless(written[0])
+    if lossless and (written := _find_lossless(line)) is not None:
+        exact = read_lossless(written)
         return Claims() if exact is None else Claims(exact, exact=True)
     values: dict[str, list[str]] = {}
-    for name, value in pieces:
+    for name, value in _split(line):
         if (short := _shorten(name)) is not None:
             values.setdefault(short, []).append(value)
     return Claims(values)
+
+
+def _find_lossless(line: str) -> str | None:
+    """The value of ``bridge.claims``, which occurs once at most. It is what ``_split`` would find, sooner."""
+    if line.startswith(_LOSSLESS):
+        begin = len(_LOSSLESS)
+    elif (found := line.find(f", {_LOSSLESS}")) >= 0:
+        begin = found + len(_LOSSLESS) + 2
+    else:
+        return None
+    value, *more = line[begin:].split(", ")
+    for piece in more:
+        if _BEGINS_CLAIM.match(piece):
+            break
+        value = f"{value}, {piece}"
+    return value
 
 
 def _split(line: str) -> list[tuple[str, str]]:

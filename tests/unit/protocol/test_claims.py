@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from signalr_bridge.protocol.access_token import client_claims
 from signalr_bridge.protocol.claims import (
     LOSSLESS_CLAIM,
     NAME_IDENTIFIER,
     Claims,
+    _split,
     are_forged,
     claim_text,
     read_claims_line,
@@ -98,6 +99,24 @@ def test_no_mixture_forges_a_role(forgery: str) -> None:
         assert not (read.exact and "role" in read.values)
 
 
+PIECES = st.sampled_from(
+    [*FORGERIES, "role: admin", "bridge.claims", "bridge.", "claims", ": ", ", ", " ", ":", ",", ADMIN, "é"]
+)
+
+
+@given(st.lists(PIECES, max_size=8).map("".join))
+@example(f"bridge.claims: {ADMIN}, abc")
+@example(f"role: reader, bridge.claims: {ADMIN}, role: admin, x")
+def test_our_claim_is_found_where_all_claims_are_read(line: str) -> None:
+    """It ends where the next claim begins, and a piece that is not a claim belongs to it."""
+    values = [value for name, value in _split(line) if name == LOSSLESS_CLAIM]
+    if not are_forged(line, "") and values:
+        exact = read_lossless(values[0])
+        assert read_claims_line(line) == (Claims() if exact is None else Claims(exact, exact=True))
+    else:
+        assert not read_claims_line(line).exact
+
+
 @pytest.mark.parametrize("user_id", ["bridge.claims", "x, bridge.claims: e30", f"bridge.claims: {ADMIN}"])
 def test_a_user_id_that_holds_our_claim_is_a_forgery(user_id: str) -> None:
     line = f"role: reader, bridge.claims: {write_lossless({'role': ['reader']})}"
@@ -114,9 +133,6 @@ def test_without_the_setting_our_claim_is_not_believed() -> None:
     assert read_claims_line(f"{line}, bridge.claims: {ADMIN}", lossless=False) == Claims()
 
 
-PIECES = st.sampled_from(
-    [*FORGERIES, "role: admin", "bridge.claims", "bridge.", "claims", ": ", ", ", " ", ":", ",", ADMIN, "é"]
-)
 FORGED = st.lists(PIECES, min_size=1, max_size=5).map("".join)
 
 

@@ -1,6 +1,7 @@
 """The signature proves knowledge of an access key, whatever its spelling, and nothing else passes."""
 
 import hmac
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from signalr_bridge.errors import BadSignature
 from signalr_bridge.protocol.signing_key import SigningKey
-from signalr_bridge.protocol.upstream_event import MOST_SIGNATURES, find_signer, sign, write_signatures
+from signalr_bridge.protocol.upstream_event import MOST_SIGNATURES, Signers, find_signer, sign, write_signatures
 
 from tests.unit.protocol.legal import any_text
 from tests.vectors import read_vectors
@@ -45,6 +46,47 @@ def test_of_a_hundred_keys_the_first_one_that_signed_is_told(signers: list[str],
     line = write_signatures("c", signers)
     lines = line.split(",") if apart else [line]
     assert find_signer([WRONG, *lines], "c", keys(*HUNDRED)) == min(map(HUNDRED.index, signers))
+
+
+_calls = st.lists(
+    st.tuples(st.sampled_from(["c1", "c2", "c3"]), st.lists(st.sampled_from([*HUNDRED[:3], "foreign"]), max_size=2)),
+    max_size=8,
+)
+
+
+@given(_calls, st.sampled_from([1, 3, 6, 100]))
+def test_what_is_kept_of_a_connection_changes_no_answer(calls: list[tuple[str, list[str]]], most: int) -> None:
+    """Whatever came before, whether it was signed or not, and however little is kept."""
+    known = keys(*HUNDRED[:3])
+    signers = Signers(known)
+    signers._most_kept = most
+    for connection, by in calls:
+        lines = [write_signatures(connection, by)]
+        assert outcome(signers.find, lines, connection) == outcome(find_signer, lines, connection, known)
+        assert outcome(signers.find, lines, connection + "x") == -1, "signed for another connection"
+        assert len(signers._kept) <= most
+
+
+def outcome(find: Callable[..., int], *arguments: Any) -> int:
+    try:
+        return find(*arguments)
+    except BadSignature:
+        return -1
+
+
+def test_nobody_without_a_key_makes_anything_be_kept() -> None:
+    signers = Signers(keys("k"))
+    for number in range(100):
+        with pytest.raises(BadSignature):
+            signers.find([WRONG, sign(f"c{number}", "other")], f"c{number}")
+    assert signers._kept == {}
+    assert signers.find([sign("c", "k")], "c") == 0
+    assert len(signers._kept) == 1
+
+
+def test_nothing_is_signed_by_no_key() -> None:
+    with pytest.raises(BadSignature):
+        Signers().find([sign("c", "k")], "c")
 
 
 def test_two_keys_give_two_signatures_with_a_bare_comma() -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -25,6 +26,7 @@ from signalr_bridge.upstream.forward.reply import BackendFailed, BackendVerdict,
 LONGEST_URL = 8_000
 """In bytes. Common servers do not take more."""
 
+_MOST_KEPT = 128
 _SECRET_PREFIX = "whsec_"
 # All but the printable ASCII characters, and also the space, the double quote and the percent sign.
 _UNFIT_FOR_HEADERS = re.compile(r'[^\x21-\x7e]|["%]')
@@ -105,12 +107,16 @@ class Address:
             )
         self.origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
         self._parts = parts._replace(path=f"{parts.path.rstrip('/')}/{escape_segment(more)}") if more else parts
+        self._write_and_keep = lru_cache(_MOST_KEPT)(self._write)
 
     def write(self, hub: str, event: str) -> str:
         """The URL of one event. Raises ``BackendFailed`` when it is too long.
 
-        It is completely escaped, because a client chooses the event's name.
+        It is completely escaped, because a client chooses the event's name. URLs that are asked for often are kept.
         """
+        return self._write_and_keep(hub, event)
+
+    def _write(self, hub: str, event: str) -> str:
         names = {"{hub}": escape_segment(hub), "{event}": escape_segment(event)}
         path = "/".join(names.get(segment, segment) for segment in self._parts.path.split("/"))
         url = urlunsplit(self._parts._replace(path=path))
@@ -154,7 +160,7 @@ def write_body(context: Context, id: str, moment: datetime) -> bytes:
 
 def write_time(moment: datetime) -> str:
     """A moment in UTC as RFC 3339, in whole seconds."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def write_cloud_headers(context: Context, id: str, moment: datetime) -> dict[str, str]:
