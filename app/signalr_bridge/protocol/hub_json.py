@@ -62,7 +62,7 @@ def write_message(message: HubMessage) -> bytes:
 
 
 def write_completion(message: Completion) -> bytes:
-    """The complete record of a completion, as ``write_message`` writes it."""
+    """The complete record of a completion, with its separator."""
     return json_text.encode(_write_completion(message)) + RECORD_SEPARATOR
 
 

@@ -48,8 +48,9 @@ MOST_KEPT_DIGESTS = 16_384
 """How many digests of connection ids ``Signers`` keeps. They take about 1 MB."""
 
 _SCHEME = "sha256="
+_SCHEME_LENGTH = len(_SCHEME)
 _DIGEST_BYTES = 32
-_SIGNATURE_LENGTH = len(_SCHEME) + 2 * _DIGEST_BYTES
+_SIGNATURE_LENGTH = _SCHEME_LENGTH + 2 * _DIGEST_BYTES
 
 
 class EventHeaders(msgspec.Struct, frozen=True, gc=False):
@@ -348,9 +349,9 @@ def _read_signatures(lines: Iterable[str]) -> list[bytes]:
     given = [piece for line in lines for part in line.split(",") if (piece := part.strip())]
     found = []
     for piece in given[:MOST_SIGNATURES]:
-        if len(piece) == _SIGNATURE_LENGTH and piece[: len(_SCHEME)].lower() == _SCHEME:
+        if len(piece) == _SIGNATURE_LENGTH and piece[:_SCHEME_LENGTH].lower() == _SCHEME:
             try:
-                found.append(bytes.fromhex(piece[len(_SCHEME) :]))
+                found.append(bytes.fromhex(piece[_SCHEME_LENGTH:]))
             except ValueError:
                 continue
     return [digest for digest in found if len(digest) == _DIGEST_BYTES]  # blanks among the digits would leave fewer

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
+from urllib.parse import quote
 
 from signalr_bridge.endpoints.directory import EndpointMap
 from signalr_bridge.endpoints.endpoint import Endpoint
@@ -125,13 +126,16 @@ class UpstreamRules:
     unhandled_is_fine: bool = False
     lossless_claims: bool = True
     signers: Signers = field(init=False, repr=False, compare=False)
+    usual_queries: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
+    """The queries that are a code and nothing else, as most addresses have them."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "signers", Signers([one.signing for one in self.keys]))
+        object.__setattr__(self, "usual_queries", tuple(b"code=" + quote(one, safe="").encode() for one in self.codes))
 
     def check_code(self, query: bytes, lines: HeaderLines) -> None:
         """Raise ``Unauthenticated`` when a code is needed, and neither query nor headers have it."""
-        if not self.codes:
+        if not self.codes or True in [hmac.compare_digest(one, query) for one in self.usual_queries]:
             return
         given = [value for name, value in read_parameters(query.decode("latin-1")) if name.lower() == "code"]
         given += [decode_header(value) for name, value in lines if name == _CODE_HEADER]

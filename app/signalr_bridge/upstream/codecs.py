@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from signalr_bridge.protocol import upstream_event
+from signalr_bridge.protocol import hub_json, upstream_event
 from signalr_bridge.protocol.hub_message import Completion, Invocation
 
 
@@ -18,7 +18,7 @@ class Codec:
 
 CODECS: Mapping[str, Codec] = {
     upstream_event.JSON: Codec(
-        upstream_event.read_invocation, upstream_event.write_completion, upstream_event.read_completion
+        upstream_event.read_invocation, hub_json.write_completion, upstream_event.read_completion
     ),
     upstream_event.MESSAGEPACK: Codec(
         upstream_event.read_messagepack_invocation,

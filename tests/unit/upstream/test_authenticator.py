@@ -141,6 +141,12 @@ CODE = "the code/of+it="
     [
         (b"code=the+code%2Fof%2Bit%3D", b"", True),
         (b"Code=second", b"", True),
+        (b"code=the%20code%2Fof%2Bit%3D", b"", True),
+        (b"code=the%20code/of%2bit=", b"", True),
+        (b"code=second&x", b"", True),
+        (b"code=secon%64", b"", True),
+        (b"code=the code/of+it=", b"", False),
+        (b"xcode=second", b"", False),
         (b"code=wrong&code=second", b"", True),
         (b"", CODE.encode(), True),
         (b"code=wrong", b"second", True),
