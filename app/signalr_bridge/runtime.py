@@ -4,7 +4,8 @@ import os
 import random as _random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain, repeat
 from typing import TypeAlias
 
 Clock: TypeAlias = Callable[[], float]
@@ -23,20 +24,14 @@ _POOL_BYTES = 4096
 """Random bytes that are taken at once. To ask the system costs more than to cut them into pieces."""
 
 
-class IdPool:
-    """Gives ids, which it makes many at a time. Threads may share it."""
+def pool_ids() -> NewId:
+    """Makes what gives ids. It makes many of them at a time. Threads may share it."""
+    return chain.from_iterable(map(_make_ids, repeat(_POOL_BYTES))).__next__
 
-    def __init__(self) -> None:
-        self._ids: list[str] = []
 
-    def take(self) -> str:
-        """32 hexadecimal digits that nobody else is given. They are as random as ``secrets.token_hex``."""
-        try:
-            return self._ids.pop()
-        except IndexError:
-            first, *others = os.urandom(_POOL_BYTES).hex(" ", bytes_per_sep=16).split()
-            self._ids += others
-            return first
+def _make_ids(count: int) -> list[str]:
+    """The ids in so many random bytes, which are as good as those of ``secrets.token_hex``."""
+    return os.urandom(count).hex(" ", bytes_per_sep=16).split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +41,7 @@ class Runtime:
     clock: Clock = time.monotonic
     wall_clock: WallClock = time.time
     random: Random = _random.random
-    new_id: NewId = IdPool().take
+    new_id: NewId = field(default_factory=pool_ids)
 
 
 RUNTIME = Runtime()

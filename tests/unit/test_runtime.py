@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from signalr_bridge.runtime import IdPool, Runtime
+from signalr_bridge.runtime import Runtime, pool_ids
 
 
 def test_an_id_is_32_hexadecimal_digits() -> None:
@@ -16,8 +16,8 @@ def test_an_id_is_32_hexadecimal_digits() -> None:
 def test_every_random_byte_is_used_once(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[bytes] = []
     monkeypatch.setattr("os.urandom", counted(given))
-    pool = IdPool()
-    ids = {pool.take() for _ in range(256 * 3)}
+    new_id = pool_ids()
+    ids = {new_id() for _ in range(256 * 3)}
     digits = b"".join(given).hex()
     assert ids == {digits[at : at + 32] for at in range(0, len(digits), 32)}
     assert len(ids) == 256 * 3
@@ -35,7 +35,7 @@ def counted(given: list[bytes]) -> Callable[[int], bytes]:
 
 
 def test_threads_may_share_a_pool() -> None:
-    pool = IdPool()
+    new_id = pool_ids()
     with ThreadPoolExecutor(8) as threads:
-        taken = list(threads.map(lambda _: [pool.take() for _ in range(1000)], range(16)))
+        taken = list(threads.map(lambda _: [new_id() for _ in range(1000)], range(16)))
     assert len({one for ids in taken for one in ids}) == 16_000

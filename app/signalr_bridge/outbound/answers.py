@@ -1,19 +1,24 @@
-"""Judgements as HTTP answers: which status, which problem.
+"""Judgements as HTTP answers: which status, which problem, and which are given again for the same key.
 
 Source: the README's tables of outcomes, results and statuses.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import sha256
 from typing import Any
 
-from signalr_bridge.endpoints.outcome import Judgement, Meaning, Result, judge
-from signalr_bridge.errors import BridgeError
+from signalr_bridge.endpoints.outcome import Judgement, Meaning, Result, judge, result_bytes
+from signalr_bridge.errors import BridgeError, InvalidHeader
+from signalr_bridge.outbound.idempotency import Idempotency, Scope
 from signalr_bridge.outbound.items import Item
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.rest import Action
-from signalr_bridge.web.request import JSON
+from signalr_bridge.web.problems import answer_problem
+from signalr_bridge.web.request import JSON, Request
 from signalr_bridge.wire.exchange import Answer, make_answer
 
+_KEY = re.compile(r"[!-~]{1,255}")
 _DETAILS = {
     Meaning.NOT_THERE: "The connection is not there; it may have ended.",
     Meaning.UNKNOWN: "The service did not answer in time; it may have been done.",
@@ -33,7 +38,7 @@ def answer_item(action: Action, result: Result) -> Answer:
     judgement = judge(action, result)
     if judgement.error is not None:
         raise make_problem(judgement)
-    return _answer_json(result.as_json(), 202 if judgement.is_done else 207)
+    return make_answer(202 if judgement.is_done else 207, result_bytes(result), JSON)
 
 
 def answer_items(items: Sequence[Item], results: Sequence[Result]) -> Answer:
@@ -54,7 +59,7 @@ def answer_change(action: Action, result: Result) -> Answer:
     judgement = judge(action, result)
     if judgement.error is not None:
         raise make_problem(judgement)
-    return Answer(204) if judgement.is_done else _answer_json(result.as_json(), 207)
+    return Answer(204) if judgement.is_done else make_answer(207, result_bytes(result), JSON)
 
 
 def answer_question(action: Action, result: Result) -> Answer:
@@ -89,3 +94,48 @@ def make_problem(judgement: Judgement, detail: str | None = None) -> BridgeError
         more = {"exists": False}
     wait = {} if judgement.retry_after is None else {"Retry-After": str(judgement.retry_after)}
     return judgement.error(detail or _DETAILS[judgement.meaning], headers=wait, extensions=more)
+
+
+async def answer_once(request: Request, body: bytes, answer: Callable[[], Awaitable[Answer]]) -> Answer:
+    """The answer that ``answer`` gives, or the one that was kept for the same caller, request and key.
+
+    Raises ``InvalidHeader``, ``IdempotencyMismatch``, ``IdempotencyInProgress``, and what ``answer`` raises.
+    """
+    keys = request.headers_of(b"idempotency-key")
+    if not keys:
+        return await answer()
+    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+        raise InvalidHeader("Idempotency-Key is 1 to 255 visible ASCII characters.")
+    store, query = request.part(Idempotency), request.incoming.query.decode("latin-1")
+    scope = (request.require_caller().name, request.method, request.path, query, keys[0])
+    kept = store.begin(scope, sha256(body).digest())
+    return _replay(kept) if kept is not None else await _answer_first(request, store, scope, answer)
+
+
+def _replay(kept: Answer) -> Answer:
+    return Answer(kept.status, [*kept.headers, (b"idempotency-replay", b"true")], kept.body)
+
+
+async def _answer_first(
+    request: Request, store: Idempotency, scope: Scope, answer: Callable[[], Awaitable[Answer]]
+) -> Answer:
+    kept = False
+    try:
+        given = await _answer_or_problem(request, answer)
+        kept = given.status < 300 or given.status == 504
+        if kept:
+            store.keep(scope, given)
+        return given
+    finally:
+        if not kept:
+            store.forget(scope)
+
+
+async def _answer_or_problem(request: Request, answer: Callable[[], Awaitable[Answer]]) -> Answer:
+    """What ``answer`` gives. An error with the status 504 becomes an answer, to be kept. Other errors are raised."""
+    try:
+        return await answer()
+    except BridgeError as error:
+        if error.status != 504:
+            raise
+        return answer_problem(error, request.id)

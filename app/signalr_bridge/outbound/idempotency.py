@@ -4,24 +4,18 @@ An answer is kept when the request may have taken effect (2xx and 504). Any othe
 request with the key is carried out.
 """
 
-import re
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TypeAlias
 
-from signalr_bridge.errors import BridgeError, IdempotencyInProgress, IdempotencyMismatch, InvalidHeader
+from signalr_bridge.errors import IdempotencyInProgress, IdempotencyMismatch
 from signalr_bridge.runtime import Clock
-from signalr_bridge.web.problems import answer_problem
-from signalr_bridge.web.request import Request
 from signalr_bridge.wire.exchange import Answer
 
 KEEP_SECONDS = 24 * 3600
 """How many seconds an answer is kept."""
 MOST_ANSWERS = 10_000
 MOST_BYTES = 32 * 1024 * 1024
-_KEY = re.compile(r"[!-~]{1,255}")
 
 Scope: TypeAlias = tuple[str, ...]
 """The identity of a request: caller, method, path, query and key."""
@@ -94,48 +88,3 @@ class Idempotency:
                     return
             else:
                 self.forget(scope)
-
-
-async def answer_once(request: Request, body: bytes, answer: Callable[[], Awaitable[Answer]]) -> Answer:
-    """The answer that ``answer`` gives, or the one that was kept for the same caller, request and key.
-
-    Raises ``InvalidHeader``, ``IdempotencyMismatch``, ``IdempotencyInProgress``, and what ``answer`` raises.
-    """
-    keys = request.headers_of(b"idempotency-key")
-    if not keys:
-        return await answer()
-    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
-        raise InvalidHeader("Idempotency-Key is 1 to 255 visible ASCII characters.")
-    store, query = request.part(Idempotency), request.incoming.query.decode("latin-1")
-    scope = (request.require_caller().name, request.method, request.path, query, keys[0])
-    kept = store.begin(scope, sha256(body).digest())
-    return _replay(kept) if kept is not None else await _answer_first(request, store, scope, answer)
-
-
-def _replay(kept: Answer) -> Answer:
-    return Answer(kept.status, [*kept.headers, (b"idempotency-replay", b"true")], kept.body)
-
-
-async def _answer_first(
-    request: Request, store: Idempotency, scope: Scope, answer: Callable[[], Awaitable[Answer]]
-) -> Answer:
-    kept = False
-    try:
-        given = await _answer_or_problem(request, answer)
-        kept = given.status < 300 or given.status == 504
-        if kept:
-            store.keep(scope, given)
-        return given
-    finally:
-        if not kept:
-            store.forget(scope)
-
-
-async def _answer_or_problem(request: Request, answer: Callable[[], Awaitable[Answer]]) -> Answer:
-    """What ``answer`` gives. An error with the status 504 becomes an answer, to be kept. Other errors are raised."""
-    try:
-        return await answer()
-    except BridgeError as error:
-        if error.status != 504:
-            raise
-        return answer_problem(error, request.id)

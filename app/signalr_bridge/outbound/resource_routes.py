@@ -6,9 +6,8 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 
 from signalr_bridge.errors import ConfirmationRequired, InvalidQuery
-from signalr_bridge.outbound.answers import answer_call, answer_change, answer_question
+from signalr_bridge.outbound.answers import answer_call, answer_change, answer_once, answer_question
 from signalr_bridge.outbound.client_calls import read_call
-from signalr_bridge.outbound.idempotency import answer_once
 from signalr_bridge.outbound.members import LARGEST_PAGE, list_members
 from signalr_bridge.outbound.sender import Sender, check_target
 from signalr_bridge.outbound.shapes import (

@@ -9,8 +9,7 @@ from starlette.responses import Response
 from signalr_bridge.endpoints.outcome import Result
 from signalr_bridge.errors import BodyTooLarge, Fault, InvalidItem, InvalidQuery
 from signalr_bridge.outbound import resource_routes
-from signalr_bridge.outbound.answers import answer_item, answer_items
-from signalr_bridge.outbound.idempotency import answer_once
+from signalr_bridge.outbound.answers import answer_item, answer_items, answer_once
 from signalr_bridge.outbound.items import LARGEST_ITEM, Item, Kind
 from signalr_bridge.outbound.sender import ALL_KINDS, Sender
 from signalr_bridge.outbound.shapes import (

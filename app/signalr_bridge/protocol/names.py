@@ -5,6 +5,7 @@ Source: the patterns (hub, group) and limits (1 to 1024) of the REST swagger, ``
 """
 
 import re
+from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 from signalr_bridge.errors import InvalidName
@@ -22,6 +23,12 @@ def check_hub(name: str) -> str:
     if _HUB.fullmatch(name) is None:
         raise InvalidName("A hub name is 1 to 128 letters, digits or any of _`,.[] and begins with a letter.")
     return name.lower()
+
+
+@lru_cache(maxsize=1024)
+def read_hub_segment(segment: str) -> str:
+    """The hub in a segment of a path, in lower case. Raises ``InvalidName``."""
+    return check_hub(unescape_segment(segment))
 
 
 def check_group(name: str) -> str:

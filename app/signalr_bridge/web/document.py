@@ -1,7 +1,7 @@
 """The OpenAPI document, which FastAPI renders from the table of routes, and the application that FastAPI makes."""
 
 import inspect
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,9 +9,8 @@ from fastapi import Request as FastAPIRequest
 from starlette.types import Receive, Scope, Send
 
 from signalr_bridge.web.front import Front
-from signalr_bridge.web.guards import ListenerKind
+from signalr_bridge.web.guards import Begin
 from signalr_bridge.web.table import Audience, Description, Route, Table
-from signalr_bridge.wire.exchange import Answer, IncomingRequest
 
 _KEY, _TOKEN, _CLIENT = "callerKey", "callerToken", "clientToken"
 _SCHEMES = {
@@ -63,9 +62,10 @@ class BridgeApp(FastAPI):
         for route in table.routes:
             self._register(route)
 
-    def begin(self, request: IncomingRequest, kind: ListenerKind | None = None) -> Coroutine[Any, Any, Answer] | None:
-        """What ``Front.begin`` says."""
-        return self.front.begin(request, kind)
+    @property
+    def begin(self) -> Begin:
+        """``Front.begin``."""
+        return self.front.begin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

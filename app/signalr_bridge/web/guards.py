@@ -1,8 +1,9 @@
 """The kinds of listeners, and the checks of development: which requests come from this machine."""
 
 import ipaddress
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from enum import StrEnum
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -19,11 +20,20 @@ class ListenerKind(StrEnum):
     CALLERS = "callers"
 
 
+class Begin(Protocol):
+    """What ``DirectApp.begin`` says, for an application that is told the kind of the listener."""
+
+    def __call__(
+        self, incoming: IncomingRequest, kind: ListenerKind | None = None
+    ) -> Coroutine[Any, Any, Answer] | None: ...
+
+
 class ListenedApp(Protocol):
     """An application that is told which listener a request came through, by an argument or by the scope."""
 
-    def begin(self, request: IncomingRequest, kind: ListenerKind | None = None) -> Coroutine[Any, Any, Answer] | None:
-        """What ``DirectApp.begin`` says."""
+    @property
+    def begin(self) -> Begin:
+        """Answers without ASGI."""
         ...
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,10 +47,8 @@ class ListenerApp:
     def __init__(self, app: ListenedApp, kind: ListenerKind) -> None:
         self.app = app
         self._kind = kind
-
-    def begin(self, request: IncomingRequest) -> Coroutine[Any, Any, Answer] | None:
+        self.begin: Callable[[IncomingRequest], Coroutine[Any, Any, Answer] | None] = partial(app.begin, kind=kind)
         """What ``DirectApp.begin`` says."""
-        return self.app.begin(request, self._kind)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["entered_by"] = self._kind

@@ -27,7 +27,13 @@ from signalr_bridge.errors import (
     UnsupportedMediaType,
 )
 from signalr_bridge.protocol import json_text
-from signalr_bridge.protocol.names import check_connection_id, check_group, check_hub, check_user_id, unescape_segment
+from signalr_bridge.protocol.names import (
+    check_connection_id,
+    check_group,
+    check_user_id,
+    read_hub_segment,
+    unescape_segment,
+)
 from signalr_bridge.web.callers import Caller, Right
 from signalr_bridge.web.guards import ListenerKind
 from signalr_bridge.wire.exchange import Disconnected, IncomingRequest
@@ -42,12 +48,11 @@ MOST_FAULTS = 1000
 Part = TypeVar("Part")
 
 _CHECKS: Mapping[str, Callable[[str], str]] = {
-    "hub": check_hub,
     "groupName": check_group,
     "userId": check_user_id,
     "connectionId": check_connection_id,
 }
-NAMES = frozenset(_CHECKS)
+NAMES = frozenset({"hub", *_CHECKS})
 """The parameters that paths may have."""
 
 _SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
@@ -157,7 +162,7 @@ class Request:
     def hub(self) -> str:
         """The hub in the path, in lower case. It is unescaped and checked once. Raises ``InvalidName``."""
         if self._hub is None:
-            self._hub = check_hub(unescape_segment(self._segments["hub"]))
+            self._hub = read_hub_segment(self._segments["hub"])
         return self._hub
 
     def read_names(self) -> None:
