@@ -103,7 +103,7 @@ def test_a_well_formed_answer_gives_exactly_its_body(data: st.DataObject, answer
     assert end.is_kept == answer.keeps
 
 
-@PROFILE
+@SHORT_PROFILE
 @given(st.data(), answers(), st.booleans())
 def test_a_body_that_is_not_wanted_is_dropped(data: st.DataObject, answer: Answer, reset: bool) -> None:
     end = feed(data.draw(cuts(answer.data)), largest=None, reset=reset)
@@ -112,7 +112,7 @@ def test_a_body_that_is_not_wanted_is_dropped(data: st.DataObject, answer: Answe
     assert end.is_kept == answer.keeps
 
 
-@PROFILE
+@SHORT_PROFILE
 @given(st.data(), answers(), answers())
 def test_what_follows_an_answer_is_never_taken_for_another_one(
     data: st.DataObject, answer: Answer, other: Answer
@@ -126,7 +126,7 @@ def test_what_follows_an_answer_is_never_taken_for_another_one(
         assert not end.is_kept
 
 
-@PROFILE
+@SHORT_PROFILE
 @given(st.data(), answers())
 def test_a_part_of_an_answer_is_none(data: st.DataObject, answer: Answer) -> None:
     size = data.draw(st.integers(0, len(answer.data) - 1))
@@ -169,7 +169,7 @@ def test_every_caller_gets_a_response_or_an_error(
     assert isinstance(end, End)
 
 
-@PROFILE
+@SHORT_PROFILE
 @given(st.data(), mutated())
 def test_a_body_depends_on_the_bytes_and_not_on_their_pieces(data: st.DataObject, given_bytes: bytes) -> None:
     """Where the pieces lie may decide whether a connection is kept, but neither the status nor the body."""

@@ -141,8 +141,8 @@ class Prober:
         delay, failures = await self._probe(endpoint, 0)
         if failures == 0:
             delay = second_delay(rank, count, self._interval)
-        # The condition ends the loop even when the cancellation is lost. When it comes together with a time-out of
-        # aiohttp, aiohttp can take it for that time-out.
+        # The condition ends the loop even when the cancellation is lost. What is awaited may take it for a time-out of
+        # its own when both come at once.
         while self._watches.get(endpoint.url) is watch:
             if await _rings(watch.bell, delay):
                 failures = 0

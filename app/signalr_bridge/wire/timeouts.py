@@ -7,6 +7,9 @@ from collections.abc import Callable
 TICK = 0.02
 """How many seconds a time-out may come late."""
 
+# So many empty buckets may wait for their time.
+_MOST_EMPTY = 64
+
 
 class Timeout:
     """A time-out that waits in a ``TimeoutWheel``. What has a time of its own may be one, and override ``expire``."""
@@ -51,6 +54,7 @@ class TimeoutWheel:
         self._per_second = 1 / tick
         self._buckets: dict[int, set[Timeout]] = {}
         self._due: list[int] = []  # a heap of the buckets' numbers
+        self._most = _MOST_EMPTY  # buckets, until the empty ones are looked for
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, seconds: float, call: Callable[[], None]) -> Timeout:
@@ -75,11 +79,19 @@ class TimeoutWheel:
         self._set_timer()
 
     def _open(self, number: int) -> set[Timeout]:
+        if len(self._due) >= self._most:
+            self._forget_empty()
         bucket = self._buckets[number] = set()
         heapq.heappush(self._due, number)
         if self._due[0] == number:
             self._set_timer()
         return bucket
+
+    def _forget_empty(self) -> None:
+        """Drop the buckets in which nothing waits any more. They would take memory until their time."""
+        self._buckets = {number: bucket for number, bucket in self._buckets.items() if bucket}
+        self._due = sorted(self._buckets)
+        self._most = 2 * len(self._due) + _MOST_EMPTY
 
     def _set_timer(self) -> None:
         """Wake up for the first bucket."""

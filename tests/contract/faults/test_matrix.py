@@ -43,8 +43,7 @@ def test_what_may_happen_twice_is_tried_a_few_times() -> None:
         if case.fault.words in answered:
             assert len(hit.seen) == 1, str(case)
         elif case.fault.seen and not case.fault.offline:
-            # An attempt whose connection breaks is made anew at once by aiohttp: it may have been an old connection.
-            assert (1 if case.fault.hangs else 2) <= len(hit.seen) <= 6, str(case)
+            assert (1 if case.fault.hangs else 2) <= len(hit.seen) <= 3, str(case)
         else:
             assert hit.seen == (), str(case)
 

@@ -1,6 +1,7 @@
 """Coarse time-outs: never early, at most a tick late, and one timer only while something waits."""
 
 import asyncio
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -107,6 +108,20 @@ def test_stopped_ones_leave_nothing_behind() -> None:
     assert len(loop.waiting()) == 1
     loop.go_to(loop.now + 31)
     assert loop.waiting() == []
+
+
+def test_what_is_stopped_takes_no_memory_until_its_time() -> None:
+    loop = Loop()
+    wheel = loop.wheel()
+    wheel.add(3600, lambda: None)
+    tracemalloc.start()
+    try:
+        for _ in range(10_000):
+            wheel.add(3000, lambda: None).stop()
+            loop.go_to(loop.now + TICK)
+        assert tracemalloc.get_traced_memory()[0] < 200_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_one_may_stop_another_or_itself_or_begin_a_new_one() -> None:
