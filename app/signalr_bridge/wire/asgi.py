@@ -14,8 +14,7 @@ from starlette.types import ASGIApp, Message, Scope
 from signalr_bridge.wire.answer_head import CLOSE, STATUS_LINES, WITHOUT_BODY, asks_to_close
 from signalr_bridge.wire.request_reader import ReceivedRequest
 
-LOG = logging.getLogger("uvicorn.error")
-"""Errors of applications go to the server's log, under the name that it has by default."""
+_LOG = logging.getLogger("uvicorn.error")  # the name that servers of ASGI applications commonly log under
 
 _NO_NAME = re.compile(rb'[\x00-\x1f\x7f()<>@,;:\[\]={} \t\\"]')
 _NO_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -115,18 +114,18 @@ class AsgiCycle:
         try:
             result: object = await app(scope, self._receive, self._send)  # type: ignore[func-returns-value]
         except BaseException as error:
-            LOG.error("Exception in ASGI application\n", exc_info=error)
+            _LOG.error("Exception in ASGI application\n", exc_info=error)
             self._break_off()
             return
         if result is not None:
-            LOG.error("ASGI callable should return None, but returned '%s'.", result)
+            _LOG.error("ASGI callable should return None, but returned '%s'.", result)
             request.has_begun = True
             self._break_off()
         elif not request.has_begun and not request.is_disconnected:
-            LOG.error("ASGI callable returned without starting response.")
+            _LOG.error("ASGI callable returned without starting response.")
             self._break_off()
         elif not request.is_answered and not request.is_disconnected:
-            LOG.error("ASGI callable returned without completing response.")
+            _LOG.error("ASGI callable returned without completing response.")
             self._break_off()
 
     def _break_off(self) -> None:

@@ -1,6 +1,7 @@
 """HTTP/1.1 on one connection, with bounds: requests in, answers out in their order, and peers that stall let go."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, cast
 
@@ -8,7 +9,7 @@ from uvicorn import Config
 
 from signalr_bridge.errors import InvalidHeader
 from signalr_bridge.wire.answer_head import BROKEN, write_answer, write_refusal
-from signalr_bridge.wire.asgi import LOG, AsgiCycle, build_scope
+from signalr_bridge.wire.asgi import AsgiCycle, build_scope
 from signalr_bridge.wire.connection_timeouts import ConnectionTimeouts
 from signalr_bridge.wire.exchange import Answer, IncomingRequest
 from signalr_bridge.wire.request_reader import ReceivedRequest, RequestReader
@@ -18,6 +19,7 @@ MOST_PIPELINED = 8
 
 # So many bytes are parsed at once. A request may be 20 bytes long, and to parse it costs a hundred times as much.
 _PIECE = 16_384
+_LOG = logging.getLogger("uvicorn.error")  # as for ASGI applications
 
 
 class ServerState(Protocol):
@@ -232,7 +234,7 @@ class BoundedProtocol(asyncio.Protocol):
                 await self.until_taken(request)
             self._write(request, answer)
         except BaseException as error:
-            LOG.error("Exception in ASGI application\n", exc_info=error)
+            _LOG.error("Exception in ASGI application\n", exc_info=error)
             self.fail(request)
         finally:
             self._server_state.tasks.discard(request.task)

@@ -1,4 +1,4 @@
-"""ASGI applications on our own protocol: when bytes go out, what their mistakes lead to, and who is told of the end."""
+"""ASGI applications on our own protocol: when bytes go out, what they do wrong, and who is told of the end."""
 
 import asyncio
 import logging
@@ -175,7 +175,7 @@ async def give(scope: Scope, receive: Receive, send: Send) -> str:
         (sending(start(length(0), (b"x y", b"a")), body()), b""),
     ],
 )
-async def test_an_applications_mistake_ends_the_connection(
+async def test_what_an_application_does_wrong_ends_the_connection(
     app: Application, expected: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     wire = await serve(app)
@@ -184,7 +184,7 @@ async def test_an_applications_mistake_ends_the_connection(
     assert [record.levelno for record in caplog.records if record.name == "uvicorn.error"] == [logging.ERROR]
 
 
-async def test_a_message_behind_the_answer_is_a_mistake_that_the_client_does_not_see(
+async def test_a_message_behind_the_answer_is_an_error_that_the_client_does_not_see(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     wire = await serve(sending(start(length(0)), body(), body()))

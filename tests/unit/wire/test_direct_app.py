@@ -103,7 +103,7 @@ async def test_a_body_that_comes_later_comes_in_pieces() -> None:
         assert b"\r\n\r\n1000000 in piecesHTTP" in answers
 
 
-async def test_what_is_not_asked_for_is_held_back() -> None:
+async def test_what_is_not_asked_for_is_not_read() -> None:
     asked = asyncio.Event()
 
     async def wait(request: IncomingRequest) -> Answer:
@@ -226,6 +226,20 @@ async def test_a_slow_head_cuts_no_answer_off(monkeypatch: pytest.MonkeyPatch) -
 
     async with serving(wait) as (listener, _):
         assert statuses(await send(listener, GET, b"GET")) == [200]
+
+
+async def test_a_head_that_has_begun_behind_a_request_ends_soon_or_the_connection_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection_timeouts, "HEAD_SECONDS", 0.3)
+
+    async def wait(request: IncomingRequest) -> Answer:
+        await asyncio.sleep(0.1)
+        return answer()
+
+    async with serving(wait) as (listener, _):
+        listener.config.timeout_keep_alive = 60
+        assert statuses(await send(listener, GET + b"GET")) == [200]
 
 
 async def test_an_idle_connection_ends_and_a_busy_one_does_not() -> None:
