@@ -44,8 +44,8 @@ _SECRET_QUERY = frozenset({"access_token", "id", "_"})
 MOST_SIGNATURES = 16
 """How many signatures of one request are checked. The service sends one for each of its two keys."""
 
-MOST_KEPT_DIGESTS = 16_384
-"""How many digests of connection ids ``Signers`` keeps. They take about 1 MB."""
+MOST_KEPT_DIGESTS = 8_192
+"""How many digests of connection ids ``Signers`` keeps. With one key they take 2 MB, with more keys less."""
 
 _SCHEME = "sha256="
 _SCHEME_LENGTH = len(_SCHEME)
