@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from signalr_bridge.wire.client_protocol import Connection, Exchange
-from signalr_bridge.wire.response import CallFailed, Response
+from signalr_bridge.wire.exchange import CallFailed, Response
 
 _LOOP = asyncio.new_event_loop()  # for futures, which nobody waits for; it never runs
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"

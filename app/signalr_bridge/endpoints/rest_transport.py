@@ -31,7 +31,7 @@ from signalr_bridge.protocol.rest import (
     write_path,
     write_target,
 )
-from signalr_bridge.web.trace import trace_headers
+from signalr_bridge.web.trace import TRACE
 from signalr_bridge.wire.client import (
     CallFailed,
     Client,
@@ -137,8 +137,8 @@ class RestTransport:
             headers = {"Authorization": f"Bearer {token}"}
             known = render_headers(headers if media_type is None else headers | {"Content-Type": media_type})
             self._headers[token, media_type] = known
-        trace = trace_headers()
-        return known + render_headers(trace) if trace else known
+        trace = TRACE.get().traceparent
+        return known if trace is None else known + render_headers({"traceparent": trace})
 
 
 class _Request(msgspec.Struct, frozen=True):

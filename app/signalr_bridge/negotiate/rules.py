@@ -21,8 +21,7 @@ from signalr_bridge.negotiate.identity import (
 )
 from signalr_bridge.negotiate.negotiator import Admission
 from signalr_bridge.protocol.claims import ClaimValues
-from signalr_bridge.protocol.names import check_client_user_id
-from signalr_bridge.protocol.query import read_parameters
+from signalr_bridge.protocol.names import check_client_user_id, read_parameters
 from signalr_bridge.protocol.upstream_event import HeaderLines, decode_header
 from signalr_bridge.runtime import Runtime, WallClock
 from signalr_bridge.settings.model import ClientSettings, JwtSettings, Settings
@@ -30,7 +29,7 @@ from signalr_bridge.web.callers import CHALLENGE, FindAddress, check_wait
 from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers
 from signalr_bridge.web.limits import Rate
 from signalr_bridge.web.tokens import TokenRules, read_bearers, read_claims, take_apart
-from signalr_bridge.web.trace import request_id
+from signalr_bridge.web.trace import TRACE
 
 _PLACEHOLDER = re.compile(r"\{(?:(query|headers)\.([A-Za-z0-9_.-]{1,64})|(claims)\.([^{}\s]{1,256}))\}")
 TemplateValues: TypeAlias = Mapping[str, Mapping[str, Sequence[str]]]
@@ -241,7 +240,8 @@ class ClientAdmission:
             return await self.rules_of(hub).admit(client_request)
         except BadToken as error:
             _LOG.info(
-                "client refused", extra={"reason": error.detail, "address": address(), "request_id": request_id()}
+                "client refused",
+                extra={"reason": error.detail, "address": address(), "request_id": TRACE.get().request_id},
             )
             raise Unauthenticated(REFUSAL, headers=CHALLENGE) from None
 

@@ -13,7 +13,7 @@ from msgspec import structs
 from signalr_bridge.errors import BadSignature, MalformedJson, MalformedMessage
 from signalr_bridge.protocol import hub_json, hub_messagepack, json_text
 from signalr_bridge.protocol.hub_message import Closed, Completion, HubMessage, Invocation, Payload
-from signalr_bridge.protocol.query import read_parameters
+from signalr_bridge.protocol.names import read_parameters
 from signalr_bridge.protocol.signing_key import SigningKey, digest_by_each
 
 HeaderLines: TypeAlias = Sequence[tuple[bytes, bytes]]

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from signalr_bridge.endpoints.directory import EndpointMap
 from signalr_bridge.endpoints.endpoint import Endpoint
 from signalr_bridge.errors import BadSignature, BadToken, SettingsError, Unauthenticated
-from signalr_bridge.protocol.query import read_parameters
+from signalr_bridge.protocol.names import read_parameters
 from signalr_bridge.protocol.signing_key import SigningKey
 from signalr_bridge.protocol.upstream_event import (
     SIGNATURE_HEADER,

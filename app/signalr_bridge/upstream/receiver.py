@@ -9,11 +9,13 @@ from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
+from msgspec import structs
 
 from signalr_bridge.errors import (
     BodyTooLarge,
     BridgeError,
     Forbidden,
+    InternalError,
     InvalidHeader,
     MalformedJson,
     MalformedMessage,
@@ -21,7 +23,7 @@ from signalr_bridge.errors import (
     UnsupportedMediaType,
 )
 from signalr_bridge.protocol import upstream_event
-from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.protocol.hub_message import Completion, Payload
 from signalr_bridge.protocol.names import check_connection_id, check_hub
 from signalr_bridge.protocol.upstream_event import (
     CONNECTED,
@@ -33,22 +35,25 @@ from signalr_bridge.protocol.upstream_event import (
     decode_header,
 )
 from signalr_bridge.runtime import Clock
-from signalr_bridge.upstream.answer import Answer, check_failure, write_answer
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, UpstreamRules
-from signalr_bridge.upstream.codecs import CODECS
+from signalr_bridge.upstream.codecs import CODECS, Codec
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import (
     Dispatch,
     Ending,
+    Failed,
     Handler,
     Refused,
     Returned,
     answer_connection,
     answer_message,
+    failure_text,
 )
 from signalr_bridge.upstream.event_feed import EventFeed, EventRecord
 from signalr_bridge.upstream.outbox import Outbox
+from signalr_bridge.upstream.values import to_plain
 from signalr_bridge.web.observer import Observer
+from signalr_bridge.wire.exchange import Answer, make_answer
 
 Read = TypeVar("Read")
 Message = TypeVar("Message")
@@ -136,6 +141,57 @@ async def close_refused(context: Context, reason: str) -> None:
         _LOG.warning("a refused connection could not be closed", extra={"hub": context.hub, "reason": error.detail})
     except Exception:  # the connection stays refused, whatever happened
         _LOG.exception("a refused connection could not be closed", extra={"hub": context.hub})
+
+
+def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str) -> tuple[Answer, Ending]:
+    """The answer to a message, and how the message ended.
+
+    A result that cannot be encoded makes it end as ``Failed``. Without an invocation id in the context, and for an
+    overload, there is no completion.
+
+    Args:
+        ending: What came of the message.
+        context: The message's context.
+        codec: Writes the completion.
+        media_type: The media type of what ``codec`` writes.
+
+    Raises:
+        Overloaded, InternalError: As ``check_failure`` does, when there is no completion.
+    """
+    invocation_id = context.invocation_id
+    if invocation_id is None or (isinstance(ending, Failed) and ending.overload is not None):
+        check_failure(ending)
+        return make_answer(200), ending
+    try:
+        body = _write(codec, _complete(ending, invocation_id, context.event))
+    except Exception as error:  # whatever an author's objects raise while they are encoded
+        _LOG.exception("result cannot be encoded", extra={"hub": context.hub, "event": context.event})
+        ending = Failed(type(error).__name__)
+        body = codec.write_completion(_complete(ending, invocation_id, context.event))
+    return make_answer(200, body, media_type), ending
+
+
+def check_failure(ending: Ending) -> None:
+    """Raise ``Overloaded`` or ``InternalError`` for a failure, so that the status tells the service of it."""
+    if isinstance(ending, Failed):
+        raise ending.overload or InternalError("A handler of this event failed.")
+
+
+def _write(codec: Codec, completion: Completion) -> bytes:
+    try:
+        return codec.write_completion(completion)
+    except TypeError:  # an object that the codec does not know, such as a pydantic model
+        return codec.write_completion(structs.replace(completion, result=to_plain(completion.result)))
+
+
+def _complete(ending: Ending, invocation_id: str, method: str) -> Completion:
+    match ending:
+        case Returned(result):
+            return Completion(invocation_id, result=result, has_result=True)
+        case Refused(reason):
+            return Completion(invocation_id, error=reason)
+        case Failed():
+            return Completion(invocation_id, error=failure_text(method))
 
 
 class Receiver:
@@ -244,7 +300,7 @@ class Receiver:
         if isinstance(ending, Refused) and event == CONNECTED:
             await close_refused(context, ending.reason)
             raise Forbidden("A handler refused the connection.")
-        return Answer(200)
+        return make_answer(200)
 
     async def _answer_message(self, call: _Call, media_type: str, body: bytes) -> Answer:
         codec = CODECS[media_type]

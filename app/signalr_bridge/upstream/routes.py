@@ -14,15 +14,13 @@ from signalr_bridge.web.front import find_request
 from signalr_bridge.web.problems import PROBLEM_ANSWER
 from signalr_bridge.web.request import Request
 from signalr_bridge.web.table import Audience, Description, Route
-from signalr_bridge.wire.exchange import Answer, make_answer
+from signalr_bridge.wire.exchange import Answer
 
 
 async def receive_event(request: Request) -> Answer:
     """The service reports an event."""
     incoming = request.incoming
-    answer = await request.part(Receiver).receive(incoming.query, incoming.headers, request.read_body)
-    # The length is always given, because an empty chunked answer would leave the client waiting.
-    return make_answer(answer.status, answer.body, answer.content_type)
+    return await request.part(Receiver).receive(incoming.query, incoming.headers, request.read_body)
 
 
 async def watch_events(request: FastAPIRequest) -> Response:

@@ -17,7 +17,7 @@ from signalr_bridge.web.guards import ListenerKind
 from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers
 from signalr_bridge.web.limits import Rate
 from signalr_bridge.web.tokens import Claims, TokenRules, read_values
-from signalr_bridge.web.trace import request_id
+from signalr_bridge.web.trace import TRACE
 
 CHALLENGE = {"WWW-Authenticate": 'ApiKey realm="signalr-bridge", header="X-API-Key", Bearer realm="signalr-bridge"'}
 REFUSAL = "Send a valid API key in the header X-API-Key, or a valid bearer token."
@@ -228,7 +228,7 @@ class Callers:
 
     def _refuse(self, reason: str, address: str) -> NoReturn:
         check_wait(self._failures.take(address), "Too many wrong credentials came from your address; try again later.")
-        _LOG.info("caller refused", extra={"reason": reason, "address": address, "request_id": request_id()})
+        _LOG.info("caller refused", extra={"reason": reason, "address": address, "request_id": TRACE.get().request_id})
         raise Unauthenticated(REFUSAL, headers=CHALLENGE)
 
 

@@ -27,7 +27,7 @@ from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import NO_SUCH_ROUTE, answer_problem
 from signalr_bridge.web.request import PartsByType, Request
 from signalr_bridge.web.table import NOWHERE, Audience, Found, PathItem, Table
-from signalr_bridge.web.trace import set_trace
+from signalr_bridge.web.trace import TRACE, Trace, read_traceparent
 from signalr_bridge.wire.exchange import Answer, Disconnected, IncomingRequest
 
 LONGEST_PATH = 32 * 1024
@@ -119,7 +119,7 @@ class Front:
         request = Request(incoming, self.parts, listener, path_item.parameters, segments)
         request.asgi = asgi
         request.id = self._read_id(request)
-        set_trace(request.id, _read_trace(request))
+        TRACE.set(Trace(request.id, _read_trace(request)))
         try:
             return await self._answer_whatever_happens(request, path_item)
         finally:
@@ -254,7 +254,7 @@ def _own_headers(request: Request) -> Sequence[tuple[bytes, bytes]]:
 def _read_trace(request: Request) -> str | None:
     """The trace that a caller or the service passes on. That of a client is not trusted."""
     given = request.last_header(b"traceparent")
-    return None if given is None or request.path.endswith("/negotiate") else given.decode("latin-1")
+    return None if given is None or request.path.endswith("/negotiate") else read_traceparent(given)
 
 
 def _explain_missing(request: Request, path_item: PathItem) -> BridgeError:

@@ -3,31 +3,32 @@
 import re
 from contextvars import ContextVar
 
+import msgspec
+
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.{0,200})?")
-_current: ContextVar[tuple[str, str | None]] = ContextVar("trace", default=("", None))
 
 
-def set_trace(request_id: str, traceparent: str | None) -> None:
-    """Set the trace of the request that this task answers.
-
-    Both are set for every request. The task of a pipelined request may begin in the context of the one before it, and
-    would find that one's trace.
+class Trace(msgspec.Struct, frozen=True, gc=False):
+    """The trace of the request that a task answers.
 
     Args:
-        request_id: The id of the request.
-        traceparent: The header's value. A malformed one is dropped.
+        request_id: The id of the request. It is empty outside of a request.
+        traceparent: What is passed on. None when the caller sent none that is well-formed.
     """
-    if traceparent is not None and not _TRACEPARENT.fullmatch(traceparent):
-        traceparent = None
-    _current.set((request_id, traceparent))
+
+    request_id: str = ""
+    traceparent: str | None = None
 
 
-def request_id() -> str:
-    """The id of the request that this task answers, for log lines. It is empty outside of a request."""
-    return _current.get()[0]
+NO_TRACE = Trace()
+"""Stands outside of a request."""
+
+TRACE: ContextVar[Trace] = ContextVar("trace", default=NO_TRACE)
+"""It is set for every request. The task of a pipelined request may begin in the context of the one before it, and would
+find that one's trace."""
 
 
-def trace_headers() -> dict[str, str]:
-    """The headers that pass the trace on. There are none when the request has no trace."""
-    traceparent = _current.get()[1]
-    return {} if traceparent is None else {"traceparent": traceparent}
+def read_traceparent(value: bytes) -> str | None:
+    """The header's value. None for one that is malformed."""
+    text = value.decode("latin-1")
+    return text if _TRACEPARENT.fullmatch(text) else None

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Scope
 
-from signalr_bridge.wire.answer_head import CLOSE, STATUS_LINES, WITHOUT_BODY, asks_to_close
+from signalr_bridge.wire.exchange import CLOSE, STATUS_LINES, WITHOUT_BODY, asks_to_close
 from signalr_bridge.wire.request_reader import ReceivedRequest
 
 _LOG = logging.getLogger("uvicorn.error")  # the name that servers of ASGI applications commonly log under

@@ -15,8 +15,7 @@ from typing import Self
 
 from signalr_bridge.wire.client_protocol import Connection, Exchange
 from signalr_bridge.wire.dialer import Dialer, Origin, read_origin
-from signalr_bridge.wire.proxies import Proxies, write_basic
-from signalr_bridge.wire.response import (
+from signalr_bridge.wire.exchange import (
     BadResponse,
     CallFailed,
     ConnectTimedOut,
@@ -27,6 +26,7 @@ from signalr_bridge.wire.response import (
     ResponseTooLarge,
     TimedOut,
 )
+from signalr_bridge.wire.proxies import Proxies, write_basic
 from signalr_bridge.wire.timeouts import Timeout, TimeoutWheel
 
 __all__ = [

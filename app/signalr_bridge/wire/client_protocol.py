@@ -5,7 +5,7 @@ from typing import Protocol, cast
 
 import httptools
 
-from signalr_bridge.wire.response import (
+from signalr_bridge.wire.exchange import (
     BadResponse,
     CallFailed,
     NoResponse,

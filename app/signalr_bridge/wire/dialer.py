@@ -12,8 +12,8 @@ from itertools import chain, zip_longest
 from typing import TypeAlias
 
 from signalr_bridge.wire.client_protocol import LONGEST_HEAD, Connection
+from signalr_bridge.wire.exchange import ConnectTimedOut, NotSent
 from signalr_bridge.wire.proxies import Proxy
-from signalr_bridge.wire.response import ConnectTimedOut, NotSent
 
 CONNECT_SECONDS = 10.0
 """How long a connection may take to be made. The request that waits for it may give up earlier."""

@@ -1,10 +1,14 @@
-"""One HTTP request that has come, and the answer to it: what a server and an application say to each other."""
+"""HTTP exchanges as values: a request that has come and the answer to it, and the response to a call of ours."""
 
-from collections.abc import Coroutine, Sequence
+import secrets
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
 
 import msgspec
+
+from signalr_bridge.errors import BridgeError
+from signalr_bridge.protocol.problem import MEDIA_TYPE, problem_headers, write_problem
 
 HeaderLines = Sequence[tuple[bytes, bytes]]
 """Header lines as they came or as they go out, with names in lower case."""
@@ -84,3 +88,159 @@ def make_answer(
     if media_type is not None:
         lines.append((b"content-type", media_type.encode("latin-1")))
     return Answer(status, lines, body)
+
+
+CLOSE = b"connection: close\r\n"
+"""The line that ends a connection."""
+
+WITHOUT_BODY = frozenset({204, 304})
+"""Statuses whose answers have neither a body nor a length.
+
+Source: https://www.rfc-editor.org/rfc/rfc9110.html#section-6.4.1.
+"""
+
+_PHRASES = {one.value: one.phrase for one in HTTPStatus}
+STATUS_LINES = {status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode() for status in range(100, 600)}
+"""The first line of an answer by its status."""
+
+BROKEN = Answer(
+    500,
+    ((b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"21"), (b"connection", b"close")),
+    b"Internal Server Error",
+)
+"""The answer in place of one that an application could not make. It ends the connection."""
+
+_END = b"\r\n"
+_ENDS = b"\r\n\0"  # what one reader or another takes for the end of a line
+_CLOSE_AND_END = CLOSE + _END
+
+
+def asks_to_close(value: bytes) -> bool:
+    """Whether the value of a ``connection`` header ends the connection."""
+    return b"close" in [token.strip() for token in value.lower().split(b",")]
+
+
+def write_answer(answer: Answer, first_lines: bytes, keep_alive: bool, is_head: bool) -> tuple[bytes, bool]:
+    """The bytes of a whole answer, and whether the connection is kept behind it.
+
+    Args:
+        answer: The answer.
+        first_lines: The header lines in front of its own.
+        keep_alive: Whether the connection may be kept. Otherwise a line says that it ends.
+        is_head: Whether the request was a HEAD. Then no body is written, because it would count as the next answer.
+
+    Raises:
+        ValueError: A header holds a line break or a NUL, or the answer's length is not that of its body.
+    """
+    parts: list[bytes] = []
+    length, end = -1, _END if keep_alive else _CLOSE_AND_END
+    for name, value in answer.headers:
+        parts += (name, b": ", value, _END)
+        if name == b"content-length":
+            length = int(value)
+        elif name == b"connection" and asks_to_close(value):
+            keep_alive, end = False, _END
+    lines = b"".join(parts)
+    if len(lines.translate(None, _ENDS)) != len(lines) - len(_END) * len(answer.headers):
+        raise ValueError("A header of the answer holds a line break or a NUL.")
+    if is_head:
+        return b"".join((STATUS_LINES[answer.status], first_lines, lines, end)), keep_alive
+    if length != len(answer.body) and (answer.body or answer.status not in WITHOUT_BODY):
+        raise ValueError("The answer's Content-Length is not the length of its body.")
+    return b"".join((STATUS_LINES[answer.status], first_lines, lines, end, answer.body)), keep_alive
+
+
+def write_refusal(error: BridgeError) -> bytes:
+    """A whole answer to bytes that are not a request, with an id of its own. It ends the connection."""
+    request_id = secrets.token_hex(16)
+    body = write_problem(error, request_id)
+    headers = problem_headers(error) | {
+        "Content-Length": str(len(body)),
+        "Content-Type": MEDIA_TYPE,
+        "X-Request-Id": request_id,
+        "Connection": "close",
+    }
+    lines = "".join(f"{name.lower()}: {value}\r\n" for name, value in headers.items())
+    return b"%s%s\r\n%s" % (STATUS_LINES[error.status], lines.encode("latin-1"), body)
+
+
+class ResponseHeaders(Mapping[str, str]):
+    """The header lines of a response. A name is found in any case, and of repeated lines the first one is."""
+
+    __slots__ = ("_lines",)
+
+    def __init__(self, lines: list[tuple[bytes, bytes]]) -> None:
+        self._lines = lines
+
+    def __getitem__(self, name: str) -> str:
+        wanted = name.lower().encode("latin-1", "replace")
+        for found, value in self._lines:
+            if found.lower() == wanted:
+                return value.decode("latin-1").strip(" \t")
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name.decode("latin-1").lower() for name, _ in self._lines))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+class Response(msgspec.Struct, frozen=True, gc=False):
+    """A response. ``repr`` shows neither header lines nor the body, which may hold a secret.
+
+    Args:
+        status: The HTTP status, from 200 on.
+        lines: The header lines as they came. Trailers are not among them.
+        body: The body. It is empty where it was not wanted.
+    """
+
+    status: int
+    lines: list[tuple[bytes, bytes]]
+    body: bytes = b""
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """The header lines by their names."""
+        return ResponseHeaders(self.lines)
+
+    def __repr__(self) -> str:
+        return f"Response({self.status}, {len(self.body)} bytes)"
+
+
+class CallFailed(Exception):
+    """A call got no response that can be used.
+
+    The text is the kind of failure, in one word. It never holds the URL, which may hold a key.
+    """
+
+    response: Response | None = None
+    """The head of the response, when it had come."""
+
+
+class NotSent(CallFailed):
+    """Nothing of the request went out. There was no such host, connection, TLS or valid URL, or not in time."""
+
+
+class ConnectTimedOut(NotSent):
+    """No connection could be made until the request's time was over."""
+
+
+class PoolExhausted(NotSent):
+    """All connections that may be open at once were busy until the request's time was over, or too many waited."""
+
+
+class NoResponse(CallFailed):
+    """The request may have been received. The connection broke, or the response did not come, or not all of it."""
+
+
+class TimedOut(NoResponse):
+    """The response did not come in time, after the request had been written."""
+
+
+class BadResponse(CallFailed):
+    """What came is not an HTTP response, or not one that is taken."""
+
+
+class ResponseTooLarge(BadResponse):
+    """The body has more bytes than its reader takes."""

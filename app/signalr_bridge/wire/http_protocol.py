@@ -8,11 +8,10 @@ from typing import Any, Protocol, cast
 from uvicorn import Config
 
 from signalr_bridge.errors import InvalidHeader
-from signalr_bridge.wire.answer_head import BROKEN, write_answer, write_refusal
 from signalr_bridge.wire.asgi import AsgiCycle, build_scope
-from signalr_bridge.wire.connection_timeouts import ConnectionTimeouts
-from signalr_bridge.wire.exchange import Answer, IncomingRequest
+from signalr_bridge.wire.exchange import BROKEN, Answer, IncomingRequest, write_answer, write_refusal
 from signalr_bridge.wire.request_reader import ReceivedRequest, RequestReader
+from signalr_bridge.wire.timeouts import ConnectionTimeouts
 
 MOST_PIPELINED = 8
 """How many requests may wait behind the one that is being answered. Further ones are read later."""

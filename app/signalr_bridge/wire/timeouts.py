@@ -1,4 +1,4 @@
-"""Coarse time-outs: they cost little to start and to stop, because most of them are stopped."""
+"""Time-outs that cost little: of many calls in one wheel, and of one connection by one timer."""
 
 import asyncio
 import heapq
@@ -114,3 +114,133 @@ class TimeoutWheel:
             timeout.expire()
         except Exception as error:  # it must not hold up the others
             self._loop.call_exception_handler({"message": "a time-out failed", "exception": error})
+
+
+HEAD_SECONDS = 30.0
+"""How long a connection may stay open without a whole head. It holds for the first head, and for one that has begun."""
+
+WRITE_SECONDS = 30.0
+"""How long a peer may accept none of the bytes that are sent to it."""
+
+_EARLY = 0.002  # a timer may ring so many seconds before its moment, because event loops round to milliseconds
+
+
+class ConnectionTimeouts:
+    """Remembers since when something is waited for, and looks at it when the connection's one timer rings.
+
+    What is on time costs no timer: moments are noted, and the timer is set anew only when it has rung. It is moved to
+    an earlier moment where that is needed, which a request that comes and is answered in time does not need.
+
+    Args:
+        loop: The loop whose timer is used.
+        transport: The connection.
+        idle_seconds: How long the connection is kept without a request.
+    """
+
+    __slots__ = (
+        "_head_since",
+        "_idle_seconds",
+        "_idle_since",
+        "_left",
+        "_loop",
+        "_rings_at",
+        "_taking_since",
+        "_timer",
+        "_transport",
+        "is_answering",
+    )
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport, idle_seconds: float) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._idle_seconds = idle_seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
+        self._head_since: float | None = None
+        self._idle_since: float | None = None
+        self._taking_since: float | None = None
+        self._left = 0
+        self.is_answering = False
+        """Whether an answer is being made or sent. A slow head does not cut it off."""
+
+    def expect_request(self) -> None:
+        """The last request has been answered. The next one may take ``idle_seconds`` to begin."""
+        self._idle_since = now = self._loop.time()
+        if self._timer is None or now + self._idle_seconds < self._rings_at:
+            self._ring_at(now + self._idle_seconds)
+
+    def bytes_have_come(self) -> None:
+        """The connection is not idle any longer."""
+        self._idle_since = None
+
+    def expect_head(self) -> None:
+        """A head must arrive in time. Where one is expected already, its time does not begin anew."""
+        if self._head_since is None:
+            self._head_since = now = self._loop.time()
+            self._ring_at(now + HEAD_SECONDS)
+
+    def head_has_come(self) -> None:
+        """The head has arrived, and its time is not measured any longer."""
+        self._head_since = None
+
+    def expect_taking(self) -> None:
+        """The peer must accept some of the waiting bytes in time. A slow peer accepts some each time."""
+        if self._taking_since is None:
+            self._taking_since = now = self._loop.time()
+            self._left = self._transport.get_write_buffer_size()
+            self._ring_at(now + WRITE_SECONDS)
+
+    def all_is_taken(self) -> None:
+        """The peer has accepted enough bytes, and its time is not measured any longer."""
+        self._taking_since = None
+
+    def close(self) -> None:
+        """End the connection once the peer has accepted all bytes, or has stalled."""
+        self._head_since = self._idle_since = None
+        self._transport.close()
+        self.expect_taking()
+
+    def end(self) -> None:
+        """The connection has ended."""
+        self._head_since = self._idle_since = self._taking_since = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring_at(self, moment: float) -> None:
+        if self._timer is not None:
+            if self._rings_at <= moment:
+                return
+            self._timer.cancel()
+        self._rings_at = moment
+        self._timer = self._loop.call_at(moment, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        over = self._loop.time() + _EARLY
+        if self._taking_since is not None and self._taking_since + WRITE_SECONDS <= over:
+            self._abort_if_stalled()
+        if self._idle_since is not None and self._idle_since + self._idle_seconds <= over:
+            self.close()
+        if self._head_since is not None and self._head_since + HEAD_SECONDS <= over:
+            self._end_without_head()
+        if self._head_since is not None:
+            self._ring_at(self._head_since + HEAD_SECONDS)
+        if self._idle_since is not None:
+            self._ring_at(self._idle_since + self._idle_seconds)
+        if self._taking_since is not None:
+            self._ring_at(self._taking_since + WRITE_SECONDS)
+
+    def _end_without_head(self) -> None:
+        self._head_since = None
+        if self.is_answering:
+            self.expect_head()
+        else:
+            self.close()
+
+    def _abort_if_stalled(self) -> None:
+        self._taking_since = None
+        if self._transport.get_write_buffer_size() < self._left:
+            self.expect_taking()
+        else:
+            self._transport.abort()

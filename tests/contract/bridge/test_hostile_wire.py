@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 from signalr_bridge.negotiate import routes
-from signalr_bridge.wire import connection_timeouts, http_protocol
+from signalr_bridge.wire import http_protocol, timeouts
 from signalr_bridge.wire.http_protocol import BoundedProtocol
 from signalr_bridge.wire.request_reader import LONGEST_HEAD
 
@@ -94,7 +94,7 @@ ONE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
     ],
 )
 async def test_who_sends_no_whole_head_is_let_go(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_timeouts, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(timeouts, "HEAD_SECONDS", 0.3)
     async with bridge_on_a_socket(**OPEN) as (port, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for byte in (sent[:-1], sent[-1:]):
@@ -105,7 +105,7 @@ async def test_who_sends_no_whole_head_is_let_go(sent: bytes, monkeypatch: pytes
 
 
 async def test_a_head_that_is_slow_cuts_no_answer_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_timeouts, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(timeouts, "HEAD_SECONDS", 0.1)
     monkeypatch.setattr(routes, "_CLIENT_BODY_SECONDS", 0.5)
     async with bridge_on_a_socket(**OPEN) as (port, _):
         answer = await send_raw(port, NEGOTIATE + b"Content-Length: 10\r\n\r\n")
@@ -245,7 +245,7 @@ async def wait_until(is_so: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("end", [b"", LAST])
 async def test_who_takes_no_answers_is_let_go(end: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_timeouts, "WRITE_SECONDS", 1.0)
+    monkeypatch.setattr(timeouts, "WRITE_SECONDS", 1.0)
     document = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
     negotiate = NEGOTIATE + b"Content-Length: 0\r\n\r\n"
     async with bridge_on_a_socket(BRIDGE_LIMITS__IN_FLIGHT="1", **OPEN) as (port, _):
@@ -263,7 +263,7 @@ async def test_who_takes_no_answers_is_let_go(end: bytes, monkeypatch: pytest.Mo
 
 
 async def test_who_takes_answers_slowly_gets_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_timeouts, "WRITE_SECONDS", 0.1)
+    monkeypatch.setattr(timeouts, "WRITE_SECONDS", 0.1)
     document = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
     async with bridge_on_a_socket(**OPEN) as (port, _):
         with socket.socket() as sock:  # the kernel takes little

@@ -16,7 +16,7 @@ from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.protocol.connection_string import parse_connection_string
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.web.observer import SILENT
-from signalr_bridge.web.trace import set_trace
+from signalr_bridge.web.trace import TRACE, Trace
 
 from tests.contract.endpoints.programmable import Server, programmable_server
 
@@ -286,9 +286,9 @@ async def test_the_body_goes_out_as_it_is(server: Server, transport: RestTranspo
 
 async def test_a_trace_is_passed_on(server: Server, transport: RestTransport) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    set_trace("id", trace)
+    TRACE.set(Trace("id", trace))
     await ask(transport, server.url)
-    set_trace("id", "nonsense\r\nX: y")
+    TRACE.set(Trace("id"))
     await ask(transport, server.url)
     assert [one.headers.get("traceparent") for one in server.requests] == [trace, None]
 

@@ -17,8 +17,8 @@ from signalr_bridge.protocol.hub_message import Invocation
 from signalr_bridge.protocol.upstream_event import MESSAGEPACK, write_messagepack_invocation
 from signalr_bridge.upstream.dispatch import Dispatch, Failed, Refused, Returned, answer_message
 from signalr_bridge.upstream.forward.backends import LARGEST_ANSWER
-from signalr_bridge.upstream.forward.reply import BackendFailed
-from signalr_bridge.web.trace import set_trace
+from signalr_bridge.upstream.forward.formats import BackendFailed
+from signalr_bridge.web.trace import TRACE, Trace
 from standardwebhooks import Webhook
 
 from tests.contract.upstream.backend import Backend, Call, Script, answer, raw
@@ -89,7 +89,7 @@ async def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, Any]) -> No
 
 async def test_the_trace_is_passed_on() -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    set_trace("id", trace)
+    TRACE.set(Trace("id", trace))
     with Backend(answer(204)) as backend:
         async with forwarding(backend.url) as forward:
             await forward.answer(context())

@@ -14,8 +14,8 @@ from signalr_bridge.protocol.rest import Action
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import Failed, answer_message
 from signalr_bridge.upstream.forward.backends import FAILURES_TO_OPEN, OPEN_SECONDS
+from signalr_bridge.upstream.forward.formats import BackendFailed, BackendUnavailable, CircuitOpen, NoResponse, NotSent
 from signalr_bridge.upstream.forward.queue import Backlog, PerConnectionQueue
-from signalr_bridge.upstream.forward.reply import BackendFailed, BackendUnavailable, CircuitOpen, NoResponse, NotSent
 from standardwebhooks import Webhook
 
 from tests.contract.upstream.backend import Backend, Call, Script, answer, raw

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from signalr_bridge.protocol.query import read_parameters
+from signalr_bridge.protocol.names import read_parameters
 
 from tests.unit.protocol.legal import any_text
 

@@ -11,7 +11,6 @@ from signalr_bridge.protocol.rest import Action, ClientAnswer, Message, Operatio
 from signalr_bridge.protocol.upstream_event import EventHeaders, sign, write_event_headers
 from signalr_bridge.runtime import RUNTIME, Clock
 from signalr_bridge.settings.model import UpstreamSettings
-from signalr_bridge.upstream.answer import Answer
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, VerificationKey, Verifier, make_upstream_rules
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import ANY, Dispatch, Handler
@@ -19,6 +18,7 @@ from signalr_bridge.upstream.entra import EntraTokens
 from signalr_bridge.upstream.event_feed import EventFeed
 from signalr_bridge.upstream.receiver import Receiver
 from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.wire.exchange import Answer
 
 KEY = "the-key-of-eastus"
 ACCEPTED = Result(Status.ACCEPTED, (Outcome("eastus", "Primary", Verdict.ACCEPTED, 202),))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgpack
-from signalr_bridge.upstream.answer import Answer
+from signalr_bridge.wire.exchange import Answer, make_answer
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Json:
 
     def completion(self, **ending: Any) -> Answer:
         """With ``result`` or ``error``, for the invocation 7."""
-        return Answer(200, _dump({"type": 3, "invocationId": "7", **ending}) + b"\x1e", self.media_type)
+        return make_answer(200, _dump({"type": 3, "invocationId": "7", **ending}) + b"\x1e", self.media_type)
 
 
 def _dump(value: Any) -> bytes:
@@ -39,7 +39,7 @@ class MessagePack:
         [(name, value)] = ending.items()
         body = msgpack.packb([3, {}, "7", {"error": 1, "result": 3}[name], value], datetime=True)
         assert len(body) < 128, "its length fits into one byte"
-        return Answer(200, bytes([len(body)]) + body, self.media_type)
+        return make_answer(200, bytes([len(body)]) + body, self.media_type)
 
 
 Speech = Json | MessagePack

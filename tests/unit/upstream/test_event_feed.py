@@ -11,8 +11,8 @@ import msgpack
 import pytest
 from signalr_bridge.errors import BridgeError, HubError, InternalError, NoHandler, Rejected
 from signalr_bridge.protocol.upstream_event import MESSAGEPACK
-from signalr_bridge.upstream.answer import Answer
 from signalr_bridge.upstream.event_feed import EventFeed, EventRecord, EventStream
+from signalr_bridge.wire.exchange import Answer, make_answer
 
 from tests.unit.upstream.fakes import Caller, FakeHandler, event
 
@@ -179,7 +179,7 @@ async def test_what_cannot_be_shown_harms_nobody(caplog: pytest.LogCaptureFixtur
     record = EventRecord(event(), outcome="returned")
 
     async def answer() -> Answer:
-        return Answer(200, b"no completion")
+        return make_answer(200, b"no completion")
 
     assert (await events.watch(record, answer())).status == 200
     with events.listen() as listener:
@@ -203,7 +203,7 @@ async def say(events: EventFeed, *names: str) -> None:
     for name in names:
 
         async def answer() -> Answer:
-            return Answer(200)
+            return make_answer(200)
 
         await events.watch(EventRecord(event(event=name), outcome="returned"), answer())
 

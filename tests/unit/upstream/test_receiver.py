@@ -30,11 +30,11 @@ from signalr_bridge.protocol.rest import Action
 from signalr_bridge.protocol.upstream_event import EventHeaders
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings.model import Settings
-from signalr_bridge.upstream.answer import Answer
 from signalr_bridge.upstream.authenticator import VerificationKey, Verifier, build_authenticator
 from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web.observer import SILENT
+from signalr_bridge.wire.exchange import make_answer
 
 from tests.unit.upstream.fakes import KEY, KEYS, Caller, FakeHandler, FakeOutbox, event, result
 from tests.unit.upstream.speech import SPEECHES, Speech
@@ -42,7 +42,7 @@ from tests.unit.upstream.speech import SPEECHES, Speech
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SEND = b'{"type":1,"target":"send","arguments":["hi",1]}'
 GENERAL = "Method 'send' failed."
-EMPTY = Answer(200)
+EMPTY = make_answer(200)
 
 
 @pytest.fixture(params=SPEECHES, ids=lambda speech: speech.media_type)

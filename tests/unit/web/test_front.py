@@ -18,7 +18,7 @@ from signalr_bridge.web.logs import LogObserver
 from signalr_bridge.web.observer import SILENT, Observer
 from signalr_bridge.web.request import Request
 from signalr_bridge.web.table import Audience, Description, Route, Table
-from signalr_bridge.web.trace import trace_headers
+from signalr_bridge.web.trace import TRACE
 from signalr_bridge.wire.exchange import Answer, IncomingRequest, make_answer
 from signalr_bridge.wire.server import Listener, bind
 from starlette.responses import PlainTextResponse
@@ -38,7 +38,7 @@ KEYS = KeyRing(
 
 async def echo(request: Request) -> Answer:
     """What the front has found."""
-    trace = trace_headers().get("traceparent", "none")
+    trace = TRACE.get().traceparent or "none"
     return make_answer(200, f"{request.path} {request.id} {trace}".encode(), "text/plain")
 
 
@@ -139,7 +139,7 @@ async def test_what_fastapi_serves_is_left_to_asgi() -> None:
     assert (await answering).status == 405
 
 
-TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 )
 async def test_a_trace_of_callers_is_kept_one_of_clients_is_not(path: str, kept: bool) -> None:
     async with client(front()) as http:
-        answer = await http.post(path, headers={"traceparent": TRACE})
-        assert answer.text.endswith(TRACE if kept else "none")
+        answer = await http.post(path, headers={"traceparent": TRACEPARENT})
+        assert answer.text.endswith(TRACEPARENT if kept else "none")
 
 
 async def test_a_bug_is_a_problem_that_says_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
-from signalr_bridge.wire.connection_timeouts import HEAD_SECONDS, WRITE_SECONDS, ConnectionTimeouts
+from signalr_bridge.wire.timeouts import HEAD_SECONDS, WRITE_SECONDS, ConnectionTimeouts
 
 IDLE = 100.0
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from signalr_bridge.wire import connection_timeouts
+from signalr_bridge.wire import timeouts
 from signalr_bridge.wire.exchange import Answer, Disconnected, IncomingRequest
 from signalr_bridge.wire.server import Listener, bind
 from starlette.types import Receive, Scope, Send
@@ -207,7 +207,7 @@ async def test_what_is_still_on_its_way_behind_an_answer_is_dropped() -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"GET /x HT", GET + b"\r\n", GET + b"G", POST % 100 + b"x"])
 async def test_who_is_slow_is_let_go(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_timeouts, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(timeouts, "HEAD_SECONDS", 0.3)
 
     async def refuse(request: IncomingRequest) -> Answer:
         return answer()
@@ -218,7 +218,7 @@ async def test_who_is_slow_is_let_go(sent: bytes, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_slow_head_cuts_no_answer_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_timeouts, "HEAD_SECONDS", 0.1)
+    monkeypatch.setattr(timeouts, "HEAD_SECONDS", 0.1)
 
     async def wait(request: IncomingRequest) -> Answer:
         await asyncio.sleep(0.5)
@@ -231,7 +231,7 @@ async def test_a_slow_head_cuts_no_answer_off(monkeypatch: pytest.MonkeyPatch) -
 async def test_a_head_that_has_begun_behind_a_request_ends_soon_or_the_connection_does(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connection_timeouts, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(timeouts, "HEAD_SECONDS", 0.3)
 
     async def wait(request: IncomingRequest) -> Answer:
         await asyncio.sleep(0.1)
@@ -376,7 +376,7 @@ class Stubborn(asyncio.Protocol):
 
 
 async def test_who_takes_no_answers_is_let_go_and_makes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection_timeouts, "WRITE_SECONDS", 0.5)
+    monkeypatch.setattr(timeouts, "WRITE_SECONDS", 0.5)
 
     async def say(request: IncomingRequest) -> Answer:
         return answer("x" * 4_000_000)

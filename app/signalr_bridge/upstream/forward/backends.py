@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from signalr_bridge.runtime import Clock, Random
-from signalr_bridge.upstream.forward.reply import (
+from signalr_bridge.upstream.forward.formats import (
     BackendFailed,
     BackendUnavailable,
     CircuitOpen,

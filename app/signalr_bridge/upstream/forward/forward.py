@@ -14,14 +14,13 @@ from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.forward.backends import Backends, delay_for_connection, delay_for_message, may_repeat
-from signalr_bridge.upstream.forward.formats import Envelope, WebhookSigner
+from signalr_bridge.upstream.forward.formats import BackendFailed, BackendVerdict, Envelope, WebhookSigner
 from signalr_bridge.upstream.forward.queue import Backlog, Slot
-from signalr_bridge.upstream.forward.reply import BackendFailed, BackendVerdict
 from signalr_bridge.upstream.forward.rule import Rule, read_rule
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.receiver import close_refused
 from signalr_bridge.web.observer import Observer
-from signalr_bridge.web.trace import trace_headers
+from signalr_bridge.web.trace import TRACE
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
@@ -138,11 +137,13 @@ class Forward:
 
     async def _try_once(self, context: Context, envelope: Envelope, seconds: float) -> BackendVerdict:
         headers = envelope.headers | self._signers()[self.source].sign(envelope.id, self._now(), envelope.body)
+        if (trace := TRACE.get().traceparent) is not None:
+            headers |= {"traceparent": trace}
         reply = await self._backends.post(
             self._rule.origin,
             envelope.url,
             envelope.body,
-            headers | trace_headers(),
+            headers,
             max(seconds, 0.001),
             patient=seconds > self._rule.seconds / 2,
         )

@@ -18,10 +18,11 @@ from signalr_bridge.protocol.json_text import DuplicateMember
 from signalr_bridge.protocol.upstream_event import JSON, MESSAGES
 from signalr_bridge.runtime import NewId
 from signalr_bridge.upstream.context import Context
-from signalr_bridge.upstream.forward.formats import Address, Envelope
-from signalr_bridge.upstream.forward.reply import (
+from signalr_bridge.upstream.forward.formats import (
+    Address,
     BackendFailed,
     BackendVerdict,
+    Envelope,
     Reply,
     join_outputs,
     read_failure,

@@ -6,8 +6,14 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.upstream.forward.formats import Address, JsonFormat, WebhookSigner, escape_header, write_body
-from signalr_bridge.upstream.forward.reply import BackendFailed
+from signalr_bridge.upstream.forward.formats import (
+    Address,
+    BackendFailed,
+    JsonFormat,
+    WebhookSigner,
+    escape_header,
+    write_body,
+)
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.unit.upstream.fakes import context

@@ -9,9 +9,15 @@ import pytest
 from signalr_bridge.errors import Rejected, SettingsError
 from signalr_bridge.protocol import json_text
 from signalr_bridge.upstream.context import Context
-from signalr_bridge.upstream.forward.formats import Address, Envelope
+from signalr_bridge.upstream.forward.formats import (
+    Address,
+    BackendFailed,
+    BackendUnavailable,
+    BackendVerdict,
+    Envelope,
+    Reply,
+)
 from signalr_bridge.upstream.forward.functions import FunctionsFormat, check_names
-from signalr_bridge.upstream.forward.reply import BackendFailed, BackendUnavailable, BackendVerdict, Reply
 
 from tests.unit.upstream.fakes import context
 

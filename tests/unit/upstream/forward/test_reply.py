@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from signalr_bridge.errors import Rejected
 from signalr_bridge.protocol import json_text
-from signalr_bridge.upstream.forward.reply import BackendFailed, BackendUnavailable, BackendVerdict, Reply, read_reply
+from signalr_bridge.upstream.forward.formats import BackendFailed, BackendUnavailable, BackendVerdict, Reply, read_reply
 
 PROBLEM = "application/problem+json"
 

@@ -7,7 +7,7 @@ from signalr_bridge.upstream.forward.backends import (
     delay_for_connection,
     delay_for_message,
 )
-from signalr_bridge.upstream.forward.reply import BackendFailed, BackendUnavailable, CircuitOpen, NoResponse, NotSent
+from signalr_bridge.upstream.forward.formats import BackendFailed, BackendUnavailable, CircuitOpen, NoResponse, NotSent
 
 ALL = [NotSent("x"), NoResponse("x"), CircuitOpen("x"), BackendUnavailable("x"), BackendFailed("x")]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from signalr_bridge.upstream.python.begun import Begun
+from signalr_bridge.upstream.python.handler import Begun
 
 
 async def at_once() -> str:
