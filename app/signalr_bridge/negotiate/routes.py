@@ -92,7 +92,7 @@ async def negotiate_endpoints(request: Request) -> Answer:
     if admission.endpoint is not None:
         raise InvalidItem([Fault("#/endpoint", InvalidItem, "Every endpoint is in the answer: name none.")])
     choices = await request.part(Negotiator).negotiate_all(request.hub, admission)
-    return _answer({"endpoints": [one.as_json() for one in choices]})
+    return _answer(json_text.encode({"endpoints": [one.as_json() for one in choices]}))
 
 
 def _read_hub(request: Request) -> str | None:
@@ -139,7 +139,7 @@ async def _negotiate(request: Request, hub: str, admission: Admission | None) ->
             access.hub_names.check_client(hub)
         else:
             admission = _read_wish(request, body, request.part(ClientAdmission).rules_of(hub).defaults)
-    return _answer((await request.part(Negotiator).negotiate(hub, admission)).as_json())
+    return _answer((await request.part(Negotiator).negotiate(hub, admission)).write())
 
 
 def _read_wish(request: Request, body: bytes, defaults: Admission) -> Admission:
@@ -159,8 +159,8 @@ async def _refuse_body(request: Request) -> None:
         raise Unauthenticated(_CALLERS_ONLY, headers=CHALLENGE)
 
 
-def _answer(body: dict[str, Any]) -> Answer:
-    return make_answer(200, json_text.encode(body), JSON, _NOT_KEPT)
+def _answer(body: bytes) -> Answer:
+    return make_answer(200, body, JSON, _NOT_KEPT)
 
 
 _BODY = {"content": {"application/json": {"schema": NegotiateRequest.model_json_schema()}}}
