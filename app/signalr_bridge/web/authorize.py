@@ -14,6 +14,8 @@ from signalr_bridge.web.limits import Network, find_address
 from signalr_bridge.web.request import Request
 from signalr_bridge.web.tokens import read_bearers
 
+_PUBLIC = ListenerKind.PUBLIC  # Python 3.11 takes 0.1 us to find a member in its enumeration
+
 EVERY = "*"
 """Stands among the hubs for clients, and means all hubs."""
 
@@ -94,7 +96,7 @@ class Access:
             RateLimited: The address has sent too many wrong credentials.
             Forbidden: The request comes from another machine, where only this one's programs may call without a key.
         """
-        if request.listener is ListenerKind.PUBLIC:
+        if request.listener is _PUBLIC:
             return  # callers have their own listener
         given = read_credentials(request)
         caller = None

@@ -74,7 +74,6 @@ class Request:
         "_by_name",
         "_hub",
         "_is_repeated",
-        "_parts",
         "_segments",
         "answer_headers",
         "asgi",
@@ -85,6 +84,7 @@ class Request:
         "listener",
         "method",
         "names",
+        "part",
         "path",
         "rights",
         "status",
@@ -106,7 +106,8 @@ class Request:
         self.status = 0
         """The status of the answer. 0 until one has begun."""
         self.listener = listener
-        self._parts = parts
+        self.part = parts.find
+        """The part of the application of a class. Raises ``LookupError`` when there is none."""
         self._segments = dict(zip(names, segments, strict=True)) if names else {}
         self._by_name = dict(incoming.headers)
         self._is_repeated = len(self._by_name) != len(incoming.headers)
@@ -143,10 +144,6 @@ class Request:
 
     def _lines(self, name: bytes) -> Iterator[bytes]:
         return (value for key, value in self.incoming.headers if key == name)
-
-    def part(self, kind: type[Part]) -> Part:
-        """The part of the application of this class. Raises ``LookupError`` when there is none."""
-        return self._parts.find(kind)
 
     def require_caller(self) -> Caller:
         """The caller of a route that only callers may call."""
