@@ -135,6 +135,18 @@ async def test_the_default_credential_with_a_resource_id(world: World) -> None:
     assert world.identity.asked[-1]["mi_res_id"] == "/r"
 
 
+async def test_only_the_first_calls_wait_for_a_token_and_a_key(world: World) -> None:
+    endpoint = world.endpoint()
+    assert endpoint.credential.ready_token("u") is None
+    assert (await world.send(endpoint)).verdict is Verdict.ACCEPTED
+    token = endpoint.credential.ready_token("u")
+    assert token == await endpoint.credential.rest_token("u")
+    await endpoint.credential.client_token(world.claims())
+    signing = endpoint.credential.client_token(world.claims())
+    with pytest.raises(StopIteration):
+        signing.send(None)  # it is done without a turn of the event loop
+
+
 async def test_a_token_is_refreshed_ahead_of_its_end_and_nobody_waits(world: World) -> None:
     endpoint = world.endpoint()
     await world.send(endpoint)

@@ -73,6 +73,26 @@ async def test_a_good_value_is_used_without_asking(token: RefreshingToken[str], 
     assert issuer.asked == 1
 
 
+async def test_what_is_at_hand_is_given_without_a_wait_and_refreshed_when_it_is_time(
+    token: RefreshingToken[str], issuer: Issuer, clock: Clock
+) -> None:
+    assert (token.ready(), issuer.asked) == (None, 0), "nothing is there yet"
+    await token.get()
+    clock.now += 59
+    assert (token.ready(), issuer.asked) == ("1", 1)
+    clock.now += 1
+    assert token.ready() == "1"
+    await settle(lambda: token.ready() == "2")
+    assert issuer.asked == 2
+    issuer.error = ValueError()
+    clock.now += 99
+    assert token.ready() == "2"
+    clock.now += 1
+    assert token.ready() is None, "it is over"
+    await refused(token)
+    assert token.ready() is None, "and the issuer rests"
+
+
 async def test_nobody_waits_while_the_old_one_is_good(
     token: RefreshingToken[str], issuer: Issuer, clock: Clock
 ) -> None:
