@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from signalr_bridge.endpoints.credentials import Credentials
+from signalr_bridge.endpoints.credentials import Credentials, find_proxies
 from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Outcome, make_endpoint
 from signalr_bridge.endpoints.prober import PROBE, PROBE_SECONDS
 from signalr_bridge.endpoints.rest_transport import RestTransport
@@ -206,7 +207,7 @@ async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
     """Call all endpoints side by side, each with its credential."""
     asked = {one.connection.endpoint: one for one in settings.all_endpoints()}
     opened = Credentials(settings.authority_host, runtime=RUNTIME, observer=SILENT)
-    async with opened as credentials, RestTransport() as transport:
+    async with opened as credentials, RestTransport(proxies=find_proxies(os.environ)) as transport:
         return tuple(await asyncio.gather(*(_probe(transport, credentials, one) for one in asked.values())))
 
 

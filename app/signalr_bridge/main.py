@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp
 
 from signalr_bridge import __version__
 from signalr_bridge.endpoints import routes as endpoint_routes
-from signalr_bridge.endpoints.credentials import Credentials
+from signalr_bridge.endpoints.credentials import Credentials, find_proxies
 from signalr_bridge.endpoints.directory import Builder, Built, EndpointDirectory, EndpointMap
 from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.key_rotation import KEPT_SECONDS, KeyRotation, RecentCredentials
@@ -98,7 +99,11 @@ class Snapshots:
     ) -> None:
         live = LiveSettings(self.settings, self.prepare, observer)
         self.watcher = None if sources is None else Watcher(sources, live.take, observer, clock=runtime.clock)
-        rest = RestTransport(messagepack=settings.calls.messagepack, connections=settings.limits.connections)
+        rest = RestTransport(
+            messagepack=settings.calls.messagepack,
+            connections=settings.limits.connections,
+            proxies=find_proxies(os.environ),
+        )
         health = Health(runtime.wall_clock)
         self._recent = RecentCredentials(runtime.clock)
         transport = KeyRotation(rest, self._recent, reread=self._read_again, clock=runtime.clock)

@@ -11,15 +11,25 @@ from signalr_bridge.endpoints.access_key import AccessKey
 from signalr_bridge.endpoints.endpoint import Credential
 from signalr_bridge.endpoints.entra_credential import Identity, ServiceKeys, check_maker, fetch_token, make_maker
 from signalr_bridge.endpoints.refreshing import RefreshingToken
+from signalr_bridge.errors import SettingsError
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import CredentialSettings, EndpointSettings
 from signalr_bridge.web.observer import Observer
+from signalr_bridge.wire.proxies import Proxies, read_proxies
 
 _TOKEN_FETCH_SECONDS = 10.0
 """How many seconds fetching a token may take. The chain of default credentials asks several identity endpoints."""
 
 _Instance: TypeAlias = tuple[str, str | None, CredentialSettings]
 """What tells identities apart: the server's URL, an access key that verifies calls, and the credential's settings."""
+
+
+def find_proxies(environment: Mapping[str, str]) -> Proxies | None:
+    """The proxies for calls to the service, as the environment names them. Raises ``SettingsError``."""
+    try:
+        return read_proxies(environment)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
 
 
 class Credentials:
@@ -30,7 +40,7 @@ class Credentials:
     Args:
         authority: The address at which Entra issues tokens.
         runtime: The clocks and randomness.
-        environment: The environment variables, in which the platform names its identity endpoint.
+        environment: The environment variables, in which the platform names its identity endpoint and its proxy.
         wait_seconds: The most seconds that a client waits for the first key.
         observer: Is told of each refresh.
     """
@@ -46,7 +56,7 @@ class Credentials:
     ) -> None:
         self._authority, self._environment = authority, environment
         self._runtime, self._wait_seconds, self._observer = runtime, wait_seconds, observer
-        self._keys = ServiceKeys()
+        self._keys = ServiceKeys(find_proxies(environment))
         self._tokens: dict[CredentialSettings, RefreshingToken[str]] = {}
         self._identities: dict[_Instance, Identity] = {}
 

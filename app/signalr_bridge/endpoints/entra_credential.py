@@ -27,6 +27,7 @@ from signalr_bridge.runtime import Random, WallClock
 from signalr_bridge.settings.model import CredentialSettings
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, Response, ResponseTooLarge, read_retry_after
+from signalr_bridge.wire.proxies import Proxies
 
 # The library is imported when an identity is used, because that takes a third of a second.
 if TYPE_CHECKING:
@@ -141,10 +142,13 @@ def _make_default(settings: CredentialSettings, authority: str, environment: Map
 
 
 class ServiceKeys:
-    """Fetches the keys and tokens that the service issues. One HTTP client serves all endpoints."""
+    """Fetches the keys and tokens that the service issues. One HTTP client serves all endpoints.
 
-    def __init__(self) -> None:
-        self._client = Client(ClientOptions())
+    ``proxies`` says which of them are called through a proxy.
+    """
+
+    def __init__(self, proxies: Proxies | None = None) -> None:
+        self._client = Client(ClientOptions(proxies=proxies))
 
     async def __aenter__(self) -> Self:
         return self

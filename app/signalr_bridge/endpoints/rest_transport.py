@@ -42,6 +42,7 @@ from signalr_bridge.wire.client import (
     read_retry_after,
     render_headers,
 )
+from signalr_bridge.wire.proxies import Proxies
 
 LARGEST_ANSWER = 16 * 1024 * 1024
 """The most bytes of an answer that are read."""
@@ -55,11 +56,13 @@ class RestTransport:
     Args:
         messagepack: Whether messages go out finished for clients of JSON and of MessagePack, and not as JSON alone.
         connections: The most connections to one endpoint.
+        proxies: Which endpoints are called through a proxy. None calls all of them directly.
     """
 
-    def __init__(self, *, messagepack: bool = False, connections: int = 64) -> None:
+    def __init__(self, *, messagepack: bool = False, connections: int = 64, proxies: Proxies | None = None) -> None:
         self._write = write_packed if messagepack else write_message
-        self._client = Client(ClientOptions(idle_seconds=30, dns_seconds=30, connections=connections))
+        options = ClientOptions(idle_seconds=30, dns_seconds=30, connections=connections, proxies=proxies)
+        self._client = Client(options)
         self._headers: dict[tuple[str, str | None], bytes] = {}
         self._last: _Request | None = None
 

@@ -1,0 +1,56 @@
+"""The bridge behind an outgoing proxy: the service is called through it. A proxy that is no URL stops the start."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.wire import dialer
+
+from tests.contract.bridge.running import AUTH, build, client
+from tests.unit.wire.scripted_peer import Visit, scripted
+from tests.unit.wire.test_client_connect import Certificates, Tunnel
+
+ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+
+
+async def accept(visit: Visit) -> None:
+    with contextlib.suppress(EOFError):
+        while True:
+            await visit.answer(ACCEPTED)
+
+
+@asynccontextmanager
+async def service_and_proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[str, Tunnel]]:
+    """The URL of a service whose certificate is believed meanwhile, and the proxy that the environment names."""
+    certificates = Certificates()
+    with certificates.authority.cert_pem.tempfile() as path:
+        monkeypatch.setenv("SSL_CERT_FILE", path)
+        dialer.default_tls.cache_clear()
+        async with scripted(accept, certificates.server("localhost")) as service:
+            tunnel = Tunnel(service.port)
+            async with scripted(tunnel.script) as proxy:
+                monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
+                yield f"https://localhost:{service.port}", tunnel
+    monkeypatch.undo()
+    dialer.default_tls.cache_clear()
+
+
+@pytest.mark.parametrize(("exempt", "through"), [("", True), ("localhost", False)])
+async def test_the_service_is_called_through_it(exempt: str, through: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with service_and_proxy(monkeypatch) as (url, tunnel):
+        monkeypatch.setenv("NO_PROXY", exempt)
+        app = build(url)
+        async with app.router.lifespan_context(app), client(app, **AUTH) as http:
+            answer = await http.post("/hubs/chat/send", json={"target": "t"})
+    assert answer.status_code == 202
+    asked = f"CONNECT {url.removeprefix('https://')} HTTP/1.1".encode()
+    assert {head.split(b"\r\n")[0] for head in tunnel.heads} == ({asked} if through else set())
+
+
+def test_a_proxy_that_is_no_url_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "https://user:canary@proxy.example")
+    with pytest.raises(SettingsError, match="HTTPS_PROXY") as caught:
+        build("https://localhost:1")
+    assert "canary" not in caught.value.detail
