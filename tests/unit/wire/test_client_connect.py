@@ -1,154 +1,17 @@
-"""How the client gets its connections: names and addresses, TLS, and a proxy."""
+"""How the client gets its connections: names, addresses side by side, and TLS."""
 
 import asyncio
-import contextlib
 import socket
-import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
-import trustme
 from signalr_bridge.wire import dialer
-from signalr_bridge.wire.client import (
-    CallFailed,
-    Client,
-    ClientOptions,
-    ConnectTimedOut,
-    NotSent,
-    Response,
-    render_headers,
-)
-from signalr_bridge.wire.dialer import Address, Origin, connect_first, read_origin, sort_addresses
-from signalr_bridge.wire.proxies import Proxies, Proxy, read_proxies
+from signalr_bridge.wire.client import Client, ClientOptions, ConnectTimedOut, NotSent
+from signalr_bridge.wire.dialer import Address, connect_first, sort_addresses
 
+from tests.unit.wire.client_calls import OK, Certificates, ask, failure_of
 from tests.unit.wire.scripted_peer import Visit, forever, scripted
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-async def ask(client: Client, origin: str, *, seconds: float = 5.0) -> Response:
-    return await client.begin("GET", origin, "/", b"", seconds=seconds, largest=1000)
-
-
-async def failure_of(client: Client, origin: str, *, seconds: float = 5.0) -> CallFailed:
-    with pytest.raises(CallFailed) as caught:
-        await ask(client, origin, seconds=seconds)
-    assert caught.value.__cause__ is None
-    return caught.value
-
-
-# Origins and what stands in a request.
-
-
-@pytest.mark.parametrize(
-    ("text", "origin"),
-    [
-        ("http://example.net", Origin(False, "example.net", 80, "example.net")),
-        ("https://Example.net:443", Origin(True, "Example.net", 443, "Example.net")),
-        ("HTTP://example.net:", Origin(False, "example.net", 80, "example.net")),
-        ("http://a_b-c.d~e:8080", Origin(False, "a_b-c.d~e", 8080, "a_b-c.d~e:8080")),
-        ("https://[::1]:80", Origin(True, "::1", 80, "[::1]:80")),
-        ("https://[2001:db8::7]", Origin(True, "2001:db8::7", 443, "[2001:db8::7]")),
-        ("http://bücher.example", Origin(False, "xn--bcher-kva.example", 80, "xn--bcher-kva.example")),
-    ],
-)
-def test_an_origin(text: str, origin: Origin) -> None:
-    assert read_origin(text) == origin
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "example.net", "://example.net", "http://", "http:/example.net", "ftp://example.net", "http://:80"),
-        *("http://a b", "http://a\r\nb", "http://a\tb", "http://a\x01b", "http://a/b", "http://a?b", "http://a#b"),
-        *("http://a@b", "http://a:b", "http://a:0", "http://a:65536", "http://a:-1", "http://a:1:2", "http://a:999999"),
-        *("http://[::1", "http://::1", "http://[a]b", "http://[%eth0]", "http://a\\b", "http://\u2100..x.example"),
-    ],
-)
-def test_what_is_no_origin(text: str) -> None:
-    with pytest.raises(NotSent) as caught:
-        read_origin(text)
-    assert not text or text not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        *({"": "a"}, {"a b": "c"}, {"a:": "b"}, {"a\r\nb": "c"}, {"é": "a"}, {"a": "b\nc"}, {"a": "b\r"}, {"a": "b\0"}),
-        *({"a": "\x7f"}, {"a": "\ud800"}, {"Host": "a"}, {"CONTENT-LENGTH": "1"}, {"Transfer-Encoding": "chunked"}),
-        *({"Connection": "close"}, {"upgrade": "h2c"}),
-    ],
-)
-def test_headers_that_http_cannot_carry(headers: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"^a header that HTTP cannot carry$") as caught:
-        render_headers({"X-Good": "1"} | headers)
-    assert caught.value.__cause__ is None
-
-
-def test_headers_are_lines() -> None:
-    assert render_headers({}) == b""
-    given = {"X-A": "b c\td", "x-empty": "", "X-É"[:2] + "E": "é"}
-    assert render_headers(given) == "X-A: b c\td\r\nx-empty: \r\nX-E: é\r\n".encode()
-
-
-@pytest.mark.parametrize(
-    ("method", "target"),
-    [
-        *(("GET", "/a b"), ("GET", "/a\r\nX: y"), ("GET", "/\x7f"), ("GET", "/\t"), ("GET", "/é"), ("GET", "")),
-        *(("GET", "a"), ("GET", "http://a/"), ("GET /x HTTP/1.1\r\n", "/"), ("get", "/"), ("CONNECT", "/"), ("", "/")),
-    ],
-)
-async def test_a_request_line_that_http_cannot_carry(method: str, target: str) -> None:
-    async with scripted(forever(OK)) as peer, Client(ClientOptions()) as client:
-        with pytest.raises(ValueError, match="HTTP cannot carry"):
-            client.begin(method, peer.http, target, b"", seconds=5.0, largest=None)
-        assert (await ask(client, peer.http)).status == 200
-    assert len(peer.seen) == 1
-
-
-@pytest.mark.parametrize(
-    ("method", "body", "length"),
-    [
-        *(("GET", None, None), ("HEAD", None, None), ("OPTIONS", None, None), ("DELETE", None, 0), ("POST", None, 0)),
-        *(("PUT", None, 0), ("PATCH", b"", 0), ("POST", b"abc", 3), ("GET", b"abc", 3), ("DELETE", b"abc", 3)),
-    ],
-)
-async def test_the_length_of_a_body_is_said(method: str, body: bytes | None, length: int | None) -> None:
-    async with (
-        scripted(forever(OK.removesuffix(b"ok") if method == "HEAD" else OK)) as peer,
-        Client(ClientOptions()) as client,
-    ):
-        await client.begin(method, peer.http, "/", b"", body, seconds=5.0, largest=None)
-    said = [line for line in peer.seen[0].split(b"\r\n") if line.lower().startswith(b"content-length")]
-    assert said == ([] if length is None else [b"Content-Length: %d" % length])
-    assert peer.seen[0].endswith(b"\r\n\r\n" + (body or b""))
-
-
-@pytest.mark.parametrize(
-    ("url", "line", "authorization"),
-    [
-        ("http://{}", b"GET / HTTP/1.1", None),
-        ("http://{}?a=b", b"GET /?a=b HTTP/1.1", None),
-        ("http://{}/a/../b?c=/d?e#f", b"GET /a/../b?c=/d?e HTTP/1.1", None),
-        ("http://us%20er:pass%3Aword@{}/", b"GET / HTTP/1.1", b"Basic dXMgZXI6cGFzczp3b3Jk"),
-        ("http://user@{}/", b"GET / HTTP/1.1", b"Basic dXNlcjo="),
-    ],
-)
-async def test_a_whole_url(url: str, line: bytes, authorization: bytes | None) -> None:
-    async with scripted(forever(OK)) as peer, Client(ClientOptions()) as client:
-        where = f"127.0.0.1:{peer.port}"
-        await client.request("GET", url.format(where), headers={}, seconds=5.0, largest=None)
-    lines = peer.seen[0].split(b"\r\n")
-    assert lines[0] == line
-    assert lines[1] == f"Host: {where}".encode()
-    assert [one for one in lines if one.startswith(b"Authorization")] == (
-        [b"Authorization: " + authorization] if authorization else []
-    )
-
-
-# Names and addresses.
 
 
 @contextmanager
@@ -254,28 +117,6 @@ async def test_an_address_of_the_sixth_version() -> None:
 # TLS.
 
 
-@dataclass
-class Certificates:
-    """An authority, and contexts for a server and for a client that trusts it."""
-
-    authority: trustme.CA = field(default_factory=trustme.CA)
-    names: list[str | None] = field(default_factory=list)
-    """The names that clients asked for."""
-
-    def server(self, name: str = "127.0.0.1") -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.set_alpn_protocols(["h2", "http/1.1"])
-        self.authority.issue_cert(name).configure_cert(context)
-        context.sni_callback = lambda tls, name, context: self.names.append(name)
-        return context
-
-    @property
-    def client(self) -> ssl.SSLContext:
-        context = ssl.create_default_context()
-        self.authority.configure_trust(context)
-        return context
-
-
 @pytest.fixture(scope="module")
 def certificates() -> Certificates:
     return Certificates()
@@ -348,6 +189,21 @@ async def test_a_tls_connection_that_breaks(certificates: Certificates, answer: 
     assert len(peer.seen) == 1
 
 
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"])
+async def test_large_bodies_go_over_tls(certificates: Certificates, head: bytes) -> None:
+    async def script(visit: Visit) -> None:
+        await visit.answer(head + b"y" * 1_000_000)
+
+    async with (
+        scripted(script, certificates.server()) as peer,
+        Client(ClientOptions(tls=certificates.client)) as client,
+    ):
+        body = b"x" * 1_000_000
+        response = await client.begin("POST", peer.https, "/", b"", body, seconds=5.0, largest=1_000_000)
+    assert response.body == b"y" * 1_000_000
+    assert peer.seen[0].endswith(b"\r\n\r\n" + body)
+
+
 async def test_an_idle_tls_connection_takes_leave(certificates: Certificates) -> None:
     async with (
         scripted(forever(OK), certificates.server()) as peer,
@@ -367,100 +223,3 @@ async def test_a_tls_peer_that_closes_is_not_used_again(certificates: Certificat
             assert (await ask(client, peer.https)).body == b"ok"
             await asyncio.sleep(0.05)
             assert len(peer.visits) == number
-
-
-# A proxy.
-
-
-@dataclass
-class Tunnel:
-    """A proxy that leads every ``CONNECT`` to one port."""
-
-    port: int
-    answer: bytes = b"HTTP/1.1 200 Connection established\r\nVia: 1.1 proxy\r\n\r\n"
-    heads: list[bytes] = field(default_factory=list)
-
-    async def script(self, visit: Visit) -> None:
-        self.heads.append(await visit.request())
-        await visit.write(self.answer)
-        if b" 200 " not in self.answer:
-            return
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_pass_on(visit.reader, writer))
-                tasks.create_task(_pass_on(reader, visit.writer))
-        finally:
-            writer.close()
-
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
-
-
-@asynccontextmanager
-async def behind_a_proxy(
-    certificates: Certificates, answer: bytes = Tunnel.answer, credentials: str = ""
-) -> AsyncIterator[tuple[Tunnel, Client]]:
-    async with scripted(forever(OK), certificates.server("service.example")) as peer:
-        tunnel = Tunnel(peer.port, answer)
-        async with scripted(tunnel.script) as proxy:
-            url = f"http://{credentials}127.0.0.1:{proxy.port}"
-            proxies = read_proxies({"HTTPS_PROXY": url, "no_proxy": "direct.example"})
-            async with Client(ClientOptions(tls=certificates.client, proxies=proxies)) as client:
-                yield tunnel, client
-
-
-async def test_a_proxy_is_asked_for_the_service_and_sees_nothing_of_the_request(certificates: Certificates) -> None:
-    async with behind_a_proxy(certificates) as (tunnel, client):
-        for _ in range(3):
-            assert (await ask(client, "https://service.example")).body == b"ok"
-    assert tunnel.heads == [b"CONNECT service.example:443 HTTP/1.1\r\nHost: service.example:443\r\n\r\n"]
-
-
-async def test_a_proxy_is_told_who_asks(certificates: Certificates) -> None:
-    async with behind_a_proxy(certificates, credentials="user:pass%40word@") as (tunnel, client):
-        assert (await ask(client, "https://service.example:8443")).body == b"ok"
-        assert "dXNlcjpwYXNzQHdvcmQ=" not in repr(client.__dict__)
-    assert tunnel.heads[0].split(b"\r\n")[:3] == [
-        b"CONNECT service.example:8443 HTTP/1.1",
-        b"Host: service.example:8443",
-        b"Proxy-Authorization: Basic dXNlcjpwYXNzQHdvcmQ=",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("answer", "word"),
-    [
-        (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "ProxyRefused"),
-        (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "ProxyRefused"),
-        (b"no HTTP\r\n\r\n", "ProxyRefused"),
-        (b"HTTP/2.0 200 OK\r\n\r\n", "ProxyRefused"),
-        (b"HTTP/1.1 200 OK\r\n\r\nwords of the proxy", "ProxyRefused"),
-        (b"HTTP/1.1 200", "ProxyFailed"),
-        (b"", "ProxyFailed"),
-        (b"HTTP/1.1 502 Bad\r\nX: " + b"x" * 70_000, "ProxyFailed"),
-    ],
-)
-async def test_a_proxy_that_refuses(certificates: Certificates, answer: bytes, word: str) -> None:
-    async with behind_a_proxy(certificates, answer, "user:secret@") as (_, client):
-        failure = await failure_of(client, "https://service.example", seconds=1.0)
-    assert type(failure) is NotSent
-    assert str(failure) == word
-
-
-async def test_a_proxy_that_is_not_there() -> None:
-    proxies = Proxies(Proxy("127.0.0.1", int(str(refused()[3][1]))))
-    async with Client(ClientOptions(proxies=proxies)) as client:
-        assert str(await failure_of(client, "https://service.example")) == "ConnectFailed"
-
-
-async def test_plain_http_and_exempt_names_do_not_go_through_a_proxy(certificates: Certificates) -> None:
-    async with scripted(forever(OK)) as plain, behind_a_proxy(certificates) as (tunnel, client):
-        assert (await ask(client, plain.http)).body == b"ok"
-        assert str(await failure_of(client, "https://direct.example")) == "NameNotFound"
-    assert tunnel.heads == []
