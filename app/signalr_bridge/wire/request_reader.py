@@ -300,8 +300,6 @@ class RequestReader:
         """
         head = [b"POST / HTTP/1.1"]
         head += [b"%s: %s" % header for header in request.headers if header[0] in _OF_A_BODY]
-        if not request.keep_alive:
-            head.append(b"connection: close")
         successor = self._new_parser()
         self._is_head_repeated = True
         successor.feed_data(b"\r\n".join([*head, b"", b""]))

@@ -22,6 +22,8 @@ class Wire(asyncio.Transport):
         super().__init__({"sockname": ("127.0.0.1", 1), "peername": PEER})
         self.writes: list[bytes] = []
         self.closed = self.paused = False
+        self.ended = False
+        """Whether the server has ended the connection."""
 
     @property
     def written(self) -> bytes:
@@ -149,6 +151,7 @@ async def exchange(app: Any, pieces: Sequence[bytes]) -> Wire:
         elif not state.tasks and (wire.closed or not waiting):
             break
         await asyncio.sleep(0)
+    wire.ended = wire.closed
     protocol.connection_lost(None)
     await asyncio.gather(*state.tasks)
     assert not state.connections

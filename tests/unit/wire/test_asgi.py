@@ -222,6 +222,25 @@ async def test_the_end_of_the_connection_and_of_the_answer_are_told() -> None:
     assert told == ["http.disconnect"] * 4
 
 
+async def test_no_problem_is_written_into_an_answer() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start())
+        await send(body(b"ab", more=True))
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    wire, state = Wire(), ServerState()
+    protocol = connect(app, state, wire)
+    protocol.data_received(GET.replace(b"GET", b"POST").replace(b"X-A: 1", b"Transfer-Encoding: chunked"))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    protocol.data_received(b"nonsense\r\n")
+    assert wire.written.endswith(b"\r\n\r\n2\r\nab\r\n")
+    assert wire.closed
+    protocol.connection_lost(None)
+    await asyncio.gather(*state.tasks)
+
+
 async def test_the_lifespans_state_is_copied_for_each_request() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         mine = b"new" if scope["state"].setdefault("mine", scope) is scope else b"old"

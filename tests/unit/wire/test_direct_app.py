@@ -103,6 +103,16 @@ async def test_a_body_that_comes_later_comes_in_pieces() -> None:
         assert b"\r\n\r\n1000000 in piecesHTTP" in answers
 
 
+async def test_a_body_of_which_some_was_taken_is_not_whole() -> None:
+    async def take(request: IncomingRequest) -> Answer:
+        first = await request.next_piece()
+        await asyncio.sleep(0.1)
+        return answer(f"{first.decode()} {request.whole_body()!r} {(await request.next_piece()).decode()}")
+
+    async with serving(take) as (listener, _):
+        assert b"\r\n\r\na None bcHTTP" in await send(listener, POST % 3 + b"a", b"bc" + LAST)
+
+
 async def test_what_is_not_asked_for_is_not_read() -> None:
     asked = asyncio.Event()
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from signalr_bridge.wire.exchange import Answer
+from signalr_bridge.wire.http_protocol import MOST_PIPELINED
 from uvicorn.server import ServerState
 
 from tests.unit.wire.connection import DATE, PEER, App, DirectApp, Seen, Wire, connect, cut, echo, exchange
@@ -99,36 +100,60 @@ async def test_cut_at_any_place_it_is_the_same_request(way: Callable[[], App]) -
     assert app.seen == [ONE_IS]
 
 
-ALIKE = [
-    INNER,
-    ONE,
-    ONE * 20,
-    INNER.replace(b"GET", b"HEAD") + INNER,
-    b"GET / HTTP/1.0\r\n\r\n" + INNER,
-    b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + INNER,
-    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + INNER,
-    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, Close\r\nUpgrade: h2c\r\n\r\n" + INNER,
-    b"CONNECT /x HTTP/1.1\r\nHost: x\r\n\r\n" + INNER,
-    b"".join(INNER.replace(b"/inner", target) for target in (b"*", b"http://x/y?z#u", b"//y#?z", b"/?", b"/%41?%41")),
-    b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\nx" + INNER,
-    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000 + INNER,
-    b"\r\n\r\n" + INNER + b"\r\n" + INNER + b"nonsense",
-    INNER + b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nz\r\n",
+TARGETS = [b"*", b"http://x/y?z#u", b"//y#?z", b"/?", b"/%41?%41"]
+UPGRADE = b"Connection: Upgrade, Close\r\nUpgrade: h2c\r\n"
+
+# What is sent, whether the connection ends behind the answers, and which requests are answered.
+STREAMS: list[tuple[bytes, bool, list[str]]] = [
+    (INNER, False, ["GET /inner "]),
+    (ONE * 20, False, ["POST /hubs/a%2Fb/send x=1?&y"] * 20),
+    (INNER.replace(b"GET", b"HEAD") + INNER, False, ["HEAD /inner ", "GET /inner "]),
+    (b"GET / HTTP/1.0\r\n\r\n" + INNER, True, ["GET / "]),
+    (b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + INNER, True, ["GET / "]),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + INNER, True, ["GET / "]),
+    (b"GET / HTTP/1.1\r\nHost: x\r\n" + UPGRADE + b"\r\n" + INNER, True, ["GET / "]),
+    (
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + UPGRADE.replace(b", Close", b"") + b"\r\n" + INNER,
+        False,
+        ["GET / ", "GET /inner "],
+    ),
+    (b"CONNECT /x HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, True, ["CONNECT /x "]),
+    (
+        b"".join(INNER.replace(b"/inner", target) for target in TARGETS),
+        False,
+        ["GET * ", "GET /y z", "GET //y ", "GET / ", "GET /%41 %41"],
+    ),
+    (
+        b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-Continue\r\nContent-Length: 1\r\n\r\nx" + INNER,
+        False,
+        ["POST / ", "GET /inner "],
+    ),
+    (
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" + b"x" * 200_000 + INNER,
+        False,
+        ["POST / ", "GET /inner "],
+    ),
+    (b"\r\n\r\n" + INNER + b"\r\n" + INNER + b"nonsense", True, ["GET /inner "] * 2),
 ]
 
 
-@pytest.mark.parametrize("sent", ALIKE)
+@pytest.mark.parametrize(("sent", "ends", "answered"), STREAMS)
 @pytest.mark.parametrize("reads", [True, False])
 @pytest.mark.parametrize("turns", [0, 3])
-async def test_both_ways_give_the_same_bytes(sent: bytes, reads: bool, turns: int) -> None:
+async def test_both_ways_give_the_same_bytes(
+    sent: bytes, ends: bool, answered: list[str], reads: bool, turns: int
+) -> None:
     for size in (len(sent), 10_000, 7 + len(sent) // 1_000):
         pieces = [sent[begin : begin + size] for begin in range(0, len(sent), size)]
         by_asgi, direct = App(reads, turns), DirectApp(reads, turns)
         first, second = await exchange(by_asgi, pieces), await exchange(direct, pieces)
         hidden = [re.sub(rb"[0-9a-f]{32}", b"id", wire.written) for wire in (first, second)]
         assert hidden[0] == hidden[1]
-        assert (by_asgi.seen, first.closed) == (direct.seen, second.closed)
-        assert first.written
+        assert by_asgi.seen == direct.seen
+        assert [f"{one.method} {one.path} {one.query.decode()}" for one in direct.seen] == answered
+        assert (first.ended, second.ended) == (ends, ends)
+        assert first.written.count(ANSWER) == len(answered)
+        assert first.written.count(b"100 Continue") == (1 if reads and b"Expect" in sent else 0)
 
 
 @WAYS
@@ -234,16 +259,39 @@ async def test_requests_that_wait_are_all_answered(way: Callable[[], App]) -> No
     assert (len(app.seen), wire.written.count(ANSWER)) == (1_000, 1_000)
 
 
+async def test_what_waits_is_little() -> None:
+    """Few requests, and bytes only of what one reading has brought, also where an application asks for its body."""
+    state, wire = ServerState(), Wire()
+    protocol = connect(DirectApp(), state, wire)
+    protocol.data_received(INNER * 2_000)
+    assert MOST_PIPELINED < len(protocol.pipeline) <= MOST_PIPELINED + 16_384 // len(INNER)
+    for _ in range(3):
+        assert wire.paused
+        protocol.resume_reading()
+        protocol.data_received(INNER)
+    while state.tasks:
+        await asyncio.gather(*state.tasks)
+    assert (wire.written.count(ANSWER), wire.paused) == (2_003, False)
+
+
+@pytest.mark.parametrize("begin", [HEAD, HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n"])
+async def test_headers_come_to_an_end(begin: bytes) -> None:
+    for line in (b"x-a: " + b"a" * 995, b"x-a: " + b"a" * 100_000):
+        wire = await exchange(DirectApp(), [begin, *cut(line * 100, range(0, 100_000, 1_000))])
+        assert wire.written.startswith(PROBLEM)
+        assert b"The headers are too large." in wire.written
+
+
 async def test_who_goes_leaves_nothing_behind() -> None:
     """Neither a task nor a coroutine that nobody awaits."""
     app, state, wire = DirectApp(turns=3), ServerState(), Wire()
     protocol = connect(app, state, wire)
     protocol.data_received(INNER * 3 + ONE[:-10])
-    assert (len(state.tasks), len(protocol.pipeline)) == (1, 3)
+    assert (len(state.tasks), len(protocol.pipeline), wire.paused) == (1, 3, True)
     protocol.connection_lost(None)
     await asyncio.gather(*state.tasks)
     assert [one.path for one in app.seen] == ["/inner"]
-    assert (state.tasks, state.connections, wire.written) == (set(), set(), b"")
+    assert (state.tasks, state.connections, wire.written, state.total_requests) == (set(), set(), b"", 0)
 
 
 async def test_the_date_is_that_of_the_moment() -> None:
