@@ -1,7 +1,7 @@
 """The sender: it sends items and operations to the endpoints of a hub, in order or side by side."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeAlias
 
@@ -68,6 +68,22 @@ class Sender:
         registry, deadline = self.registry(operation.hub), self.deadline(seconds)
         return await registry.perform(operation, message, names=names, deadline=deadline, down_too=endpoint is not None)
 
+    async def perform_each(
+        self, operations: Sequence[Operation], message: Message, *, endpoint: str | None = None
+    ) -> list[Result]:
+        """The results of several operations that send the same message, side by side. Raises as ``perform`` does.
+
+        All together have at most ``MOST_UNDER_WAY`` calls under way. The arguments are those of ``perform``.
+        """
+        for one in operations:
+            check_target(one, self.longest_target(one.hub))
+        names = None if endpoint is None else {endpoint.lower()}
+        deadline, down_too = self.deadline(None), endpoint is not None
+        return await _perform_all(
+            self.registry(one.hub).plan(one, message, names=names, deadline=deadline, down_too=down_too)
+            for one in operations
+        )
+
     async def invoke(
         self, operation: Operation, message: Message, *, endpoint: str | None = None, seconds: float | None = None
     ) -> Judgement:
@@ -108,16 +124,7 @@ class Sender:
         All together have at most ``MOST_UNDER_WAY`` calls under way.
         """
         deadline = self.deadline(seconds)
-        plans: list[Plan | None] = []
-
-        def starts() -> Iterator[Start[Outcome]]:
-            for item in items:
-                plan = None if self._clock() >= deadline else self._plan(item, deadline)
-                plans.append(plan)
-                yield from () if plan is None else plan.starts
-
-        outcomes = iter(await wait_for_all(starts()))
-        return [SKIPPED if plan is None else plan.merge(list(islice(outcomes, len(plan.starts)))) for plan in plans]
+        return await _perform_all(None if self._clock() >= deadline else self._plan(one, deadline) for one in items)
 
     async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Judgement]:
         """What became of a JSON array of items, sent in order up to the first that fails the call.
@@ -162,6 +169,19 @@ class Sender:
     def deadline(self, seconds: float | None) -> float:
         """The time of the clock in ``seconds`` from now. None takes the default."""
         return self._clock() + (self._default_seconds if seconds is None else seconds)
+
+
+async def _perform_all(plans: Iterable[Plan | None]) -> list[Result]:
+    """The results of all plans, each of which is made when its turn comes. None stands for what is skipped."""
+    made: list[Plan | None] = []
+
+    def starts() -> Iterator[Start[Outcome]]:
+        for plan in plans:
+            made.append(plan)
+            yield from () if plan is None else plan.starts
+
+    outcomes = iter(await wait_for_all(starts()))
+    return [SKIPPED if plan is None else plan.merge(list(islice(outcomes, len(plan.starts)))) for plan in made]
 
 
 def check_target(operation: Operation, longest: int = LONGEST_TARGET) -> None:

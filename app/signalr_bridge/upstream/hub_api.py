@@ -1,6 +1,5 @@
 """What a handler talks back with: clients, groups, users and connections of its hub, and what they raise."""
 
-import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -80,8 +79,7 @@ class Recipients:
         left_out = _several(excluded, "excluded", "connection ids")
         operations = [_exclude(one, left_out) for one in self.operations]
         message = Message(target, encode_arguments(arguments))
-        sends = [self.outbox.perform(one, message, endpoint=self.endpoint) for one in operations]
-        results = await asyncio.gather(*sends)
+        results = await self.outbox.perform_each(operations, message, endpoint=self.endpoint)
         for operation, result in zip(operations, results, strict=True):
             check_delivery(operation, result)
 

@@ -24,6 +24,15 @@ class Outbox(Protocol):
         """
         ...
 
+    async def perform_each(
+        self, operations: Sequence[Operation], message: Message, *, endpoint: str | None = None
+    ) -> Sequence[Result]:
+        """Do several operations that send the same message, side by side. The arguments are those of ``perform``.
+
+        Few of their calls are under way at the same time, however many operations there are.
+        """
+        ...
+
     async def invoke(
         self, operation: Operation, message: Message, *, endpoint: str | None = None, seconds: float | None = None
     ) -> Judgement:

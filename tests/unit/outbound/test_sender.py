@@ -113,6 +113,28 @@ async def test_without_a_deadline_of_its_own_a_call_gets_the_default() -> None:
     assert [call.seconds for call in wire.calls] == [10, 3]
 
 
+async def test_a_message_to_many_users_has_few_calls_under_way() -> None:
+    wire = FakeTransport({"b": [said("b", Verdict.REJECTED, 400)]}, delay=0.002)
+    one = sender(wire, endpoint("b"))
+    users = [Operation(Action.SEND_TO_USER, "chat", user=str(number)) for number in range(100)]
+    results = await one.perform_each(users, Message("t"))
+    assert [result.status for result in results] == ["partial"] * 100
+    assert [(call.endpoint, call.operation) for call in wire.calls] == [(name, one) for one in users for name in "ab"]
+    assert wire.most_running == 64
+    wire.calls.clear()
+    assert len(await one.perform_each(users[:2], Message("t"), endpoint="B")) == 2
+    assert wire.called == ["b", "b"]
+    assert await one.perform_each([], Message("t")) == []
+
+
+async def test_of_several_operations_none_is_done_when_one_has_a_url_that_is_too_long() -> None:
+    wire = FakeTransport()
+    long = Operation(Action.SEND_TO_ALL, "chat", excluded=("x" * 100,) * 80)
+    with pytest.raises(UrlTooLong):
+        await sender(wire).perform_each([Operation(Action.SEND_TO_ALL, "chat"), long], Message("t"))
+    assert not wire.calls
+
+
 async def test_one_endpoint_can_be_asked_alone() -> None:
     wire = FakeTransport()
     await sender(wire, endpoint("B")).perform(Operation(Action.CLOSE_ALL, "chat"), endpoint="b")

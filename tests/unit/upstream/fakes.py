@@ -48,6 +48,11 @@ class FakeOutbox:
         self.performed.append((operation, message, endpoint))
         return self.results.pop(0) if self.results else ACCEPTED
 
+    async def perform_each(
+        self, operations: Sequence[Operation], message: Message, *, endpoint: str | None = None
+    ) -> Sequence[Result]:
+        return [await self.perform(one, message, endpoint=endpoint) for one in operations]
+
     async def invoke(
         self, operation: Operation, message: Message, *, endpoint: str | None = None, seconds: float | None = None
     ) -> Judgement:
