@@ -9,8 +9,9 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.wire import dialer
 
 from tests.contract.bridge.running import AUTH, build, client
+from tests.unit.wire.client_calls import Certificates
 from tests.unit.wire.scripted_peer import Visit, scripted
-from tests.unit.wire.test_client_connect import Certificates, Tunnel
+from tests.unit.wire.test_client_proxy import Tunnel
 
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 
