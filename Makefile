@@ -26,7 +26,7 @@ STATIC   := app/signalr_bridge/static/signalr.min.js
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help dev serve test check fuzz lint programs bench format static build image lock clean
+.PHONY: help dev serve test check trial lint programs bench format static build image lock clean
 
 help:  ## List these targets
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -47,9 +47,10 @@ test: lint programs  ## Check everything: format, lint, types, imports, and ever
 check: lint  ## The quick half of test, without browser and processes: under a minute
 	@$(BIN)/python -m pytest -n 6 --hypothesis-profile=quick -m "not slow" tests/unit tests/contract tests/shape $(ARGS)
 
-fuzz: $(TOOLS)  ## Search for cases that no test has (FUZZ_EXAMPLES=50000, then FUZZ_SECONDS=600 guided by coverage)
+trial: programs  ## What takes long: fuzz by examples (FUZZ_EXAMPLES=50000) and by coverage (FUZZ_SECONDS=600), tests at full scale
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest --timeout 3600 tests/fuzz $(ARGS)
 	@$(BIN)/python -m tests.fuzz.coverage_guided $(FUZZ_SECONDS)
+	@FULL_SCALE=1 $(BIN)/python -m pytest tests/e2e/test_event_order.py tests/e2e/test_backend_down.py
 
 lint: $(TOOLS) $(STATIC)
 	@$(BIN)/ruff format --check --quiet . || { echo 'not formatted: run make format'; exit 1; }

@@ -1,4 +1,4 @@
-"""The coverage-guided half of `make fuzz`: atheris over the decoders (`-m tests.fuzz.coverage_guided SECONDS`)."""
+"""The coverage-guided half of `make trial`: atheris over the decoders (`-m tests.fuzz.coverage_guided SECONDS`)."""
 
 import hashlib
 import importlib.util

@@ -1,4 +1,4 @@
-"""How many examples the property tests of this folder try: 2,000 in `make test`, more in `make fuzz`."""
+"""How many examples the property tests of this folder try: 2,000 in `make test`, more in `make trial`."""
 
 import os
 
