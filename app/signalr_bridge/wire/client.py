@@ -37,6 +37,7 @@ __all__ = [
     "ConnectTimedOut",
     "NoResponse",
     "NotSent",
+    "Pool",
     "PoolExhausted",
     "Response",
     "ResponseTooLarge",

@@ -15,10 +15,15 @@ from signalr_bridge.wire.client import (
     ConnectTimedOut,
     NoResponse,
     NotSent,
+    Pool,
     PoolExhausted,
     Response,
 )
+from signalr_bridge.wire.client_protocol import Connection, Exchange
+from signalr_bridge.wire.dialer import Origin
+from signalr_bridge.wire.timeouts import TimeoutWheel
 
+from tests.fuzz.answers import Wire
 from tests.unit.wire.scripted_peer import Peer, Visit, forever, once, scripted
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -130,6 +135,26 @@ async def test_who_gives_up_leaves_the_queue() -> None:
         assert [one.split(b" ")[1] for one in peer.seen] == [b"/first", b"/last"]
 
 
+async def test_who_has_just_given_up_gets_no_connection() -> None:
+    loop = asyncio.get_running_loop()
+    wheel, origin = TimeoutWheel(loop), Origin(False, "x", 80, "x")
+    pool = Pool(origin, ClientOptions(connections=0), wheel, loop)
+    wire, connection = Wire(), Connection(pool)
+    connection.connection_made(wire)
+    exchanges = [Exchange(pool, loop.create_future(), b"%d" % number, False, None) for number in range(4)]
+    for exchange in exchanges:
+        pool.begin(exchange, 5.0)
+    for exchange in exchanges[:2]:
+        exchange.future.cancel()
+    pool.release(connection)  # before anybody could be told of it
+    assert wire.written == b"2"
+    connection.data_received(OK)
+    assert wire.written == b"23"
+    connection.data_received(OK)
+    assert not exchanges[0].bucket
+    wheel.close()
+
+
 async def test_who_gives_up_under_way_ends_the_connection_by_its_deadline() -> None:
     gate = Gate()
     async with scripted(gate.script) as peer, Client(ClientOptions()) as client:
@@ -146,14 +171,14 @@ async def test_a_large_answer_to_who_gave_up_is_not_read() -> None:
     came = asyncio.Event()
 
     async def script(visit: Visit) -> None:
-        await visit.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        await visit.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
         came.set()
         while True:
             await visit.write(b"x")
             await asyncio.sleep(0.001)
 
     async with scripted(script) as peer, Client(ClientOptions()) as client:
-        call = begin(client, peer, seconds=60)
+        call = client.begin("GET", peer.http, "/", b"", seconds=60, largest=1_000_000_000)
         await came.wait()
         call.cancel()
         async with asyncio.timeout(5):
