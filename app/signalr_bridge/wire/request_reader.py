@@ -182,7 +182,7 @@ class RequestReader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._parser = self._new_parser()
+        self._parser = httptools.HttpRequestParser(self)
         self._successor: httptools.HttpRequestParser | None = None  # reads what comes behind a declined upgrade
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] | None = None  # a list from a head's first byte to its end
@@ -193,12 +193,6 @@ class RequestReader:
         """Whether nothing further is read."""
         self.request: ReceivedRequest | None = None
         """The request that came last. None once all of it has come and it is answered."""
-
-    def _new_parser(self) -> httptools.HttpRequestParser:
-        """A parser that goes on behind a request with ``Connection: close``. What comes there is never answered."""
-        parser = httptools.HttpRequestParser(self)
-        parser.set_dangerous_leniencies(lenient_data_after_close=True)
-        return parser
 
     @property
     def is_in_head(self) -> bool:
@@ -300,7 +294,7 @@ class RequestReader:
         """
         head = [b"POST / HTTP/1.1"]
         head += [b"%s: %s" % header for header in request.headers if header[0] in _OF_A_BODY]
-        successor = self._new_parser()
+        successor = httptools.HttpRequestParser(self)
         self._is_head_repeated = True
         successor.feed_data(b"\r\n".join([*head, b"", b""]))
         self._successor = successor

@@ -206,6 +206,15 @@ async def test_who_waits_to_continue_gets_an_answer_that_needs_no_body_at_once()
     assert answers.count(b"connection: close\r\n") == 1
 
 
+async def test_the_end_of_the_connection_is_said_once() -> None:
+    async def end(request: IncomingRequest) -> Answer:
+        return answer("", 200, (b"connection", b"close"))
+
+    async with serving(end) as (listener, _):
+        for request in (GET, LAST.replace(b"/last", b"/x")):
+            assert (await send(listener, request)).count(b"connection: close") == 1
+
+
 async def test_what_is_still_on_its_way_behind_an_answer_is_dropped() -> None:
     async def refuse(request: IncomingRequest) -> Answer:
         return answer("too large", 413)

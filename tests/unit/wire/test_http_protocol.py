@@ -117,6 +117,7 @@ STREAMS: list[tuple[bytes, bool, list[str]]] = [
         False,
         ["GET / ", "GET /inner "],
     ),
+    (Request(INNER, UPGRADES[2]).write("/") + Request(INNER, UPGRADES[3], True).write("/"), False, ["POST / "] * 2),
     (b"CONNECT /x HTTP/1.1\r\nHost: x\r\n\r\n" + INNER, True, ["CONNECT /x "]),
     (
         b"".join(INNER.replace(b"/inner", target) for target in TARGETS),
@@ -257,6 +258,16 @@ async def test_requests_that_wait_are_all_answered(way: Callable[[], App]) -> No
     app = way()
     wire = await exchange(app, [INNER * 1_000])
     assert (len(app.seen), wire.written.count(ANSWER)) == (1_000, 1_000)
+
+
+async def test_behind_a_connect_nothing_is_read() -> None:
+    state, wire = ServerState(), Wire()
+    protocol = connect(DirectApp(), state, wire)
+    for _ in range(2):
+        protocol.data_received(b"CONNECT /x HTTP/1.1\r\nHost: x\r\n\r\n" + INNER)
+        assert protocol.pipeline == []
+    await asyncio.gather(*state.tasks)
+    assert (wire.written.count(ANSWER), wire.closed) == (1, True)
 
 
 async def test_what_waits_is_little() -> None:
