@@ -191,7 +191,7 @@ class _Wait(Generic[T]):
         self._free += 1
         if not self._is_exhausted:
             self._begin()
-        if self._is_over and self._waiter is not None:
+        if self._free == self._most and self._is_exhausted and self._waiter is not None:
             _release(self._waiter)
 
     def _give_up(self) -> None:

@@ -132,8 +132,7 @@ class RestTransport:
             headers = {"Authorization": f"Bearer {token}"}
             known = render_headers(headers if media_type is None else headers | {"Content-Type": media_type})
             self._headers[token, media_type] = known
-        trace = trace_headers()
-        return known + render_headers(trace) if trace else known
+        return known + render_headers(trace) if (trace := trace_headers()) else known
 
 
 class _Request(msgspec.Struct, frozen=True):
