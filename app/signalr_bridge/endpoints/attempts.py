@@ -149,7 +149,7 @@ class _Call(msgspec.Struct):
     deadline: float
     began: float
     breaker: RetryBreaker
-    period: int = 0
+    period: int
 
 
 class Attempts:
@@ -192,13 +192,10 @@ class Attempts:
             outcome = plain_outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNREACHABLE)
             tell_end(self._observer, operation, outcome, 0.0)
             return Pending.known(outcome)
-        call = _Call(endpoint, operation, message, deadline, began, self._breaker(endpoint.url))
-        return self._begin_attempt(call, 1, deadline - began).follow(partial(self._judge, call))
-
-    def _begin_attempt(self, call: _Call, attempt: int, remaining: float) -> Pending[Outcome]:
-        seconds = attempt_seconds(self._policy, call.operation.action, attempt, remaining)
-        call.period = self._health.period(call.endpoint.url)
-        return self._transport.begin(call.endpoint, call.operation, call.message, seconds)
+        seconds = attempt_seconds(self._policy, operation.action, 1, deadline - began)
+        period = self._health.period(endpoint.url)
+        call = _Call(endpoint, operation, message, deadline, began, self._breaker(endpoint.url), period)
+        return self._transport.begin(endpoint, operation, message, seconds).follow(partial(self._judge, call))
 
     def _judge(self, call: _Call, outcome: Outcome) -> Coroutine[Any, Any, Outcome] | None:
         """Records the outcome of the first attempt. Gives the further attempts when there are any."""
@@ -220,7 +217,9 @@ class Attempts:
             if remaining <= 0:
                 break
             attempt += 1
-            last = await self._begin_attempt(call, attempt, remaining)
+            seconds = attempt_seconds(self._policy, call.operation.action, attempt, remaining)
+            call.period = self._health.period(call.endpoint.url)
+            last = await self._transport.begin(call.endpoint, call.operation, call.message, seconds)
             self._record(call, last)
             earlier = settle(earlier, last)
             delay = self._next_delay(call, last, attempt, self._clock())

@@ -105,6 +105,7 @@ class Pending(Generic[T]):
         self._source = None
         if self._listener is not None:
             self._listener()
+            self._listener = None
 
     def _work(self, work: Coroutine[Any, Any, T]) -> None:
         self._source = asyncio.get_running_loop().create_task(work)
@@ -134,26 +135,26 @@ class _Wait(Generic[T]):
     """The wait for many results. The place of one that has ended goes to the next start."""
 
     def __init__(self, starts: Iterator[Start[T]], most: int) -> None:
-        self._starts, self._free = starts, most
-        self._begun = 0
+        self._starts = starts
+        self._most = self._free = most
         self._is_exhausted = self._is_resting = False
-        self._under_way: dict[int, Pending[T]] = {}
-        self._results: dict[int, T] = {}
-        self._errors: dict[int, BaseException] = {}
+        self._begun: list[Pending[T] | Exception] = []
         self._waiter: asyncio.Future[None] | None = None
 
     async def results(self) -> list[T]:
         self._begin()
-        if self._under_way or not self._is_exhausted:
+        if not self._is_over:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
             except asyncio.CancelledError:
                 self._give_up()
                 raise
-        if self._errors:
-            raise self._errors[min(self._errors)]
-        return [self._results[index] for index in range(self._begun)]
+        return [_result_of(one) for one in self._begun]
+
+    @property
+    def _is_over(self) -> bool:
+        return self._is_exhausted and self._free == self._most
 
     def _begin(self) -> None:
         for _ in range(BURST):
@@ -165,44 +166,42 @@ class _Wait(Generic[T]):
     def _rested(self) -> None:
         self._is_resting = False
         self._begin()
-        self._release_if_over()
+        if self._is_over and self._waiter is not None:
+            _release(self._waiter)
 
     def _begin_next(self) -> bool:
         """Whether there was another one to begin."""
-        index = self._begun
         try:
             start = next(self._starts, None)
             if start is None:
                 self._is_exhausted = True
                 return False
-            self._begun += 1
             pending = start()
         except Exception as error:
-            if index == 0:
+            if not self._begun:
                 raise
-            self._begun = index + 1
-            self._errors[index] = error
+            self._begun.append(error)
             return True
+        self._begun.append(pending)
         self._free -= 1
-        self._under_way[index] = pending
-        pending.when_ended(partial(self._ended, index))
+        pending.when_ended(self._ended)
         return True
 
-    def _ended(self, index: int) -> None:
+    def _ended(self) -> None:
         self._free += 1
-        try:
-            self._results[index] = self._under_way.pop(index).result()
-        except (Exception, asyncio.CancelledError) as error:
-            self._errors[index] = error
         if not self._is_exhausted:
             self._begin()
-        self._release_if_over()
-
-    def _release_if_over(self) -> None:
-        if self._is_exhausted and not self._under_way and self._waiter is not None:
+        if self._free == self._most and self._is_exhausted and self._waiter is not None:
             _release(self._waiter)
 
     def _give_up(self) -> None:
         self._starts = iter(())
-        for one in self._under_way.values():
-            one.cancel()
+        for one in self._begun:
+            if isinstance(one, Pending):
+                one.cancel()
+
+
+def _result_of(begun: Pending[T] | Exception) -> T:
+    if isinstance(begun, Pending):
+        return begun.result()
+    raise begun

@@ -64,7 +64,7 @@ class RestTransport:
         options = ClientOptions(idle_seconds=30, dns_seconds=30, connections=connections, proxies=proxies)
         self._client = Client(options)
         self._headers: dict[tuple[str, str | None], bytes] = {}
-        self._last: _Request | None = None
+        self._last: _Request | None = None  # a fan-out makes the same request of every endpoint
 
     async def __aenter__(self) -> Self:
         self._client.open()
@@ -86,7 +86,9 @@ class RestTransport:
 
         Raises ``MalformedJson`` for a message that cannot be packed, and ``InvalidName``.
         """
-        request = self._write_request(operation, message)
+        request = self._last
+        if request is None or request.operation is not operation or request.message is not message:
+            request = self._last = _write_request(operation, message, self._pack)
         try:
             token = endpoint.credential.ready_token(endpoint.server_url + request.path)
             if token is None:
@@ -95,13 +97,6 @@ class RestTransport:
         except Exception as error:  # whatever a credential raises: its text may hold a secret
             return Pending.known(_without_credential(endpoint, explain_failure(error)))
         return self._send(endpoint, request, headers, seconds)
-
-    def _write_request(self, operation: Operation, message: Message | None) -> "_Request":
-        """What is the same at every endpoint. That of the last operation is kept, because a fan-out repeats it."""
-        last = self._last
-        if last is None or last.operation is not operation or last.message is not message:
-            last = self._last = _write_request(operation, message, self._pack)
-        return last
 
     def _pack(self, action: Action, message: Message) -> bytes:
         """The body of a call. An invocation goes out as JSON alone, because the service knows no other form of it."""

@@ -284,6 +284,23 @@ async def test_the_body_goes_out_as_it_is(server: Server, transport: RestTranspo
     assert server.requests[1].body == b""
 
 
+async def test_each_message_and_each_operation_has_its_own_request(server: Server, transport: RestTransport) -> None:
+    there, other = endpoint_at(server.url), Operation(Action.SEND_TO_USER, "chat", user="u")
+    calls = [(MESSAGE, Message("a")), (MESSAGE, Message("b")), (other, Message("b")), (JOIN, None), (LEAVE, None)]
+    calls += [(MESSAGE, SENT)] * 2
+    for operation, message in calls:
+        await transport.begin(there, operation, message, 5)
+    assert [(one.method, one.target.partition("?")[0], one.body) for one in server.requests] == [
+        ("POST", "/api/hubs/chat/:send", b'{"target":"a","arguments":[]}'),
+        ("POST", "/api/hubs/chat/:send", b'{"target":"b","arguments":[]}'),
+        ("POST", "/api/hubs/chat/users/u/:send", b'{"target":"b","arguments":[]}'),
+        ("PUT", "/api/hubs/chat/groups/g/connections/c", b""),
+        ("DELETE", "/api/hubs/chat/groups/g/connections/c", b""),
+        ("POST", "/api/hubs/chat/:send", BODY),
+        ("POST", "/api/hubs/chat/:send", BODY),
+    ]
+
+
 async def test_a_trace_is_passed_on(server: Server, transport: RestTransport) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     TRACE.set(Trace("id", trace))
