@@ -61,7 +61,7 @@ class RestTransport:
         self._write = write_packed if messagepack else write_message
         self._client = Client(ClientOptions(idle_seconds=30, dns_seconds=30, connections=connections))
         self._headers: dict[tuple[str, str | None], bytes] = {}
-        self._last: _Request | None = None  # a fan-out makes the same request of every endpoint
+        self._last: _Request | None = None
 
     async def __aenter__(self) -> Self:
         self._client.open()
@@ -83,7 +83,7 @@ class RestTransport:
 
         Raises ``MalformedJson`` for a message that cannot be packed, and ``InvalidName``.
         """
-        request = self._last
+        request = self._last  # a fan-out makes the same request of every endpoint
         if request is None or request.operation is not operation or request.message is not message:
             request = self._last = _write_request(operation, message, self._pack)
         try:
@@ -132,7 +132,8 @@ class RestTransport:
             headers = {"Authorization": f"Bearer {token}"}
             known = render_headers(headers if media_type is None else headers | {"Content-Type": media_type})
             self._headers[token, media_type] = known
-        return known + render_headers(trace) if (trace := trace_headers()) else known
+        trace = trace_headers()
+        return known + render_headers(trace) if trace else known
 
 
 class _Request(msgspec.Struct, frozen=True):
