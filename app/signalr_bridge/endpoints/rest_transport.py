@@ -64,7 +64,7 @@ class RestTransport:
         options = ClientOptions(idle_seconds=30, dns_seconds=30, connections=connections, proxies=proxies)
         self._client = Client(options)
         self._headers: dict[tuple[str, str | None], bytes] = {}
-        self._last: _Request | None = None  # a fan-out makes the same request of every endpoint
+        self._last: _Request | None = None
 
     async def __aenter__(self) -> Self:
         self._client.open()
@@ -86,7 +86,7 @@ class RestTransport:
 
         Raises ``MalformedJson`` for a message that cannot be packed, and ``InvalidName``.
         """
-        request = self._last
+        request = self._last  # a fan-out makes the same request of every endpoint
         if request is None or request.operation is not operation or request.message is not message:
             request = self._last = _write_request(operation, message, self._pack)
         try:
