@@ -5,6 +5,7 @@ import gc
 import socket
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from signalr_bridge.wire.client import (
     Response,
 )
 from signalr_bridge.wire.client_protocol import Connection, Exchange
-from signalr_bridge.wire.dialer import Origin
+from signalr_bridge.wire.dialer import Dialer, Origin
 from signalr_bridge.wire.timeouts import TimeoutWheel
 
 from tests.fuzz.answers import Wire
@@ -282,6 +283,24 @@ async def test_a_peer_that_speaks_first_is_not_asked_again_and_again() -> None:
         failures = [await failure_of(call) for call in [begin(client, peer) for _ in range(4)]]
         assert all(isinstance(one, CallFailed) for one in failures)
         assert len(peer.visits) <= 8
+
+
+async def test_nothing_is_sent_on_a_connection_that_ended_as_it_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    wire = Wire()
+
+    async def connect(self: Dialer, make: Callable[[], Connection]) -> Connection:
+        connection = make()
+        connection.connection_made(wire)
+        connection.data_received(b"220 mail.example\r\n")
+        asyncio.get_running_loop().call_soon(connection.connection_lost, None)
+        return connection
+
+    monkeypatch.setattr(Dialer, "connect", connect)
+    async with Client(ClientOptions()) as client:
+        calls = [client.begin("GET", "http://x", "/", b"", seconds=5.0, largest=None) for _ in range(3)]
+        failures = [await failure_of(call) for call in calls]
+    assert {(type(one), str(one)) for one in failures} == {(NotSent, "ConnectionClosed")}
+    assert wire.written == b""
 
 
 async def test_closing_ends_what_waits_and_what_is_under_way() -> None:
