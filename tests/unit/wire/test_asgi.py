@@ -197,11 +197,10 @@ async def test_the_end_of_the_connection_and_of_the_answer_are_told() -> None:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         watching = [asyncio.create_task(watch(receive)) for _ in range(2)]  # as many as may ask at once
-        if scope["path"] == "/answered":
-            await send(start(length(0)))
-            await send(body())
+        if scope["path"] != "/answered":
+            await asyncio.gather(*watching)
+        await sending(start(length(0)), body())(scope, receive, send)
         await asyncio.gather(*watching)
-        await send(start(length(0)))
 
     async def watch(receive: Receive) -> None:
         while (message := await receive())["type"] != "http.disconnect":
@@ -217,7 +216,7 @@ async def test_the_end_of_the_connection_and_of_the_answer_are_told() -> None:
     protocol.connection_lost(None)
     await asyncio.gather(*state.tasks)
     assert told == ["http.disconnect"] * 2
-    assert wire.writes == []
+    assert (wire.writes, state.total_requests) == ([], 0)
     await serve(app, GET.replace(b"/a%20b", b"/answered"))
     assert told == ["http.disconnect"] * 4
 
