@@ -240,6 +240,23 @@ async def test_no_problem_is_written_into_an_answer() -> None:
     await asyncio.gather(*state.tasks)
 
 
+async def test_behind_the_head_of_an_answer_nobody_may_continue() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start(length(0)))
+        await asyncio.wait_for(receive(), 5)
+        await send(body())
+
+    wire, state = Wire(), ServerState()
+    protocol = connect(app, state, wire)
+    protocol.data_received(
+        GET.replace(b"GET", b"POST").replace(b"X-A: 1", b"Expect: 100-continue\r\nContent-Length: 1")
+    )
+    await asyncio.sleep(0)
+    protocol.data_received(b"x")
+    await asyncio.gather(*state.tasks)
+    assert wire.written == HEAD + b"content-length: 0\r\n\r\n"
+
+
 async def test_the_lifespans_state_is_copied_for_each_request() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         mine = b"new" if scope["state"].setdefault("mine", scope) is scope else b"old"
