@@ -115,7 +115,8 @@ class BoundedProtocol(asyncio.Protocol):
         for request in (self._current, self._reader.request):
             if request is not None and not request.is_answered:
                 request.is_disconnected = True
-                request.tell_change()
+                if request.change is not None:
+                    request.change.set()
         self._waiting, self._refusal = b"", b""
         self.pipeline.clear()
         self.resume_writing()
@@ -145,7 +146,7 @@ class BoundedProtocol(asyncio.Protocol):
     # -- what comes ------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        self._timeouts.bytes_have_come()
+        self._timeouts.idle_since = None
         if self._waiting or len(data) > _PIECE or len(self.pipeline) >= MOST_PIPELINED:
             self._waiting += data
             self._read_waiting()
@@ -173,7 +174,7 @@ class BoundedProtocol(asyncio.Protocol):
 
     def head_has_come(self, request: ReceivedRequest) -> None:
         """A request has begun. It is answered now, or in its turn."""
-        self._timeouts.head_has_come()
+        self._timeouts.head_since = None
         if self._current is None:
             self._start(request)
         else:
@@ -208,10 +209,9 @@ class BoundedProtocol(asyncio.Protocol):
         self.transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Go on to read, if that was paused."""
-        if self._is_paused:
-            self._is_paused = False
-            self.transport.resume_reading()
+        """Go on to read, where that was paused."""
+        self._is_paused = False
+        self.transport.resume_reading()
 
     # -- what goes out ---------------------------------------------------------------------------------------------
 
@@ -290,7 +290,8 @@ class BoundedProtocol(asyncio.Protocol):
         """All of the answer has been written. The next request is answered, or waited for."""
         self._server_state.total_requests += 1
         request.is_answered = True
-        request.tell_change()
+        if request.change is not None:
+            request.change.set()
         self._current = None
         self._timeouts.is_answering = False
         if request is self._reader.request and request.is_whole:
@@ -298,7 +299,8 @@ class BoundedProtocol(asyncio.Protocol):
         if not request.keep_alive or self.transport.is_closing():
             self._timeouts.close()
             return
-        self.resume_reading()
+        if self._is_paused:
+            self.resume_reading()
         if self.pipeline:
             self._start(self.pipeline.pop(0))
         elif self._refusal:
@@ -307,7 +309,7 @@ class BoundedProtocol(asyncio.Protocol):
         else:
             self._timeouts.expect_request()
         if self._waiting:
-            self._timeouts.bytes_have_come()
+            self._timeouts.idle_since = None
             self._read_waiting()
 
 

@@ -33,7 +33,7 @@ class Connection(Protocol):
         """Let the client wait with further bytes."""
 
     def resume_reading(self) -> None:
-        """Go on to read, if that was paused."""
+        """Go on to read, where that was paused."""
 
 
 class ReceivedRequest(IncomingRequest):
@@ -52,9 +52,9 @@ class ReceivedRequest(IncomingRequest):
 
     __slots__ = (
         "_body",
-        "_change",
         "_connection",
         "_was_taken",
+        "change",
         "expects_continue",
         "has_begun",
         "is_answered",
@@ -97,7 +97,8 @@ class ReceivedRequest(IncomingRequest):
         self._connection = connection
         self._body: bytes | bytearray = b""
         self._was_taken = False
-        self._change: asyncio.Event | None = None
+        self.change: asyncio.Event | None = None
+        """Set when bytes come, or the end of the body, of the answer or of the connection. None where nobody waits."""
 
     @property
     def has_bytes(self) -> bool:
@@ -112,7 +113,8 @@ class ReceivedRequest(IncomingRequest):
             if isinstance(self._body, bytes):
                 self._body = bytearray(self._body)
             self._body += piece
-        self.tell_change()
+        if self.change is not None:
+            self.change.set()
         return len(self._body) > HIGH_WATER
 
     def take(self) -> bytes:
@@ -120,17 +122,12 @@ class ReceivedRequest(IncomingRequest):
         body, self._body, self._was_taken = self._body, b"", True
         return bytes(body)
 
-    def tell_change(self) -> None:
-        """Wake whoever waits for bytes, or for the end of the body, of the answer or of the connection."""
-        if self._change is not None:
-            self._change.set()
-
     async def until_change(self) -> None:
         """Wait until something of the request has changed."""
-        if self._change is None:
-            self._change = asyncio.Event()
-        self._change.clear()
-        await self._change.wait()
+        if self.change is None:
+            self.change = asyncio.Event()
+        self.change.clear()
+        await self.change.wait()
 
     def want_body(self) -> None:
         """Let the body come."""
@@ -281,7 +278,8 @@ class RequestReader:
         request = self.request
         if request is not None and self._successor is None:  # a parser ends a request with an upgrade before its body
             request.is_whole = True
-            request.tell_change()
+            if request.change is not None:
+                request.change.set()
             if request.is_answered:
                 self.request = None
 

@@ -138,15 +138,15 @@ class ConnectionTimeouts:
     """
 
     __slots__ = (
-        "_head_since",
         "_idle_seconds",
-        "_idle_since",
         "_left",
         "_loop",
         "_rings_at",
         "_taking_since",
         "_timer",
         "_transport",
+        "head_since",
+        "idle_since",
         "is_answering",
     )
 
@@ -156,8 +156,10 @@ class ConnectionTimeouts:
         self._idle_seconds = idle_seconds
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
-        self._head_since: float | None = None
-        self._idle_since: float | None = None
+        self.head_since: float | None = None
+        """Since when a head is expected. None once it has come."""
+        self.idle_since: float | None = None
+        """Since when nothing has come. None once something has."""
         self._taking_since: float | None = None
         self._left = 0
         self.is_answering = False
@@ -165,23 +167,15 @@ class ConnectionTimeouts:
 
     def expect_request(self) -> None:
         """The last request has been answered. The next one may take ``idle_seconds`` to begin."""
-        self._idle_since = now = self._loop.time()
+        self.idle_since = now = self._loop.time()
         if self._timer is None or now + self._idle_seconds < self._rings_at:
             self._ring_at(now + self._idle_seconds)
 
-    def bytes_have_come(self) -> None:
-        """The connection is not idle any longer."""
-        self._idle_since = None
-
     def expect_head(self) -> None:
         """A head must arrive in time. Where one is expected already, its time does not begin anew."""
-        if self._head_since is None:
-            self._head_since = now = self._loop.time()
+        if self.head_since is None:
+            self.head_since = now = self._loop.time()
             self._ring_at(now + HEAD_SECONDS)
-
-    def head_has_come(self) -> None:
-        """The head has arrived, and its time is not measured any longer."""
-        self._head_since = None
 
     def expect_taking(self) -> None:
         """The peer must accept some of the waiting bytes in time. A slow peer accepts some each time."""
@@ -196,13 +190,13 @@ class ConnectionTimeouts:
 
     def close(self) -> None:
         """End the connection once the peer has accepted all bytes, or has stalled."""
-        self._head_since = self._idle_since = None
+        self.head_since = self.idle_since = None
         self._transport.close()
         self.expect_taking()
 
     def end(self) -> None:
         """The connection has ended."""
-        self._head_since = self._idle_since = self._taking_since = None
+        self.head_since = self.idle_since = self._taking_since = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -220,19 +214,19 @@ class ConnectionTimeouts:
         over = self._loop.time() + _EARLY
         if self._taking_since is not None and self._taking_since + WRITE_SECONDS <= over:
             self._abort_if_stalled()
-        if self._idle_since is not None and self._idle_since + self._idle_seconds <= over:
+        if self.idle_since is not None and self.idle_since + self._idle_seconds <= over:
             self.close()
-        if self._head_since is not None and self._head_since + HEAD_SECONDS <= over:
+        if self.head_since is not None and self.head_since + HEAD_SECONDS <= over:
             self._end_without_head()
-        if self._head_since is not None:
-            self._ring_at(self._head_since + HEAD_SECONDS)
-        if self._idle_since is not None:
-            self._ring_at(self._idle_since + self._idle_seconds)
+        if self.head_since is not None:
+            self._ring_at(self.head_since + HEAD_SECONDS)
+        if self.idle_since is not None:
+            self._ring_at(self.idle_since + self._idle_seconds)
         if self._taking_since is not None:
             self._ring_at(self._taking_since + WRITE_SECONDS)
 
     def _end_without_head(self) -> None:
-        self._head_since = None
+        self.head_since = None
         if self.is_answering:
             self.expect_head()
         else:

@@ -197,11 +197,10 @@ async def test_the_end_of_the_connection_and_of_the_answer_are_told() -> None:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         watching = [asyncio.create_task(watch(receive)) for _ in range(2)]  # as many as may ask at once
-        if scope["path"] == "/answered":
-            await send(start(length(0)))
-            await send(body())
+        if scope["path"] != "/answered":
+            await asyncio.gather(*watching)
+        await sending(start(length(0)), body())(scope, receive, send)
         await asyncio.gather(*watching)
-        await send(start(length(0)))
 
     async def watch(receive: Receive) -> None:
         while (message := await receive())["type"] != "http.disconnect":
@@ -217,7 +216,7 @@ async def test_the_end_of_the_connection_and_of_the_answer_are_told() -> None:
     protocol.connection_lost(None)
     await asyncio.gather(*state.tasks)
     assert told == ["http.disconnect"] * 2
-    assert wire.writes == []
+    assert (wire.writes, state.total_requests) == ([], 0)
     await serve(app, GET.replace(b"/a%20b", b"/answered"))
     assert told == ["http.disconnect"] * 4
 
@@ -239,6 +238,23 @@ async def test_no_problem_is_written_into_an_answer() -> None:
     assert wire.closed
     protocol.connection_lost(None)
     await asyncio.gather(*state.tasks)
+
+
+async def test_behind_the_head_of_an_answer_nobody_may_continue() -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await send(start(length(0)))
+        await asyncio.wait_for(receive(), 5)
+        await send(body())
+
+    wire, state = Wire(), ServerState()
+    protocol = connect(app, state, wire)
+    protocol.data_received(
+        GET.replace(b"GET", b"POST").replace(b"X-A: 1", b"Expect: 100-continue\r\nContent-Length: 1")
+    )
+    await asyncio.sleep(0)
+    protocol.data_received(b"x")
+    await asyncio.gather(*state.tasks)
+    assert wire.written == HEAD + b"content-length: 0\r\n\r\n"
 
 
 async def test_the_lifespans_state_is_copied_for_each_request() -> None:

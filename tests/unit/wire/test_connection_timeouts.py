@@ -75,8 +75,8 @@ def parts() -> Parts:
 
 def answer(timeouts: ConnectionTimeouts) -> None:
     """A request comes and is answered."""
-    timeouts.bytes_have_come()
-    timeouts.head_has_come()
+    timeouts.idle_since = None
+    timeouts.head_since = None
     timeouts.is_answering = True
     timeouts.is_answering = False
     timeouts.expect_request()
@@ -106,8 +106,8 @@ def test_requests_in_time_set_no_timer(parts: Parts) -> None:
 
 def test_who_is_answered_for_long_is_not_idle(parts: Parts) -> None:
     timeouts, loop, wire = parts
-    timeouts.bytes_have_come()
-    timeouts.head_has_come()
+    timeouts.idle_since = None
+    timeouts.head_since = None
     timeouts.is_answering = True
     loop.advance(10 * IDLE)
     assert wire.calls == []
@@ -124,7 +124,7 @@ def test_a_shorter_time_moves_the_timer(parts: Parts) -> None:
     answer(timeouts)
     loop.advance(HEAD_SECONDS + 1)
     assert loop.waiting[0].moment == 1_000.0 + IDLE
-    timeouts.bytes_have_come()
+    timeouts.idle_since = None
     timeouts.expect_head()
     assert len(loop.waiting) == 1
     loop.advance(HEAD_SECONDS - 1)
@@ -136,7 +136,7 @@ def test_a_shorter_time_moves_the_timer(parts: Parts) -> None:
 def test_a_slow_head_cuts_no_answer_off(parts: Parts) -> None:
     timeouts, loop, wire = parts
     answer(timeouts)
-    timeouts.bytes_have_come()
+    timeouts.idle_since = None
     timeouts.is_answering = True
     timeouts.expect_head()
     loop.advance(3 * HEAD_SECONDS + 1)
@@ -148,7 +148,7 @@ def test_a_slow_head_cuts_no_answer_off(parts: Parts) -> None:
 
 def test_a_peer_that_takes_nothing_is_let_go_and_a_slow_one_is_not(parts: Parts) -> None:
     timeouts, loop, wire = parts
-    timeouts.head_has_come()
+    timeouts.head_since = None
     timeouts.is_answering = True
     wire.left = 1_000
     timeouts.expect_taking()
@@ -162,7 +162,7 @@ def test_a_peer_that_takes_nothing_is_let_go_and_a_slow_one_is_not(parts: Parts)
 
 def test_a_peer_that_has_taken_enough_may_pause(parts: Parts) -> None:
     timeouts, loop, wire = parts
-    timeouts.head_has_come()
+    timeouts.head_since = None
     timeouts.expect_taking()
     timeouts.all_is_taken()
     loop.advance(10 * WRITE_SECONDS)

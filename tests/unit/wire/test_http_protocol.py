@@ -152,6 +152,8 @@ async def test_both_ways_give_the_same_bytes(
         assert hidden[0] == hidden[1]
         assert by_asgi.seen == direct.seen
         assert [f"{one.method} {one.path} {one.query.decode()}" for one in direct.seen] == answered
+        declined = [one.body for one in direct.seen if one.method == "POST" and b"upgrade" in one.names]
+        assert not reads or declined == [INNER] * len(declined)
         assert (first.ended, second.ended) == (ends, ends)
         assert first.written.count(ANSWER) == len(answered)
         assert first.written.count(b"100 Continue") == (1 if reads and b"Expect" in sent else 0)
