@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from hashlib import sha256
 from typing import Any
 
-from signalr_bridge.endpoints.outcome import Judgement, Meaning, Result, judge, result_bytes
+from signalr_bridge.endpoints.outcome import Judgement, Meaning, Result, Status, judge, result_bytes
 from signalr_bridge.errors import BridgeError, InvalidHeader
 from signalr_bridge.outbound.idempotency import Idempotency, Scope
 from signalr_bridge.outbound.items import Item
@@ -18,6 +18,10 @@ from signalr_bridge.web.problems import answer_problem
 from signalr_bridge.web.request import JSON, Request
 from signalr_bridge.wire.exchange import Answer, make_answer
 
+IDEMPOTENCY_KEY = b"idempotency-key"
+"""The header that names a request."""
+
+_ACCEPTED = Status.ACCEPTED
 _KEY = re.compile(r"[!-~]{1,255}")
 _DETAILS = {
     Meaning.NOT_THERE: "The connection is not there; it may have ended.",
@@ -35,6 +39,8 @@ _DETAILS = {
 
 def answer_item(action: Action, result: Result) -> Answer:
     """The answer to a single item: 202 or 207. Raises the error of its judgement."""
+    if result.status is _ACCEPTED:  # the usual case
+        return make_answer(202, result_bytes(result), JSON)
     judgement = judge(action, result)
     if judgement.error is not None:
         raise make_problem(judgement)
@@ -101,7 +107,7 @@ async def answer_once(request: Request, body: bytes, answer: Callable[[], Awaita
 
     Raises ``InvalidHeader``, ``IdempotencyMismatch``, ``IdempotencyInProgress``, and what ``answer`` raises.
     """
-    keys = request.headers_of(b"idempotency-key")
+    keys = request.headers_of(IDEMPOTENCY_KEY)
     if not keys:
         return await answer()
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):

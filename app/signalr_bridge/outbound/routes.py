@@ -2,14 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from starlette.responses import Response
 
 from signalr_bridge.endpoints.outcome import Result
 from signalr_bridge.errors import BodyTooLarge, Fault, InvalidItem, InvalidQuery
 from signalr_bridge.outbound import resource_routes
-from signalr_bridge.outbound.answers import answer_item, answer_items, answer_once
+from signalr_bridge.outbound.answers import IDEMPOTENCY_KEY, answer_item, answer_items, answer_once
 from signalr_bridge.outbound.items import LARGEST_ITEM, Item, Kind
 from signalr_bridge.outbound.sender import ALL_KINDS, Sender
 from signalr_bridge.outbound.shapes import (
@@ -29,6 +29,9 @@ from signalr_bridge.web.table import Description, Route
 from signalr_bridge.wire.exchange import Answer
 
 LARGEST_ARRAY = 8 * 1024 * 1024
+
+SendAll: TypeAlias = Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]
+"""Sends the items of an array."""
 
 _MESSAGES, _GROUP_ACTIONS = frozenset({Kind.MESSAGE}), frozenset({Kind.GROUP_ACTION})
 
@@ -54,19 +57,23 @@ async def _answer(request: Request, kinds: frozenset[Kind]) -> Answer:
     Raises ``Forbidden`` for an item beyond the caller's rights.
     """
     sender = request.part(Sender)
-    send_all = _choose_order(request, sender)
+    send_all = _choose_order(request, sender) if request.values else None
     request.require_media_type(JSON)
     text = await request.read_body(LARGEST_ARRAY)
+    if request.headers_of(IDEMPOTENCY_KEY):
+        return await answer_once(request, text, lambda: _send(request, sender, send_all, text, kinds))
+    return await _send(request, sender, send_all, text, kinds)
 
-    async def send() -> Answer:
-        if json_text.first_character(text) == b"[":
-            items = await sender.read(text, request.hub, kinds)
-            _check_rights(request.require_caller(), request.hub, items, kinds)
-            return answer_items(items, await send_all(items))
-        item = _read_single(sender, text, request.hub, kinds)
-        return answer_item(item.operation.action, await sender.send(item, seconds=request.deadline))
 
-    return await answer_once(request, text, send)
+async def _send(
+    request: Request, sender: Sender, send_all: SendAll | None, text: bytes, kinds: frozenset[Kind]
+) -> Answer:
+    if json_text.first_character(text) == b"[":
+        items = await sender.read(text, request.hub, kinds)
+        _check_rights(request.require_caller(), request.hub, items, kinds)
+        return answer_items(items, await (send_all or _choose_order(request, sender))(items))
+    item = _read_single(sender, text, request.hub, kinds)
+    return answer_item(item.operation.action, await sender.send(item, seconds=request.deadline))
 
 
 def _read_single(sender: Sender, text: bytes, hub: str, kinds: frozenset[Kind]) -> Item:
@@ -85,7 +92,7 @@ def _check_rights(caller: Caller, hub: str, items: Sequence[Item], kinds: frozen
             caller.check((Right(kind.value),), hub)
 
 
-def _choose_order(request: Request, sender: Sender) -> Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]:
+def _choose_order(request: Request, sender: Sender) -> SendAll:
     """What sends the array as the query asks: in order or side by side, with or without a stop at a failure."""
     on_error = _choice(request, "onError", "stop", "continue")
     if _choice(request, "order", "sequence", "none") == "none":

@@ -5,7 +5,7 @@ Source: ``docs/protocol/functions-bindings.md`` 2.4 and 2.5, ``docs/protocol/res
 
 import binascii
 import hmac
-from base64 import b64decode, urlsafe_b64encode
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -19,6 +19,7 @@ from signalr_bridge.protocol.signing_key import SigningKey
 LONGEST_TOKEN = 4096
 """The longest client token the service takes, in characters."""
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _HEADER = {"alg": "HS256", "typ": "JWT"}
 # The service would read these as statements about the token. With the prefix ``asrs.u.`` it restores them as claims.
 _COLLIDING = frozenset({"aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"})
@@ -173,7 +174,9 @@ def _check_times(claims: dict[str, Any], now: float, leeway: int) -> None:
 
 
 def _encode_part(text: bytes) -> bytes:
-    return urlsafe_b64encode(text).rstrip(b"=")
+    return (
+        binascii.b2a_base64(text, newline=False).translate(_URL_SAFE).rstrip(b"=")
+    )  # base64's own takes twice as long
 
 
 def _decode_part(part: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from signalr_bridge.errors import Forbidden, HubNotFound, InvalidName, Unauthenticated
-from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, CallerCredentials, Callers, FindAddress
+from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, Callers, FindAddress
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
 from signalr_bridge.web.limits import Network, find_address
 from signalr_bridge.web.request import Request
@@ -79,30 +79,41 @@ class Access:
 
         Raises ``Unauthenticated``, ``Forbidden``, ``InvalidName``, ``HubNotFound`` and ``RateLimited``.
         """
-        await self.find_caller(request, or_client=False)
+        if not self._find_by_key(request):
+            await self._find_by_token(request, or_client=False)
         if request.caller is None:
             raise Unauthenticated(REFUSAL, headers=CHALLENGE)
         self.check_caller(request, request.caller)
 
-    async def find_caller(self, request: Request, *, or_client: bool = True) -> None:
+    async def find_caller(self, request: Request) -> None:
         """Sets the caller of the request. It stays None when the request has no credentials of a caller.
 
-        Args:
-            request: The request.
-            or_client: Whether a token that is not a caller's may be a client's. Then it counts as none.
+        With a key and a token, only the key is judged. A token that is not a caller's may be a client's.
 
         Raises:
-            Unauthenticated: The credentials are wrong.
+            Unauthenticated: The key is wrong.
             RateLimited: The address has sent too many wrong credentials.
             Forbidden: The request comes from another machine, where only this one's programs may call without a key.
         """
+        if not self._find_by_key(request):
+            await self._find_by_token(request, or_client=True)
+
+    def _find_by_key(self, request: Request) -> bool:
+        """Sets the caller, if the request has a key. Returns whether nothing else of the request is looked at."""
         if request.listener is _PUBLIC:
-            return  # callers have their own listener
-        given = read_credentials(request)
-        caller = None
-        if given is not None:
-            caller = await self.callers.find(given, self.address_of(request), or_client=or_client)
-        request.caller = self._find_anonymous(request) if caller is None else caller
+            return True  # callers have their own listener
+        keys = request.headers_of(b"x-api-key")
+        if keys:
+            request.caller = self.callers.find_by_key(keys, self.address_of(request))
+        return bool(keys)
+
+    async def _find_by_token(self, request: Request, *, or_client: bool) -> None:
+        tokens = read_bearers(request.headers_of(b"authorization"))
+        if tokens:
+            address = self.address_of(request)
+            request.caller = await self.callers.find_by_token(tokens, address, or_client=or_client)
+        if request.caller is None:
+            request.caller = self._find_anonymous(request)
 
     def _find_anonymous(self, request: Request) -> Caller | None:
         name = self.anonymous.get(request.listener)
@@ -141,10 +152,3 @@ def _read_hub(request: Request, caller: Caller) -> str:
         if all(grant.hubs is not None for grant in caller.grants):
             raise Forbidden("You may not do this here.") from None
         raise
-
-
-def read_credentials(request: Request) -> CallerCredentials | None:
-    """The credentials in ``X-API-Key`` and ``Authorization: Bearer``, or None. Other schemes are ignored."""
-    keys, authorizations = request.headers_of(b"x-api-key"), request.headers_of(b"authorization")
-    bearers = read_bearers(authorizations) if authorizations else ()
-    return CallerCredentials(tuple(keys), bearers) if keys or bearers else None

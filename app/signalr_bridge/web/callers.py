@@ -4,8 +4,8 @@ import hashlib
 import hmac
 import logging
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn, TypeAlias
 
@@ -158,14 +158,6 @@ def build_bearers(settings: OidcSettings, keys: IssuerKeys, clock: WallClock) ->
     return Bearers(Issuers([rules], keys, clock), {name: read_grant(one) for name, one in settings.roles.items()})
 
 
-@dataclass(frozen=True, slots=True)
-class CallerCredentials:
-    """The credentials in a request. When there are several of one kind, none of them counts."""
-
-    keys: tuple[str, ...] = field(default=(), repr=False)
-    bearers: tuple[str, ...] = field(default=(), repr=False)
-
-
 class Callers:
     """Knows callers by their credentials, and says how often they may try and call.
 
@@ -187,39 +179,46 @@ class Callers:
         self._failures = failures
         self._rate = rate
 
-    async def find(self, given: CallerCredentials, address: FindAddress, *, or_client: bool = False) -> Caller | None:
-        """The caller. None means that there is no credential. With a key and a token, only the key is judged.
+    def find_by_key(self, keys: Sequence[str], address: FindAddress) -> Caller:
+        """The caller with the key in a request.
 
         Args:
-            given: The credentials in the request.
+            keys: All keys of the request. There is at least one.
             address: Works out the client's address, when the request is refused.
-            or_client: Whether a token that is not a caller's may be a client's. Then the result is None, too.
 
         Raises:
-            Unauthenticated: The credential is wrong.
+            Unauthenticated: The key is not known, or there are several.
             RateLimited: Too many wrong credentials came from the address.
         """
-        if given.keys:
-            return self._find_by_key(given.keys, address)
-        if not given.bearers or self._bearers is None:
-            return None
-        try:
-            return await self._find_by_token(self._bearers, given.bearers)
-        except BadToken as error:
-            if or_client:
-                return None
-            self._refuse(error.detail, address())
-
-    def _find_by_key(self, keys: tuple[str, ...], address: FindAddress) -> Caller:
         caller = self._keys().find(keys[0]) if len(keys) == 1 else None
         if caller is None:
             self._refuse("the key is not known" if len(keys) == 1 else "there are several keys", address())
         return caller
 
-    async def _find_by_token(self, bearers: Bearers, tokens: tuple[str, ...]) -> Caller:
-        if len(tokens) != 1:
-            raise BadToken("there are several tokens")
-        return await bearers.find(tokens[0])
+    async def find_by_token(
+        self, tokens: Sequence[str], address: FindAddress, *, or_client: bool = False
+    ) -> Caller | None:
+        """The caller with the token in a request. None when no token is a caller's.
+
+        Args:
+            tokens: All bearer tokens of the request. There is at least one.
+            address: Works out the client's address, when the request is refused.
+            or_client: Whether a token that is not a caller's may be a client's. Then the result is None, too.
+
+        Raises:
+            Unauthenticated: The token is wrong, or there are several.
+            RateLimited: Too many wrong credentials came from the address.
+        """
+        if self._bearers is None:
+            return None
+        try:
+            if len(tokens) != 1:
+                raise BadToken("there are several tokens")
+            return await self._bearers.find(tokens[0])
+        except BadToken as error:
+            if or_client:
+                return None
+            self._refuse(error.detail, address())
 
     def check_rate(self, caller: Caller) -> None:
         """Raise ``RateLimited`` when the caller calls too often."""

@@ -26,7 +26,7 @@ from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import NO_SUCH_ROUTE, answer_problem
 from signalr_bridge.web.request import PartsByType, Request
-from signalr_bridge.web.table import NOWHERE, Audience, Found, PathItem, Table
+from signalr_bridge.web.table import NOWHERE, Audience, PathItem, Route, Table
 from signalr_bridge.web.trace import TRACE, Trace, read_traceparent
 from signalr_bridge.wire.exchange import Answer, Disconnected, IncomingRequest
 
@@ -92,17 +92,18 @@ class Front:
 
         ``kind`` is that of the listener. None means that there is one for all requests.
         """
-        found = self.table.find(incoming.path)
-        route = found[0].find(incoming.method)
+        path_item, segments = self.table.find(incoming.path)
+        route = path_item.routes.get(incoming.method)
         if route is not None and route.answer is None:
             return None
-        return self._answer(incoming, found, kind)
+        return self._answer(incoming, path_item, segments, route, kind)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers by ASGI. Raises what a route raises that FastAPI serves and that has begun to answer."""
         incoming = AsgiRequest(scope, receive)
-        found = self.table.find(incoming.path)
-        answer = await self._answer(incoming, found, scope.get("entered_by"), (scope, receive, send))
+        path_item, segments = self.table.find(incoming.path)
+        route, kind = path_item.routes.get(incoming.method), scope.get("entered_by")
+        answer = await self._answer(incoming, path_item, segments, route, kind, (scope, receive, send))
         if answer is not _SENT:
             await send({"type": "http.response.start", "status": answer.status, "headers": list(answer.headers)})
             await send({"type": "http.response.body", "body": answer.body})
@@ -111,19 +112,22 @@ class Front:
     async def _answer(
         self,
         incoming: IncomingRequest,
-        found: Found,
+        path_item: PathItem,
+        segments: Sequence[str],
+        route: Route | None,
         kind: ListenerKind | None,
         asgi: tuple[Scope, Receive, Send] | None = None,
     ) -> Answer:
         started = self._clock()
-        path_item, segments = found
         listener = kind if self._separate and kind is not None else self._unmarked
         request = Request(incoming, self.parts, listener, path_item.parameters, segments)
         request.asgi = asgi
-        request.id = self._read_id(request)
-        TRACE.set(Trace(request.id, _read_trace(request)))
+        given = request.last_header(b"x-request-id")
+        request.id = self._new_id() if given is None or not _REQUEST_ID.fullmatch(given) else given.decode()
+        given = request.last_header(b"traceparent")
+        TRACE.set(Trace(request.id, None if given is None else _read_trace(request, given)))
         try:
-            answer = await self._serve(request, path_item)
+            answer = await self._serve(request, path_item, route)
         except BridgeError as error:
             answer = answer_problem(error, request.id)
         except BaseException as error:
@@ -148,27 +152,27 @@ class Front:
             request_id=request.id,
         )
 
-    async def _serve(self, request: Request, path_item: PathItem) -> Answer:
+    async def _serve(self, request: Request, path_item: PathItem, route: Route | None) -> Answer:
         if len(request.path) > LONGEST_PATH:
             raise InvalidName("The path is longer than 32 KiB.")
         if path_item.audience is _CLIENTS and apply_cors(request, self._cors_of):
             return Answer(HTTPStatus.NO_CONTENT)
-        if request.path.startswith(_HEALTH):
-            return await self._admit(request, path_item)
-        if self._in_flight >= self._most_in_flight:
+        place = 0 if request.path.startswith(_HEALTH) else 1
+        if place and self._in_flight >= self._most_in_flight:
             raise Overloaded("Too many requests are being answered; try again.", headers={"Retry-After": "1"})
-        self._in_flight += 1
+        self._in_flight += place
         try:
-            return await self._admit(request, path_item)
+            if self._separate or self._only_this_machine:
+                self._check_listener(request, path_item)
+            if route is None:
+                raise _explain_missing(request, path_item)
+            await self._check(request, route)
+            return await (self._hand_over(request) if route.answer is None else route.answer(request))
         finally:
-            self._in_flight -= 1
+            self._in_flight -= place
 
-    async def _admit(self, request: Request, path_item: PathItem) -> Answer:
-        """The answer of the route, once everything is checked that the table says of it."""
-        self._check_listener(request, path_item)
-        route = path_item.find(request.method)
-        if route is None:
-            raise _explain_missing(request, path_item)
+    async def _check(self, request: Request, route: Route) -> None:
+        """Checks what the table says of the route, and reads what it takes."""
         request.rights = route.rights
         if route.audience is _CALLERS:
             await request.part(Access).require_caller(request)
@@ -179,15 +183,12 @@ class Front:
             request.read_deadline()
         if route.query is not None:
             request.read_query(route.query)
-        return await (self._hand_over(request) if route.answer is None else route.answer(request))
 
     def _check_listener(self, request: Request, path_item: PathItem) -> None:
         """Raises ``RouteNotFound`` for a route of other listeners, and ``Forbidden`` for a request of another machine.
 
         In development the upstream is guarded, too, because every page knows the emulator's key, which signs its calls.
         """
-        if not self._separate and not self._only_this_machine:
-            return
         is_health = request.path.lower().startswith(_HEALTH)
         guarded = self._only_this_machine and not is_health
         if guarded and not is_of_this_machine(request.headers_of(b"host"), request.headers_of(b"origin")):
@@ -213,10 +214,6 @@ class Front:
 
         await self._fastapi(scope, receive, send_with_headers)
         return _SENT
-
-    def _read_id(self, request: Request) -> str:
-        given = request.last_header(b"x-request-id")
-        return given.decode() if given is not None and _REQUEST_ID.fullmatch(given) else self._new_id()
 
 
 class AsgiRequest(IncomingRequest):
@@ -253,10 +250,9 @@ def _own_headers(request: Request) -> Sequence[tuple[bytes, bytes]]:
     return ((b"x-request-id", request.id.encode()), *request.answer_headers)
 
 
-def _read_trace(request: Request) -> str | None:
+def _read_trace(request: Request, given: bytes) -> str | None:
     """The trace that a caller or the service passes on. That of a client is not trusted."""
-    given = request.last_header(b"traceparent")
-    return None if given is None or request.path.endswith("/negotiate") else read_traceparent(given)
+    return None if request.path.endswith("/negotiate") else read_traceparent(given)
 
 
 def _explain_missing(request: Request, path_item: PathItem) -> BridgeError:

@@ -112,8 +112,8 @@ class Request:
         self._by_name = dict(incoming.headers)
         self._is_repeated = len(self._by_name) != len(incoming.headers)
         self._hub: str | None = None
-        self.names: Mapping[str, str] = {}
-        """The names in the path by parameter, unescaped and checked, once ``read_names`` has been called."""
+        self.names: dict[str, str] = {}
+        """The names in the path but the hub's, unescaped and checked, once ``read_names`` has been called."""
         self.values: Mapping[str, list[str]] = _NO_VALUES
         """The values of the query by parameter, where the route says which parameters there are."""
         self.rights: frozenset[Right] = frozenset()
@@ -163,13 +163,14 @@ class Request:
         return self._hub
 
     def read_names(self) -> None:
-        """Sets ``names``. Raises ``InvalidName``."""
-        self.names = {name: self._read_name(name, segment) for name, segment in self._segments.items()}
-
-    def _read_name(self, name: str, segment: str) -> str:
-        if not segment:
-            raise InvalidName("A path segment is empty.")
-        return self.hub if name == "hub" else _CHECKS[name](unescape_segment(segment))
+        """Sets ``names``. Raises ``InvalidName``, also for the hub."""
+        for name, segment in self._segments.items():
+            if not segment:
+                raise InvalidName("A path segment is empty.")
+            if name == "hub":
+                _ = self.hub
+            else:
+                self.names[name] = _CHECKS[name](unescape_segment(segment))
 
     def read_query(self, known: Iterable[str]) -> None:
         """Sets ``values``. Raises ``InvalidQuery`` for a parameter that is not ``known``."""

@@ -108,10 +108,6 @@ class PathItem:
     parameters: tuple[str, ...] = ()
     allow: str = ""
 
-    def find(self, method: str) -> Route | None:
-        """The route of the method."""
-        return self.routes.get(method)
-
 
 NOWHERE = PathItem("", {})
 """The path item of a path that no route has."""

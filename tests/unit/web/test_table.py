@@ -71,9 +71,8 @@ def test_a_path_leads_to_its_routes(path: str, template: str, segments: list[str
 def test_the_methods_of_a_path_are_those_of_all_its_routes() -> None:
     found, _ = TABLE.find("/hubs/chat/groups/g")
     assert found.allow == "GET, DELETE"
-    assert found.find("GET") is TABLE.routes[3]
-    assert found.find("get") is None
-    assert found.find("PUT") is None
+    assert found.routes["GET"] is TABLE.routes[3]
+    assert set(found.routes) == {"GET", "DELETE"}
 
 
 @pytest.mark.parametrize(

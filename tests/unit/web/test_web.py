@@ -28,7 +28,7 @@ from tests.unit.web.requests import request
 def test_a_segment_is_unescaped_once(name: str, segment: str, value: str) -> None:
     given = request(path={name: segment})
     given.read_names()
-    assert given.names == {name: value}
+    assert (given.hub if name == "hub" else given.names[name]) == value
 
 
 @pytest.mark.parametrize(
