@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -113,14 +113,14 @@ class Front:
         self,
         incoming: IncomingRequest,
         path_item: PathItem,
-        segments: Sequence[str],
+        segments: Mapping[str, str],
         route: Route | None,
         kind: ListenerKind | None,
         asgi: tuple[Scope, Receive, Send] | None = None,
     ) -> Answer:
         started = self._clock()
         listener = kind if self._separate and kind is not None else self._unmarked
-        request = Request(incoming, self.parts, listener, path_item.parameters, segments)
+        request = Request(incoming, self.parts, listener, segments)
         request.asgi = asgi
         given = request.last_header(b"x-request-id")
         request.id = self._new_id() if given is None or not _REQUEST_ID.fullmatch(given) else given.decode()

@@ -5,7 +5,7 @@ Paths are matched as they were sent, so that ``a%2Fb`` is one name.
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -66,8 +66,7 @@ class Request:
         incoming: The request as it came.
         parts: The parts of the application.
         listener: The kind of listener that it came through.
-        names: The names of the parameters in its path.
-        segments: Their values, as they came.
+        segments: The segments of its path by the parameters that stand there, as they came.
     """
 
     __slots__ = (
@@ -96,8 +95,7 @@ class Request:
         incoming: IncomingRequest,
         parts: "PartsByType",
         listener: ListenerKind,
-        names: Sequence[str] = (),
-        segments: Sequence[str] = (),
+        segments: Mapping[str, str],
     ) -> None:
         self.incoming = incoming
         self.method, self.path = incoming.method, incoming.path
@@ -108,7 +106,7 @@ class Request:
         self.listener = listener
         self.part = parts.find
         """The part of the application of a class. Raises ``LookupError`` when there is none."""
-        self._segments = dict(zip(names, segments, strict=True)) if names else {}
+        self._segments = segments
         self._by_name = dict(incoming.headers)
         self._is_repeated = len(self._by_name) != len(incoming.headers)
         self._hub: str | None = None

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from operator import itemgetter
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from signalr_bridge.web.callers import Right
@@ -112,8 +113,11 @@ class PathItem:
 NOWHERE = PathItem("", {})
 """The path item of a path that no route has."""
 
-Found: TypeAlias = tuple[PathItem, Sequence[str]]
-"""A path item, and the segments of the path at which its parameters stand, as they came."""
+Found: TypeAlias = tuple[PathItem, Mapping[str, str]]
+"""A path item, and the segments of the path by the parameters that stand there, as they came."""
+
+_MOST_KEPT, _LONGEST_KEPT = 1024, 256
+_NO_SEGMENTS: Mapping[str, str] = MappingProxyType({})
 
 
 class Table:
@@ -130,24 +134,36 @@ class Table:
         self._below = {
             f"{one.template}/": one for one in path_items if any(route.covers_below for route in one.routes.values())
         }
+        self._kept: dict[str, Found] = {}
         self._shapes = _group_by_shape([one for one in path_items if one.parameters])
 
     def find(self, path: str) -> Found:
         """The path item of a path as it came. It is ``NOWHERE`` when there is none.
 
-        An empty segment counts as a value, so that an empty name is refused and finds no other route.
+        An empty segment counts as a value, so that an empty name is refused and finds no other route. What short paths
+        lead to is kept, because most callers use few of them.
         """
+        found = self._kept.get(path)
+        if found is None:
+            found = self._find(path)
+            if len(path) <= _LONGEST_KEPT and found[0] is not NOWHERE:
+                if len(self._kept) >= _MOST_KEPT:
+                    self._kept.clear()
+                self._kept[path] = found
+        return found
+
+    def _find(self, path: str) -> Found:
         if (path_item := self._plain.get(path)) is not None:
-            return path_item, ()
+            return path_item, _NO_SEGMENTS
         segments = path.split("/")
         for shape in self._shapes.get(len(segments), ()):
             if (path_item := shape.path_items.get(shape.literals(segments))) is not None:
-                return path_item, shape.values(segments)
+                return path_item, dict(zip(path_item.parameters, shape.values(segments), strict=True))
         lowered = f"{path.lower()}/"
         for prefix, path_item in self._below.items():
             if lowered.startswith(prefix):
-                return path_item, ()
-        return NOWHERE, ()
+                return path_item, _NO_SEGMENTS
+        return NOWHERE, _NO_SEGMENTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,5 +51,4 @@ def request(
 
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
     scope = {"type": "http", "method": "POST", "path": "/x", "query_string": query, "headers": raw}
-    names = path or {}
-    return Request(AsgiRequest(scope, receive), NoParts(), ListenerKind.ONLY, list(names), list(names.values()))
+    return Request(AsgiRequest(scope, receive), NoParts(), ListenerKind.ONLY, path or {})

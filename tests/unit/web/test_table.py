@@ -63,9 +63,11 @@ TABLE = Table(
     ],
 )
 def test_a_path_leads_to_its_routes(path: str, template: str, segments: list[str]) -> None:
-    found, values = TABLE.find(path)
-    assert (found.template, list(values)) == (template, segments)
-    assert (found is NOWHERE) is (template == "")
+    for _ in range(2):
+        found, values = TABLE.find(path)
+        assert (found.template, list(values.values())) == (template, segments)
+        assert list(values) == list(found.parameters)
+        assert (found is NOWHERE) is (template == "")
 
 
 def test_the_methods_of_a_path_are_those_of_all_its_routes() -> None:
@@ -112,3 +114,17 @@ def test_a_route_that_says_too_little_is_named_at_the_start(wrong: dict[str, Any
 def test_a_route_that_another_one_hides_is_named_at_the_start(other: Route, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         Table([route("GET", "/hubs/{hub}"), other])
+
+
+def test_what_is_kept_of_paths_is_bounded() -> None:
+    table = Table([route("GET", "/hubs/{hub}")])
+    kept = table.find("/hubs/chat")
+    assert table.find("/hubs/chat") is kept
+    longest = "/hubs/" + "a" * 250
+    assert table.find(longest) is table.find(longest)
+    assert table.find(longest + "a") is not table.find(longest + "a"), "and equal all the same"
+    assert table.find("/x") is not table.find("/x"), "anybody can ask for what is not there"
+    for number in range(1024):
+        table.find(f"/hubs/{number}")
+    assert table.find("/hubs/chat") is not kept
+    assert table.find("/hubs/chat") == kept
