@@ -6,7 +6,7 @@ import pytest
 
 from tests.shape.test_product import run
 
-MOST = {"send": 35, "negotiate": 31, "upstream to Python": 25, "upstream to HTTP": 42}
+MOST = {"send": 30, "negotiate": 28, "upstream to Python": 23, "upstream to HTTP": 38}
 
 
 @pytest.fixture(scope="module")
