@@ -60,7 +60,10 @@ class BridgeApp(FastAPI):
         self._table = table
         self._more_schemes = more_schemes
         for route in table.routes:
-            self._register(route)
+            if route.endpoint is not None:
+                self.add_api_route(
+                    route.template, route.endpoint, methods=[route.method], include_in_schema=False, response_model=None
+                )
 
     @property
     def begin(self) -> Begin:
@@ -78,34 +81,36 @@ class BridgeApp(FastAPI):
         await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document. It is made once."""
+        """The OpenAPI document. It is made once, and only where somebody asks for it, because that takes a while."""
         if self.openapi_schema is None:
-            document = super().openapi()
+            described = FastAPI(title=self.title, version=self.version, description=self.description)
+            for route in self._table.routes:
+                if route.description is not None and route.description.operation is None:
+                    _register(described, route, route.description)
+            document = described.openapi()
             document["components"]["securitySchemes"] = {**_SCHEMES, **self._more_schemes}
             for route in self._table.routes:
                 if route.description is not None:
                     _complete(document["paths"], route, route.description)
-        return super().openapi()
+            self.openapi_schema = document
+        return self.openapi_schema
 
-    def _register(self, route: Route) -> None:
-        """Lets FastAPI serve the route, if that is its part, and describe it."""
-        description, source = route.description, route.endpoint or route.answer
-        if description is None and route.endpoint is not None:
-            self.add_api_route(route.template, route.endpoint, methods=[route.method], include_in_schema=False)
-        if description is None or source is None or description.operation is not None:
-            return
-        self.add_api_route(
-            route.template,
-            route.endpoint or _never,
-            methods=[route.method],
-            operation_id=route.operation,
-            tags=[*description.tags],
-            summary=description.summary or source.__name__.replace("_", " ").title(),
-            description=inspect.cleandoc(source.__doc__ or ""),
-            responses={**description.responses},
-            openapi_extra=_describe(route, description),
-            **description.more,
-        )
+
+def _register(described: FastAPI, route: Route, description: Description) -> None:
+    source = route.endpoint or route.answer
+    assert source is not None, "the table has checked that"
+    described.add_api_route(
+        route.template,
+        route.endpoint or _never,
+        methods=[route.method],
+        operation_id=route.operation,
+        tags=[*description.tags],
+        summary=description.summary or source.__name__.replace("_", " ").title(),
+        description=inspect.cleandoc(source.__doc__ or ""),
+        responses={**description.responses},
+        openapi_extra=_describe(route, description),
+        **description.more,
+    )
 
 
 # Stands for the routes that the front answers. FastAPI only describes them. A docstring would stand in the document.
