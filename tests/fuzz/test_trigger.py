@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
 from hypothesis import event as note
 from hypothesis import given
 from signalr_bridge.main import create_app
@@ -48,12 +47,12 @@ class Bridge:
     def __init__(self) -> None:
         self.handler = Echo(hub="chat")
         tokens = EntraTokens(RULES, KeyCache(FakeIssuer("first").fetch, FakeClock(0.0), observer=SILENT), FakeClock())
-        self.app: FastAPI = create_app(SETTINGS)
+        self.app = create_app(SETTINGS)
         known = build_authenticator(SETTINGS, lambda hub: VERIFIERS, lambda entra: tokens)
         receiver = build_receiver(
             lambda: known, [self.handler], FakeOutbox(), most_bytes=2000, observer=SILENT, clock=RUNTIME.clock
         )
-        self.app.state.parts = replace(self.app.state.parts, receiver=receiver)
+        self.app.front.parts = replace(self.app.state.parts, receiver=receiver)
 
     async def post(self, call: Call, path: str = "/upstream") -> list[Message]:
         arriving = [{"type": "http.request", "body": piece, "more_body": True} for piece in call.pieces]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import httpx
-from fastapi import FastAPI
 from signalr_bridge.endpoints.directory import EndpointDirectory
+from signalr_bridge.web.document import BridgeApp
 
 from tests.contract.bridge.running import AUTH, build, build_probing, client
 from tests.contract.endpoints.programmable import Request, Server, answer_of, programmable_server
@@ -93,7 +93,7 @@ def found() -> dict[Case, Found]:
     return asyncio.run(run_all())
 
 
-async def run(case: Case, front: FastAPI, http: httpx.AsyncClient) -> Found:
+async def run(case: Case, front: BridgeApp, http: httpx.AsyncClient) -> Found:
     """A bridge of its own for each case; only the routes are those of the ``front``."""
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(programmable_server()) for _ in range(case.endpoints)]
@@ -102,7 +102,7 @@ async def run(case: Case, front: FastAPI, http: httpx.AsyncClient) -> Found:
             servers[0].refuse()
         app = build_probing(3600, *(server.url for server in servers))
         await stack.enter_async_context(app.router.lifespan_context(app))
-        front.state.parts = replace(front.state.parts, sender=app.state.parts.sender)
+        front.front.parts = replace(front.state.parts, sender=app.state.parts.sender)
         await _until_probed(app)
         case.fault.cause(servers[0])
         await asyncio.sleep(0.01)  # until a cut connection is known to be cut
@@ -117,7 +117,7 @@ def _prepare(servers: list[Server], operation: Operation) -> None:
         server.honest = {PROBE: answer_of(200)} | dict(operation.other_honest if index else operation.honest)
 
 
-async def _until_probed(app: FastAPI) -> None:
+async def _until_probed(app: BridgeApp) -> None:
     """The first endpoint; the next one's turn comes much later."""
     directory: EndpointDirectory = app.state.parts.directory
     registry = directory.find("chat")
