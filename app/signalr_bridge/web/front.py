@@ -24,7 +24,7 @@ from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.cors import CorsOf, apply_cors
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
 from signalr_bridge.web.observer import Observer
-from signalr_bridge.web.problems import NO_SUCH_ROUTE, answer_problem
+from signalr_bridge.web.problems import DEFECT_ANSWERED, NO_SUCH_ROUTE, answer_problem
 from signalr_bridge.web.request import PartsByType, Request
 from signalr_bridge.web.table import NOWHERE, Audience, PathItem, Route, Table
 from signalr_bridge.web.trace import TRACE, Trace, read_traceparent
@@ -212,7 +212,11 @@ class Front:
                 message["body"] = b""
             await send(message)
 
-        await self._fastapi(scope, receive, send_with_headers)
+        try:
+            await self._fastapi(scope, receive, send_with_headers)
+        except Exception:
+            if DEFECT_ANSWERED not in scope:  # Starlette raises what has been answered, too
+                raise
         return _SENT
 
 

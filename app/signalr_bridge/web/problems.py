@@ -48,6 +48,18 @@ def install_problems(app: FastAPI) -> None:
     """Make every error of a route that FastAPI serves a problem."""
     app.add_exception_handler(BridgeError, _on_bridge_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_defect)
+
+
+DEFECT_ANSWERED = "bridge.defect_answered"
+"""Stands in the scope of a request whose route of FastAPI has raised a bug, which is logged and answered."""
+
+
+async def _on_defect(request: FastAPIRequest, error: Exception) -> Response:
+    request.scope[DEFECT_ANSWERED] = True
+    request_id = str(request.scope.get("request_id", "unknown"))
+    _LOG.error("unhandled error", exc_info=error, extra={"request_id": request_id})
+    return await _on_bridge_error(request, InternalError("Something went wrong here; the log has the rest."))
 
 
 async def _on_bridge_error(request: FastAPIRequest, error: Exception) -> Response:

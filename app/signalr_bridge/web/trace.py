@@ -24,8 +24,7 @@ NO_TRACE = Trace()
 """Stands outside of a request."""
 
 TRACE: ContextVar[Trace] = ContextVar("trace", default=NO_TRACE)
-"""It is set for every request. The task of a pipelined request may begin in the context of the one before it, and would
-find that one's trace."""
+"""It is set for every request."""
 
 
 def read_traceparent(value: bytes) -> str | None:

@@ -161,6 +161,7 @@ class AsgiCycle:
 
     def _send_head(self, status: int, headers: Any) -> None:
         request, is_chunked, says_close = self._request, None, False
+        request.give_up_body()
         request.expects_continue, request.has_begun = False, True
         parts = [STATUS_LINES[status], self._connection.first_lines()]
         for name, value in headers:

@@ -193,10 +193,11 @@ class Pool:
             connection = await self._dialer.connect(lambda: Connection(self))
             if connection.is_closing:
                 raise NotSent("ConnectionClosed")
-        except NotSent as error:
+        except Exception as error:  # also one that no network raises, such as too many threads: nothing went out
             self._forget_dial()
-            if self._waiting and not isinstance(error, ConnectTimedOut):  # then each ends at its own time
-                self._waiting.popitem(last=False)[0].fail(error)
+            failure = error if isinstance(error, NotSent) else NotSent(type(error).__name__)
+            if self._waiting and not isinstance(failure, ConnectTimedOut):  # then each ends at its own time
+                self._waiting.popitem(last=False)[0].fail(failure)
             self._dial()
         else:
             self._forget_dial()

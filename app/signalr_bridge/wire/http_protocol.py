@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from typing import Any, Protocol, cast
 
 from uvicorn import Config
@@ -53,6 +54,7 @@ class BoundedProtocol(asyncio.Protocol):
         "_app",
         "_app_state",
         "_begin",
+        "_context",
         "_current",
         "_dated",
         "_first_lines",
@@ -86,6 +88,7 @@ class BoundedProtocol(asyncio.Protocol):
         self._idle_seconds = config.timeout_keep_alive
         self._server_state = server_state
         self._loop = _loop or asyncio.get_running_loop()
+        self._context = copy_context()
         self._reader = RequestReader(self)
         self._waiting = b""  # what has come, and is parsed when fewer requests wait
         self._current: ReceivedRequest | None = None  # the one that is being answered
@@ -188,8 +191,10 @@ class BoundedProtocol(asyncio.Protocol):
         connection.
         """
         last = self._reader.request
-        if self._current is None or last is None:
+        if last is None:
             self._write_and_close(write_refusal(error))
+        elif self._current is None:  # it has been answered, and its body was dropped
+            self._timeouts.close()
         elif last.is_whole:
             last.keep_alive = False
         elif last is self._current:
@@ -218,7 +223,8 @@ class BoundedProtocol(asyncio.Protocol):
     def _start(self, request: ReceivedRequest) -> None:
         self._current = request
         self._timeouts.is_answering = True
-        request.task = task = self._loop.create_task(self._answer(request))
+        # In a context of its own: what one request has set must not reach the next one.
+        request.task = task = self._loop.create_task(self._answer(request), context=self._context.copy())
         self._server_state.tasks.add(task)
 
     async def _answer(self, request: ReceivedRequest) -> None:
@@ -251,6 +257,7 @@ class BoundedProtocol(asyncio.Protocol):
     def _write(self, request: ReceivedRequest, answer: Answer) -> None:
         if request.is_disconnected:
             return
+        request.give_up_body()
         data, request.keep_alive = write_answer(
             answer, self.first_lines(), request.keep_alive, request.method == "HEAD"
         )

@@ -137,6 +137,14 @@ class ReceivedRequest(IncomingRequest):
         if not (self.is_answered or self.is_disconnected):
             self._connection.resume_reading()
 
+    def give_up_body(self) -> None:
+        """The answer goes out. A client that was not told to send its body may leave it out, and the connection ends.
+
+        Otherwise the next request would be taken for the body.
+        """
+        if self.expects_continue and not self.is_whole:
+            self.keep_alive = False
+
     def whole_body(self) -> bytes | None:
         if not self.is_whole or self._was_taken or self.expects_continue:
             return None

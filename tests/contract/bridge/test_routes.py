@@ -448,3 +448,16 @@ async def test_it_is_not_ready_before_a_credential_has_worked() -> None:
         for query in ("", "?strict=true"):
             answer = await running.http.get(f"/health/ready{query}")
             assert (answer.status_code, answer.json()) == (503, {"status": "waiting"})
+
+
+async def test_a_bug_in_a_route_of_the_framework_is_a_problem_too(
+    running: Bridge, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> bool:
+        raise RuntimeError("canary")
+
+    monkeypatch.setattr("signalr_bridge.endpoints.directory.EndpointDirectory.has_worked", fail)
+    answer = await running.http.get("/health/ready")
+    assert (answer.status_code, code_of(answer)) == (500, "internal-error")
+    assert "canary" not in answer.text
+    assert [one.getMessage() for one in caplog.records if one.exc_info] == ["unhandled error"]

@@ -254,7 +254,7 @@ async def test_behind_the_head_of_an_answer_nobody_may_continue() -> None:
     await asyncio.sleep(0)
     protocol.data_received(b"x")
     await asyncio.gather(*state.tasks)
-    assert wire.written == HEAD + b"content-length: 0\r\n\r\n"
+    assert wire.written == HEAD + b"content-length: 0\r\nconnection: close\r\n\r\n", "the body may not come"
 
 
 async def test_the_lifespans_state_is_copied_for_each_request() -> None:

@@ -168,6 +168,19 @@ async def test_who_gives_up_under_way_ends_the_connection_by_its_deadline() -> N
             assert await peer.ended.get() == 1
 
 
+async def test_an_error_that_no_network_raises_leaves_the_pool_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    gate = Gate()
+    gate.opened.set()
+    async with scripted(gate.script) as peer, Client(ClientOptions(connections=1)) as client:
+        with monkeypatch.context() as broken:
+            broken.setattr("signalr_bridge.wire.dialer.Dialer.connect", fail)
+            assert str(await failure_of(begin(client, peer))) == "RuntimeError"
+        assert (await begin(client, peer)).body == b"ok"
+
+
 async def test_a_large_answer_to_who_gave_up_is_not_read() -> None:
     came = asyncio.Event()
 

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -204,6 +205,45 @@ async def test_who_waits_to_continue_gets_an_answer_that_needs_no_body_at_once()
         answers = await send(listener, EXPECTING % 1_000_000_000)
     assert statuses(answers) == [413]
     assert answers.count(b"connection: close\r\n") == 1
+
+
+async def test_who_was_not_told_to_continue_may_leave_its_body_out_so_the_connection_ends() -> None:
+    async def refuse(request: IncomingRequest) -> Answer:
+        return answer("who are you?", 401)
+
+    async with serving(refuse) as (listener, _):
+        left_out = await send(listener, EXPECTING % 62 + GET)
+        assert statuses(left_out) == [401], "what comes is not taken for a request, or for the body of one"
+        assert left_out.count(b"connection: close\r\n") == 1
+        sent_at_once = await send(listener, EXPECTING % 2 + b"ab" + LAST)
+    assert statuses(sent_at_once) == [401, 200]
+
+
+async def test_a_body_that_is_dropped_gets_no_second_answer() -> None:
+    async def refuse(request: IncomingRequest) -> Answer:
+        return answer("who are you?", 401)
+
+    async with serving(refuse) as (listener, _), connecting(listener) as (reader, writer):
+        writer.write(b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        assert (await asyncio.wait_for(reader.readuntil(b"who are you?"), 5)).startswith(b"HTTP/1.1 401")
+        writer.write(b"ZZ\r\n")
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+
+
+async def test_what_a_request_has_set_is_gone_in_the_next_one() -> None:
+    said: ContextVar[str] = ContextVar("said", default="nothing")
+
+    async def say(request: IncomingRequest) -> Answer:
+        before = said.get()
+        said.set(request.path)
+        return answer(before)
+
+    async with serving(say) as (listener, _), connecting(listener) as (reader, writer):
+        writer.write(GET + GET)
+        for _ in range(2):
+            await asyncio.wait_for(reader.readuntil(b"nothing"), 5)
+        writer.write(GET)
+        await asyncio.wait_for(reader.readuntil(b"nothing"), 5)
 
 
 async def test_the_end_of_the_connection_is_said_once() -> None:

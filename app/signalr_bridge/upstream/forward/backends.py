@@ -11,6 +11,7 @@ from signalr_bridge.upstream.forward.formats import (
     BackendFailed,
     BackendUnavailable,
     CircuitOpen,
+    NoConnection,
     NoResponse,
     NotSent,
     Reply,
@@ -137,6 +138,8 @@ class Backends:
             if patient:
                 breaker.record_failure(self._clock())
             raise NoResponse(f"The backend did not answer within {seconds:.3g} s.") from None
+        except NoConnection:
+            raise
         except (NotSent, NoResponse):
             breaker.record_failure(self._clock())
             raise
@@ -153,6 +156,8 @@ class Backends:
             return await self._post(url, body, headers, seconds)
         except (client.TimedOut, client.ConnectTimedOut):
             raise TimeoutError from None  # a connection that is not made in time has always counted as no response
+        except client.PoolExhausted as error:
+            raise NoConnection(_describe(error)) from None
         except client.NotSent as error:
             raise NotSent(_describe(error)) from None
         except client.NoResponse as error:

@@ -41,6 +41,10 @@ class NotSent(BackendFailed):
     """The backend certainly never got the request. It is ``wire.client.NotSent``, as a kind of ``BackendFailed``."""
 
 
+class NoConnection(NotSent):
+    """No connection was free in time, or too many requests waited for one. It says nothing about the backend."""
+
+
 class NoResponse(BackendFailed):
     """The backend may have got the request, and did not answer: ``wire.client.NoResponse``, or the time was over."""
 
