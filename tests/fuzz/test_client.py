@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
+import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, Response
@@ -183,7 +184,7 @@ def test_a_body_depends_on_the_bytes_and_not_on_their_pieces(data: st.DataObject
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_the_next_request_is_answered_whatever_the_first_one_got(loop: str) -> None:
-    make = asyncio.new_event_loop if loop == "asyncio" else pytest.importorskip("uvloop").new_event_loop
+    make = asyncio.new_event_loop if loop == "asyncio" else uvloop.new_event_loop
 
     async def ask_twice(bad: bytes, pieces: list[bytes]) -> None:
         async def script(visit: Visit) -> None:
