@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from signalr_bridge.endpoints.key_rotation import KEPT_SECONDS
-from signalr_bridge.main import Parts, Snapshot
+from signalr_bridge.main import Parts
 from signalr_bridge.runtime import Runtime
+from signalr_bridge.snapshots import Snapshot
 
 from tests.azure.signalr import KeyedSignalR
 from tests.azure.standin import running as serving
