@@ -61,7 +61,7 @@ async def run_dev(
             settings = _settings(port, [one.connection_string for one in emulators], handlers)
             app = create_app(settings, pages=_list_pages([one.port for one in emulators]))
             parts: Parts = app.state.parts
-            listener = Listener(app, sock, grace_seconds=1, end_streams=parts.events.close)
+            listener = Listener(app, sock, grace_seconds=1, end_streams=parts.begin_stop)
             printing = asyncio.create_task(_print_when_started(listener, emulators))
             reloading = asyncio.create_task(_make_reloader(settings, parts).run()) if reload else None
             # The emulators end first. Their last events, that clients have gone, still reach the handlers.
@@ -123,7 +123,13 @@ def _make_reloader(settings: Settings, parts: Parts) -> Reloader:
     sys.dont_write_bytecode = True  # a compiled file knows a change by the second only
     seconds = settings.limits.handler_seconds
     load = partial(load_handlers, settings.handlers, threads=Threads(), default_seconds=seconds)
-    return Reloader(settings.handlers, lambda: parts.receiver.use(load()), _say)
+
+    def install() -> None:
+        loaded = load()
+        parts.receiver.use(loaded.events)
+        parts.hub_lifespan.use(loaded.functions)
+
+    return Reloader(settings.handlers, install, _say)
 
 
 def _say(words: str) -> None:

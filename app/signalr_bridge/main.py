@@ -30,6 +30,7 @@ from signalr_bridge.upstream.forward.forward import build_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.join import build_joins
 from signalr_bridge.upstream.outbox import RunningBridge
+from signalr_bridge.upstream.python.hub_lifespan import HubFunction, HubLifespan
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web.authorize import Access, HubNames
@@ -61,6 +62,12 @@ class Parts(PartsByType):
     receiver: Receiver
     events: EventFeed
     snapshots: Snapshots
+    hub_lifespan: HubLifespan
+
+    def begin_stop(self) -> None:
+        """Ends the streams, and begins no further run of a timer. Requests are still answered."""
+        self.events.close()
+        self.hub_lifespan.begin_stop()
 
     @property
     def watcher(self) -> Watcher:
@@ -96,9 +103,10 @@ def create_app(
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = Sender(directory, clock=runtime.clock, default_seconds=settings.limits.deadline_seconds)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
+    python = load_handlers(settings.handlers, default_seconds=settings.limits.handler_seconds)
     handlers: list[Handler] = [
         *build_joins(settings),
-        *load_handlers(settings.handlers, default_seconds=settings.limits.handler_seconds),
+        *python.events,
         *build_forwards(
             settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
         ),
@@ -106,7 +114,8 @@ def create_app(
     events, issuer_keys = _make_events(runtime), IssuerKeys(runtime.clock, observer=observer)
     access = _make_access(settings, snapshots, issuer_keys, [handler.hub for handler in handlers], runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
-    opened.append(RunningBridge(sender))
+    hub_lifespan = _make_hub_lifespan(settings, python.functions, sender)
+    opened += [RunningBridge(sender), hub_lifespan]
     parts = Parts(
         access=access,
         clients=build_clients(settings, issuer_keys, runtime),
@@ -117,6 +126,7 @@ def create_app(
         receiver=_make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer),
         events=events,
         snapshots=snapshots,
+        hub_lifespan=hub_lifespan,
     )
     table = Table([*_list_routes(settings), *pages])
     app = _make_app(settings, table, opened)
@@ -205,6 +215,11 @@ def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime
         clock=runtime.wall_clock,
         is_lossless=lambda hub: snapshots.settings().negotiate_of(hub).lossless_claims,
     )
+
+
+def _make_hub_lifespan(settings: Settings, functions: Sequence[HubFunction], sender: Sender) -> HubLifespan:
+    limits = settings.limits
+    return HubLifespan(functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds)
 
 
 def _make_events(runtime: Runtime) -> EventFeed:

@@ -193,7 +193,7 @@ def _read_parameters(function: Callable[..., Any], source: str) -> tuple[list[Pa
 
 
 def _behind_context(function: Callable[..., Any], source: str) -> list[inspect.Parameter]:
-    parameters = _read_signature(function, source)
+    parameters = read_signature(function, source)
     first = parameters[0].kind if parameters else None
     if first is inspect.Parameter.VAR_POSITIONAL:
         return parameters  # it takes the context along with the rest
@@ -202,12 +202,13 @@ def _behind_context(function: Callable[..., Any], source: str) -> list[inspect.P
     return parameters[1:]
 
 
-def _read_signature(function: Callable[..., Any], source: str) -> list[inspect.Parameter]:
+def read_signature(function: Callable[..., Any], source: str) -> list[inspect.Parameter]:
+    """The parameters that a function still has to be given. Raises ``SettingsError`` when it does not tell them."""
     try:
         return list(inspect.signature(_strip(function)).parameters.values())
     except (TypeError, ValueError) as error:
         text = f"The handler {source} does not tell its parameters ({error})"
-        raise SettingsError(f"{text}: write a function that takes the context first.") from error
+        raise SettingsError(f"{text}: write a function of your own that calls it.") from error
 
 
 def _strip(function: Callable[..., Any]) -> Callable[..., Any]:

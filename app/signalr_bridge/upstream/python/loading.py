@@ -6,15 +6,16 @@ import inspect
 import logging
 import os
 import sys
-import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.upstream.python.handler import HubHandler, read_handlers
+from signalr_bridge.upstream.python.handler import HubHandler, explain_error, read_handlers
 from signalr_bridge.upstream.python.hub import Hub, advise
+from signalr_bridge.upstream.python.hub_lifespan import HubFunction, read_functions
 from signalr_bridge.upstream.python.threads import Threads
 
 ENTRY_POINTS = "signalr_bridge.handlers"
@@ -24,13 +25,21 @@ _LOG = logging.getLogger("signalr_bridge.upstream")
 _PASSED_ON = (SettingsError, KeyboardInterrupt, asyncio.CancelledError)
 
 
+@dataclass(frozen=True, slots=True)
+class PythonHandlers:
+    """What all hubs in Python have: handlers of events, and functions that run outside of events."""
+
+    events: Sequence[HubHandler]
+    functions: Sequence[HubFunction]
+
+
 def load_handlers(
     imports: Iterable[str],
     installed: Iterable[EntryPoint] | None = None,
     *,
     threads: Threads | None = None,
     default_seconds: float | None = None,
-) -> list[HubHandler]:
+) -> PythonHandlers:
     """The handlers of every named hub and of every entry point, each hub once. The current folder is importable.
 
     Raises ``SettingsError`` for a missing module or attribute, and for what is not a hub.
@@ -48,14 +57,17 @@ def load_handlers(
     for name in dict.fromkeys(names):
         hub = load_hub(name)
         hubs.setdefault(id(hub), (name, hub))
-    return [handler for name, hub in hubs.values() for handler in _read_some(name, hub, threads, default_seconds)]
+    found = [_read_some(name, hub, threads, default_seconds) for name, hub in hubs.values()]
+    return PythonHandlers(
+        [one for some in found for one in some.events], [one for some in found for one in some.functions]
+    )
 
 
-def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | None) -> list[HubHandler]:
-    handlers = read_handlers(hub, threads, default_seconds)
-    if not handlers:  # that is not an error: a hub may exist only to be named
+def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | None) -> PythonHandlers:
+    handlers, functions = read_handlers(hub, threads, default_seconds), read_functions(hub, threads)
+    if not handlers and not functions:  # that is not an error: a hub may exist only to be named
         _LOG.warning(f"The hub '{name}' has no handler. {advise(hub)}.")
-    return handlers
+    return PythonHandlers(handlers, functions)
 
 
 def load_hub(name: str) -> Hub:
@@ -87,19 +99,9 @@ def _import(module_name: str) -> ModuleType:
         raise
     except BaseException as error:
         raise SettingsError(
-            f"The module '{module_name}' of a handler cannot be imported ({_explain(error)}): "
+            f"The module '{module_name}' of a handler cannot be imported ({explain_error(error)}): "
             "is it in the current folder or installed, and does it run on its own?"
         ) from error
-
-
-def _explain(error: BaseException) -> str:
-    """What went wrong, and where. An error's text may hold a secret, except those of imports and of the syntax."""
-    if isinstance(error, SyntaxError):
-        return f"SyntaxError: {error.msg}, {error.filename}, line {error.lineno}"
-    if isinstance(error, ImportError):
-        return f"{type(error).__name__}: {error}"
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__}, {frames[-1].filename}, line {frames[-1].lineno}"
 
 
 def _find_attribute(module: ModuleType, attribute: str, name: str) -> Any:
@@ -129,4 +131,6 @@ def _create(kind: type[Hub], name: str) -> Hub:
     except _PASSED_ON:
         raise
     except BaseException as error:
-        raise SettingsError(f"The hub '{name}' cannot be created ({_explain(error)}): see to its __init__.") from error
+        raise SettingsError(
+            f"The hub '{name}' cannot be created ({explain_error(error)}): see to its __init__."
+        ) from error
