@@ -2,13 +2,14 @@
 
 import asyncio
 import inspect
+import logging
 import math
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from signalr_bridge.errors import BridgeError, SettingsError
+from signalr_bridge.errors import BridgeError, HubError, SettingsError
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import CONNECTIONS
 from signalr_bridge.upstream.context import Context
@@ -16,6 +17,8 @@ from signalr_bridge.upstream.outbox import OutboxScope
 from signalr_bridge.upstream.python.binding import Binding, find_code, unwrap
 from signalr_bridge.upstream.python.hub import Hub, Registration, read_methods, read_name
 from signalr_bridge.upstream.python.threads import Threads
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
 
 Result = TypeVar("Result")
 
@@ -118,7 +121,15 @@ class HubHandler:
     async def _answer(self, context: Context) -> Payload:
         for check in self.filters:
             await check(context)
-        return await self.call(context, *self.binding.bind(context.event, context.arguments))
+        return await self.call(context, *self._bind(context))
+
+    def _bind(self, context: Context) -> list[Any]:
+        try:
+            return self.binding.bind(context.event, context.arguments)
+        except HubError as error:
+            where = {"handler": self.source, "hub": context.hub, "event": context.event}
+            _LOG.warning("arguments do not fit", extra={**where, "reason": error.detail})
+            raise
 
 
 def read_handlers(hub: Hub, threads: Threads, default_seconds: float | None = None) -> list[HubHandler]:

@@ -315,5 +315,5 @@ def test_filters_are_a_list(filters: Any) -> None:
             make()
     hub = Hub("chat")
     hub.on("x", filters=[yielding])(lambda context: None)
-    with pytest.raises(SettingsError, match="filters with .*yielding, which yields"):
+    with pytest.raises(SettingsError, match=r"filters with .*yielding, which yields"):
         read_handlers(hub, Threads())
