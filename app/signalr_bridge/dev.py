@@ -2,27 +2,19 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
-
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.staticfiles import StaticFiles
 
 from signalr_bridge.emulator import Emulator, Role, read_upstream_settings
-from signalr_bridge.errors import SettingsError
 from signalr_bridge.main import Parts, create_app
 from signalr_bridge.protocol.connection_string import parse_connection_string
 from signalr_bridge.settings import CallersSettings, EndpointSettings, NegotiateSettings, Settings
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.python.reloader import Reloader
 from signalr_bridge.upstream.python.threads import Threads
-from signalr_bridge.web.table import Audience, Route
 from signalr_bridge.wire.server import Listener, bind, on_stop_signal
 
-_HERE = Path(__file__).parent
 DEMO = "signalr_bridge.demo:chat"
 """The handler that ``dev`` runs when it is given none."""
 
@@ -59,7 +51,7 @@ async def run_dev(
                 for one in ([0] * endpoints if emulator_port == 0 else range(emulator_port, emulator_port + endpoints))
             ]
             settings = _settings(port, [one.connection_string for one in emulators], handlers)
-            app = create_app(settings, pages=_list_pages([one.port for one in emulators]))
+            app = create_app(settings)
             parts: Parts = app.state.parts
             listener = Listener(app, sock, grace_seconds=1, end_streams=parts.events.close)
             printing = asyncio.create_task(_print_when_started(listener, emulators))
@@ -134,33 +126,6 @@ def _say_what_is_ignored(environment: Mapping[str, str]) -> None:
     ignored = [name for name in environment if name.lower().startswith(("azuresignalr", "azure__signalr"))]
     for name in sorted(ignored):
         print(f"dev uses its own emulator: {name} is ignored.", file=sys.stderr)
-
-
-def _list_pages(emulator_ports: Sequence[int]) -> list[Route]:
-    """The routes of the chat page and its files. Raises ``SettingsError`` when the page's library is missing."""
-    if not (_HERE / "static" / "signalr.min.js").exists():
-        raise SettingsError("The chat page's library is missing: run 'make static'.")
-    sources = " ".join(f"http://localhost:{one} ws://localhost:{one}" for one in emulator_ports)
-    policy = f"default-src 'self'; connect-src 'self' {sources}; frame-ancestors 'none'; base-uri 'none'"
-
-    async def page(_: Request) -> Response:
-        return FileResponse(_HERE / "page" / "index.html", headers={"Content-Security-Policy": policy})
-
-    served = {"/": page, "/page/{name}": _serve_folder("page"), "/static/{name}": _serve_folder("static")}
-    return [
-        Route(method, template, f"{method} {template}", endpoint=endpoint, audience=Audience.ANYBODY)
-        for template, endpoint in served.items()
-        for method in ("GET", "HEAD")
-    ]
-
-
-def _serve_folder(folder: str) -> Callable[[Request], Awaitable[Response]]:
-    files = StaticFiles(directory=_HERE / folder)
-
-    async def serve(request: Request) -> Response:
-        return await files.get_response(request.path_params["name"], request.scope)
-
-    return serve
 
 
 async def _print_when_started(listener: Listener, emulators: Sequence[Emulator]) -> None:
