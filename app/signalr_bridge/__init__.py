@@ -1,8 +1,9 @@
 """signalr-bridge: the Azure Functions SignalR Service bindings as a container that any backend can call.
 
 This module holds what authors of handlers need: ``Hub`` and ``event`` to write handlers, ``Context`` for the type of
-their first argument, ``HubError`` and ``Rejected`` to refuse, and the errors that deliveries raise, which are all
-``DeliveryError``. A name is imported when it is first used, so ``import signalr_bridge`` costs nothing.
+their first argument, ``NegotiateRequest`` and ``Admission`` for negotiate handlers, ``HubError``, ``Rejected`` and
+``Unauthenticated`` to refuse, and the errors that deliveries raise, which are all ``DeliveryError``. A name is imported
+when it is first used, so ``import signalr_bridge`` costs nothing.
 """
 
 from importlib import import_module
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
     from signalr_bridge.errors import NotPresent as NotPresent
     from signalr_bridge.errors import Rejected as Rejected
     from signalr_bridge.errors import Throttled as Throttled
+    from signalr_bridge.errors import Unauthenticated as Unauthenticated
     from signalr_bridge.errors import UrlTooLong as UrlTooLong
+    from signalr_bridge.protocol.admission import Admission as Admission
+    from signalr_bridge.protocol.admission import NegotiateRequest as NegotiateRequest
     from signalr_bridge.upstream.context import Context as Context
     from signalr_bridge.upstream.python.hub import Hub as Hub
     from signalr_bridge.upstream.python.hub import event as event
 
 __version__ = "0.1.0"
 __all__ = [
+    "Admission",
     "ClientTimeout",
     "ConnectionNotFound",
     "Context",
@@ -38,17 +43,21 @@ __all__ = [
     "HubError",
     "InvalidName",
     "InvokeFailed",
+    "NegotiateRequest",
     "NoEndpointAvailable",
     "NotPresent",
     "Rejected",
     "Throttled",
+    "Unauthenticated",
     "UrlTooLong",
     "event",
 ]
 
 _ELSEWHERE = {
+    "Admission": "signalr_bridge.protocol.admission",
     "Context": "signalr_bridge.upstream.context",
     "Hub": "signalr_bridge.upstream.python.hub",
+    "NegotiateRequest": "signalr_bridge.protocol.admission",
     "event": "signalr_bridge.upstream.python.hub",
 }
 
