@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from signalr_bridge import Admission, Hub, HubError, NegotiateRequest, Rejected, Unauthenticated
+from signalr_bridge import Admission, Hub, HubError, NegotiateRequest, Rejected, Unauthenticated, outbox
 
 SEEN: list[NegotiateRequest] = []
 SESSIONS = {"session=ann": "ann"}
@@ -122,3 +122,20 @@ class Team(Hub):
     async def on_negotiate(self, request: NegotiateRequest) -> Admission:
         SEEN.append(request)
         return Admission(f"of {request.hub}")
+
+
+class Slow(Hub):
+    """It has no time-out of its own."""
+
+    async def on_negotiate(self, request: NegotiateRequest) -> Admission:
+        await asyncio.sleep(60)
+        return Admission("late")
+
+
+talking = Hub("chat")
+
+
+@talking.negotiate
+async def announce(request: NegotiateRequest) -> Admission:
+    await outbox("chat").clients.group("doormen").send("knocked", request.address)
+    return Admission("ann")

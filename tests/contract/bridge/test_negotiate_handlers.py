@@ -16,7 +16,7 @@ from signalr_bridge.settings import gather, load
 from standardwebhooks import Webhook
 
 from tests.contract.bridge import admitting
-from tests.contract.bridge.running import AUTH, SERVICE, Bridge, bridge, build, client
+from tests.contract.bridge.running import AUTH, SERVICE, Bridge, bridge, build_probing, client
 from tests.contract.bridge.test_negotiate import OPEN, as_caller, claims_of, problem_of
 from tests.contract.endpoints.programmable import programmable_server
 from tests.contract.upstream.backend import Backend, Script, answer, raw
@@ -111,15 +111,16 @@ async def test_a_handler_that_is_silent_admits_nobody(hub: str) -> None:
 
 
 async def test_the_limit_of_handlers_is_that_of_negotiate_handlers() -> None:
-    class Slow(admitting.Team):
-        async def on_negotiate(self, request: admitting.NegotiateRequest) -> admitting.Admission:
-            await asyncio.sleep(60)
-            return admitting.Admission("late")
-
-    admitting.slow = Slow("chat")  # type: ignore[attr-defined]
     limit = {"BRIDGE_LIMITS__HANDLER_SECONDS": "0.05"}
-    async with bridge(BRIDGE_HANDLERS=f"{MODULE}:slow", **limit) as running:
-        assert problem_of(await running.http.post(TO_CHAT)) == FAILED
+    async with bridge(BRIDGE_HANDLERS=f"{MODULE}:Slow", **limit) as running:
+        assert problem_of(await running.http.post("/hubs/slow/negotiate")) == FAILED
+
+
+async def test_a_handler_talks_to_clients_for_the_bridge_that_asks_it() -> None:
+    async with bridge(BRIDGE_HANDLERS=f"{MODULE}:talking") as one, bridge(BRIDGE_HANDLERS=f"{MODULE}:talking") as other:
+        claims_of(await other.http.post(TO_CHAT))
+    assert one.seen == []
+    assert [json.loads(request.body) for request in other.seen] == [{"target": "knocked", "arguments": ["127.0.0.1"]}]
 
 
 async def test_what_is_none_stays_as_the_rules_say() -> None:
@@ -205,19 +206,19 @@ async def test_a_name_that_nobody_verified_is_not_shown() -> None:
 
 async def test_it_picks_an_endpoint_that_is_online() -> None:
     async with programmable_server() as first, programmable_server() as second:
-        app = build(first.url, second.url, **PYTHON)
+        app = build_probing(0.05, first.url, second.url, **PYTHON)
         async with app.router.lifespan_context(app), client(app) as http:
             urls = {(await http.post(TO_CHAT, params={"do": "at b"})).json()["url"] for _ in range(8)}
-            health = app.state.parts.directory.find("chat")
             assert urls == {f"{second.url}/client/?hub=chat"}
-            b = next(one for one in health.endpoints if one.name == "b")
-            await second.close()
+            second.refuse()
+            registry = app.state.parts.directory.find("chat")
             async with asyncio.timeout(30):
-                while health.is_online(b):
-                    await asyncio.sleep(0.05)
-                    await http.post("/hubs/chat/send", json={"target": "x"}, headers=AUTH)
+                while all(map(registry.is_online, registry.endpoints)):  # noqa: ASYNC110 - probes find out
+                    await asyncio.sleep(0.02)
             offline = await http.post(TO_CHAT, params={"do": "at b"})
+            admitted = await http.post(TO_CHAT, params={"do": "ann"})
     assert problem_of(offline) == (503, "no-endpoint-available")
+    assert admitted.json()["url"].startswith(first.url)
 
 
 async def test_groups_need_lossless_claims() -> None:
@@ -284,21 +285,21 @@ async def test_a_backend_learns_what_the_rule_names_and_decides() -> None:
     assert lossless(claims) == {"bridge.groups": "team", "role": "admin"}
     [call] = backend.calls
     assert (call.method, call.target) == ("POST", "/signalr/chat/negotiate")
-    for secret in SECRETS:
-        posted = Webhook(secret).verify(call.body, call.headers)
-        assert posted == {
-            "id": call.headers["webhook-id"],
-            "hub": "chat",
-            "category": "negotiate",
-            "event": "negotiate",
-            "userId": None,
-            "claims": {},
-            "query": {"room": ["7"]},
-            "headers": {"cookie": ["a=1"]},
-            "address": "127.0.0.1",
-            "origin": "https://app.example",
-            "time": posted["time"],
-        }
+    posted, again = (Webhook(secret).verify(call.body, call.headers) for secret in SECRETS)
+    assert posted == again
+    assert posted == {
+        "id": call.headers["webhook-id"],
+        "hub": "chat",
+        "category": "negotiate",
+        "event": "negotiate",
+        "userId": None,
+        "claims": {},
+        "query": {"room": ["7"]},
+        "headers": {"cookie": ["a=1"]},
+        "address": "127.0.0.1",
+        "origin": "https://app.example",
+        "time": posted["time"],
+    }
     assert posted["time"].endswith("Z")
     assert "canary" not in f"{call.headers} {call.body.decode()}"
 
@@ -371,7 +372,10 @@ async def test_what_over_http_admits_nobody(name: str, caplog: pytest.LogCapture
 
 
 async def test_a_backend_that_is_silent_or_absent_admits_nobody() -> None:
-    with Backend(lambda call, output: backend.stopped.wait(10) and None) as backend:
+    def wait(call: Any, output: Any) -> None:
+        backend.stopped.wait(10)
+
+    with Backend(wait) as backend:
         async with bridge(**forward(backend.url, TIMEOUT_SECONDS="0.05")) as running:
             assert problem_of(await running.http.post(TO_CHAT)) == FAILED
     async with bridge(**forward(backend.url)) as running:
