@@ -165,13 +165,7 @@ def _make_reloader(settings: Settings, parts: Parts) -> Reloader:
     sys.dont_write_bytecode = True  # a compiled file knows a change by the second only
     seconds = settings.limits.handler_seconds
     load = partial(load_handlers, settings.handlers, threads=Threads(), default_seconds=seconds)
-
-    def install() -> None:
-        loaded = load()
-        parts.receiver.use(loaded.events)
-        parts.hub_lifespan.use(loaded.functions)
-
-    return Reloader(settings.handlers, install, _say)
+    return Reloader(settings.handlers, lambda: parts.use(load()), _say)
 
 
 def _say(words: str) -> None:

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, TypeVar, overload
 
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.protocol.admission import NEGOTIATE
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES
 from signalr_bridge.upstream.dispatch import read_hub_pattern
 
@@ -22,6 +23,8 @@ _NEW_NAMES = ("negotiate", "startup", "shutdown", "every")
 
 Filters = Sequence[Callable[..., Any]]
 """Functions that are called with the context before a handler."""
+_ON_NEGOTIATE = "on_negotiate"
+_NO_MESSAGES = {*_OF_CONNECTIONS, _ON_NEGOTIATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,24 @@ class Hub:
             raise SettingsError("@chat.every takes a number of seconds of more than 0: write @chat.every(30).")
         return lambda function: self._appoint(Appointment(Occasion.EVERY, function, seconds))
 
+    @overload
+    def negotiate(self, function: Function, /) -> Function: ...
+    @overload
+    def negotiate(self, /, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]: ...
+    def negotiate(self, function: Any = None, /, *, timeout_seconds: float | None = None) -> Any:
+        """Register the function that decides which clients may connect.
+
+        It takes a ``NegotiateRequest``. It returns an ``Admission``, or None to leave the client to the hub's rules. It
+        raises ``Rejected`` or ``Unauthenticated``, with a text for the client, to refuse it.
+        """
+
+        def register(function: Function) -> Function:
+            registration = Registration(NEGOTIATE, NEGOTIATE, function, timeout_seconds)
+            vars(self).setdefault("_negotiate", []).append(registration)
+            return function
+
+        return register if function is None else register(function)
+
     def filter(self, function: Function) -> Function:
         """Register a function that is called with the context before each handler of this hub.
 
@@ -237,9 +258,16 @@ def read_methods(hub: Hub) -> list[Registration]:
     return found
 
 
+def read_negotiate(hub: Hub) -> list[Registration]:
+    """The negotiate handlers of a hub: those that were registered, and the method ``on_negotiate`` of a subclass."""
+    registered: list[Registration] = list(vars(hub).get("_negotiate", ()))
+    method = getattr(hub, _ON_NEGOTIATE, None)
+    return registered if method is None else [*registered, Registration(NEGOTIATE, NEGOTIATE, method)]
+
+
 def _check_names(kind: type[Hub]) -> None:
     for name in _NEW_NAMES:
-        owner = next((one for one in kind.__mro__ if name in vars(one)), Hub)
+        owner = next(one for one in kind.__mro__ if name in vars(one))
         if owner is not Hub and _find_mark(vars(owner)[name]) is None:
             raise SettingsError(
                 f"The class {owner.__qualname__} defines '{name}', which is a name of Hub and no event. "
@@ -249,10 +277,11 @@ def _check_names(kind: type[Hub]) -> None:
 
 def _find_other_uses(hub: Hub) -> list[Callable[..., Any]]:
     """The methods of a hub that are registered as something else than an event. No client may call them."""
-    registered: list[Registration] = vars(hub).get("_registered", [])
+    registered: list[Registration] = [*vars(hub).get("_registered", ()), *vars(hub).get("_negotiate", ())]
     return [
         *vars(hub).get("_filters", ()),
         *(one.function for one in read_appointments(hub)),
+        *(one.function for one in vars(hub).get("_negotiate", ())),
         *(check for one in registered for check in one.filters),
     ]
 
@@ -284,7 +313,7 @@ def _read_event(name: str, attribute: Any) -> EventMark | None:
         return mark if isinstance(mark, EventMark) else None
     # A function that yields cannot be a handler. It is reported, as it is with a decorator.
     is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
-    return EventMark(name) if is_async and not name.startswith("_") and name not in _OF_CONNECTIONS else None
+    return EventMark(name) if is_async and not name.startswith("_") and name not in _NO_MESSAGES else None
 
 
 def _behind(attribute: Any) -> Any:

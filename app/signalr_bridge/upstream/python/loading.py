@@ -16,6 +16,7 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.upstream.python.handler import HubHandler, explain_error, read_handlers
 from signalr_bridge.upstream.python.hub import Hub, advise
 from signalr_bridge.upstream.python.hub_lifespan import HubFunction, read_functions
+from signalr_bridge.upstream.python.negotiate_handler import PythonNegotiateHandler, read_negotiate_handler
 from signalr_bridge.upstream.python.threads import Threads
 
 ENTRY_POINTS = "signalr_bridge.handlers"
@@ -27,9 +28,10 @@ _PASSED_ON = (SettingsError, KeyboardInterrupt, asyncio.CancelledError)
 
 @dataclass(frozen=True, slots=True)
 class PythonHandlers:
-    """What all hubs in Python have: handlers of events, and functions that run outside of events."""
+    """What all hubs in Python have: handlers of events, those that decide who may connect, and what runs by itself."""
 
     events: Sequence[HubHandler]
+    negotiate: Sequence[PythonNegotiateHandler]
     functions: Sequence[HubFunction]
 
 
@@ -59,15 +61,18 @@ def load_handlers(
         hubs.setdefault(id(hub), (name, hub))
     found = [_read_some(name, hub, threads, default_seconds) for name, hub in hubs.values()]
     return PythonHandlers(
-        [one for some in found for one in some.events], [one for some in found for one in some.functions]
+        [one for some in found for one in some.events],
+        [one for some in found for one in some.negotiate],
+        [one for some in found for one in some.functions],
     )
 
 
 def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | None) -> PythonHandlers:
     handlers, functions = read_handlers(hub, threads, default_seconds), read_functions(hub, threads)
-    if not handlers and not functions:  # that is not an error: a hub may exist only to be named
+    negotiate = read_negotiate_handler(hub, threads, default_seconds)
+    if not handlers and not functions and negotiate is None:  # that is not an error: a hub may exist only to be named
         _LOG.warning(f"The hub '{name}' has no handler. {advise(hub)}.")
-    return PythonHandlers(handlers, functions)
+    return PythonHandlers(handlers, [] if negotiate is None else [negotiate], functions)
 
 
 def load_hub(name: str) -> Hub:
