@@ -12,12 +12,12 @@ class Line(BaseModel):
     count: int = Field(1, gt=0)
 
 
-class Order(BaseModel):
+class Purchase(BaseModel):
     lines: list[Line]
 
 
 @chat.on("order")
-async def order(context: Context, order: Order) -> int:
+async def order(context: Context, order: Purchase) -> int:
     await clients.all.send("ordered")
     return len(order.lines)
 

@@ -48,7 +48,7 @@ async def test_each_handler_and_each_start_sends_by_its_own_bridge() -> None:
 
 
 TEXT = (
-    "Method 'order': the argument 'order' must be Order: field 'lines.0.article' is missing; "
+    "Method 'order': the argument 'order' must be Purchase: field 'lines.0.article' is missing; "
     "field 'lines.0.count' must be an integer, and is a string; field 'lines.1.count' must be greater than 0"
 )
 WRONG = {"lines": [{"count": "canary"}, {"article": "canary", "count": -77}], "canary": 1}
@@ -68,7 +68,7 @@ async def test_what_does_not_fit_is_told_in_the_answer_the_events_and_the_log(
             chunks = aiter(stream)
             assert (await anext(chunks)).startswith(b"retry")
             shown = json.loads((await anext(chunks)).partition(b"data: ")[2])
-    assert shown["error"].rstrip("…") == TEXT[:200]
+    assert shown["error"].rstrip("…") == f"{TEXT}."[:200]
     assert "field 'lines.0.count' must be an integer" in shown["error"]
 
 
