@@ -78,7 +78,7 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
             app = create_app(settings)
             parts: Parts = app.state.parts
             grace = settings.limits.grace_seconds
-            listener = Listener(app, sock, grace_seconds=grace, end_streams=parts.events.close)
+            listener = Listener(app, sock, grace_seconds=grace, end_streams=parts.begin_stop)
             printing = asyncio.create_task(_print_when_started(listener, emulators, secret))
             reloading = asyncio.create_task(_make_reloader(settings, parts).run()) if options.reload else None
             # The emulators end first. Their last events, that clients have gone, still reach the handlers.

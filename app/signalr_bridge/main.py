@@ -32,6 +32,8 @@ from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.join import build_joins
 from signalr_bridge.upstream.negotiate_handlers import NegotiateHandlers
 from signalr_bridge.upstream.outbox import RunningBridge
+from signalr_bridge.upstream.python.handler import HubHandler
+from signalr_bridge.upstream.python.hub_lifespan import HubLifespan
 from signalr_bridge.upstream.python.loading import PythonHandlers, load_handlers
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web import console
@@ -65,6 +67,12 @@ class Parts(PartsByType):
     receiver: Receiver
     events: EventFeed
     snapshots: Snapshots
+    hub_lifespan: HubLifespan
+
+    def begin_stop(self) -> None:
+        """Ends the streams, and begins no further run of a timer. Requests are still answered."""
+        self.events.close()
+        self.hub_lifespan.begin_stop()
 
     @property
     def watcher(self) -> Watcher:
@@ -74,13 +82,15 @@ class Parts(PartsByType):
         return self.snapshots.watcher
 
     def use(self, loaded: PythonHandlers) -> None:
-        """Let these handlers in Python answer and decide from now on.
+        """Let these handlers in Python answer and decide from now on, and their timers run. All others stay.
 
         Raises ``SettingsError`` for handlers that cannot be used, and then the old ones stay.
         """
         commit = self.negotiate_handlers.prepare(loaded.negotiate)
-        self.receiver.use(loaded.events)
+        others = [one for one in self.receiver.dispatch.handlers if not isinstance(one, HubHandler)]
+        self.receiver.use([*others, *loaded.events])
         commit()
+        self.hub_lifespan.use(loaded.functions)
 
 
 def create_app(
@@ -118,7 +128,11 @@ def create_app(
     handled = [*(one.hub for one in handlers), *negotiate_handlers.hubs]
     access = _make_access(settings, snapshots, issuer_keys, handled, runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
-    opened.append(RunningBridge(sender))
+    limits = settings.limits
+    hub_lifespan = HubLifespan(
+        loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds
+    )
+    opened += [RunningBridge(sender), hub_lifespan]
     parts = Parts(
         access=access,
         clients=build_clients(settings, issuer_keys, runtime, negotiate_handlers),
@@ -130,6 +144,7 @@ def create_app(
         receiver=_make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer),
         events=events,
         snapshots=snapshots,
+        hub_lifespan=hub_lifespan,
     )
     table = Table(_list_routes(settings, directory))
     app = _make_app(settings, table, opened)
