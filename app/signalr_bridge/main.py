@@ -31,6 +31,7 @@ from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.forward import build_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.join import build_joins
+from signalr_bridge.upstream.outbox import RunningBridge
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web import console
@@ -107,6 +108,7 @@ def create_app(
     events, issuer_keys = _make_events(runtime), IssuerKeys(runtime.clock, observer=observer)
     access = _make_access(settings, snapshots, issuer_keys, [handler.hub for handler in handlers], runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
+    opened.append(RunningBridge(sender))
     receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
         access=access,
