@@ -11,6 +11,8 @@ from signalr_bridge import __version__
 from signalr_bridge.endpoints import routes as endpoint_routes
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
+from signalr_bridge.hubs import ROUTES as HUB_ROUTES
+from signalr_bridge.hubs import HubList, name_hubs
 from signalr_bridge.negotiate import routes as negotiate_routes
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
@@ -68,6 +70,7 @@ class Parts(PartsByType):
     events: EventFeed
     snapshots: Snapshots
     hub_lifespan: HubLifespan
+    hubs: HubList
 
     def begin_stop(self) -> None:
         """Ends the streams, and begins no further run of a timer. Requests are still answered."""
@@ -133,6 +136,7 @@ def create_app(
         loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds
     )
     opened += [RunningBridge(sender), hub_lifespan]
+    receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
         access=access,
         clients=build_clients(settings, issuer_keys, runtime, negotiate_handlers),
@@ -141,10 +145,11 @@ def create_app(
         sender=sender,
         idempotency=Idempotency(runtime.clock),
         negotiate_handlers=negotiate_handlers,
-        receiver=_make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer),
+        receiver=receiver,
         events=events,
         snapshots=snapshots,
         hub_lifespan=hub_lifespan,
+        hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers),
     )
     table = Table(_list_routes(settings, directory))
     app = _make_app(settings, table, opened)
@@ -171,6 +176,7 @@ def _list_routes(settings: Settings, directory: EndpointDirectory) -> list[Route
     shown = _list_console(settings, directory) if settings.console else []
     documents = ("/openapi.json", "/docs", "/docs/oauth2-redirect") if settings.docs else ()
     return [
+        *HUB_ROUTES,
         *endpoint_routes.ROUTES,
         *negotiate_routes.ROUTES,
         *outbound_routes.ROUTES,
@@ -277,7 +283,7 @@ def _make_access(
     settings: Settings, snapshots: Snapshots, issuer_keys: IssuerKeys, handled: Iterable[str], runtime: Runtime
 ) -> Access:
     """What admits callers, and which hubs exist: those that settings and handlers name."""
-    hubs = _name_hubs(settings, handled)
+    hubs = name_hubs(settings, handled)
     granted = [hub for key in settings.callers.keys for hub in key.hubs or ()]
     everybody = ["*"] if "*" in settings.negotiate.hubs else []
     default = settings.default_hub or (hubs[0] if len(hubs) == 1 else None)
@@ -287,10 +293,3 @@ def _make_access(
         HubNames(granted, [*hubs, *everybody], only=settings.hubs_only, default=default),
         settings.trusted_proxies,
     )
-
-
-def _name_hubs(settings: Settings, handled: Iterable[str]) -> list[str]:
-    """The hubs that settings and handlers name, each once, in lower case."""
-    default = [settings.default_hub] if settings.default_hub else []
-    named = [*default, *settings.negotiate.hubs, *settings.hubs, *handled]
-    return list(dict.fromkeys(hub.lower() for hub in named if hub != "*"))
