@@ -36,8 +36,18 @@ CHANGES = {
     # Whoever waits for leave to send a body may leave it out, and the next request would be taken for it.
     "continue, unknown caller": "401 unauthenticated",
     "continue, another type": "415 unsupported-media-type",
+    # In development a page of another port of this machine may negotiate. Its own origin is named like any other.
+    "client from http://localhost:8080": "200 -",
+    "client from http://localhost": "200 -",
+    "client from https://localhost:8080": "200 -",
+    "preflight from http://localhost:8080": "204 -",
+    "preflight from http://localhost": "204 -",
+    "preflight from https://localhost:8080": "204 -",
+    # The text says how a page of another machine is let in.
+    "client from null": "403 forbidden",
+    "client from http://evil.example": "403 forbidden",
 }
-"""The cases whose answers changed on purpose, by name, each with its status and code.
+"""The cases whose answers changed on purpose, by name, each with its status and code. ``-`` stands for no problem.
 
 Besides, an outcome may have the new code ``overloaded``. No case has an outcome for which that could be so.
 """
