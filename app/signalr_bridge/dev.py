@@ -2,15 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.staticfiles import StaticFiles
 
 from signalr_bridge.dev_secret import ForwardSecret, keep_secret
 from signalr_bridge.dev_settings import FORWARD, DevSettings, is_remote, make_dev_settings
@@ -25,10 +20,8 @@ from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.python.reloader import Reloader
 from signalr_bridge.upstream.python.threads import Threads
 from signalr_bridge.web.logs import configure_logs
-from signalr_bridge.web.table import Audience, Route
 from signalr_bridge.wire.server import Listener, bind, on_stop_signal
 
-_HERE = Path(__file__).parent
 _HOST = "127.0.0.1"
 
 
@@ -85,7 +78,7 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
                 for one in ([0] * options.endpoints if first == 0 else range(first, first + options.endpoints))
             ]
             settings = _complete(_allow(settings, options.origins), port, [one.connection_string for one in emulators])
-            app = create_app(settings, pages=_list_pages([one.port for one in emulators]))
+            app = create_app(settings)
             parts: Parts = app.state.parts
             grace = settings.limits.grace_seconds
             listener = Listener(app, sock, grace_seconds=grace, end_streams=parts.events.close)
@@ -200,33 +193,6 @@ def _make_reloader(settings: Settings, parts: Parts) -> Reloader:
 
 def _say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
-
-
-def _list_pages(emulator_ports: Sequence[int]) -> list[Route]:
-    """The routes of the chat page and its files. Raises ``SettingsError`` when the page's library is missing."""
-    if not (_HERE / "static" / "signalr.min.js").exists():
-        raise SettingsError("The chat page's library is missing: run 'make static'.")
-    sources = " ".join(f"http://localhost:{one} ws://localhost:{one}" for one in emulator_ports)
-    policy = f"default-src 'self'; connect-src 'self' {sources}; frame-ancestors 'none'; base-uri 'none'"
-
-    async def page(_: Request) -> Response:
-        return FileResponse(_HERE / "page" / "index.html", headers={"Content-Security-Policy": policy})
-
-    served = {"/": page, "/page/{name}": _serve_folder("page"), "/static/{name}": _serve_folder("static")}
-    return [
-        Route(method, template, f"{method} {template}", endpoint=endpoint, audience=Audience.ANYBODY)
-        for template, endpoint in served.items()
-        for method in ("GET", "HEAD")
-    ]
-
-
-def _serve_folder(folder: str) -> Callable[[Request], Awaitable[Response]]:
-    files = StaticFiles(directory=_HERE / folder)
-
-    async def serve(request: Request) -> Response:
-        return await files.get_response(request.path_params["name"], request.scope)
-
-    return serve
 
 
 async def _print_when_started(listener: Listener, emulators: Sequence[Emulator], secret: ForwardSecret | None) -> None:

@@ -37,17 +37,27 @@ CHANGES = {
     "continue, unknown caller": "401 unauthenticated",
     "continue, another type": "415 unsupported-media-type",
     # In development a page of another port of this machine may negotiate. Its own origin is named like any other.
-    "client from http://localhost:8080": "200 -",
-    "client from http://localhost": "200 -",
-    "client from https://localhost:8080": "200 -",
-    "preflight from http://localhost:8080": "204 -",
-    "preflight from http://localhost": "204 -",
-    "preflight from https://localhost:8080": "204 -",
+    "client from http://localhost:8080": "200",
+    "client from http://localhost": "200",
+    "client from https://localhost:8080": "200",
+    "preflight from http://localhost:8080": "204",
+    "preflight from http://localhost": "204",
+    "preflight from https://localhost:8080": "204",
     # The text says how a page of another machine is let in.
     "client from null": "403 forbidden",
     "client from http://evil.example": "403 forbidden",
+    # A GET route answers HEAD, too.
+    "events, head": "200",
+    "events, post": "405 method-not-allowed",
+    "PATCH /events": "405 method-not-allowed",
+    "OPTIONS /events": "405 method-not-allowed",
+    # BRIDGE_CONSOLE serves the page.
+    "the root": "200",
+    "the root, head": "200",
+    "PATCH /": "405 method-not-allowed",
+    "OPTIONS /": "405 method-not-allowed",
 }
-"""The cases whose answers changed on purpose, by name, each with its status and code. ``-`` stands for no problem.
+"""The cases whose answers changed on purpose, by name, each with its status and the code of a problem.
 
 Besides, an outcome may have the new code ``overloaded``. No case has an outcome for which that could be so.
 """
