@@ -134,7 +134,7 @@ class Access:
 
     def _find_anonymous(self, request: Request) -> Caller | None:
         name = self.anonymous.get(request.listener)
-        if name is None:
+        if name is None or request.crosses_origin:
             return None
         if not is_of_this_machine(request.headers_of(b"host"), request.headers_of(b"origin")):
             raise Forbidden("Without a key only this machine's own programs may call.")
