@@ -125,7 +125,11 @@ def test_all_of_it_goes_by_keyboard(ann: ChatPage) -> None:
     ann.page.get_by_label("Hub", exact=True).focus()
     seen = []
     for _ in range(32):
-        seen.append(ann.page.evaluate("document.activeElement.id || document.activeElement.hash || document.activeElement.tagName"))
+        seen.append(
+            ann.page.evaluate(
+                "document.activeElement.id || document.activeElement.hash || document.activeElement.tagName"
+            )
+        )
         ann.page.keyboard.press("Tab")
     for reachable in ("hub", "name", "connect", "#call", "room", "room-button", "log", "text", "say"):
         assert reachable in seen

@@ -134,7 +134,7 @@ def test_what_is_wrong_is_said_in_words_until_it_is_mended(new_context: NewConte
 def test_the_curl_line_does_what_the_button_does(new_context: NewContext, dev: Machine) -> None:
     bench = Workbench(new_context().new_page(), dev.url)
     bench.connect("chat", "cy")
-    text = "it's \"quoted\" `id` $HOME \\"
+    text = 'it\'s "quoted" `id` $HOME \\'
     bench.send("user", "o'neil", "news", json.dumps([text]))
     expect(bench.answers.last).to_contain_text("202 accepted", timeout=WITHIN_MS)
     line = bench.page.get_by_label("The curl command").inner_text()
@@ -181,7 +181,9 @@ UNSEEN = {"action"}
 
 
 def answer_with_markup(route: Route) -> None:
-    upstream: dict[str, Any] = {name: MARKUP.format(name) for name in (*UPSTREAM, "category", "replica", "milliseconds")}
+    upstream: dict[str, Any] = {
+        name: MARKUP.format(name) for name in (*UPSTREAM, "category", "replica", "milliseconds")
+    }
     upstream |= {"arguments": [MARKUP.format("argument")], "result": {MARKUP.format("key"): MARKUP.format("value")}}
     negotiate = {name: MARKUP.format(name) for name in (*NEGOTIATE, "replica", "time")}
     send: dict[str, Any] = {name: MARKUP.format(name) for name in (*SEND, "result", "endpointType")}

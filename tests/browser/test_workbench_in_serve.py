@@ -16,8 +16,9 @@ NewContext = Callable[..., BrowserContext]
 FULL, READER, BLIND = "a-key-that-may-do-all", "a-key-that-may-only-read", "a-key-that-may-only-send"
 PREFIX = "/realtime"
 KEPT = """async () => JSON.stringify([
-    document.cookie, {...localStorage}, {...sessionStorage}, location.href, history.state, await indexedDB.databases(),
-    await caches.keys(), document.documentElement.outerHTML, [...document.querySelectorAll("input")].map((one) => one.value),
+    document.cookie, {...localStorage}, {...sessionStorage}, location.href, history.state,
+    await indexedDB.databases(), await caches.keys(), document.documentElement.outerHTML,
+    [...document.querySelectorAll("input")].map((field) => field.value),
 ])"""
 
 
@@ -69,7 +70,8 @@ def test_it_asks_for_a_key_and_says_what_the_key_may_not_do(new_context: NewCont
     expect(alert).to_have_count(0)
 
     unlock(bench, READER)
-    expect(bench.page.get_by_role("status")).to_have_text("Not connected", timeout=WITHIN_MS)
+    expect(bench.page.get_by_role("navigation")).to_be_visible(timeout=WITHIN_MS)
+    expect(bench.page.get_by_role("status")).to_have_text("Not connected")
     bench.send("everybody", "", "news", "[]")
     expect(bench.answers.last).to_contain_text("403 forbidden", timeout=WITHIN_MS)
     expect(bench.answers.last).to_contain_text("it needs the right “send”")
@@ -97,7 +99,8 @@ def test_it_works_behind_a_prefix_and_keeps_the_key_to_itself(
     requests = hear(page)
     bench = Workbench(page, behind)
     unlock(bench, FULL)
-    expect(page.get_by_role("status")).to_have_text("Not connected", timeout=WITHIN_MS)
+    expect(page.get_by_role("navigation")).to_be_visible(timeout=WITHIN_MS)
+    expect(page.get_by_role("status")).to_have_text("Not connected")
     bench.connect("chat", "ann")
     bench.call("add", "[2, 3]")
     expect(bench.calls.last).to_contain_text("Result: 5", timeout=WITHIN_MS)

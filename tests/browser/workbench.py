@@ -20,7 +20,10 @@ _FOUND = """async () => {
     const { violations } = await axe.run(document, { resultTypes: ["violations"] });
     return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`);
 }"""
-_SIZES = "({ scrollWidth, clientWidth, scrollHeight, clientHeight } = document.documentElement) => [scrollWidth - clientWidth, scrollHeight - clientHeight]"
+_SIZES = """() => {
+    const { scrollWidth, clientWidth, scrollHeight, clientHeight } = document.documentElement;
+    return [scrollWidth - clientWidth, scrollHeight - clientHeight];
+}"""
 
 
 class Workbench:
