@@ -31,6 +31,7 @@ from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.forward import build_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.join import build_joins
+from signalr_bridge.upstream.outbox import RunningBridge
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web import console
@@ -108,6 +109,7 @@ def create_app(
     access = _make_access(settings, snapshots, issuer_keys, [handler.hub for handler in handlers], runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
     receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
+    opened.append(RunningBridge(sender))
     parts = Parts(
         access=access,
         clients=build_clients(settings, issuer_keys, runtime),
