@@ -165,7 +165,7 @@ def _make_reloader(settings: Settings, parts: Parts) -> Reloader:
     sys.dont_write_bytecode = True  # a compiled file knows a change by the second only
     seconds = settings.limits.handler_seconds
     load = partial(load_handlers, settings.handlers, threads=Threads(), default_seconds=seconds)
-    return Reloader(settings.handlers, lambda: parts.receiver.use(load()), _say)
+    return Reloader(settings.handlers, lambda: parts.use(load()), _say)
 
 
 def _say(words: str) -> None:

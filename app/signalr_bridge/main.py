@@ -27,11 +27,13 @@ from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.event_feed import EventFeed
 from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.forward import build_forwards
+from signalr_bridge.upstream.forward.negotiate_forward import build_negotiate_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.join import build_joins
+from signalr_bridge.upstream.negotiate_handlers import NegotiateHandlers
 from signalr_bridge.upstream.outbox import RunningBridge
 from signalr_bridge.upstream.python.hub import Hub
-from signalr_bridge.upstream.python.loading import load_handlers
+from signalr_bridge.upstream.python.loading import PythonHandlers, load_handlers
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web import console
 from signalr_bridge.web.authorize import Access, HubNames
@@ -60,6 +62,7 @@ class Parts(PartsByType):
     negotiator: Negotiator
     sender: Sender
     idempotency: Idempotency
+    negotiate_handlers: NegotiateHandlers
     receiver: Receiver
     events: EventFeed
     snapshots: Snapshots
@@ -70,6 +73,15 @@ class Parts(PartsByType):
         if self.snapshots.watcher is None:
             raise LookupError("nothing is watched")
         return self.snapshots.watcher
+
+    def use(self, loaded: PythonHandlers) -> None:
+        """Let these handlers in Python answer and decide from now on.
+
+        Raises ``SettingsError`` for handlers that cannot be used, and then the old ones stay.
+        """
+        commit = self.negotiate_handlers.prepare(loaded.negotiate)
+        self.receiver.use(loaded.events)
+        commit()
 
 
 def create_app(
@@ -98,28 +110,30 @@ def create_app(
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = Sender(directory, clock=runtime.clock, default_seconds=settings.limits.deadline_seconds)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
-    handlers: list[Handler] = [
-        *build_joins(settings),
-        *load_handlers(
-            [*settings.handlers, *(hubs or ())],
-            None if hubs is None else (),
-            default_seconds=settings.limits.handler_seconds,
-        ),
-        *build_forwards(
-            settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
-        ),
-    ]
+    loaded = load_handlers(
+        [*settings.handlers, *(hubs or ())],
+        None if hubs is None else (),
+        default_seconds=settings.limits.handler_seconds,
+    )
+    asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
+    negotiate_handlers = NegotiateHandlers(loaded.negotiate, asking, sender)
+    forwards = build_forwards(
+        settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
+    )
+    handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
     events, issuer_keys = _make_events(runtime), IssuerKeys(runtime.clock, observer=observer)
-    access = _make_access(settings, snapshots, issuer_keys, [handler.hub for handler in handlers], runtime)
+    handled = [*(one.hub for one in handlers), *negotiate_handlers.hubs]
+    access = _make_access(settings, snapshots, issuer_keys, handled, runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
     opened.append(RunningBridge(sender))
     parts = Parts(
         access=access,
-        clients=build_clients(settings, issuer_keys, runtime),
+        clients=build_clients(settings, issuer_keys, runtime, negotiate_handlers),
         directory=directory,
         negotiator=_make_negotiator(snapshots, directory, runtime),
         sender=sender,
         idempotency=Idempotency(runtime.clock),
+        negotiate_handlers=negotiate_handlers,
         receiver=_make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer),
         events=events,
         snapshots=snapshots,

@@ -137,27 +137,28 @@ def _make_handler(
     hub: str, registration: Registration, filters: Sequence[HandlerCall], threads: Threads, seconds: float | None
 ) -> HubHandler:
     function, own = registration.function, registration.timeout_seconds
-    source = _name(function)
+    source = name_function(function)
     if not registration.event:
         raise SettingsError(f"The handler {source} answers an event without a name: name it, or '*' for all others.")
-    _check_function(function, source, f"The hub '{hub}' answers '{registration.event}'")
+    check_function(function, source, f"The hub '{hub}' answers '{registration.event}'")
     binding = Binding(function, source)
     if registration.category == CONNECTIONS and not binding.fits(0):
         raise SettingsError(f"The handler {source} of connections takes more than the context.")
-    limit = _read_seconds(seconds if own is None else own, source)
-    call = _make_call(function, threads)
+    limit = read_seconds(seconds if own is None else own, source)
+    call = make_call(function, threads)
     return HubHandler(hub, registration.category, registration.event, source, call, binding, filters, limit)
 
 
 def _make_filter(hub: str, function: Callable[..., Any], threads: Threads) -> HandlerCall:
-    source = _name(function)
-    _check_function(function, source, f"The hub '{hub}' filters")
+    source = name_function(function)
+    check_function(function, source, f"The hub '{hub}' filters")
     if not Binding(function, source).fits(0):
         raise SettingsError(f"The filter {source} takes more than the context.")
-    return _make_call(function, threads)
+    return make_call(function, threads)
 
 
-def _check_function(function: object, source: str, use: str) -> None:
+def check_function(function: object, source: str, use: str) -> None:
+    """Raise ``SettingsError`` for what cannot be called, or yields. ``use`` begins the error with what it is for."""
     if not callable(function) or isinstance(function, type):
         raise SettingsError(f"{use} with {source}, which is no function: write one, `async def` or `def`.")
     code = find_code(function)
@@ -165,19 +166,21 @@ def _check_function(function: object, source: str, use: str) -> None:
         raise SettingsError(f"{use} with {source}, which yields: serverless hubs have no streams, so return a list.")
 
 
-def _make_call(function: Callable[..., Any], threads: Threads) -> HandlerCall:
+def make_call(function: Callable[..., Any], threads: Threads) -> HandlerCall:
+    """The call of a function, in a thread when it is not async."""
     is_async = any(map(inspect.iscoroutinefunction, (function, find_code(function))))
     return HandlerCall(function, None if is_async else threads)
 
 
-def _name(function: object) -> str:
+def name_function(function: object) -> str:
     """Where the function is, as ``module:name``."""
     called = unwrap(function)
     named = called if hasattr(called, "__qualname__") else type(called)
     return f"{named.__module__}:{named.__qualname__}"
 
 
-def _read_seconds(seconds: float | None, source: str) -> float | None:
+def read_seconds(seconds: float | None, source: str) -> float | None:
+    """A time limit. None means no limit. Raises ``SettingsError``."""
     if seconds is not None and not (_is_number(seconds) and seconds > 0):
         raise SettingsError(f"The handler {source} has no time: its timeout_seconds must be more than 0 (a number).")
     return None if seconds is None or math.isinf(seconds) else seconds

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.protocol.admission import NEGOTIATE
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES
 from signalr_bridge.upstream.dispatch import read_hub_pattern
 
@@ -15,6 +16,8 @@ EVENT_MARK = "__signalr_event__"
 """The name of the attribute by which a method is marked."""
 
 _OF_CONNECTIONS = {"on_connected": CONNECTED, "on_disconnected": DISCONNECTED}
+_ON_NEGOTIATE = "on_negotiate"
+_NO_MESSAGES = {*_OF_CONNECTIONS, _ON_NEGOTIATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,24 @@ class Hub:
         _check_event(event, '@chat.on("name")')
         return lambda function: self._add(Registration(MESSAGES, event, function, timeout_seconds))
 
+    @overload
+    def negotiate(self, function: Function, /) -> Function: ...
+    @overload
+    def negotiate(self, /, *, timeout_seconds: float | None = None) -> Callable[[Function], Function]: ...
+    def negotiate(self, function: Any = None, /, *, timeout_seconds: float | None = None) -> Any:
+        """Register the function that decides which clients may connect.
+
+        It takes a ``NegotiateRequest``. It returns an ``Admission``, or None to leave the client to the hub's rules. It
+        raises ``Rejected`` or ``Unauthenticated``, with a text for the client, to refuse it.
+        """
+
+        def register(function: Function) -> Function:
+            registration = Registration(NEGOTIATE, NEGOTIATE, function, timeout_seconds)
+            vars(self).setdefault("_negotiate", []).append(registration)
+            return function
+
+        return register if function is None else register(function)
+
     def filter(self, function: Function) -> Function:
         """Register a function that is called with the context before each handler of this hub.
 
@@ -145,6 +166,13 @@ def read_methods(hub: Hub) -> list[Registration]:
     return found
 
 
+def read_negotiate(hub: Hub) -> list[Registration]:
+    """The negotiate handlers of a hub: those that were registered, and the method ``on_negotiate`` of a subclass."""
+    registered: list[Registration] = list(vars(hub).get("_negotiate", ()))
+    method = getattr(hub, _ON_NEGOTIATE, None)
+    return registered if method is None else [*registered, Registration(NEGOTIATE, NEGOTIATE, method)]
+
+
 def advise(hub: Hub) -> str:
     """A hint for the author of a hub that has no handlers."""
     if type(hub) is Hub:
@@ -171,7 +199,7 @@ def _read_event(name: str, attribute: Any) -> EventMark | None:
         return mark if isinstance(mark, EventMark) else None
     # A function that yields cannot be a handler. It is reported, as it is with a decorator.
     is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
-    return EventMark(name, None) if is_async and not name.startswith("_") and name not in _OF_CONNECTIONS else None
+    return EventMark(name, None) if is_async and not name.startswith("_") and name not in _NO_MESSAGES else None
 
 
 def _behind(attribute: Any) -> Any:

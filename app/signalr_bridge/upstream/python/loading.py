@@ -7,7 +7,8 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.upstream.python.handler import HubHandler, read_handlers
 from signalr_bridge.upstream.python.hub import Hub, advise
+from signalr_bridge.upstream.python.negotiate_handler import PythonNegotiateHandler, read_negotiate_handler
 from signalr_bridge.upstream.python.threads import Threads
 
 ENTRY_POINTS = "signalr_bridge.handlers"
@@ -24,13 +26,21 @@ _LOG = logging.getLogger("signalr_bridge.upstream")
 _PASSED_ON = (SettingsError, KeyboardInterrupt, asyncio.CancelledError)
 
 
+@dataclass(frozen=True, slots=True)
+class PythonHandlers:
+    """The handlers of all hubs in Python: those of events, and those that decide who may connect."""
+
+    events: Sequence[HubHandler]
+    negotiate: Sequence[PythonNegotiateHandler]
+
+
 def load_handlers(
     named: Iterable[Hub | type[Hub] | str],
     installed: Iterable[EntryPoint] | None = None,
     *,
     threads: Threads | None = None,
     default_seconds: float | None = None,
-) -> list[HubHandler]:
+) -> PythonHandlers:
     """The handlers of every named hub and of every entry point, each hub once. The current folder is importable.
 
     Raises ``SettingsError`` for a missing module or attribute, and for what is not a hub.
@@ -49,14 +59,18 @@ def load_handlers(
         name = one if isinstance(one, str) else _name(one)
         hub = load_hub(name) if isinstance(one, str) else _check_hub(one, name)
         hubs.setdefault(id(hub), (name, hub))
-    return [handler for name, hub in hubs.values() for handler in _read_some(name, hub, threads, default_seconds)]
+    found = [_read_some(name, hub, threads, default_seconds) for name, hub in hubs.values()]
+    return PythonHandlers(
+        [handler for one in found for handler in one.events], [handler for one in found for handler in one.negotiate]
+    )
 
 
-def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | None) -> list[HubHandler]:
+def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | None) -> PythonHandlers:
     handlers = read_handlers(hub, threads, default_seconds)
-    if not handlers:  # that is not an error: a hub may exist only to be named
+    negotiate = read_negotiate_handler(hub, threads, default_seconds)
+    if not handlers and negotiate is None:  # that is not an error: a hub may exist only to be named
         _LOG.warning(f"The hub '{name}' has no handler. {advise(hub)}.")
-    return handlers
+    return PythonHandlers(handlers, [] if negotiate is None else [negotiate])
 
 
 def load_hub(name: str) -> Hub:
