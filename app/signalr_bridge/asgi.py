@@ -30,6 +30,7 @@ from signalr_bridge.upstream.python.hub import Hub
 from signalr_bridge.web.authorize import EVERY
 from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.web.problems import answer_problem
+from signalr_bridge.web.request import MOUNTED
 
 Given: TypeAlias = Mapping[str, Any] | None
 """Settings by their names, as in the environment. None is the environment itself."""
@@ -100,7 +101,8 @@ class MountedBridge:
         if scope["type"] == "lifespan":
             await self._router(scope, receive, send)
         elif self._app is not None:
-            await self._app(dict(scope), receive, send)  # the scope is the host's, who may look at it afterwards
+            # A copy, because the scope is the host's, who may look at it afterwards.
+            await self._app({**scope, MOUNTED: True}, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
         else:

@@ -294,6 +294,13 @@ class RunningEmulator:
     _emulator: Emulator = field(repr=False)
     _thread: _LoopThread = field(repr=False)
 
+    def post_to(self, upstream: str | None) -> None:
+        """From now on the clients' events are posted to this URL. None posts them nowhere.
+
+        ``signalr_bridge`` sees to that itself. It is for a bridge that is mounted in an app of one's own.
+        """
+        self._emulator.replace_upstream(() if upstream is None else upstream)
+
 
 @dataclass(frozen=True, slots=True)
 class RunningBridge:
@@ -351,10 +358,10 @@ async def _serve(emulator: RunningEmulator, handlers: Iterable[Hub | type[Hub] |
             serving = asyncio.create_task(listener.serve([sock]))
             await listener.ready.wait()
             url = f"http://127.0.0.1:{listener.port}"
-            emulator._emulator.replace_upstream(f"{url}/upstream?code={code}")
+            emulator.post_to(f"{url}/upstream?code={code}")
             try:
                 yield url
             finally:
-                emulator._emulator.replace_upstream(())
+                emulator.post_to(None)
                 listener.should_exit = True
                 await serving

@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from fastapi import FastAPI
-from signalr_bridge import Context, Hub, NotRunning, outbox
+from signalr_bridge import Admission, Context, Hub, NegotiateRequest, NotRunning, Unauthenticated, outbox
 from signalr_bridge.asgi import MountedBridge, bridge, connect
 from signalr_bridge.emulator import Emulator
 from signalr_bridge.errors import SettingsError
@@ -162,6 +163,31 @@ async def test_the_host_s_scope_stays_as_it_was(service: Server) -> None:
     async with realtime.lifespan(), httpx.AsyncClient(transport=wire, base_url="http://host") as http:
         assert (await http.get("/realtime/openapi.json")).status_code == 200
     assert seen[0] == seen[1]
+
+
+async def test_a_negotiate_handler_asks_the_host_s_own_authentication(service: Server) -> None:
+    chat = Hub("chat")
+
+    @chat.negotiate
+    async def admit(request: NegotiateRequest) -> Admission:
+        assert request.scope is not None
+        if (user := request.scope.get("user")) is None:
+            raise Unauthenticated("Sign in first.")
+        return Admission(user_id=user)
+
+    realtime = bridge(handlers=[chat], settings=settings_of(service.url))
+
+    async def host(scope: Any, receive: Any, send: Any) -> None:
+        users = [value.decode() for name, value in scope["headers"] if name == b"x-signed-in"]
+        await realtime({**scope, "user": users[0] if users else None}, receive, send)
+
+    wire = httpx.ASGITransport(host)
+    async with realtime.lifespan(), httpx.AsyncClient(transport=wire, base_url="http://host") as http:
+        refused = await http.post("/hubs/chat/negotiate")
+        admitted = await http.post("/hubs/chat/negotiate", headers={"X-Signed-In": "ann"})
+    assert (refused.status_code, refused.json()["detail"]) == (401, "Sign in first.")
+    claims = jwt.decode(admitted.json()["accessToken"], options={"verify_signature": False})
+    assert claims["asrs.s.uid"] == "ann"
 
 
 async def test_a_websocket_is_refused(service: Server) -> None:
