@@ -35,6 +35,7 @@ from signalr_bridge.upstream.join import build_joins
 from signalr_bridge.upstream.negotiate_handlers import NegotiateHandlers
 from signalr_bridge.upstream.outbox import RunningBridge
 from signalr_bridge.upstream.python.handler import HubHandler
+from signalr_bridge.upstream.python.hub import Hub
 from signalr_bridge.upstream.python.hub_lifespan import HubLifespan
 from signalr_bridge.upstream.python.loading import PythonHandlers, load_handlers
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
@@ -103,6 +104,7 @@ def create_app(
     runtime: Runtime = RUNTIME,
     probe_seconds: float = INTERVAL_SECONDS,
     observer: Observer | None = None,
+    hubs: Iterable[Hub | type[Hub] | str] | None = None,
 ) -> BridgeApp:
     """The bridge as an application. It opens nothing until the application's lifespan begins.
 
@@ -114,13 +116,18 @@ def create_app(
         runtime: The clocks, randomness and ids.
         probe_seconds: Seconds between two probes of an endpoint.
         observer: Is told what happens, instead of the log.
+        hubs: Hubs of the application that the bridge is in, instead of those by entry point.
     """
     observer = LogObserver() if observer is None else observer
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = Sender(directory, clock=runtime.clock, default_seconds=settings.limits.deadline_seconds)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
-    loaded = load_handlers(settings.handlers, default_seconds=settings.limits.handler_seconds)
+    loaded = load_handlers(
+        [*settings.handlers, *(hubs or ())],
+        None if hubs is None else (),
+        default_seconds=settings.limits.handler_seconds,
+    )
     asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
     negotiate_handlers = NegotiateHandlers(loaded.negotiate, asking, sender)
     forwards = build_forwards(
@@ -264,7 +271,7 @@ def _make_receiver(
     observer: Observer,
 ) -> Receiver:
     settings = snapshots.settings()
-    if not settings.upstream.code and not settings.development:
+    if handlers and not settings.upstream.code and not settings.development:
         _LOG.warning("no BRIDGE_UPSTREAM__CODE is set: a signature covers the connection id alone, and can be replayed")
     receiver = build_receiver(
         snapshots.authenticator,
