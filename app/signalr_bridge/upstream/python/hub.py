@@ -241,6 +241,11 @@ def read_appointments(hub: Hub) -> Sequence[Appointment]:
     return tuple(vars(hub).get("_appointments", ()))
 
 
+def read_hub_name(hub: Hub) -> str:
+    """The name of a hub in lower case, or ``*``. A subclass that does not call ``__init__`` is called as its class."""
+    return vars(hub).get("_hub") or read_name(type(hub).__name__)
+
+
 def read_methods(hub: Hub) -> list[Registration]:
     """The handlers that a subclass defines as methods: ``on_connected``, ``on_disconnected``, and its events.
 
