@@ -91,7 +91,7 @@ class Parts(PartsByType):
         Raises ``SettingsError`` for handlers that cannot be used, and then the old ones stay.
         """
         commit = self.negotiate_handlers.prepare(loaded.negotiate)
-        others = [one for one in self.receiver.dispatch().handlers if not isinstance(one, HubHandler)]
+        others = [one for one in self.receiver.dispatch.handlers if not isinstance(one, HubHandler)]
         self.receiver.use([*others, *loaded.events])
         commit()
         self.hub_lifespan.use(loaded.functions)

@@ -227,6 +227,7 @@ class Receiver:
         self._events = events
         self._observer, self._clock = observer, clock
 
+    @property
     def dispatch(self) -> Dispatch:
         """The handlers in force."""
         return self._dispatch

@@ -76,9 +76,9 @@ async def test_code_that_is_loaded_anew_leaves_forwards_and_joins_alone() -> Non
     forward = {"BRIDGE_FORWARD__ALL__URL": "http://127.0.0.1:9", "BRIDGE_FORWARD__ALL__UNSIGNED": "true"}
     async with bridge(**SETTINGS, **forward) as one:
         parts = one.app.state.parts
-        before = {handler.source for handler in parts.receiver.dispatch().handlers}
+        before = {handler.source for handler in parts.receiver.dispatch.handlers}
         parts.use(PythonHandlers([], [], []))
-        after = {handler.source for handler in parts.receiver.dispatch().handlers}
+        after = {handler.source for handler in parts.receiver.dispatch.handlers}
         assert before - after == {"tests.contract.upstream.ordering:order"}
         assert len(after) == 1
         async with asyncio.timeout(10):
