@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from signalr_bridge.asgi import connect as connect
     from signalr_bridge.errors import ClientTimeout as ClientTimeout
     from signalr_bridge.errors import ConnectionNotFound as ConnectionNotFound
     from signalr_bridge.errors import DeliveryError as DeliveryError
@@ -55,6 +56,7 @@ __all__ = [
     "Throttled",
     "Unauthenticated",
     "UrlTooLong",
+    "connect",
     "event",
     "outbox",
 ]
@@ -65,6 +67,7 @@ _ELSEWHERE = {
     "Hub": "signalr_bridge.upstream.python.hub",
     "HubOutbox": "signalr_bridge.upstream.hub_api",
     "NegotiateRequest": "signalr_bridge.protocol.admission",
+    "connect": "signalr_bridge.asgi",
     "event": "signalr_bridge.upstream.python.hub",
     "outbox": "signalr_bridge.upstream.hub_api",
 }
