@@ -138,10 +138,7 @@ def create_app(
     handled = [*(one.hub for one in handlers), *negotiate_handlers.hubs]
     access = _make_access(settings, snapshots, issuer_keys, handled, runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
-    limits = settings.limits
-    hub_lifespan = HubLifespan(
-        loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds
-    )
+    hub_lifespan = _make_hub_lifespan(settings, loaded, sender)
     opened += [RunningBridge(sender), hub_lifespan]
     receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
@@ -256,6 +253,11 @@ def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime
         clock=runtime.wall_clock,
         is_lossless=lambda hub: snapshots.settings().negotiate_of(hub).lossless_claims,
     )
+
+
+def _make_hub_lifespan(settings: Settings, loaded: PythonHandlers, sender: Sender) -> HubLifespan:
+    limits = settings.limits
+    return HubLifespan(loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds)
 
 
 def _make_events(runtime: Runtime) -> EventFeed:
