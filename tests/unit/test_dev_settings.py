@@ -1,10 +1,12 @@
 """What ``dev`` takes, overrules and leaves out, as a function of the settings (``settings.md``, Command line)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from signalr_bridge.dev import DevOptions, run_dev
 from signalr_bridge.dev_settings import DevSettings, is_remote, make_dev_settings
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.settings import Level, Review, Settings, gather, review
@@ -251,3 +253,24 @@ def test_a_hub_that_knows_its_clients_admits_nobody_else() -> None:
     assert settings.negotiate_of("other").anonymous
     assert settings.negotiate_of("chat").anonymous
     assert accepted({"BRIDGE_HUBS__chat__NEGOTIATE__TRUST_CLIENT_INPUT": "false"}).negotiate_of("chat").user_id is None
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "line"),
+    [
+        (DevOptions(), {"BRIDGE_LIMITS__IN_FLIGHT": "0"}, "BRIDGE_LIMITS__IN_FLIGHT"),
+        (DevOptions(forward="https://prod.example/x"), {}, "--forward .* add --remote"),
+        (DevOptions(forward="localhost:9000"), {}, "--forward is no http or https URL"),
+        (DevOptions(forward="http://localhost/{x}"), {}, "--forward: {hub} and {event} stand only"),
+        (DevOptions(forward="http://localhost/x", secret="cAnArY!"), {}, "--secret: "),
+        (DevOptions(secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), {}, "--secret .* --forward"),
+        (DevOptions(origins=["*"]), {}, "--allow-origin: "),
+        (DevOptions(settings=["nowhere.toml"]), {}, "'nowhere.toml' cannot be read"),
+    ],
+    ids=str,
+)
+async def test_a_mistake_is_told_in_words(options: DevOptions, environment: dict[str, str], line: str) -> None:
+    """Before anything runs. ``__main__`` prints it without a stack, and exits with 1."""
+    with pytest.raises(SettingsError, match=line) as wrong:
+        await run_dev(replace(options, port=0, emulator_port=0), environment)
+    assert "cAnArY" not in str(wrong.value)
