@@ -84,7 +84,7 @@ async def _serve(settings: Settings, sources: Sources) -> None:
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT"))
         app = create_app(settings, sources)
         parts: Parts = app.state.parts
-        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.events.close)
+        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.begin_stop)
         listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
         if (address := settings.callers.listen_address) is not None:
             own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))

@@ -82,7 +82,7 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
             app = create_app(settings)
             parts: Parts = app.state.parts
             grace = settings.limits.grace_seconds
-            listener = Listener(app, sock, grace_seconds=grace, end_streams=parts.events.close)
+            listener = Listener(app, sock, grace_seconds=grace, end_streams=parts.begin_stop)
             printing = asyncio.create_task(_print_when_started(listener, emulators, secret))
             reloading = asyncio.create_task(_make_reloader(settings, parts).run()) if options.reload else None
             # The emulators end first. Their last events, that clients have gone, still reach the handlers.
@@ -189,7 +189,7 @@ def _make_reloader(settings: Settings, parts: Parts) -> Reloader:
     sys.dont_write_bytecode = True  # a compiled file knows a change by the second only
     seconds = settings.limits.handler_seconds
     load = partial(load_handlers, settings.handlers, threads=Threads(), default_seconds=seconds)
-    return Reloader(settings.handlers, lambda: parts.receiver.use(load()), _say)
+    return Reloader(settings.handlers, lambda: parts.use(load()), _say)
 
 
 def _say(words: str) -> None:

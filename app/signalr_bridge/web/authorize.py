@@ -10,7 +10,7 @@ from functools import partial
 from signalr_bridge.errors import Forbidden, HubNotFound, InvalidName, Unauthenticated
 from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, Callers, FindAddress
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
-from signalr_bridge.web.limits import Network, find_address
+from signalr_bridge.web.limits import Network, find_address, find_client
 from signalr_bridge.web.request import Request
 from signalr_bridge.web.tokens import read_bearers
 
@@ -34,21 +34,26 @@ class HubNames:
         self, named: Collection[str], for_clients: Collection[str], *, only: bool = False, default: str | None = None
     ) -> None:
         self.default = default
-        self._named = frozenset(named) | frozenset(for_clients)
+        self.named = frozenset(named) | frozenset(for_clients)
+        """All that are named. ``*`` stands for every hub."""
         self._for_clients = frozenset(for_clients)
         self._only = only
 
     def check_known(self, hub: str) -> None:
         """Raise ``HubNotFound`` for a hub that callers do not know."""
-        if self._only and hub not in self._named:
+        if self._only and hub not in self.named:
             raise HubNotFound("No setting and no handler names this hub.")
+
+    def is_for_clients(self, hub: str) -> bool:
+        """Whether clients may negotiate for the hub."""
+        return hub in self._for_clients or EVERY in self._for_clients
 
     def check_client(self, hub: str) -> None:
         """Raise ``Forbidden`` for a hub that clients may not negotiate for.
 
         A client with a token for an internal hub could listen to it.
         """
-        if hub not in self._for_clients and EVERY not in self._for_clients:
+        if not self.is_for_clients(hub):
             raise Forbidden("Clients may not negotiate for this hub: name it in BRIDGE_NEGOTIATE__HUBS.")
 
 
@@ -74,8 +79,17 @@ class Access:
         peer = None if incoming.peer is None else incoming.peer[0]
         return partial(find_address, peer, incoming.headers, self.trusted_proxies)
 
-    async def require_caller(self, request: Request) -> None:
+    def find_exact_address(self, request: Request) -> str | None:
+        """The client's address, and not the network that limits go by. None when it is not known."""
+        incoming = request.incoming
+        peer = None if incoming.peer is None else incoming.peer[0]
+        found = find_client(peer, incoming.headers, self.trusted_proxies)
+        return None if found is None else str(found)
+
+    async def require_caller(self, request: Request, *, of_any_hub: bool = False) -> None:
         """Sets the caller, who may do what the route does. All others learn nothing about hubs and bodies.
+
+        With ``of_any_hub`` a right for one hub is enough.
 
         Raises ``Unauthenticated``, ``Forbidden``, ``InvalidName``, ``HubNotFound`` and ``RateLimited``.
         """
@@ -83,7 +97,10 @@ class Access:
             await self._find_by_token(request, or_client=False)
         if request.caller is None:
             raise Unauthenticated(REFUSAL, headers=CHALLENGE)
-        self.check_caller(request, request.caller)
+        if of_any_hub:
+            self._check_of_any_hub(request, request.caller)
+        else:
+            self.check_caller(request, request.caller)
 
     async def find_caller(self, request: Request) -> None:
         """Sets the caller of the request. It stays None when the request has no credentials of a caller.
@@ -123,6 +140,11 @@ class Access:
         if not is_of_this_machine(request.headers_of(b"host"), request.headers_of(b"origin")):
             raise Forbidden("Without a key only this machine's own programs may call.")
         return Caller(name)
+
+    def _check_of_any_hub(self, request: Request, caller: Caller) -> None:
+        if not any(map(caller.has, request.rights)):
+            caller.check(request.rights, None)  # has none of them for all hubs either
+        self.callers.check_rate(caller)
 
     def check_caller(self, request: Request, caller: Caller, hub: str | None = None) -> None:
         """Raise the reason why the caller may not do now what the route does.

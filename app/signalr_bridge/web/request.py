@@ -52,6 +52,8 @@ _CHECKS: Mapping[str, Callable[[str], str]] = {
     "userId": check_user_id,
     "connectionId": check_connection_id,
 }
+MOUNTED = "signalr_bridge.mounted"
+"""Stands in the scope of a request that another application has handed to the bridge, which is mounted there."""
 NAMES = frozenset({"hub", *_CHECKS})
 """The parameters that paths may have."""
 
@@ -145,6 +147,11 @@ class Request:
 
     def _lines(self, name: bytes) -> Iterator[bytes]:
         return (value for key, value in self.incoming.headers if key == name)
+
+    @property
+    def host_scope(self) -> Scope | None:
+        """The scope of the application in which the bridge is mounted. None where it is not mounted."""
+        return None if self.asgi is None or MOUNTED not in self.asgi[0] else self.asgi[0]
 
     def require_caller(self) -> Caller:
         """The caller of a route that only callers may call."""
