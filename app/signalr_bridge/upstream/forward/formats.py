@@ -7,11 +7,11 @@ headers of ``cloudevents`` are those of the CloudEvents HTTP binding 1.0.2, bina
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import msgspec
@@ -144,6 +144,11 @@ def join_outputs(items: Iterable[bytes]) -> bytes:
     """A JSON array of the items, or an empty text when there are none."""
     joined = b",".join(items)
     return b"[" + joined + b"]" if joined else b""
+
+
+def read_refusal_detail(reply: Reply) -> str:
+    """The text for the client in a refusal. It is empty where the answer has none."""
+    return (_read_detail(reply) or "") if reply.media_type == PROBLEM_JSON else ""
 
 
 def _read_detail(reply: Reply) -> str | None:
@@ -324,10 +329,14 @@ def escape_header(value: str) -> str:
     return _UNFIT_FOR_HEADERS.sub(lambda found: "".join(f"%{one:02X}" for one in found[0].encode()), value)
 
 
+FEWEST_SECRET_BYTES, MOST_SECRET_BYTES = 24, 64
+"""The sizes of a secret, as the scheme has them."""
+
+
 class WebhookSigner:
     """Signs requests with each of the secrets, so that a backend needs to know only one of them.
 
-    Raises ``SettingsError`` for a secret that is not ``whsec_`` and base64.
+    Raises ``SettingsError`` for a secret that is not ``whsec_`` and the base64 of 24 to 64 bytes.
     """
 
     def __init__(self, secrets: Iterable[str], setting: str) -> None:
@@ -348,6 +357,13 @@ def _read_secret(secret: str, setting: str) -> bytes:
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
-    if not key:
-        raise SettingsError(f"{setting}: a secret is not written as whsec_ and base64.")
+    if not secret.startswith(_SECRET_PREFIX) or not FEWEST_SECRET_BYTES <= len(key) <= MOST_SECRET_BYTES:
+        raise SettingsError(
+            f"{setting}: a secret is written as {_SECRET_PREFIX} and the base64 of {FEWEST_SECRET_BYTES} to "
+            f"{MOST_SECRET_BYTES} bytes, such as: printf 'whsec_%s' \"$(openssl rand -base64 32)\""
+        )
     return key
+
+
+Signers: TypeAlias = Callable[[], Mapping[str, WebhookSigner]]
+"""Gives what signs at this moment, by the source of the rule."""

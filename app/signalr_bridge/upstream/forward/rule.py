@@ -1,9 +1,11 @@
 """A ``[forward.<name>]`` section of the settings, checked: which events go where, in which format, for how long."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.protocol.admission import NEGOTIATE
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED
 from signalr_bridge.runtime import NewId
 from signalr_bridge.settings.model import ForwardSettings
@@ -38,6 +40,8 @@ class Rule:
 def read_rule(name: str, given: ForwardSettings, new_id: NewId) -> Rule:
     """The rule of the section ``[forward.<name>]``. Raises ``SettingsError`` for one that could never work."""
     source = f"forward.{name}"
+    if given.headers:
+        raise SettingsError(f'{source}.headers goes with category = "negotiate" only.')
     address = Address(given.url, f"{source}.url", given.function or "")
     return Rule(
         source,
@@ -48,6 +52,50 @@ def read_rule(name: str, given: ForwardSettings, new_id: NewId) -> Rule:
         _make_format(given, address, source, new_id),
         given.timeout_seconds,
         given.retry_seconds,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class NegotiateRule:
+    """Which backend decides about the clients of a hub.
+
+    Attributes:
+        source: The section's name, such as ``forward.clients``.
+        hub: The hub in lower case, or ``*``.
+        address: The backend's URL.
+        headers: The headers of the client's request that are sent on, in lower case.
+        seconds: How long the call may take.
+    """
+
+    source: str
+    hub: str
+    address: Address
+    headers: tuple[str, ...]
+    seconds: float
+
+
+NEGOTIATE_SECONDS = 5.0
+"""How long a call may take where the rule does not say. A client waits for it."""
+
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def read_negotiate_rule(name: str, given: ForwardSettings) -> NegotiateRule:
+    """The rule of a section whose category is ``negotiate``. Raises ``SettingsError`` for one that could never work."""
+    source = f"forward.{name}"
+    if given.format != "json":
+        raise SettingsError(f'{source}.format: category = "negotiate" knows the format "json" only.')
+    if given.event not in {ANY, NEGOTIATE}:
+        raise SettingsError(f'{source}.event goes with events only: leave it out where category = "negotiate".')
+    _refuse_functions(given, source)
+    if not all(map(_HEADER.fullmatch, given.headers)):
+        raise SettingsError(f"{source}.headers: a name is no name of a header.")
+    return NegotiateRule(
+        source,
+        read_hub_pattern(given.hub, f"{source}.hub"),
+        Address(given.url, f"{source}.url"),
+        tuple(dict.fromkeys(one.lower() for one in given.headers)),
+        given.timeout_seconds if "timeout_seconds" in given.model_fields_set else NEGOTIATE_SECONDS,
     )
 
 
@@ -63,10 +111,14 @@ def _read_event(given: ForwardSettings, source: str) -> str:
 def _make_format(given: ForwardSettings, address: Address, source: str, new_id: NewId) -> Format:
     if given.format == "functions":
         return _make_functions(given, address, source, new_id)
+    _refuse_functions(given, source)
+    return JsonFormat(address, cloud=given.format == "cloudevents")
+
+
+def _refuse_functions(given: ForwardSettings, source: str) -> None:
     for setting in ("function", "parameter_names"):
         if getattr(given, setting) is not None:
             raise SettingsError(f'{source}.{setting} goes with format = "functions" only.')
-    return JsonFormat(address, cloud=given.format == "cloudevents")
 
 
 def _make_functions(given: ForwardSettings, address: Address, source: str, new_id: NewId) -> Format:
