@@ -31,13 +31,13 @@ def test_a_call_and_a_message_to_a_group_are_seen_where_they_arrive(
     bench = Workbench(new_context(**screen).new_page(), dev.url)
     user, group = f"ann-{name}", f"editors-{name}"
     bench.connect("chat", user)
-    bench.expect_no_findings()
+    bench.expect_no_violations()
     bench.page.screenshot(path=screenshots / f"hub-{name}.png")
 
     bench.call("add", "[2, 3]")
     expect(bench.calls.last).to_contain_text("Arguments: 2, 3", timeout=WITHIN_MS)
     expect(bench.calls.last).to_contain_text(re.compile(r"result in \d+\.\d ms.*Result: 5", re.DOTALL))
-    bench.expect_no_findings()
+    bench.expect_no_violations()
     bench.page.screenshot(path=screenshots / f"call-{name}.png")
 
     bench.add("connection", bench.connection_id, group)
@@ -47,7 +47,7 @@ def test_a_call_and_a_message_to_a_group_are_seen_where_they_arrive(
     for endpoint in ("default accepted", "emulator2 accepted"):
         expect(bench.answers.last).to_contain_text(endpoint, timeout=WITHIN_MS)
     bench.expect_to_fit()
-    bench.expect_no_findings()
+    bench.expect_no_violations()
     bench.page.screenshot(path=screenshots / f"send-{name}.png")
 
     bench.go("Call")
@@ -63,12 +63,12 @@ def test_a_call_and_a_message_to_a_group_are_seen_where_they_arrive(
     negotiated = bench.event("negotiate", "negotiate").filter(has_text=user)
     expect(negotiated).to_contain_text("200", timeout=WITHIN_MS)
     bench.expect_to_fit()
-    bench.expect_no_findings()
+    bench.expect_no_violations()
     bench.page.screenshot(path=screenshots / f"events-{name}.png")
     assert bench.errors == []
 
 
-def test_the_events_are_filtered_held_back_and_cleared(new_context: NewContext, dev: Machine) -> None:
+def test_the_events_are_filtered_paused_and_cleared(new_context: NewContext, dev: Machine) -> None:
     bench = Workbench(new_context().new_page(), dev.url)
     bench.connect("chat", "eve")
     bench.send("everybody", "", "weather", '["sun"]')
@@ -78,7 +78,7 @@ def test_the_events_are_filtered_held_back_and_cleared(new_context: NewContext, 
     bench.page.get_by_role("checkbox", name="send").uncheck(force=True)
     expect(bench.events).to_have_count(0)
     expect(bench.page.get_by_text("No event matches the filter.")).to_be_visible()
-    bench.expect_no_findings()
+    bench.expect_no_violations()
     bench.page.get_by_role("checkbox", name="send").check(force=True)
     expect(bench.events).to_have_count(1)
 
@@ -105,7 +105,7 @@ def test_what_is_wrong_is_said_in_words_until_it_is_mended(new_context: NewConte
         bench.call("add", wrong)
         expect(alert).to_contain_text(words)
         expect(bench.page.locator("#call-arguments")).to_have_attribute("aria-invalid", "true")
-    bench.expect_no_findings()
+    bench.expect_no_violations()
     bench.page.locator("#call-arguments").press("End")
     bench.page.keyboard.type(" ")
     expect(alert).to_have_count(0)
