@@ -27,6 +27,7 @@ from signalr_bridge.snapshots import Entered, Snapshots
 from signalr_bridge.upstream import routes as upstream_routes
 from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.event_feed import EventFeed
+from signalr_bridge.upstream.feed_observer import FeedObserver
 from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.forward import build_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
@@ -41,7 +42,7 @@ from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.web.front import Front
 from signalr_bridge.web.issuer_keys import IssuerKeys
 from signalr_bridge.web.logs import LogObserver
-from signalr_bridge.web.observer import Observer
+from signalr_bridge.web.observer import Observer, tell_all
 from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.request import PartsByType
 from signalr_bridge.web.table import Audience, Route, Table
@@ -93,10 +94,12 @@ def create_app(
         probe_seconds: Seconds between two probes of an endpoint.
         observer: Is told what happens, instead of the log.
     """
+    events = _make_events(runtime)
     observer = LogObserver() if observer is None else observer
+    observer = tell_all([observer, FeedObserver(events)]) if settings.console else observer
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
-    sender = Sender(directory, clock=runtime.clock, default_seconds=settings.limits.deadline_seconds)
+    sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
     handlers: list[Handler] = [
         *build_joins(settings),
@@ -105,11 +108,11 @@ def create_app(
             settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
         ),
     ]
-    events, issuer_keys = _make_events(runtime), IssuerKeys(runtime.clock, observer=observer)
+    issuer_keys = IssuerKeys(runtime.clock, observer=observer)
     access = _make_access(settings, snapshots, issuer_keys, [handler.hub for handler in handlers], runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
-    receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     opened.append(RunningBridge(sender))
+    receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
         access=access,
         clients=build_clients(settings, issuer_keys, runtime),
@@ -210,8 +213,16 @@ def _make_front(
         observer=observer,
         most_in_flight=settings.limits.in_flight,
         separate=settings.callers.listen is not None,
+        takes_notes=settings.console,
         only_this_machine=settings.development,
     )
+
+
+def _make_sender(
+    settings: Settings, directory: EndpointDirectory, runtime: Runtime, observer: Observer | None
+) -> Sender:
+    seconds = settings.limits.deadline_seconds
+    return Sender(directory, clock=runtime.clock, default_seconds=seconds, observer=observer)
 
 
 def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime: Runtime) -> Negotiator:

@@ -13,6 +13,7 @@ from signalr_bridge.errors import TokenTooLong
 from signalr_bridge.protocol.access_token import check_length, client_audience, client_claims, client_url
 from signalr_bridge.protocol.claims import ClaimValues
 from signalr_bridge.runtime import WallClock
+from signalr_bridge.web.trace import NOTE
 
 _ENCODER = msgspec.json.Encoder()
 _LOG = logging.getLogger("signalr_bridge.negotiate")
@@ -100,6 +101,8 @@ class Negotiator:
         ``TokenTooLong``.
         """
         endpoint = self._directory.find(hub).choose_for_client(admission.endpoint, hub=hub, user_id=admission.user_id)
+        if (note := NOTE.get()) is not None:
+            note.hub, note.user_id, note.endpoint = hub, admission.user_id, endpoint.name
         return await self._sign(endpoint, hub, admission)
 
     async def negotiate_all(self, hub: str, admission: Admission) -> list[Choice]:
