@@ -53,7 +53,7 @@ def unlock(bench: Workbench, key: str) -> None:
 
 def hear(page: Page) -> list[Request]:
     requests: list[Request] = []
-    page.on("request", requests.append)
+    page.on("request", lambda request: requests.append(request))
     return requests
 
 
