@@ -84,7 +84,7 @@ async def _serve(settings: Settings, sources: Sources) -> None:
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT"))
         app = create_app(settings, sources)
         parts: Parts = app.state.parts
-        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.events.close)
+        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.begin_stop)
         listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
         if (address := settings.callers.listen_address) is not None:
             own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))
@@ -137,12 +137,15 @@ def emulator(
     config: Annotated[Path | None, typer.Option(help="settings.json with upstream templates")] = None,
     entra_issuer: Annotated[str | None, typer.Option(help="the https address of who issues Entra tokens")] = None,
     entra_role: Annotated[str, typer.Option(help="what identities may: owner, rest-owner or reader")] = "owner",
+    allow_origin: Origins = None,
 ) -> None:
     """Run the emulated SignalR service alone."""
     configure_logs("info", None)
     if entra_role not in {"owner", "rest-owner", "reader"}:
         raise SettingsError("--entra-role is owner, rest-owner or reader.")
-    _run(_development().run_emulator(host, port, upstream, config and _read(config), entra_issuer, entra_role))
+    template = config and _read(config)
+    run = _development().run_emulator
+    _run(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
 
 
 @cli.command()

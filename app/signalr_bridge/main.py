@@ -11,6 +11,8 @@ from signalr_bridge import __version__
 from signalr_bridge.endpoints import routes as endpoint_routes
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
+from signalr_bridge.hubs import ROUTES as HUB_ROUTES
+from signalr_bridge.hubs import HubList, name_hubs
 from signalr_bridge.negotiate import routes as negotiate_routes
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
@@ -32,7 +34,9 @@ from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.join import build_joins
 from signalr_bridge.upstream.negotiate_handlers import NegotiateHandlers
 from signalr_bridge.upstream.outbox import RunningBridge
+from signalr_bridge.upstream.python.handler import HubHandler
 from signalr_bridge.upstream.python.hub import Hub
+from signalr_bridge.upstream.python.hub_lifespan import HubLifespan
 from signalr_bridge.upstream.python.loading import PythonHandlers, load_handlers
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web import console
@@ -66,6 +70,13 @@ class Parts(PartsByType):
     receiver: Receiver
     events: EventFeed
     snapshots: Snapshots
+    hub_lifespan: HubLifespan
+    hubs: HubList
+
+    def begin_stop(self) -> None:
+        """Ends the streams, and begins no further run of a timer. Requests are still answered."""
+        self.events.close()
+        self.hub_lifespan.begin_stop()
 
     @property
     def watcher(self) -> Watcher:
@@ -75,13 +86,15 @@ class Parts(PartsByType):
         return self.snapshots.watcher
 
     def use(self, loaded: PythonHandlers) -> None:
-        """Let these handlers in Python answer and decide from now on.
+        """Let these handlers in Python answer and decide from now on, and their timers run. All others stay.
 
         Raises ``SettingsError`` for handlers that cannot be used, and then the old ones stay.
         """
         commit = self.negotiate_handlers.prepare(loaded.negotiate)
-        self.receiver.use(loaded.events)
+        others = [one for one in self.receiver.dispatch.handlers if not isinstance(one, HubHandler)]
+        self.receiver.use([*others, *loaded.events])
         commit()
+        self.hub_lifespan.use(loaded.functions)
 
 
 def create_app(
@@ -110,11 +123,7 @@ def create_app(
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = Sender(directory, clock=runtime.clock, default_seconds=settings.limits.deadline_seconds)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
-    loaded = load_handlers(
-        [*settings.handlers, *(hubs or ())],
-        None if hubs is None else (),
-        default_seconds=settings.limits.handler_seconds,
-    )
+    loaded = _load_handlers(settings, hubs)
     asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
     negotiate_handlers = NegotiateHandlers(loaded.negotiate, asking, sender)
     forwards = build_forwards(
@@ -125,7 +134,12 @@ def create_app(
     handled = [*(one.hub for one in handlers), *negotiate_handlers.hubs]
     access = _make_access(settings, snapshots, issuer_keys, handled, runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
-    opened.append(RunningBridge(sender))
+    limits = settings.limits
+    hub_lifespan = HubLifespan(
+        loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds
+    )
+    opened += [RunningBridge(sender), hub_lifespan]
+    receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
         access=access,
         clients=build_clients(settings, issuer_keys, runtime, negotiate_handlers),
@@ -134,9 +148,11 @@ def create_app(
         sender=sender,
         idempotency=Idempotency(runtime.clock),
         negotiate_handlers=negotiate_handlers,
-        receiver=_make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer),
+        receiver=receiver,
         events=events,
         snapshots=snapshots,
+        hub_lifespan=hub_lifespan,
+        hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers),
     )
     table = Table(_list_routes(settings, directory))
     app = _make_app(settings, table, opened)
@@ -150,7 +166,7 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
 
     Raises the errors of ``read_request`` and of ``Negotiator.negotiate``.
     """
-    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}))
+    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}), hubs=())
     parts: Parts = app.state.parts
     async with app.router.lifespan_context(
         app
@@ -158,11 +174,18 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
         return await parts.negotiator.negotiate(hub, read_request(body, parts.clients.rules_of(hub).defaults))
 
 
+def _load_handlers(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | None) -> PythonHandlers:
+    """The handlers of the settings, and those that are given. None stands for those by entry point."""
+    named = [*settings.handlers, *(hubs or ())]
+    return load_handlers(named, None if hubs is None else (), default_seconds=settings.limits.handler_seconds)
+
+
 def _list_routes(settings: Settings, directory: EndpointDirectory) -> list[Route]:
     """The routes of all flows, and those that FastAPI adds by itself."""
     shown = _list_console(settings, directory) if settings.console else []
     documents = ("/openapi.json", "/docs", "/docs/oauth2-redirect") if settings.docs else ()
     return [
+        *HUB_ROUTES,
         *endpoint_routes.ROUTES,
         *negotiate_routes.ROUTES,
         *outbound_routes.ROUTES,
@@ -269,7 +292,7 @@ def _make_access(
     settings: Settings, snapshots: Snapshots, issuer_keys: IssuerKeys, handled: Iterable[str], runtime: Runtime
 ) -> Access:
     """What admits callers, and which hubs exist: those that settings and handlers name."""
-    hubs = _name_hubs(settings, handled)
+    hubs = name_hubs(settings, handled)
     granted = [hub for key in settings.callers.keys for hub in key.hubs or ()]
     everybody = ["*"] if "*" in settings.negotiate.hubs else []
     default = settings.default_hub or (hubs[0] if len(hubs) == 1 else None)
@@ -279,10 +302,3 @@ def _make_access(
         HubNames(granted, [*hubs, *everybody], only=settings.hubs_only, default=default),
         settings.trusted_proxies,
     )
-
-
-def _name_hubs(settings: Settings, handled: Iterable[str]) -> list[str]:
-    """The hubs that settings and handlers name, each once, in lower case."""
-    default = [settings.default_hub] if settings.default_hub else []
-    named = [*default, *settings.negotiate.hubs, *settings.hubs, *handled]
-    return list(dict.fromkeys(hub.lower() for hub in named if hub != "*"))

@@ -102,12 +102,16 @@ async def test_two_bridges_in_one_process(programs: dict[str, Path], monkeypatch
         async with served(load(programs["two.py"]).app) as url:
             acme.replace_upstream(f"{url}/acme/upstream")
             globex.replace_upstream(f"{url}/globex/upstream")
-            async with crowd(f"{url}/acme") as here, here.member("ann") as ann, crowd(f"{url}/globex") as there:
-                async with there.member("bob") as bob:
-                    await ann.send("greet", "ann")
-                    assert await ann.wait_for("greeted") == ["ann"]
-                    await bob.send("greet", "bob")
-                    assert await bob.wait_for("greeted") == ["bob"]
+            async with (
+                crowd(f"{url}/acme") as here,
+                crowd(f"{url}/globex") as there,
+                here.member("ann") as ann,
+                there.member("bob") as bob,
+            ):
+                await ann.send("greet", "ann")
+                assert await ann.wait_for("greeted") == ["ann"]
+                await bob.send("greet", "bob")
+                assert await bob.wait_for("greeted") == ["bob"]
             with pytest.raises(NotRunning, match="2 bridges run"):
                 await outbox("chat").clients.all.send("greeted", "nobody")
 

@@ -117,7 +117,7 @@ def test_a_team_s_tests_of_its_handler_pass_from_the_wheel(environment: Environm
     assert files == ["my_chat.py", "test_chat.py", "test_bridge.py"]
     ini = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
     (folder / "pytest.ini").write_text(ini, "utf-8")
-    tests = [environment.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
+    tests = [str(environment.python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
     output = run(*tests, "--trace-config", folder=folder, environment=environment.variables)
     assert "4 passed" in output
     assert str(environment.packages / "signalr_bridge" / "fixtures.py") in output

@@ -22,7 +22,7 @@ from signalr_bridge.errors import (
 )
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.web.authorize import Access
-from signalr_bridge.web.cors import CorsOf, apply_cors
+from signalr_bridge.web.cors import CorsOf, apply_cors, find_settings, is_allowed
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import DEFECT_ANSWERED, NO_SUCH_ROUTE, answer_problem
@@ -156,7 +156,7 @@ class Front:
     async def _serve(self, request: Request, path_item: PathItem, route: Route | None) -> Answer:
         if len(request.path) > LONGEST_PATH:
             raise InvalidName("The path is longer than 32 KiB.")
-        if path_item.audience is _CLIENTS and apply_cors(request, self._cors_of):
+        if path_item.audience is _CLIENTS and apply_cors(request, self._cors_of, loopback=self._only_this_machine):
             return Answer(HTTPStatus.NO_CONTENT)
         place = 0 if request.path.startswith(_HEALTH) else 1
         if place and self._in_flight >= self._most_in_flight:
@@ -176,7 +176,7 @@ class Front:
         """Checks what the table says of the route, and reads what it takes."""
         request.rights = route.rights
         if route.audience is _CALLERS:
-            await request.part(Access).require_caller(request)
+            await request.part(Access).require_caller(request, of_any_hub=route.of_any_hub)
             request.read_names()
         elif route.audience is _CLIENTS:
             await request.part(Access).find_caller(request)
@@ -190,14 +190,29 @@ class Front:
 
         In development the upstream is guarded, too, because every page knows the emulator's key, which signs its calls.
         """
-        is_health = request.path.lower().startswith(_HEALTH)
-        guarded = self._only_this_machine and not is_health
-        if guarded and not is_of_this_machine(request.headers_of(b"host"), request.headers_of(b"origin")):
-            raise Forbidden("In development only this machine's own programs and pages may call: use localhost.")
-        if not self._separate or is_health or path_item.audience is _CLIENTS:
+        if request.path.lower().startswith(_HEALTH):
+            return
+        if self._only_this_machine:
+            self._check_machine(request, path_item)
+        if not self._separate or path_item.audience is _CLIENTS:
             return
         if (path_item.audience is _SERVICE) is not (request.listener is ListenerKind.PUBLIC):
             raise RouteNotFound(NO_SUCH_ROUTE)
+
+    def _check_machine(self, request: Request, path_item: PathItem) -> None:
+        """Raises ``Forbidden`` for a request of another machine.
+
+        A page of another origin, at another port of this machine or one that is allowed, may negotiate as a client.
+        """
+        hosts, origins = request.headers_of(b"host"), request.headers_of(b"origin")
+        if is_of_this_machine(hosts, origins):
+            return
+        negotiates = path_item.audience is _CLIENTS and is_of_this_machine(hosts, ())
+        settings = find_settings(request, self._cors_of)
+        if not negotiates or not all(is_allowed(one, settings, loopback=True) for one in origins):
+            more = ", or name the page's origin by --allow-origin" if negotiates else ""
+            raise Forbidden(f"In development only this machine's own programs and pages may call: use localhost{more}.")
+        request.crosses_origin = True
 
     async def _hand_over(self, request: Request) -> Answer:
         """Has FastAPI answer, which finds the request as ``find_request`` says. Returns ``_SENT``."""

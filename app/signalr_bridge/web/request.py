@@ -79,6 +79,7 @@ class Request:
         "answer_headers",
         "asgi",
         "caller",
+        "crosses_origin",
         "deadline",
         "id",
         "incoming",
@@ -120,6 +121,8 @@ class Request:
         """The rights of the route, of which a caller needs one."""
         self.caller: Caller | None = None
         """The backend that calls. None for everybody else."""
+        self.crosses_origin = False
+        """Whether it comes from a page of another origin that may negotiate in development, and nothing else."""
         self.deadline: float | None = None
         """The seconds until the caller gives up. None when the caller did not say."""
         self.answer_headers: list[tuple[bytes, bytes]] = []

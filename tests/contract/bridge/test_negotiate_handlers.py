@@ -5,6 +5,7 @@ import json
 import logging
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,11 +13,13 @@ import jwt
 import pytest
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.main import create_app
-from signalr_bridge.settings import gather, load
+from signalr_bridge.settings import Sources, gather, load
+from signalr_bridge.upstream.python.loading import load_handlers
+from signalr_bridge.web.request import MOUNTED
 from standardwebhooks import Webhook
 
 from tests.contract.bridge import admitting
-from tests.contract.bridge.running import AUTH, SERVICE, Bridge, bridge, build_probing, client
+from tests.contract.bridge.running import AUTH, CALLER, SERVICE, Bridge, bridge, build_probing, client
 from tests.contract.bridge.test_negotiate import OPEN, as_caller, claims_of, problem_of
 from tests.contract.endpoints.programmable import programmable_server
 from tests.contract.upstream.backend import Backend, Script, answer, raw
@@ -456,3 +459,55 @@ async def test_a_star_and_a_name_do_not_contradict_each_other() -> None:
         ("*", f"{MODULE}:decide_in_a_thread"),
         ("chat", "forward.clients"),
     }
+
+
+async def test_handlers_that_are_loaded_anew_decide_and_others_stay() -> None:
+    with Backend(say({"userId": "over HTTP"})) as backend:
+        lasting = forward(backend.url, HUB="lobby")
+        async with bridge(**PYTHON, **lasting, BRIDGE_NEGOTIATE__HUBS="team") as running:
+            parts = running.app.state.parts
+            parts.use(load_handlers([f"{MODULE}:Team"], []))
+            assert problem_of(await ask(running, "ann")) == (401, "unauthenticated")
+            assert claims_of(await running.http.post("/hubs/team/negotiate"), "team")["asrs.s.uid"] == "of team"
+            with pytest.raises(SettingsError):
+                parts.use(load_handlers([f"{MODULE}:chat", f"{MODULE}:quick"], []))
+            assert claims_of(await running.http.post("/hubs/team/negotiate"), "team")["asrs.s.uid"] == "of team"
+            assert claims_of(await running.http.post("/hubs/lobby/negotiate"), "lobby")["asrs.s.uid"] == "over HTTP"
+
+
+async def test_the_scope_is_the_hosts_where_the_bridge_is_mounted() -> None:
+    async with bridge(**PYTHON) as running:
+
+        async def host(scope: Any, receive: Any, send: Any) -> None:
+            await running.app({**scope, MOUNTED: True, "user": "ann"}, receive, send)
+
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(host), base_url="http://host") as http:
+            claims_of(await http.post(TO_CHAT, params={"do": "anonymous"}))
+    assert admitting.SEEN[0].scope is not None
+    assert admitting.SEEN[0].scope["user"] == "ann"
+
+
+async def test_a_new_secret_signs_the_next_call(tmp_path: Path) -> None:
+    file = tmp_path / "bridge.toml"
+    with Backend(say({"userId": None})) as backend:
+
+        def write(secret: str) -> None:
+            text = f'category = "negotiate"\nhub = "chat"\nurl = "{backend.url}"\nsecrets = ["{secret}"]\n'
+            file.write_text(f"[forward.clients]\n{text}")
+
+        write(SECRETS[0])
+        async with programmable_server() as service:
+            given = {
+                "AzureSignalRConnectionString": f"Endpoint={service.url};AccessKey={SERVICE};Version=1.0;",
+                "BRIDGE_SETTINGS_FILE": str(file),
+                "BRIDGE_CALLERS__KEYS": CALLER,
+            }
+            sources = Sources(given, {})
+            app = create_app(load(sources.read()), sources)
+            async with app.router.lifespan_context(app), client(app) as http:
+                claims_of(await http.post(TO_CHAT))
+                write(SECRETS[1])
+                await app.state.parts.watcher.read_again()
+                claims_of(await http.post(TO_CHAT))
+    for call, secret in zip(backend.calls, SECRETS, strict=True):
+        Webhook(secret).verify(call.body, call.headers)

@@ -2,12 +2,14 @@
 
 import asyncio
 import inspect
+import logging
 import math
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from signalr_bridge.errors import SettingsError
+from signalr_bridge.errors import BridgeError, HubError, SettingsError
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import CONNECTIONS
 from signalr_bridge.upstream.context import Context
@@ -15,6 +17,8 @@ from signalr_bridge.upstream.outbox import OutboxScope
 from signalr_bridge.upstream.python.binding import Binding, find_code, unwrap
 from signalr_bridge.upstream.python.hub import Hub, Registration, read_hub_name, read_methods
 from signalr_bridge.upstream.python.threads import Threads
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
 
 Result = TypeVar("Result")
 
@@ -117,7 +121,15 @@ class HubHandler:
     async def _answer(self, context: Context) -> Payload:
         for check in self.filters:
             await check(context)
-        return await self.call(context, *self.binding.bind(context.event, context.arguments))
+        return await self.call(context, *self._bind(context))
+
+    def _bind(self, context: Context) -> list[Any]:
+        try:
+            return self.binding.bind(context.event, context.arguments)
+        except HubError as error:
+            where = {"handler": self.source, "hub": context.hub, "event": context.event}
+            _LOG.warning("arguments do not fit", extra={**where, "reason": error.detail})
+            raise
 
 
 def read_handlers(hub: Hub, threads: Threads, default_seconds: float | None = None) -> list[HubHandler]:
@@ -146,7 +158,8 @@ def _make_handler(
         raise SettingsError(f"The handler {source} of connections takes more than the context.")
     limit = read_seconds(seconds if own is None else own, source)
     call = make_call(function, threads)
-    return HubHandler(hub, registration.category, registration.event, source, call, binding, filters, limit)
+    checks = [*filters, *(_make_filter(hub, one, threads) for one in registration.filters)]
+    return HubHandler(hub, registration.category, registration.event, source, call, binding, checks, limit)
 
 
 def _make_filter(hub: str, function: Callable[..., Any], threads: Threads) -> HandlerCall:
@@ -188,3 +201,13 @@ def read_seconds(seconds: float | None, source: str) -> float | None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def explain_error(error: BaseException) -> str:
+    """What went wrong, and where. An error's text may hold a secret, except those of imports and of the syntax."""
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg}, {error.filename}, line {error.lineno}"
+    if isinstance(error, ImportError | BridgeError):
+        return f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__}, {frames[-1].filename}, line {frames[-1].lineno}"

@@ -6,7 +6,6 @@ import inspect
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -14,8 +13,9 @@ from types import ModuleType
 from typing import Any
 
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.upstream.python.handler import HubHandler, read_handlers
+from signalr_bridge.upstream.python.handler import HubHandler, explain_error, read_handlers
 from signalr_bridge.upstream.python.hub import Hub, advise
+from signalr_bridge.upstream.python.hub_lifespan import HubFunction, read_functions
 from signalr_bridge.upstream.python.negotiate_handler import PythonNegotiateHandler, read_negotiate_handler
 from signalr_bridge.upstream.python.threads import Threads
 
@@ -28,10 +28,11 @@ _PASSED_ON = (SettingsError, KeyboardInterrupt, asyncio.CancelledError)
 
 @dataclass(frozen=True, slots=True)
 class PythonHandlers:
-    """The handlers of all hubs in Python: those of events, and those that decide who may connect."""
+    """What all hubs in Python have: handlers of events, those that decide who may connect, and what runs by itself."""
 
     events: Sequence[HubHandler]
     negotiate: Sequence[PythonNegotiateHandler]
+    functions: Sequence[HubFunction]
 
 
 def load_handlers(
@@ -61,16 +62,18 @@ def load_handlers(
         hubs.setdefault(id(hub), (name, hub))
     found = [_read_some(name, hub, threads, default_seconds) for name, hub in hubs.values()]
     return PythonHandlers(
-        [handler for one in found for handler in one.events], [handler for one in found for handler in one.negotiate]
+        [one for some in found for one in some.events],
+        [one for some in found for one in some.negotiate],
+        [one for some in found for one in some.functions],
     )
 
 
 def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | None) -> PythonHandlers:
-    handlers = read_handlers(hub, threads, default_seconds)
+    handlers, functions = read_handlers(hub, threads, default_seconds), read_functions(hub, threads)
     negotiate = read_negotiate_handler(hub, threads, default_seconds)
-    if not handlers and negotiate is None:  # that is not an error: a hub may exist only to be named
+    if not handlers and not functions and negotiate is None:  # that is not an error: a hub may exist only to be named
         _LOG.warning(f"The hub '{name}' has no handler. {advise(hub)}.")
-    return PythonHandlers(handlers, [] if negotiate is None else [negotiate])
+    return PythonHandlers(handlers, [] if negotiate is None else [negotiate], functions)
 
 
 def load_hub(name: str) -> Hub:
@@ -111,19 +114,9 @@ def _import(module_name: str) -> ModuleType:
         raise
     except BaseException as error:
         raise SettingsError(
-            f"The module '{module_name}' of a handler cannot be imported ({_explain(error)}): "
+            f"The module '{module_name}' of a handler cannot be imported ({explain_error(error)}): "
             "is it in the current folder or installed, and does it run on its own?"
         ) from error
-
-
-def _explain(error: BaseException) -> str:
-    """What went wrong, and where. An error's text may hold a secret, except those of imports and of the syntax."""
-    if isinstance(error, SyntaxError):
-        return f"SyntaxError: {error.msg}, {error.filename}, line {error.lineno}"
-    if isinstance(error, ImportError):
-        return f"{type(error).__name__}: {error}"
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__}, {frames[-1].filename}, line {frames[-1].lineno}"
 
 
 def _find_attribute(module: ModuleType, attribute: str, name: str) -> Any:
@@ -153,4 +146,6 @@ def _create(kind: type[Hub], name: str) -> Hub:
     except _PASSED_ON:
         raise
     except BaseException as error:
-        raise SettingsError(f"The hub '{name}' cannot be created ({_explain(error)}): see to its __init__.") from error
+        raise SettingsError(
+            f"The hub '{name}' cannot be created ({explain_error(error)}): see to its __init__."
+        ) from error
