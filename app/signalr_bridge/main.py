@@ -126,11 +126,7 @@ def create_app(
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
-    loaded = load_handlers(
-        [*settings.handlers, *(hubs or ())],
-        None if hubs is None else (),
-        default_seconds=settings.limits.handler_seconds,
-    )
+    loaded = _load_handlers(settings, hubs)
     asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
     negotiate_handlers = NegotiateHandlers(loaded.negotiate, asking, sender)
     forwards = build_forwards(
@@ -170,12 +166,18 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
 
     Raises the errors of ``read_request`` and of ``Negotiator.negotiate``.
     """
-    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}))
+    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}), hubs=())
     parts: Parts = app.state.parts
     async with app.router.lifespan_context(
         app
     ):  # an identity may have to be asked, by clients that the lifespan closes
         return await parts.negotiator.negotiate(hub, read_request(body, parts.clients.rules_of(hub).defaults))
+
+
+def _load_handlers(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | None) -> PythonHandlers:
+    """The handlers of the settings, and those that are given. None stands for those by entry point."""
+    named = [*settings.handlers, *(hubs or ())]
+    return load_handlers(named, None if hubs is None else (), default_seconds=settings.limits.handler_seconds)
 
 
 def _list_routes(settings: Settings, directory: EndpointDirectory) -> list[Route]:
