@@ -27,6 +27,7 @@ from signalr_bridge.snapshots import Entered, Snapshots
 from signalr_bridge.upstream import routes as upstream_routes
 from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.event_feed import EventFeed
+from signalr_bridge.upstream.feed_observer import FeedObserver
 from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.forward import build_forwards
 from signalr_bridge.upstream.forward.negotiate_forward import build_negotiate_forwards
@@ -46,7 +47,7 @@ from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.web.front import Front
 from signalr_bridge.web.issuer_keys import IssuerKeys
 from signalr_bridge.web.logs import LogObserver
-from signalr_bridge.web.observer import Observer
+from signalr_bridge.web.observer import Observer, tell_all
 from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.request import PartsByType
 from signalr_bridge.web.table import Audience, Route, Table
@@ -118,23 +119,20 @@ def create_app(
         observer: Is told what happens, instead of the log.
         hubs: Hubs of the application that the bridge is in, instead of those by entry point.
     """
-    observer = LogObserver() if observer is None else observer
+    events = _make_events(runtime)
+    observer = _make_observer(settings, events, observer)
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
-    sender = Sender(directory, clock=runtime.clock, default_seconds=settings.limits.deadline_seconds)
+    sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
-    loaded = load_handlers(
-        [*settings.handlers, *(hubs or ())],
-        None if hubs is None else (),
-        default_seconds=settings.limits.handler_seconds,
-    )
+    loaded = _load_handlers(settings, hubs)
     asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
     negotiate_handlers = NegotiateHandlers(loaded.negotiate, asking, sender)
     forwards = build_forwards(
         settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
     )
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
-    events, issuer_keys = _make_events(runtime), IssuerKeys(runtime.clock, observer=observer)
+    issuer_keys = IssuerKeys(runtime.clock, observer=observer)
     handled = [*(one.hub for one in handlers), *negotiate_handlers.hubs]
     access = _make_access(settings, snapshots, issuer_keys, handled, runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
@@ -155,11 +153,7 @@ def create_app(
         hub_lifespan=hub_lifespan,
         hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers),
     )
-    table = Table(_list_routes(settings, directory))
-    app = _make_app(settings, table, opened)
-    app.state.parts = parts
-    app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
-    return app
+    return _make_app(settings, parts, opened, runtime, observer)
 
 
 async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
@@ -167,12 +161,18 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
 
     Raises the errors of ``read_request`` and of ``Negotiator.negotiate``.
     """
-    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}))
+    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}), hubs=())
     parts: Parts = app.state.parts
     async with app.router.lifespan_context(
         app
     ):  # an identity may have to be asked, by clients that the lifespan closes
         return await parts.negotiator.negotiate(hub, read_request(body, parts.clients.rules_of(hub).defaults))
+
+
+def _load_handlers(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | None) -> PythonHandlers:
+    """The handlers of the settings, and those that are given. None stands for those by entry point."""
+    named = [*settings.handlers, *(hubs or ())]
+    return load_handlers(named, None if hubs is None else (), default_seconds=settings.limits.handler_seconds)
 
 
 def _list_routes(settings: Settings, directory: EndpointDirectory) -> list[Route]:
@@ -203,7 +203,23 @@ def _list_console(settings: Settings, directory: EndpointDirectory) -> list[Rout
     return [*upstream_routes.EVENTS, *console.list_routes(client_urls, development=settings.development)]
 
 
-def _make_app(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:
+def _make_observer(settings: Settings, events: EventFeed, observer: Observer | None) -> Observer:
+    """The observer, and with a console the feed of events beside it. None stands for the log."""
+    observer = LogObserver() if observer is None else observer
+    return tell_all([observer, FeedObserver(events)]) if settings.console else observer
+
+
+def _make_app(
+    settings: Settings, parts: Parts, opened: Iterable[Entered], runtime: Runtime, observer: Observer
+) -> BridgeApp:
+    table = Table(_list_routes(settings, parts.directory))
+    app = _make_fastapi(settings, table, opened)
+    app.state.parts = parts
+    app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
+    return app
+
+
+def _make_fastapi(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -243,8 +259,16 @@ def _make_front(
         observer=observer,
         most_in_flight=settings.limits.in_flight,
         separate=settings.callers.listen is not None,
+        takes_notes=settings.console,
         only_this_machine=settings.development,
     )
+
+
+def _make_sender(
+    settings: Settings, directory: EndpointDirectory, runtime: Runtime, observer: Observer | None
+) -> Sender:
+    seconds = settings.limits.deadline_seconds
+    return Sender(directory, clock=runtime.clock, default_seconds=seconds, observer=observer)
 
 
 def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime: Runtime) -> Negotiator:
