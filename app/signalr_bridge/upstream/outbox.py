@@ -119,7 +119,7 @@ def find_outbox() -> Outbox:
     found = _CURRENT.get(None)
     outbox, loop = _find_only() if found is None else found
     if any(one() is outbox for one in _ended):
-        raise NotRunning("The bridge that ran this code has ended: end your tasks in a function for the stop.")
+        raise NotRunning("The bridge that ran this code has ended: cancel your tasks in @chat.shutdown.")
     if loop is not asyncio.get_running_loop():
         raise NotRunning("The bridge runs in another event loop or process: send from a coroutine that runs there.")
     return outbox
