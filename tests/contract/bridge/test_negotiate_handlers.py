@@ -371,6 +371,7 @@ async def test_what_over_http_admits_nobody(name: str, caplog: pytest.LogCapture
     assert len(backend.calls) == 1, "there is one try"
     told = [one for one in caplog.records if one.message == "negotiate handler failed"]
     assert [vars(one)["handler"] for one in told] == ["forward.clients"]
+    assert not vars(told[0])["reason"].isidentifier(), "it is a sentence, and not the name of an error"
     assert "canary" not in json.dumps([vars(one) for one in told], default=str) + refused.text
 
 
