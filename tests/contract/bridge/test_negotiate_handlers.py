@@ -411,8 +411,12 @@ async def test_64_clients_wait_for_a_backend_and_no_more() -> None:
         say({"userId": None})(call, output)
 
     with Backend(wait) as backend:
-        more = {name.replace("CLIENTS", "MORE"): value for name, value in forward(backend.url, HUB="more").items()}
-        async with bridge(**forward(backend.url), **more) as running:
+        rule = forward(backend.url, TIMEOUT_SECONDS="100")
+        more = {
+            name.replace("CLIENTS", "MORE"): value
+            for name, value in (rule | {"BRIDGE_FORWARD__CLIENTS__HUB": "more"}).items()
+        }
+        async with bridge(**rule, **more) as running:
             waiting = [asyncio.create_task(running.http.post(TO_CHAT)) for _ in range(64)]
             async with asyncio.timeout(30):
                 while len(backend.calls) < 64:  # noqa: ASYNC110 - they come from another thread
