@@ -39,7 +39,8 @@ def nothing_seen() -> Iterator[None]:
 
 
 def forward(url: str, **more: str) -> dict[str, str]:
-    given = {"HUB": "chat", "CATEGORY": "negotiate", "URL": url, "SECRETS": json.dumps(SECRETS)} | more
+    known = {"HUB": "chat", "CATEGORY": "negotiate", "TIMEOUT_SECONDS": "60"}
+    given = {**known, "URL": url, "SECRETS": json.dumps(SECRETS), **more}
     return {f"BRIDGE_FORWARD__CLIENTS__{name}": value for name, value in given.items()}
 
 
@@ -411,7 +412,7 @@ async def test_64_clients_wait_for_a_backend_and_no_more() -> None:
         say({"userId": None})(call, output)
 
     with Backend(wait) as backend:
-        rule = forward(backend.url, TIMEOUT_SECONDS="100")
+        rule = forward(backend.url)
         more = {
             name.replace("CLIENTS", "MORE"): value
             for name, value in (rule | {"BRIDGE_FORWARD__CLIENTS__HUB": "more"}).items()
