@@ -22,12 +22,22 @@ from typing import Annotated, Any
 import typer
 
 from signalr_bridge import __version__
-from signalr_bridge.check import examine, probe_endpoints, write_diagnostics, write_json, write_text
+from signalr_bridge.check import (
+    examine,
+    probe_endpoints,
+    report_unreadable,
+    write_diagnostics,
+    write_json,
+    write_text,
+    write_verdict,
+)
 from signalr_bridge.errors import BridgeError, SettingsError
 from signalr_bridge.main import Parts, create_app, mint
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings import Level, Settings, Sources, check_servable, review
+from signalr_bridge.settings.diagnosis import locating
+from signalr_bridge.settings.value import Values
 from signalr_bridge.tail import watch
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
 from signalr_bridge.web.logs import configure_logs
@@ -68,16 +78,18 @@ def serve(
 ) -> None:
     """Run the bridge, with settings from the environment and a file."""
     sources = _find_sources(settings, {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None})
-    loaded = _load(sources)
-    check_servable(loaded)
+    values = sources.read()
+    loaded = _load(values)
+    check_servable(loaded, values)
     configure_logs(loaded.log_level, loaded.log_format)
-    _run(_serve(loaded, sources))
+    _run(_serve(loaded, sources, values))
 
 
-async def _serve(settings: Settings, sources: Sources) -> None:
+async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
     with ExitStack() as stack:
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT"))
-        app = create_app(settings, sources)
+        with locating(values):
+            app = create_app(settings, sources)
         parts: Parts = app.state.parts
         listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.events.close)
         listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
@@ -143,13 +155,18 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Print what was understood of the settings, with secrets masked. Exit with 1 when one is wrong."""
-    report = examine(_find_sources(settings, {}).read())
+    try:
+        report = examine(_find_sources(settings, {}).read())
+    except SettingsError as error:
+        report = report_unreadable(error)
     if probe and report.settings is not None:
         report = replace(report, probes=asyncio.run(probe_endpoints(report.settings)))
     for line in [write_json(report)] if as_json else write_text(report):
         print(line)
     for line in () if as_json else write_diagnostics(report.diagnostics):
         print(line, file=sys.stderr)
+    if not as_json:
+        print(write_verdict(report))
     sys.exit(0 if report.good else 1)
 
 
@@ -162,7 +179,7 @@ def token(
 ) -> None:
     """Print a client's URL and access token, as negotiate would give them to a caller."""
     configure_logs("error", None)
-    loaded = _load(_find_sources(settings, {}))
+    loaded = _load(_find_sources(settings, {}).read())
     hub = check_hub(hub)
     if not loaded.endpoints_of(hub):
         own = loaded.hubs.get(hub)
@@ -188,8 +205,8 @@ def _find_sources(file: Path | None, flags: dict[str, Any]) -> Sources:
     return Sources(dict(os.environ), flags | {"bridge_settings_file": file and str(file)})
 
 
-def _load(sources: Sources) -> Settings:
-    found = review(sources.read())
+def _load(values: Values) -> Settings:
+    found = review(values)
     for line in write_diagnostics([one for one in found.diagnostics if one.level is not Level.ERROR]):
         print(line, file=sys.stderr)
     return found.accept()

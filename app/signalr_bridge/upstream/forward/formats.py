@@ -166,6 +166,8 @@ LONGEST_URL = 8_000
 
 _MOST_KEPT = 128
 _SECRET_PREFIX = "whsec_"
+_SECRET_BYTES = (24, 64)
+"""The least and the most bytes of a secret, as the scheme asks for them."""
 # All but the printable ASCII characters, and also the space, the double quote and the percent sign.
 _UNFIT_FOR_HEADERS = re.compile(r'[^\x21-\x7e]|["%]')
 
@@ -241,7 +243,9 @@ class Address:
         fixed = [one for one in parts.path.split("/") if one not in {"{hub}", "{event}"}]
         if any(brace in text for text in (*fixed, *parts._replace(path="")) for brace in "{}"):
             raise SettingsError(
-                f"{setting}: {{hub}} and {{event}} stand only as whole path segments, and no other name."
+                "{hub} and {event} stand only as whole path segments, and no other name: "
+                "write such as http://backend:9000/signalr/{hub}/{event}.",
+                setting=setting,
             )
         self.origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
         self._parts = parts._replace(path=f"{parts.path.rstrip('/')}/{escape_segment(more)}") if more else parts
@@ -271,7 +275,10 @@ def _split(template: str, setting: str) -> SplitResult:
         well_formed = False
         parts = SplitResult("", "", "", "", "")
     if not well_formed or not template.isascii() or not template.isprintable() or " " in template:
-        raise SettingsError(f"{setting} is no http or https URL in plain, escaped characters.")
+        raise SettingsError(
+            "is no http or https URL in plain, escaped characters: write such as http://backend:9000/signalr.",
+            setting=setting,
+        )
     return parts
 
 
@@ -327,7 +334,7 @@ def escape_header(value: str) -> str:
 class WebhookSigner:
     """Signs requests with each of the secrets, so that a backend needs to know only one of them.
 
-    Raises ``SettingsError`` for a secret that is not ``whsec_`` and base64.
+    Raises ``SettingsError`` for a secret that is not ``whsec_`` and the base64 of 24 to 64 bytes.
     """
 
     def __init__(self, secrets: Iterable[str], setting: str) -> None:
@@ -348,6 +355,10 @@ def _read_secret(secret: str, setting: str) -> bytes:
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
-    if not key:
-        raise SettingsError(f"{setting}: a secret is not written as whsec_ and base64.")
+    if not (secret.startswith(_SECRET_PREFIX) and _SECRET_BYTES[0] <= len(key) <= _SECRET_BYTES[1]):
+        raise SettingsError(
+            "a secret is whsec_ and the base64 of 24 to 64 bytes: "
+            "write what printf 'whsec_%s\\n' \"$(openssl rand -base64 32)\" prints.",
+            setting=setting,
+        )
     return key

@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
-from signalr_bridge.errors import SettingsError
+from signalr_bridge.errors import SettingsError, blame
 from signalr_bridge.upstream.python.handler import HubHandler, read_handlers
 from signalr_bridge.upstream.python.hub import Hub, advise
 from signalr_bridge.upstream.python.threads import Threads
@@ -45,10 +45,11 @@ def load_handlers(
     points = entry_points(group=ENTRY_POINTS) if installed is None else installed
     names = [*imports, *(f"{one.module}:{one.attr}" for one in points)]
     hubs: dict[int, tuple[str, Hub]] = {}
-    for name in dict.fromkeys(names):
-        hub = load_hub(name)
-        hubs.setdefault(id(hub), (name, hub))
-    return [handler for name, hub in hubs.values() for handler in _read_some(name, hub, threads, default_seconds)]
+    with blame("BRIDGE_HANDLERS"):
+        for name in dict.fromkeys(names):
+            hub = load_hub(name)
+            hubs.setdefault(id(hub), (name, hub))
+        return [handler for name, hub in hubs.values() for handler in _read_some(name, hub, threads, default_seconds)]
 
 
 def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | None) -> list[HubHandler]:

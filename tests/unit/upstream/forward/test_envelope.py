@@ -65,7 +65,7 @@ def test_placeholders_elsewhere_are_refused(template: str) -> None:
     "template", ["", "b/x", "/x", "ftp://b/x", "http:///x", "http://b:x/", "http://[b/", "http://b/a b", "http://b/ë"]
 )
 def test_what_is_no_url_is_refused(template: str) -> None:
-    with pytest.raises(SettingsError, match=r"^forward\.chat\.url is no http"):
+    with pytest.raises(SettingsError, match=r"^forward\.chat\.url: is no http"):
         Address(template, "forward.chat.url")
 
 
@@ -91,7 +91,20 @@ def test_without_secrets_there_is_no_signature() -> None:
     }
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_canary!", "whsec_\u00e9", "c", "canary secret"])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "",
+        "whsec_",
+        "whsec_canary!",
+        "whsec_\u00e9",
+        "c",
+        "canary secret",
+        "whsec_QUJD",
+        "whsec_" + "QUJD" * 22,
+        "QUJD" * 8,
+    ],
+)
 def test_a_secret_that_is_none_is_refused(secret: str) -> None:
     with pytest.raises(SettingsError, match=r"^forward\.chat\.secrets") as caught:
         WebhookSigner([secret], "forward.chat.secrets")
