@@ -1,4 +1,4 @@
-"""Finds or installs the programs that the tests need and pip does not bring: Chromium, Go and PHP.
+"""Finds or installs the programs that the tests need and pip does not bring: Chromium, Go, Java, Maven, PHP and Rust.
 
 Run with the project's Python: ``.venv/bin/python tests/install.py``. For each program, in this order:
 
@@ -62,7 +62,11 @@ PROGRAMS = (
         (sys.executable, "-c", LAUNCH, "{}"),
     ),
     Program("go", "golang-go", ("go",), ("{}", "version")),
+    Program("java", "openjdk-17-jdk-headless", ("java",), ("{}", "--version")),
+    Program("javac", "openjdk-17-jdk-headless", ("javac",), ("{}", "--release", "17", "--version")),
+    Program("mvn", "maven", ("mvn",), ("{}", "--version")),
     Program("php", "php-cli", ("php",), ("{}", "-r", "exit(PHP_VERSION_ID < 80100 ? 1 : 0);")),
+    Program("cargo", "cargo", ("cargo",), ("{}", "--version")),
 )
 
 

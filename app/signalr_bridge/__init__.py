@@ -1,8 +1,9 @@
 """signalr-bridge: the Azure Functions SignalR Service bindings as a container that any backend can call.
 
 This module holds what authors of handlers need: ``Hub`` and ``event`` to write handlers, ``Context`` for the type of
-their first argument, ``HubError`` and ``Rejected`` to refuse, and the errors that deliveries raise, which are all
-``DeliveryError``. A name is imported when it is first used, so ``import signalr_bridge`` costs nothing.
+their first argument, ``outbox`` to send outside an event, ``HubError`` and ``Rejected`` to refuse, and the errors that
+deliveries raise, which are all ``DeliveryError``. A name is imported when it is first used, so ``import
+signalr_bridge`` costs nothing.
 """
 
 from importlib import import_module
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     from signalr_bridge.errors import InvokeFailed as InvokeFailed
     from signalr_bridge.errors import NoEndpointAvailable as NoEndpointAvailable
     from signalr_bridge.errors import NotPresent as NotPresent
+    from signalr_bridge.errors import NotRunning as NotRunning
     from signalr_bridge.errors import Rejected as Rejected
     from signalr_bridge.errors import Throttled as Throttled
     from signalr_bridge.errors import UrlTooLong as UrlTooLong
     from signalr_bridge.upstream.context import Context as Context
+    from signalr_bridge.upstream.hub_api import HubOutbox as HubOutbox
+    from signalr_bridge.upstream.hub_api import outbox as outbox
     from signalr_bridge.upstream.python.hub import Hub as Hub
     from signalr_bridge.upstream.python.hub import event as event
 
@@ -36,20 +40,25 @@ __all__ = [
     "DeliveryUnknown",
     "Hub",
     "HubError",
+    "HubOutbox",
     "InvalidName",
     "InvokeFailed",
     "NoEndpointAvailable",
     "NotPresent",
+    "NotRunning",
     "Rejected",
     "Throttled",
     "UrlTooLong",
     "event",
+    "outbox",
 ]
 
 _ELSEWHERE = {
     "Context": "signalr_bridge.upstream.context",
     "Hub": "signalr_bridge.upstream.python.hub",
+    "HubOutbox": "signalr_bridge.upstream.hub_api",
     "event": "signalr_bridge.upstream.python.hub",
+    "outbox": "signalr_bridge.upstream.hub_api",
 }
 
 

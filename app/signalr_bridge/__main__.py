@@ -46,7 +46,12 @@ from signalr_bridge.wire.server import Listener, bind
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
 Handlers = Annotated[list[str] | None, typer.Option("--handlers", help="Python handlers, as module:attribute")]
-SettingsFile = Annotated[Path | None, typer.Option("--settings", help="bridge.toml or local.settings.json")]
+SettingsFiles = Annotated[
+    list[Path] | None, typer.Option("--settings", help="bridge.toml or local.settings.json; the last one counts first")
+]
+Origins = Annotated[
+    list[str] | None, typer.Option("--allow-origin", help="an origin, scheme://host[:port], whose pages may connect")
+]
 
 
 def main() -> None:
@@ -73,7 +78,7 @@ def root(version: Annotated[bool, typer.Option("--version", is_eager=True, callb
 def serve(
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="port to listen on")] = None,
-    settings: SettingsFile = None,
+    settings: SettingsFiles = None,
     handlers: Handlers = None,
 ) -> None:
     """Run the bridge, with settings from the environment and a file."""
@@ -110,15 +115,30 @@ def dev(
     port: Annotated[int, typer.Option(min=0, max=65535, help="the bridge's port")] = 8080,
     emulator_port: Annotated[int, typer.Option(min=0, max=65535, help="the emulator's port")] = 8888,
     endpoints: Annotated[int, typer.Option(min=1, max=20, help="how many emulators, on the next ports")] = 1,
+    settings: SettingsFiles = None,
     handlers: Handlers = None,
+    forward: Annotated[str | None, typer.Option(help="the URL of a backend that gets all events")] = None,
+    secret: Annotated[str | None, typer.Option(help="signs what --forward posts: whsec_ and base64")] = None,
+    remote: Annotated[bool, typer.Option("--remote", help="events may be posted to other machines")] = False,
+    allow_origin: Origins = None,
     reload: Annotated[bool, typer.Option("--reload", help="load the handlers anew when their files change")] = False,
 ) -> None:
     """Run bridge, emulator and a chat on this machine: no Azure account, no keys, loopback only."""
     configure_logs("warning", None)
-    running = _development().run_dev(
-        port, emulator_port, handlers or [], os.environ, reload=reload, endpoints=endpoints
+    development = _development()
+    options = development.DevOptions(
+        port=port,
+        emulator_port=emulator_port,
+        endpoints=endpoints,
+        settings=_paths(settings),
+        handlers=handlers or (),
+        forward=forward,
+        secret=secret,
+        remote=remote,
+        origins=allow_origin or (),
+        reload=reload,
     )
-    _run(running)
+    _run(development.run_dev(options, os.environ))
 
 
 @cli.command()
@@ -148,7 +168,7 @@ def tail(
 
 @cli.command()
 def check(
-    settings: SettingsFile = None,
+    settings: SettingsFiles = None,
     probe: Annotated[
         bool, typer.Option("--probe", help="also ask every endpoint whether it takes the credential")
     ] = False,
@@ -175,7 +195,7 @@ def token(
     hub: Annotated[str, typer.Option(help="the hub")],
     user: Annotated[str | None, typer.Option(help="the user id")] = None,
     claim: Annotated[list[str] | None, typer.Option(help="a claim, as name=value; may be repeated")] = None,
-    settings: SettingsFile = None,
+    settings: SettingsFiles = None,
 ) -> None:
     """Print a client's URL and access token, as negotiate would give them to a caller."""
     configure_logs("error", None)
@@ -201,8 +221,12 @@ def _read(file: Path) -> bytes:
         raise SettingsError(f"The file '{file.name}' cannot be read.") from None
 
 
-def _find_sources(file: Path | None, flags: dict[str, Any]) -> Sources:
-    return Sources(dict(os.environ), flags | {"bridge_settings_file": file and str(file)})
+def _find_sources(files: list[Path] | None, flags: dict[str, Any]) -> Sources:
+    return Sources(dict(os.environ), flags | {"bridge_settings_file": _paths(files) or None})
+
+
+def _paths(files: list[Path] | None) -> list[str]:
+    return [str(one) for one in files or ()]
 
 
 def _load(values: Values) -> Settings:

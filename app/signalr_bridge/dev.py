@@ -2,73 +2,125 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
-from starlette.requests import Request
-from starlette.responses import FileResponse, Response
-from starlette.staticfiles import StaticFiles
-
+from signalr_bridge.dev_secret import ForwardSecret, keep_secret
+from signalr_bridge.dev_settings import FORWARD, DevSettings, is_remote, make_dev_settings
 from signalr_bridge.emulator import Emulator, Role, read_upstream_settings
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.main import Parts, create_app
 from signalr_bridge.protocol.connection_string import parse_connection_string
-from signalr_bridge.settings import CallersSettings, EndpointSettings, NegotiateSettings, Settings
+from signalr_bridge.settings import EndpointSettings, Level, Settings, Sources, review
+from signalr_bridge.upstream.forward.formats import Address, WebhookSigner
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.python.reloader import Reloader
 from signalr_bridge.upstream.python.threads import Threads
-from signalr_bridge.web.table import Audience, Route
+from signalr_bridge.web.logs import configure_logs
 from signalr_bridge.wire.server import Listener, bind, on_stop_signal
 
-_HERE = Path(__file__).parent
-DEMO = "signalr_bridge.demo:chat"
-"""The handler that ``dev`` runs when it is given none."""
+_HOST = "127.0.0.1"
 
 
-async def run_dev(
-    port: int,
-    emulator_port: int,
-    handlers: Sequence[str],
-    environment: Mapping[str, str],
-    *,
-    reload: bool = False,
-    endpoints: int = 1,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class DevOptions:
+    """The options of ``dev``, as the command line has them.
+
+    Attributes:
+        port: The bridge's port. 0 takes a free one.
+        emulator_port: The first emulator's port. 0 takes a free one for each.
+        endpoints: How many emulators run, on the ports from ``emulator_port`` on. All of them are primaries.
+        settings: Files with settings. The last one counts first.
+        handlers: Python handlers, as ``module:attribute``.
+        forward: The URL of a backend that gets all events of all hubs.
+        secret: Signs these calls. None takes the one that was made before, or makes one.
+        remote: Whether events may be posted to other machines.
+        origins: Further origins whose pages may negotiate, and connect to the emulator.
+        reload: Whether handlers are loaded anew when their files change. The clients stay connected.
+    """
+
+    port: int = 8080
+    emulator_port: int = 8888
+    endpoints: int = 1
+    settings: Sequence[str] = ()
+    handlers: Sequence[str] = ()
+    forward: str | None = None
+    secret: str | None = field(default=None, repr=False)
+    remote: bool = False
+    origins: Sequence[str] = ()
+    reload: bool = False
+
+
+async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
     """Run bridge and emulators until a signal ends them.
 
     Args:
-        port: The bridge's port. 0 takes a free one.
-        emulator_port: The first emulator's port. 0 takes a free one for each.
-        handlers: Python handlers, as ``module:attribute``. Without any, the demo's run.
-        environment: The environment. Settings in it that ``dev`` ignores are named on standard error.
-        reload: Whether handlers are loaded anew when their files change. The clients stay connected.
-        endpoints: How many emulators run, on the ports from ``emulator_port`` on. All of them are primaries.
+        options: The options of the command line.
+        environment: The environment, with settings and with the folder of the user's state.
 
     Raises:
-        SettingsError: A port is taken, or a handler cannot be loaded.
+        SettingsError: A setting or an option is wrong, a port is taken, or a handler cannot be loaded.
     """
-    _say_what_is_ignored(environment)
-    with bind("127.0.0.1", port, "--port") as sock:
-        port = int(sock.getsockname()[1])
-        upstream = f"http://127.0.0.1:{port}/upstream"
+    secret = _find_secret(options, environment)
+    values = Sources(environment, _write_flags(options, secret)).read()
+    settings = _accept(make_dev_settings(values, remote=options.remote))
+    configure_logs(settings.log_level, settings.log_format)
+    with bind(_HOST, options.port, "--port") as sock:
+        port, first = int(sock.getsockname()[1]), options.emulator_port
         async with AsyncExitStack() as stack:
             emulators = [
-                await stack.enter_async_context(Emulator(one, "localhost", upstream=upstream))
-                for one in ([0] * endpoints if emulator_port == 0 else range(emulator_port, emulator_port + endpoints))
+                await stack.enter_async_context(Emulator(one, "localhost", upstream=f"http://{_HOST}:{port}/upstream"))
+                for one in ([0] * options.endpoints if first == 0 else range(first, first + options.endpoints))
             ]
-            settings = _settings(port, [one.connection_string for one in emulators], handlers)
-            app = create_app(settings, pages=_list_pages([one.port for one in emulators]))
+            settings = _complete(settings, port, [one.connection_string for one in emulators])
+            app = create_app(settings)
             parts: Parts = app.state.parts
-            listener = Listener(app, sock, grace_seconds=1, end_streams=parts.events.close)
-            printing = asyncio.create_task(_print_when_started(listener, emulators))
-            reloading = asyncio.create_task(_make_reloader(settings, parts).run()) if reload else None
+            grace = settings.limits.grace_seconds
+            listener = Listener(app, sock, grace_seconds=grace, end_streams=parts.events.close)
+            printing = asyncio.create_task(_print_when_started(listener, emulators, secret))
+            reloading = asyncio.create_task(_make_reloader(settings, parts).run()) if options.reload else None
             # The emulators end first. Their last events, that clients have gone, still reach the handlers.
             await listener.run_until_stopped(before=partial(_stop, emulators))
             printing.cancel()
             if reloading is not None:
                 reloading.cancel()
+
+
+def _find_secret(options: DevOptions, environment: Mapping[str, str]) -> ForwardSecret | None:
+    """What signs the calls of ``--forward``. None without it. Raises ``SettingsError``."""
+    if options.forward is None:
+        if options.secret is not None:
+            raise SettingsError("--secret signs what --forward posts: give the backend's URL by --forward.")
+        return None
+    Address(options.forward, "--forward")
+    if is_remote(options.forward) and not options.remote:
+        raise SettingsError("--forward is the address of another machine: add --remote if dev may post there.")
+    if options.secret is None:
+        return keep_secret(environment)
+    WebhookSigner([options.secret], "--secret")
+    return ForwardSecret(options.secret)
+
+
+def _write_flags(options: DevOptions, secret: ForwardSecret | None) -> dict[str, object]:
+    """The options that stand for settings."""
+    flags: dict[str, object] = {
+        "bridge_settings_file": list(options.settings) or None,
+        "bridge_handlers": list(options.handlers) or None,
+    }
+    if secret is not None:
+        flags |= {f"bridge_forward:{FORWARD}:url": options.forward, f"bridge_forward:{FORWARD}:secrets": [secret.text]}
+    return flags
+
+
+def _accept(found: DevSettings) -> Settings:
+    """The settings, once it is said what they were made of. Raises ``SettingsError`` for those that are wrong."""
+    reviewed = review(found.values)
+    unused = (f"{one.level.value}: {one}" for one in reviewed.diagnostics if one.level is not Level.ERROR)
+    for line in (*found.describe(), *unused):
+        _say(line)
+    return reviewed.accept()
 
 
 async def _stop(emulators: Sequence[Emulator]) -> None:
@@ -100,23 +152,13 @@ async def run_emulator(
         await stopped.wait()
 
 
-def _settings(port: int, connection_strings: Sequence[str], handlers: Sequence[str]) -> Settings:
-    endpoints = [
+def _complete(settings: Settings, port: int, connection_strings: Sequence[str]) -> Settings:
+    """The settings with the emulators as their endpoints, on this machine alone."""
+    endpoints = tuple(
         EndpointSettings(name=f"emulator{number}" if number > 1 else "default", connection=parse_connection_string(one))
         for number, one in enumerate(connection_strings, start=1)
-    ]
-    return Settings(
-        host="127.0.0.1",
-        port=port,
-        endpoints=tuple(endpoints),
-        default_hub="chat",
-        handlers=tuple(handlers) or (DEMO,),
-        callers=CallersSettings(),
-        negotiate=NegotiateSettings(anonymous=True, user_id="{query.userId}", trust_client_input=True, hubs=("*",)),
-        docs=True,
-        console=True,
-        development=True,
     )
+    return settings.model_copy(update={"host": _HOST, "port": port, "endpoints": endpoints, "development": True})
 
 
 def _make_reloader(settings: Settings, parts: Parts) -> Reloader:
@@ -130,40 +172,7 @@ def _say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
-def _say_what_is_ignored(environment: Mapping[str, str]) -> None:
-    ignored = [name for name in environment if name.lower().startswith(("azuresignalr", "azure__signalr"))]
-    for name in sorted(ignored):
-        print(f"dev uses its own emulator: {name} is ignored.", file=sys.stderr)
-
-
-def _list_pages(emulator_ports: Sequence[int]) -> list[Route]:
-    """The routes of the chat page and its files. Raises ``SettingsError`` when the page's library is missing."""
-    if not (_HERE / "static" / "signalr.min.js").exists():
-        raise SettingsError("The chat page's library is missing: run 'make static'.")
-    sources = " ".join(f"http://localhost:{one} ws://localhost:{one}" for one in emulator_ports)
-    policy = f"default-src 'self'; connect-src 'self' {sources}; frame-ancestors 'none'; base-uri 'none'"
-
-    async def page(_: Request) -> Response:
-        return FileResponse(_HERE / "page" / "index.html", headers={"Content-Security-Policy": policy})
-
-    served = {"/": page, "/page/{name}": _serve_folder("page"), "/static/{name}": _serve_folder("static")}
-    return [
-        Route(method, template, f"{method} {template}", endpoint=endpoint, audience=Audience.ANYBODY)
-        for template, endpoint in served.items()
-        for method in ("GET", "HEAD")
-    ]
-
-
-def _serve_folder(folder: str) -> Callable[[Request], Awaitable[Response]]:
-    files = StaticFiles(directory=_HERE / folder)
-
-    async def serve(request: Request) -> Response:
-        return await files.get_response(request.path_params["name"], request.scope)
-
-    return serve
-
-
-async def _print_when_started(listener: Listener, emulators: Sequence[Emulator]) -> None:
+async def _print_when_started(listener: Listener, emulators: Sequence[Emulator], secret: ForwardSecret | None) -> None:
     await listener.ready.wait()
     body = '{"target":"newMessage","arguments":["curl","hello"]}'
     base = f"http://localhost:{listener.port}"
@@ -171,3 +180,7 @@ async def _print_when_started(listener: Listener, emulators: Sequence[Emulator])
     for emulator in emulators:
         print(f"Connection string: {emulator.connection_string}")
     print(f"Try: curl -sS -X POST {base}/hubs/chat/send -H 'Content-Type: application/json' -d '{body}'", flush=True)
+    if secret is not None:
+        print("Events: all of them are posted to the address of --forward.", flush=True)
+        if secret.note is not None:
+            print(f"Signing secret: {secret.text} ({secret.note})", flush=True)

@@ -8,7 +8,7 @@
     │   └── Rejected
     ├── DeliveryError                      raised to a handler by what it sends
     │   └── DeliveryFailed, DeliveryUnknown, NoEndpointAvailable, Throttled, ConnectionNotFound, NotPresent,
-    │       ClientTimeout, InvokeFailed, UrlTooLong
+    │       ClientTimeout, InvokeFailed, UrlTooLong, NotRunning
     └── one leaf for each other code of the HTTP contract (README, error table)
 
 A ``detail`` stands in an answer. It never holds a key, a token, a connection string or a value that the caller sent.
@@ -176,6 +176,12 @@ class UrlTooLong(DeliveryError):
     """The service takes no URL as long as this call's: exclude fewer connections, or use shorter names."""
 
     code, title, status = "url-too-long", "URL too long", 422
+
+
+class NotRunning(DeliveryError):
+    """Outside an event something was sent, and no bridge runs that could send it, or it is not clear which one."""
+
+    code, title, status = "not-running", "No bridge runs", 503
 
 
 class MalformedJson(BridgeError):

@@ -29,8 +29,10 @@ from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.forward import build_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.join import build_joins
+from signalr_bridge.upstream.outbox import RunningBridge
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
+from signalr_bridge.web import console
 from signalr_bridge.web.authorize import Access, HubNames
 from signalr_bridge.web.callers import build_callers, name_anonymous
 from signalr_bridge.web.document import BridgeApp
@@ -76,11 +78,10 @@ def create_app(
     runtime: Runtime = RUNTIME,
     probe_seconds: float = INTERVAL_SECONDS,
     observer: Observer | None = None,
-    pages: Iterable[Route] = (),
 ) -> BridgeApp:
     """The bridge as an application. It opens nothing until the application's lifespan begins.
 
-    Raises ``SettingsError`` for handlers and templates that cannot be used.
+    Raises ``SettingsError`` for handlers and templates that cannot be used, and where ``list_routes`` does.
 
     Args:
         settings: The settings to start with.
@@ -88,7 +89,6 @@ def create_app(
         runtime: The clocks, randomness and ids.
         probe_seconds: Seconds between two probes of an endpoint.
         observer: Is told what happens, instead of the log.
-        pages: Further routes, which FastAPI serves.
     """
     observer = LogObserver() if observer is None else observer
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
@@ -105,6 +105,7 @@ def create_app(
     events, issuer_keys = _make_events(runtime), IssuerKeys(runtime.clock, observer=observer)
     access = _make_access(settings, snapshots, issuer_keys, [handler.hub for handler in handlers], runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
+    opened.append(RunningBridge(sender))
     parts = Parts(
         access=access,
         clients=build_clients(settings, issuer_keys, runtime),
@@ -116,7 +117,7 @@ def create_app(
         events=events,
         snapshots=snapshots,
     )
-    table = Table([*_list_routes(settings), *pages])
+    table = Table(_list_routes(settings, directory))
     app = _make_app(settings, table, opened)
     app.state.parts = parts
     app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
@@ -136,15 +137,15 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
         return await parts.negotiator.negotiate(hub, read_request(body, parts.clients.rules_of(hub).defaults))
 
 
-def _list_routes(settings: Settings) -> list[Route]:
+def _list_routes(settings: Settings, directory: EndpointDirectory) -> list[Route]:
     """The routes of all flows, and those that FastAPI adds by itself."""
-    console = [upstream_routes.EVENTS] if settings.console else []
+    shown = _list_console(settings, directory) if settings.console else []
     documents = ("/openapi.json", "/docs", "/docs/oauth2-redirect") if settings.docs else ()
     return [
         *endpoint_routes.ROUTES,
         *negotiate_routes.ROUTES,
         *outbound_routes.ROUTES,
-        *console,
+        *shown,
         *upstream_routes.ROUTES,
         *(
             Route(method, path, f"{method} {path}", audience=Audience.ANYBODY)
@@ -152,6 +153,15 @@ def _list_routes(settings: Settings) -> list[Route]:
             for method in ("GET", "HEAD")
         ),
     ]
+
+
+def _list_console(settings: Settings, directory: EndpointDirectory) -> list[Route]:
+    """The page, its files, and what it reads."""
+
+    def client_urls() -> list[str]:
+        return [one.client_url for one in directory.endpoints]
+
+    return [*upstream_routes.EVENTS, *console.list_routes(client_urls, development=settings.development)]
 
 
 def _make_app(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:
@@ -173,6 +183,7 @@ def _make_app(settings: Settings, table: Table, opened: Iterable[Entered]) -> Br
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs else None,
         redirect_slashes=False,
+        root_path=settings.root_path,
         # Else a provider that anything here installs gets every request, with the query, which may hold a key.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.web.guards import is_loopback
+from signalr_bridge.protocol.origin import is_loopback
 
 Event = Mapping[str, Any]
 """An event as the bridge shows it, decoded from JSON."""

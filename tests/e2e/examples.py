@@ -1,4 +1,4 @@
-"""The backends of deploy/examples as processes: Node from its wheel, Go and PHP as tests/install.py has found them."""
+"""The backends of deploy/examples as processes: Node from its wheel, the others as tests/install.py has found them."""
 
 import atexit
 import shutil
@@ -11,9 +11,12 @@ from tempfile import mkdtemp
 from tests.e2e.processes import NODE, ROOT, Process, wait_until_answered
 from tests.golang import compile_go
 from tests.install import find
+from tests.java import compile_java
+from tests.rust import compile_rust
 
 FOLDER = ROOT / "deploy" / "examples"
-LANGUAGES = ("node", "go", "php")
+LANGUAGES = ("node", "go", "php", "java", "rust")
+"""Those that are started. The one in C# is read."""
 
 
 def command(language: str, port: int) -> list[str]:
@@ -21,20 +24,25 @@ def command(language: str, port: int) -> list[str]:
     match language:
         case "node":
             return [NODE, str(FOLDER / "node" / "backend.js")]
-        case "go":
-            return [compile_example()]
-        case _:
+        case "php":
             return [find("php"), "-S", f"127.0.0.1:{port}", str(FOLDER / "php" / "backend.php")]
+        case _:
+            return compile_example(language)
 
 
 @cache
-def compile_example() -> str:
-    """The Go example as a program."""
-    folder = Path(mkdtemp(prefix="signalr-bridge-go-"))
+def compile_example(language: str) -> list[str]:
+    """The example of a language as a program, compiled once, and what starts it."""
+    if language == "rust":
+        return [str(compile_rust(FOLDER / "rust"))]
+    folder = Path(mkdtemp(prefix=f"signalr-bridge-{language}-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    program = folder / "backend"
-    compile_go([FOLDER / "go" / "main.go"], program)
-    return str(program)
+    if language == "go":
+        compile_go([FOLDER / "go" / "main.go"], folder / "backend")
+        return [str(folder / "backend")]
+    compile_java(FOLDER / "java" / "Main.java", folder)
+    # The fast start of a tool: most of what the second compiler does pays off in programs that run longer.
+    return [find("java"), "-XX:TieredStopAtLevel=1", "-cp", str(folder), "Main"]
 
 
 @contextmanager

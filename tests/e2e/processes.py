@@ -218,11 +218,16 @@ class Machine:
 
 
 @contextmanager
-def run_dev(*arguments: str, port: int | None = None, emulator_port: int | None = None) -> Iterator[Machine]:
+def run_dev(
+    *arguments: str,
+    port: int | None = None,
+    emulator_port: int | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Iterator[Machine]:
     """``signalr-bridge dev``: bridge and emulator in one process, on the ports given or on free ones."""
     port, emulator_port = port or free_port(), emulator_port or free_port()
     command = app_command("dev", "--port", str(port), "--emulator-port", str(emulator_port), *arguments)
-    with Process("dev", command) as process:
+    with Process("dev", command, settings) as process:
         wait_until_answered(process, f"http://localhost:{port}/health/live")
         yield Machine(port, emulator_port, process, {})
 

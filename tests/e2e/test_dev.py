@@ -2,10 +2,12 @@
 
 import re
 import socket
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.e2e.examples import run_example
 from tests.e2e.node_client import NodeClients
 from tests.e2e.processes import Machine, Process, app_command, free_port, run_dev
 
@@ -89,3 +91,27 @@ def test_several_emulators_are_one(node: NodeClients) -> None:
         assert [client.invoke("add", 1, 2) for client in clients] == [3] * 6
         for client in clients:
             client.stop()
+
+
+SIGNING_SECRET = r"^Signing secret: (whsec_\S+) \(kept in (.+)\)$"
+
+
+def test_a_backend_in_another_language_needs_one_address(node: NodeClients, tmp_path: Path) -> None:
+    """No line of Python, no key, no other setting. A restart changes nothing."""
+    port, home = free_port(), {"XDG_STATE_HOME": str(tmp_path)}
+    forward = ("--forward", f"http://localhost:{port}/signalr")
+    with run_dev(*forward, settings=home) as machine:
+        secret, file = machine.bridge.wait_for_line(SIGNING_SECRET).groups()
+        assert Path(file).stat().st_mode & 0o777 == 0o600
+        with run_example("node", port, {"WEBHOOK_SECRET": secret, "BRIDGE_URL": machine.url}) as backend:
+            ann = node.client().start(f"{machine.url}/hubs/chat?userId=ann")
+            bob = node.client().start(f"{machine.url}/hubs/another?userId=bob")
+            backend.wait_for_line("connected: bob")
+            assert ann.invoke("broadcast", "hello") == "sent"
+            assert ann.message() == ("newMessage", ["ann", "hello"])
+            assert bob.invoke("announce", "lunch") == "announced"
+            assert bob.message() == ("newMessage", ["announcement", "lunch"])
+            ann.stop()
+            bob.stop()
+            with run_dev(*forward, settings=home) as restarted:
+                assert restarted.bridge.wait_for_line(SIGNING_SECRET)[1] == secret

@@ -289,5 +289,13 @@ def test_the_pages_example_is_signed_as_it_says() -> None:
 
 
 def test_the_page_names_every_method_and_every_file() -> None:
-    for name in ("join", "leave", "broadcast", "who", "announce", "node/backend.js", "go/main.go", "php/backend.php"):
+    files = [path for path in FOLDER.glob("*/*.*") if path.suffix not in {".toml", ".lock"}]
+    assert {path.parent.name for path in files} == {*LANGUAGES, "csharp"}
+    programs = [f"{path.parent.name}/{path.name}" for path in files]
+    for name in ("join", "leave", "broadcast", "who", "announce", *programs):
         assert name in PAGE
+
+
+def test_the_one_that_is_only_read_says_so() -> None:
+    assert "CHECKED BY READING ONLY" in (FOLDER / "csharp" / "Backend.cs").read_text("utf-8")
+    assert "checked by reading only" in PAGE

@@ -20,6 +20,7 @@ ALLOWED_IN_PROTOCOL = {
     "functools",
     "hashlib",
     "hmac",
+    "ipaddress",
     "msgspec",
     "re",
     "typing",

@@ -1,6 +1,6 @@
 """Settings: their sources (command line, environment, files, stores), their rules, and the one frozen object."""
 
-from signalr_bridge.settings.loading import Review, gather, load, review
+from signalr_bridge.settings.loading import Review, find_connections, gather, load, review
 from signalr_bridge.settings.model import (
     CallersSettings,
     EndpointSettings,
@@ -27,6 +27,7 @@ __all__ = [
     "Sources",
     "UpstreamSettings",
     "check_servable",
+    "find_connections",
     "gather",
     "judge_servable",
     "load",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
+from signalr_bridge.protocol.origin import is_origin
 from signalr_bridge.settings.fields import (
     LIVE,
     Hub,
@@ -28,7 +29,6 @@ _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
 _HTTPS = re.compile(r"https://[^\s/?#@]+(?:/[^\s?#]*)?")
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@,]+", re.IGNORECASE)
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 _PLACEHOLDER = re.compile(r"\{(query|headers|claims)\.([^{}]{1,256})\}")
@@ -166,7 +166,7 @@ class CorsSettings(Section):
     @field_validator("origins")
     @classmethod
     def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(_ORIGIN.fullmatch(one) for one in value):
+        if not all(is_origin(one) for one in value):
             raise ValueError(
                 "an origin is scheme://host[:port], without a path or slash at its end, and there is no '*': "
                 "write such as https://app.contoso.com or https://*.contoso.com"

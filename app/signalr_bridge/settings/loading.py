@@ -59,7 +59,7 @@ def load(values: Values) -> Settings:
 def review(values: Values) -> Review:
     """The settings with all diagnostics. Never raises for what the values say."""
     values, quoted = take_quotes_off(values)
-    connections = _find_connections(values)
+    connections = find_connections(values)
     values, more = take_quotes_off(values, [one.lower() for one in connections])
     values = _adopt(values, connections)
     nested, diagnostics = _nest(values)
@@ -90,7 +90,7 @@ def review(values: Values) -> Review:
     return Review(None if any(one.level is Level.ERROR for one in diagnostics) else settings, tuple(diagnostics))
 
 
-def _find_connections(values: Values) -> list[str]:
+def find_connections(values: Values) -> list[str]:
     """The names of all connections, as they were written, the default one first."""
     default = values.get(f"{_PREFIX}connection")
     names = [default.text if default is not None and default.text else _CONNECTION]

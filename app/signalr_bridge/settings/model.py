@@ -115,7 +115,14 @@ class Settings(BaseSettings):
     )
     app_configuration_prefix: str = Field(default="", description="only keys with this prefix, which is removed")
     docs: bool = Field(default=False, description="serve `/docs` and `/openapi.json`")
-    console: bool = Field(default=False, description="serve `/events`, to callers who may `read` every hub")
+    console: bool = Field(
+        default=False, description="serve the page at `/`, and `/events` to callers who may `read` every hub"
+    )
+    root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="the prefix, such as `/realtime`, that a proxy takes off the path",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="the lowest level to log"
     )

@@ -153,11 +153,12 @@ def _find_shadows(values: Values, ours: tuple[str, ...]) -> Iterator[Diagnostic]
 
 def _find_empty_file(values: Values) -> Iterator[Diagnostic]:
     found = values.get("bridge_settings_file")
-    if found is None or not found.text:
-        return
-    name = Path(found.text).name
-    if not any(name in (one.source, *one.shadows) for one in values.values()):
-        yield Diagnostic.warning(found.written, f"no setting stands in the file '{name}': write some, or another path.")
+    paths = [] if found is None else found.value if isinstance(found.value, list) else [found.text]
+    read = {source for one in values.values() for source in (one.source, *one.shadows)}
+    for name in (Path(path).name for path in paths if path):
+        if found is not None and name not in read:
+            text = f"no setting stands in the file '{name}': write some, or another path."
+            yield Diagnostic.warning(found.written, text)
 
 
 def _the(source: str) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,14 +65,14 @@ class Sources:
         with _locate(fixed, _SECRETS_DIR):
             found = first_of(fixed, *(read_secrets(folder) for folder in _path(fixed, _SECRETS_DIR)))
         with _locate(found, _SETTINGS_FILE):
-            files = [read_file(file) for file in _path(found, _SETTINGS_FILE)]
+            files = [read_file(file) for file in _files(found)]
         stored = self.stores.read(first_of(found, *files))
         return first_of(found, *stored, *files) if files or stored else found
 
     def look(self) -> Hashable:
         """A value that changes when a watched file changes, or when it is time to ask a store. Never raises."""
         fixed = self._fixed()
-        watched = [*_path(fixed, _SECRETS_DIR), *_path(fixed, _SETTINGS_FILE)]
+        watched = [*_path(fixed, _SECRETS_DIR), *_files(fixed)]
         for folder in _path(fixed, _SECRETS_DIR):
             watched += sorted(folder.glob("*"))
             # The path of the settings file may itself be a secret.
@@ -100,6 +100,14 @@ def _path(values: Values, name: str) -> Iterator[Path]:
     found: Value | None = values.get(name)
     if found is not None and found.text:
         yield Path(found.text)
+
+
+def _files(values: Values) -> Sequence[Path]:
+    """The settings files, those that count first in front. The command line gives them as a list."""
+    found = values.get(_SETTINGS_FILE)
+    if found is None or not isinstance(found.value, list):
+        return list(_path(values, _SETTINGS_FILE))
+    return [Path(one) for one in reversed(found.value)]
 
 
 def _stat(path: Path) -> tuple[int, ...] | None:

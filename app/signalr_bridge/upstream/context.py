@@ -39,6 +39,7 @@ class Context:
         invocation_id: The id of a message. None when the client does not wait for an answer.
         error: Why a connection ended. None when it was closed in good order.
         endpoint: The name of the endpoint that told us. None when that is not known.
+        outbox: By which ``clients``, ``groups``, ``users`` and ``connections`` talk back.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Context:
         self.endpoint = endpoint
         self._event = event
         self._lines = lines
-        self._outbox = outbox
+        self.outbox = outbox
         self._lossless_claims = lossless_claims
 
     def __repr__(self) -> str:
@@ -111,19 +112,19 @@ class Context:
     @property
     def clients(self) -> Clients:
         """Sends messages to clients of the hub."""
-        return Clients(self._outbox, self.hub, self.connection_id, self.endpoint)
+        return Clients(self.outbox, self.hub, self.connection_id, self.endpoint)
 
     @property
     def groups(self) -> Groups:
         """Changes who is in which group of the hub."""
-        return Groups(self._outbox, self.hub, self.connection_id, self.endpoint)
+        return Groups(self.outbox, self.hub, self.connection_id, self.endpoint)
 
     @property
     def users(self) -> Users:
         """Closes users of the hub, asks for them, and takes them out of groups."""
-        return Users(self._outbox, self.hub)
+        return Users(self.outbox, self.hub)
 
     @property
     def connections(self) -> Connections:
         """Closes connections of the hub, asks for them, and calls methods of their clients."""
-        return Connections(self._outbox, self.hub, self.connection_id, self.endpoint)
+        return Connections(self.outbox, self.hub, self.connection_id, self.endpoint)

@@ -1,102 +1,24 @@
-"""What a handler talks back with: clients, groups, users and connections of its hub, and what they raise."""
+"""What authors talk back with: clients, groups, users and connections of a hub, in an event and outside of it."""
 
-import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
-from signalr_bridge.endpoints.outcome import Judgement, Meaning, Result, describe, judge
 from signalr_bridge.errors import InvokeFailed
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.hub_message import Payload
-from signalr_bridge.protocol.names import check_connection_id, check_group, check_user_id
+from signalr_bridge.protocol.names import check_connection_id, check_group, check_hub, check_user_id
 from signalr_bridge.protocol.rest import Action, Message, Operation
-from signalr_bridge.upstream.outbox import Outbox
+from signalr_bridge.upstream.outbox import FoundOutbox, Outbox
+from signalr_bridge.upstream.recipients import Recipients, check_delivery, read_existence, refuse, several, write_as
 from signalr_bridge.upstream.values import encode_arguments
 
-_LOG = logging.getLogger("signalr_bridge.upstream")
+To = TypeVar("To")
+Client = TypeVar("Client")
 
-_TEXTS = {
-    Meaning.NOT_THERE: "The connection or user is not there",
-    Meaning.UNKNOWN: "It may have been delivered",
-    Meaning.NOT_KNOWN: "Whether it exists cannot be known",
-    Meaning.CLIENT_SILENT: "The client did not answer in time; it may have been called",
-    Meaning.CALL_FAILED: "The call failed",
-    Meaning.UNREADABLE: "The service's answer cannot be read",
-}
-
-
-def check_delivery(operation: Operation, result: Result) -> None:
-    """Raise the error of an operation that was not done. One that was done in part is logged.
-
-    A connection or user that is not there counts as having left a group and as closed. It can neither join a group nor
-    be sent to, and then this raises ``ConnectionNotFound``.
-    """
-    judgement = judge(operation.action, result)
-    _refuse(judgement)
-    if judgement.meaning is Meaning.PARTIAL:
-        extra = {"hub": operation.hub, "operation": operation.action.name, "outcomes": describe(result)}
-        _LOG.warning("delivered in part", extra=extra)
-
-
-def read_existence(operation: Operation, result: Result) -> bool:
-    """True when an endpoint says yes, False when all say no. Raises ``NoEndpointAvailable`` when neither is so."""
-    judgement = judge(operation.action, result)
-    if judgement.meaning is Meaning.NOT_PRESENT:
-        return False
-    _refuse(judgement)
-    return True
-
-
-def _refuse(judgement: Judgement) -> None:
-    """Raise the judgement's error, if it has one, with what each endpoint said."""
-    if judgement.error is not None:
-        text = _TEXTS.get(judgement.meaning, "Not delivered")
-        raise judgement.error(f"{text}: {describe(judgement.result)}.")
-
-
-@dataclass(frozen=True, slots=True)
-class Recipients:
-    """Whom a message goes to, with one operation for each. ``endpoint`` names where a connection is known to be."""
-
-    outbox: Outbox
-    operations: Sequence[Operation]
-    endpoint: str | None = None
-
-    async def send(self, target: str, *arguments: Payload, excluded: Iterable[str] = ()) -> None:
-        """Call the method ``target`` of every client. The messages to several recipients go side by side.
-
-        Args:
-            target: The name of the method.
-            arguments: Its arguments, as plain data or pydantic models.
-            excluded: Connection ids that are left out. This goes with all clients and with groups only.
-
-        Raises:
-            DeliveryError: One of its kinds, when the message was not delivered.
-            ValueError: For an empty target, and for ``excluded`` where it does not go.
-        """
-        if not target:
-            raise ValueError("the target is empty")
-        left_out = _several(excluded, "excluded", "connection ids")
-        operations = [_exclude(one, left_out) for one in self.operations]
-        message = Message(target, encode_arguments(arguments))
-        results = await self.outbox.perform_each(operations, message, endpoint=self.endpoint)
-        for operation, result in zip(operations, results, strict=True):
-            check_delivery(operation, result)
-
-
-def _several(names: Iterable[str], parameter: str, kind: str) -> tuple[str, ...]:
-    """The names, each once. A single text is refused, because its letters would be taken for names."""
-    if isinstance(names, str | bytes):
-        raise ValueError(f"{parameter} takes a list of {kind}, and not a single one: put it into [ ]")
-    return tuple(dict.fromkeys(names))
-
-
-def _exclude(operation: Operation, excluded: tuple[str, ...]) -> Operation:
-    if not excluded:
-        return operation
-    if operation.action not in {Action.SEND_TO_ALL, Action.SEND_TO_GROUP}:
-        raise ValueError("excluded goes with all clients or with groups only")
-    return Operation(operation.action, operation.hub, group=operation.group, excluded=excluded)
+LEAST_SECONDS, MOST_SECONDS = 1, 100
+"""How many seconds a client may be given to answer a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,57 +37,123 @@ class _HubPart:
 
 @dataclass(frozen=True, slots=True)
 class _CallersHubPart(_HubPart):
-    """A part that knows which connection called, and at which endpoint it is."""
+    """A part that knows which connection called, and at which endpoint it is. Outside an event it is None."""
 
-    caller_id: str
-    endpoint: str | None
+    caller_id: str | None = None
+    endpoint: str | None = None
 
     def _endpoint_of(self, connection: str | None) -> str | None:
         return self.endpoint if connection == self.caller_id else None
 
 
 @dataclass(frozen=True, slots=True)
-class Clients(_CallersHubPart):
-    """Whom to send to. What takes names raises ``InvalidName`` for a name that the service does not take."""
+class _ClientsAs(_CallersHubPart, Generic[To]):
+    """Whom to send to, in the form ``To``. What takes names raises ``InvalidName`` for one that may not be."""
 
     @property
-    def all(self) -> Recipients:
+    def all(self) -> To:
         """All clients of the hub."""
-        return Recipients(self.outbox, [Operation(Action.SEND_TO_ALL, self.hub)])
+        return self._form(Recipients(self.outbox, [Operation(Action.SEND_TO_ALL, self.hub)]))
+
+    def user(self, user_id: str) -> To:
+        """All connections of a user."""
+        return self.users([user_id])
+
+    def users(self, user_ids: Iterable[str]) -> To:
+        """All connections of several users."""
+        users = [check_user_id(one) for one in several(user_ids, "users", "user ids")]
+        sends = [Operation(Action.SEND_TO_USER, self.hub, user=one) for one in users]
+        return self._form(Recipients(self.outbox, sends))
+
+    def group(self, name: str) -> To:
+        """The connections in a group."""
+        return self.groups([name])
+
+    def groups(self, names: Iterable[str]) -> To:
+        """The connections in several groups. One that is in two of them gets the message twice."""
+        groups = [check_group(one) for one in several(names, "groups", "group names")]
+        sends = [Operation(Action.SEND_TO_GROUP, self.hub, group=one) for one in groups]
+        return self._form(Recipients(self.outbox, sends))
+
+    def connection(self, connection_id: str) -> To:
+        """One connection."""
+        send = Operation(Action.SEND_TO_CONNECTION, self.hub, connection=check_connection_id(connection_id))
+        return self._form(Recipients(self.outbox, [send], self._endpoint_of(connection_id)))
+
+    def connections(self, connection_ids: Iterable[str]) -> To:
+        """Several connections."""
+        ids = [check_connection_id(one) for one in several(connection_ids, "connections", "connection ids")]
+        sends = [Operation(Action.SEND_TO_CONNECTION, self.hub, connection=one) for one in ids]
+        return self._form(Recipients(self.outbox, sends))
+
+    @abstractmethod
+    def _form(self, recipients: Recipients) -> To: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxClients(_ClientsAs[Recipients]):
+    """Whom to send to outside an event: all clients, users, groups or connections."""
+
+    def as_(self, client: Callable[..., Client]) -> "TypedOutboxClients[Client]":
+        """The same for a ``Protocol`` whose methods are the client's methods. ``Clients.as_`` says more."""
+        return TypedOutboxClients(self.outbox, self.hub, client=client)
+
+    def _form(self, recipients: Recipients) -> Recipients:
+        return recipients
+
+
+@dataclass(frozen=True, slots=True)
+class Clients(_ClientsAs[Recipients]):
+    """Whom to send to in an event. What takes names raises ``InvalidName`` for one that the service does not take."""
+
+    caller_id: str
 
     @property
     def caller(self) -> Recipients:
         """The connection whose event this is."""
         return self.connection(self.caller_id)
 
-    def user(self, user_id: str) -> Recipients:
-        """All connections of a user."""
-        return self.users([user_id])
+    def as_(self, client: Callable[..., Client]) -> "TypedClients[Client]":
+        """The same for a ``Protocol`` whose methods are the client's methods, so that a type checker sees to each send.
 
-    def users(self, user_ids: Iterable[str]) -> Recipients:
-        """All connections of several users."""
-        users = [check_user_id(one) for one in _several(user_ids, "users", "user ids")]
-        return Recipients(self.outbox, [Operation(Action.SEND_TO_USER, self.hub, user=one) for one in users])
+        Each method is ``async def`` and returns None. Its name is the target. It raises what ``Recipients.send`` does.
 
-    def group(self, name: str) -> Recipients:
-        """The connections in a group."""
-        return self.groups([name])
+        Args:
+            client: The Protocol. (It is declared as something to call, because ``type[...]`` takes no Protocol.)
 
-    def groups(self, names: Iterable[str]) -> Recipients:
-        """The connections in several groups. One that is in two of them gets the message twice."""
-        groups = [check_group(one) for one in _several(names, "groups", "group names")]
-        return Recipients(self.outbox, [Operation(Action.SEND_TO_GROUP, self.hub, group=one) for one in groups])
+        Raises:
+            TypeError: ``client`` is not a class.
+        """
+        return TypedClients(self.outbox, self.hub, self.caller_id, self.endpoint, client=client)
 
-    def connection(self, connection_id: str) -> Recipients:
-        """One connection."""
-        one = self.connections([connection_id])
-        return Recipients(self.outbox, one.operations, self._endpoint_of(connection_id))
+    def _form(self, recipients: Recipients) -> Recipients:
+        return recipients
 
-    def connections(self, connection_ids: Iterable[str]) -> Recipients:
-        """Several connections."""
-        ids = [check_connection_id(one) for one in _several(connection_ids, "connections", "connection ids")]
-        sends = [Operation(Action.SEND_TO_CONNECTION, self.hub, connection=one) for one in ids]
-        return Recipients(self.outbox, sends)
+
+@dataclass(frozen=True, slots=True)
+class TypedOutboxClients(_ClientsAs[Client]):
+    """Whom to send to outside an event, by the methods of a Protocol."""
+
+    client: Callable[..., Client] = field(kw_only=True)
+
+    def _form(self, recipients: Recipients) -> Client:
+        return write_as(self.client, recipients)
+
+
+@dataclass(frozen=True, slots=True)
+class TypedClients(_ClientsAs[Client]):
+    """Whom to send to in an event, by the methods of a Protocol."""
+
+    caller_id: str
+    client: Callable[..., Client] = field(kw_only=True)
+
+    @property
+    def caller(self) -> Client:
+        """The connection whose event this is."""
+        return self.connection(self.caller_id)
+
+    def _form(self, recipients: Recipients) -> Client:
+        return write_as(self.client, recipients)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,22 +253,69 @@ class Connections(_CallersHubPart):
             connection_id: The client's connection.
             target: The name of the method.
             arguments: Its arguments, as plain data or pydantic models.
-            timeout_seconds: How long the client may take.
+            timeout_seconds: How long the client may take, from 1 to 100.
 
         Raises:
             ConnectionNotFound: The connection is not there.
             ClientTimeout: The client did not answer in time.
             InvokeFailed: The call failed. When the client refused it, ``detail`` is the client's own text.
             DeliveryError: Another of its kinds, such as that no endpoint could be asked.
+            ValueError: For an empty target, and for a ``timeout_seconds`` that is not from 1 to 100.
         """
         check_connection_id(connection_id)
         if not target:
             raise ValueError("the target is empty")
+        if not LEAST_SECONDS <= timeout_seconds <= MOST_SECONDS:
+            raise ValueError(f"timeout_seconds is a number of seconds from {LEAST_SECONDS} to {MOST_SECONDS}")
         operation = Operation(Action.INVOKE, self.hub, connection=connection_id)
         message, endpoint = Message(target, encode_arguments(arguments)), self._endpoint_of(connection_id)
         judgement = await self.outbox.invoke(operation, message, endpoint=endpoint, seconds=timeout_seconds)
-        _refuse(judgement)
+        refuse(judgement)
         answer = judgement.answer
         if answer.error is not None:
             raise InvokeFailed(answer.error)
         return None if answer.result is None else json_text.decode(answer.result)
+
+
+@dataclass(frozen=True, slots=True)
+class HubOutbox:
+    """What authors send with outside an event: from start-up code, timers and tasks of their own.
+
+    Args:
+        outbox: By which the hub is reached.
+        hub: The hub's name.
+    """
+
+    outbox: Outbox
+    hub: str
+
+    @property
+    def clients(self) -> OutboxClients:
+        """Sends messages to clients of the hub."""
+        return OutboxClients(self.outbox, self.hub)
+
+    @property
+    def groups(self) -> Groups:
+        """Changes who is in which group of the hub."""
+        return Groups(self.outbox, self.hub)
+
+    @property
+    def users(self) -> Users:
+        """Closes users of the hub, asks for them, and takes them out of groups."""
+        return Users(self.outbox, self.hub)
+
+    @property
+    def connections(self) -> Connections:
+        """Closes connections of the hub, asks for them, and calls methods of their clients."""
+        return Connections(self.outbox, self.hub)
+
+
+def outbox(hub: str) -> HubOutbox:
+    """What a hub is sent to with outside an event. It may be made before any bridge runs.
+
+    What sends with it acts for the bridge that runs the code: its handlers, start-up code and timers, and the tasks
+    that they start. Other code acts for the only bridge of the process, and gets ``NotRunning`` when that is not clear.
+
+    Raises ``InvalidName`` for a hub that the service does not take.
+    """
+    return HubOutbox(FoundOutbox(), check_hub(hub))

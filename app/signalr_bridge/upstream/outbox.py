@@ -1,9 +1,11 @@
-"""The interface by which handlers talk back. The assembly fulfils it with the sender."""
+"""The interface by which handlers talk back, and whose it is outside an event. The assembly fulfils it."""
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Protocol
 
 from signalr_bridge.endpoints.outcome import Judgement, Result
+from signalr_bridge.errors import NotRunning
 from signalr_bridge.protocol.rest import Message, Operation
 
 
@@ -52,3 +54,93 @@ class Outbox(Protocol):
         Gives the judgement of each item. Raises ``InvalidItem`` or ``MalformedJson`` before anything is sent.
         """
         ...
+
+
+_CURRENT: ContextVar[Outbox] = ContextVar("signalr_bridge_outbox")
+"""The outbox of the bridge that runs the code. Tasks and threads that the code starts inherit it."""
+
+_running: list[Outbox] = []
+"""The outboxes of all bridges that run in this process."""
+
+
+class OutboxScope:
+    """What runs in this block acts for the bridge with this outbox, and so do the tasks and threads that it starts.
+
+    Args:
+        outbox: The bridge's outbox.
+    """
+
+    __slots__ = ("_outbox", "_token")
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def __enter__(self) -> None:
+        self._token = _CURRENT.set(self._outbox)
+
+    def __exit__(self, *_: object) -> None:
+        _CURRENT.reset(self._token)
+
+
+class RunningBridge:
+    """Entered while a bridge runs. Meanwhile code that no bridge runs may find the bridge's outbox, too.
+
+    Args:
+        outbox: The bridge's outbox.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    async def __aenter__(self) -> None:
+        _running.append(self._outbox)
+
+    async def __aexit__(self, *_: object) -> None:
+        # It is found by identity, because two outboxes may be equal.
+        del _running[next(place for place, one in enumerate(_running) if one is self._outbox)]
+
+
+def find_outbox() -> Outbox:
+    """The outbox of the bridge that runs the caller, or else of the only bridge of this process.
+
+    Raises ``NotRunning`` when there is none, and when no bridge runs the caller and several run.
+    """
+    found = _CURRENT.get(None)
+    if found is not None:
+        return found
+    match _running[:]:
+        case [only]:
+            return only
+        case []:
+            raise NotRunning("No bridge runs in this process: send from a handler, from startup, or once it runs.")
+        case several:
+            raise NotRunning(f"{len(several)} bridges run in this process, and none of them runs this code.")
+
+
+class FoundOutbox:
+    """An outbox that is found when it is used. So it may be made before any bridge runs.
+
+    Each method raises ``NotRunning`` as ``find_outbox`` does, and is otherwise that of ``Outbox``.
+    """
+
+    async def perform(
+        self, operation: Operation, message: Message | None = None, *, endpoint: str | None = None
+    ) -> Result:
+        """Do one operation by the outbox that is found."""
+        return await find_outbox().perform(operation, message, endpoint=endpoint)
+
+    async def perform_each(
+        self, operations: Sequence[Operation], message: Message, *, endpoint: str | None = None
+    ) -> Sequence[Result]:
+        """Do several operations by the outbox that is found."""
+        return await find_outbox().perform_each(operations, message, endpoint=endpoint)
+
+    async def invoke(
+        self, operation: Operation, message: Message, *, endpoint: str | None = None, seconds: float | None = None
+    ) -> Judgement:
+        """Call a method of a client by the outbox that is found."""
+        return await find_outbox().invoke(operation, message, endpoint=endpoint, seconds=seconds)
+
+    async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Judgement]:
+        """Send a JSON array of items by the outbox that is found."""
+        return await find_outbox().send_outputs(hub, outputs)

@@ -30,6 +30,8 @@ async def watch_events(request: FastAPIRequest) -> Response:
     """
     events = find_request(request.scope).part(EventFeed)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"}
+    if request.method == "HEAD":
+        return Response(None, 200, headers, "text/event-stream")
     return StreamingResponse(_stream(events, request.headers.get("last-event-id")), 200, headers, "text/event-stream")
 
 
@@ -129,20 +131,23 @@ ROUTES = (
     ),
 )
 
-EVENTS = Route(
-    "GET",
-    "/events",
-    "watchEvents",
-    endpoint=watch_events,
-    rights=frozenset({Right.READ}),
-    query=(),
-    description=Description(
-        tags=["operations"],
-        responses={
-            200: {"content": {"text/event-stream": {}}, "description": "until either side ends it"},
-            **PROBLEM_ANSWER,
-        },
-        more={"response_class": StreamingResponse},
-    ),
+EVENTS = tuple(
+    Route(
+        method,
+        "/events",
+        operation,
+        endpoint=watch_events,
+        rights=frozenset({Right.READ}),
+        query=(),
+        description=Description(
+            tags=["operations"],
+            responses={
+                200: {"content": {"text/event-stream": {}}, "description": "until either side ends it"},
+                **PROBLEM_ANSWER,
+            },
+            more={"response_class": StreamingResponse},
+        ),
+    )
+    for method, operation in (("GET", "watchEvents"), ("HEAD", "watchEventsHead"))
 )
 """What the console reads. It concerns all hubs."""

@@ -261,6 +261,6 @@ def build_callers(
 
 def name_anonymous(settings: Settings) -> Mapping[ListenerKind, str]:
     """The name of a caller without a key, by listener. It is empty when every caller needs a key."""
-    if settings.development:
+    if settings.development and not settings.callers.keys:
         return {ListenerKind.ONLY: "development"}
     return {ListenerKind.CALLERS: "anonymous"} if settings.callers.anonymous else {}

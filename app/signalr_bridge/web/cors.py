@@ -3,11 +3,11 @@
 Source: https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from signalr_bridge.errors import InvalidName
 from signalr_bridge.protocol.names import unescape_segment
+from signalr_bridge.protocol.origin import allows
 from signalr_bridge.settings.access import CorsSettings
 from signalr_bridge.web.request import Request
 
@@ -20,24 +20,6 @@ HEADERS = ("authorization", "content-type", "x-requested-with", "x-signalr-user-
 _EXPOSED = (b"access-control-expose-headers", b"X-Request-Id, Retry-After")
 _CREDENTIALS = (b"access-control-allow-credentials", b"true")
 _VARY = (b"vary", b"Origin")
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-
-
-def allows(origin: str, allowed: Iterable[str]) -> bool:
-    """Whether a request's ``Origin`` is allowed. ``*`` in a pattern is one label. ``null`` is never allowed."""
-    given = _normalise(origin)
-    return given != "null" and any(_matches(_normalise(one), given) for one in allowed)
-
-
-def _matches(pattern: str, origin: str) -> bool:
-    if "*" not in pattern:
-        return pattern == origin
-    return re.fullmatch(r"[a-z0-9_-]+".join(map(re.escape, pattern.split("*"))), origin) is not None
-
-
-def _normalise(origin: str) -> str:
-    lowered = origin.lower()
-    return lowered.removesuffix(_DEFAULT_PORTS.get(lowered.partition("://")[0], "/"))
 
 
 def apply_cors(request: Request, cors_of: CorsOf) -> bool:

@@ -50,13 +50,15 @@ class BridgeApp(FastAPI):
     Args:
         table: All routes.
         more_schemes: Security schemes that routes name.
+        root_path: The prefix that a proxy takes off the path. Links and the document's ``servers`` begin with it.
         given: The arguments of ``FastAPI``.
     """
 
     front: Front
 
-    def __init__(self, table: Table, more_schemes: Mapping[str, Any], **given: Any) -> None:
+    def __init__(self, table: Table, more_schemes: Mapping[str, Any], root_path: str = "", **given: Any) -> None:
         super().__init__(**given)
+        self._prefix = root_path
         self._table = table
         self._more_schemes = more_schemes
         for route in table.routes:
@@ -78,6 +80,10 @@ class BridgeApp(FastAPI):
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a route that FastAPI answers."""
+        if self._prefix and scope["type"] == "http":
+            # By ASGI the path begins with the root path. Else a route would be cut that begins as the prefix does.
+            scope["root_path"] = prefix = self._prefix + scope.get("root_path", "")
+            scope["path"] = prefix + scope["path"]
         await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:

@@ -1,14 +1,13 @@
 """The kinds of listeners, and the checks of development: which requests come from this machine."""
 
-import ipaddress
 from collections.abc import Callable, Coroutine, Iterable
 from enum import StrEnum
 from functools import partial
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from starlette.types import Receive, Scope, Send
 
+from signalr_bridge.protocol.origin import is_loopback
 from signalr_bridge.wire.exchange import Answer, IncomingRequest
 
 
@@ -67,12 +66,3 @@ def is_of_this_machine(hosts: Iterable[str], origins: Iterable[str]) -> bool:
         and all(map(is_loopback, hosts))
         and all(not origin or {origin.lower()} == of_hosts for origin in origins)
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the value of a ``Host`` header names this machine."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

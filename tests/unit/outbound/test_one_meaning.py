@@ -24,7 +24,7 @@ from signalr_bridge.outbound.answers import answer_call, answer_change, answer_i
 from signalr_bridge.outbound.items import Item, Kind
 from signalr_bridge.outbound.members import list_members
 from signalr_bridge.protocol.rest import Action, ClientAnswer, ListedConnection, MemberPage, Message, Operation
-from signalr_bridge.upstream.hub_api import check_delivery, read_existence
+from signalr_bridge.upstream.recipients import check_delivery, read_existence
 from signalr_bridge.wire.exchange import Answer
 
 from tests.unit.endpoints.fakes import FakeTransport, endpoint, registry

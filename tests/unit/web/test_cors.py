@@ -1,7 +1,7 @@
 """Which origins are allowed: exact ones, patterns of one label, and never null."""
 
 import pytest
-from signalr_bridge.web.cors import allows
+from signalr_bridge.protocol.origin import allows
 
 ALLOWED = ["https://app.contoso.com", "https://*.fabrikam.com", "http://localhost:3000", "HTTPS://Upper.example:443"]
 

@@ -2,7 +2,8 @@
 
 import pytest
 from signalr_bridge.errors import BodyTooLarge, InvalidHeader, InvalidName, InvalidQuery, UnsupportedMediaType
-from signalr_bridge.web.guards import is_loopback, is_of_this_machine
+from signalr_bridge.protocol.origin import is_loopback
+from signalr_bridge.web.guards import is_of_this_machine
 from signalr_bridge.web.request import JSON, read_query
 from signalr_bridge.web.trace import read_traceparent
 

@@ -11,6 +11,7 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import CONNECTIONS
 from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.outbox import OutboxScope
 from signalr_bridge.upstream.python.binding import Binding, find_code, unwrap
 from signalr_bridge.upstream.python.hub import Hub, Registration, read_methods, read_name
 from signalr_bridge.upstream.python.threads import Threads
@@ -88,9 +89,13 @@ class HubHandler:
 
     async def answer(self, context: Context) -> Payload:
         """What the function returns. Raises ``TimeoutError`` when it takes too long and was cancelled."""
-        if self.seconds is None:
-            return await self._answer(context)
-        ends = asyncio.get_running_loop().time() + self.seconds
+        with OutboxScope(context.outbox):
+            if self.seconds is None:
+                return await self._answer(context)
+            return await self._answer_within(self.seconds, context)
+
+    async def _answer_within(self, seconds: float, context: Context) -> Payload:
+        ends = asyncio.get_running_loop().time() + seconds
         begun = Begun(self._answer(context))
         if begun.has_returned:  # most functions never wait, and need no timer
             return begun.result

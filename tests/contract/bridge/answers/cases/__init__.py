@@ -36,8 +36,18 @@ CHANGES = {
     # Whoever waits for leave to send a body may leave it out, and the next request would be taken for it.
     "continue, unknown caller": "401 unauthenticated",
     "continue, another type": "415 unsupported-media-type",
+    # A GET route answers HEAD, too.
+    "events, head": "200",
+    "events, post": "405 method-not-allowed",
+    "PATCH /events": "405 method-not-allowed",
+    "OPTIONS /events": "405 method-not-allowed",
+    # BRIDGE_CONSOLE serves the page.
+    "the root": "200",
+    "the root, head": "200",
+    "PATCH /": "405 method-not-allowed",
+    "OPTIONS /": "405 method-not-allowed",
 }
-"""The cases whose answers changed on purpose, by name, each with its status and code.
+"""The cases whose answers changed on purpose, by name, each with its status and the code of a problem.
 
 Besides, an outcome may have the new code ``overloaded``. No case has an outcome for which that could be so.
 """

@@ -59,6 +59,8 @@ def stream() -> Iterator[Case]:
     yield by("all", "events, unknown parameter", "GET", "/events?x=1")
     yield by("all", "events with a slash", "GET", "/events/")
     yield by("all", "events, head", "HEAD", "/events")
+    yield by("all", "events by head", "HEAD", "/events")
+    yield case("events by head to nobody", "HEAD", "/events")
     yield by("all", "events, post", "POST", "/events", body=b"")
 
 

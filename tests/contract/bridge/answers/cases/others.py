@@ -13,7 +13,6 @@ _PATHS = (
     "/health/ready",
     "/docs",
     "/openapi.json",
-    "/",
     "/hubs/chat/endpoints",
     "/hubs/chat/users/u",
     "/events/",

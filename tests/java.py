@@ -1,0 +1,46 @@
+"""Programs in Java, compiled for the tests by the JDK that tests/install.py has found, and what Maven brings."""
+
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from tests.install import find
+
+DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0"
+
+
+def compile_java(source: Path, folder: Path, class_path: str = "") -> None:
+    """Compile one file into the folder, as Java 17.
+
+    Raises:
+        LookupError: The JDK is not installed. The text says what to do.
+        RuntimeError: It does not compile. The text is the compiler's.
+    """
+    arguments = ["--release", "17", "-Xlint:all,-serial", "-Werror", "-d", str(folder)]
+    _run([find("javac"), *arguments, "-cp", class_path, str(source)], folder)
+
+
+@cache
+def find_class_path(pom: Path) -> str:
+    """The jars that a pom.xml names, with all that they need, as a class path.
+
+    They are kept in .venv. Whatever is there already is not asked for again.
+    """
+    kept = Path(sys.prefix) / "maven"
+    kept.mkdir(exist_ok=True)
+    written = kept / f"{pom.parent.name}.classpath"
+    if written.exists() and written.stat().st_mtime > pom.stat().st_mtime:
+        return written.read_text("utf-8")
+    options = ["-q", "-B", "-f", str(pom), f"-Dmaven.repo.local={kept}", f"-Dmdep.outputFile={written}"]
+    _run([find("mvn"), *options, f"{DEPENDENCY_PLUGIN}:build-classpath"], kept)
+    return written.read_text("utf-8")
+
+
+def _run(command: list[str], folder: Path) -> None:
+    done = subprocess.run(
+        command, cwd=folder, env=dict(os.environ), capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(done.stdout + done.stderr)
