@@ -11,6 +11,8 @@ from signalr_bridge import __version__
 from signalr_bridge.endpoints import routes as endpoint_routes
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
+from signalr_bridge.hubs import ROUTES as HUB_ROUTES
+from signalr_bridge.hubs import HubList, name_hubs
 from signalr_bridge.negotiate import routes as negotiate_routes
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
@@ -62,6 +64,7 @@ class Parts(PartsByType):
     receiver: Receiver
     events: EventFeed
     snapshots: Snapshots
+    hubs: HubList
 
     @property
     def watcher(self) -> Watcher:
@@ -106,6 +109,7 @@ def create_app(
     access = _make_access(settings, snapshots, issuer_keys, [handler.hub for handler in handlers], runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
     opened.append(RunningBridge(sender))
+    receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
         access=access,
         clients=build_clients(settings, issuer_keys, runtime),
@@ -113,9 +117,10 @@ def create_app(
         negotiator=_make_negotiator(snapshots, directory, runtime),
         sender=sender,
         idempotency=Idempotency(runtime.clock),
-        receiver=_make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer),
+        receiver=receiver,
         events=events,
         snapshots=snapshots,
+        hubs=HubList(snapshots.settings, receiver.dispatch),
     )
     table = Table(_list_routes(settings, directory))
     app = _make_app(settings, table, opened)
@@ -142,6 +147,7 @@ def _list_routes(settings: Settings, directory: EndpointDirectory) -> list[Route
     shown = _list_console(settings, directory) if settings.console else []
     documents = ("/openapi.json", "/docs", "/docs/oauth2-redirect") if settings.docs else ()
     return [
+        *HUB_ROUTES,
         *endpoint_routes.ROUTES,
         *negotiate_routes.ROUTES,
         *outbound_routes.ROUTES,
@@ -248,7 +254,7 @@ def _make_access(
     settings: Settings, snapshots: Snapshots, issuer_keys: IssuerKeys, handled: Iterable[str], runtime: Runtime
 ) -> Access:
     """What admits callers, and which hubs exist: those that settings and handlers name."""
-    hubs = _name_hubs(settings, handled)
+    hubs = name_hubs(settings, handled)
     granted = [hub for key in settings.callers.keys for hub in key.hubs or ()]
     everybody = ["*"] if "*" in settings.negotiate.hubs else []
     default = settings.default_hub or (hubs[0] if len(hubs) == 1 else None)
@@ -258,10 +264,3 @@ def _make_access(
         HubNames(granted, [*hubs, *everybody], only=settings.hubs_only, default=default),
         settings.trusted_proxies,
     )
-
-
-def _name_hubs(settings: Settings, handled: Iterable[str]) -> list[str]:
-    """The hubs that settings and handlers name, each once, in lower case."""
-    default = [settings.default_hub] if settings.default_hub else []
-    named = [*default, *settings.negotiate.hubs, *settings.hubs, *handled]
-    return list(dict.fromkeys(hub.lower() for hub in named if hub != "*"))

@@ -97,13 +97,18 @@ ROUTES = (
             more={"response_class": JSONResponse},
         ),
     ),
-    Route(
-        "GET",
-        "/hubs/{hub}/endpoints",
-        "listEndpoints",
-        list_endpoints,
-        rights=frozenset({Right.READ}),
-        query=(),
-        description=Description(tags=["who is there"], responses=PROBLEM_ANSWER, more={"response_class": JSONResponse}),
+    *(
+        Route(
+            method,
+            "/hubs/{hub}/endpoints",
+            operation,
+            list_endpoints,
+            rights=frozenset({Right.READ}),
+            query=(),
+            description=Description(
+                tags=["who is there"], responses=PROBLEM_ANSWER, more={"response_class": JSONResponse}
+            ),
+        )
+        for method, operation in (("GET", "listEndpoints"), ("HEAD", "listEndpointsHead"))
     ),
 )

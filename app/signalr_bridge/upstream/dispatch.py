@@ -124,6 +124,15 @@ class Dispatch:
                 return handler
         return None
 
+    def find_for_hub(self, hub: str) -> list[Handler]:
+        """Every handler that answers an event of the hub, in the order in which they were given."""
+        hub = hub.lower()
+        return [one for one in self.handlers if one.hub.lower() in {ANY, hub} and self._is_reached(one, hub)]
+
+    def _is_reached(self, handler: Handler, hub: str) -> bool:
+        """Whether no other handler of the hub is more specific for all that this one would answer."""
+        return handler.category != MESSAGES or self.find_for_message(hub, handler.event) is handler
+
     def find_for_connection(self, hub: str, event: str) -> list[Handler]:
         """Every handler of ``connected`` or ``disconnected``, in the order in which they were given."""
         hub = hub.lower()

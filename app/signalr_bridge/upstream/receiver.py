@@ -225,6 +225,10 @@ class Receiver:
         self._events = events
         self._observer, self._clock = observer, clock
 
+    def dispatch(self) -> Dispatch:
+        """The handlers in force."""
+        return self._dispatch
+
     def use(self, handlers: Sequence[Handler]) -> None:
         """Let these handlers answer from the next call on. Calls in flight keep the old ones.
 

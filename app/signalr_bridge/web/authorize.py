@@ -74,8 +74,10 @@ class Access:
         peer = None if incoming.peer is None else incoming.peer[0]
         return partial(find_address, peer, incoming.headers, self.trusted_proxies)
 
-    async def require_caller(self, request: Request) -> None:
+    async def require_caller(self, request: Request, *, of_any_hub: bool = False) -> None:
         """Sets the caller, who may do what the route does. All others learn nothing about hubs and bodies.
+
+        With ``of_any_hub`` a right for one hub is enough.
 
         Raises ``Unauthenticated``, ``Forbidden``, ``InvalidName``, ``HubNotFound`` and ``RateLimited``.
         """
@@ -83,7 +85,10 @@ class Access:
             await self._find_by_token(request, or_client=False)
         if request.caller is None:
             raise Unauthenticated(REFUSAL, headers=CHALLENGE)
-        self.check_caller(request, request.caller)
+        if of_any_hub:
+            self._check_of_any_hub(request, request.caller)
+        else:
+            self.check_caller(request, request.caller)
 
     async def find_caller(self, request: Request) -> None:
         """Sets the caller of the request. It stays None when the request has no credentials of a caller.
@@ -123,6 +128,11 @@ class Access:
         if not is_of_this_machine(request.headers_of(b"host"), request.headers_of(b"origin")):
             raise Forbidden("Without a key only this machine's own programs may call.")
         return Caller(name)
+
+    def _check_of_any_hub(self, request: Request, caller: Caller) -> None:
+        if not any(map(caller.has, request.rights)):
+            caller.check(request.rights, None)  # has none of them for all hubs either
+        self.callers.check_rate(caller)
 
     def check_caller(self, request: Request, caller: Caller, hub: str | None = None) -> None:
         """Raise the reason why the caller may not do now what the route does.

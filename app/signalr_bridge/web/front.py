@@ -175,7 +175,7 @@ class Front:
         """Checks what the table says of the route, and reads what it takes."""
         request.rights = route.rights
         if route.audience is _CALLERS:
-            await request.part(Access).require_caller(request)
+            await request.part(Access).require_caller(request, of_any_hub=route.of_any_hub)
             request.read_names()
         elif route.audience is _CLIENTS:
             await request.part(Access).find_caller(request)

@@ -66,6 +66,7 @@ class Route:
         endpoint: FastAPI's endpoint of a route that is handed over. None for a route that FastAPI has made itself.
         audience: Who may call.
         rights: A caller needs one of them.
+        of_any_hub: Whether the right for one hub is enough where the path names no hub. Then the route shows no more.
         query: The query parameters that there are. None means that the query is not checked.
         has_deadline: Whether the caller may set a deadline by ``X-Request-Timeout``.
         is_idempotent: Whether the caller may name the request by ``Idempotency-Key``.
@@ -81,6 +82,7 @@ class Route:
     endpoint: Callable[..., Any] | None = None
     audience: Audience = Audience.CALLERS
     rights: frozenset[Right] = frozenset()
+    of_any_hub: bool = False
     query: tuple[str, ...] | None = None
     has_deadline: bool = False
     is_idempotent: bool = False
@@ -218,6 +220,7 @@ def _check(route: Route) -> None:
         (route.answer is not None and route.endpoint is not None, "ours answers it or FastAPI's, not both"),
         (route.answer is None and route.endpoint is None and route.description is not None, "nothing answers it"),
         (bool(route.rights) is not (route.audience in _WITH_RIGHTS), "routes for callers name rights, and only those"),
+        (route.of_any_hub and "hub" in route.parameters, "of_any_hub is for a path without a hub"),
         (route.answer is not None and not set(route.parameters) <= NAMES, f"a parameter is one of {sorted(NAMES)}"),
         (
             route.answer is not None and (route.description is None) is not bool(route.same_as),

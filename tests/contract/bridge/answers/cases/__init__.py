@@ -41,6 +41,14 @@ CHANGES = {
     "events, post": "405 method-not-allowed",
     "PATCH /events": "405 method-not-allowed",
     "OPTIONS /events": "405 method-not-allowed",
+    "HEAD /hubs/chat/endpoints": "401 unauthenticated",
+    "POST /hubs/chat/endpoints": "405 method-not-allowed",
+    "PATCH /hubs/chat/endpoints": "405 method-not-allowed",
+    "OPTIONS /hubs/chat/endpoints": "405 method-not-allowed",
+    # There is a list of hubs.
+    "hubs": "200",
+    "PATCH /hubs": "405 method-not-allowed",
+    "OPTIONS /hubs": "405 method-not-allowed",
     # BRIDGE_CONSOLE serves the page.
     "the root": "200",
     "the root, head": "200",
