@@ -22,6 +22,7 @@ from typing import Annotated, Any
 import typer
 
 from signalr_bridge import __version__
+from signalr_bridge.banner import Banner, find_unknown_hosts, watch_hosts, write_url
 from signalr_bridge.check import (
     examine,
     probe_endpoints,
@@ -31,6 +32,7 @@ from signalr_bridge.check import (
     write_text,
     write_verdict,
 )
+from signalr_bridge.endpoints.credentials import find_proxies
 from signalr_bridge.errors import BridgeError, SettingsError
 from signalr_bridge.main import Parts, create_app, mint
 from signalr_bridge.protocol import json_text
@@ -40,7 +42,7 @@ from signalr_bridge.settings.diagnosis import locating
 from signalr_bridge.settings.value import Values
 from signalr_bridge.tail import watch
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
-from signalr_bridge.web.logs import configure_logs
+from signalr_bridge.web.logs import configure_logs, is_text
 from signalr_bridge.wire.server import Listener, bind
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -92,9 +94,9 @@ def serve(
 
 async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
     with ExitStack() as stack:
-        sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT"))
-        with locating(values):
-            app = create_app(settings, sources)
+        stack.enter_context(locating(values))
+        sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
+        app = create_app(settings, sources)
         parts: Parts = app.state.parts
         listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.events.close)
         listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
@@ -104,10 +106,24 @@ async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
         # What is alive now stays alive. Leaving it out of collections cuts the slowest requests to a third.
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
-        beside = None if callers is None else asyncio.create_task(callers.serve_beside(listener))
+        beside = [asyncio.create_task(_introduce(settings, values, parts, listener, callers))]
+        if callers is not None:
+            beside.append(asyncio.create_task(callers.serve_beside(listener)))
         await listener.run_until_stopped(before=None if callers is None else callers.stop)
-        if beside is not None:
-            beside.cancel()
+        for one in beside:
+            one.cancel()
+
+
+async def _introduce(
+    settings: Settings, values: Values, parts: Parts, listener: Listener, callers: Listener | None
+) -> None:
+    """The first words, once requests are answered."""
+    await listener.ready.wait()
+    addresses = [write_url(settings.host, listener.port)]
+    if callers is not None and settings.callers.listen_address is not None:
+        addresses.append(write_url(settings.callers.listen_address[0], callers.port))
+    Banner(settings, parts.hubs.describe(), addresses, is_text(settings.log_format)).say()
+    watch_hosts(partial(find_unknown_hosts, settings, values, find_proxies(os.environ)))
 
 
 @cli.command()
@@ -180,7 +196,9 @@ def check(
     except SettingsError as error:
         report = report_unreadable(error)
     if probe and report.settings is not None:
-        report = replace(report, probes=asyncio.run(probe_endpoints(report.settings)))
+        unknown = find_unknown_hosts(report.settings, report.values, find_proxies(os.environ))
+        probes = asyncio.run(probe_endpoints(report.settings))
+        report = replace(report, diagnostics=(*report.diagnostics, *unknown), probes=probes)
     for line in [write_json(report)] if as_json else write_text(report):
         print(line)
     for line in () if as_json else write_diagnostics(report.diagnostics):

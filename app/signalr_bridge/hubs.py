@@ -79,14 +79,15 @@ def describe_hubs(settings: Settings, dispatch: Dispatch, has_admitter: HasAdmit
         HubFacts(
             hub,
             dispatch.find_for_hub(hub),
-            _list_admitting(settings, hub, has_admitter),
+            list_admitting(settings, hub, has_admitter),
             list(dict.fromkeys(one.name for one in settings.endpoints_of(hub))),
         )
         for hub in name_hubs(settings, (one.hub for one in dispatch.handlers))
     ]
 
 
-def _list_admitting(settings: Settings, hub: str, has_admitter: HasAdmitter) -> list[Admits]:
+def list_admitting(settings: Settings, hub: str, has_admitter: HasAdmitter) -> list[Admits]:
+    """What may admit the clients of a hub."""
     rules = settings.negotiate_of(hub)
     admits: dict[Admits, bool] = {
         "anonymous": rules.anonymous,

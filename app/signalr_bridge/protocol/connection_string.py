@@ -134,7 +134,7 @@ def _split(text: str) -> _Parts:
 def _hint(piece: str, text: str) -> str:
     if text[:1] in {"'", '"'} or piece[:1] in {"'", '"'}:
         return "remove the quotes"
-    return f"the parts are {', '.join(_NAMES)}"
+    return f"remove it, or write one of {', '.join(_NAMES)}"
 
 
 def _read_endpoint(parts: _Parts) -> str:

@@ -55,7 +55,9 @@ def _read_keys(value: Any) -> Any:
 def check_issuer(value: str) -> str:
     """An issuer's address. It is compared exactly, and its keys are fetched over TLS. Raises ``ValueError``."""
     if not _HTTPS.fullmatch(value):
-        raise ValueError("an issuer is an address that begins with https://, without query")
+        raise ValueError(
+            "an issuer is an address that begins with https://, without query: write it as in the token's `iss`"
+        )
     return value
 
 

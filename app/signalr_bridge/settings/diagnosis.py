@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.settings.names import Path, find_path, settings_below, settings_by_path, write_name
+from signalr_bridge.settings.names import Path, find_path, named_sections, settings_below, settings_by_path, write_name
 from signalr_bridge.settings.value import Diagnostic, Value, Values, spell
 
 _WORDS: Mapping[str, str] = {
@@ -16,13 +17,13 @@ _WORDS: Mapping[str, str] = {
     "bool_type": "write true or false",
     "dict_type": "write a map, as a JSON object or as a table",
     "finite_number": "write a number",
-    "float_parsing": "write a number alone, such as 10, without a unit",
-    "float_type": "write a number alone, such as 10, without a unit",
+    "float_parsing": "write a number alone, such as {example}, without a unit",
+    "float_type": "write a number alone, such as {example}, without a unit",
     "greater_than": "write a number over {gt:g}",
     "greater_than_equal": "write {ge:g} or more",
     "int_from_float": "write a whole number",
-    "int_parsing": "write a whole number alone, such as 10, without a unit",
-    "int_type": "write a whole number alone, such as 10, without a unit",
+    "int_parsing": "write a whole number alone, such as {example}, without a unit",
+    "int_type": "write a whole number alone, such as {example}, without a unit",
     "less_than_equal": "write {le:g} or less",
     "list_type": "write a list",
     "model_type": 'write an object: {{"name": "value"}}',
@@ -86,14 +87,24 @@ def _put_into_words(
     if kind == "literal_error":
         return f"write {context['expected'].replace(chr(39), '')}"
     if kind in _WORDS:
-        return _WORDS[kind].format(**context)
+        return _WORDS[kind].format(**context, example=_find_default(setting))
     said = said.removeprefix("Value error, ").rstrip(".")
     return said if said[1:2].isupper() else f"{said[0].lower()}{said[1:]}"
 
 
+def _find_field(setting: Path) -> FieldInfo | None:
+    field = settings_by_path().get(setting)
+    return settings_below(setting[0]).get(setting[2:]) if field is None and setting[0] in named_sections() else field
+
+
 def _describe(setting: Path) -> str:
-    field = settings_by_path().get(setting) or settings_below(setting[0]).get(setting[2:])
-    return "" if field is None else (field.description or "")
+    field = _find_field(setting)
+    return "" if field is None else (field.description or "").replace("`", "")
+
+
+def _find_default(setting: Path) -> object:
+    field = _find_field(setting)
+    return field.default if field is not None and isinstance(field.default, int | float) else 10
 
 
 def _enumerate(names: Iterable[str]) -> str:
@@ -107,9 +118,7 @@ def _has_entries(setting: Path) -> bool:
 
 def _list_members(setting: Path) -> list[str]:
     """The names that an object in the setting's value may have. Empty when it holds no objects."""
-    field = settings_by_path().get(setting)
-    if field is None and len(setting) > 2 and setting[0] in {"hubs", "forward", "endpoints"}:
-        field = settings_below(setting[0]).get(setting[2:])
+    field = _find_field(setting) if setting else None
     model = None if field is None else _find_model(field.annotation)
     return [] if model is None else list(model.model_fields)
 

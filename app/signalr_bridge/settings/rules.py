@@ -71,7 +71,9 @@ def judge_servable(settings: Settings) -> Iterator[Diagnostic]:
 
 def _judge_emulator_key(settings: Settings) -> Iterator[Diagnostic]:
     upstreams = [settings.upstream, *(one.upstream for one in settings.hubs.values() if one.upstream is not None)]
-    found = [_name(settings, one) for one in settings.all_endpoints() if one.connection.access_key == EMULATOR_KEY]
+    found = [
+        name_source(settings, one) for one in settings.all_endpoints() if one.connection.access_key == EMULATOR_KEY
+    ]
     if any(one.get_secret_value() == EMULATOR_KEY for upstream in upstreams for one in upstream.keys):
         found.append("BRIDGE_UPSTREAM__KEYS")
     if found and not settings.allow_emulator_key:
@@ -82,7 +84,7 @@ def _judge_emulator_key(settings: Settings) -> Iterator[Diagnostic]:
         )
 
 
-def _name(settings: Settings, endpoint: EndpointSettings) -> str:
+def name_source(settings: Settings, endpoint: EndpointSettings) -> str:
     """The setting that the endpoint was read from."""
     if endpoint.name != UNNAMED:
         return name_endpoint(endpoint.name)
@@ -95,7 +97,7 @@ def _judge_certificates(settings: Settings) -> Iterator[Diagnostic]:
         path = endpoint.credential.certificate_file
         if path is not None and not _is_readable(path):
             yield Diagnostic.error(
-                _name(settings, endpoint),
+                name_source(settings, endpoint),
                 "clientCertificate (ClientCert) names a file that cannot be read: write the path of a PEM or PFX.",
             )
 
@@ -107,7 +109,7 @@ def _judge_plain_http(settings: Settings) -> Iterator[Diagnostic]:
         is_safe = parts.scheme == "https" or parts.hostname in {"localhost", "127.0.0.1", "::1"}
         if endpoint.credential.kind != "access-key" and not is_safe and not settings.allow_emulator_key:
             yield Diagnostic.error(
-                _name(settings, endpoint), "is opened by an identity, whose token nobody may see: write https."
+                name_source(settings, endpoint), "is opened by an identity, whose token nobody may see: write https."
             )
 
 
