@@ -41,6 +41,7 @@ from signalr_bridge.settings import Level, Settings, Sources, check_servable, re
 from signalr_bridge.settings.diagnosis import locating
 from signalr_bridge.settings.value import Values
 from signalr_bridge.tail import watch
+from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
 from signalr_bridge.web.logs import configure_logs, is_text
 from signalr_bridge.wire.server import Listener, bind
@@ -98,7 +99,7 @@ async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
         app = create_app(settings, sources)
         parts: Parts = app.state.parts
-        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.events.close)
+        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.begin_stop)
         listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
         if (address := settings.callers.listen_address) is not None:
             own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))
@@ -122,7 +123,8 @@ async def _introduce(
     addresses = [write_url(settings.host, listener.port)]
     if callers is not None and settings.callers.listen_address is not None:
         addresses.append(write_url(settings.callers.listen_address[0], callers.port))
-    Banner(settings, parts.hubs.describe(), addresses, is_text(settings.log_format)).say()
+    others = parts.hubs.describe_others() if ANY in settings.negotiate.hubs else None
+    Banner(settings, parts.hubs.describe(), others, addresses, is_text(settings.log_format)).say()
     watch_hosts(partial(find_unknown_hosts, settings, values, find_proxies(os.environ)))
 
 
@@ -165,12 +167,15 @@ def emulator(
     config: Annotated[Path | None, typer.Option(help="settings.json with upstream templates")] = None,
     entra_issuer: Annotated[str | None, typer.Option(help="the https address of who issues Entra tokens")] = None,
     entra_role: Annotated[str, typer.Option(help="what identities may: owner, rest-owner or reader")] = "owner",
+    allow_origin: Origins = None,
 ) -> None:
     """Run the emulated SignalR service alone."""
     configure_logs("info", None)
     if entra_role not in {"owner", "rest-owner", "reader"}:
         raise SettingsError("--entra-role is owner, rest-owner or reader.")
-    _run(_development().run_emulator(host, port, upstream, config and _read(config), entra_issuer, entra_role))
+    template = config and _read(config)
+    run = _development().run_emulator
+    _run(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
 
 
 @cli.command()

@@ -9,7 +9,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 from signalr_bridge import __version__
-from signalr_bridge.hubs import Admits, HubFacts, list_admitting
+from signalr_bridge.hubs import Admits, HubFacts
 from signalr_bridge.settings import Diagnostic, Settings
 from signalr_bridge.settings.diagnosis import locate
 from signalr_bridge.settings.names import write_name
@@ -46,12 +46,14 @@ class Banner:
     Args:
         settings: The settings in force.
         hubs: What holds of each hub.
+        others: What admits the clients of hubs that nothing names. None means that they may not be negotiated for.
         addresses: The URLs of the public listener and, where it exists, of the callers' own one.
         is_text: Whether the lines are read by people.
     """
 
     settings: Settings
     hubs: Sequence[HubFacts]
+    others: Sequence[Admits] | None
     addresses: Sequence[str]
     is_text: bool
 
@@ -88,8 +90,8 @@ class Banner:
         for one in self.hubs[:MOST_LINES]:
             self._say_hub(one.name, _list_handlers(one), one.clients)
         self._say_more("hubs", len(self.hubs))
-        if ANY in self.settings.negotiate.hubs:
-            self._say_hub("* (every other hub)", [], list_admitting(self.settings, ANY, _has_none))
+        if self.others is not None:
+            self._say_hub(ANY, [], self.others)
 
     def _say_hub(self, name: str, handlers: Sequence[str], clients: Sequence[Admits]) -> None:
         admitted = " or ".join(_ADMITTED[one] for one in clients) or _NOBODY
@@ -104,18 +106,10 @@ class Banner:
             _LOG.info(f"and {count - MOST_LINES} more {what}", extra={} if self.is_text else {"count": count})
 
     def _say_whether_nobody_is_admitted(self) -> None:
-        every_hub = ANY in self.settings.negotiate.hubs
-        if not self.hubs and not every_hub:
+        if not self.hubs and self.others is None:
             _LOG.warning(_HOW_TO_NAME)
-        elif not any(one.clients for one in self.hubs) and not (
-            every_hub and list_admitting(self.settings, ANY, _has_none)
-        ):
+        elif not any(one.clients for one in self.hubs) and not self.others:
             _LOG.warning(_HOW_TO_ADMIT)
-
-
-def _has_none(_: str) -> bool:
-    """No negotiate handler is for hubs that nothing names."""
-    return False
 
 
 def _list_handlers(hub: HubFacts) -> list[str]:

@@ -39,6 +39,7 @@ async def send_to_room(context: Context, room: str, text: str) -> None:
     await group.send("roomMessage", room, context.user_id, check("text", text))
 
 
+@chat.on("broadcast")
 @chat.on("sendToEverybody")
 async def send_to_everybody(context: Context, text: str) -> None:
     """Send a text to all clients."""

@@ -112,7 +112,7 @@ class HubError(BridgeError):
 
 
 class Rejected(HubError):
-    """Raise it in a handler to refuse a message or, in ``connected``, the connection."""
+    """Raise it in a handler to refuse a message or, in ``connected`` and in negotiate handlers, the connection."""
 
     code, title, status = "rejected", "Refused by the handler", 403
 
@@ -227,7 +227,7 @@ class InvalidContinuationToken(BridgeError):
 
 
 class Unauthenticated(BridgeError):
-    """The request has no valid credential."""
+    """The request has no valid credential. Raise it in a negotiate handler, with a text for the client."""
 
     code, title, status = "unauthenticated", "Unauthenticated", 401
 
@@ -358,7 +358,19 @@ class Overloaded(BridgeError):
     code, title, status = "overloaded", "Overloaded", 503
 
 
+class NegotiateFailed(BridgeError):
+    """The hub's negotiate handler failed, was silent or answered nonsense. So nobody is admitted."""
+
+    code, title, status = "negotiate-failed", "Negotiation failed", 503
+
+
 class ShuttingDown(BridgeError):
     """The replica is stopping and could not finish."""
 
     code, title, status = "shutting-down", "Shutting down", 503
+
+
+class NotStarted(BridgeError):
+    """The bridge is mounted in another application, whose lifespan does not run the bridge's."""
+
+    code, title, status = "not-started", "Not started", 503

@@ -22,13 +22,21 @@ class ChatPage:
     def be(self, name: str) -> None:
         """Takes a name, which is a new connection, and waits for it."""
         before = self._arrivals.count()
+        self.go("Hub")
         self.page.get_by_label("Your name").fill(name)
-        self.page.get_by_role("button", name="Change").click()
+        self.page.get_by_role("button", name="Connect", exact=True).click()
         self.expect_arrivals(before + 1)
+        self.go("Chat")
+
+    def go(self, part: str) -> None:
+        """Opens a part of the page. On a wide screen the hub and the events are always there."""
+        link = self.page.get_by_role("link", name=part, exact=True)
+        if link.is_visible():
+            link.click()
 
     def enter(self, room: str) -> None:
         self.page.get_by_label("Your room").fill(room)
-        self.page.get_by_role("button", name="Join").click()
+        self.page.get_by_role("button", name="Join", exact=True).click()
         expect(self._arrivals.last).to_have_text(re.compile(rf", in the room {re.escape(room)}$"), timeout=WITHIN_MS)
 
     def say(self, text: str, *, to_everybody: bool = False) -> None:

@@ -19,7 +19,7 @@ from tests.browser.chat_page import WITHIN_MS, ChatPage
 from tests.e2e.processes import Machine, free_port, run_dev
 
 NewContext = Callable[..., BrowserContext]
-PHONE = {"viewport": {"width": 375, "height": 812}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
+PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
 
 
 @pytest.fixture(scope="module")
@@ -122,12 +122,16 @@ def test_what_a_handler_refuses_is_said(ann: ChatPage) -> None:
 
 
 def test_all_of_it_goes_by_keyboard(ann: ChatPage) -> None:
-    ann.page.get_by_label("Your name").focus()
+    ann.page.get_by_label("Hub", exact=True).focus()
     seen = []
-    for _ in range(14):
-        seen.append(ann.page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()"))
+    for _ in range(32):
+        seen.append(
+            ann.page.evaluate(
+                "document.activeElement.id || document.activeElement.hash || document.activeElement.tagName"
+            )
+        )
         ann.page.keyboard.press("Tab")
-    for reachable in ("name", "Change", "room", "room-button", "log", "text", "send"):
+    for reachable in ("hub", "name", "connect", "#call", "room", "room-button", "log", "text", "say"):
         assert reachable in seen
     ann.page.get_by_role("radio").first.focus()
     ann.page.keyboard.press("ArrowRight")
@@ -148,7 +152,7 @@ def test_a_service_that_is_gone_is_said_and_awaited(new_context: NewContext, dev
         closed = http.post("/hubs/chat/outputs", json=[{"action": "close", "userId": user}])
         assert closed.status_code == 202, closed.text
     expect(chat.outage).to_contain_text("The SignalR service is gone.", timeout=WITHIN_MS)
-    expect(chat.page.get_by_role("button", name="Send")).to_be_disabled()
+    expect(chat.page.get_by_role("button", name="Say")).to_be_disabled()
     context.unroute(service)
     chat.page.get_by_role("button", name="Try now").click()
     chat.expect_state("Connected")
@@ -188,10 +192,10 @@ def test_it_is_readable_on_a_desk_and_on_a_phone(
     desk.say("Here it is quieter: only those who are in the room read this.")
     phone.say("A long address must not break the page: https://example.com/" + "very-long-path/" * 8)
     run_curl(dev.bridge.wait_for_line("^Try: (.*)$")[1])
-    for chat, name in ((desk, f"{scheme}-1280"), (phone, f"{scheme}-375")):
+    for chat, name in ((desk, f"{scheme}-1280"), (phone, f"{scheme}-390")):
         chat.expect_message("curl", "hello")
         width = chat.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert width == 0, "the page scrolls sideways"
         chat.page.screenshot(path=screenshots / f"{name}.png")
         assert chat.errors == []
-    phone.page.screenshot(path=screenshots / f"{scheme}-375-whole.png", full_page=True)
+    phone.page.screenshot(path=screenshots / f"{scheme}-390-whole.png", full_page=True)

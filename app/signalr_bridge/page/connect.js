@@ -42,6 +42,7 @@ function showState(connection, state, words) {
   $("state").dataset.state = state;
   $("state-text").textContent = words;
   $("say").disabled = state !== "connected";
+  $("connect").classList.toggle("primary", state === "idle" || state === "gone");
   $("disconnect").disabled = state === "idle";
   $("connection-id").textContent = connection.id ?? "none";
   if (state === "connected" || state === "idle") $("outage").hidden = true;

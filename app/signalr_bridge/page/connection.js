@@ -32,7 +32,7 @@ export class Connection extends EventTarget {
     this.#forgetTries();
     const old = this.#current;
     this.#current = null;
-    await old?.stop();
+    await old?.stop?.();
     this.#tell("state", ["connecting", "Connecting"]);
     const attempt = (this.#current = {}); // pressed twice, or changed meanwhile: the later one counts
     try {
@@ -53,7 +53,7 @@ export class Connection extends EventTarget {
     const old = this.#current;
     this.#current = null;
     this.#tell("state", ["idle", "Not connected"]);
-    if (old?.stop) await old.stop();
+    await old?.stop?.();
   }
 
   // Raises the library's error. When the handler refuses, its message ends in the text of the HubError.

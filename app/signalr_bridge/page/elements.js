@@ -18,9 +18,10 @@ export function inWords(value) {
 export const listInWords = (values) => inWords(values).slice(1, -1);
 
 // A backend may send any JSON where a name or a text is expected.
-export const plainly = (value) => (typeof value === "string" ? value : inWords(value));
+export const plainly = (value) => (typeof value === "string" ? value : JSON.stringify(value) ?? "");
 
 export function timeOf(date, timeStyle = "medium") {
+  if (Number.isNaN(date.getTime())) return element("time");
   const time = element("time", "", date.toLocaleTimeString([], { timeStyle }));
   time.dateTime = date.toISOString();
   return time;
@@ -77,7 +78,8 @@ export function complain(form, words, field = null) {
 }
 
 export function calm(form) {
-  form.querySelector(".problem").textContent = "";
+  const problem = form.querySelector(".problem");
+  if (problem) problem.textContent = "";
   for (const field of form.querySelectorAll("[aria-invalid]")) {
     field.removeAttribute("aria-invalid");
     field.removeAttribute("aria-describedby");

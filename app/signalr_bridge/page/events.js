@@ -106,14 +106,13 @@ function describe(event) {
   const head = element("div", "event-head");
   const ending = [ENDINGS[outcome] ?? outcome, event.status].filter((one) => one || one === 0).map(plainly).join(" ");
   head.append(element("strong", "event-name", plainly(name)), element("span", "event-outcome", ending));
+  if (Number.isFinite(event.milliseconds)) head.append(element("span", "event-took", `${event.milliseconds.toFixed(1)} ms`));
   if (event.time) head.append(timeOf(new Date(event.time)));
   const body = element("div", "event-body");
-  body.append(head, ...lines.filter(Boolean), describeFacts({ ...facts, Took: took(event) }));
+  body.append(head, ...lines.filter(Boolean), describeFacts(facts));
   item.append(element("span", "event-kind", kind), body);
   return item;
 }
-
-const took = ({ milliseconds }) => (Number.isFinite(milliseconds) ? `${milliseconds.toFixed(1)} ms` : null);
 
 function describeUpstream(event) {
   const lines = [

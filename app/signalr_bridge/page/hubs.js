@@ -14,12 +14,14 @@ const ADMITTED = {
 const NOBODY_HANDLES = "Nobody handles this hub. Clients connect and receive; a call gets an error until a handler is there.";
 
 let hubs = []; // as GET /hubs has them
+let trouble = ""; // why the list is not known, in words
 let hub = "";
 let choose = () => {};
 
 export async function loadHubs() {
   const answer = await ask("GET", "hubs");
   if (answer.status === 200) hubs = answer.body;
+  trouble = answer.status === 404 ? "This bridge does not list its handlers." : answer.problem;
   $("hubs").replaceChildren(...hubs.map(({ name }) => new Option(name)));
   return answer;
 }
@@ -61,17 +63,17 @@ export function startHubs(onMethod) {
 
 export async function look(name = hub) {
   hub = name;
-  const [listed, endpoints] = await Promise.all([loadHubs(), ask("GET", `${pathOf("hubs", hub)}/endpoints`)]);
+  const [, endpoints] = await Promise.all([loadHubs(), ask("GET", `${pathOf("hubs", hub)}/endpoints`)]);
   if (name !== hub) return;
-  show(listed);
+  show();
   showEndpoints(endpoints);
 }
 
-function show(listed = { problem: "" }) {
+function show() {
   const known = find(hub);
   $("clients").textContent = known ? inWords(known.clients ?? []) : "unknown";
   $("methods").replaceChildren(...methods().map((one) => new Option(one)));
-  advise("handlers-advice", listed.problem || (handlers().length ? "" : NOBODY_HANDLES));
+  advise("handlers-advice", trouble || (handlers().length ? "" : NOBODY_HANDLES));
   replace($("handlers"), handlers().map(describeHandler));
 }
 
@@ -83,13 +85,15 @@ function describeHandler({ category, event, source }) {
   if (category === "messages" && !isAny(event)) {
     const button = element("button", "plain code", name);
     button.type = "button";
-    button.title = `Call ${name}`;
+    button.setAttribute("aria-label", `Call ${name}`);
     button.addEventListener("click", () => choose(event));
     item.append(button);
   } else {
     item.append(element("span", "code", name));
   }
-  item.append(" ", element("span", "source", plainly(source ?? "")));
+  const shown = element("span", "source", plainly(source ?? ""));
+  shown.title = shown.textContent;
+  item.append(shown);
   return item;
 }
 

@@ -19,7 +19,7 @@ function askForKey(words = "") {
   useKey("");
   $("bench").hidden = true;
   $("forget-key").hidden = true;
-  $("entry").hidden = false;
+  $("asking").hidden = false;
   complain($("key-form"), words);
   $("key").focus();
 }
@@ -34,7 +34,7 @@ async function tryKey(data) {
 }
 
 async function enter() {
-  $("entry").hidden = true;
+  $("asking").hidden = true;
   $("bench").hidden = false;
   $("forget-key").hidden = !hasKey();
   $("by-field").hidden = !hasKey();

@@ -78,7 +78,7 @@ async function send(argumentsText) {
   const [right, text] = [action() === "send" ? "send" : "groups", item(argumentsText)];
   const { status, body, problem } = await ask("POST", path(), { text, right });
   const state = entry.querySelector(".entry-state");
-  state.textContent = `${status || ""} ${body?.status ?? body?.code ?? ""}`.trim() || "no answer";
+  state.textContent = `${status || ""} ${body?.code ?? body?.status ?? ""}`.trim() || "no answer";
   const saysAll = status >= 200 && status < 300 && status !== 207;
   state.classList.add(saysAll ? "good" : status === 207 ? "wait" : "bad");
   if (problem) entry.append(told("error", "Problem", problem));

@@ -39,7 +39,7 @@ _TOML_HINTS = (
 """By a part of the parser's own sentence: what is probably wrong, and what to write."""
 
 _JSON_HINTS = (
-    ("Expecting ',' delimiter", "a comma is missing in front of this"),
+    ("Expecting ',' delimiter", "write a comma in front of this"),
     ("Expecting ':' delimiter", 'write "name": "value"'),
     ("Expecting property name", 'write each name in double quotes: "name": "value"'),
     ("Invalid \\", "a backslash begins an escape: write each backslash twice"),

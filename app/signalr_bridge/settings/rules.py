@@ -44,8 +44,13 @@ def _is_quoted(value: object) -> bool:
     return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
 
 
-def judge_servable(settings: Settings) -> Iterator[Diagnostic]:
-    """The reasons why `serve` cannot start with these settings."""
+def check_embedded(settings: Settings) -> None:
+    """Raises ``SettingsError`` when a bridge inside another app cannot start. There nobody need be able to call."""
+    refuse_errors(judge_servable(settings, is_embedded=True))
+
+
+def judge_servable(settings: Settings, *, is_embedded: bool = False) -> Iterator[Diagnostic]:
+    """The reasons why `serve` cannot start with these settings, or, if ``is_embedded``, a bridge inside another app."""
     if not settings.all_endpoints():
         yield Diagnostic.error(
             settings.connection,
@@ -53,7 +58,7 @@ def judge_servable(settings: Settings) -> Iterator[Diagnostic]:
             "or Azure__SignalR__Endpoints__<name> for each of several.",
         )
     callers = settings.callers
-    if not callers.keys and callers.oidc.issuer is None and not callers.anonymous:
+    if not is_embedded and not callers.keys and callers.oidc.issuer is None and not callers.anonymous:
         yield Diagnostic.error(
             "BRIDGE_CALLERS__KEYS",
             "nobody could call: set it to one or more keys of at least 16 characters, "

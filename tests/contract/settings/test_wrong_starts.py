@@ -25,7 +25,10 @@ from tests.e2e.processes import ROOT, clean_environment
 
 VALUES = [KEY, "c2VjcmV0LWtleS1vZi10aGUtdGVzdHM", SECRET, "fifteen-letters", "pass phrase", EMULATOR[-52:-13]]
 """What no line may hold."""
-WHAT_TO_DO = r"(?i)\b(write|set|did you mean|add|remove|keep|copy|rename|make|put|give|save|name one|is it|such as|begins with a letter)\b"
+WHAT_TO_DO = (
+    r"(?i)\b(write|set|did you mean|add|remove|keep|copy|rename|make|put|give|save|name one|is it|such as|"
+    r"begins with a letter)(?!\w)"
+)
 
 
 @pytest.fixture(autouse=True)

@@ -315,7 +315,7 @@ FILES = [
         "docs = true\n# what nobody handles\n[upstream]\nunhandled = 500\n"),
     toml("a secret of 3 bytes in a file", f"BRIDGE_FORWARD__ORDERS__SECRETS (bridge.toml, line 3): {SECRETS}",
         '[forward.orders]\nurl = "http://127.0.0.1:9000/signalr"\nsecrets = ["whsec_QUJD"]\n'),
-    WrongStart("broken JSON: a comma that is missing", JSON.format(4, "a comma is missing in front of this"),
+    WrongStart("broken JSON: a comma that is missing", JSON.format(4, "write a comma in front of this"),
         {}, "local.settings.json",
         '{\n  "Values": {\n    "BRIDGE_DOCS": "true"\n    "BRIDGE_HUBS_ONLY": "true"\n  }\n}\n'),
     WrongStart("settings outside of Values",

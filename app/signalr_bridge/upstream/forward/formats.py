@@ -7,11 +7,11 @@ headers of ``cloudevents`` are those of the CloudEvents HTTP binding 1.0.2, bina
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import msgspec
@@ -146,6 +146,11 @@ def join_outputs(items: Iterable[bytes]) -> bytes:
     return b"[" + joined + b"]" if joined else b""
 
 
+def read_refusal_detail(reply: Reply) -> str:
+    """The text for the client in a refusal. It is empty where the answer has none."""
+    return (_read_detail(reply) or "") if reply.media_type == PROBLEM_JSON else ""
+
+
 def _read_detail(reply: Reply) -> str | None:
     try:
         problem = json_text.decode(reply.body)
@@ -166,8 +171,6 @@ LONGEST_URL = 8_000
 
 _MOST_KEPT = 128
 _SECRET_PREFIX = "whsec_"
-_SECRET_BYTES = (24, 64)
-"""The least and the most bytes of a secret, as the scheme asks for them."""
 # All but the printable ASCII characters, and also the space, the double quote and the percent sign.
 _UNFIT_FOR_HEADERS = re.compile(r'[^\x21-\x7e]|["%]')
 
@@ -331,6 +334,10 @@ def escape_header(value: str) -> str:
     return _UNFIT_FOR_HEADERS.sub(lambda found: "".join(f"%{one:02X}" for one in found[0].encode()), value)
 
 
+FEWEST_SECRET_BYTES, MOST_SECRET_BYTES = 24, 64
+"""The sizes of a secret, as the scheme has them."""
+
+
 class WebhookSigner:
     """Signs requests with each of the secrets, so that a backend needs to know only one of them.
 
@@ -355,10 +362,14 @@ def _read_secret(secret: str, setting: str) -> bytes:
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
-    if not (secret.startswith(_SECRET_PREFIX) and _SECRET_BYTES[0] <= len(key) <= _SECRET_BYTES[1]):
+    if not secret.startswith(_SECRET_PREFIX) or not FEWEST_SECRET_BYTES <= len(key) <= MOST_SECRET_BYTES:
         raise SettingsError(
-            "a secret is whsec_ and the base64 of 24 to 64 bytes: "
+            f"a secret is {_SECRET_PREFIX} and the base64 of {FEWEST_SECRET_BYTES} to {MOST_SECRET_BYTES} bytes: "
             "write what printf 'whsec_%s\\n' \"$(openssl rand -base64 32)\" prints.",
             setting=setting,
         )
     return key
+
+
+Signers: TypeAlias = Callable[[], Mapping[str, WebhookSigner]]
+"""Gives what signs at this moment, by the source of the rule."""

@@ -1,9 +1,11 @@
 """A ``[forward.<name>]`` section of the settings, checked: which events go where, in which format, for how long."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.protocol.admission import NEGOTIATE
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED
 from signalr_bridge.runtime import NewId
 from signalr_bridge.settings.model import ForwardSettings
@@ -38,6 +40,10 @@ class Rule:
 
 def read_rule(name: str, given: ForwardSettings, new_id: NewId) -> Rule:
     """The rule of the section ``[forward.<name>]``. Raises ``SettingsError`` for one that could never work."""
+    if given.headers:
+        raise SettingsError(
+            'goes with category = "negotiate" only: remove it, or write that category.', setting=_write(name, "headers")
+        )
     address = Address(given.url, _write(name, "url"), given.function or "")
     return Rule(
         f"forward.{name}",
@@ -55,6 +61,53 @@ def _write(name: str, field: str) -> str:
     return write_name(("forward", name, field))
 
 
+@dataclass(frozen=True, slots=True)
+class NegotiateRule:
+    """Which backend decides about the clients of a hub.
+
+    Attributes:
+        source: The section's name, such as ``forward.clients``.
+        hub: The hub in lower case, or ``*``.
+        address: The backend's URL.
+        headers: The headers of the client's request that are sent on, in lower case.
+        seconds: How long the call may take.
+    """
+
+    source: str
+    hub: str
+    address: Address
+    headers: tuple[str, ...]
+    seconds: float
+
+
+NEGOTIATE_SECONDS = 5.0
+"""How long a call may take where the rule does not say. A client waits for it."""
+
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def read_negotiate_rule(name: str, given: ForwardSettings) -> NegotiateRule:
+    """The rule of a section whose category is ``negotiate``. Raises ``SettingsError`` for one that could never work."""
+    if given.format != "json":
+        raise SettingsError('category = "negotiate" knows one format: write json.', setting=_write(name, "format"))
+    if given.event not in {ANY, NEGOTIATE}:
+        raise SettingsError(
+            'goes with events only: remove it where category = "negotiate".', setting=_write(name, "event")
+        )
+    _refuse_functions(given, name)
+    if not all(map(_HEADER.fullmatch, given.headers)):
+        raise SettingsError(
+            'a name is no name of a header: write such as ["cookie", "authorization"].', setting=_write(name, "headers")
+        )
+    return NegotiateRule(
+        f"forward.{name}",
+        read_hub_pattern(given.hub, _write(name, "hub")),
+        Address(given.url, _write(name, "url")),
+        tuple(dict.fromkeys(one.lower() for one in given.headers)),
+        given.timeout_seconds if "timeout_seconds" in given.model_fields_set else NEGOTIATE_SECONDS,
+    )
+
+
 def _read_event(given: ForwardSettings, name: str) -> str:
     known = given.category != CONNECTIONS or given.event.lower() in {ANY, CONNECTED, DISCONNECTED}
     if not known or not given.event:
@@ -68,12 +121,16 @@ def _read_event(given: ForwardSettings, name: str) -> str:
 def _make_format(given: ForwardSettings, address: Address, name: str, new_id: NewId) -> Format:
     if given.format == "functions":
         return _make_functions(given, address, name, new_id)
+    _refuse_functions(given, name)
+    return JsonFormat(address, cloud=given.format == "cloudevents")
+
+
+def _refuse_functions(given: ForwardSettings, name: str) -> None:
     for setting in ("function", "parameter_names"):
         if getattr(given, setting) is not None:
             raise SettingsError(
                 'goes with format = "functions" only: remove it, or write that format.', setting=_write(name, setting)
             )
-    return JsonFormat(address, cloud=given.format == "cloudevents")
 
 
 def _make_functions(given: ForwardSettings, address: Address, name: str, new_id: NewId) -> Format:

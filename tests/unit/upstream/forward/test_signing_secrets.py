@@ -15,7 +15,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.unit.upstream.fakes import FakeOutbox
 
-OLD, NEW = (f"whsec_{text * 8}" for text in ("QUJD", "REVG"))
+OLD, NEW = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3", "whsec_ZmVkY2JhOTg3NjU0MzIxMGZlZGNiYTk4"
 
 
 def rule(secret: str, url: str = "http://backend") -> ForwardSettings:

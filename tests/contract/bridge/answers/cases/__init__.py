@@ -36,6 +36,16 @@ CHANGES = {
     # Whoever waits for leave to send a body may leave it out, and the next request would be taken for it.
     "continue, unknown caller": "401 unauthenticated",
     "continue, another type": "415 unsupported-media-type",
+    # In development a page of another port of this machine may negotiate. Its own origin is named like any other.
+    "client from http://localhost:8080": "200",
+    "client from http://localhost": "200",
+    "client from https://localhost:8080": "200",
+    "preflight from http://localhost:8080": "204",
+    "preflight from http://localhost": "204",
+    "preflight from https://localhost:8080": "204",
+    # The text says how a page of another machine is let in.
+    "client from null": "403 forbidden",
+    "client from http://evil.example": "403 forbidden",
     # A GET route answers HEAD, too.
     "events, head": "200",
     "events, post": "405 method-not-allowed",
