@@ -103,9 +103,10 @@ class Access:
         if request.listener is _PUBLIC:
             return True  # callers have their own listener
         keys = request.headers_of(b"x-api-key")
-        if keys:
-            request.caller = self.callers.find_by_key(keys, self.address_of(request))
-        return bool(keys)
+        if not any(keys):
+            return False  # an empty key is not a credential
+        request.caller = self.callers.find_by_key(keys, self.address_of(request))
+        return True
 
     async def _find_by_token(self, request: Request, *, or_client: bool) -> None:
         tokens = read_bearers(request.headers_of(b"authorization"))

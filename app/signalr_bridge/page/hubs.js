@@ -1,0 +1,120 @@
+// What the bridge says of its hubs: which there are, who handles them, who is admitted, and how their endpoints do.
+
+import { ask, pathOf } from "./bridge.js";
+import { $, element, plainly } from "./elements.js";
+
+const SECONDS_BETWEEN_LOOKS = 10;
+const CHAT = ["join", "leave", "sendToRoom", "sendToEverybody"]; // what the chat calls
+const ADMITTED = {
+  anonymous: "anybody",
+  jwt: "by a JSON Web Token",
+  platform: "by the platform's identity",
+  handler: "by a negotiate handler",
+};
+const NOBODY_HANDLES = "Nobody handles this hub. Clients connect and receive; a call gets an error until a handler is there.";
+
+let hubs = []; // as GET /hubs has them
+let hub = "";
+let choose = () => {};
+
+export async function loadHubs() {
+  const answer = await ask("GET", "hubs");
+  if (answer.status === 200) hubs = answer.body;
+  $("hubs").replaceChildren(...hubs.map(({ name }) => new Option(name)));
+  return answer;
+}
+
+export const firstHub = () => find("chat")?.name ?? hubs[0]?.name ?? "chat";
+
+const find = (name) => hubs.find((one) => one.name.toLowerCase() === name.toLowerCase());
+
+const handlers = () => find(hub)?.handlers ?? [];
+
+const ofMessages = () => handlers().filter(({ category }) => isAny(category) || category === "messages");
+
+const isAny = (name) => name === null || name === undefined || name === "" || name === "*";
+
+export function methods() {
+  return [...new Set(ofMessages().map(({ event }) => event).filter((event) => !isAny(event)))];
+}
+
+export function hasChat() {
+  const known = methods().map((one) => one.toLowerCase());
+  return CHAT.every((one) => known.includes(one.toLowerCase()));
+}
+
+// Why nobody answers a call, and what would be answered. Empty when somebody may handle it.
+export async function explainUnhandled(method) {
+  const { status } = await loadHubs(); // handlers may have been reloaded
+  show();
+  const handled = ({ event }) => isAny(event) || event.toLowerCase() === method.toLowerCase();
+  if (status !== 200 || ofMessages().some(handled)) return "";
+  const known = methods();
+  const those = known.length ? `It handles: ${known.join(", ")}.` : "It handles no messages at all.";
+  return `Nobody handles “${method}” on the hub ${hub}. ${those}`;
+}
+
+export function startHubs(onMethod) {
+  choose = onMethod;
+  setInterval(() => { if (!document.hidden && hub) look(); }, SECONDS_BETWEEN_LOOKS * 1000);
+}
+
+export async function look(name = hub) {
+  hub = name;
+  const [listed, endpoints] = await Promise.all([loadHubs(), ask("GET", `${pathOf("hubs", hub)}/endpoints`)]);
+  if (name !== hub) return;
+  show(listed);
+  showEndpoints(endpoints);
+}
+
+function show(listed = { problem: "" }) {
+  const known = find(hub);
+  $("clients").textContent = known ? inWords(known.clients ?? []) : "unknown";
+  $("methods").replaceChildren(...methods().map((one) => new Option(one)));
+  advise("handlers-advice", listed.problem || (handlers().length ? "" : NOBODY_HANDLES));
+  replace($("handlers"), handlers().map(describeHandler));
+}
+
+const inWords = (clients) => clients.map((one) => ADMITTED[one] ?? plainly(one)).join(", ") || "nobody";
+
+function describeHandler({ category, event, source }) {
+  const item = element("li");
+  const name = isAny(event) ? `every ${isAny(category) ? "event" : "event of " + category}` : plainly(event);
+  if (category === "messages" && !isAny(event)) {
+    const button = element("button", "plain code", name);
+    button.type = "button";
+    button.title = `Call ${name}`;
+    button.addEventListener("click", () => choose(event));
+    item.append(button);
+  } else {
+    item.append(element("span", "code", name));
+  }
+  item.append(" ", element("span", "source", plainly(source ?? "")));
+  return item;
+}
+
+function showEndpoints({ status, body, problem }) {
+  const list = status === 200 ? body : [];
+  advise("endpoints-advice", problem || (list.length ? "" : "This hub has no endpoint: name one in the settings."));
+  replace($("endpoints"), list.map(describeEndpoint));
+}
+
+function describeEndpoint({ name, endpointType, endpoint, online, state, lastError }) {
+  const item = element("li", `endpoint ${online ? "good" : "bad"}`);
+  const head = element("p");
+  head.append(element("strong", "", plainly(name)), " ", element("span", "endpoint-state", plainly(state)));
+  item.append(head, element("p", "source", `${plainly(endpointType)} · ${plainly(endpoint)}`));
+  if (lastError) item.append(element("p", "last-error", plainly(lastError)));
+  return item;
+}
+
+function advise(id, words) {
+  $(id).textContent = words;
+  $(id).hidden = !words;
+}
+
+// Nothing is touched when nothing has changed: the focus stays where it is, and nothing is announced again.
+function replace(list, items) {
+  const [before, after] = [[...list.children], items].map((some) => some.map((one) => one.outerHTML).join(""));
+  if (before !== after) list.replaceChildren(...items);
+}
