@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from signalr_bridge.asgi import connect as connect
     from signalr_bridge.errors import ClientTimeout as ClientTimeout
     from signalr_bridge.errors import ConnectionNotFound as ConnectionNotFound
     from signalr_bridge.errors import DeliveryError as DeliveryError
@@ -49,6 +50,7 @@ __all__ = [
     "Rejected",
     "Throttled",
     "UrlTooLong",
+    "connect",
     "event",
     "outbox",
 ]
@@ -57,6 +59,7 @@ _ELSEWHERE = {
     "Context": "signalr_bridge.upstream.context",
     "Hub": "signalr_bridge.upstream.python.hub",
     "HubOutbox": "signalr_bridge.upstream.hub_api",
+    "connect": "signalr_bridge.asgi",
     "event": "signalr_bridge.upstream.python.hub",
     "outbox": "signalr_bridge.upstream.hub_api",
 }

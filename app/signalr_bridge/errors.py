@@ -335,3 +335,9 @@ class ShuttingDown(BridgeError):
     """The replica is stopping and could not finish."""
 
     code, title, status = "shutting-down", "Shutting down", 503
+
+
+class NotStarted(BridgeError):
+    """The bridge is mounted in another application, whose lifespan does not run the bridge's."""
+
+    code, title, status = "not-started", "Not started", 503

@@ -30,6 +30,7 @@ from signalr_bridge.upstream.forward.forward import build_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.join import build_joins
 from signalr_bridge.upstream.outbox import RunningBridge
+from signalr_bridge.upstream.python.hub import Hub
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web import console
@@ -78,6 +79,7 @@ def create_app(
     runtime: Runtime = RUNTIME,
     probe_seconds: float = INTERVAL_SECONDS,
     observer: Observer | None = None,
+    hubs: Iterable[Hub | type[Hub] | str] | None = None,
 ) -> BridgeApp:
     """The bridge as an application. It opens nothing until the application's lifespan begins.
 
@@ -89,6 +91,7 @@ def create_app(
         runtime: The clocks, randomness and ids.
         probe_seconds: Seconds between two probes of an endpoint.
         observer: Is told what happens, instead of the log.
+        hubs: Hubs of the application that the bridge is in, instead of those by entry point.
     """
     observer = LogObserver() if observer is None else observer
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
@@ -97,7 +100,11 @@ def create_app(
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
     handlers: list[Handler] = [
         *build_joins(settings),
-        *load_handlers(settings.handlers, default_seconds=settings.limits.handler_seconds),
+        *load_handlers(
+            [*settings.handlers, *(hubs or ())],
+            None if hubs is None else (),
+            default_seconds=settings.limits.handler_seconds,
+        ),
         *build_forwards(
             settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
         ),
@@ -229,7 +236,7 @@ def _make_receiver(
     observer: Observer,
 ) -> Receiver:
     settings = snapshots.settings()
-    if not settings.upstream.code and not settings.development:
+    if handlers and not settings.upstream.code and not settings.development:
         _LOG.warning("no BRIDGE_UPSTREAM__CODE is set: a signature covers the connection id alone, and can be replayed")
     receiver = build_receiver(
         snapshots.authenticator,

@@ -20,8 +20,13 @@ def check_servable(settings: Settings) -> None:
     refuse_errors(judge_servable(settings))
 
 
-def judge_servable(settings: Settings) -> Iterator[Diagnostic]:
-    """The reasons why `serve` cannot start with these settings."""
+def check_embedded(settings: Settings) -> None:
+    """Raises ``SettingsError`` when a bridge inside another app cannot start. There nobody need be able to call."""
+    refuse_errors(judge_servable(settings, is_embedded=True))
+
+
+def judge_servable(settings: Settings, *, is_embedded: bool = False) -> Iterator[Diagnostic]:
+    """The reasons why `serve` cannot start with these settings, or, if ``is_embedded``, a bridge inside another app."""
     if not settings.all_endpoints():
         yield Diagnostic.error(
             "",
@@ -29,7 +34,7 @@ def judge_servable(settings: Settings) -> Iterator[Diagnostic]:
             "or Azure__SignalR__Endpoints__<name> for each of several.",
         )
     callers = settings.callers
-    if not callers.keys and callers.oidc.issuer is None and not callers.anonymous:
+    if not is_embedded and not callers.keys and callers.oidc.issuer is None and not callers.anonymous:
         yield Diagnostic.error(
             "",
             "Nobody could call: set BRIDGE_CALLERS__KEYS to one or more keys of at least 16 characters, "

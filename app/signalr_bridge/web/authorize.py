@@ -34,13 +34,14 @@ class HubNames:
         self, named: Collection[str], for_clients: Collection[str], *, only: bool = False, default: str | None = None
     ) -> None:
         self.default = default
-        self._named = frozenset(named) | frozenset(for_clients)
+        self.named = frozenset(named) | frozenset(for_clients)
+        """All that are named. ``*`` stands for every hub."""
         self._for_clients = frozenset(for_clients)
         self._only = only
 
     def check_known(self, hub: str) -> None:
         """Raise ``HubNotFound`` for a hub that callers do not know."""
-        if self._only and hub not in self._named:
+        if self._only and hub not in self.named:
             raise HubNotFound("No setting and no handler names this hub.")
 
     def check_client(self, hub: str) -> None:

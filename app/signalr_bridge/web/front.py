@@ -6,6 +6,7 @@ import re
 from collections.abc import Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote, unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -202,7 +203,8 @@ class Front:
         """Has FastAPI answer, which finds the request as ``find_request`` says. Returns ``_SENT``."""
         assert request.asgi is not None, "a route of FastAPI is served by ASGI"
         scope, receive, send = request.asgi
-        scope["path"], scope["request_id"], scope[_REQUEST] = request.path, request.id, request
+        scope["path"] = scope.get("root_path", "") + request.path
+        scope["request_id"], scope[_REQUEST] = request.id, request
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -226,8 +228,9 @@ class AsgiRequest(IncomingRequest):
     __slots__ = ("_is_over", "_receive")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
-        super().__init__(scope["method"], path, scope.get("query_string", b""), scope["headers"], scope.get("client"))
+        super().__init__(
+            scope["method"], _read_path(scope), scope.get("query_string", b""), scope["headers"], scope.get("client")
+        )
         self._receive, self._is_over = receive, False
 
     def whole_body(self) -> bytes | None:
@@ -242,6 +245,26 @@ class AsgiRequest(IncomingRequest):
             if piece := message.get("body", b""):
                 return bytes(piece)
         return b""
+
+
+def _read_path(scope: Scope) -> str:
+    """The path as it came, below that at which the application is mounted (``root_path``).
+
+    A host may leave out the path as it came. The decoded one stands in then, without its ``%``: a name with one is
+    refused, because nobody knows how it was escaped.
+    """
+    raw, root = scope.get("raw_path"), scope.get("root_path", "").rstrip("/")
+    path: str = _escape(scope["path"]) if raw is None else raw.decode("latin-1")
+    if not root:
+        return path
+    *above, below = path.split("/", root.count("/") + 1)
+    # Some servers leave out of the path what a proxy has taken away.
+    return f"/{below}" if unquote("/".join(above)) == root else path
+
+
+def _escape(path: str) -> str:
+    """The decoded path as a path. In place of a ``%`` stands what no name can hold."""
+    return quote(path, safe="/:").replace("%25", "%FF")
 
 
 def find_request(scope: Scope) -> Request:

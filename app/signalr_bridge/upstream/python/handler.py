@@ -13,7 +13,7 @@ from signalr_bridge.protocol.upstream_event import CONNECTIONS
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.outbox import OutboxScope
 from signalr_bridge.upstream.python.binding import Binding, find_code, unwrap
-from signalr_bridge.upstream.python.hub import Hub, Registration, read_methods, read_name
+from signalr_bridge.upstream.python.hub import Hub, Registration, read_hub_name, read_methods
 from signalr_bridge.upstream.python.threads import Threads
 
 Result = TypeVar("Result")
@@ -125,7 +125,7 @@ def read_handlers(hub: Hub, threads: Threads, default_seconds: float | None = No
 
     ``default_seconds`` limits handlers whose hub has no time-out of its own. ``threads`` runs those that are not async.
     """
-    name = vars(hub).get("_hub") or read_name(type(hub).__name__)
+    name = read_hub_name(hub)
     given = vars(hub).get("_timeout_seconds")
     seconds = default_seconds if given is None else given
     filters = [_make_filter(name, one, threads) for one in vars(hub).get("_filters", ())]

@@ -128,6 +128,11 @@ class Hub:
         return registration.function
 
 
+def read_hub_name(hub: Hub) -> str:
+    """The name of a hub in lower case, or ``*``. A subclass that does not call ``__init__`` is called as its class."""
+    return vars(hub).get("_hub") or read_name(type(hub).__name__)
+
+
 def read_methods(hub: Hub) -> list[Registration]:
     """The handlers that a subclass defines as methods: ``on_connected``, ``on_disconnected``, and its events."""
     if type(hub) is Hub:

@@ -25,7 +25,7 @@ _PASSED_ON = (SettingsError, KeyboardInterrupt, asyncio.CancelledError)
 
 
 def load_handlers(
-    imports: Iterable[str],
+    named: Iterable[Hub | type[Hub] | str],
     installed: Iterable[EntryPoint] | None = None,
     *,
     threads: Threads | None = None,
@@ -36,17 +36,18 @@ def load_handlers(
     Raises ``SettingsError`` for a missing module or attribute, and for what is not a hub.
 
     Args:
-        imports: Hubs as ``module:attribute``.
+        named: Hubs, or their names as ``module:attribute``.
         installed: The entry points. None takes those that are installed.
         threads: Where handlers run that are not async.
         default_seconds: The time limit of a handler that does not name one. None means no limit.
     """
     threads = threads or Threads()
     points = entry_points(group=ENTRY_POINTS) if installed is None else installed
-    names = [*imports, *(f"{one.module}:{one.attr}" for one in points)]
+    names = [*named, *(f"{one.module}:{one.attr}" for one in points)]
     hubs: dict[int, tuple[str, Hub]] = {}
-    for name in dict.fromkeys(names):
-        hub = load_hub(name)
+    for one in dict.fromkeys(names):
+        name = one if isinstance(one, str) else _name(one)
+        hub = load_hub(name) if isinstance(one, str) else _check_hub(one, name)
         hubs.setdefault(id(hub), (name, hub))
     return [handler for name, hub in hubs.values() for handler in _read_some(name, hub, threads, default_seconds)]
 
@@ -66,7 +67,11 @@ def load_hub(name: str) -> Hub:
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:
         raise SettingsError(f"The handler '{name}' is not written as module:attribute, such as my_chat:chat.")
-    found = _find_attribute(_import(module_name), attribute, name)
+    return _check_hub(_find_attribute(_import(module_name), attribute, name), name)
+
+
+def _check_hub(found: object, name: str) -> Hub:
+    """The hub that was found by ``name``. Raises ``SettingsError`` for what is none."""
     if found is Hub:
         raise SettingsError(f"'{name}' is the class Hub itself: name what was made by Hub(...), or a subclass of Hub.")
     if isinstance(found, type) and issubclass(found, Hub):
@@ -76,6 +81,11 @@ def load_hub(name: str) -> Hub:
             f"'{name}' is no handler: it is neither a Hub nor a subclass of Hub. Name what was made by Hub(...)."
         )
     return found
+
+
+def _name(given: object) -> str:
+    """What stands for a hub that was not named."""
+    return given.__name__ if isinstance(given, type) else type(given).__name__
 
 
 def _import(module_name: str) -> ModuleType:
