@@ -13,7 +13,7 @@ from tests.e2e.processes import E2E, NODE, ROOT, Machine, Process, free_port, ru
 from tests.install import find
 from tests.java import compile_java, find_class_path
 
-PAGE = (ROOT / "docs" / "clients.md").read_text("utf-8")
+PAGE = (ROOT / "docs/clients.md").read_text("utf-8")
 ADDRESS = "http://localhost:8080"
 
 
