@@ -1,4 +1,4 @@
-"""The command line: serve, dev, emulator, check, token, tail."""
+"""The command line: serve, dev, emulator, check, token, tail, init."""
 
 import sys
 
@@ -34,6 +34,7 @@ from signalr_bridge.check import (
 )
 from signalr_bridge.endpoints.credentials import find_proxies
 from signalr_bridge.errors import BridgeError, SettingsError
+from signalr_bridge.init import list_languages, write_project
 from signalr_bridge.main import Parts, create_app, mint
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
@@ -185,6 +186,17 @@ def tail(
 ) -> None:
     """Print what the service calls and what handlers answer, until Ctrl-C. For `serve`: BRIDGE_CONSOLE=true."""
     asyncio.run(watch(url, key))
+
+
+@cli.command()
+def init(
+    language: Annotated[str, typer.Argument(help=", ".join(list_languages()))],
+    folder: Annotated[Path, typer.Argument(help="a new folder, or an empty one")] = Path("chat"),
+) -> None:
+    """Write a folder with a first handler, its test, settings, page and compose file."""
+    for file in write_project(language, folder):
+        print(folder / file)
+    print(f"How to test and run it stands in {folder / 'README.md'}.")
 
 
 @cli.command()
