@@ -23,7 +23,7 @@ from tests.e2e.processes import (
     run_emulator,
 )
 
-PAGE = (ROOT / "docs" / "negotiate.md").read_text("utf-8")
+PAGE = (ROOT / "docs/negotiate.md").read_text("utf-8")
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 COOKIE = {"Cookie": "a=b; session=5f2c"}
 

@@ -284,7 +284,7 @@ async def test_a_mistake_is_told_in_words(options: DevOptions, environment: dict
 
 
 def test_the_page_about_it_has_every_option_every_reason_and_every_setting() -> None:
-    page = " ".join((Path(__file__).parents[2] / "docs" / "dev.md").read_text("utf-8").split())
+    page = " ".join((Path(__file__).parents[2] / "docs/dev.md").read_text("utf-8").split())
     options = {"--reload", *(f"--{one.name.replace('_', '-')}" for one in fields(DevOptions) if one.name != "origins")}
     for option in options | {"--allow-origin"}:
         assert f"| `{option}" in page or f", `{option}" in page, option
