@@ -120,32 +120,21 @@ def create_app(
         hubs: Hubs of the application that the bridge is in, instead of those by entry point.
     """
     events = _make_events(runtime)
-    observer = LogObserver() if observer is None else observer
-    observer = tell_all([observer, FeedObserver(events)]) if settings.console else observer
+    observer = _make_observer(settings, observer, events)
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
-    loaded = load_handlers(
-        [*settings.handlers, *(hubs or ())],
-        None if hubs is None else (),
-        default_seconds=settings.limits.handler_seconds,
-    )
-    asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
-    negotiate_handlers = NegotiateHandlers(loaded.negotiate, asking, sender)
+    loaded = _load(settings, hubs)
+    negotiate_handlers = _make_negotiate_handlers(snapshots, loaded, backends, sender, runtime)
     forwards = build_forwards(
         settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
     )
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
     issuer_keys = IssuerKeys(runtime.clock, observer=observer)
-    handled = [*(one.hub for one in handlers), *negotiate_handlers.hubs]
-    access = _make_access(settings, snapshots, issuer_keys, handled, runtime)
-    opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
-    limits = settings.limits
-    hub_lifespan = HubLifespan(
-        loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds
-    )
-    opened += [RunningBridge(sender), hub_lifespan]
+    access = _make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, runtime)
+    hub_lifespan = _make_hub_lifespan(settings, loaded, sender)
+    opened = [*snapshots.opened, backends, backlog, RunningBridge(sender), hub_lifespan]
     receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
         access=access,
@@ -254,6 +243,30 @@ def _make_front(
     )
 
 
+def _load(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | None) -> PythonHandlers:
+    seconds = settings.limits.handler_seconds
+    return load_handlers([*settings.handlers, *(hubs or ())], None if hubs is None else (), default_seconds=seconds)
+
+
+def _make_negotiate_handlers(
+    snapshots: Snapshots, loaded: PythonHandlers, backends: Backends, sender: Sender, runtime: Runtime
+) -> NegotiateHandlers:
+    rules = snapshots.settings().forward
+    asking = build_negotiate_forwards(rules, snapshots.signers, backends, runtime=runtime)
+    return NegotiateHandlers(loaded.negotiate, asking, sender)
+
+
+def _make_hub_lifespan(settings: Settings, loaded: PythonHandlers, sender: Sender) -> HubLifespan:
+    limits = settings.limits
+    return HubLifespan(loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds)
+
+
+def _make_observer(settings: Settings, observer: Observer | None, events: EventFeed) -> Observer:
+    """The log, or the observer that was given, and the feed beside it where somebody may watch."""
+    observer = LogObserver() if observer is None else observer
+    return tell_all([observer, FeedObserver(events)]) if settings.console else observer
+
+
 def _make_sender(
     settings: Settings, directory: EndpointDirectory, runtime: Runtime, observer: Observer | None
 ) -> Sender:
@@ -298,10 +311,15 @@ def _make_receiver(
 
 
 def _make_access(
-    settings: Settings, snapshots: Snapshots, issuer_keys: IssuerKeys, handled: Iterable[str], runtime: Runtime
+    settings: Settings,
+    snapshots: Snapshots,
+    issuer_keys: IssuerKeys,
+    handlers: Iterable[Handler],
+    negotiate_handlers: NegotiateHandlers,
+    runtime: Runtime,
 ) -> Access:
     """What admits callers, and which hubs exist: those that settings and handlers name."""
-    hubs = name_hubs(settings, handled)
+    hubs = name_hubs(settings, [*(one.hub for one in handlers), *negotiate_handlers.hubs])
     granted = [hub for key in settings.callers.keys for hub in key.hubs or ()]
     everybody = ["*"] if "*" in settings.negotiate.hubs else []
     default = settings.default_hub or (hubs[0] if len(hubs) == 1 else None)

@@ -89,7 +89,8 @@ class Snapshots:
         self._prober = Prober(
             endpoints, transport, health, random=runtime.random, interval=probe_seconds, observer=observer
         )
-        self.opened: Sequence[Entered] = [self._credentials, rest, self._prober]
+        watching = [] if self.watcher is None else [self.watcher]
+        self.opened: Sequence[Entered] = [self._credentials, rest, self._prober, *watching]
 
     def settings(self) -> Settings:
         """The settings in force."""
