@@ -229,8 +229,9 @@ async def test_negotiations() -> None:
         assert (await bridge.http.post(path, headers={"X-API-Key": "a-wrong-key-of-somebody"})).status_code == 401
         await bridge.call("POST", f"{path}/endpoints", wish, status=200)
         await bridge.call("POST", path, {"endpoint": "nowhere"}, status=422)
+        await bridge.call("POST", f"{path}?userId=carl", status=200)
         assert (await bridge.http.get(path)).status_code == 405
-        seen = await bridge.see(8, "negotiate")
+        seen = await bridge.see(9, "negotiate")
     assert brief(seen, "hub", "by", "userId", "endpoint", "status", "code") == [
         ("rooms", "client", MARKUP[:-1], "default", 200, None),
         ("rooms", "shop", "bob", "default", 200, None),
@@ -240,6 +241,7 @@ async def test_negotiations() -> None:
         ("rooms", "client", None, None, 401, "unauthenticated"),
         ("rooms", "shop", None, None, 200, None),
         ("rooms", "shop", None, None, 422, "unknown-endpoint"),
+        ("rooms", "client", "carl", "default", 200, None),  # without a body it is a client's request
     ]
     text = json.dumps(seen)
     assert not [one for one in (CANARY, SHOP, *tokens, *(token.split(".")[2] for token in tokens)) if one in text]
