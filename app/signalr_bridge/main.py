@@ -120,21 +120,24 @@ def create_app(
         hubs: Hubs of the application that the bridge is in, instead of those by entry point.
     """
     events = _make_events(runtime)
-    observer = _make_observer(settings, observer, events)
+    observer = _make_observer(settings, events, observer)
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
-    loaded = _load(settings, hubs)
-    negotiate_handlers = _make_negotiate_handlers(snapshots, loaded, backends, sender, runtime)
+    loaded = _load_handlers(settings, hubs)
+    asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
+    negotiate_handlers = NegotiateHandlers(loaded.negotiate, asking, sender)
     forwards = build_forwards(
         settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
     )
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
     issuer_keys = IssuerKeys(runtime.clock, observer=observer)
-    access = _make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, runtime)
+    handled = [*(one.hub for one in handlers), *negotiate_handlers.hubs]
+    access = _make_access(settings, snapshots, issuer_keys, handled, runtime)
+    opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
     hub_lifespan = _make_hub_lifespan(settings, loaded, sender)
-    opened = [*snapshots.opened, backends, backlog, RunningBridge(sender), hub_lifespan]
+    opened += [RunningBridge(sender), hub_lifespan]
     receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
         access=access,
@@ -150,11 +153,7 @@ def create_app(
         hub_lifespan=hub_lifespan,
         hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers),
     )
-    table = Table(_list_routes(settings, directory))
-    app = _make_app(settings, table, opened)
-    app.state.parts = parts
-    app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
-    return app
+    return _make_app(settings, parts, opened, runtime, observer)
 
 
 async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
@@ -162,12 +161,18 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
 
     Raises the errors of ``read_request`` and of ``Negotiator.negotiate``.
     """
-    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}))
+    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}), hubs=())
     parts: Parts = app.state.parts
     async with app.router.lifespan_context(
         app
     ):  # an identity may have to be asked, by clients that the lifespan closes
         return await parts.negotiator.negotiate(hub, read_request(body, parts.clients.rules_of(hub).defaults))
+
+
+def _load_handlers(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | None) -> PythonHandlers:
+    """The handlers of the settings, and those that are given. None stands for those by entry point."""
+    named = [*settings.handlers, *(hubs or ())]
+    return load_handlers(named, None if hubs is None else (), default_seconds=settings.limits.handler_seconds)
 
 
 def _list_routes(settings: Settings, directory: EndpointDirectory) -> list[Route]:
@@ -198,7 +203,23 @@ def _list_console(settings: Settings, directory: EndpointDirectory) -> list[Rout
     return [*upstream_routes.EVENTS, *console.list_routes(client_urls, development=settings.development)]
 
 
-def _make_app(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:
+def _make_observer(settings: Settings, events: EventFeed, observer: Observer | None) -> Observer:
+    """The observer, and with a console the feed of events beside it. None stands for the log."""
+    observer = LogObserver() if observer is None else observer
+    return tell_all([observer, FeedObserver(events)]) if settings.console else observer
+
+
+def _make_app(
+    settings: Settings, parts: Parts, opened: Iterable[Entered], runtime: Runtime, observer: Observer
+) -> BridgeApp:
+    table = Table(_list_routes(settings, parts.directory))
+    app = _make_fastapi(settings, table, opened)
+    app.state.parts = parts
+    app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
+    return app
+
+
+def _make_fastapi(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -243,30 +264,6 @@ def _make_front(
     )
 
 
-def _load(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | None) -> PythonHandlers:
-    seconds = settings.limits.handler_seconds
-    return load_handlers([*settings.handlers, *(hubs or ())], None if hubs is None else (), default_seconds=seconds)
-
-
-def _make_negotiate_handlers(
-    snapshots: Snapshots, loaded: PythonHandlers, backends: Backends, sender: Sender, runtime: Runtime
-) -> NegotiateHandlers:
-    rules = snapshots.settings().forward
-    asking = build_negotiate_forwards(rules, snapshots.signers, backends, runtime=runtime)
-    return NegotiateHandlers(loaded.negotiate, asking, sender)
-
-
-def _make_hub_lifespan(settings: Settings, loaded: PythonHandlers, sender: Sender) -> HubLifespan:
-    limits = settings.limits
-    return HubLifespan(loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds)
-
-
-def _make_observer(settings: Settings, observer: Observer | None, events: EventFeed) -> Observer:
-    """The log, or the observer that was given, and the feed beside it where somebody may watch."""
-    observer = LogObserver() if observer is None else observer
-    return tell_all([observer, FeedObserver(events)]) if settings.console else observer
-
-
 def _make_sender(
     settings: Settings, directory: EndpointDirectory, runtime: Runtime, observer: Observer | None
 ) -> Sender:
@@ -280,6 +277,11 @@ def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime
         clock=runtime.wall_clock,
         is_lossless=lambda hub: snapshots.settings().negotiate_of(hub).lossless_claims,
     )
+
+
+def _make_hub_lifespan(settings: Settings, loaded: PythonHandlers, sender: Sender) -> HubLifespan:
+    limits = settings.limits
+    return HubLifespan(loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds)
 
 
 def _make_events(runtime: Runtime) -> EventFeed:
@@ -311,15 +313,10 @@ def _make_receiver(
 
 
 def _make_access(
-    settings: Settings,
-    snapshots: Snapshots,
-    issuer_keys: IssuerKeys,
-    handlers: Iterable[Handler],
-    negotiate_handlers: NegotiateHandlers,
-    runtime: Runtime,
+    settings: Settings, snapshots: Snapshots, issuer_keys: IssuerKeys, handled: Iterable[str], runtime: Runtime
 ) -> Access:
     """What admits callers, and which hubs exist: those that settings and handlers name."""
-    hubs = name_hubs(settings, [*(one.hub for one in handlers), *negotiate_handlers.hubs])
+    hubs = name_hubs(settings, handled)
     granted = [hub for key in settings.callers.keys for hub in key.hubs or ()]
     everybody = ["*"] if "*" in settings.negotiate.hubs else []
     default = settings.default_hub or (hubs[0] if len(hubs) == 1 else None)

@@ -89,8 +89,7 @@ class Snapshots:
         self._prober = Prober(
             endpoints, transport, health, random=runtime.random, interval=probe_seconds, observer=observer
         )
-        watching = [] if self.watcher is None else [self.watcher]
-        self.opened: Sequence[Entered] = [self._credentials, rest, self._prober, *watching]
+        self.opened: Sequence[Entered] = [self._credentials, rest, self._prober]
 
     def settings(self) -> Settings:
         """The settings in force."""
