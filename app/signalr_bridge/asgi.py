@@ -41,7 +41,6 @@ _OF_THE_HOST = (
     "bridge_host",
     "bridge_port",
     "bridge_callers:listen",
-    "bridge_limits:grace_seconds",
     "bridge_log_level",
     "bridge_log_format",
 )
@@ -65,8 +64,8 @@ class _OtherSources(Sources):
 def bridge(*, handlers: Iterable[Hub | type[Hub] | str] = (), settings: Given = None) -> "MountedBridge":
     """The bridge as an ASGI application to mount. Its life is joined to the host's by its ``lifespan``.
 
-    The settings are those of ``serve``, without what is the host's: address, listeners, the grace at a stop, logs and
-    signals. Nobody need be admitted as a caller. Handlers by entry point are not loaded.
+    The settings are those of ``serve``, without what is the host's: address, listeners, logs and signals. Nobody need
+    be admitted as a caller. Handlers by entry point are not loaded.
 
     Args:
         handlers: Hubs, or their import strings, beside those in ``BRIDGE_HANDLERS``.

@@ -27,6 +27,7 @@ from signalr_bridge.snapshots import Entered, Snapshots
 from signalr_bridge.upstream import routes as upstream_routes
 from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.event_feed import EventFeed
+from signalr_bridge.upstream.feed_observer import FeedObserver
 from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.forward import build_forwards
 from signalr_bridge.upstream.forward.negotiate_forward import build_negotiate_forwards
@@ -46,7 +47,7 @@ from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.web.front import Front
 from signalr_bridge.web.issuer_keys import IssuerKeys
 from signalr_bridge.web.logs import LogObserver
-from signalr_bridge.web.observer import Observer
+from signalr_bridge.web.observer import Observer, tell_all
 from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.request import PartsByType
 from signalr_bridge.web.table import Audience, Route, Table
@@ -118,30 +119,25 @@ def create_app(
         observer: Is told what happens, instead of the log.
         hubs: Hubs of the application that the bridge is in, instead of those by entry point.
     """
+    events = _make_events(runtime)
     observer = LogObserver() if observer is None else observer
+    observer = tell_all([observer, FeedObserver(events)]) if settings.console else observer
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
-    sender = Sender(directory, clock=runtime.clock, default_seconds=settings.limits.deadline_seconds)
+    sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
-    loaded = load_handlers(
-        [*settings.handlers, *(hubs or ())],
-        None if hubs is None else (),
-        default_seconds=settings.limits.handler_seconds,
-    )
+    loaded = _load_handlers(settings, hubs)
     asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
     negotiate_handlers = NegotiateHandlers(loaded.negotiate, asking, sender)
     forwards = build_forwards(
         settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
     )
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
-    events, issuer_keys = _make_events(runtime), IssuerKeys(runtime.clock, observer=observer)
+    issuer_keys = IssuerKeys(runtime.clock, observer=observer)
     handled = [*(one.hub for one in handlers), *negotiate_handlers.hubs]
     access = _make_access(settings, snapshots, issuer_keys, handled, runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
-    limits = settings.limits
-    hub_lifespan = HubLifespan(
-        loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds
-    )
+    hub_lifespan = _make_hub_lifespan(settings, loaded, sender)
     opened += [RunningBridge(sender), hub_lifespan]
     receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
@@ -170,12 +166,18 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
 
     Raises the errors of ``read_request`` and of ``Negotiator.negotiate``.
     """
-    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}))
+    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}), hubs=())
     parts: Parts = app.state.parts
     async with app.router.lifespan_context(
         app
     ):  # an identity may have to be asked, by clients that the lifespan closes
         return await parts.negotiator.negotiate(hub, read_request(body, parts.clients.rules_of(hub).defaults))
+
+
+def _load_handlers(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | None) -> PythonHandlers:
+    """The handlers of the settings, and those that are given. None stands for those by entry point."""
+    named = [*settings.handlers, *(hubs or ())]
+    return load_handlers(named, None if hubs is None else (), default_seconds=settings.limits.handler_seconds)
 
 
 def _list_routes(settings: Settings, directory: EndpointDirectory) -> list[Route]:
@@ -246,8 +248,16 @@ def _make_front(
         observer=observer,
         most_in_flight=settings.limits.in_flight,
         separate=settings.callers.listen is not None,
+        takes_notes=settings.console,
         only_this_machine=settings.development,
     )
+
+
+def _make_sender(
+    settings: Settings, directory: EndpointDirectory, runtime: Runtime, observer: Observer | None
+) -> Sender:
+    seconds = settings.limits.deadline_seconds
+    return Sender(directory, clock=runtime.clock, default_seconds=seconds, observer=observer)
 
 
 def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime: Runtime) -> Negotiator:
@@ -256,6 +266,11 @@ def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime
         clock=runtime.wall_clock,
         is_lossless=lambda hub: snapshots.settings().negotiate_of(hub).lossless_claims,
     )
+
+
+def _make_hub_lifespan(settings: Settings, loaded: PythonHandlers, sender: Sender) -> HubLifespan:
+    limits = settings.limits
+    return HubLifespan(loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds)
 
 
 def _make_events(runtime: Runtime) -> EventFeed:

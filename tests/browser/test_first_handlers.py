@@ -1,4 +1,4 @@
-"""The first handlers that somebody writes, in Python and in another language, with the page and with the first client."""
+"""The first handlers, in Python and in another language, called by the first client and by the page."""
 
 import os
 import re

@@ -109,7 +109,7 @@ class Workbench:
         for log in self.page.get_by_role("log").filter(visible=True).all():
             assert log.evaluate("log => log.scrollWidth - log.clientWidth") == 0, "a list scrolls sideways"
 
-    def expect_no_findings(self) -> None:
+    def expect_no_violations(self) -> None:
         """axe finds nothing, neither in light nor in dark."""
         if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(f"{AXE}; null")
