@@ -120,8 +120,7 @@ def create_app(
         hubs: Hubs of the application that the bridge is in, instead of those by entry point.
     """
     events = _make_events(runtime)
-    observer = LogObserver() if observer is None else observer
-    observer = tell_all([observer, FeedObserver(events)]) if settings.console else observer
+    observer = _make_observer(settings, events, observer)
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
@@ -154,11 +153,7 @@ def create_app(
         hub_lifespan=hub_lifespan,
         hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers),
     )
-    table = Table(_list_routes(settings, directory))
-    app = _make_app(settings, table, opened)
-    app.state.parts = parts
-    app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
-    return app
+    return _make_app(settings, parts, opened, runtime, observer)
 
 
 async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
@@ -208,7 +203,23 @@ def _list_console(settings: Settings, directory: EndpointDirectory) -> list[Rout
     return [*upstream_routes.EVENTS, *console.list_routes(client_urls, development=settings.development)]
 
 
-def _make_app(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:
+def _make_observer(settings: Settings, events: EventFeed, observer: Observer | None) -> Observer:
+    """The observer, and with a console the feed of events beside it. None stands for the log."""
+    observer = LogObserver() if observer is None else observer
+    return tell_all([observer, FeedObserver(events)]) if settings.console else observer
+
+
+def _make_app(
+    settings: Settings, parts: Parts, opened: Iterable[Entered], runtime: Runtime, observer: Observer
+) -> BridgeApp:
+    table = Table(_list_routes(settings, parts.directory))
+    app = _make_fastapi(settings, table, opened)
+    app.state.parts = parts
+    app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
+    return app
+
+
+def _make_fastapi(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:

@@ -84,7 +84,9 @@ def parse_template(text: str, *, setting: str, optional: bool = False) -> Templa
     """The template in a text. Raises ``SettingsError``, which names ``setting``, for a brace outside a placeholder."""
     rest = _PLACEHOLDER.sub("", text)
     if "{" in rest or "}" in rest:
-        raise SettingsError(f"{setting}: a placeholder is {{query.<name>}}, {{headers.<name>}} or {{claims.<name>}}.")
+        raise SettingsError(
+            "a placeholder is {query.<name>}, {headers.<name>} or {claims.<name>}: write one of these.", setting=setting
+        )
     return Template(text, optional)
 
 
