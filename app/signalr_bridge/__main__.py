@@ -278,7 +278,7 @@ def _development() -> ModuleType:
     try:
         return importlib.import_module("signalr_bridge.dev")
     except ModuleNotFoundError as error:
-        if error.name not in {"signalr_bridge.dev", "signalr_bridge.emulator", "signalr_bridge.demo"}:
+        if not (error.name or "").startswith(tuple(f"signalr_bridge.{one}" for one in ("dev", "emulator", "demo"))):
             raise
         raise SettingsError("This installation has no development tools (dev and emulator).") from None
 
