@@ -100,6 +100,7 @@ function showWhetherAnythingMatches() {
   $("nothing-matches").hidden = !items.length || items.some((item) => !item.hidden);
 }
 
+const ACTIONS = { send: "message", add: "add to group", remove: "remove from group", removeAll: "remove from all groups" };
 const DESCRIBED = { upstream: describeUpstream, negotiate: describeNegotiate, send: describeSend };
 const ENDINGS = { returned: "ok", refused: "refused", failed: "failed", rejected: "rejected" };
 
@@ -145,8 +146,8 @@ function describeSend(event) {
     event.code ? told("error", "Error", plainly(event.code)) : null,
   ];
   const outcome = typeof result === "string" ? result : result?.status ?? (event.status < 300 ? "accepted" : "rejected");
-  const facts = { To: whom || (event.action === "message" || event.target ? "everybody" : null), Hub: event.hub, By: event.by };
-  return { name: event.target ?? event.action ?? "send", outcome, lines, facts };
+  const facts = { To: whom || "everybody", Hub: event.hub, By: event.by };
+  return { name: event.target ?? ACTIONS[event.action] ?? event.action ?? "send", outcome, lines, facts };
 }
 
 function describeFacts(named) {
