@@ -113,10 +113,11 @@ function describe(event) {
   const ending = [ENDINGS[outcome] ?? outcome, event.status].filter((one) => one || one === 0).map(plainly).join(" ");
   head.append(element("strong", "event-name", plainly(name)), element("span", "event-outcome", ending));
   if (Number.isFinite(event.milliseconds)) head.append(element("span", "event-took", `${event.milliseconds.toFixed(1)} ms`));
-  if (event.time) head.append(timeOf(new Date(event.time)));
   const body = element("div", "event-body");
   body.append(head, ...lines.filter(Boolean), describeFacts(facts));
-  item.append(element("span", "event-kind", kind), body);
+  const side = element("div", "event-side");
+  side.append(element("span", "event-kind", kind), timeOf(new Date(event.time)));
+  item.append(side, body);
   return item;
 }
 
