@@ -1,15 +1,16 @@
 """signalr-bridge: the Azure Functions SignalR Service bindings as a container that any backend can call.
 
 This module holds what authors of handlers need: ``Hub`` and ``event`` to write handlers, ``Context`` for the type of
-their first argument, ``outbox`` to send outside an event, ``HubError`` and ``Rejected`` to refuse, and the errors that
-deliveries raise, which are all ``DeliveryError``. A name is imported when it is first used, so ``import
-signalr_bridge`` costs nothing.
+their first argument, ``NegotiateRequest`` and ``Admission`` for negotiate handlers, ``outbox`` to send outside an
+event, ``HubError``, ``Rejected`` and ``Unauthenticated`` to refuse, and the errors that deliveries raise, which are all
+``DeliveryError``. A name is imported when it is first used, so ``import signalr_bridge`` costs nothing.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from signalr_bridge.asgi import connect as connect
     from signalr_bridge.errors import ClientTimeout as ClientTimeout
     from signalr_bridge.errors import ConnectionNotFound as ConnectionNotFound
     from signalr_bridge.errors import DeliveryError as DeliveryError
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     from signalr_bridge.errors import NotRunning as NotRunning
     from signalr_bridge.errors import Rejected as Rejected
     from signalr_bridge.errors import Throttled as Throttled
+    from signalr_bridge.errors import Unauthenticated as Unauthenticated
     from signalr_bridge.errors import UrlTooLong as UrlTooLong
+    from signalr_bridge.protocol.admission import Admission as Admission
+    from signalr_bridge.protocol.admission import NegotiateRequest as NegotiateRequest
     from signalr_bridge.upstream.context import Context as Context
     from signalr_bridge.upstream.hub_api import HubOutbox as HubOutbox
     from signalr_bridge.upstream.hub_api import outbox as outbox
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Admission",
     "ClientTimeout",
     "ConnectionNotFound",
     "Context",
@@ -43,20 +48,26 @@ __all__ = [
     "HubOutbox",
     "InvalidName",
     "InvokeFailed",
+    "NegotiateRequest",
     "NoEndpointAvailable",
     "NotPresent",
     "NotRunning",
     "Rejected",
     "Throttled",
+    "Unauthenticated",
     "UrlTooLong",
+    "connect",
     "event",
     "outbox",
 ]
 
 _ELSEWHERE = {
+    "Admission": "signalr_bridge.protocol.admission",
     "Context": "signalr_bridge.upstream.context",
     "Hub": "signalr_bridge.upstream.python.hub",
     "HubOutbox": "signalr_bridge.upstream.hub_api",
+    "NegotiateRequest": "signalr_bridge.protocol.admission",
+    "connect": "signalr_bridge.asgi",
     "event": "signalr_bridge.upstream.python.hub",
     "outbox": "signalr_bridge.upstream.hub_api",
 }

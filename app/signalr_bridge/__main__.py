@@ -1,4 +1,4 @@
-"""The command line: serve, dev, emulator, check, token, tail."""
+"""The command line: serve, dev, emulator, check, token, tail, init."""
 
 import sys
 
@@ -22,15 +22,29 @@ from typing import Annotated, Any
 import typer
 
 from signalr_bridge import __version__
-from signalr_bridge.check import examine, probe_endpoints, write_diagnostics, write_json, write_text
+from signalr_bridge.banner import Banner, find_unknown_hosts, watch_hosts, write_url
+from signalr_bridge.check import (
+    examine,
+    probe_endpoints,
+    report_unreadable,
+    write_diagnostics,
+    write_json,
+    write_text,
+    write_verdict,
+)
+from signalr_bridge.endpoints.credentials import find_proxies
 from signalr_bridge.errors import BridgeError, SettingsError
+from signalr_bridge.init import list_languages, write_project
 from signalr_bridge.main import Parts, create_app, mint
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings import Level, Settings, Sources, check_servable, review
+from signalr_bridge.settings.diagnosis import locating
+from signalr_bridge.settings.value import Values
 from signalr_bridge.tail import watch
+from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
-from signalr_bridge.web.logs import configure_logs
+from signalr_bridge.web.logs import configure_logs, is_text
 from signalr_bridge.wire.server import Listener, bind
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -73,18 +87,20 @@ def serve(
 ) -> None:
     """Run the bridge, with settings from the environment and a file."""
     sources = _find_sources(settings, {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None})
-    loaded = _load(sources)
-    check_servable(loaded)
+    values = sources.read()
+    loaded = _load(values)
+    check_servable(loaded, values)
     configure_logs(loaded.log_level, loaded.log_format)
-    _run(_serve(loaded, sources))
+    _run(_serve(loaded, sources, values))
 
 
-async def _serve(settings: Settings, sources: Sources) -> None:
+async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
     with ExitStack() as stack:
-        sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT"))
+        stack.enter_context(locating(values))
+        sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
         app = create_app(settings, sources)
         parts: Parts = app.state.parts
-        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.events.close)
+        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.begin_stop)
         listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
         if (address := settings.callers.listen_address) is not None:
             own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))
@@ -92,10 +108,25 @@ async def _serve(settings: Settings, sources: Sources) -> None:
         # What is alive now stays alive. Leaving it out of collections cuts the slowest requests to a third.
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
-        beside = None if callers is None else asyncio.create_task(callers.serve_beside(listener))
+        beside = [asyncio.create_task(_introduce(settings, values, parts, listener, callers))]
+        if callers is not None:
+            beside.append(asyncio.create_task(callers.serve_beside(listener)))
         await listener.run_until_stopped(before=None if callers is None else callers.stop)
-        if beside is not None:
-            beside.cancel()
+        for one in beside:
+            one.cancel()
+
+
+async def _introduce(
+    settings: Settings, values: Values, parts: Parts, listener: Listener, callers: Listener | None
+) -> None:
+    """The first words, once requests are answered."""
+    await listener.ready.wait()
+    addresses = [write_url(settings.host, listener.port)]
+    if callers is not None and settings.callers.listen_address is not None:
+        addresses.append(write_url(settings.callers.listen_address[0], callers.port))
+    others = parts.hubs.describe_others() if ANY in settings.negotiate.hubs else None
+    Banner(settings, parts.hubs.describe(), others, addresses, is_text(settings.log_format)).say()
+    watch_hosts(partial(find_unknown_hosts, settings, values, find_proxies(os.environ)))
 
 
 @cli.command()
@@ -137,12 +168,15 @@ def emulator(
     config: Annotated[Path | None, typer.Option(help="settings.json with upstream templates")] = None,
     entra_issuer: Annotated[str | None, typer.Option(help="the https address of who issues Entra tokens")] = None,
     entra_role: Annotated[str, typer.Option(help="what identities may: owner, rest-owner or reader")] = "owner",
+    allow_origin: Origins = None,
 ) -> None:
     """Run the emulated SignalR service alone."""
     configure_logs("info", None)
     if entra_role not in {"owner", "rest-owner", "reader"}:
         raise SettingsError("--entra-role is owner, rest-owner or reader.")
-    _run(_development().run_emulator(host, port, upstream, config and _read(config), entra_issuer, entra_role))
+    template = config and _read(config)
+    run = _development().run_emulator
+    _run(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
 
 
 @cli.command()
@@ -155,6 +189,17 @@ def tail(
 
 
 @cli.command()
+def init(
+    language: Annotated[str, typer.Argument(help=", ".join(list_languages()))],
+    folder: Annotated[Path, typer.Argument(help="a new folder, or an empty one")] = Path("chat"),
+) -> None:
+    """Write a folder with a first handler, its test, settings, page and compose file."""
+    for file in write_project(language, folder):
+        print(folder / file)
+    print(f"How to test and run it stands in {folder / 'README.md'}.")
+
+
+@cli.command()
 def check(
     settings: SettingsFiles = None,
     probe: Annotated[
@@ -163,13 +208,20 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Print what was understood of the settings, with secrets masked. Exit with 1 when one is wrong."""
-    report = examine(_find_sources(settings, {}).read())
+    try:
+        report = examine(_find_sources(settings, {}).read())
+    except SettingsError as error:
+        report = report_unreadable(error)
     if probe and report.settings is not None:
-        report = replace(report, probes=asyncio.run(probe_endpoints(report.settings)))
+        unknown = find_unknown_hosts(report.settings, report.values, find_proxies(os.environ))
+        probes = asyncio.run(probe_endpoints(report.settings))
+        report = replace(report, diagnostics=(*report.diagnostics, *unknown), probes=probes)
     for line in [write_json(report)] if as_json else write_text(report):
         print(line)
     for line in () if as_json else write_diagnostics(report.diagnostics):
         print(line, file=sys.stderr)
+    if not as_json:
+        print(write_verdict(report))
     sys.exit(0 if report.good else 1)
 
 
@@ -182,7 +234,7 @@ def token(
 ) -> None:
     """Print a client's URL and access token, as negotiate would give them to a caller."""
     configure_logs("error", None)
-    loaded = _load(_find_sources(settings, {}))
+    loaded = _load(_find_sources(settings, {}).read())
     hub = check_hub(hub)
     if not loaded.endpoints_of(hub):
         own = loaded.hubs.get(hub)
@@ -212,8 +264,8 @@ def _paths(files: list[Path] | None) -> list[str]:
     return [str(one) for one in files or ()]
 
 
-def _load(sources: Sources) -> Settings:
-    found = review(sources.read())
+def _load(values: Values) -> Settings:
+    found = review(values)
     for line in write_diagnostics([one for one in found.diagnostics if one.level is not Level.ERROR]):
         print(line, file=sys.stderr)
     return found.accept()

@@ -9,11 +9,12 @@ from functools import partial
 
 from signalr_bridge.dev_secret import ForwardSecret, keep_secret
 from signalr_bridge.dev_settings import FORWARD, DevSettings, is_remote, make_dev_settings
-from signalr_bridge.emulator import Emulator, Role, read_upstream_settings
+from signalr_bridge.emulator import Emulator, Role, check_origins, read_upstream_settings
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.main import Parts, create_app
 from signalr_bridge.protocol.connection_string import parse_connection_string
 from signalr_bridge.settings import EndpointSettings, Level, Settings, Sources, review
+from signalr_bridge.settings.access import CorsSettings
 from signalr_bridge.upstream.forward.formats import Address, WebhookSigner
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.python.reloader import Reloader
@@ -63,6 +64,7 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
     Raises:
         SettingsError: A setting or an option is wrong, a port is taken, or a handler cannot be loaded.
     """
+    check_origins(options.origins)
     secret = _find_secret(options, environment)
     values = Sources(environment, _write_flags(options, secret)).read()
     settings = _accept(make_dev_settings(values, remote=options.remote))
@@ -71,14 +73,16 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
         port, first = int(sock.getsockname()[1]), options.emulator_port
         async with AsyncExitStack() as stack:
             emulators = [
-                await stack.enter_async_context(Emulator(one, "localhost", upstream=f"http://{_HOST}:{port}/upstream"))
+                await stack.enter_async_context(
+                    Emulator(one, "localhost", upstream=f"http://{_HOST}:{port}/upstream", origins=options.origins)
+                )
                 for one in ([0] * options.endpoints if first == 0 else range(first, first + options.endpoints))
             ]
-            settings = _complete(settings, port, [one.connection_string for one in emulators])
+            settings = _complete(_allow(settings, options.origins), port, [one.connection_string for one in emulators])
             app = create_app(settings)
             parts: Parts = app.state.parts
             grace = settings.limits.grace_seconds
-            listener = Listener(app, sock, grace_seconds=grace, end_streams=parts.events.close)
+            listener = Listener(app, sock, grace_seconds=grace, end_streams=parts.begin_stop)
             printing = asyncio.create_task(_print_when_started(listener, emulators, secret))
             reloading = asyncio.create_task(_make_reloader(settings, parts).run()) if options.reload else None
             # The emulators end first. Their last events, that clients have gone, still reach the handlers.
@@ -128,7 +132,13 @@ async def _stop(emulators: Sequence[Emulator]) -> None:
 
 
 async def run_emulator(
-    host: str, port: int, upstream: str | None, config: bytes | None, issuer: str | None, role: Role
+    host: str,
+    port: int,
+    upstream: str | None,
+    config: bytes | None,
+    issuer: str | None,
+    role: Role,
+    origins: Sequence[str] = (),
 ) -> None:
     """Run the emulator alone until a signal ends it.
 
@@ -139,13 +149,14 @@ async def run_emulator(
         config: A ``settings.json`` with upstream templates, which go before ``upstream``.
         issuer: The address of the issuer of Entra tokens.
         role: What identities may do.
+        origins: Further origins whose pages may connect, beside those of this machine.
 
     Raises:
         SettingsError: The port is taken, or an argument is malformed.
     """
     templates = [] if config is None else read_upstream_settings(config)
     told = templates or upstream or ()
-    async with Emulator(port, host, upstream=told, entra_issuer=issuer, entra_role=role) as emulator:
+    async with Emulator(port, host, upstream=told, entra_issuer=issuer, entra_role=role, origins=origins) as emulator:
         print(f"Connection string: {emulator.connection_string}", flush=True)
         stopped = asyncio.Event()
         on_stop_signal(stopped.set)
@@ -161,11 +172,24 @@ def _complete(settings: Settings, port: int, connection_strings: Sequence[str]) 
     return settings.model_copy(update={"host": _HOST, "port": port, "endpoints": endpoints, "development": True})
 
 
+def _allow(settings: Settings, origins: Sequence[str]) -> Settings:
+    """The settings, with further origins whose pages may negotiate for every hub."""
+    hubs = {
+        name: hub if hub.cors is None else hub.model_copy(update={"cors": _add(hub.cors, origins)})
+        for name, hub in settings.hubs.items()
+    }
+    return settings.model_copy(update={"cors": _add(settings.cors, origins), "hubs": hubs})
+
+
+def _add(cors: CorsSettings, origins: Sequence[str]) -> CorsSettings:
+    return cors.model_copy(update={"origins": (*cors.origins, *origins)})
+
+
 def _make_reloader(settings: Settings, parts: Parts) -> Reloader:
     sys.dont_write_bytecode = True  # a compiled file knows a change by the second only
     seconds = settings.limits.handler_seconds
     load = partial(load_handlers, settings.handlers, threads=Threads(), default_seconds=seconds)
-    return Reloader(settings.handlers, lambda: parts.receiver.use(load()), _say)
+    return Reloader(settings.handlers, lambda: parts.use(load()), _say)
 
 
 def _say(words: str) -> None:

@@ -14,7 +14,8 @@
 A ``detail`` stands in an answer. It never holds a key, a token, a connection string or a value that the caller sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -43,9 +44,35 @@ class BridgeError(Exception):
 
 
 class SettingsError(BridgeError):
-    """A setting is missing or wrong. The process does not start, or a change is refused."""
+    """A setting is missing or wrong. The process does not start, or a change is refused.
+
+    ``detail`` is one line of setting, place and sentence.
+
+    Args:
+        sentence: What is wrong, and what to write.
+        setting: The name of the setting. It is empty where the sentence names it.
+        place: Where the setting was found, such as ``environment`` or ``bridge.toml``.
+        line: Its line in that file, from 1.
+    """
 
     code, title = "bad-settings", "Bad settings"
+
+    def __init__(self, sentence: str = "", *, setting: str = "", place: str = "", line: int | None = None) -> None:
+        self.sentence, self.setting, self.place, self.line = sentence, setting, place, line
+        where = place if line is None else f"{place}, line {line}"
+        name = f"{setting} ({where})" if where else setting
+        super().__init__(f"{name}: {sentence}" if setting else sentence)
+
+
+@contextmanager
+def blame(setting: str) -> Iterator[None]:
+    """Names ``setting`` in a ``SettingsError`` that is raised inside and names none."""
+    try:
+        yield
+    except SettingsError as error:
+        if error.setting or not setting:
+            raise
+        raise SettingsError(error.sentence, setting=setting) from error.__cause__
 
 
 class MalformedConnectionString(SettingsError):
@@ -85,7 +112,7 @@ class HubError(BridgeError):
 
 
 class Rejected(HubError):
-    """Raise it in a handler to refuse a message or, in ``connected``, the connection."""
+    """Raise it in a handler to refuse a message or, in ``connected`` and in negotiate handlers, the connection."""
 
     code, title, status = "rejected", "Refused by the handler", 403
 
@@ -200,7 +227,7 @@ class InvalidContinuationToken(BridgeError):
 
 
 class Unauthenticated(BridgeError):
-    """The request has no valid credential."""
+    """The request has no valid credential. Raise it in a negotiate handler, with a text for the client."""
 
     code, title, status = "unauthenticated", "Unauthenticated", 401
 
@@ -331,7 +358,19 @@ class Overloaded(BridgeError):
     code, title, status = "overloaded", "Overloaded", 503
 
 
+class NegotiateFailed(BridgeError):
+    """The hub's negotiate handler failed, was silent or answered nonsense. So nobody is admitted."""
+
+    code, title, status = "negotiate-failed", "Negotiation failed", 503
+
+
 class ShuttingDown(BridgeError):
     """The replica is stopping and could not finish."""
 
     code, title, status = "shutting-down", "Shutting down", 503
+
+
+class NotStarted(BridgeError):
+    """The bridge is mounted in another application, whose lifespan does not run the bridge's."""
+
+    code, title, status = "not-started", "Not started", 503

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from signalr_bridge.protocol import json_text
 from signalr_bridge.settings import Settings
 from signalr_bridge.upstream.dispatch import ANY, Dispatch, Handler
+from signalr_bridge.upstream.negotiate_handlers import NegotiateHandlers
 from signalr_bridge.web.callers import Right
 from signalr_bridge.web.problems import PROBLEM_ANSWER
 from signalr_bridge.web.request import JSON, Request
@@ -18,9 +19,6 @@ from signalr_bridge.wire.exchange import Answer, make_answer
 
 Admits: TypeAlias = Literal["anonymous", "jwt", "platform", "handler"]
 """What may admit a client: nobody's identity, a verified token, the platform's headers, or a negotiate handler."""
-
-HasAdmitter: TypeAlias = Callable[[str], bool]
-"""Whether a hub has a negotiate handler. The hub's name is in lower case."""
 
 
 class HandlerShape(BaseModel):
@@ -73,26 +71,27 @@ def name_hubs(settings: Settings, handled: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(hub.lower() for hub in named if hub != ANY))
 
 
-def describe_hubs(settings: Settings, dispatch: Dispatch, has_admitter: HasAdmitter) -> list[HubFacts]:
+def describe_hubs(settings: Settings, dispatch: Dispatch, deciding: NegotiateHandlers) -> list[HubFacts]:
     """What holds of each hub that settings and handlers name. The default hub is the first."""
     return [
         HubFacts(
             hub,
             dispatch.find_for_hub(hub),
-            _list_admitting(settings, hub, has_admitter),
+            list_admitting(settings, hub, deciding),
             list(dict.fromkeys(one.name for one in settings.endpoints_of(hub))),
         )
-        for hub in name_hubs(settings, (one.hub for one in dispatch.handlers))
+        for hub in name_hubs(settings, [*(one.hub for one in dispatch.handlers), *deciding.hubs])
     ]
 
 
-def _list_admitting(settings: Settings, hub: str, has_admitter: HasAdmitter) -> list[Admits]:
+def list_admitting(settings: Settings, hub: str, deciding: NegotiateHandlers) -> list[Admits]:
+    """What may admit the clients of a hub."""
     rules = settings.negotiate_of(hub)
     admits: dict[Admits, bool] = {
         "anonymous": rules.anonymous,
         "jwt": bool(rules.jwt),
         "platform": rules.platform_identity,
-        "handler": has_admitter(hub),
+        "handler": deciding.find(hub) is not None,
     }
     return [name for name, holds in admits.items() if holds]
 
@@ -103,20 +102,21 @@ class HubList:
     Args:
         settings: Gives the settings in force.
         dispatch: Gives the handlers in force.
-        has_admitter: Says which hubs have a negotiate handler.
+        deciding: The negotiate handlers.
     """
 
     def __init__(
-        self,
-        settings: Callable[[], Settings],
-        dispatch: Callable[[], Dispatch],
-        has_admitter: HasAdmitter = lambda hub: False,
+        self, settings: Callable[[], Settings], dispatch: Callable[[], Dispatch], deciding: NegotiateHandlers
     ) -> None:
-        self._settings, self._dispatch, self._has_admitter = settings, dispatch, has_admitter
+        self._settings, self._dispatch, self._deciding = settings, dispatch, deciding
 
     def describe(self) -> list[HubFacts]:
         """What holds of each hub."""
-        return describe_hubs(self._settings(), self._dispatch(), self._has_admitter)
+        return describe_hubs(self._settings(), self._dispatch(), self._deciding)
+
+    def describe_others(self) -> list[Admits]:
+        """What admits the clients of a hub that nothing names, where all hubs may be negotiated for."""
+        return list_admitting(self._settings(), ANY, self._deciding)
 
 
 async def list_hubs(request: Request) -> Answer:

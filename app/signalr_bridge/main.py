@@ -30,10 +30,15 @@ from signalr_bridge.upstream.event_feed import EventFeed
 from signalr_bridge.upstream.feed_observer import FeedObserver
 from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.forward import build_forwards
+from signalr_bridge.upstream.forward.negotiate_forward import build_negotiate_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.join import build_joins
+from signalr_bridge.upstream.negotiate_handlers import NegotiateHandlers
 from signalr_bridge.upstream.outbox import RunningBridge
-from signalr_bridge.upstream.python.loading import load_handlers
+from signalr_bridge.upstream.python.handler import HubHandler
+from signalr_bridge.upstream.python.hub import Hub
+from signalr_bridge.upstream.python.hub_lifespan import HubLifespan
+from signalr_bridge.upstream.python.loading import PythonHandlers, load_handlers
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web import console
 from signalr_bridge.web.authorize import Access, HubNames
@@ -62,10 +67,17 @@ class Parts(PartsByType):
     negotiator: Negotiator
     sender: Sender
     idempotency: Idempotency
+    negotiate_handlers: NegotiateHandlers
     receiver: Receiver
     events: EventFeed
     snapshots: Snapshots
+    hub_lifespan: HubLifespan
     hubs: HubList
+
+    def begin_stop(self) -> None:
+        """Ends the streams, and begins no further run of a timer. Requests are still answered."""
+        self.events.close()
+        self.hub_lifespan.begin_stop()
 
     @property
     def watcher(self) -> Watcher:
@@ -73,6 +85,17 @@ class Parts(PartsByType):
         if self.snapshots.watcher is None:
             raise LookupError("nothing is watched")
         return self.snapshots.watcher
+
+    def use(self, loaded: PythonHandlers) -> None:
+        """Let these handlers in Python answer and decide from now on, and their timers run. All others stay.
+
+        Raises ``SettingsError`` for handlers that cannot be used, and then the old ones stay.
+        """
+        commit = self.negotiate_handlers.prepare(loaded.negotiate)
+        others = [one for one in self.receiver.dispatch.handlers if not isinstance(one, HubHandler)]
+        self.receiver.use([*others, *loaded.events])
+        commit()
+        self.hub_lifespan.use(loaded.functions)
 
 
 def create_app(
@@ -82,6 +105,7 @@ def create_app(
     runtime: Runtime = RUNTIME,
     probe_seconds: float = INTERVAL_SECONDS,
     observer: Observer | None = None,
+    hubs: Iterable[Hub | type[Hub] | str] | None = None,
 ) -> BridgeApp:
     """The bridge as an application. It opens nothing until the application's lifespan begins.
 
@@ -93,43 +117,43 @@ def create_app(
         runtime: The clocks, randomness and ids.
         probe_seconds: Seconds between two probes of an endpoint.
         observer: Is told what happens, instead of the log.
+        hubs: Hubs of the application that the bridge is in, instead of those by entry point.
     """
     events = _make_events(runtime)
-    observer = LogObserver() if observer is None else observer
-    observer = tell_all([observer, FeedObserver(events)]) if settings.console else observer
+    observer = _make_observer(settings, events, observer)
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
-    handlers: list[Handler] = [
-        *build_joins(settings),
-        *load_handlers(settings.handlers, default_seconds=settings.limits.handler_seconds),
-        *build_forwards(
-            settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
-        ),
-    ]
+    loaded = _load_handlers(settings, hubs)
+    asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
+    negotiate_handlers = NegotiateHandlers(loaded.negotiate, asking, sender)
+    forwards = build_forwards(
+        settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
+    )
+    handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
     issuer_keys = IssuerKeys(runtime.clock, observer=observer)
-    access = _make_access(settings, snapshots, issuer_keys, [handler.hub for handler in handlers], runtime)
+    handled = [*(one.hub for one in handlers), *negotiate_handlers.hubs]
+    access = _make_access(settings, snapshots, issuer_keys, handled, runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
-    opened.append(RunningBridge(sender))
+    hub_lifespan = _make_hub_lifespan(settings, loaded, sender)
+    opened += [RunningBridge(sender), hub_lifespan]
     receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
         access=access,
-        clients=build_clients(settings, issuer_keys, runtime),
+        clients=build_clients(settings, issuer_keys, runtime, negotiate_handlers),
         directory=directory,
         negotiator=_make_negotiator(snapshots, directory, runtime),
         sender=sender,
         idempotency=Idempotency(runtime.clock),
+        negotiate_handlers=negotiate_handlers,
         receiver=receiver,
         events=events,
         snapshots=snapshots,
-        hubs=HubList(snapshots.settings, receiver.dispatch),
+        hub_lifespan=hub_lifespan,
+        hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers),
     )
-    table = Table(_list_routes(settings, directory))
-    app = _make_app(settings, table, opened)
-    app.state.parts = parts
-    app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
-    return app
+    return _make_app(settings, parts, opened, runtime, observer)
 
 
 async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
@@ -137,12 +161,18 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
 
     Raises the errors of ``read_request`` and of ``Negotiator.negotiate``.
     """
-    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}))
+    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}), hubs=())
     parts: Parts = app.state.parts
     async with app.router.lifespan_context(
         app
     ):  # an identity may have to be asked, by clients that the lifespan closes
         return await parts.negotiator.negotiate(hub, read_request(body, parts.clients.rules_of(hub).defaults))
+
+
+def _load_handlers(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | None) -> PythonHandlers:
+    """The handlers of the settings, and those that are given. None stands for those by entry point."""
+    named = [*settings.handlers, *(hubs or ())]
+    return load_handlers(named, None if hubs is None else (), default_seconds=settings.limits.handler_seconds)
 
 
 def _list_routes(settings: Settings, directory: EndpointDirectory) -> list[Route]:
@@ -173,7 +203,23 @@ def _list_console(settings: Settings, directory: EndpointDirectory) -> list[Rout
     return [*upstream_routes.EVENTS, *console.list_routes(client_urls, development=settings.development)]
 
 
-def _make_app(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:
+def _make_observer(settings: Settings, events: EventFeed, observer: Observer | None) -> Observer:
+    """The observer, and with a console the feed of events beside it. None stands for the log."""
+    observer = LogObserver() if observer is None else observer
+    return tell_all([observer, FeedObserver(events)]) if settings.console else observer
+
+
+def _make_app(
+    settings: Settings, parts: Parts, opened: Iterable[Entered], runtime: Runtime, observer: Observer
+) -> BridgeApp:
+    table = Table(_list_routes(settings, parts.directory))
+    app = _make_fastapi(settings, table, opened)
+    app.state.parts = parts
+    app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
+    return app
+
+
+def _make_fastapi(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -233,6 +279,11 @@ def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime
     )
 
 
+def _make_hub_lifespan(settings: Settings, loaded: PythonHandlers, sender: Sender) -> HubLifespan:
+    limits = settings.limits
+    return HubLifespan(loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds)
+
+
 def _make_events(runtime: Runtime) -> EventFeed:
     return EventFeed(wall_clock=runtime.wall_clock, clock=runtime.clock, boot=runtime.new_id()[:8])
 
@@ -246,7 +297,7 @@ def _make_receiver(
     observer: Observer,
 ) -> Receiver:
     settings = snapshots.settings()
-    if not settings.upstream.code and not settings.development:
+    if handlers and not settings.upstream.code and not settings.development:
         _LOG.warning("no BRIDGE_UPSTREAM__CODE is set: a signature covers the connection id alone, and can be replayed")
     receiver = build_receiver(
         snapshots.authenticator,

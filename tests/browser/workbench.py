@@ -114,6 +114,6 @@ class Workbench:
         if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(f"{AXE}; null")
         for scheme in ("light", "dark"):
-            self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            self.page.emulate_media(color_scheme=scheme)
             assert self.page.evaluate(_FOUND) == [], scheme
         self.page.emulate_media(color_scheme="light")

@@ -68,7 +68,13 @@ class Crowd:
         async with self._session.post(f"{self._url}/hubs/{hub}/negotiate", params={"userId": user}) as response:
             assert response.status == 200, await response.text()
             given = await response.json()
-        url = given["url"].replace("http", "ws", 1) + f"&access_token={given['accessToken']}"
+        async with self.enter(given["url"], given["accessToken"]) as member:
+            yield member
+
+    @asynccontextmanager
+    async def enter(self, url: str, token: str) -> AsyncIterator[Member]:
+        """A client that somebody has negotiated for."""
+        url = url.replace("http", "ws", 1) + f"&access_token={token}"
         async with self._session.ws_connect(url, max_msg_size=0) as socket:
             member = Member(socket)
             await member._write({"protocol": "json", "version": 1})

@@ -15,3 +15,13 @@ async def claims(context: Context) -> dict[str, Any]:
 @reporting.on("endpoint")
 async def endpoint(context: Context) -> str | None:
     return context.endpoint
+
+
+lobby = Hub("lobby")
+
+
+@lobby.connected
+async def arrive(context: Context) -> None:
+    """A negotiate handler has put the client into the group already."""
+    await context.clients.group("red").send("arrived", context.user_id, context.claims["role"])
+    await context.clients.caller.send("noted", sorted(context.claims), context.claims_exact)

@@ -261,14 +261,14 @@ def test_a_client_that_refuses(client: NodeClient, call: tuple[Any, ...], failur
 def test_a_client_that_does_not_answer(connect: Connect, client: NodeClient, protocol: str) -> None:
     other = connect(some_user(), protocol=OTHER[protocol])
     for whom in (client.connection_id, other.connection_id):
-        [became] = client.invoke("ask", [whom], 0.3, "wait")
+        [became] = client.invoke("ask", [whom], 1, "wait")
         assert became["error"] == "ClientTimeout"
     assert client.invoke("ask", [other.connection_id], 10, "give", 1) == [{"answer": 1}], "both live on"
 
 
 def test_a_client_that_asks_back_before_it_answers(client: NodeClient) -> None:
     """Events of a connection come one after the other, so it waits for itself; the time-out ends that."""
-    [became] = client.invoke("ask", [client.connection_id], 0.3, "askBack")
+    [became] = client.invoke("ask", [client.connection_id], 1, "askBack")
     assert became["error"] == "ClientTimeout"
     assert client.invoke("askMe", "nameYourself") == client.connection_id
 

@@ -10,6 +10,7 @@ import pytest
 from signalr_bridge import __version__
 
 from tests.e2e.crowd import crowd
+from tests.e2e.documented import write_programs
 from tests.e2e.processes import (
     NAMED_CLIENTS,
     ROOT,
@@ -109,13 +110,36 @@ def test_both_are_installed_and_uninstalled_in_any_order(environment: Environmen
     assert not environment.can_import("signalr_bridge")
 
 
+def test_a_team_s_tests_of_its_handler_pass_from_the_wheel(environment: Environment, tmp_path: Path) -> None:
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    files = [file.name for file in write_programs("testing.md", folder).values()]
+    assert files == ["my_chat.py", "test_chat.py", "test_bridge.py"]
+    ini = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
+    (folder / "pytest.ini").write_text(ini, "utf-8")
+    tests = [str(environment.python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
+    output = run(*tests, "--trace-config", folder=folder, environment=environment.variables)
+    assert "4 passed" in output
+    assert str(environment.packages / "signalr_bridge" / "fixtures.py") in output
+
+    # Nothing of ours is loaded until a fixture is asked for.
+    collect = "pytest.main(['-q', '--collect-only', '-p', 'no:cacheprovider', 'nothing.py'])"
+    ask = f"import sys, pytest; {collect}; print(*sys.modules, sep='\\n')"
+    output = run(environment.python, "-c", ask, folder=tmp_path, environment=environment.variables)
+    loaded = {line for line in output.splitlines() if line.startswith("signalr_bridge")}
+    assert loaded == {"signalr_bridge", "signalr_bridge.fixtures"}
+
+
 @pytest.mark.slow
-def test_mypy_finds_nothing_in_the_handlers_of_the_readme(environment: Environment, tmp_path: Path) -> None:
+def test_mypy_finds_nothing_in_what_the_documentation_shows(environment: Environment, tmp_path: Path) -> None:
     for number, block in enumerate(blocks := readme_blocks()):
         (tmp_path / f"handlers_{number}.py").write_text(block, "utf-8")
     assert len(blocks) >= 2
     check = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(environment.python)]
     files = [f"handlers_{number}.py" for number in range(len(blocks))]
+    programs = write_programs("testing.md", tmp_path) | write_programs("embedding.md", tmp_path)
+    files += [name for name in programs if name != "asgi.py"]  # Django has no types
+    assert len(files) >= 10
     run(*check, *files, folder=tmp_path, environment=environment.variables)
 
     (environment.packages / "signalr_bridge" / "py.typed").unlink()

@@ -23,7 +23,8 @@ CONTRACT = {
     429: "rate-limited",
     500: "internal-error",
     502: "delivery-failed invoke-failed",
-    503: "no-endpoint-available throttled overloaded credential-insufficient shutting-down",
+    503: "no-endpoint-available throttled overloaded credential-insufficient negotiate-failed shutting-down "
+    "not-started",
     504: "delivery-unknown client-timeout",
 }
 LISTED = {(status, code) for status, codes in CONTRACT.items() for code in codes.split()}

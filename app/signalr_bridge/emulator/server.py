@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
+from ipaddress import ip_address
 from typing import Self
 
 from starlette.middleware.cors import CORSMiddleware
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from signalr_bridge.emulator.clients import Limits
 from signalr_bridge.emulator.entra import Entra, Role
+from signalr_bridge.emulator.guard import Guard
 from signalr_bridge.emulator.hubs import Hubs, send
 from signalr_bridge.emulator.identity import IssuedKeys, TokenCheck
 from signalr_bridge.emulator.negotiation import ClientAcceptor, Negotiations, new_connection_id
@@ -50,6 +52,7 @@ class Emulator:
         entra_issuer: Issues tokens to identities, which may call too.
         entra_role: The role that such identities have.
         entra_certificates: The certificates by which the issuer is verified, instead of those of this machine.
+        origins: Further origins whose pages may call, beside those of this machine.
         runtime: The clocks and ids.
 
     Raises:
@@ -73,6 +76,7 @@ class Emulator:
         entra_issuer: str | None = None,
         entra_role: Role = "owner",
         entra_certificates: ssl.SSLContext | None = None,
+        origins: Sequence[str] = (),
         runtime: Runtime = RUNTIME,
     ) -> None:
         if not keys or not all(keys):
@@ -91,7 +95,8 @@ class Emulator:
         negotiations = Negotiations(limits.open_seconds, runtime.clock, partial(new_connection_id, runtime.new_id))
         self._acceptor = ClientAcceptor(self.hubs, tokens, self._upstream, negotiations, limits, long_claim_names)
         rest = RestApi(self.hubs, tokens, limits.invoke_seconds)
-        self.app = _allow_origins(_Paths(self._acceptor, rest, TokenIssuer(tokens, self._keys[0])))
+        paths = _Paths(self._acceptor, rest, TokenIssuer(tokens, self._keys[0]))
+        self._guard = self.app = Guard(_allow_origins(paths), origins)
         self._server: WebSocketServer | None = None
 
     @property
@@ -122,6 +127,7 @@ class Emulator:
         """Return once requests are answered. Raises ``SettingsError`` when the port is taken."""
         sockets = _listen(self.host, self.port)
         self.port = sockets[0].getsockname()[1]
+        self._guard.loopback_only = all(ip_address(one.getsockname()[0]).is_loopback for one in sockets)
         self._acceptor.open()
         await self._upstream.start()
         self._server = WebSocketServer(self.app, sockets)
@@ -174,7 +180,10 @@ class _Paths:
 
 
 def _allow_origins(app: ASGIApp) -> ASGIApp:
-    """``app`` with CORS for every origin. It is echoed, because browsers refuse ``*`` together with credentials."""
+    """``app`` with CORS for every origin that the guard takes.
+
+    It is echoed, because browsers refuse ``*`` together with credentials.
+    """
     return CORSMiddleware(
         app,
         allow_origin_regex=".*",

@@ -55,5 +55,10 @@ class AccessKey:
         return (self._key,)
 
     @property
+    def client_keys(self) -> tuple[str, ...]:
+        """The keys that have signed the tokens of clients."""
+        return (self._key,)
+
+    @property
     def refresh_failure(self) -> None:
         """Always None, because a key never expires."""

@@ -39,6 +39,11 @@ class Credential(Protocol):
         ...
 
     @property
+    def client_keys(self) -> tuple[str, ...]:
+        """The keys that have signed the tokens of clients, as far as they are known."""
+        ...
+
+    @property
     def refresh_failure(self) -> str | None:
         """Why the last refresh of a token or key failed, without any secret. None when it did not fail."""
         ...

@@ -40,6 +40,7 @@ KEY_SECONDS = 90 * 60.0
 _KEY_FETCH_SECONDS = 10.0
 _KEY_REST_SECONDS = 300.0
 _LARGEST_ANSWER = 64 * 1024
+_MOST_ISSUED = 3
 _SILENT = "azure.identity"
 
 Maker: TypeAlias = "Callable[[], AsyncTokenCredential]"
@@ -252,6 +253,12 @@ class Identity:
             observer=observer,
         )
         self._is_signing = False
+        self._issued: tuple[str, ...] = ()
+
+    @property
+    def client_keys(self) -> tuple[str, ...]:
+        """The keys that have signed the tokens of clients. One that was replaced counts while its tokens are valid."""
+        return self._issued + self.verifying_keys
 
     @property
     def refresh_failure(self) -> str | None:
@@ -317,6 +324,7 @@ class Identity:
     async def _fetch_key(self) -> CachedToken[_Signer]:
         issued = await self._keys.fetch_key(self._server_url, await self._token.get())
         now = self._clock()
+        self._issued = tuple(dict.fromkeys((issued.key, *self._issued)))[:_MOST_ISSUED]
         return CachedToken(_Signer(issued), now + KEY_RENEW_SECONDS, now + KEY_SECONDS)
 
     async def close(self) -> None:

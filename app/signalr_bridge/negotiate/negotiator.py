@@ -1,7 +1,7 @@
 """The negotiator: it chooses an endpoint for a client and has the client's token signed."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,18 +9,27 @@ import msgspec
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.endpoint import Endpoint
-from signalr_bridge.errors import TokenTooLong
-from signalr_bridge.protocol.access_token import check_length, client_audience, client_claims, client_url
+from signalr_bridge.errors import BadToken, TokenTooLong
+from signalr_bridge.protocol.access_token import (
+    check_length,
+    client_audience,
+    client_claims,
+    client_url,
+    read_header,
+    read_token,
+)
 from signalr_bridge.protocol.claims import ClaimValues
+from signalr_bridge.protocol.upstream_event import HeaderLines
 from signalr_bridge.runtime import WallClock
+from signalr_bridge.web.tokens import read_bearers
 from signalr_bridge.web.trace import NOTE
 
 _ENCODER = msgspec.json.Encoder()
 _LOG = logging.getLogger("signalr_bridge.negotiate")
 
 
-class Admission(msgspec.Struct, frozen=True):
-    """A client that may connect, and what its token says.
+class ClientToken(msgspec.Struct, frozen=True):
+    """What the token of a client that may connect says, and where it is valid.
 
     Args:
         user_id: The user. None for an anonymous client.
@@ -28,6 +37,7 @@ class Admission(msgspec.Struct, frozen=True):
         lifetime_seconds: How long the token is valid.
         endpoint: The name of the endpoint. None leaves the choice to the bridge.
         close_on_expiry: Whether the service closes the connection when the token expires.
+        groups: The groups that the client joins when it has connected. A hub without lossless claims has none.
     """
 
     user_id: str | None = None
@@ -35,6 +45,7 @@ class Admission(msgspec.Struct, frozen=True):
     lifetime_seconds: int = 3600
     endpoint: str | None = None
     close_on_expiry: bool = False
+    groups: Sequence[str] = ()
 
 
 class ConnectionInfo(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -94,28 +105,36 @@ class Negotiator:
         self._clock = clock
         self._is_lossless = is_lossless
 
-    async def negotiate(self, hub: str, admission: Admission) -> ConnectionInfo:
+    async def negotiate(self, hub: str, wanted: ClientToken) -> ConnectionInfo:
         """Where a client connects, with which token.
 
         Raises ``UnknownEndpoint``, ``NoEndpointAvailable``, ``CredentialInsufficient``, ``ReservedClaim`` and
         ``TokenTooLong``.
         """
-        endpoint = self._directory.find(hub).choose_for_client(admission.endpoint, hub=hub, user_id=admission.user_id)
+        endpoint = self._directory.find(hub).choose_for_client(wanted.endpoint, hub=hub, user_id=wanted.user_id)
         if (note := NOTE.get()) is not None:
-            note.hub, note.user_id, note.endpoint = hub, admission.user_id, endpoint.name
-        return await self._sign(endpoint, hub, admission)
+            note.hub, note.user_id, note.endpoint = hub, wanted.user_id, endpoint.name
+        return await self._sign(endpoint, hub, wanted)
 
-    async def negotiate_all(self, hub: str, admission: Admission) -> list[Choice]:
+    def drop_old_tokens(self, hub: str, lines: HeaderLines) -> HeaderLines:
+        """The header lines without tokens that an endpoint of the hub has signed for its clients.
+
+        The official JavaScript client sends its last one when it connects anew. It neither admits nor refuses.
+        """
+        endpoints = self._directory.find(hub).endpoints
+        return [one for one in lines if one[0] != b"authorization" or not _is_old_token(one[1], hub, endpoints)]
+
+    async def negotiate_all(self, hub: str, wanted: ClientToken) -> list[Choice]:
         """Every endpoint of the hub, online or not, each with a token of its own. Raises ``TokenTooLong``."""
         registry = self._directory.find(hub)
         return [
-            Choice(one, registry.is_online(one), await self._try_to_sign(one, hub, admission))
+            Choice(one, registry.is_online(one), await self._try_to_sign(one, hub, wanted))
             for one in registry.endpoints
         ]
 
-    async def _try_to_sign(self, endpoint: Endpoint, hub: str, admission: Admission) -> ConnectionInfo | None:
+    async def _try_to_sign(self, endpoint: Endpoint, hub: str, wanted: ClientToken) -> ConnectionInfo | None:
         try:
-            return await self._sign(endpoint, hub, admission)
+            return await self._sign(endpoint, hub, wanted)
         except TokenTooLong:
             raise
         except Exception as error:  # credential libraries raise many types, and their texts may hold a secret
@@ -123,15 +142,33 @@ class Negotiator:
             _LOG.warning("no token for clients could be made", extra=extra)
             return None
 
-    async def _sign(self, endpoint: Endpoint, hub: str, admission: Admission) -> ConnectionInfo:
+    async def _sign(self, endpoint: Endpoint, hub: str, wanted: ClientToken) -> ConnectionInfo:
         claims = client_claims(
             audience=client_audience(endpoint.url, hub),
-            user_id=admission.user_id,
-            claims=admission.claims,
+            user_id=wanted.user_id,
+            claims=wanted.claims,
             now=int(self._clock()),
-            lifetime=admission.lifetime_seconds,
-            close_on_expiry=admission.close_on_expiry,
+            lifetime=wanted.lifetime_seconds,
+            close_on_expiry=wanted.close_on_expiry,
             lossless=self._is_lossless(hub),
+            groups=wanted.groups,
         )
         token = check_length(await endpoint.credential.client_token(claims))
         return ConnectionInfo(client_url(endpoint.client_url, hub), token)
+
+
+def _is_old_token(authorization: bytes, hub: str, endpoints: Sequence[Endpoint]) -> bool:
+    tokens = read_bearers([authorization.decode("latin-1")])
+    try:
+        if not tokens or read_header(tokens[0]).get("alg") != "HS256":
+            return False
+    except BadToken:
+        return False
+    for one in endpoints:
+        try:
+            claims = read_token(tokens[0], one.credential.client_keys)
+        except BadToken:
+            continue
+        if claims.get("aud") == client_audience(one.url, hub):
+            return True
+    return False

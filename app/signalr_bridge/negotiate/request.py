@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import msgspec
 
 from signalr_bridge.errors import BridgeError, Fault, InvalidItem, InvalidName, ReservedClaim
-from signalr_bridge.negotiate.negotiator import Admission
+from signalr_bridge.negotiate.negotiator import ClientToken
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, NAME_IDENTIFIER, ClaimValues, claim_text
 from signalr_bridge.protocol.names import check_client_user_id
@@ -26,26 +26,30 @@ def is_blank(body: bytes) -> bool:
     return not stripped or (stripped.startswith(b"{") and stripped.endswith(b"}") and not stripped[1:-1].strip())
 
 
-def read_request(body: bytes, defaults: Admission) -> Admission:
+def read_request(body: bytes, defaults: ClientToken) -> ClientToken:
     """What a caller asks for. ``defaults`` stand for what the body leaves out.
 
     Raises ``MalformedJson``, or ``InvalidItem`` with all faults.
     """
     try:
-        return _read_admission(_read_usual(body), defaults)
+        return read_token(_read_usual(body), defaults)
     except _Unusual:
         given = _read_any(body)
-    admission = _read_admission(given, defaults)
+    wanted = read_token(given, defaults)
     given.raise_faults()
-    return admission
+    return wanted
 
 
-class _Given(Protocol):
-    """The properties of a body, and where faults of them are noted."""
+class GivenToken(Protocol):
+    """What a token is to say, by the names of its properties, and where faults of them are noted."""
 
-    def value(self, name: str, expected: Any, kind: str) -> Any: ...
+    def value(self, name: str, expected: Any, kind: str) -> Any:
+        """The property, or None when it is absent. A value of another type than ``expected`` is a fault."""
+        ...
 
-    def fault(self, name: str, kind: type[BridgeError], detail: str) -> None: ...
+    def fault(self, name: str, kind: type[BridgeError], detail: str) -> None:
+        """Note a fault of the property, or raise it."""
+        ...
 
 
 class _Unusual(Exception):
@@ -91,8 +95,9 @@ def _read_any(body: bytes) -> ObjectReader:
     return given
 
 
-def _read_admission(given: _Given, defaults: Admission) -> Admission:
-    return Admission(
+def read_token(given: GivenToken, defaults: ClientToken) -> ClientToken:
+    """The token. ``defaults`` stand for its lifetime and for its end. Faults are noted as ``given`` does."""
+    return ClientToken(
         user_id=_read_user(given),
         claims=_read_claims(given),
         lifetime_seconds=_read_lifetime(given, defaults.lifetime_seconds),
@@ -105,14 +110,14 @@ def _or(value: Any, default: bool) -> bool:
     return default if value is None else bool(value)
 
 
-def _read_lifetime(given: _Given, default: int) -> int:
+def _read_lifetime(given: GivenToken, default: int) -> int:
     seconds = given.value("lifetimeSeconds", int, "an integer")
     if seconds is not None and not 1 <= seconds <= LONGEST_LIFETIME:
         given.fault("lifetimeSeconds", InvalidItem, f"This is 1 to {LONGEST_LIFETIME} seconds.")
     return default if seconds is None else int(seconds)
 
 
-def _read_user(given: _Given) -> str | None:
+def _read_user(given: GivenToken) -> str | None:
     user_id: str | None = given.value("userId", str, "a string")
     if user_id is None:
         return None
@@ -124,12 +129,12 @@ def _read_user(given: _Given) -> str | None:
     return user_id
 
 
-def _read_claims(given: _Given) -> dict[str, ClaimValues]:
+def _read_claims(given: GivenToken) -> dict[str, ClaimValues]:
     claims = given.value("claims", dict[str, Any], "an object") or {}
     return {name: _read_claim(name, value, given) for name, value in claims.items()}
 
 
-def _read_claim(name: str, value: Any, given: _Given) -> ClaimValues:
+def _read_claim(name: str, value: Any, given: GivenToken) -> ClaimValues:
     if not name or name in {"nameid", NAME_IDENTIFIER} or name.startswith(("asrs.", "bridge.")):
         given.fault("claims", ReservedClaim, "A claim's type is empty or one that the service reserves.")
     values = value if isinstance(value, list) else [value]
@@ -141,7 +146,7 @@ def _read_claim(name: str, value: Any, given: _Given) -> ClaimValues:
     return tuple(values)
 
 
-def _refuse_forgery(text: str, name: str, given: _Given) -> None:
+def _refuse_forgery(text: str, name: str, given: GivenToken) -> None:
     if LOSSLESS_CLAIM in text:
         given.fault(name, ReservedClaim, f"A value holds '{LOSSLESS_CLAIM}', which would forge claims.")
     if _CONTROL.search(text) is not None:

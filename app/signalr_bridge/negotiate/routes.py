@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from signalr_bridge.errors import (
@@ -13,12 +13,19 @@ from signalr_bridge.errors import (
     InvalidQuery,
     MalformedJson,
     NoDefaultHub,
+    ReservedClaim,
+    TokenTooLong,
     Unauthenticated,
+    UnknownEndpoint,
 )
-from signalr_bridge.negotiate.negotiator import Admission, Negotiator
+from signalr_bridge.negotiate.admitter import Candidate
+from signalr_bridge.negotiate.negotiator import ClientToken, ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import is_blank, read_request
 from signalr_bridge.negotiate.rules import ClientAdmission, read_client_request
 from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.admission import NegotiateRequest
+from signalr_bridge.protocol.claims import claim_text
+from signalr_bridge.protocol.upstream_event import decode_header, read_client_query
 from signalr_bridge.settings.model import EndpointType
 from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.callers import CHALLENGE, Right
@@ -34,10 +41,14 @@ _CALLERS_ONLY = "Only a caller may say for whom: send an API key in the header X
 
 _LONGEST_QUERY = 8 * 1024
 _NOT_KEPT = ((b"cache-control", b"no-store"),)
+_OF_THE_PLATFORM = ("x-ms-client-principal", "x-ms-token-")
+"""So begin the headers by which App Service says who a client is. Elsewhere a client may write them itself."""
 
 
-class NegotiateRequest(BaseModel):
+class NegotiateBody(BaseModel):
     """What a caller may ask for. A client sends nothing."""
+
+    model_config = ConfigDict(title="NegotiateRequest")
 
     userId: str | None = None
     claims: dict[str, Any] = Field({}, examples=[{"role": ["admin", "editor"]}])
@@ -71,27 +82,27 @@ class EndpointsAnswer(BaseModel):
 
 async def negotiate(request: Request) -> Answer:
     """Where a client connects, with which token. A client sends no body. A caller may say for whom."""
-    admission = await _admit(request, _read_hub(request))
+    admitted = await _admit(request, _read_hub(request))
     request.read_names()
-    return await _negotiate(request, request.hub, admission)
+    return await _negotiate(request, request.hub, admitted)
 
 
 async def negotiate_default_hub(request: Request) -> Answer:
     """The same for the default hub, so that a page written for a function app keeps working."""
     hub = request.part(Access).hub_names.default
-    admission = await _admit(request, hub)
+    admitted = await _admit(request, hub)
     if hub is None:
         raise NoDefaultHub("Several hubs or none are configured: set BRIDGE_DEFAULT_HUB, or name the hub in the path.")
-    return await _negotiate(request, hub, admission)
+    return await _negotiate(request, hub, admitted)
 
 
 async def negotiate_endpoints(request: Request) -> Answer:
     """The same for every endpoint, so that the caller can choose one for its client."""
     defaults = request.part(ClientAdmission).rules_of(request.hub).defaults
-    admission = _read_wish(request, await request.read_body(LARGEST_BODY), defaults)
-    if admission.endpoint is not None:
+    wanted = _read_wish(request, await request.read_body(LARGEST_BODY), defaults)
+    if wanted.endpoint is not None:
         raise InvalidItem([Fault("#/endpoint", InvalidItem, "Every endpoint is in the answer: name none.")])
-    choices = await request.part(Negotiator).negotiate_all(request.hub, admission)
+    choices = await request.part(Negotiator).negotiate_all(request.hub, wanted)
     return _answer(json_text.encode({"endpoints": [one.as_json() for one in choices]}))
 
 
@@ -103,8 +114,8 @@ def _read_hub(request: Request) -> str | None:
         return None
 
 
-async def _admit(request: Request, hub: str | None) -> Admission | None:
-    """The admission of a client, or None for a caller, who may negotiate for the hub.
+async def _admit(request: Request, hub: str | None) -> ClientToken | Candidate | None:
+    """The token of a client, or the client about whom a handler decides, or None for a caller, who may negotiate.
 
     Raises ``InvalidQuery``, ``Unauthenticated``, ``Forbidden``, ``InvalidName`` and ``RateLimited``, before the hub is
     checked and the body is read.
@@ -118,31 +129,77 @@ async def _admit(request: Request, hub: str | None) -> Admission | None:
     return await _admit_client(request, access, hub)
 
 
-async def _admit_client(request: Request, access: Access, hub: str | None) -> Admission:
-    client_request = read_client_request(request.incoming.headers, request.incoming.query)
-    return await request.part(ClientAdmission).admit(hub, client_request, access.address_of(request))
+async def _admit_client(request: Request, access: Access, hub: str | None) -> ClientToken | Candidate:
+    """What the rules of the hub say of a client. Only where clients may negotiate, a handler decides about it."""
+    clients, address, lines = request.part(ClientAdmission), access.address_of(request), request.incoming.headers
+    if hub is not None:
+        if request.last_header(b"authorization") is not None:
+            lines = request.part(Negotiator).drop_old_tokens(hub, lines)
+        handler = clients.find_handler(hub)
+        if handler is not None and access.hub_names.is_for_clients(hub):
+            return await clients.verify(hub, handler, lines, request.incoming.query, address)
+    return await clients.admit(hub, read_client_request(lines, request.incoming.query), address)
 
 
-async def _negotiate(request: Request, hub: str, admission: Admission | None) -> Answer:
+async def _negotiate(request: Request, hub: str, admitted: ClientToken | Candidate | None) -> Answer:
     """The answer for a client that was admitted, or for a caller.
 
     A blank body is a client's call, even when it comes with a caller's key. Then the rules of the hub decide.
     """
     access = request.part(Access)
-    if admission is not None:
+    if admitted is not None:
         access.hub_names.check_client(hub)
         await _refuse_body(request)
     else:
         body = await request.read_body(LARGEST_BODY)
         if is_blank(body):
-            admission = await _admit_client(request, access, hub)
+            admitted = await _admit_client(request, access, hub)
             access.hub_names.check_client(hub)
         else:
-            admission = _read_wish(request, body, request.part(ClientAdmission).rules_of(hub).defaults)
-    return _answer((await request.part(Negotiator).negotiate(hub, admission)).write())
+            admitted = _read_wish(request, body, request.part(ClientAdmission).rules_of(hub).defaults)
+    if isinstance(admitted, Candidate):
+        return _answer((await _negotiate_by_handler(request, access, admitted)).write())
+    return _answer((await request.part(Negotiator).negotiate(hub, admitted)).write())
 
 
-def _read_wish(request: Request, body: bytes, defaults: Admission) -> Admission:
+async def _negotiate_by_handler(request: Request, access: Access, candidate: Candidate) -> ConnectionInfo:
+    """The answer for a client about whom a handler decides. What it names and no token can hold is its failure."""
+    asked = _describe(request, access, candidate)
+    token = await request.part(ClientAdmission).decide(candidate, asked, access.address_of(request))
+    try:
+        return await request.part(Negotiator).negotiate(candidate.hub, token)
+    except (ReservedClaim, TokenTooLong, UnknownEndpoint) as error:
+        if token is candidate.token:  # the rules stand, and are not the handler's
+            raise
+        candidate.fail(error.detail)
+
+
+def _describe(request: Request, access: Access, candidate: Candidate) -> NegotiateRequest:
+    """What the handler learns of the request."""
+    token = candidate.token if candidate.is_verified else None
+    origins = request.headers_of(b"origin")
+    return NegotiateRequest(
+        candidate.hub,
+        None if token is None else token.user_id,
+        {} if token is None else {name: list(map(claim_text, values)) for name, values in token.claims.items()},
+        read_client_query(request.incoming.query.decode("latin-1")),
+        _list_headers(candidate),
+        access.find_exact_address(request),
+        origins[0] if len(origins) == 1 else None,
+        request.host_scope,
+    )
+
+
+def _list_headers(candidate: Candidate) -> dict[str, list[str]]:
+    headers: dict[str, list[str]] = {}
+    for name, value in candidate.lines:
+        spelled = name.decode("latin-1")
+        if candidate.platform or not spelled.startswith(_OF_THE_PLATFORM):
+            headers.setdefault(spelled, []).append(decode_header(value))
+    return headers
+
+
+def _read_wish(request: Request, body: bytes, defaults: ClientToken) -> ClientToken:
     if is_blank(body):
         return defaults
     request.require_media_type(JSON)
@@ -163,7 +220,7 @@ def _answer(body: bytes) -> Answer:
     return make_answer(200, body, JSON, _NOT_KEPT)
 
 
-_BODY = {"content": {"application/json": {"schema": NegotiateRequest.model_json_schema()}}}
+_BODY = {"content": {"application/json": {"schema": NegotiateBody.model_json_schema()}}}
 _DESCRIPTION = Description(
     tags=["negotiate"],
     responses={200: {"model": NegotiateAnswer, "description": "where to connect"}, **PROBLEM_ANSWER},

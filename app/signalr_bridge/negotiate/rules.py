@@ -4,11 +4,12 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 import msgspec
 
-from signalr_bridge.errors import BadToken, InvalidName, SettingsError, Unauthenticated
+from signalr_bridge.errors import BadToken, Forbidden, InvalidName, SettingsError, Unauthenticated
+from signalr_bridge.negotiate.admitter import NO_HANDLERS, REFUSAL, Admitter, Candidate
 from signalr_bridge.negotiate.identity import (
     NOBODY,
     ClientIdentity,
@@ -19,7 +20,8 @@ from signalr_bridge.negotiate.identity import (
     read_jwt,
     read_platform,
 )
-from signalr_bridge.negotiate.negotiator import Admission
+from signalr_bridge.negotiate.negotiator import ClientToken
+from signalr_bridge.protocol.admission import NegotiateHandler, NegotiateRequest
 from signalr_bridge.protocol.claims import ClaimValues
 from signalr_bridge.protocol.names import check_client_user_id, read_parameters
 from signalr_bridge.protocol.upstream_event import HeaderLines, decode_header
@@ -35,8 +37,12 @@ _PLACEHOLDER = re.compile(r"\{(?:(query|headers)\.([A-Za-z0-9_.-]{1,64})|(claims
 TemplateValues: TypeAlias = Mapping[str, Mapping[str, Sequence[str]]]
 """The values of ``query``, ``headers`` and ``claims`` by name. The names of the first two are in lower case."""
 
-REFUSAL = "This client is not admitted; the log of the bridge has the reason."
+_NO_IDENTITY = "the client shows no identity"
 _LOG = logging.getLogger("signalr_bridge.negotiate")
+
+
+class _NoIdentity(BadToken):
+    """The client shows nothing that could say who it is, and clients without an identity are not admitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,9 @@ def parse_template(text: str, *, setting: str, optional: bool = False) -> Templa
     """The template in a text. Raises ``SettingsError``, which names ``setting``, for a brace outside a placeholder."""
     rest = _PLACEHOLDER.sub("", text)
     if "{" in rest or "}" in rest:
-        raise SettingsError(f"{setting}: a placeholder is {{query.<name>}}, {{headers.<name>}} or {{claims.<name>}}.")
+        raise SettingsError(
+            "a placeholder is {query.<name>}, {headers.<name>} or {claims.<name>}: write one of these.", setting=setting
+        )
     return Template(text, optional)
 
 
@@ -164,6 +172,7 @@ class ClientRules:
         id_token: The token that the claims are copied from. Without it, they come from the client's identity.
         claim_types: The types of the claims that are copied.
         defaults: The lifetime of tokens, and whether connections end with them. It names no user and no endpoint.
+        lossless: Whether tokens carry ``bridge.claims``, and so can carry groups.
     """
 
     anonymous: bool = False
@@ -172,16 +181,30 @@ class ClientRules:
     user_id: Template | None = None
     id_token: IdToken | None = None
     claim_types: tuple[str, ...] = ()
-    defaults: Admission = field(default_factory=Admission)
+    defaults: ClientToken = field(default_factory=ClientToken)
+    lossless: bool = True
 
-    async def admit(self, client_request: ClientRequest) -> Admission:
+    async def admit(self, client_request: ClientRequest) -> ClientToken:
         """What the client's token will say. Raises ``BadToken`` with the reason, and ``InvalidName``."""
-        identity = await self._identify(client_request)
+        return await self._make_token(await self._identify(client_request), client_request)
+
+    async def verify(self, client_request: ClientRequest) -> tuple[ClientToken | None, bool]:
+        """The same, and whether it is verified who the client is. No token for a client that shows no identity.
+
+        Raises ``BadToken`` and ``InvalidName`` for a client that shows a bad one.
+        """
+        try:
+            identity = await self._identify(client_request)
+        except _NoIdentity:
+            return None, False
+        return await self._make_token(identity, client_request), identity is not NOBODY
+
+    async def _make_token(self, identity: ClientIdentity, client_request: ClientRequest) -> ClientToken:
         claims = await self._read_claims(identity, client_request)
         user_id = self._name(identity, client_request)
         if user_id is None and not claims:
             return self.defaults
-        return Admission(user_id, claims, self.defaults.lifetime_seconds, None, self.defaults.close_on_expiry)
+        return ClientToken(user_id, claims, self.defaults.lifetime_seconds, None, self.defaults.close_on_expiry)
 
     async def _identify(self, client_request: ClientRequest) -> ClientIdentity:
         if self.issuers is not None and (tokens := client_request.tokens):
@@ -190,7 +213,7 @@ class ClientRules:
         if found is not None:
             return found
         if not self.anonymous:
-            raise BadToken("the client shows no identity")
+            raise _NoIdentity(_NO_IDENTITY)
         return NOBODY
 
     def _name(self, identity: ClientIdentity, client_request: ClientRequest) -> str | None:
@@ -223,30 +246,74 @@ RulesOf: TypeAlias = Callable[[str | None], ClientRules]
 
 
 class ClientAdmission:
-    """Admits clients by the rules of their hub. ``rate`` limits the negotiations of one client address."""
+    """Admits clients by the rules of their hub, and by its negotiate handler.
 
-    def __init__(self, rules_of: RulesOf, rate: Rate | None = None) -> None:
+    Args:
+        rules_of: The rules of each hub.
+        rate: Limits the negotiations of one client address.
+        admitter: Knows the negotiate handlers.
+    """
+
+    def __init__(self, rules_of: RulesOf, rate: Rate | None = None, admitter: Admitter = NO_HANDLERS) -> None:
         self.rules_of = rules_of
         self._rate = rate
+        self.find_handler = admitter.find
+        """The negotiate handler of a hub. None where it has none."""
 
-    async def admit(self, hub: str | None, client_request: ClientRequest, address: FindAddress) -> Admission:
+    async def admit(self, hub: str | None, client_request: ClientRequest, address: FindAddress) -> ClientToken:
         """What the client's token will say. Raises ``Unauthenticated``, ``InvalidName`` and ``RateLimited``.
 
         ``address`` finds the client's address. It is called only for the rate and for the log of a refusal.
         """
-        if self._rate is not None:
-            check_wait(self._rate.take(address()), "You negotiate too often; try again later.")
+        self._check_rate(address)
         try:
             return await self.rules_of(hub).admit(client_request)
         except BadToken as error:
-            _LOG.info(
-                "client refused",
-                extra={"reason": error.detail, "address": address(), "request_id": TRACE.get().request_id},
-            )
-            raise Unauthenticated(REFUSAL, headers=CHALLENGE) from None
+            self._refuse(error.detail, address)
+
+    async def verify(
+        self, hub: str, handler: NegotiateHandler, lines: HeaderLines, query: bytes, address: FindAddress
+    ) -> Candidate:
+        """What the hub's rules say of a client about whom a handler decides. It raises what ``admit`` does.
+
+        A client that shows no identity is not refused. It may have one that only the handler knows.
+        """
+        self._check_rate(address)
+        rules = self.rules_of(hub)
+        try:
+            token, is_verified = await rules.verify(read_client_request(lines, query))
+        except BadToken as error:
+            self._refuse(error.detail, address)
+        return Candidate(hub, handler, token, is_verified, rules.defaults, rules.lossless, rules.platform, lines)
+
+    async def decide(self, candidate: Candidate, request: NegotiateRequest, address: FindAddress) -> ClientToken:
+        """What the client's token will say, as its handler decides. It raises what ``Candidate.decide`` does."""
+        try:
+            token = await candidate.decide(request)
+        except (Forbidden, Unauthenticated):
+            _log_refusal("the negotiate handler refused it", address)
+            raise
+        if token is None:
+            self._refuse(_NO_IDENTITY, address)
+        return token
+
+    def _check_rate(self, address: FindAddress) -> None:
+        if self._rate is not None:
+            check_wait(self._rate.take(address()), "You negotiate too often; try again later.")
+
+    def _refuse(self, reason: str, address: FindAddress) -> NoReturn:
+        _log_refusal(reason, address)
+        raise Unauthenticated(REFUSAL, headers=CHALLENGE) from None
 
 
-def build_clients(settings: Settings, keys: IssuerKeys, runtime: Runtime) -> ClientAdmission:
+def _log_refusal(reason: str, address: FindAddress) -> None:
+    extra = {"reason": reason, "address": address(), "request_id": TRACE.get().request_id}
+    _LOG.info("client refused", extra=extra)
+
+
+def build_clients(
+    settings: Settings, keys: IssuerKeys, runtime: Runtime, admitter: Admitter = NO_HANDLERS
+) -> ClientAdmission:
     """The rules for the clients of each hub. Raises ``SettingsError`` for a template that is malformed."""
     optional = settings.development
 
@@ -261,7 +328,7 @@ def build_clients(settings: Settings, keys: IssuerKeys, runtime: Runtime) -> Cli
     }
     per_second = settings.limits.negotiate_per_second
     rate = None if per_second is None else Rate(per_second, runtime.clock)
-    return ClientAdmission(lambda hub: own.get(hub or "", general), rate)
+    return ClientAdmission(lambda hub: own.get(hub or "", general), rate, admitter)
 
 
 def _check_verified(user_id: str | None) -> str | None:
@@ -291,7 +358,8 @@ def _build_rules(
         user_id=_parse(rules.user_id, f"{prefix}USER_ID", optional=optional),
         id_token=id_token,
         claim_types=rules.claim_types,
-        defaults=Admission(lifetime_seconds=rules.lifetime_seconds, close_on_expiry=rules.close_on_expiry),
+        defaults=ClientToken(lifetime_seconds=rules.lifetime_seconds, close_on_expiry=rules.close_on_expiry),
+        lossless=rules.lossless_claims,
     )
 
 

@@ -51,6 +51,7 @@ def client_claims(
     lifetime: int,
     close_on_expiry: bool = False,
     lossless: bool = True,
+    groups: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The claims of a client's token, in the order in which the SDKs write them.
 
@@ -63,6 +64,8 @@ def client_claims(
         close_on_expiry: Whether the service closes the connection when the token expires.
         lossless: Whether to add the claim ``bridge.claims``. Without it, a user id or a value that would be read as
             that claim upstream raises ``ReservedClaim``.
+        groups: The groups that the client joins. They travel in ``bridge.claims`` alone, so without ``lossless`` they
+            are lost.
     """
     payload: dict[str, Any] = {}
     if user_id is not None:
@@ -73,8 +76,8 @@ def client_claims(
     for name, values in claims.items():
         _add_claim(payload, name, values, keep_sub=user_id is not None)
     # Beside a user id it is written even without claims: else the id "x, bridge.claims: ..." would be the only one.
-    if lossless and (claims or user_id):
-        payload[LOSSLESS_CLAIM] = write_lossless(claims)
+    if lossless and (claims or user_id or groups):
+        payload[LOSSLESS_CLAIM] = write_lossless(claims, groups)
     elif payload and LOSSLESS_CLAIM in repr(payload):
         raise ReservedClaim(f"The user id and the claims must not hold the text {LOSSLESS_CLAIM}.")
     payload.update(nbf=now, exp=now + lifetime, iat=now, aud=audience)

@@ -20,6 +20,8 @@ ClaimValues: TypeAlias = Sequence[str | int | float | bool]
 """The values of one claim."""
 
 LOSSLESS_CLAIM = "bridge.claims"
+GROUPS_CLAIM = "bridge.groups"
+"""Stands in ``bridge.claims`` for the groups that a negotiate handler named. No claim has this name."""
 NAME_IDENTIFIER = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
 
 # The JWT library of .NET renames claims on the way in. Here they get their short names back.
@@ -34,24 +36,32 @@ _SHORT_NAMES = {
 }
 _LOSSLESS = f"{LOSSLESS_CLAIM}: "
 _NO_CLAIMS = urlsafe_b64encode(b"{}").rstrip(b"=").decode()
-_ABOUT_THE_TOKEN = frozenset({"aud", "exp", "iat", "nbf", LOSSLESS_CLAIM})
+# The groups stand first, so that what begins a value with groups is always the same.
+_WITH_GROUPS = _LOSSLESS + urlsafe_b64encode(b'{"' + GROUPS_CLAIM.encode()).decode()
+_ABOUT_THE_TOKEN = frozenset({"aud", "exp", "iat", "nbf", LOSSLESS_CLAIM, GROUPS_CLAIM})
 # A type has no blank and no comma. A piece that does not begin with a type belongs to the value before it.
 _BEGINS_CLAIM = re.compile(r"[^\s:,][^\s,]*?: ")
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """A client's claims by type. ``exact`` means that they are as given at negotiate, and so may grant rights."""
+    """A client's claims by type. ``exact`` means that they are as given at negotiate, and so may grant rights.
+
+    ``groups`` are those that the client joins, as a negotiate handler has named them. Only exact claims have some.
+    """
 
     values: Mapping[str, list[str]] = field(default_factory=dict)
     exact: bool = False
+    groups: Sequence[str] = ()
 
 
-def write_lossless(claims: Mapping[str, ClaimValues]) -> str:
+def write_lossless(claims: Mapping[str, ClaimValues], groups: Sequence[str] = ()) -> str:
     """The value of the claim ``bridge.claims``."""
-    if not claims:
+    if not claims and not groups:
         return _NO_CLAIMS
     texts = {name: [claim_text(value) for value in values] for name, values in claims.items()}
+    if groups:
+        texts = {GROUPS_CLAIM: list(groups), **texts}
     short = {name: values[0] if len(values) == 1 else values for name, values in texts.items()}
     return urlsafe_b64encode(json_text.encode(short)).rstrip(b"=").decode()
 
@@ -71,6 +81,11 @@ def read_lossless(text: str) -> dict[str, list[str]] | None:
 def claim_text(value: str | int | float | bool) -> str:
     """A claim's value as the service shows it."""
     return value if isinstance(value, str) else json_text.encode(value).decode()
+
+
+def may_name_groups(line: str) -> bool:
+    """Whether the header ``X-ASRS-User-Claims`` may name groups to join, which ``read_claims_line`` then tells."""
+    return _WITH_GROUPS in line
 
 
 def write_claims_line(claims: Iterable[tuple[str, str]]) -> str:
@@ -98,7 +113,10 @@ def read_claims_line(line: str, user_id: str = "", *, lossless: bool = True) -> 
         return Claims()
     if lossless and (written := _find_lossless(line)) is not None:
         exact = read_lossless(written)
-        return Claims() if exact is None else Claims(exact, exact=True)
+        if exact is None:
+            return Claims()
+        groups = exact.pop(GROUPS_CLAIM, ())
+        return Claims(exact, True, groups)
     values: dict[str, list[str]] = {}
     for name, value in _split(line):
         if (short := _shorten(name)) is not None:

@@ -145,7 +145,9 @@ class ForwardSettings(Section):
     """Where events are forwarded over HTTP, and which ones."""
 
     hub: str = Field(default="*", description="a hub's name, or `*`")
-    category: Literal["connections", "messages", "*"] = Field(default="*", description="which events")
+    category: Literal["connections", "messages", "negotiate", "*"] = Field(
+        default="*", description="which events; `negotiate`, who may connect, is asked by name only"
+    )
     event: str = Field(default="*", description="an event's name, or `*`")
     # It is not shown, because a function's URL has its code in the query.
     url: str = Field(description="where to post; `{hub}` and `{event}` stand as whole path segments", repr=False)
@@ -159,7 +161,12 @@ class ForwardSettings(Section):
     function: str | None = Field(default=None, description="`functions`: the function to run, behind the URL's path")
     binding: str = Field(default="invocation", description="`functions`: the trigger's name in the payload")
     parameter_names: Texts | None = Field(default=None, description="`functions`: names of a message's arguments")
-    timeout_seconds: float = Field(default=10, gt=0, le=100, description="how long one event may take")
+    headers: Texts = Field(
+        default=(), description="`negotiate`: the headers of clients' requests that are sent on, such as `cookie`"
+    )
+    timeout_seconds: float = Field(
+        default=10, gt=0, le=100, description="how long one event may take; for `negotiate` the default is 5"
+    )
     retry_seconds: float = Field(
         default=60, ge=0, le=3600, description="how long connection events are retried; 0 means never"
     )

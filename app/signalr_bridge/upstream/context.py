@@ -87,6 +87,11 @@ class Context:
         """Whether the claims are exactly those given at negotiate, so that no client can have forged one."""
         return self._claims.exact
 
+    @property
+    def negotiated_groups(self) -> Sequence[str]:
+        """The groups that a negotiate handler named. Nobody can forge them. Only ``connected`` joins them."""
+        return self._claims.groups
+
     @cached_property
     def _claims(self) -> Claims:
         line, user_id = self._event.claims_line, self._event.user_id

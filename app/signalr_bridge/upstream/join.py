@@ -1,4 +1,4 @@
-"""Groups that a client joins without a handler: when it has connected, by what its claims say."""
+"""Groups that a client joins when it has connected: by what its claims say, or as a negotiate handler named them."""
 
 import asyncio
 import logging
@@ -11,6 +11,7 @@ from signalr_bridge.protocol.names import check_group
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.dispatch import ANY
 
 VALUE = "{value}"
 """Stands in a rule's group for the value of the claim."""
@@ -59,17 +60,36 @@ class Join:
             if any(context.claims.get(rule.claim) for rule in self._rules):
                 _LOG.warning("claims that may be forged join no group", extra={"hub": self.hub})
             return None
-        gate = asyncio.Semaphore(_AT_ONCE)
-
-        async def join(group: str) -> None:
-            async with gate:
-                await context.groups.add(group, connection=context.connection_id)
-
-        joins = [join(group) for group in groups_of(context.claims, self._rules)]
-        for ending in await asyncio.gather(*joins, return_exceptions=True):
-            if isinstance(ending, BaseException):
-                raise ending
+        await join_all(context, groups_of(context.claims, self._rules))
         return None
+
+
+class NegotiatedJoin:
+    """The handler of ``connected`` for clients whose token names groups. It is asked before all others."""
+
+    hub, category, event, takes_json, source = ANY, CONNECTIONS, CONNECTED, False, "negotiate"
+
+    async def answer(self, context: Context) -> Payload:
+        """Join all groups that the token names. Raises what ``join_all`` does."""
+        await join_all(context, context.negotiated_groups)
+        return None
+
+
+NEGOTIATED_JOIN = NegotiatedJoin()
+"""It keeps nothing, so one is enough."""
+
+
+async def join_all(context: Context, groups: Iterable[str]) -> None:
+    """Have the connection join the groups. When all have been tried, raises the error of the first that failed."""
+    gate = asyncio.Semaphore(_AT_ONCE)
+
+    async def join(group: str) -> None:
+        async with gate:
+            await context.groups.add(group, connection=context.connection_id)
+
+    for ending in await asyncio.gather(*map(join, groups), return_exceptions=True):
+        if isinstance(ending, BaseException):
+            raise ending
 
 
 def build_joins(settings: Settings) -> list[Join]:
@@ -77,7 +97,10 @@ def build_joins(settings: Settings) -> list[Join]:
     joins = []
     for name, hub in settings.hubs.items():
         if hub.join and not settings.negotiate_of(name).lossless_claims:
-            raise SettingsError(f"BRIDGE_HUBS__{name.upper()}__JOIN needs LOSSLESS_CLAIMS, or claims could be forged.")
+            raise SettingsError(
+                "needs LOSSLESS_CLAIMS, or claims could be forged: write true there, or remove the rules.",
+                setting=f"BRIDGE_HUBS__{name.upper()}__JOIN",
+            )
         if hub.join:
             joins.append(Join(name, [JoinRule(one.claim, one.group) for one in hub.join]))
     return joins

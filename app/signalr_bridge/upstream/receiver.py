@@ -23,6 +23,7 @@ from signalr_bridge.errors import (
     UnsupportedMediaType,
 )
 from signalr_bridge.protocol import upstream_event
+from signalr_bridge.protocol.claims import may_name_groups
 from signalr_bridge.protocol.hub_message import Completion, Payload
 from signalr_bridge.protocol.names import check_connection_id, check_hub
 from signalr_bridge.protocol.upstream_event import (
@@ -50,6 +51,7 @@ from signalr_bridge.upstream.dispatch import (
     failure_text,
 )
 from signalr_bridge.upstream.event_feed import EventFeed, EventRecord
+from signalr_bridge.upstream.join import NEGOTIATED_JOIN
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.values import to_plain
 from signalr_bridge.web.observer import Observer
@@ -225,6 +227,7 @@ class Receiver:
         self._events = events
         self._observer, self._clock = observer, clock
 
+    @property
     def dispatch(self) -> Dispatch:
         """The handlers in force."""
         return self._dispatch
@@ -298,6 +301,8 @@ class Receiver:
         error = parse(upstream_event.read_disconnected, body).error if event == DISCONNECTED else None
         context = self._open(call, (), None, error)
         handlers = self._dispatch.find_for_connection(call.headers.hub, event)
+        if event == CONNECTED and may_name_groups(call.headers.claims_line):
+            handlers = [NEGOTIATED_JOIN, *handlers]
         ending = await answer_connection(handlers, context)
         call.end(handlers, ending)
         check_failure(ending)

@@ -10,7 +10,7 @@ from functools import partial
 from signalr_bridge.errors import Forbidden, HubNotFound, InvalidName, Unauthenticated
 from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, Callers, FindAddress
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
-from signalr_bridge.web.limits import Network, find_address
+from signalr_bridge.web.limits import Network, find_address, find_client
 from signalr_bridge.web.request import Request
 from signalr_bridge.web.tokens import read_bearers
 
@@ -34,21 +34,26 @@ class HubNames:
         self, named: Collection[str], for_clients: Collection[str], *, only: bool = False, default: str | None = None
     ) -> None:
         self.default = default
-        self._named = frozenset(named) | frozenset(for_clients)
+        self.named = frozenset(named) | frozenset(for_clients)
+        """All that are named. ``*`` stands for every hub."""
         self._for_clients = frozenset(for_clients)
         self._only = only
 
     def check_known(self, hub: str) -> None:
         """Raise ``HubNotFound`` for a hub that callers do not know."""
-        if self._only and hub not in self._named:
+        if self._only and hub not in self.named:
             raise HubNotFound("No setting and no handler names this hub.")
+
+    def is_for_clients(self, hub: str) -> bool:
+        """Whether clients may negotiate for the hub."""
+        return hub in self._for_clients or EVERY in self._for_clients
 
     def check_client(self, hub: str) -> None:
         """Raise ``Forbidden`` for a hub that clients may not negotiate for.
 
         A client with a token for an internal hub could listen to it.
         """
-        if hub not in self._for_clients and EVERY not in self._for_clients:
+        if not self.is_for_clients(hub):
             raise Forbidden("Clients may not negotiate for this hub: name it in BRIDGE_NEGOTIATE__HUBS.")
 
 
@@ -73,6 +78,13 @@ class Access:
         incoming = request.incoming
         peer = None if incoming.peer is None else incoming.peer[0]
         return partial(find_address, peer, incoming.headers, self.trusted_proxies)
+
+    def find_exact_address(self, request: Request) -> str | None:
+        """The client's address, and not the network that limits go by. None when it is not known."""
+        incoming = request.incoming
+        peer = None if incoming.peer is None else incoming.peer[0]
+        found = find_client(peer, incoming.headers, self.trusted_proxies)
+        return None if found is None else str(found)
 
     async def require_caller(self, request: Request, *, of_any_hub: bool = False) -> None:
         """Sets the caller, who may do what the route does. All others learn nothing about hubs and bodies.
@@ -123,7 +135,7 @@ class Access:
 
     def _find_anonymous(self, request: Request) -> Caller | None:
         name = self.anonymous.get(request.listener)
-        if name is None:
+        if name is None or request.crosses_origin:
             return None
         if not is_of_this_machine(request.headers_of(b"host"), request.headers_of(b"origin")):
             raise Forbidden("Without a key only this machine's own programs may call.")

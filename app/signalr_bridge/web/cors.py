@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from signalr_bridge.errors import InvalidName
 from signalr_bridge.protocol.names import unescape_segment
-from signalr_bridge.protocol.origin import allows
+from signalr_bridge.protocol.origin import allows, is_loopback_origin
 from signalr_bridge.settings.access import CorsSettings
 from signalr_bridge.web.request import Request
 
@@ -22,17 +22,22 @@ _CREDENTIALS = (b"access-control-allow-credentials", b"true")
 _VARY = (b"vary", b"Origin")
 
 
-def apply_cors(request: Request, cors_of: CorsOf) -> bool:
+def apply_cors(request: Request, cors_of: CorsOf, *, loopback: bool = False) -> bool:
     """Adds the headers of CORS to every answer of a negotiate route. Returns whether the request is a preflight.
 
     A preflight is answered without authentication. Errors have the headers, too.
+
+    Args:
+        request: The request.
+        cors_of: Gives the settings of its hub.
+        loopback: Whether pages of this machine are allowed, at whatever port.
     """
     request.answer_headers.append(_VARY)
     origins = request.headers_of(b"origin")
     if len(origins) != 1:
         return False
-    settings = cors_of(_read_hub(request.hub_segment))
-    allowed = allows(origins[0], settings.origins)
+    settings = find_settings(request, cors_of)
+    allowed = is_allowed(origins[0], settings, loopback=loopback)
     if allowed:
         request.answer_headers += [(b"access-control-allow-origin", origins[0].encode("latin-1")), _CREDENTIALS]
     if request.method == "OPTIONS" and _asks_for_a_method(request):
@@ -41,6 +46,16 @@ def apply_cors(request: Request, cors_of: CorsOf) -> bool:
     if allowed:
         request.answer_headers.append(_EXPOSED)
     return False
+
+
+def find_settings(request: Request, cors_of: CorsOf) -> CorsSettings:
+    """The settings of the hub that the path names, or those of the default hub."""
+    return cors_of(_read_hub(request.hub_segment))
+
+
+def is_allowed(origin: str, settings: CorsSettings, *, loopback: bool) -> bool:
+    """Whether a page of this origin may negotiate. ``loopback`` is as ``apply_cors`` says."""
+    return allows(origin, settings.origins) or (loopback and is_loopback_origin(origin))
 
 
 def _asks_for_a_method(request: Request) -> bool:

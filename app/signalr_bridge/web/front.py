@@ -6,6 +6,7 @@ import re
 from collections.abc import Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote, unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,7 +23,7 @@ from signalr_bridge.errors import (
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.callers import Right
-from signalr_bridge.web.cors import CorsOf, apply_cors
+from signalr_bridge.web.cors import CorsOf, apply_cors, find_settings, is_allowed
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import DEFECT_ANSWERED, NO_SUCH_ROUTE, answer_problem
@@ -177,7 +178,7 @@ class Front:
     async def _serve(self, request: Request, path_item: PathItem, route: Route | None) -> Answer:
         if len(request.path) > LONGEST_PATH:
             raise InvalidName("The path is longer than 32 KiB.")
-        if path_item.audience is _CLIENTS and apply_cors(request, self._cors_of):
+        if path_item.audience is _CLIENTS and apply_cors(request, self._cors_of, loopback=self._only_this_machine):
             return Answer(HTTPStatus.NO_CONTENT)
         place = 0 if request.path.startswith(_HEALTH) else 1
         if place and self._in_flight >= self._most_in_flight:
@@ -213,20 +214,36 @@ class Front:
 
         In development the upstream is guarded, too, because every page knows the emulator's key, which signs its calls.
         """
-        is_health = request.path.lower().startswith(_HEALTH)
-        guarded = self._only_this_machine and not is_health
-        if guarded and not is_of_this_machine(request.headers_of(b"host"), request.headers_of(b"origin")):
-            raise Forbidden("In development only this machine's own programs and pages may call: use localhost.")
-        if not self._separate or is_health or path_item.audience is _CLIENTS:
+        if request.path.lower().startswith(_HEALTH):
+            return
+        if self._only_this_machine:
+            self._check_machine(request, path_item)
+        if not self._separate or path_item.audience is _CLIENTS:
             return
         if (path_item.audience is _SERVICE) is not (request.listener is ListenerKind.PUBLIC):
             raise RouteNotFound(NO_SUCH_ROUTE)
+
+    def _check_machine(self, request: Request, path_item: PathItem) -> None:
+        """Raises ``Forbidden`` for a request of another machine.
+
+        A page of another origin, at another port of this machine or one that is allowed, may negotiate as a client.
+        """
+        hosts, origins = request.headers_of(b"host"), request.headers_of(b"origin")
+        if is_of_this_machine(hosts, origins):
+            return
+        negotiates = path_item.audience is _CLIENTS and is_of_this_machine(hosts, ())
+        settings = find_settings(request, self._cors_of)
+        if not negotiates or not all(is_allowed(one, settings, loopback=True) for one in origins):
+            more = ", or name the page's origin by --allow-origin" if negotiates else ""
+            raise Forbidden(f"In development only this machine's own programs and pages may call: use localhost{more}.")
+        request.crosses_origin = True
 
     async def _hand_over(self, request: Request) -> Answer:
         """Has FastAPI answer, which finds the request as ``find_request`` says. Returns ``_SENT``."""
         assert request.asgi is not None, "a route of FastAPI is served by ASGI"
         scope, receive, send = request.asgi
-        scope["path"], scope["request_id"], scope[_REQUEST] = request.path, request.id, request
+        scope["path"] = scope.get("root_path", "") + request.path
+        scope["request_id"], scope[_REQUEST] = request.id, request
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -250,8 +267,9 @@ class AsgiRequest(IncomingRequest):
     __slots__ = ("_is_over", "_receive")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
-        super().__init__(scope["method"], path, scope.get("query_string", b""), scope["headers"], scope.get("client"))
+        super().__init__(
+            scope["method"], _read_path(scope), scope.get("query_string", b""), scope["headers"], scope.get("client")
+        )
         self._receive, self._is_over = receive, False
 
     def whole_body(self) -> bytes | None:
@@ -266,6 +284,26 @@ class AsgiRequest(IncomingRequest):
             if piece := message.get("body", b""):
                 return bytes(piece)
         return b""
+
+
+def _read_path(scope: Scope) -> str:
+    """The path as it came, below that at which the application is mounted (``root_path``).
+
+    A host may leave out the path as it came. The decoded one stands in then, without its ``%``: a name with one is
+    refused, because nobody knows how it was escaped.
+    """
+    raw, root = scope.get("raw_path"), scope.get("root_path", "").rstrip("/")
+    path: str = _escape(scope["path"]) if raw is None else raw.decode("latin-1")
+    if not root:
+        return path
+    *above, below = path.split("/", root.count("/") + 1)
+    # Some servers leave out of the path what a proxy has taken away.
+    return f"/{below}" if unquote("/".join(above)) == root else path
+
+
+def _escape(path: str) -> str:
+    """The decoded path as a path. In place of a ``%`` stands what no name can hold."""
+    return quote(path, safe="/:").replace("%25", "%FF")
 
 
 def find_request(scope: Scope) -> Request:

@@ -67,7 +67,12 @@ class Rate:
 
 
 def find_address(peer: str | None, lines: HeaderLines, trusted: Sequence[Network]) -> str:
-    """The client's address, as ``name_address`` writes it.
+    """The client's address, as ``name_address`` writes it. The arguments are those of ``find_client``."""
+    return name_address(find_client(peer, lines, trusted))
+
+
+def find_client(peer: str | None, lines: HeaderLines, trusted: Sequence[Network]) -> Address | None:
+    """The client's address. None when it is not known.
 
     From the nearest hop on, an address is trusted when the hop that reports it is trusted. A proxy that writes one of
     the two headers lets the client's own other one through. So where they disagree, neither is trusted.
@@ -79,14 +84,14 @@ def find_address(peer: str | None, lines: HeaderLines, trusted: Sequence[Network
     """
     near = _read_address(peer or "")
     if near is None or not _is_among(near, trusted):
-        return name_address(near)
+        return near
     forwarded, forwarded_for = _join(lines, b"forwarded"), _join(lines, b"x-forwarded-for")
     found = {
         _walk(near, list(hops), trusted)
         for text, hops in ((forwarded, _read_forwarded(forwarded)), (forwarded_for, iter(forwarded_for.split(","))))
         if text
     }
-    return name_address(found.pop() if len(found) == 1 else near)
+    return found.pop() if len(found) == 1 else near
 
 
 def name_address(address: Address | None) -> str:

@@ -52,6 +52,8 @@ _CHECKS: Mapping[str, Callable[[str], str]] = {
     "userId": check_user_id,
     "connectionId": check_connection_id,
 }
+MOUNTED = "signalr_bridge.mounted"
+"""Stands in the scope of a request that another application has handed to the bridge, which is mounted there."""
 NAMES = frozenset({"hub", *_CHECKS})
 """The parameters that paths may have."""
 
@@ -77,6 +79,7 @@ class Request:
         "answer_headers",
         "asgi",
         "caller",
+        "crosses_origin",
         "deadline",
         "id",
         "incoming",
@@ -118,6 +121,8 @@ class Request:
         """The rights of the route, of which a caller needs one."""
         self.caller: Caller | None = None
         """The backend that calls. None for everybody else."""
+        self.crosses_origin = False
+        """Whether it comes from a page of another origin that may negotiate in development, and nothing else."""
         self.deadline: float | None = None
         """The seconds until the caller gives up. None when the caller did not say."""
         self.answer_headers: list[tuple[bytes, bytes]] = []
@@ -142,6 +147,11 @@ class Request:
 
     def _lines(self, name: bytes) -> Iterator[bytes]:
         return (value for key, value in self.incoming.headers if key == name)
+
+    @property
+    def host_scope(self) -> Scope | None:
+        """The scope of the application in which the bridge is mounted. None where it is not mounted."""
+        return None if self.asgi is None or MOUNTED not in self.asgi[0] else self.asgi[0]
 
     def require_caller(self) -> Caller:
         """The caller of a route that only callers may call."""

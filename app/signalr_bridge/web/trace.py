@@ -1,6 +1,8 @@
 """What all the work of a request can ask for: its id, the caller's ``traceparent``, and a note of who acts."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import msgspec
@@ -45,6 +47,16 @@ class Note(msgspec.Struct):
 
 NOTE: ContextVar[Note | None] = ContextVar("note", default=None)
 """It is set for every request while somebody may watch. None means that nothing is noted."""
+
+
+@contextmanager
+def acting(by: str) -> Iterator[None]:
+    """What runs in this block, and the tasks that it starts, act under this name."""
+    token = NOTE.set(Note(by))
+    try:
+        yield
+    finally:
+        NOTE.reset(token)
 
 
 def read_traceparent(value: bytes) -> str | None:

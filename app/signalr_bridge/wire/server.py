@@ -1,18 +1,20 @@
 """Servers on uvicorn, and the sockets that they listen on. A server ends when it is told to."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from signalr_bridge.errors import SettingsError
+from signalr_bridge.errors import BridgeError, SettingsError
 from signalr_bridge.wire.http_protocol import BoundedProtocol
 
 
@@ -36,17 +38,27 @@ def open_socket(host: str, port: int, *, both_families: bool = False) -> socket.
     return sock
 
 
-def bind(host: str, port: int, setting: str) -> socket.socket:
+def bind(host: str, port: int, setting: str, host_setting: str | None = None) -> socket.socket:
     """A listening socket. Port 0 takes a free one.
 
+    Args:
+        host: An address or a name.
+        port: A number from 0 to 65535.
+        setting: The setting that gave the port.
+        host_setting: The setting that gave the host. None means that ``setting`` gave it, too.
+
     Raises:
-        SettingsError: The address or port cannot be used. The text names ``setting``.
+        SettingsError: The address or port cannot be used. It names the setting that is at fault.
     """
     try:
         return open_socket(host, port)
     except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else "it cannot be used"
-        raise SettingsError(f"Cannot listen on {host} port {port} ({reason}): choose another by {setting}.") from None
+        no_such_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+        reason = "this machine has no such address" if no_such_host else os.strerror(error.errno or 0).lower()
+        raise SettingsError(
+            f"cannot listen on {host} port {port} ({reason}): write another {'address' if no_such_host else 'port'}.",
+            setting=(host_setting if no_such_host else None) or setting,
+        ) from None
 
 
 def on_stop_signal(call: Callable[[], None]) -> None:
@@ -87,6 +99,49 @@ class Server(uvicorn.Server):
         yield
 
 
+class LifespanWatch:
+    """An application whose lifespan can be cancelled, and whose error at the start is kept for the server to raise.
+
+    Args:
+        app: The application.
+
+    Attributes:
+        begin: The application's own ``begin``, if it has one.
+        error: What the start failed for, where that was raised on purpose.
+        is_cancelled: Whether ``cancel`` was called.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.begin = getattr(app, "begin", None)
+        self.error: BridgeError | None = None
+        self.is_cancelled = False
+        self._task: asyncio.Task[Any] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        self._task = asyncio.current_task()
+        try:
+            await self._app(scope, receive, partial(self._send, send))
+        except BridgeError as error:
+            self.error = error
+            raise
+
+    async def _send(self, send: Send, message: Message) -> None:
+        """Leave out the stack of what was raised on purpose or cancelled. uvicorn would log it."""
+        if message["type"].endswith(".failed") and isinstance(sys.exc_info()[1], BridgeError | asyncio.CancelledError):
+            message = {"type": message["type"]}
+        await send(message)
+
+    def cancel(self) -> None:
+        """Cancel the lifespan's start or end, which may wait for an author's code."""
+        self.is_cancelled = True
+        if self._task is not None:
+            self._task.cancel()
+
+
 class Listener(Server):
     """Serves ``app`` on ``sock`` by the bounded HTTP protocol, without WebSockets.
 
@@ -107,8 +162,9 @@ class Listener(Server):
         end_streams: Callable[[], None] | None = None,
         owns_lifespan: bool = True,
     ) -> None:
+        self._lifespan_watch = LifespanWatch(app)
         super().__init__(
-            app,
+            self._lifespan_watch,
             [sock],
             http=BoundedProtocol,
             ws="none",
@@ -117,6 +173,17 @@ class Listener(Server):
         )
         self._ended = asyncio.Event()
         self._end_streams = end_streams
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve. Raises the ``BridgeError`` by which the application's lifespan failed at its start."""
+        try:
+            await super().startup(sockets)
+        except SystemExit:  # uvicorn's own, when a lifespan did not start
+            if self._lifespan_watch.error is not None:
+                raise self._lifespan_watch.error from None
+            if not self._lifespan_watch.is_cancelled:
+                raise
+            self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._end_streams is not None:
@@ -137,7 +204,7 @@ class Listener(Server):
         await self._ended.wait()
 
     async def run_until_stopped(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Serve until SIGINT or SIGTERM. A second signal ends at once.
+        """Serve until SIGINT or SIGTERM. A second signal ends at once, and so does the first one before it is ready.
 
         Args:
             before: Awaited after the first signal, while requests are still answered.
@@ -160,4 +227,6 @@ class Listener(Server):
 
     def _stop(self, stopped: asyncio.Event) -> None:
         self.should_exit = self.force_exit = stopped.is_set()
+        if stopped.is_set() or not self.ready.is_set():
+            self._lifespan_watch.cancel()
         stopped.set()

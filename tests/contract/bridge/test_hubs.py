@@ -4,16 +4,20 @@ import json
 from typing import Any
 
 import pytest
-from signalr_bridge import Context, Hub
-from signalr_bridge.hubs import describe_hubs
+from signalr_bridge import Context, Hub, NegotiateRequest
 from signalr_bridge.main import Parts
-from signalr_bridge.settings import gather, load
-from signalr_bridge.upstream.dispatch import Dispatch
 from signalr_bridge.upstream.python.loading import load_handlers
 
 from tests.contract.bridge.running import AUTH, CALLER, SERVICE, bridge, build, client
 
 rooms, everywhere = Hub("Rooms"), Hub("*")
+members, private = Hub("members"), Hub("private")
+
+
+@members.negotiate
+@private.negotiate
+async def admit(request: NegotiateRequest) -> None:
+    """The rules decide."""
 
 
 @rooms.connected
@@ -124,20 +128,22 @@ async def test_it_counts_against_the_callers_rate() -> None:
 async def test_handlers_that_are_loaded_anew() -> None:
     async with bridge(**SETTINGS) as running:
         parts: Parts = running.app.state.parts
-        parts.receiver.use(load_handlers([f"{__name__}:rooms"], default_seconds=1))
+        parts.use(load_handlers([f"{__name__}:rooms"], default_seconds=1))
         hubs = by_name((await running.http.get("/hubs", headers=AUTH)).json())
-    assert (answers(hubs["chat"]), "orders" in hubs) == ([], False)
+    assert (answers(hubs["chat"]), answers(hubs["orders"])) == ([], ["* * forward.orders"])
     assert answers(hubs["rooms"]) == ["connections connected arrive", "messages echo echo"]
 
 
-def test_a_negotiate_handler_admits_too() -> None:
-    settings = load(gather(SETTINGS | {"BRIDGE_CALLERS__KEYS": CALLER}, {}))
-    facts = describe_hubs(settings, Dispatch([]), lambda hub: hub in {"chat", "members"})
-    assert {one.name: list(one.clients) for one in facts} == {
-        "chat": ["handler"],
+async def test_a_negotiate_handler_admits_too() -> None:
+    async with bridge(**SETTINGS | {"BRIDGE_HANDLERS": f"{__name__}:members,{__name__}:private"}) as running:
+        hubs = by_name((await running.http.get("/hubs", headers=AUTH)).json())
+    assert {name: hub["clients"] for name, hub in hubs.items()} == {
+        "chat": [],
         "news": ["anonymous"],
         "members": ["jwt", "platform", "handler"],
         "away": ["anonymous"],
+        "orders": ["anonymous"],
+        "private": ["anonymous", "handler"],
     }
 
 

@@ -72,6 +72,8 @@ async def test_what_is_changed_is_changed(issuer: OpenId) -> None:
                 assert (f"\r\nx-problem-code: {code}\r\n".encode() in head) is bool(code)
                 is_cut = code == "invalid-header" or case.name.startswith("continue")
                 assert b"\r\nconnection: close" in head or not is_cut
+                of_development = " from " in case.name
+                assert (b"\r\naccess-control-allow-origin: " in head) is (of_development and not code)
                 cases += 1
     assert cases == len(CHANGES)
 

@@ -30,7 +30,7 @@ OLD = {
     "BRIDGE_UPSTREAM__CODE": "code-canary-1",
     "BRIDGE_UPSTREAM__KEYS": "verify-canary-1",
     "BRIDGE_HUBS__CHAT__UPSTREAM__KEYS": "verify-canary-of-chat-1",
-    "BRIDGE_FORWARD__ORDERS__SECRETS": "whsec_Zm9yd2FyZC1jYW5hcnktMQ==",
+    "BRIDGE_FORWARD__ORDERS__SECRETS": "whsec_b25lLWxvbmctZm9yd2FyZC1jYW5hcnktMQ==",
 }
 NEW = {name: text.replace("-1", "-2").replace("ktMQ", "ktMg") for name, text in OLD.items()}
 

@@ -17,7 +17,7 @@ from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.endpoint import Verdict
 from signalr_bridge.endpoints.outcome import Result, Status
 from signalr_bridge.errors import NoEndpointAvailable
-from signalr_bridge.negotiate.negotiator import Admission, Negotiator
+from signalr_bridge.negotiate.negotiator import ClientToken, Negotiator
 from signalr_bridge.outbound.sender import Sender
 from signalr_bridge.protocol.rest import Action, Message, Operation
 
@@ -59,7 +59,7 @@ class Load:
 
     async def _negotiate(self) -> None:
         try:
-            info = await self.negotiator.negotiate("chat", Admission())
+            info = await self.negotiator.negotiate("chat", ClientToken())
         except NoEndpointAvailable:
             self.turned_away += 1
             return

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from signalr_bridge import outbox
 from signalr_bridge.main import Parts
 from signalr_bridge.protocol.claims import write_lossless
 from signalr_bridge.protocol.upstream_event import sign
@@ -188,6 +189,21 @@ async def test_handlers_joins_and_backends_say_who_they_are() -> None:
         ("upstream", None, "BRIDGE_HUBS__ROOMS__JOIN", None, None),
         ("send", "forward.orders", None, "ordered", None),
         ("upstream", None, "forward.orders", None, None),
+    ]
+
+
+async def test_what_is_sent_outside_an_event() -> None:
+    """By a function at the start, by a negotiate handler, and by a program that the bridge is a part of."""
+    async with run(BRIDGE_HANDLERS="tests.contract.upstream.telling:timed") as bridge:
+        assert (await bridge.http.post("/hubs/timed/negotiate")).status_code == 200
+        await outbox("timed").clients.all.send("from outside")
+        seen = await bridge.see(4, "send,negotiate")
+    source = "tests.contract.upstream.telling:"
+    assert brief(seen, "kind", "by", "target", "userId") == [
+        ("send", f"{source}begin", "started", None),
+        ("send", f"{source}decide", "asked", None),
+        ("negotiate", "client", None, "bob"),
+        ("send", None, "from outside", None),
     ]
 
 

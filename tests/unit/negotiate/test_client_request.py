@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from signalr_bridge.negotiate.negotiator import Admission
+from signalr_bridge.negotiate.negotiator import ClientToken
 from signalr_bridge.negotiate.rules import ClientRules, Template, read_client_request
 from starlette.datastructures import Headers, QueryParams
 
@@ -34,7 +34,7 @@ class UnreadQuery(bytes):
 
 
 async def test_an_anonymous_client_without_a_template_has_nothing_read_and_gets_the_hubs_defaults() -> None:
-    rules = ClientRules(anonymous=True, claim_types=("role",), defaults=Admission(lifetime_seconds=60))
+    rules = ClientRules(anonymous=True, claim_types=("role",), defaults=ClientToken(lifetime_seconds=60))
     for _ in range(2):
         assert await rules.admit(read_client_request(Unread(), UnreadQuery(b"a=b"))) is rules.defaults
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from signalr_bridge.errors import BadToken, InvalidName
-from signalr_bridge.negotiate.negotiator import Admission
+from signalr_bridge.negotiate.negotiator import ClientToken
 from signalr_bridge.negotiate.rules import ClientRequest, ClientRules, IdToken, Template
 from signalr_bridge.web.tokens import TokenRules
 
@@ -17,7 +17,7 @@ from tests.unit.web.test_signed_token import issuers
 
 NOBODY = ClientRequest()
 PLATFORM = {"x-ms-client-principal-id": ["pat"]}
-DEFAULTS = Admission(lifetime_seconds=60, close_on_expiry=True)
+DEFAULTS = ClientToken(lifetime_seconds=60, close_on_expiry=True)
 ANONYMOUS = ClientRules(anonymous=True, defaults=DEFAULTS)
 JWT = ClientRules(issuers=issuers(), defaults=DEFAULTS)
 

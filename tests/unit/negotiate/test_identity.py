@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from signalr_bridge.errors import BadToken, InvalidItem
 from signalr_bridge.negotiate.identity import ClientIdentity, claim_texts, copy_claims, read_platform
-from signalr_bridge.negotiate.negotiator import Admission
+from signalr_bridge.negotiate.negotiator import ClientToken
 from signalr_bridge.negotiate.request import read_request
 
 
@@ -77,7 +77,7 @@ def test_a_claim_that_would_forge_others(value: Any) -> None:
 
 def test_callers_claims_are_judged_alike() -> None:
     with pytest.raises(InvalidItem):
-        read_request(b'{"claims":{"x":"Bob, bridge.claims: e30"}}', Admission())
+        read_request(b'{"claims":{"x":"Bob, bridge.claims: e30"}}', ClientToken())
 
 
 def test_claims_for_a_template() -> None:

@@ -8,7 +8,7 @@ import jwt
 import pytest
 from signalr_bridge.endpoints.endpoint import make_endpoint
 from signalr_bridge.errors import NoEndpointAvailable, ReservedClaim, TokenTooLong, UnknownEndpoint
-from signalr_bridge.negotiate.negotiator import Admission, ConnectionInfo, Negotiator
+from signalr_bridge.negotiate.negotiator import ClientToken, ConnectionInfo, Negotiator
 from signalr_bridge.protocol.connection_string import parse_connection_string
 
 from tests.unit.endpoints.fakes import NOW, FakeTransport, directory, endpoint, key_of, offline, registry
@@ -34,7 +34,7 @@ def lossless_claims(claims: dict[str, Any]) -> Any:
 
 
 async def test_an_anonymous_client() -> None:
-    info = await negotiator().negotiate("chat", Admission())
+    info = await negotiator().negotiate("chat", ClientToken())
     assert info.url == URL
     assert read(info.access_token) == {"nbf": NOW, "exp": NOW + 3600, "iat": NOW, "aud": URL}
     assert info.as_json() == {"url": info.url, "accessToken": info.access_token}
@@ -50,13 +50,13 @@ def test_the_answer_is_the_json_text_of_url_and_token(url: str) -> None:
 async def test_each_endpoint_and_hub_has_its_own_audience_however_often_it_is_asked_for() -> None:
     found = negotiator()
     for hub, name in [("chat", "a"), ("news", "a"), ("chat", "x"), ("chat", "a"), ("news", "x")]:
-        info = await found.negotiate(hub, Admission(endpoint=name))
+        info = await found.negotiate(hub, ClientToken(endpoint=name))
         assert info.url == f"https://{name}.example/client/?hub={hub}"
         assert read(info.access_token, key_of(name), info.url)["aud"] == info.url
 
 
 async def test_everything_a_caller_can_ask_for() -> None:
-    wanted = Admission("ann", {"role": ["admin", "editor"], "age": (7,)}, 60, "X", True)
+    wanted = ClientToken("ann", {"role": ["admin", "editor"], "age": (7,)}, 60, "X", True)
     info = await negotiator().negotiate("chat", wanted)
     assert info.url == "https://x.example/client/?hub=chat"
     claims = read(info.access_token, key_of("x"), info.url)
@@ -76,17 +76,17 @@ async def test_everything_a_caller_can_ask_for() -> None:
 
 
 async def test_a_claim_that_the_service_would_misread_is_renamed() -> None:
-    claims = read((await negotiator().negotiate("chat", Admission(claims={"sub": ["x"], "aud": ["y"]}))).access_token)
+    claims = read((await negotiator().negotiate("chat", ClientToken(claims={"sub": ["x"], "aud": ["y"]}))).access_token)
     assert (claims["asrs.u.sub"], claims["asrs.u.aud"], claims["aud"]) == ("x", "y", URL)
     assert not {"sub", "asrs.s.uid"} & claims.keys(), "it must not turn into the user id"
 
 
 async def test_without_lossless_claims_nobody_can_forge_them() -> None:
     plain = negotiator(lossless=False)
-    claims = read((await plain.negotiate("chat", Admission("ann", {"role": ["admin"]}))).access_token)
+    claims = read((await plain.negotiate("chat", ClientToken("ann", {"role": ["admin"]}))).access_token)
     assert "bridge.claims" not in claims
     with pytest.raises(ReservedClaim):
-        await plain.negotiate("chat", Admission("x, bridge.claims: e30"))
+        await plain.negotiate("chat", ClientToken("x, bridge.claims: e30"))
 
 
 async def test_the_audience_has_no_port_and_a_client_endpoint_is_in_the_url_alone() -> None:
@@ -94,7 +94,7 @@ async def test_the_audience_has_no_port_and_a_client_endpoint_is_in_the_url_alon
         "Endpoint=http://localhost;Port=8888;AccessKey=" + key_of("e") + ";ClientEndpoint=https://gate.example/signalr;"
     )
     known = registry([make_endpoint("e", "Primary", parse_connection_string(text), lambda: NOW)], FakeTransport())
-    info = await Negotiator(directory(known), clock=lambda: NOW).negotiate("chat", Admission())
+    info = await Negotiator(directory(known), clock=lambda: NOW).negotiate("chat", ClientToken())
     assert info.url == "https://gate.example/signalr/client/?hub=chat"
     read(info.access_token, key_of("e"), "http://localhost/client/?hub=chat")
 
@@ -103,7 +103,7 @@ async def test_a_token_has_at_most_4096_characters() -> None:
     async def fits(size: int) -> int:
         """The token's length; 0 when it would be too long."""
         try:
-            return len((await negotiator().negotiate("chat", Admission(claims={"x": ["y" * size]}))).access_token)
+            return len((await negotiator().negotiate("chat", ClientToken(claims={"x": ["y" * size]}))).access_token)
         except TokenTooLong:
             return 0
 
@@ -117,8 +117,8 @@ async def test_a_pinned_endpoint() -> None:
     known = registry([endpoint("a"), endpoint("b")], FakeTransport(), health=offline("b"))
     found = Negotiator(directory(known), clock=lambda: NOW)
     with pytest.raises(UnknownEndpoint) as unknown:
-        await found.negotiate("chat", Admission(endpoint="zz"))
+        await found.negotiate("chat", ClientToken(endpoint="zz"))
     with pytest.raises(NoEndpointAvailable) as down:
-        await found.negotiate("chat", Admission(endpoint="b"))
+        await found.negotiate("chat", ClientToken(endpoint="b"))
     assert (unknown.value.status, down.value.status) == (422, 503)
     assert "Retry-After" in down.value.headers

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from signalr_bridge.errors import InvalidItem, MalformedJson
-from signalr_bridge.negotiate.negotiator import Admission
+from signalr_bridge.negotiate.negotiator import ClientToken
 from signalr_bridge.negotiate.request import is_blank, read_request
 
-DEFAULTS = Admission(lifetime_seconds=1234, close_on_expiry=True)
+DEFAULTS = ClientToken(lifetime_seconds=1234, close_on_expiry=True)
 
 
-def read(value: Any) -> Admission:
+def read(value: Any) -> ClientToken:
     return read_request(value if isinstance(value, bytes) else json.dumps(value).encode(), DEFAULTS)
 
 
@@ -37,20 +37,20 @@ def test_not_blank(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"userId": None}, Admission(None, {}, 1234, None, True)),
-        ({"userId": "ann"}, Admission("ann", {}, 1234, None, True)),
-        ({"USERID": "ann", "ClOsEoNeXpIrY": False}, Admission("ann", {}, 1234, None, False)),
+        ({"userId": None}, ClientToken(None, {}, 1234, None, True)),
+        ({"userId": "ann"}, ClientToken("ann", {}, 1234, None, True)),
+        ({"USERID": "ann", "ClOsEoNeXpIrY": False}, ClientToken("ann", {}, 1234, None, False)),
         (
             {"claims": {"role": ["a", "b"], "n": 1, "b": True, "f": 1.5, "e": []}},
-            Admission(None, {"role": ("a", "b"), "n": (1,), "b": (True,), "f": (1.5,), "e": ()}, 1234, None, True),
+            ClientToken(None, {"role": ("a", "b"), "n": (1,), "b": (True,), "f": (1.5,), "e": ()}, 1234, None, True),
         ),
-        ({"claims": {"Role": "x", "role": "y"}}, Admission(None, {"Role": ("x",), "role": ("y",)}, 1234, None, True)),
-        ({"lifetimeSeconds": 1}, Admission(None, {}, 1, None, True)),
-        ({"lifetimeSeconds": 86400}, Admission(None, {}, 86400, None, True)),
-        ({"endpoint": "eastus", "claims": None, "lifetimeSeconds": None}, Admission(None, {}, 1234, "eastus", True)),
+        ({"claims": {"Role": "x", "role": "y"}}, ClientToken(None, {"Role": ("x",), "role": ("y",)}, 1234, None, True)),
+        ({"lifetimeSeconds": 1}, ClientToken(None, {}, 1, None, True)),
+        ({"lifetimeSeconds": 86400}, ClientToken(None, {}, 86400, None, True)),
+        ({"endpoint": "eastus", "claims": None, "lifetimeSeconds": None}, ClientToken(None, {}, 1234, "eastus", True)),
     ],
 )
-def test_a_request(given: Any, expected: Admission) -> None:
+def test_a_request(given: Any, expected: ClientToken) -> None:
     assert read(given) == expected
 
 
@@ -142,7 +142,7 @@ def test_a_property_that_stands_there_twice_is_refused_in_any_spelling(body: byt
 
 
 def test_a_name_may_also_be_a_value() -> None:
-    assert read({"userId": "endpoint", "claims": {"userId": "x"}, "endpoint": "claims"}) == Admission(
+    assert read({"userId": "endpoint", "claims": {"userId": "x"}, "endpoint": "claims"}) == ClientToken(
         "endpoint", {"userId": ("x",)}, 1234, "claims", True
     )
 

@@ -18,7 +18,7 @@ BASE = {
     "AzureSignalRConnectionString": connection("a", "first"),
     "BRIDGE_CALLERS__KEYS": "0123456789abcdef",
     "BRIDGE_FORWARD__ORDERS__URL": "http://backend",
-    "BRIDGE_FORWARD__ORDERS__SECRETS": "whsec_MDEyMzQ1Njc4OWFiY2RlZg==",
+    "BRIDGE_FORWARD__ORDERS__SECRETS": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3",
 }
 
 

@@ -7,11 +7,11 @@ headers of ``cloudevents`` are those of the CloudEvents HTTP binding 1.0.2, bina
 import base64
 import binascii
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 import msgspec
@@ -146,6 +146,11 @@ def join_outputs(items: Iterable[bytes]) -> bytes:
     return b"[" + joined + b"]" if joined else b""
 
 
+def read_refusal_detail(reply: Reply) -> str:
+    """The text for the client in a refusal. It is empty where the answer has none."""
+    return (_read_detail(reply) or "") if reply.media_type == PROBLEM_JSON else ""
+
+
 def _read_detail(reply: Reply) -> str | None:
     try:
         problem = json_text.decode(reply.body)
@@ -241,7 +246,9 @@ class Address:
         fixed = [one for one in parts.path.split("/") if one not in {"{hub}", "{event}"}]
         if any(brace in text for text in (*fixed, *parts._replace(path="")) for brace in "{}"):
             raise SettingsError(
-                f"{setting}: {{hub}} and {{event}} stand only as whole path segments, and no other name."
+                "{hub} and {event} stand only as whole path segments, and no other name: "
+                "write such as http://backend:9000/signalr/{hub}/{event}.",
+                setting=setting,
             )
         self.origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
         self._parts = parts._replace(path=f"{parts.path.rstrip('/')}/{escape_segment(more)}") if more else parts
@@ -271,7 +278,10 @@ def _split(template: str, setting: str) -> SplitResult:
         well_formed = False
         parts = SplitResult("", "", "", "", "")
     if not well_formed or not template.isascii() or not template.isprintable() or " " in template:
-        raise SettingsError(f"{setting} is no http or https URL in plain, escaped characters.")
+        raise SettingsError(
+            "is no http or https URL in plain, escaped characters: write such as http://backend:9000/signalr.",
+            setting=setting,
+        )
     return parts
 
 
@@ -324,10 +334,14 @@ def escape_header(value: str) -> str:
     return _UNFIT_FOR_HEADERS.sub(lambda found: "".join(f"%{one:02X}" for one in found[0].encode()), value)
 
 
+FEWEST_SECRET_BYTES, MOST_SECRET_BYTES = 24, 64
+"""The sizes of a secret, as the scheme has them."""
+
+
 class WebhookSigner:
     """Signs requests with each of the secrets, so that a backend needs to know only one of them.
 
-    Raises ``SettingsError`` for a secret that is not ``whsec_`` and base64.
+    Raises ``SettingsError`` for a secret that is not ``whsec_`` and the base64 of 24 to 64 bytes.
     """
 
     def __init__(self, secrets: Iterable[str], setting: str) -> None:
@@ -348,6 +362,14 @@ def _read_secret(secret: str, setting: str) -> bytes:
         key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
-    if not key:
-        raise SettingsError(f"{setting}: a secret is not written as whsec_ and base64.")
+    if not secret.startswith(_SECRET_PREFIX) or not FEWEST_SECRET_BYTES <= len(key) <= MOST_SECRET_BYTES:
+        raise SettingsError(
+            f"a secret is {_SECRET_PREFIX} and the base64 of {FEWEST_SECRET_BYTES} to {MOST_SECRET_BYTES} bytes: "
+            "write what printf 'whsec_%s\\n' \"$(openssl rand -base64 32)\" prints.",
+            setting=setting,
+        )
     return key
+
+
+Signers: TypeAlias = Callable[[], Mapping[str, WebhookSigner]]
+"""Gives what signs at this moment, by the source of the rule."""

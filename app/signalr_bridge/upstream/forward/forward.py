@@ -8,13 +8,14 @@ from typing import TypeAlias
 
 from signalr_bridge.endpoints.outcome import Judgement, Meaning, describe, fails_outputs
 from signalr_bridge.errors import BridgeError, HubError, NoHandler, Overloaded
+from signalr_bridge.protocol.admission import NEGOTIATE
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.forward.backends import Backends, delay_for_connection, delay_for_message, may_repeat
-from signalr_bridge.upstream.forward.formats import BackendFailed, BackendVerdict, Envelope, WebhookSigner
+from signalr_bridge.upstream.forward.formats import BackendFailed, BackendVerdict, Envelope, Signers
 from signalr_bridge.upstream.forward.queue import Backlog, Slot
 from signalr_bridge.upstream.forward.rule import Rule, read_rule
 from signalr_bridge.upstream.outbox import Outbox
@@ -26,9 +27,6 @@ _LOG = logging.getLogger("signalr_bridge.upstream")
 
 Pause: TypeAlias = Callable[[float], Awaitable[None]]
 """Waits so many seconds."""
-
-Signers: TypeAlias = Callable[[], Mapping[str, WebhookSigner]]
-"""Gives what signs at this moment, by the source of the rule."""
 
 
 class Forward:
@@ -209,7 +207,7 @@ def build_forwards(
     observer: Observer,
     pause: Pause = asyncio.sleep,
 ) -> list[Forward]:
-    """A handler for each of the rules, by their names. The other arguments are those of ``Forward``.
+    """A handler for each of the rules of events, by their names. The other arguments are those of ``Forward``.
 
     Raises ``SettingsError`` for a rule that could never work.
     """
@@ -225,4 +223,5 @@ def build_forwards(
             pause=pause,
         )
         for name, rule in rules.items()
+        if rule.category != NEGOTIATE
     ]

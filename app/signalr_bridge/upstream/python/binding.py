@@ -6,116 +6,22 @@ a handler with annotations gets the same values from every client. Fields of a m
 
 import inspect
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
 from signalr_bridge.errors import HubError, SettingsError
 from signalr_bridge.protocol.hub_message import Payload
-
-# Kinds of errors whose message in pydantic holds what the author wrote, and nothing of the value.
-_BY_LENGTH = {"too_short", "too_long"}
-_SHOWN = _BY_LENGTH | {
-    "greater_than",
-    "greater_than_equal",
-    "less_than",
-    "less_than_equal",
-    "multiple_of",
-    "finite_number",
-    "string_too_short",
-    "string_too_long",
-    "string_pattern_mismatch",
-    "bytes_too_short",
-    "bytes_too_long",
-    "decimal_max_digits",
-    "decimal_max_places",
-    "decimal_whole_digits",
-    "missing",
-    "literal_error",
-    "enum",
-}
-_WITH_FIELDS = ["model-fields", "dataclass-args", "typed-dict"]
-# Numbers in a path are indexes, unless there are maps, or functions of the author, which may look into anything.
-_WITH_KEYS = ["dict", "function-before", "function-after", "function-wrap", "function-plain"]
-
-MOST_ERRORS = 100
-"""With more errors none is shown, because a client decides how many there are, and each takes time."""
-
-MOST_SHOWN = 3
-"""How many errors the client is told of."""
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.python.constraints import Constraints
 
 # Pydantic gives a value of exactly such a type back as it is.
 _PLAIN = (str, int, float, bool)
 _BY_POSITION = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-
-
-class Constraints:
-    """The constraints of one parameter, read from pydantic's core schema. What is not understood is not shown."""
-
-    def __init__(self, schema: Any) -> None:
-        nodes = list(_walk(schema))
-        self._fields = {name for node in nodes if node.get("type") in _WITH_FIELDS for name in _read_names(node)}
-        self._indexes = not any(node.get("type") in _WITH_KEYS for node in nodes)
-
-    def describe(self, error: ValidationError) -> str:
-        """A text such as ``count: Input should be greater than 0``. It is empty when nothing may be shown."""
-        if error.error_count() > MOST_ERRORS:
-            return ""
-        errors = error.errors(include_url=False, include_context=False, include_input=False)
-        shown = (
-            _write(one["type"], one["loc"], one["msg"]) for one in errors if self._may_show(one["type"], one["loc"])
-        )
-        return "; ".join(islice(shown, MOST_SHOWN))
-
-    def _may_show(self, kind: str, path: Sequence[int | str]) -> bool:
-        # The literals of a parameter are its type, which the error shows anyway.
-        return kind in _SHOWN and (path != () or kind != "literal_error") and all(map(self._is_known, path))
-
-    def _is_known(self, part: int | str) -> bool:
-        return self._indexes if isinstance(part, int) else part in self._fields
-
-
-def _write(kind: str, path: Sequence[int | str], message: str) -> str:
-    if kind in _BY_LENGTH:
-        message = message.partition(", not ")[0]  # without how many there are instead
-    return f"{'.'.join(map(str, path))}: {message}" if path else message
-
-
-def _walk(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """Every map in the schema. Defaults may make it cyclic."""
-    todo, seen = [schema], set[int]()
-    while todo:
-        one = todo.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, dict):
-            yield one
-            todo.extend(one.values())
-        elif isinstance(one, list | tuple):
-            todo.extend(one)
-
-
-def _read_names(node: Mapping[str, Any]) -> Iterator[str]:
-    """The names and aliases of fields."""
-    fields = node["fields"]
-    for name, field in fields.items() if isinstance(fields, dict) else ((one["name"], one) for one in fields):
-        yield name
-        yield from _read_aliases(field.get("validation_alias"))
-
-
-def _read_aliases(alias: Any) -> Iterator[str]:
-    """The names in an alias: one name, the parts of a path, or several paths."""
-    if isinstance(alias, str):
-        yield alias
-    elif isinstance(alias, list | tuple):
-        for part in alias:
-            yield from _read_aliases(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +49,7 @@ class Parameter:
             broken = self.constraints.describe(error)
         except RecursionError:
             broken = ""
-        reason = f" ({broken})" if broken else ""
+        reason = f": {broken}" if broken else ""
         raise HubError(f"Method '{method}': the argument '{self.name}' must be {self.expected}{reason}.")
 
 
@@ -151,10 +57,15 @@ class Binding:
     """The parameters of a handler behind ``context``, and the one for what is left (``*args``).
 
     It is built once for each handler. Raises ``SettingsError`` for a function that cannot be a handler.
+
+    Args:
+        function: The function.
+        source: Where it is.
+        first: The type of what it is given first.
     """
 
-    def __init__(self, function: Callable[..., Any], source: str) -> None:
-        self._parameters, self._rest = _read_parameters(function, source)
+    def __init__(self, function: Callable[..., Any], source: str, first: type = Context) -> None:
+        self._parameters, self._rest = _read_parameters(function, source, first)
         self._required = sum(one.required for one in self._parameters)
 
     def fits(self, count: int) -> bool:
@@ -178,11 +89,13 @@ class Binding:
         return [self._rest] * (count - len(self._parameters))
 
 
-def _read_parameters(function: Callable[..., Any], source: str) -> tuple[list[Parameter], Parameter | None]:
+def _read_parameters(
+    function: Callable[..., Any], source: str, first: type
+) -> tuple[list[Parameter], Parameter | None]:
     hints = _read_hints(function, source)
     parameters: list[Parameter] = []
     rest = None
-    for given in _behind_context(function, source):
+    for given in _behind_context(function, source, first, hints):
         if given.kind in _BY_POSITION:
             parameters.append(_read_parameter(given, hints, source))
         elif given.kind is inspect.Parameter.VAR_POSITIONAL:
@@ -192,22 +105,43 @@ def _read_parameters(function: Callable[..., Any], source: str) -> tuple[list[Pa
     return parameters, rest
 
 
-def _behind_context(function: Callable[..., Any], source: str) -> list[inspect.Parameter]:
-    parameters = _read_signature(function, source)
-    first = parameters[0].kind if parameters else None
-    if first is inspect.Parameter.VAR_POSITIONAL:
-        return parameters  # it takes the context along with the rest
-    if first not in _BY_POSITION:
-        raise SettingsError(f"The handler {source} has no first parameter for the context.")
-    return parameters[1:]
+def _behind_context(
+    function: Callable[..., Any], source: str, first: type, hints: dict[str, Any]
+) -> list[inspect.Parameter]:
+    parameters = read_signature(function, source)
+    given = parameters[0] if parameters else None
+    if given is None or given.kind not in {*_BY_POSITION, inspect.Parameter.VAR_POSITIONAL}:
+        raise SettingsError(f"The handler {source} has no first parameter: write '{_show_first(first)}'.")
+    annotation = hints.get(given.name, Any)
+    if not _takes(annotation, first):
+        raise SettingsError(
+            f"The handler {source} has a first parameter '{given.name}' of the type {describe_type(annotation)}, but "
+            f"it is given a {first.__name__}: write '{_show_first(first)}' before the others."
+        )
+    # What takes everything by position takes the context along with the rest.
+    return parameters if given.kind is inspect.Parameter.VAR_POSITIONAL else parameters[1:]
 
 
-def _read_signature(function: Callable[..., Any], source: str) -> list[inspect.Parameter]:
+def _show_first(first: type) -> str:
+    return f"{'context' if first is Context else 'request'}: {first.__name__}"
+
+
+def _takes(annotation: Any, first: type) -> bool:
+    """Whether the annotation of a first parameter says that it takes a ``first``."""
+    if get_origin(annotation) is Annotated:
+        return _takes(get_args(annotation)[0], first)
+    if get_origin(annotation) in {Union, types.UnionType}:
+        return any(_takes(one, first) for one in get_args(annotation))
+    return annotation in (Any, object, first) or isinstance(annotation, TypeVar)
+
+
+def read_signature(function: Callable[..., Any], source: str) -> list[inspect.Parameter]:
+    """The parameters that a function still has to be given. Raises ``SettingsError`` when it does not tell them."""
     try:
         return list(inspect.signature(_strip(function)).parameters.values())
     except (TypeError, ValueError) as error:
         text = f"The handler {source} does not tell its parameters ({error})"
-        raise SettingsError(f"{text}: write a function that takes the context first.") from error
+        raise SettingsError(f"{text}: write a function of your own that calls it.") from error
 
 
 def _strip(function: Callable[..., Any]) -> Callable[..., Any]:

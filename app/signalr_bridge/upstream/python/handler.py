@@ -2,19 +2,23 @@
 
 import asyncio
 import inspect
+import logging
 import math
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
-from signalr_bridge.errors import SettingsError
+from signalr_bridge.errors import BridgeError, HubError, SettingsError
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import CONNECTIONS
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.outbox import OutboxScope
 from signalr_bridge.upstream.python.binding import Binding, find_code, unwrap
-from signalr_bridge.upstream.python.hub import Hub, Registration, read_methods, read_name
+from signalr_bridge.upstream.python.hub import Hub, Registration, read_hub_name, read_methods
 from signalr_bridge.upstream.python.threads import Threads
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
 
 Result = TypeVar("Result")
 
@@ -117,7 +121,15 @@ class HubHandler:
     async def _answer(self, context: Context) -> Payload:
         for check in self.filters:
             await check(context)
-        return await self.call(context, *self.binding.bind(context.event, context.arguments))
+        return await self.call(context, *self._bind(context))
+
+    def _bind(self, context: Context) -> list[Any]:
+        try:
+            return self.binding.bind(context.event, context.arguments)
+        except HubError as error:
+            where = {"handler": self.source, "hub": context.hub, "event": context.event, "reason": error.detail}
+            _LOG.warning("arguments do not fit", extra=where)
+            raise
 
 
 def read_handlers(hub: Hub, threads: Threads, default_seconds: float | None = None) -> list[HubHandler]:
@@ -125,7 +137,7 @@ def read_handlers(hub: Hub, threads: Threads, default_seconds: float | None = No
 
     ``default_seconds`` limits handlers whose hub has no time-out of its own. ``threads`` runs those that are not async.
     """
-    name = vars(hub).get("_hub") or read_name(type(hub).__name__)
+    name = read_hub_name(hub)
     given = vars(hub).get("_timeout_seconds")
     seconds = default_seconds if given is None else given
     filters = [_make_filter(name, one, threads) for one in vars(hub).get("_filters", ())]
@@ -137,27 +149,29 @@ def _make_handler(
     hub: str, registration: Registration, filters: Sequence[HandlerCall], threads: Threads, seconds: float | None
 ) -> HubHandler:
     function, own = registration.function, registration.timeout_seconds
-    source = _name(function)
+    source = name_function(function)
     if not registration.event:
         raise SettingsError(f"The handler {source} answers an event without a name: name it, or '*' for all others.")
-    _check_function(function, source, f"The hub '{hub}' answers '{registration.event}'")
+    check_function(function, source, f"The hub '{hub}' answers '{registration.event}'")
     binding = Binding(function, source)
     if registration.category == CONNECTIONS and not binding.fits(0):
         raise SettingsError(f"The handler {source} of connections takes more than the context.")
-    limit = _read_seconds(seconds if own is None else own, source)
-    call = _make_call(function, threads)
-    return HubHandler(hub, registration.category, registration.event, source, call, binding, filters, limit)
+    limit = read_seconds(seconds if own is None else own, source)
+    call = make_call(function, threads)
+    checks = [*filters, *(_make_filter(hub, one, threads) for one in registration.filters)]
+    return HubHandler(hub, registration.category, registration.event, source, call, binding, checks, limit)
 
 
 def _make_filter(hub: str, function: Callable[..., Any], threads: Threads) -> HandlerCall:
-    source = _name(function)
-    _check_function(function, source, f"The hub '{hub}' filters")
+    source = name_function(function)
+    check_function(function, source, f"The hub '{hub}' filters")
     if not Binding(function, source).fits(0):
         raise SettingsError(f"The filter {source} takes more than the context.")
-    return _make_call(function, threads)
+    return make_call(function, threads)
 
 
-def _check_function(function: object, source: str, use: str) -> None:
+def check_function(function: object, source: str, use: str) -> None:
+    """Raise ``SettingsError`` for what cannot be called, or yields. ``use`` begins the error with what it is for."""
     if not callable(function) or isinstance(function, type):
         raise SettingsError(f"{use} with {source}, which is no function: write one, `async def` or `def`.")
     code = find_code(function)
@@ -165,19 +179,21 @@ def _check_function(function: object, source: str, use: str) -> None:
         raise SettingsError(f"{use} with {source}, which yields: serverless hubs have no streams, so return a list.")
 
 
-def _make_call(function: Callable[..., Any], threads: Threads) -> HandlerCall:
+def make_call(function: Callable[..., Any], threads: Threads) -> HandlerCall:
+    """The call of a function, in a thread when it is not async."""
     is_async = any(map(inspect.iscoroutinefunction, (function, find_code(function))))
     return HandlerCall(function, None if is_async else threads)
 
 
-def _name(function: object) -> str:
+def name_function(function: object) -> str:
     """Where the function is, as ``module:name``."""
     called = unwrap(function)
     named = called if hasattr(called, "__qualname__") else type(called)
     return f"{named.__module__}:{named.__qualname__}"
 
 
-def _read_seconds(seconds: float | None, source: str) -> float | None:
+def read_seconds(seconds: float | None, source: str) -> float | None:
+    """A time limit. None means no limit. Raises ``SettingsError``."""
     if seconds is not None and not (_is_number(seconds) and seconds > 0):
         raise SettingsError(f"The handler {source} has no time: its timeout_seconds must be more than 0 (a number).")
     return None if seconds is None or math.isinf(seconds) else seconds
@@ -185,3 +201,13 @@ def _read_seconds(seconds: float | None, source: str) -> float | None:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def explain_error(error: BaseException) -> str:
+    """What went wrong, and where. An error's text may hold a secret, except those of imports and of the syntax."""
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg}, {error.filename}, line {error.lineno}"
+    if isinstance(error, ImportError | BridgeError):
+        return f"{type(error).__name__}: {error}"
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__}, {frames[-1].filename}, line {frames[-1].lineno}"

@@ -6,15 +6,17 @@ import inspect
 import logging
 import os
 import sys
-import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
-from signalr_bridge.errors import SettingsError
-from signalr_bridge.upstream.python.handler import HubHandler, read_handlers
+from signalr_bridge.errors import SettingsError, blame
+from signalr_bridge.upstream.python.handler import HubHandler, explain_error, read_handlers
 from signalr_bridge.upstream.python.hub import Hub, advise
+from signalr_bridge.upstream.python.hub_lifespan import HubFunction, read_functions
+from signalr_bridge.upstream.python.negotiate_handler import PythonNegotiateHandler, read_negotiate_handler
 from signalr_bridge.upstream.python.threads import Threads
 
 ENTRY_POINTS = "signalr_bridge.handlers"
@@ -24,38 +26,64 @@ _LOG = logging.getLogger("signalr_bridge.upstream")
 _PASSED_ON = (SettingsError, KeyboardInterrupt, asyncio.CancelledError)
 
 
+@dataclass(frozen=True, slots=True)
+class PythonHandlers:
+    """What all hubs in Python have: handlers of events, those that decide who may connect, and what runs by itself."""
+
+    events: Sequence[HubHandler]
+    negotiate: Sequence[PythonNegotiateHandler]
+    functions: Sequence[HubFunction]
+
+
 def load_handlers(
-    imports: Iterable[str],
+    named: Iterable[Hub | type[Hub] | str],
     installed: Iterable[EntryPoint] | None = None,
     *,
     threads: Threads | None = None,
     default_seconds: float | None = None,
-) -> list[HubHandler]:
+) -> PythonHandlers:
     """The handlers of every named hub and of every entry point, each hub once. The current folder is importable.
 
     Raises ``SettingsError`` for a missing module or attribute, and for what is not a hub.
 
     Args:
-        imports: Hubs as ``module:attribute``.
+        named: Hubs, or their names as ``module:attribute``.
         installed: The entry points. None takes those that are installed.
         threads: Where handlers run that are not async.
         default_seconds: The time limit of a handler that does not name one. None means no limit.
     """
     threads = threads or Threads()
     points = entry_points(group=ENTRY_POINTS) if installed is None else installed
-    names = [*imports, *(f"{one.module}:{one.attr}" for one in points)]
+    given = list(named)
+    names = [*given, *(f"{one.module}:{one.attr}" for one in points)]
     hubs: dict[int, tuple[str, Hub]] = {}
-    for name in dict.fromkeys(names):
-        hub = load_hub(name)
+    for one in dict.fromkeys(names):
+        name = one if isinstance(one, str) else _name(one)
+        with blame(_name_setting(one, given)):
+            hub = load_hub(name) if isinstance(one, str) else _check_hub(one, name)
         hubs.setdefault(id(hub), (name, hub))
-    return [handler for name, hub in hubs.values() for handler in _read_some(name, hub, threads, default_seconds)]
+    found = []
+    for name, hub in hubs.values():
+        with blame(_name_setting(name, given)):
+            found.append(_read_some(name, hub, threads, default_seconds))
+    return PythonHandlers(
+        [one for some in found for one in some.events],
+        [one for some in found for one in some.negotiate],
+        [one for some in found for one in some.functions],
+    )
 
 
-def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | None) -> list[HubHandler]:
-    handlers = read_handlers(hub, threads, default_seconds)
-    if not handlers:  # that is not an error: a hub may exist only to be named
+def _name_setting(one: object, given: Sequence[object]) -> str:
+    """The setting that named a hub. Empty for a hub that was given as it is, and for one of an installed package."""
+    return "BRIDGE_HANDLERS" if isinstance(one, str) and one in given else ""
+
+
+def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | None) -> PythonHandlers:
+    handlers, functions = read_handlers(hub, threads, default_seconds), read_functions(hub, threads)
+    negotiate = read_negotiate_handler(hub, threads, default_seconds)
+    if not handlers and not functions and negotiate is None:  # that is not an error: a hub may exist only to be named
         _LOG.warning(f"The hub '{name}' has no handler. {advise(hub)}.")
-    return handlers
+    return PythonHandlers(handlers, [] if negotiate is None else [negotiate], functions)
 
 
 def load_hub(name: str) -> Hub:
@@ -66,7 +94,11 @@ def load_hub(name: str) -> Hub:
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:
         raise SettingsError(f"The handler '{name}' is not written as module:attribute, such as my_chat:chat.")
-    found = _find_attribute(_import(module_name), attribute, name)
+    return _check_hub(_find_attribute(_import(module_name), attribute, name), name)
+
+
+def _check_hub(found: object, name: str) -> Hub:
+    """The hub that was found by ``name``. Raises ``SettingsError`` for what is none."""
     if found is Hub:
         raise SettingsError(f"'{name}' is the class Hub itself: name what was made by Hub(...), or a subclass of Hub.")
     if isinstance(found, type) and issubclass(found, Hub):
@@ -78,6 +110,11 @@ def load_hub(name: str) -> Hub:
     return found
 
 
+def _name(given: object) -> str:
+    """What stands for a hub that was not named."""
+    return given.__name__ if isinstance(given, type) else type(given).__name__
+
+
 def _import(module_name: str) -> ModuleType:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
@@ -87,19 +124,9 @@ def _import(module_name: str) -> ModuleType:
         raise
     except BaseException as error:
         raise SettingsError(
-            f"The module '{module_name}' of a handler cannot be imported ({_explain(error)}): "
+            f"The module '{module_name}' of a handler cannot be imported ({explain_error(error)}): "
             "is it in the current folder or installed, and does it run on its own?"
         ) from error
-
-
-def _explain(error: BaseException) -> str:
-    """What went wrong, and where. An error's text may hold a secret, except those of imports and of the syntax."""
-    if isinstance(error, SyntaxError):
-        return f"SyntaxError: {error.msg}, {error.filename}, line {error.lineno}"
-    if isinstance(error, ImportError):
-        return f"{type(error).__name__}: {error}"
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__}, {frames[-1].filename}, line {frames[-1].lineno}"
 
 
 def _find_attribute(module: ModuleType, attribute: str, name: str) -> Any:
@@ -129,4 +156,6 @@ def _create(kind: type[Hub], name: str) -> Hub:
     except _PASSED_ON:
         raise
     except BaseException as error:
-        raise SettingsError(f"The hub '{name}' cannot be created ({_explain(error)}): see to its __init__.") from error
+        raise SettingsError(
+            f"The hub '{name}' cannot be created ({explain_error(error)}): see to its __init__."
+        ) from error

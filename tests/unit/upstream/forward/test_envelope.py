@@ -1,5 +1,6 @@
 """An event as a call of a backend, and the backend's answer, without a network."""
 
+import base64
 import json
 from datetime import UTC, datetime
 
@@ -65,7 +66,7 @@ def test_placeholders_elsewhere_are_refused(template: str) -> None:
     "template", ["", "b/x", "/x", "ftp://b/x", "http:///x", "http://b:x/", "http://[b/", "http://b/a b", "http://b/ë"]
 )
 def test_what_is_no_url_is_refused(template: str) -> None:
-    with pytest.raises(SettingsError, match=r"^forward\.chat\.url is no http"):
+    with pytest.raises(SettingsError, match=r"^forward\.chat\.url: is no http"):
         Address(template, "forward.chat.url")
 
 
@@ -91,7 +92,23 @@ def test_without_secrets_there_is_no_signature() -> None:
     }
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_canary!", "whsec_\u00e9", "c", "canary secret"])
+SIZED = {size: base64.b64encode(b"c" * size).decode() for size in (3, 23, 24, 64, 65)}
+
+
+@pytest.mark.parametrize("size", [24, 64])
+def test_a_secret_has_24_to_64_bytes(size: int) -> None:
+    headers = WebhookSigner([f"whsec_{SIZED[size]}"], "test").sign("msg_1", datetime.now(UTC), b"{}")
+    assert Webhook(SIZED[size]).verify(b"{}", headers) == {}
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        *("", "whsec_", "whsec_canary!", "whsec_\u00e9", "c", "canary secret"),
+        *(f"whsec_{SIZED[size]}" for size in (3, 23, 65)),
+        SIZED[24],
+    ],
+)
 def test_a_secret_that_is_none_is_refused(secret: str) -> None:
     with pytest.raises(SettingsError, match=r"^forward\.chat\.secrets") as caught:
         WebhookSigner([secret], "forward.chat.secrets")

@@ -77,7 +77,7 @@ def test_cloudevents_are_marked() -> None:
     ],
 )
 def test_an_error_is_named_by_its_setting(given: dict[str, Any], setting: str) -> None:
-    with pytest.raises(SettingsError, match=rf"^forward\.chat\.{setting}\b") as caught:
+    with pytest.raises(SettingsError, match=rf"^BRIDGE_FORWARD__CHAT__{setting.upper()}: ") as caught:
         read(**given)
     assert "canary" not in str(caught.value)
 

@@ -92,11 +92,16 @@ def test_arguments_that_fit(function: Callable[..., Any], arguments: list[Any], 
         (number, ["canary"], "Method 'go': the argument 'count' must be int."),
         (number, [None], "Method 'go': the argument 'count' must be int."),
         (maybe, ["canary"], "Method 'go': the argument 'count' must be int or None."),
-        (model, [{"canary": 1}], "Method 'go': the argument 'message' must be Message (text: Field required)."),
-        (names, [["canary", 1]], "Method 'go': the argument 'names' must be list[str]."),
+        (model, [{"canary": 1}], "Method 'go': the argument 'message' must be Message: field 'text' is missing."),
+        (
+            names,
+            [["canary", 1]],
+            "Method 'go': the argument 'names' must be list[str]: item '1' must be a string, and is a number.",
+        ),
+        (model, [[]], "Method 'go': the argument 'message' must be Message: it must be an object, and is a list."),
         (rest, ["a", 1, "canary"], "Method 'go': the argument 'more' must be int."),
         (rest, [], "Method 'go': the argument 'first' (str) is missing."),
-        (bounded, [-1], "Method 'go': the argument 'count' must be int (Input should be greater than 0)."),
+        (bounded, [-1], "Method 'go': the argument 'count' must be int: it must be greater than 0."),
         (bounded, ["canary"], "Method 'go': the argument 'count' must be int."),
         (data, ["canary!"], "Method 'go': the argument 'data' must be bytes."),
         (moment, ["canary"], "Method 'go': the argument 'moment' must be datetime."),
@@ -119,7 +124,20 @@ def test_annotated_arguments_are_the_same_in_both_protocols(value: Any) -> None:
     assert bind(function, value) == bind(function, in_json) == [value]
 
 
+class Mine(Context):
+    """The bridge gives a Context, and none of these."""
+
+
 async def without_context() -> None: ...
+async def forgetful(text: str) -> None: ...
+async def forgetful_of_optional(order: Message | None) -> None: ...
+async def forgetful_in_text(count: "int", context: Context) -> None: ...
+async def with_another(context: Mine) -> None: ...
+async def only_strings(*values: str) -> None: ...
+async def in_text(context: "Context") -> None: ...
+async def maybe_context(context: Context | None) -> None: ...
+async def annotated_context(context: Annotated[Context, "x"]) -> None: ...
+async def object_context(context: object) -> None: ...
 async def keyword_context(*, context: Context) -> None: ...
 async def demanding(context: Context, *, flag: bool) -> None: ...
 async def inconvertible(context: Context, what: Binding) -> None: ...
@@ -132,8 +150,16 @@ async def mispatterned(context: Context, what: Annotated[str, Field(pattern="(")
 @pytest.mark.parametrize(
     ("function", "text"),
     [
-        (without_context, "no first parameter"),
+        (without_context, "^The handler test has no first parameter: write 'context: Context'.$"),
         (keyword_context, "no first parameter"),
+        (
+            forgetful,
+            "has a first parameter 'text' of the type str, but it is given a Context: write 'context: Context'",
+        ),
+        (forgetful_of_optional, "a first parameter 'order' of the type Message or None, but"),
+        (forgetful_in_text, "a first parameter 'count' of the type int, but"),
+        (with_another, "a first parameter 'context' of the type Mine, but"),
+        (only_strings, "a first parameter 'values' of the type str, but"),
         (demanding, "'flag'"),
         (inconvertible, "'what': Unable to generate pydantic-core schema for [^\n]*on your type to fully support it.$"),
         (mispatterned, "'what': .*regex parse error: .* unclosed group$"),
@@ -145,6 +171,22 @@ async def mispatterned(context: Context, what: Annotated[str, Field(pattern="(")
 def test_handlers_that_nobody_could_call(function: Callable[..., Any], text: str) -> None:
     with pytest.raises(SettingsError, match=text):
         Binding(function, "test")
+
+
+@pytest.mark.parametrize("function", [in_text, maybe_context, annotated_context, object_context, everything, untyped])
+def test_a_first_parameter_that_takes_a_context(function: Callable[..., Any]) -> None:
+    assert Binding(function, "test").fits(1) is (function in {everything, untyped})
+
+
+def test_what_is_given_first_may_be_something_else() -> None:
+    class Wanted: ...
+
+    async def asks(request: Wanted) -> None: ...
+
+    asks.__annotations__["request"] = Wanted
+    assert Binding(asks, "test", Wanted).fits(0)
+    with pytest.raises(SettingsError, match="given a Wanted: write 'request: Wanted'"):
+        Binding(forgetful, "test", Wanted)
 
 
 @pytest.mark.parametrize(

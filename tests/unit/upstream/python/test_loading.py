@@ -68,7 +68,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def load(*imports: str, installed: tuple[EntryPoint, ...] = ()) -> set[tuple[str, str]]:
-    return {(one.hub, one.event) for one in load_handlers(imports, installed)}
+    return {(one.hub, one.event) for one in load_handlers(imports, installed).events}
 
 
 def test_the_current_folder_is_importable() -> None:
@@ -83,7 +83,7 @@ def test_an_entry_point_brings_handlers_along() -> None:
 
 def test_a_hub_that_is_named_twice_counts_once() -> None:
     point = EntryPoint("anything", "my_hubs:Box.hub", ENTRY_POINTS)
-    assert len(load_handlers(["my_hubs:chat", "my_hubs:chat"], [point])) == 1
+    assert len(load_handlers(["my_hubs:chat", "my_hubs:chat"], [point]).events) == 1
 
 
 @pytest.mark.parametrize(
@@ -128,4 +128,4 @@ def test_a_hub_without_handlers_is_told_about(name: str, advice: str, caplog: py
 
 
 def test_without_settings_there_are_no_handlers() -> None:
-    assert load_handlers([]) == []
+    assert load_handlers([]).events == []

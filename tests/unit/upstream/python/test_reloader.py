@@ -41,7 +41,7 @@ class Workshop:
         path.write_text(text)
 
     def load(self) -> None:
-        self.handlers = load_handlers(["my_chat:chat"], [])
+        self.handlers = [*load_handlers(["my_chat:chat"], []).events]
 
     def look(self) -> bool:
         """Twice, because a change must have settled."""

@@ -36,6 +36,16 @@ CHANGES = {
     # Whoever waits for leave to send a body may leave it out, and the next request would be taken for it.
     "continue, unknown caller": "401 unauthenticated",
     "continue, another type": "415 unsupported-media-type",
+    # In development a page of another port of this machine may negotiate. Its own origin is named like any other.
+    "client from http://localhost:8080": "200",
+    "client from http://localhost": "200",
+    "client from https://localhost:8080": "200",
+    "preflight from http://localhost:8080": "204",
+    "preflight from http://localhost": "204",
+    "preflight from https://localhost:8080": "204",
+    # The text says how a page of another machine is let in.
+    "client from null": "403 forbidden",
+    "client from http://evil.example": "403 forbidden",
     # A GET route answers HEAD, too.
     "events, head": "200",
     "events, post": "405 method-not-allowed",
@@ -45,6 +55,11 @@ CHANGES = {
     "POST /hubs/chat/endpoints": "405 method-not-allowed",
     "PATCH /hubs/chat/endpoints": "405 method-not-allowed",
     "OPTIONS /hubs/chat/endpoints": "405 method-not-allowed",
+    # There is a parameter, which the answer names.
+    "events, unknown parameter": "400 invalid-query",
+    # The service is told which handlers the hub has.
+    "no handler": "404 no-handler",
+    "no handler of the hub": "404 no-handler",
     # There is a list of hubs.
     "hubs": "200",
     "PATCH /hubs": "405 method-not-allowed",
