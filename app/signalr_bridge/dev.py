@@ -9,7 +9,7 @@ from functools import partial
 
 from signalr_bridge.dev_secret import ForwardSecret, keep_secret
 from signalr_bridge.dev_settings import FORWARD, DevSettings, is_remote, make_dev_settings
-from signalr_bridge.emulator import Emulator, Role, read_upstream_settings
+from signalr_bridge.emulator import Emulator, Role, check_origins, read_upstream_settings
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.main import Parts, create_app
 from signalr_bridge.protocol.connection_string import parse_connection_string
@@ -64,6 +64,7 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
     Raises:
         SettingsError: A setting or an option is wrong, a port is taken, or a handler cannot be loaded.
     """
+    check_origins(options.origins)
     secret = _find_secret(options, environment)
     values = Sources(environment, _write_flags(options, secret)).read()
     settings = _accept(make_dev_settings(values, remote=options.remote))

@@ -117,7 +117,7 @@ def _find_overruled(values: Values) -> Iterator[tuple[str, str]]:
             yield spelled, _EMULATOR
         elif spelled.startswith(_OURS):
             name = spelled.removeprefix(_OURS)
-            if forwards and found.source != COMMAND_LINE and _handles(name):
+            if forwards and found.source != COMMAND_LINE and _gets_events(name, values):
                 yield spelled, _FORWARDED
             elif (reason := _find_reason(name)) is not None:
                 yield spelled, reason
@@ -149,8 +149,13 @@ def _is_forwarded(values: Values) -> bool:
     return found is not None and found.source == COMMAND_LINE
 
 
-def _handles(name: str) -> bool:
-    return name == "handlers" or name.startswith(("forward:", "functions:"))
+def _gets_events(name: str, values: Values) -> bool:
+    """Whether a setting belongs to what handles events. A backend that is asked at negotiate does not."""
+    path = find_path(name) if name.startswith("forward:") else None
+    if path is None or path[1] == FORWARD:
+        return name == "handlers" or name.startswith(("forward:", "functions:"))
+    category = values.get(f"{_OURS}forward:{path[1]}:category")
+    return category is None or category.text != "negotiate"
 
 
 def _find_remote(values: Values) -> Iterator[tuple[str, Value]]:
@@ -184,8 +189,7 @@ def _fill_silence(taken: Values, *, posts: bool) -> Values:
         "log_level": "warning",
         "limits:grace_seconds": 1,
     }
-    names = [spelled.removeprefix(_OURS) for spelled in taken]
-    if not posts and not any(_handles(name) for name in names):
+    if not posts and not any(_gets_events(spelled.removeprefix(_OURS), taken) for spelled in taken):
         own["handlers"] = [DEMO]
     own |= _admit(taken)
     return {

@@ -27,6 +27,7 @@ from signalr_bridge.snapshots import Entered, Snapshots
 from signalr_bridge.upstream import routes as upstream_routes
 from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.event_feed import EventFeed
+from signalr_bridge.upstream.feed_observer import FeedObserver
 from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.forward import build_forwards
 from signalr_bridge.upstream.forward.negotiate_forward import build_negotiate_forwards
@@ -46,7 +47,7 @@ from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.web.front import Front
 from signalr_bridge.web.issuer_keys import IssuerKeys
 from signalr_bridge.web.logs import LogObserver
-from signalr_bridge.web.observer import Observer
+from signalr_bridge.web.observer import Observer, tell_all
 from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.request import PartsByType
 from signalr_bridge.web.table import Audience, Route, Table
@@ -118,10 +119,11 @@ def create_app(
         observer: Is told what happens, instead of the log.
         hubs: Hubs of the application that the bridge is in, instead of those by entry point.
     """
-    observer = LogObserver() if observer is None else observer
+    events = _make_events(runtime)
+    observer = _make_observer(settings, events, observer)
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
-    sender = Sender(directory, clock=runtime.clock, default_seconds=settings.limits.deadline_seconds)
+    sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
     loaded = _load_handlers(settings, hubs)
     asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
@@ -130,14 +132,11 @@ def create_app(
         settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
     )
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
-    events, issuer_keys = _make_events(runtime), IssuerKeys(runtime.clock, observer=observer)
+    issuer_keys = IssuerKeys(runtime.clock, observer=observer)
     handled = [*(one.hub for one in handlers), *negotiate_handlers.hubs]
     access = _make_access(settings, snapshots, issuer_keys, handled, runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
-    limits = settings.limits
-    hub_lifespan = HubLifespan(
-        loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds
-    )
+    hub_lifespan = _make_hub_lifespan(settings, loaded, sender)
     opened += [RunningBridge(sender), hub_lifespan]
     receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
@@ -154,11 +153,7 @@ def create_app(
         hub_lifespan=hub_lifespan,
         hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers),
     )
-    table = Table(_list_routes(settings, directory))
-    app = _make_app(settings, table, opened)
-    app.state.parts = parts
-    app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
-    return app
+    return _make_app(settings, parts, opened, runtime, observer)
 
 
 async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
@@ -208,7 +203,23 @@ def _list_console(settings: Settings, directory: EndpointDirectory) -> list[Rout
     return [*upstream_routes.EVENTS, *console.list_routes(client_urls, development=settings.development)]
 
 
-def _make_app(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:
+def _make_observer(settings: Settings, events: EventFeed, observer: Observer | None) -> Observer:
+    """The observer, and with a console the feed of events beside it. None stands for the log."""
+    observer = LogObserver() if observer is None else observer
+    return tell_all([observer, FeedObserver(events)]) if settings.console else observer
+
+
+def _make_app(
+    settings: Settings, parts: Parts, opened: Iterable[Entered], runtime: Runtime, observer: Observer
+) -> BridgeApp:
+    table = Table(_list_routes(settings, parts.directory))
+    app = _make_fastapi(settings, table, opened)
+    app.state.parts = parts
+    app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
+    return app
+
+
+def _make_fastapi(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -248,8 +259,16 @@ def _make_front(
         observer=observer,
         most_in_flight=settings.limits.in_flight,
         separate=settings.callers.listen is not None,
+        takes_notes=settings.console,
         only_this_machine=settings.development,
     )
+
+
+def _make_sender(
+    settings: Settings, directory: EndpointDirectory, runtime: Runtime, observer: Observer | None
+) -> Sender:
+    seconds = settings.limits.deadline_seconds
+    return Sender(directory, clock=runtime.clock, default_seconds=seconds, observer=observer)
 
 
 def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime: Runtime) -> Negotiator:
@@ -258,6 +277,11 @@ def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime
         clock=runtime.wall_clock,
         is_lossless=lambda hub: snapshots.settings().negotiate_of(hub).lossless_claims,
     )
+
+
+def _make_hub_lifespan(settings: Settings, loaded: PythonHandlers, sender: Sender) -> HubLifespan:
+    limits = settings.limits
+    return HubLifespan(loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds)
 
 
 def _make_events(runtime: Runtime) -> EventFeed:

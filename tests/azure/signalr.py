@@ -11,12 +11,12 @@ KEY = "a-signing-key-that-the-service-has-issued"
 
 
 class SignalR(Standin):
-    """``said`` replaces the answers to who asks for a key; ``key_id`` is that of the key issued now."""
+    """``said`` replaces the answers to who asks for a key; ``key`` is issued now, as ``key_id``."""
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
         self.said: Answer | None = None
-        self.key_id = "key-1"
+        self.key_id, self.key = "key-1", KEY
         self.asked: list[str] = []
         super().__init__(None)
 
@@ -27,7 +27,7 @@ class SignalR(Standin):
             return 401, {}, b""
         if request.path.endswith("/api/v1/auth/accessKey"):
             self.open.wait(10)
-            return self.said or json_answer({"KeyId": self.key_id, "AccessKey": KEY})
+            return self.said or json_answer({"KeyId": self.key_id, "AccessKey": self.key})
         if request.path.endswith(":generateToken"):
             return json_answer({"token": "made-by-the-service"})
         return 202, {}, b""

@@ -146,12 +146,17 @@ def test_a_service_that_is_gone_is_said_and_awaited(new_context: NewContext, dev
     chat = ChatPage(context.new_page(), dev.url)
     user = f"user-{secrets.token_hex(3)}"
     chat.be(user)
+    with dev.http() as http:
+        items = [{"target": "newMessage", "arguments": ["curl", f"line {n}"], "userId": user} for n in range(30)]
+        assert http.post("/hubs/chat/send", json=items).status_code == 202
+    chat.expect_message("curl", "line 29")
     service = re.compile(rf"//(localhost|127\.0\.0\.1):{dev.emulator_port}/")
     context.route(service, lambda route: route.abort())
     with dev.http() as http:
         closed = http.post("/hubs/chat/outputs", json=[{"action": "close", "userId": user}])
         assert closed.status_code == 202, closed.text
     expect(chat.outage).to_contain_text("The SignalR service is gone.", timeout=WITHIN_MS)
+    expect(chat.messages.last).to_be_in_viewport(ratio=1)  # the notice of the outage takes room, not the newest line
     expect(chat.page.get_by_role("button", name="Say")).to_be_disabled()
     context.unroute(service)
     chat.page.get_by_role("button", name="Try now").click()

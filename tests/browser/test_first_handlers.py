@@ -1,4 +1,4 @@
-"""The first handlers that somebody writes, in Python and in another language, with the page and with the first client."""
+"""The first handlers, in Python and in another language, called by the first client and by the page."""
 
 import os
 import re
@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 
 def first_block(language: str, words: str) -> str:
     """The README's first block of code in a language that says these words."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    blocks: list[str] = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
     return next(block for block in blocks if words in block)
 
 

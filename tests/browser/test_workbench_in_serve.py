@@ -14,6 +14,7 @@ from tests.e2e.processes import Machine, run_apart
 
 NewContext = Callable[..., BrowserContext]
 FULL, READER, BLIND = "a-key-that-may-do-all", "a-key-that-may-only-read", "a-key-that-may-only-send"
+OF_ONE_HUB = "a-key-of-one-hub-alone"
 PREFIX = "/realtime"
 KEPT = """async () => JSON.stringify([
     document.cookie, {...localStorage}, {...sessionStorage}, location.href, history.state,
@@ -27,6 +28,7 @@ def serve() -> Iterator[Machine]:
     keys = [
         {"name": "all", "key": FULL},
         {"name": "reader", "key": READER, "rights": ["read"]},
+        {"name": "of one hub", "key": OF_ONE_HUB, "hubs": ["chat"]},
         {"name": "blind", "key": BLIND, "rights": ["send"]},
     ]
     settings = {
@@ -51,7 +53,7 @@ def unlock(bench: Workbench, key: str) -> None:
 
 def hear(page: Page) -> list[Request]:
     requests: list[Request] = []
-    page.on("request", requests.append)
+    page.on("request", lambda request: requests.append(request))
     return requests
 
 
@@ -59,12 +61,12 @@ def test_it_asks_for_a_key_and_says_what_the_key_may_not_do(new_context: NewCont
     bench = Workbench(new_context(**PHONE).new_page(), serve.url)
     field, alert = bench.page.get_by_label("API key"), bench.page.get_by_role("alert").filter(visible=True)
     expect(field).to_be_focused(timeout=WITHIN_MS)
-    bench.expect_no_findings()
+    bench.expect_no_violations()
     unlock(bench, "a-key-that-nobody-has")
     expect(alert).to_have_text("The bridge does not know this key.", timeout=WITHIN_MS)
     unlock(bench, BLIND)
     expect(alert).to_have_text(re.compile("needs the right “read”"), timeout=WITHIN_MS)
-    bench.expect_no_findings()
+    bench.expect_no_violations()
     field.press("End")
     bench.page.keyboard.type("x")
     expect(alert).to_have_count(0)
@@ -81,14 +83,18 @@ def test_it_asks_for_a_key_and_says_what_the_key_may_not_do(new_context: NewCont
     bench.page.get_by_role("button", name="Connect", exact=True).click()
     outage = bench.page.get_by_role("alert").filter(has=bench.page.get_by_role("button", name="Try now"))
     expect(outage).to_contain_text("it needs the right “negotiate”", timeout=WITHIN_MS)
-    bench.expect_no_findings()
+    bench.expect_no_violations()
     bench.page.get_by_label("Come in").select_option(label="as a client, by the hub's rules")
     bench.page.get_by_role("button", name="Connect", exact=True).click()
     expect(outage).to_contain_text("The bridge does not let you in.", timeout=WITHIN_MS)
     bench.go("Events")
     expect(bench.page.get_by_text("Live", exact=True)).to_be_visible(timeout=WITHIN_MS)
     bench.page.get_by_role("button", name="Forget key").click()
-    expect(field).to_be_focused()
+    expect(field).to_be_focused(timeout=WITHIN_MS)
+
+    unlock(bench, OF_ONE_HUB)
+    bench.go("Events")
+    expect(bench.page.get_by_text("it needs the right “read” of every hub")).to_be_visible(timeout=WITHIN_MS)
     assert bench.errors == []
 
 

@@ -109,11 +109,11 @@ class Workbench:
         for log in self.page.get_by_role("log").filter(visible=True).all():
             assert log.evaluate("log => log.scrollWidth - log.clientWidth") == 0, "a list scrolls sideways"
 
-    def expect_no_findings(self) -> None:
+    def expect_no_violations(self) -> None:
         """axe finds nothing, neither in light nor in dark."""
         if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(f"{AXE}; null")
         for scheme in ("light", "dark"):
-            self.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            self.page.emulate_media(color_scheme=scheme)
             assert self.page.evaluate(_FOUND) == [], scheme
         self.page.emulate_media(color_scheme="light")

@@ -30,6 +30,12 @@ class Recorder(Observer):
     def event_ended(self, **facts: Any) -> None:
         self.facts.append(("event_ended", facts))
 
+    def negotiation_ended(self, **facts: Any) -> None:
+        self.facts.append(("negotiation_ended", facts))
+
+    def item_ended(self, **facts: Any) -> None:
+        self.facts.append(("item_ended", facts))
+
     def forward_retried(self, **facts: Any) -> None:
         self.facts.append(("forward_retried", facts))
 

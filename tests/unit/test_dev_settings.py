@@ -1,10 +1,13 @@
 """What ``dev`` takes, overrules and leaves out, as a function of the settings (``settings.md``, Command line)."""
 
+import re
 from collections.abc import Mapping
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from signalr_bridge.dev import DevOptions, run_dev
 from signalr_bridge.dev_settings import DevSettings, is_remote, make_dev_settings
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.settings import Level, Review, Settings, gather, review
@@ -221,6 +224,12 @@ def test_forward_gets_all_events() -> None:
     assert accepted({}, FORWARD | {"bridge_handlers": ["my:chat"]}).handlers == ("my:chat",)
 
 
+def test_a_backend_that_is_asked_at_negotiate_gets_no_events() -> None:
+    asked = rule("login", "http://localhost/login") | {"BRIDGE_FORWARD__login__CATEGORY": "negotiate"}
+    assert accepted(asked).handlers == ("signalr_bridge.demo:chat",)
+    assert list(accepted(asked, FORWARD).forward) == ["dev", "login"]
+
+
 JWT = '[{"issuer": "https://issuer.example", "audience": "chat"}]'
 
 
@@ -251,3 +260,38 @@ def test_a_hub_that_knows_its_clients_admits_nobody_else() -> None:
     assert settings.negotiate_of("other").anonymous
     assert settings.negotiate_of("chat").anonymous
     assert accepted({"BRIDGE_HUBS__chat__NEGOTIATE__TRUST_CLIENT_INPUT": "false"}).negotiate_of("chat").user_id is None
+
+
+@pytest.mark.parametrize(
+    ("options", "environment", "line"),
+    [
+        (DevOptions(), {"BRIDGE_LIMITS__IN_FLIGHT": "0"}, "BRIDGE_LIMITS__IN_FLIGHT"),
+        (DevOptions(forward="https://prod.example/x"), {}, "--forward .* add --remote"),
+        (DevOptions(forward="localhost:9000"), {}, "--forward is no http or https URL"),
+        (DevOptions(forward="http://localhost/{x}"), {}, "--forward: {hub} and {event} stand only"),
+        (DevOptions(forward="http://localhost/x", secret="cAnArY!"), {}, "--secret: "),
+        (DevOptions(secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), {}, "--secret .* --forward"),
+        (DevOptions(origins=["*"]), {}, "--allow-origin: "),
+        (DevOptions(settings=["nowhere.toml"]), {}, "'nowhere.toml' cannot be read"),
+    ],
+    ids=str,
+)
+async def test_a_mistake_is_told_in_words(options: DevOptions, environment: dict[str, str], line: str) -> None:
+    """Before anything runs. ``__main__`` prints it without a stack, and exits with 1."""
+    with pytest.raises(SettingsError, match=line) as wrong:
+        await run_dev(replace(options, port=0, emulator_port=0), environment)
+    assert "cAnArY" not in str(wrong.value)
+
+
+def test_the_page_about_it_has_every_option_every_reason_and_every_setting() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs" / "dev.md").read_text("utf-8").split())
+    options = {"--reload", *(f"--{one.name.replace('_', '-')}" for one in fields(DevOptions) if one.name != "origins")}
+    for option in options | {"--allow-origin"}:
+        assert f"| `{option}" in page or f", `{option}" in page, option
+    for reason in [*made(OVERRULED).overruled, *made({"BRIDGE_HANDLERS": "a:b"}, FORWARD).overruled]:
+        assert f" | {reason} |" in page, reason
+    for name in OVERRULED:
+        if name.startswith("BRIDGE_") and "__news__UPSTREAM" not in name:
+            known = re.sub("__news__", "__<HUB>__", name.removeprefix("BRIDGE_"))
+            section = known.rpartition("__")[0].partition("__")[0]
+            assert known in page or f"BRIDGE_{section}__*" in page or known.rpartition("__")[0] + "__*" in page, name

@@ -5,7 +5,8 @@
 
 from signalr_bridge.emulator.clients import Limits
 from signalr_bridge.emulator.entra import Role
+from signalr_bridge.emulator.guard import check_origins
 from signalr_bridge.emulator.server import Emulator
 from signalr_bridge.emulator.upstream import UpstreamTemplate, read_upstream_settings
 
-__all__ = ["Emulator", "Limits", "Role", "UpstreamTemplate", "read_upstream_settings"]
+__all__ = ["Emulator", "Limits", "Role", "UpstreamTemplate", "check_origins", "read_upstream_settings"]

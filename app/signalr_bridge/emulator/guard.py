@@ -12,6 +12,12 @@ _HOST = "The emulator is called as localhost: a name that somebody makes point h
 _ORIGIN = "The emulator takes no web pages but this machine's: name the page's origin by --allow-origin.\n"
 
 
+def check_origins(origins: Iterable[str]) -> None:
+    """Raises ``SettingsError`` when one of them is not an origin."""
+    if not all(map(is_origin, origins)):
+        raise SettingsError("--allow-origin: an origin is scheme://host[:port], without a path or slash at its end.")
+
+
 class Guard:
     """Refuses what a foreign page sends, by HTTP and by WebSocket, before anything else looks at it.
 
@@ -28,7 +34,9 @@ class Guard:
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
         if not all(map(is_origin, origins)):
-            raise SettingsError("An allowed origin is scheme://host[:port], without a path or slash at its end.")
+            raise SettingsError(
+                "--allow-origin: an origin is scheme://host[:port], without a path or slash at its end."
+            )
         self._app, self._origins = app, origins
         self.loopback_only = True
         """Whether the emulator listens on loopback alone. Elsewhere it may have any name, such as a container's."""

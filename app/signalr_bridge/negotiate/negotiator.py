@@ -22,6 +22,7 @@ from signalr_bridge.protocol.claims import ClaimValues
 from signalr_bridge.protocol.upstream_event import HeaderLines
 from signalr_bridge.runtime import WallClock
 from signalr_bridge.web.tokens import read_bearers
+from signalr_bridge.web.trace import NOTE
 
 _ENCODER = msgspec.json.Encoder()
 _LOG = logging.getLogger("signalr_bridge.negotiate")
@@ -111,6 +112,8 @@ class Negotiator:
         ``TokenTooLong``.
         """
         endpoint = self._directory.find(hub).choose_for_client(wanted.endpoint, hub=hub, user_id=wanted.user_id)
+        if (note := NOTE.get()) is not None:
+            note.hub, note.user_id, note.endpoint = hub, wanted.user_id, endpoint.name
         return await self._sign(endpoint, hub, wanted)
 
     def drop_old_tokens(self, hub: str, lines: HeaderLines) -> HeaderLines:

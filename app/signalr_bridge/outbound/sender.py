@@ -1,20 +1,21 @@
 """The sender: it sends items and operations to the endpoints of a hub, in order or side by side."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeAlias
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.endpoint import Outcome
-from signalr_bridge.endpoints.outcome import SKIPPED, Judgement, Result, fails_outputs, judge, stops_array
+from signalr_bridge.endpoints.outcome import SKIPPED, Judgement, Meaning, Result, fails_outputs, judge, stops_array
 from signalr_bridge.endpoints.pending import BURST, Start, wait_for_all
 from signalr_bridge.endpoints.registry import Plan, Registry
 from signalr_bridge.errors import UrlTooLong
 from signalr_bridge.outbound.client_calls import invoke
 from signalr_bridge.outbound.items import LONGEST_TARGET, Item, Kind, read_item, read_items
-from signalr_bridge.protocol.rest import Message, Operation, write_target
+from signalr_bridge.protocol.rest import Action, Message, Operation, write_target
 from signalr_bridge.runtime import Clock
+from signalr_bridge.web.observer import Observer
 
 ALL_KINDS = frozenset(Kind)
 
@@ -29,10 +30,13 @@ class Sender:
         directory: The endpoints of each hub.
         clock: Gives monotonic seconds.
         default_seconds: How long a call may take that names no deadline.
+        observer: Is told what became of each item. None where nobody may watch, so that nothing is done for it.
     """
 
-    def __init__(self, directory: EndpointDirectory, *, clock: Clock, default_seconds: float) -> None:
-        self._directory = directory
+    def __init__(
+        self, directory: EndpointDirectory, *, clock: Clock, default_seconds: float, observer: Observer | None = None
+    ) -> None:
+        self._directory, self._observer = directory, observer
         self._clock = clock
         self._default_seconds = default_seconds
 
@@ -66,7 +70,9 @@ class Sender:
         check_target(operation, self.longest_target(operation.hub))
         names = None if endpoint is None else {endpoint.lower()}
         registry, deadline = self.registry(operation.hub), self.deadline(seconds)
-        return await registry.perform(operation, message, names=names, deadline=deadline, down_too=endpoint is not None)
+        down_too = endpoint is not None
+        performing = registry.perform(operation, message, names=names, deadline=deadline, down_too=down_too)
+        return await (performing if self._observer is None else self._watch(operation, message, performing))
 
     async def perform_each(
         self, operations: Sequence[Operation], message: Message, *, endpoint: str | None = None
@@ -78,11 +84,15 @@ class Sender:
         for one in operations:
             check_target(one, self.longest_target(one.hub))
         names = None if endpoint is None else {endpoint.lower()}
-        deadline, down_too = self.deadline(None), endpoint is not None
-        return await _perform_all(
+        deadline, down_too, began = self.deadline(None), endpoint is not None, self._clock()
+        results = await _perform_all(
             self.registry(one.hub).plan(one, message, names=names, deadline=deadline, down_too=down_too)
             for one in operations
         )
+        if self._observer is not None:
+            for operation, result in zip(operations, results, strict=True):
+                self._tell(operation, message, judge(operation.action, result), began)
+        return results
 
     async def invoke(
         self, operation: Operation, message: Message, *, endpoint: str | None = None, seconds: float | None = None
@@ -93,7 +103,10 @@ class Sender:
         """
         check_target(operation, self.longest_target(operation.hub))
         registry, deadline = self.registry(operation.hub), self.deadline(seconds)
-        return await invoke(registry, operation, message, endpoint, deadline, self._clock)
+        began = self._clock()
+        judgement = await invoke(registry, operation, message, endpoint, deadline, self._clock)
+        self._tell(operation, message, judgement, began)
+        return judgement
 
     async def send(self, item: Item, *, seconds: float | None = None) -> Result:
         """The result of one item."""
@@ -123,8 +136,12 @@ class Sender:
 
         All together have at most ``MOST_UNDER_WAY`` calls under way.
         """
-        deadline = self.deadline(seconds)
-        return await _perform_all(None if self._clock() >= deadline else self._plan(one, deadline) for one in items)
+        deadline, began = self.deadline(seconds), self._clock()
+        results = await _perform_all(None if self._clock() >= deadline else self._plan(one, deadline) for one in items)
+        if self._observer is not None:
+            for item, result in zip(items, results, strict=True):
+                self._tell(item.operation, item.message, judge(item.operation.action, result), began)
+        return results
 
     async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Judgement]:
         """What became of a JSON array of items, sent in order up to the first that fails the call.
@@ -160,7 +177,30 @@ class Sender:
         if self._clock() >= deadline:
             return SKIPPED  # an attempt without time would only become unknown
         registry = self.registry(item.operation.hub)
-        return await registry.perform(item.operation, item.message, names=item.endpoints, deadline=deadline)
+        performing = registry.perform(item.operation, item.message, names=item.endpoints, deadline=deadline)
+        return await (performing if self._observer is None else self._watch(item.operation, item.message, performing))
+
+    async def _watch(self, operation: Operation, message: Message | None, performing: Awaitable[Result]) -> Result:
+        began = self._clock()
+        result = await performing
+        self._tell(operation, message, judge(operation.action, result), began)
+        return result
+
+    def _tell(self, operation: Operation, message: Message | None, judgement: Judgement, began: float) -> None:
+        """Tells the observer, if there is one, what became of an item that was not skipped."""
+        if self._observer is None or judgement.result is SKIPPED:
+            return
+        error, is_call = judgement.error, operation.action is Action.INVOKE
+        done = 207 if judgement.meaning is Meaning.PARTIAL else 200 if is_call else 202
+        self._observer.item_ended(
+            operation=operation,
+            message=message,
+            result=judgement.result,
+            status=done if error is None else error.status,
+            code=None if error is None else error.code,
+            answer=judgement.answer if is_call and error is None else None,
+            seconds=self._clock() - began,
+        )
 
     def _plan(self, item: Item, deadline: float) -> Plan:
         registry = self.registry(item.operation.hub)

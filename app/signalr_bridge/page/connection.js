@@ -9,7 +9,13 @@ const QUICK_RETRIES = [0, 1000, 3000]; // for a short drop: the library reconnec
 const SHORT_STAY = 2000; // who is closed so soon was not wanted: not at once again
 const SECONDS_BETWEEN_TRIES = 5; // for a longer one: we start again, until it works
 
-class Refused extends Error {}
+// What the bridge has answered to a negotiate that it does not grant.
+class NotNegotiated extends Error {
+  constructor(status, words) {
+    super(words);
+    this.status = status;
+  }
+}
 
 export class Connection extends EventTarget {
   hub = "";
@@ -25,7 +31,7 @@ export class Connection extends EventTarget {
   }
 
   get isConnected() {
-    return this.#current?.state === signalR.HubConnectionState.Connected;
+    return this.#current?.state === "Connected";
   }
 
   async connect() {
@@ -43,7 +49,7 @@ export class Connection extends EventTarget {
       if (mine === this.#current) this.#arrive();
       else await mine.stop();
     } catch (error) {
-      const mine = this.#current === attempt || this.#current?.state === signalR.HubConnectionState.Disconnected;
+      const mine = this.#current === attempt || this.#current?.state === "Disconnected";
       if (mine) await this.#lose(error);
     }
   }
@@ -74,8 +80,8 @@ export class Connection extends EventTarget {
     const path = pathOf("hubs", this.hub);
     if (!this.byKey) return [`${BASE}${path}?userId=${encodeURIComponent(this.name)}`, {}];
     const text = JSON.stringify({ userId: this.name });
-    const { body, problem } = await ask("POST", `${path}/negotiate`, { text, right: "negotiate" });
-    if (problem) throw new Refused(problem);
+    const { status, body, problem } = await ask("POST", `${path}/negotiate`, { text, right: "negotiate" });
+    if (problem) throw new NotNegotiated(status, problem);
     return [body.url, { accessTokenFactory: () => body.accessToken }];
   }
 
@@ -154,12 +160,27 @@ function watched(see) {
 }
 
 async function diagnose(error) {
-  const words = error?.message ?? "";
-  if (error instanceof Refused) return ["The bridge does not let you in.", words];
-  if (/Status code '40[13]'/.test(words)) {
-    return ["The bridge does not let you in.", "Choose another name or hub, and try again."];
+  if (typeof signalR === "undefined") {
+    return ["The page's SignalR library is missing.", "Run make static, or install the bridge anew."];
   }
+  const { status, words } = readAnswer(error);
+  if (status === 401 || status === 403) {
+    return ["The bridge does not let you in.", words || "Choose another name or hub, and try again."];
+  }
+  if (status) return ["The bridge cannot connect you.", words || `It answered ${status}.`];
   const answer = await fetch(`${BASE}health/live`).catch(() => null);
   if (!answer?.ok) return ["The bridge does not answer.", "Is it still running? This page reconnects as soon as it is back."];
   return ["The SignalR service is gone.", "The bridge still answers. This page reconnects as soon as the service is back."];
+}
+
+// The library's error holds the bridge's answer as text: its status, and its problem as JSON.
+function readAnswer(error) {
+  if (error instanceof NotNegotiated) return { status: error.status, words: error.message };
+  const [, status] = /Status code '(\d+)'/.exec(error?.message ?? "") ?? [];
+  const [problem] = /\{.*\}/s.exec(error?.message ?? "") ?? [];
+  try {
+    return { status: Number(status ?? 0), words: JSON.parse(problem ?? "{}").detail ?? "" };
+  } catch {
+    return { status: Number(status ?? 0), words: "" };
+  }
 }

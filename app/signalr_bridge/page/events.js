@@ -19,7 +19,7 @@ export function startEvents(onKeyRefused) {
   feed = new Feed("events?kind=upstream,negotiate,send", {
     see,
     show: (words) => { if (!waiting) showState(words); },
-    refuse: (status) => (status === 401 ? onKeyRefused() : showState(REFUSED[status])),
+    refuse: (status) => (status === 401 ? onKeyRefused() : showRefusal(REFUSED[status])),
   });
   $("pause").addEventListener("click", togglePause);
   $("clear").addEventListener("click", clear);
@@ -41,6 +41,11 @@ export function listen() {
 
 export function stopEvents() {
   feed.stop();
+}
+
+function showRefusal(words) {
+  log.empty.textContent = words;
+  showState("Not shown");
 }
 
 function showState(words) {

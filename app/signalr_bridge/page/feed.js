@@ -36,7 +36,6 @@ export class Feed {
       const status = await this.read(signal);
       if (signal.aborted) return;
       if (status === 401 || status === 403 || status === 404) return this.refuse(status);
-      if (status === 400) this.path = this.path.replace(/\?.*/, ""); // a bridge that knows no kinds
       this.show("Waiting for the bridge");
       failures = status === 200 ? 0 : failures + 1;
       await pause(Math.min(this.retry * 2 ** Math.max(failures - 1, 0), LONGEST_PAUSE), signal);

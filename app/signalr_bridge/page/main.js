@@ -68,7 +68,7 @@ startCalls(connection);
 startSending(connection);
 startEvents(() => askForKey("The bridge does not know this key any more."));
 onSubmit($("key-form"), tryKey);
-$("forget-key").addEventListener("click", () => askForKey());
+$("forget-key").addEventListener("click", () => location.reload()); // and all that it has shown
 
 const first = await loadHubs();
 if (first.status === 401) askForKey();

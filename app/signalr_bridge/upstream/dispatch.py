@@ -13,11 +13,15 @@ from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES
 from signalr_bridge.upstream.context import Context
+from signalr_bridge.web.trace import NOTE, Note
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
 ANY = "*"
 """In place of a name: all of them."""
+
+MOST_NAMED = 20
+"""How many handlers a sentence names."""
 
 
 class Handler(Protocol):
@@ -128,6 +132,14 @@ class Dispatch:
         hub = hub.lower()
         return [one for one in self.handlers if one.hub.lower() in {ANY, hub} and self._is_reached(one, hub)]
 
+    def describe_messages(self, hub: str) -> str:
+        """Which messages of the hub have handlers, in one sentence."""
+        names = [one.event for one in self.find_for_hub(hub) if one.category in {MESSAGES, ANY}]
+        if not names:
+            return "It has no handler of messages."
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        return f"It has handlers of {', '.join(names[:MOST_NAMED])}{more}."
+
     def _is_reached(self, handler: Handler, hub: str) -> bool:
         """Whether no other handler of the hub is more specific for all that this one would answer."""
         return handler.category != MESSAGES or self.find_for_message(hub, handler.event) is handler
@@ -176,6 +188,8 @@ async def answer_connection(handlers: Iterable[Handler], context: Context) -> En
 
 
 async def _run(handler: Handler, context: Context, refusal: type[HubError], *, needs_reason: bool = False) -> Ending:
+    if NOTE.get() is not None:
+        NOTE.set(Note(handler.source))
     try:
         return Returned(await handler.answer(context))
     except refusal as error:

@@ -1,13 +1,16 @@
-"""The feed of upstream events for those who watch. It keeps the last events, hands on new ones, and never waits."""
+"""The feed of events for those who watch. It keeps the last ones of each kind, hands on new ones, and never waits."""
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar
+from enum import StrEnum
+from heapq import merge
+from operator import attrgetter
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from signalr_bridge.errors import BridgeError, MalformedMessage
 from signalr_bridge.protocol import json_text
@@ -25,10 +28,10 @@ from signalr_bridge.upstream.dispatch import Ending, Failed, Handler, Refused
 from signalr_bridge.upstream.values import cut, preview
 
 KEPT = 100
-"""How many events are kept."""
+"""How many events of each kind are kept, so that one kind does not push the others out."""
 
 MOST_WAITING = 300
-"""How many events may wait for one stream. These are more than are kept, or a new stream would end at once."""
+"""How many events may wait for one stream, for each kind that it gets. These are more than are kept."""
 
 PULSE_SECONDS = 15.0
 """After so many seconds without an event a stream gets a comment."""
@@ -37,6 +40,57 @@ PULSE_SECONDS = 15.0
 _LARGEST_UNWRITTEN = 8_192
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
+
+
+class Kind(StrEnum):
+    """What an event tells of."""
+
+    UPSTREAM = "upstream"
+    """A call of the service."""
+    NEGOTIATE = "negotiate"
+    """A request of a client, or of a caller on its behalf, that asks where to connect."""
+    SEND = "send"
+    """A message, group action, close or call of a client, and where it arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """When an event began, in UTC, how long it took in seconds, and which process saw it."""
+
+    time: datetime
+    seconds: float
+    replica: str
+
+    def write(self, kind: Kind, hub: str, status: int, code: str | None, more: dict[str, Any]) -> bytes:
+        """The event as one line of JSON: ``more``, with the members that every kind has.
+
+        ``status`` and ``code`` are those of the answer. ``code`` is None for one that is not a problem.
+        """
+        common = {
+            "kind": kind.value,
+            "time": self.time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "hub": cut(hub),
+            "replica": self.replica,
+            "milliseconds": round(self.seconds * 1000, 2),
+            "status": status,
+            "code": code,
+        }
+        return json_text.encode(common | more)
+
+
+class Record(Protocol):
+    """What is kept of an event until somebody wants to see it."""
+
+    kind: ClassVar[Kind]
+
+    @property
+    def size(self) -> int:
+        """How many bytes it keeps, of those whose number others decide."""
+        ...
+
+    def describe(self, stamp: Stamp) -> bytes:
+        """The event as one line of JSON."""
+        ...
 
 
 @dataclass(slots=True)
@@ -55,7 +109,10 @@ class EventRecord:
         status: The HTTP status of the answer.
         answer: The body of the answer.
         problem: The code of an answer that is an error.
+        detail: What an error without a handler is told in words.
     """
+
+    kind: ClassVar = Kind.UPSTREAM
 
     headers: EventHeaders = field(repr=False)
     media_type: str = JSON
@@ -66,6 +123,12 @@ class EventRecord:
     status: int = 500
     answer: bytes = field(default=b"", repr=False)
     problem: str | None = None
+    detail: str | None = None
+
+    @property
+    def size(self) -> int:
+        """How many bytes it keeps."""
+        return len(self.body) + len(self.answer)
 
     def see(self, handlers: Iterable[Handler], ending: Ending) -> None:
         """Note which handlers were asked, and how the event ended."""
@@ -79,26 +142,27 @@ class EventRecord:
             case _:
                 self.error = None
 
-    def describe(self, time: datetime, seconds: float) -> bytes:
-        """The event as one line of JSON. ``time`` is when it began, in UTC, and ``seconds`` how long it took."""
+    def describe(self, stamp: Stamp) -> bytes:
+        """The event as one line of JSON."""
         headers = self.headers
         error = self.problem if self.outcome == "rejected" else self.error
-        return json_text.encode(
+        return stamp.write(
+            self.kind,
+            headers.hub,
+            self.status,
+            self.problem,
             {
-                "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                "hub": cut(headers.hub),
                 "category": cut(headers.category.lower()),
                 "event": cut(headers.event),
                 "connectionId": cut(headers.connection_id),
                 "userId": cut(headers.user_id) or None,
                 **self._describe_body(),
                 "handler": ", ".join(self.handlers) or None,
-                "milliseconds": round(seconds * 1000, 2),
-                "status": self.status,
                 "outcome": self.outcome,
                 **self._describe_answer(),
                 **({} if error is None else {"error": cut(error)}),
-            }
+                **({} if self.detail is None else {"detail": self.detail}),
+            },
         )
 
     def _describe_body(self) -> dict[str, Any]:
@@ -185,24 +249,24 @@ class EventStream:
 class _Entry:
     """An event that is written when a stream first needs it, so that the feed costs little without streams."""
 
-    __slots__ = ("_facts", "_line")
+    __slots__ = ("_facts", "_line", "number")
 
-    def __init__(self, id: str, record: EventRecord, began: float, seconds: float) -> None:
-        self._facts: tuple[str, EventRecord, float, float] | None = (id, record, began, seconds)
+    def __init__(self, number: int, record: Record, stamp: Stamp) -> None:
+        self.number = number
+        self._facts: tuple[Record, Stamp] | None = (record, stamp)
         self._line = b""
-        if len(record.body) + len(record.answer) > _LARGEST_UNWRITTEN:
+        if record.size > _LARGEST_UNWRITTEN:
             self.write()
 
     def write(self) -> bytes:
         if self._facts is not None:
-            id, record, began, seconds = self._facts
-            self._line, self._facts = _write(id, record, began, seconds), None
+            self._line, self._facts = _write(self.number, *self._facts), None
         return self._line
 
 
-def _write(id: str, record: EventRecord, began: float, seconds: float) -> bytes:
+def _write(number: int, record: Record, stamp: Stamp) -> bytes:
     try:
-        return b"id: %s\ndata: %s\n\n" % (id.encode(), record.describe(datetime.fromtimestamp(began, UTC), seconds))
+        return b"id: %s-%d\ndata: %s\n\n" % (stamp.replica.encode(), number, record.describe(stamp))
     except Exception:  # the call itself went well, and must not suffer from being watched
         _LOG.exception("event cannot be shown")
         return b":\n\n"
@@ -214,9 +278,9 @@ class EventFeed:
     Args:
         wall_clock: Says when an event began.
         clock: Says how long it took.
-        boot: A text that tells the event ids of this process from those of another one.
-        kept: How many events are kept.
-        most_waiting: How many events may wait for one stream.
+        boot: A text that tells the events of this process and their ids from those of another one.
+        kept: How many events of each kind are kept.
+        most_waiting: How many events may wait for one stream, for each kind that it gets.
         pulse_seconds: After so many seconds without an event a stream gets a comment.
     """
 
@@ -234,10 +298,10 @@ class EventFeed:
         self._clock = clock
         self._boot = boot
         self._count = 0
-        self._recent: deque[_Entry] = deque(maxlen=kept)
+        self._recent: dict[Kind, deque[_Entry]] = {kind: deque(maxlen=kept) for kind in Kind}
         self._most_waiting = most_waiting
         self._pulse_seconds = pulse_seconds
-        self._streams: set[EventStream] = set()
+        self._streams: dict[EventStream, frozenset[Kind]] = {}
         self._closed = False
 
     async def watch(self, record: EventRecord, answering: Awaitable[Answer]) -> Answer:
@@ -251,39 +315,52 @@ class EventFeed:
             record.status, record.problem = error.status, error.code
             raise
         finally:
-            self._hand_on(record, began, self._clock() - started)
+            self._hand_on(record, Stamp(_read_time(began), self._clock() - started, self._boot))
 
-    def _hand_on(self, record: EventRecord, began: float, seconds: float) -> None:
+    def put(self, record: Record, seconds: float) -> None:
+        """Hand on an event that has just ended, and that took so many seconds."""
+        self._hand_on(record, Stamp(_read_time(self._wall_clock() - seconds), seconds, self._boot))
+
+    def _hand_on(self, record: Record, stamp: Stamp) -> None:
         self._count += 1
-        entry = _Entry(f"{self._boot}-{self._count}", record, began, seconds)
-        self._recent.append(entry)
-        if self._streams:
-            self._streams = {one for one in self._streams if one.offer(entry.write())}
+        entry = _Entry(self._count, record, stamp)
+        self._recent[record.kind].append(entry)
+        for stream, kinds in list(self._streams.items()):
+            if record.kind in kinds and not stream.offer(entry.write()):
+                self._streams.pop(stream, None)
 
     @contextmanager
-    def listen(self, after: str | None = None) -> Iterator[EventStream]:
+    def listen(
+        self, after: str | None = None, kinds: Collection[Kind] = frozenset({Kind.UPSTREAM})
+    ) -> Iterator[EventStream]:
         """A stream of the events that are kept, from the one behind the id ``after`` on, and of all new ones.
 
-        Without ``after``, or with the id of another process, it begins with all events that are kept.
+        Without ``after``, or with the id of another process, it begins with all events that are kept. Events that are
+        not of one of ``kinds`` do not count, also not where it is judged whether too many wait.
         """
-        stream = EventStream(self._missed_since(after), self._most_waiting, self._pulse_seconds)
+        kinds = frozenset(kinds)
+        stream = EventStream(self._missed_since(after, kinds), self._most_waiting * len(kinds), self._pulse_seconds)
         if self._closed:
             stream.end()
-        self._streams.add(stream)
+        self._streams[stream] = kinds
         try:
             yield stream
         finally:
-            self._streams.discard(stream)
+            self._streams.pop(stream, None)
 
-    def _missed_since(self, after: str | None) -> list[bytes]:
+    def _missed_since(self, after: str | None, kinds: Iterable[Kind]) -> list[bytes]:
         boot, _, number = (after or "").rpartition("-")
-        if boot != self._boot or not number.isascii() or not number.isdecimal() or len(number) > 18:
-            return [one.write() for one in self._recent]
-        missed = min(max(self._count - int(number), 0), len(self._recent))
-        return [one.write() for one in list(self._recent)[len(self._recent) - missed :]]
+        is_ours = boot == self._boot and number.isascii() and number.isdecimal() and len(number) <= 18
+        seen = int(number) if is_ours else 0
+        recent = merge(*(self._recent[kind] for kind in kinds), key=attrgetter("number"))
+        return [one.write() for one in recent if one.number > seen]
 
     def close(self) -> None:
         """End every stream, because the process stops. A new one ends at once."""
         self._closed = True
         for stream in self._streams:
             stream.end()
+
+
+def _read_time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

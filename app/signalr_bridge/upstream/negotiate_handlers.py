@@ -7,6 +7,7 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.admission import Admission, NegotiateHandler, NegotiateRequest
 from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.upstream.outbox import Outbox, OutboxScope
+from signalr_bridge.web.trace import acting
 
 
 class NegotiateHandlers:
@@ -59,7 +60,7 @@ class _Scoped:
         self._handler, self._outbox = handler, outbox
 
     async def admit(self, request: NegotiateRequest) -> Admission | None:
-        with OutboxScope(self._outbox):
+        with OutboxScope(self._outbox), acting(self.source):
             return await self._handler.admit(request)
 
 

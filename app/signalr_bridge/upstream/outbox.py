@@ -1,8 +1,9 @@
 """The interface by which handlers talk back, and whose it is outside an event. The assembly fulfils it."""
 
+import asyncio
 from collections.abc import Sequence
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from signalr_bridge.endpoints.outcome import Judgement, Result
 from signalr_bridge.errors import NotRunning
@@ -56,11 +57,14 @@ class Outbox(Protocol):
         ...
 
 
-_CURRENT: ContextVar[Outbox] = ContextVar("signalr_bridge_outbox")
+Owned: TypeAlias = tuple[Outbox, asyncio.AbstractEventLoop]
+"""An outbox, and the event loop in which alone it works."""
+
+_CURRENT: ContextVar[Owned] = ContextVar("signalr_bridge_outbox")
 """The outbox of the bridge that runs the code. Tasks and threads that the code starts inherit it."""
 
-_running: list[Outbox] = []
-"""The outboxes of all bridges that run in this process."""
+_running: list[Owned] = []
+"""The outboxes of all bridges that run in this process. A process that is forked inherits those of its parent."""
 
 
 class OutboxScope:
@@ -76,7 +80,7 @@ class OutboxScope:
         self._outbox = outbox
 
     def __enter__(self) -> None:
-        self._token = _CURRENT.set(self._outbox)
+        self._token = _CURRENT.set((self._outbox, asyncio.get_running_loop()))
 
     def __exit__(self, *_: object) -> None:
         _CURRENT.reset(self._token)
@@ -93,28 +97,33 @@ class RunningBridge:
         self._outbox = outbox
 
     async def __aenter__(self) -> None:
-        _running.append(self._outbox)
+        _running.append((self._outbox, asyncio.get_running_loop()))
 
     async def __aexit__(self, *_: object) -> None:
         # It is found by identity, because two outboxes may be equal.
-        del _running[next(place for place, one in enumerate(_running) if one is self._outbox)]
+        del _running[next(place for place, (one, _) in enumerate(_running) if one is self._outbox)]
 
 
 def find_outbox() -> Outbox:
     """The outbox of the bridge that runs the caller, or else of the only bridge of this process.
 
-    Raises ``NotRunning`` when there is none, and when no bridge runs the caller and several run.
+    Raises ``NotRunning`` when there is none, when no bridge runs the caller and several run, and when the caller runs
+    in another event loop than its bridge.
     """
     found = _CURRENT.get(None)
-    if found is not None:
-        return found
-    match _running[:]:
-        case [only]:
-            return only
-        case []:
-            raise NotRunning("No bridge runs in this process: send from a handler, from startup, or once it runs.")
-        case several:
-            raise NotRunning(f"{len(several)} bridges run in this process, and none of them runs this code.")
+    outbox, loop = _find_only() if found is None else found
+    if loop is not asyncio.get_running_loop():
+        raise NotRunning("The bridge runs in another event loop or process: send from a coroutine that runs there.")
+    return outbox
+
+
+def _find_only() -> Owned:
+    running = _running[:]
+    if not running:
+        raise NotRunning("No bridge runs in this process: send from a handler, from startup, or once it runs.")
+    if len(running) > 1:
+        raise NotRunning(f"{len(running)} bridges run in this process, and none of them runs this code.")
+    return running[0]
 
 
 class FoundOutbox:

@@ -321,23 +321,29 @@ class Receiver:
         if isinstance(arguments, msgspec.Raw) and not (handler is not None and handler.takes_json):
             arguments = parse(upstream_event.read_arguments, arguments)
         context = self._open(call, arguments, message.invocation_id, None)
-        ending = _leave_unhandled(call.rules, context) if handler is None else await answer_message(handler, context)
+        ending = self._leave_unhandled(call, context) if handler is None else await answer_message(handler, context)
         handlers = () if handler is None else (handler,)
         call.end(handlers, ending)
         answer, ending = write_answer(ending, context, codec, media_type)
         call.end(handlers, ending)
         return answer
 
+    def _leave_unhandled(self, call: _Call, context: Context) -> Ending:
+        """The ending without a handler. A client that waits is told, because silence would look like success.
+
+        What handlers there are is told to the service and to those who watch, and not to the client.
+        """
+        advice = self._dispatch.describe_messages(context.hub)
+        _LOG.info("no handler", extra={"hub": context.hub, "event": context.event, "reason": advice})
+        if call.record is not None:
+            call.record.detail = advice
+        if not call.rules.unhandled_is_fine:
+            raise NoHandler(f"No handler answers this event of this hub. {advice}")
+        return Returned() if context.invocation_id is None else Refused(f"Method '{context.event}' has no handler.")
+
     def _open(self, call: _Call, arguments: Sequence[Payload], invocation_id: str | None, error: str | None) -> Context:
         lossless = call.rules.lossless_claims
         return Context(call.headers, self._outbox, call.lines, arguments, invocation_id, error, call.endpoint, lossless)
-
-
-def _leave_unhandled(rules: UpstreamRules, context: Context) -> Ending:
-    """The ending without a handler. A client that waits is told, because silence would look like success."""
-    if not rules.unhandled_is_fine:
-        raise NoHandler("No handler answers this event of this hub.")
-    return Returned() if context.invocation_id is None else Refused(f"Method '{context.event}' has no handler.")
 
 
 def check_verifiable(authenticator: UpstreamAuthenticator, handlers: Iterable[Handler]) -> None:

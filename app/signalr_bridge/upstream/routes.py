@@ -1,13 +1,15 @@
 """The routes of the upstream: one takes the service's events, and another one shows them."""
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 from fastapi import Request as FastAPIRequest
 from starlette.responses import Response, StreamingResponse
 
+from signalr_bridge.errors import InvalidQuery
 from signalr_bridge.protocol.upstream_event import JSON, MESSAGEPACK
-from signalr_bridge.upstream.event_feed import EventFeed
+from signalr_bridge.upstream.event_feed import EventFeed, Kind
 from signalr_bridge.upstream.receiver import Receiver
 from signalr_bridge.web.callers import Right
 from signalr_bridge.web.front import find_request
@@ -15,6 +17,8 @@ from signalr_bridge.web.problems import PROBLEM_ANSWER
 from signalr_bridge.web.request import Request
 from signalr_bridge.web.table import Audience, Description, Route
 from signalr_bridge.wire.exchange import Answer
+
+_KINDS = re.compile("[a-z]{1,32}(,[a-z]{1,32}){0,15}")
 
 
 async def receive_event(request: Request) -> Answer:
@@ -24,19 +28,33 @@ async def receive_event(request: Request) -> Answer:
 
 
 async def watch_events(request: FastAPIRequest) -> Response:
-    """Upstream traffic as server-sent events: the last ones, and from then on each as it ends.
+    """What happens, as server-sent events: the last ones, and from then on each as it ends.
 
-    ``Last-Event-ID`` leaves out what was seen. Arguments and results are cut; claims and queries are not shown.
+    ``kind`` names what to tell of, with commas between: ``upstream`` (the calls of the service, the default),
+    ``negotiate`` and ``send``. Kinds that are not known are ignored. ``Last-Event-ID`` leaves out what was seen.
+    Arguments and results are cut. Tokens, claims and queries are not shown.
     """
-    events = find_request(request.scope).part(EventFeed)
+    asked = find_request(request.scope)
+    events, kinds = asked.part(EventFeed), read_kinds(asked.one_of("kind"))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"}
     if request.method == "HEAD":
         return Response(None, 200, headers, "text/event-stream")
-    return StreamingResponse(_stream(events, request.headers.get("last-event-id")), 200, headers, "text/event-stream")
+    after = request.headers.get("last-event-id")
+    return StreamingResponse(_stream(events, after, kinds), 200, headers, "text/event-stream")
 
 
-async def _stream(events: EventFeed, after: str | None) -> AsyncIterator[bytes]:
-    with events.listen(after) as stream:
+def read_kinds(text: str | None) -> frozenset[Kind]:
+    """The known kinds in a list with commas. Without a list it is ``upstream``. Raises ``InvalidQuery``."""
+    if text is None:
+        return frozenset({Kind.UPSTREAM})
+    if not _KINDS.fullmatch(text):
+        raise InvalidQuery("The parameter kind is a list such as upstream,negotiate,send.")
+    named = text.split(",")
+    return frozenset(kind for kind in Kind if kind.value in named)
+
+
+async def _stream(events: EventFeed, after: str | None, kinds: Collection[Kind]) -> AsyncIterator[bytes]:
+    with events.listen(after, kinds) as stream:
         async for chunk in stream:
             yield chunk
 
@@ -138,7 +156,7 @@ EVENTS = tuple(
         operation,
         endpoint=watch_events,
         rights=frozenset({Right.READ}),
-        query=(),
+        query=("kind",),
         description=Description(
             tags=["operations"],
             responses={

@@ -22,13 +22,14 @@ from signalr_bridge.errors import (
 )
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.web.authorize import Access
+from signalr_bridge.web.callers import Right
 from signalr_bridge.web.cors import CorsOf, apply_cors, find_settings, is_allowed
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import DEFECT_ANSWERED, NO_SUCH_ROUTE, answer_problem
 from signalr_bridge.web.request import PartsByType, Request
 from signalr_bridge.web.table import NOWHERE, Audience, PathItem, Route, Table
-from signalr_bridge.web.trace import TRACE, Trace, read_traceparent
+from signalr_bridge.web.trace import NOTE, TRACE, Note, Trace, read_traceparent
 from signalr_bridge.wire.exchange import Answer, Disconnected, IncomingRequest
 
 LONGEST_PATH = 32 * 1024
@@ -63,6 +64,7 @@ class Front:
         observer: Is told of the end of each request.
         most_in_flight: How many requests are answered at once. Health is never limited.
         separate: Whether callers have their own listener. Then a request without a mark counts as public.
+        takes_notes: Whether somebody may watch. Then the observer is told of negotiations, too.
         only_this_machine: Whether requests of other machines are refused, as in development.
     """
 
@@ -77,6 +79,7 @@ class Front:
         observer: Observer,
         most_in_flight: int,
         separate: bool,
+        takes_notes: bool = False,
         only_this_machine: bool,
     ) -> None:
         self.table = table
@@ -86,6 +89,7 @@ class Front:
         self._most_in_flight, self._in_flight = most_in_flight, 0
         self._unmarked = ListenerKind.PUBLIC if separate else ListenerKind.ONLY
         self._separate = separate
+        self._takes_notes = takes_notes
         self._only_this_machine = only_this_machine
 
     def begin(self, incoming: IncomingRequest, kind: ListenerKind | None = None) -> Coroutine[Any, Any, Answer] | None:
@@ -127,20 +131,26 @@ class Front:
         request.id = self._new_id() if given is None or not _REQUEST_ID.fullmatch(given) else given.decode()
         given = request.last_header(b"traceparent")
         TRACE.set(Trace(request.id, None if given is None else _read_trace(request, given)))
+        if self._takes_notes:
+            NOTE.set(Note())
+        problem: BridgeError | None = None
         try:
             answer = await self._serve(request, path_item, route)
         except BridgeError as error:
-            answer = answer_problem(error, request.id)
+            answer, problem = answer_problem(error, request.id), error
         except BaseException as error:
             if request.status or _is_thrown_away(error):
                 self._tell_end(request, started)
                 raise
-            answer = answer_problem(_judge(error, request.id), request.id)
+            problem = _judge(error, request.id)
+            answer = answer_problem(problem, request.id)
         if answer is not _SENT:
             request.status = answer.status
             body = b"" if request.method == "HEAD" else answer.body
             answer = Answer(answer.status, [*answer.headers, *_own_headers(request)], body)
         self._tell_end(request, started)
+        if self._takes_notes and route is not None and Right.NEGOTIATE in route.rights:
+            self._tell_negotiation(request, problem, started)
         return answer
 
     def _tell_end(self, request: Request, started: float) -> None:
@@ -151,6 +161,18 @@ class Front:
             seconds=self._clock() - started,
             caller=None if request.caller is None else request.caller.name,
             request_id=request.id,
+        )
+
+    def _tell_negotiation(self, request: Request, problem: BridgeError | None, started: float) -> None:
+        note = NOTE.get() or Note()
+        self._observer.negotiation_ended(
+            hub=note.hub or _name_hub(request),
+            by=_name_actor(request),
+            user_id=note.user_id if problem is None else None,
+            endpoint=note.endpoint if problem is None else None,
+            status=request.status,
+            code=None if problem is None else problem.code,
+            seconds=self._clock() - started,
         )
 
     async def _serve(self, request: Request, path_item: PathItem, route: Route | None) -> Answer:
@@ -180,6 +202,8 @@ class Front:
             request.read_names()
         elif route.audience is _CLIENTS:
             await request.part(Access).find_caller(request)
+        if self._takes_notes and (note := NOTE.get()) is not None:
+            note.by = _name_actor(request)
         if route.has_deadline:
             request.read_deadline()
         if route.query is not None:
@@ -290,6 +314,20 @@ def find_request(scope: Scope) -> Request:
 
 def _own_headers(request: Request) -> Sequence[tuple[bytes, bytes]]:
     return ((b"x-request-id", request.id.encode()), *request.answer_headers)
+
+
+def _name_actor(request: Request) -> str:
+    return "client" if request.caller is None else request.caller.name
+
+
+def _name_hub(request: Request) -> str:
+    """The hub that a request to negotiate is for. One that is not valid is as it came."""
+    if request.hub_segment is None:
+        return request.part(Access).hub_names.default or ""
+    try:
+        return request.hub
+    except InvalidName:
+        return request.hub_segment
 
 
 def _read_trace(request: Request, given: bytes) -> str | None:

@@ -1,8 +1,17 @@
 """The interface by which the parts of the bridge tell a listener what happens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
-from signalr_bridge.protocol.rest import Action
+from signalr_bridge.protocol.rest import Action, ClientAnswer, Message, Operation
+
+
+class ResultLike(Protocol):
+    """What became of an item over all endpoints."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The result as it stands in answers."""
+        ...
 
 
 class Observer:
@@ -65,6 +74,50 @@ class Observer:
             endpoint: The name of the endpoint that called. None when that is not known.
         """
 
+    def negotiation_ended(
+        self,
+        *,
+        hub: str,
+        by: str,
+        user_id: str | None,
+        endpoint: str | None,
+        status: int,
+        code: str | None,
+        seconds: float,
+    ) -> None:
+        """A request to negotiate has been answered. It is told only while somebody may watch.
+
+        Args:
+            hub: As the request names it, when it is not valid.
+            by: The name of the caller, or ``client``.
+            user_id: The user in the client's token. None when there is no token, or no user.
+            endpoint: The name of the endpoint that the client was sent to. None when there is none.
+            status: The status of the answer.
+            code: The code of an answer that is a problem.
+        """
+
+    def item_ended(
+        self,
+        *,
+        operation: Operation,
+        message: Message | None,
+        result: ResultLike,
+        status: int,
+        code: str | None,
+        answer: ClientAnswer | None,
+        seconds: float,
+    ) -> None:
+        """A message, a group action, a close or a call has been sent. It is told only while somebody may watch.
+
+        Args:
+            operation: What was asked for.
+            message: What was sent, if something was.
+            result: What each endpoint said.
+            status: The status with which a request for this alone would be answered.
+            code: The code of the problem that it would then be.
+            answer: What a client that was called has returned.
+        """
+
     def forward_retried(self, *, handler: str, hub: str, event: str, reason: str, attempt: int, delay: float) -> None:
         """A backend has not taken an event. It is posted again after ``delay`` seconds. ``attempt`` counts from 1."""
 
@@ -97,3 +150,24 @@ class Observer:
 
 SILENT = Observer()
 """The observer without a listener."""
+
+_FACTS = [name for name in vars(Observer) if not name.startswith("_")]
+
+
+def tell_all(listeners: Iterable[Observer]) -> Observer:
+    """An observer that tells each of these. A fact that none or one of them wants costs no more than that one."""
+    listeners, told = list(listeners), Observer()
+    for name in _FACTS:
+        unwanted = getattr(Observer, name)
+        wanted = [getattr(one, name) for one in listeners if getattr(type(one), name) is not unwanted]
+        if wanted:
+            setattr(told, name, wanted[0] if len(wanted) == 1 else _tell_each(wanted))
+    return told
+
+
+def _tell_each(methods: Sequence[Callable[..., None]]) -> Callable[..., None]:
+    def tell(**facts: Any) -> None:
+        for method in methods:
+            method(**facts)
+
+    return tell

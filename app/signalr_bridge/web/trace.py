@@ -1,6 +1,8 @@
-"""The trace of a request, which all its work can ask for: its id, and the ``traceparent`` of the caller."""
+"""What all the work of a request can ask for: its id, the caller's ``traceparent``, and a note of who acts."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 import msgspec
@@ -25,6 +27,36 @@ NO_TRACE = Trace()
 
 TRACE: ContextVar[Trace] = ContextVar("trace", default=NO_TRACE)
 """It is set for every request."""
+
+
+class Note(msgspec.Struct):
+    """Who acts, and what becomes known of a negotiation. It is taken for those who watch, and decides nothing.
+
+    Args:
+        by: The name of the caller, the source of the handler, or ``client``.
+        hub: The hub that a client is sent to. It is empty until that is known, as are the others.
+        user_id: The client's user.
+        endpoint: The name of the endpoint that the client is sent to.
+    """
+
+    by: str = ""
+    hub: str = ""
+    user_id: str | None = None
+    endpoint: str | None = None
+
+
+NOTE: ContextVar[Note | None] = ContextVar("note", default=None)
+"""It is set for every request while somebody may watch. None means that nothing is noted."""
+
+
+@contextmanager
+def acting(by: str) -> Iterator[None]:
+    """What runs in this block, and the tasks that it starts, act under this name."""
+    token = NOTE.set(Note(by))
+    try:
+        yield
+    finally:
+        NOTE.reset(token)
 
 
 def read_traceparent(value: bytes) -> str | None:

@@ -36,6 +36,7 @@ async def test_one_observer_hears_a_fact_of_each_kind(tmp_path: Path) -> None:
             "AZURE_AUTHORITY_HOST": NOBODY,
             "BRIDGE_NEGOTIATE__JWT": json.dumps([{"issuer": NOBODY, "audience": AUDIENCE}]),
             "BRIDGE_NEGOTIATE__HUBS": "chat",
+            "BRIDGE_CONSOLE": "true",
             "BRIDGE_LIMITS__DEADLINE_SECONDS": "1",
             "BRIDGE_FORWARD__ORDERS__URL": backend.url,
             "BRIDGE_FORWARD__ORDERS__UNSIGNED": "true",

@@ -127,5 +127,5 @@ async def test_further_origins_are_named() -> None:
 
 @pytest.mark.parametrize("origin", ["*", "null", "app.example", "https://app.example/", "https://a.example/x"])
 def test_an_origin_that_is_none(origin: str) -> None:
-    with pytest.raises(SettingsError, match="An allowed origin is scheme://host"):
+    with pytest.raises(SettingsError, match="--allow-origin: an origin is scheme://host"):
         Emulator(0, origins=[origin])

@@ -233,12 +233,16 @@ async def test_a_key_is_refreshed_by_the_calls_that_come_anyway(world: World) ->
     world.passed = KEY_RENEW_SECONDS - 5
     await world.send(endpoint)
     assert world.service.count(KEYS) == 1
-    world.service.key_id, world.passed = "key-2", KEY_RENEW_SECONDS + 5
+    assert endpoint.credential.client_keys == (KEY,)
+    world.service.key_id, world.service.key, world.passed = "key-2", f"another-{KEY}", KEY_RENEW_SECONDS + 5
     await world.send(endpoint)
     await settle(lambda: world.service.count(KEYS) == 2)
     await settle(lambda: not [one for one in asyncio.all_tasks() if "RefreshingToken._refresh" in repr(one)])
     token = await endpoint.credential.client_token(world.claims())
     assert jwt.get_unverified_header(token)["kid"] == "key-2"
+    assert tuple(endpoint.credential.client_keys) == (f"another-{KEY}", KEY), (
+        "tokens of the first are valid for a while"
+    )
 
 
 async def test_an_old_key_signs_while_a_new_one_is_refused(world: World) -> None:

@@ -20,6 +20,9 @@ BEGAN = datetime(2026, 11, 22, 10, 0, 0, 123456, tzinfo=UTC)
 INVOKE = b'{"type":1,"invocationId":"7","target":"send","arguments":["hi",1]}'
 SEND = b'{"type":1,"target":"send","arguments":["hi",1]}'
 COMMON = {
+    "kind": "upstream",
+    "replica": "boot",
+    "code": None,
     "time": "2026-11-22T10:00:00.123Z",
     "hub": "chat",
     "category": "messages",
@@ -85,7 +88,11 @@ async def test_a_message_that_is_answered() -> None:
         (HubError("Say something."), INVOKE, {"outcome": "refused", "error": "Say something."}),
         (Rejected("no"), SEND, {"outcome": "refused", "error": "no"}),
         (RuntimeError("canary"), INVOKE, {"outcome": "failed", "error": "RuntimeError"}),
-        (RuntimeError("canary"), SEND, {"outcome": "failed", "error": "RuntimeError", "status": 500}),
+        (
+            RuntimeError("canary"),
+            SEND,
+            {"outcome": "failed", "error": "RuntimeError", "status": 500, "code": "internal-error"},
+        ),
         (object(), INVOKE, {"outcome": "failed", "error": "PydanticSerializationError"}),
     ],
 )
@@ -107,6 +114,7 @@ async def test_how_a_message_ends(ending: Any, body: bytes, more: dict[str, Any]
 async def test_what_reaches_no_handler(body: bytes, headers: dict[str, str], error: str, status: int) -> None:
     shown = await see(None, body, **headers)
     assert (shown["outcome"], shown["error"], shown["status"], shown["handler"]) == ("rejected", error, status, None)
+    assert shown["code"] == error
 
 
 async def test_the_same_in_messagepack() -> None:

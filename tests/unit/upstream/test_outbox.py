@@ -56,6 +56,20 @@ async def test_without_a_bridge_and_with_several_it_is_not_known_who_sends() -> 
     assert (len(one.performed), len(other.performed)) == (1, 0)
 
 
+async def test_another_event_loop_is_told_instead_of_broken() -> None:
+    fake = FakeOutbox()
+
+    def in_a_loop_of_its_own() -> None:
+        with pytest.raises(NotRunning, match="another event loop or process"):
+            asyncio.run(chat.clients.all.send("news"))
+
+    async with RunningBridge(fake):
+        await asyncio.to_thread(in_a_loop_of_its_own)  # a thread of the author's
+        with OutboxScope(fake):
+            await asyncio.to_thread(in_a_loop_of_its_own)  # as in a handler that is not async
+    assert fake.performed == []
+
+
 def test_a_name_that_is_none_is_refused_at_once() -> None:
     for name in ("*", "", "a b"):
         with pytest.raises(InvalidName):

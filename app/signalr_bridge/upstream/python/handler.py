@@ -127,8 +127,8 @@ class HubHandler:
         try:
             return self.binding.bind(context.event, context.arguments)
         except HubError as error:
-            where = {"handler": self.source, "hub": context.hub, "event": context.event}
-            _LOG.warning("arguments do not fit", extra={**where, "reason": error.detail})
+            where = {"handler": self.source, "hub": context.hub, "event": context.event, "reason": error.detail}
+            _LOG.warning("arguments do not fit", extra=where)
             raise
 
 

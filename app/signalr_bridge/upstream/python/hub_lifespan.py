@@ -13,6 +13,7 @@ from signalr_bridge.upstream.python.binding import read_signature
 from signalr_bridge.upstream.python.handler import HandlerCall, check_function, explain_error, make_call, name_function
 from signalr_bridge.upstream.python.hub import Appointment, Hub, Occasion, read_appointments
 from signalr_bridge.upstream.python.threads import Threads
+from signalr_bridge.web.trace import acting
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
@@ -170,7 +171,8 @@ def _those_of(occasion: Occasion, functions: Iterable[HubFunction]) -> list[HubF
 async def _start(function: HubFunction) -> None:
     """Run a start-up function. Raises ``SettingsError`` when it fails, and the log has the stack."""
     try:
-        await function.call()
+        with acting(function.source):
+            await function.call()
     except SettingsError:
         raise
     except (Exception, SystemExit, BaseExceptionGroup) as error:
@@ -183,7 +185,8 @@ async def _run(function: HubFunction, seconds: float | None = None) -> None:
     """Run a function, and log what it raises. It cannot end the process."""
     try:
         async with asyncio.timeout(seconds):
-            await function.call()
+            with acting(function.source):
+                await function.call()
     except asyncio.CancelledError as error:
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise  # it is the timer that is cancelled, and not something that the function awaited

@@ -55,6 +55,11 @@ CHANGES = {
     "POST /hubs/chat/endpoints": "405 method-not-allowed",
     "PATCH /hubs/chat/endpoints": "405 method-not-allowed",
     "OPTIONS /hubs/chat/endpoints": "405 method-not-allowed",
+    # There is a parameter, which the answer names.
+    "events, unknown parameter": "400 invalid-query",
+    # The service is told which handlers the hub has.
+    "no handler": "404 no-handler",
+    "no handler of the hub": "404 no-handler",
     # There is a list of hubs.
     "hubs": "200",
     "PATCH /hubs": "405 method-not-allowed",
