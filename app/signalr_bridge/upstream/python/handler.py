@@ -96,13 +96,13 @@ class HubHandler:
         with OutboxScope(context.outbox):
             if self.seconds is None:
                 return await self._answer(context)
-            return await self._answer_within(self.seconds, context)
+            ends = asyncio.get_running_loop().time() + self.seconds
+            begun = Begun(self._answer(context))
+            if begun.has_returned:  # most functions never wait, and need no timer
+                return begun.result
+            return await self._finish(begun, ends)
 
-    async def _answer_within(self, seconds: float, context: Context) -> Payload:
-        ends = asyncio.get_running_loop().time() + seconds
-        begun = Begun(self._answer(context))
-        if begun.has_returned:  # most functions never wait, and need no timer
-            return begun.result
+    async def _finish(self, begun: Begun[Payload], ends: float) -> Payload:
         limit = asyncio.timeout_at(ends)
         try:
             async with limit:
