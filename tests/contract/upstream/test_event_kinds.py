@@ -154,7 +154,7 @@ async def test_every_way_of_sending() -> None:
 
 
 async def test_the_events_in_the_documentation_have_the_members_that_there_are() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "events.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs/events.md").read_text("utf-8")
     documented = [json.loads(block) for block in re.findall(r"```json\n(.+?)\n```", page, re.DOTALL)]
     settings = {"BRIDGE_HANDLERS": "tests.contract.upstream.telling:rooms", "BRIDGE_NEGOTIATE__ANONYMOUS": "true"}
     async with run(**settings) as bridge:
