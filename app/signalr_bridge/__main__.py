@@ -183,9 +183,12 @@ def emulator(
 def tail(
     url: Annotated[str, typer.Option(help="the bridge's address")] = "http://localhost:8080",
     key: Annotated[str | None, typer.Option(help="an API key; not needed for dev", envvar="SIGNALR_BRIDGE_KEY")] = None,
+    every_kind: Annotated[
+        bool, typer.Option("--all", help="also who negotiates, and what is sent and arrives")
+    ] = False,
 ) -> None:
     """Print what the service calls and what handlers answer, until Ctrl-C. For `serve`: BRIDGE_CONSOLE=true."""
-    asyncio.run(watch(url, key))
+    asyncio.run(watch(url, key, every_kind=every_kind))
 
 
 @cli.command()
