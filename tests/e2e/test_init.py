@@ -161,7 +161,7 @@ def test_the_command_says_what_it_has_written_and_what_to_read(tmp_path: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     *files, last = done.stdout.splitlines()
     assert set(files) == {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert last == "How to test and run it stands in chat/README.md."
+    assert last == f"How to test and run it stands in {Path('chat', 'README.md')}."
 
     done = init("node", folder=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")

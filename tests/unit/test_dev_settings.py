@@ -1,4 +1,4 @@
-"""What ``dev`` takes, overrules and leaves out, as a function of the settings (``settings.md``, Command line)."""
+"""What ``dev`` takes, overrules and leaves out, as a function of the settings."""
 
 import re
 from collections.abc import Mapping
@@ -143,7 +143,7 @@ def test_all_else_is_taken(tmp_path: Path) -> None:
     ]
 
 
-def test_a_mistake_is_one_and_an_unknown_name_is_named() -> None:
+def test_a_wrong_setting_stops_it_and_an_unknown_name_is_named() -> None:
     with pytest.raises(SettingsError, match="BRIDGE_LIMITS__IN_FLIGHT"):
         accepted({"BRIDGE_LIMITS__IN_FLIGHT": "many"})
     given = {"BRIDGE_TYPO": "x", "BRIDGE_FORWARD__A__NONSENSE": "x"}
@@ -276,7 +276,7 @@ def test_a_hub_that_knows_its_clients_admits_nobody_else() -> None:
     ],
     ids=str,
 )
-async def test_a_mistake_is_told_in_words(options: DevOptions, environment: dict[str, str], line: str) -> None:
+async def test_a_wrong_option_is_told_in_words(options: DevOptions, environment: dict[str, str], line: str) -> None:
     """Before anything runs. ``__main__`` prints it without a stack, and exits with 1."""
     with pytest.raises(SettingsError, match=line) as wrong:
         await run_dev(replace(options, port=0, emulator_port=0), environment)
@@ -284,7 +284,7 @@ async def test_a_mistake_is_told_in_words(options: DevOptions, environment: dict
 
 
 def test_the_page_about_it_has_every_option_every_reason_and_every_setting() -> None:
-    page = " ".join((Path(__file__).parents[2] / "docs" / "dev.md").read_text("utf-8").split())
+    page = " ".join((Path(__file__).parents[2] / "docs/dev.md").read_text("utf-8").split())
     options = {"--reload", *(f"--{one.name.replace('_', '-')}" for one in fields(DevOptions) if one.name != "origins")}
     for option in options | {"--allow-origin"}:
         assert f"| `{option}" in page or f", `{option}" in page, option
