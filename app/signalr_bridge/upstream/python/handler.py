@@ -209,5 +209,10 @@ def explain_error(error: BaseException) -> str:
         return f"SyntaxError: {error.msg}, {error.filename}, line {error.lineno}"
     if isinstance(error, ImportError | BridgeError):
         return f"{type(error).__name__}: {error}"
+    return name_error(error)
+
+
+def name_error(error: BaseException) -> str:
+    """The kind of an error, and where it was raised, without its text."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{type(error).__name__}, {frames[-1].filename}, line {frames[-1].lineno}"
