@@ -131,7 +131,7 @@ async def _introduce(
 
 @cli.command()
 def dev(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="the bridge's port")] = 8080,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="the bridge's port; 8080 by default")] = None,
     emulator_port: Annotated[int, typer.Option(min=0, max=65535, help="the emulator's port")] = 8888,
     endpoints: Annotated[int, typer.Option(min=1, max=20, help="how many emulators, on the next ports")] = 1,
     settings: SettingsFiles = None,

@@ -31,7 +31,7 @@ class DevOptions:
     """The options of ``dev``, as the command line has them.
 
     Attributes:
-        port: The bridge's port. 0 takes a free one.
+        port: The bridge's port. 0 takes a free one. None is ``LocalHttpPort`` of a ``local.settings.json``, or 8080.
         emulator_port: The first emulator's port. 0 takes a free one for each.
         endpoints: How many emulators run, on the ports from ``emulator_port`` on. All of them are primaries.
         settings: Files with settings. The last one counts first.
@@ -43,7 +43,7 @@ class DevOptions:
         reload: Whether handlers are loaded anew when their files change. The clients stay connected.
     """
 
-    port: int = 8080
+    port: int | None = None
     emulator_port: int = 8888
     endpoints: int = 1
     settings: Sequence[str] = ()
@@ -68,9 +68,10 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
     check_origins(options.origins)
     secret = _find_secret(options, environment)
     values = Sources(environment, _write_flags(options, secret)).read()
-    settings = _accept(make_dev_settings(values, remote=options.remote))
+    found = make_dev_settings(values, remote=options.remote)
+    settings = _accept(found)
     configure_logs(settings.log_level, settings.log_format)
-    with bind(_HOST, options.port, "--port") as sock:
+    with bind(_HOST, next(one for one in (options.port, found.port, 8080) if one is not None), "--port") as sock:
         port, first = int(sock.getsockname()[1]), options.emulator_port
         async with AsyncExitStack() as stack:
             emulators = [

@@ -230,7 +230,9 @@ def _what(event: Event) -> str:
             ending = f"-> {_in_words(event['result'])}" if "result" in event else ""
         case outcome:
             ending = f"! {outcome}: {event.get('error') or 'see the log'}"
-    return " ".join(_printable(part) for part in (given, ending, event.get("detail")) if part)
+    if "detail" in event:
+        ending = f"{ending.removesuffix('.')}. {event['detail']}"
+    return " ".join(_printable(part) for part in (given, ending) if part)
 
 
 def _in_words(value: Any) -> str:

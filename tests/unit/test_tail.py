@@ -134,6 +134,8 @@ def test_a_line_of_a_connection() -> None:
     event = {name: value for name, value in EVENT.items() if name not in {"arguments", "result"}}
     assert write_line(event) == PREFIX
     assert write_line(event | {"reason": "lost"}) == PREFIX + "  lost"
+    unhandled = event | {"outcome": "rejected", "error": "no-handler", "detail": "It has handlers of say."}
+    assert write_line(unhandled) == PREFIX + "  ! rejected: no-handler. It has handlers of say."
     nobody = event | {"handler": None, "outcome": "rejected", "error": "no-handler", "status": 404, "userId": None}
     assert write_line(nobody).endswith("404   -  ! rejected: no-handler")
     assert "  -             c1" in write_line(nobody)

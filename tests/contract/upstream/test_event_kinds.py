@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -150,6 +151,20 @@ async def test_every_way_of_sending() -> None:
     assert all(one["endpoints"] == ACCEPTED for one in seen)
     assert [one["status"] for one in seen] == [202] * 10 + [200]
     assert (seen[8]["reason"], seen[10]["arguments"], seen[10]["answer"]) == ("bye", [2], {"result": [1]})
+
+
+async def test_the_events_in_the_documentation_have_the_members_that_there_are() -> None:
+    page = (Path(__file__).parents[3] / "docs/events.md").read_text("utf-8")
+    documented = [json.loads(block) for block in re.findall(r"```json\n(.+?)\n```", page, re.DOTALL)]
+    settings = {"BRIDGE_HANDLERS": "tests.contract.upstream.telling:rooms", "BRIDGE_NEGOTIATE__ANONYMOUS": "true"}
+    async with run(**settings) as bridge:
+        assert (await bridge.http.post("/hubs/rooms/negotiate")).status_code == 200
+        await bridge.call("POST", "/hubs/rooms/send", {"target": "t", "groupName": "g"})
+        await bridge.report({"type": 1, "invocationId": "7", "target": "say", "arguments": ["hi"]})
+        seen = {one["kind"]: one for one in await bridge.see(6, "upstream,negotiate,send")}
+    assert len(documented) == len(Kind)
+    for example in documented:
+        assert example.keys() == seen[example["kind"]].keys(), example["kind"]
 
 
 async def test_what_does_not_arrive() -> None:
