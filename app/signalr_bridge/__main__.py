@@ -131,7 +131,7 @@ async def _introduce(
 
 @cli.command()
 def dev(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="the bridge's port")] = 8080,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="the bridge's port; 8080 by default")] = None,
     emulator_port: Annotated[int, typer.Option(min=0, max=65535, help="the emulator's port")] = 8888,
     endpoints: Annotated[int, typer.Option(min=1, max=20, help="how many emulators, on the next ports")] = 1,
     settings: SettingsFiles = None,
@@ -278,7 +278,7 @@ def _development() -> ModuleType:
     try:
         return importlib.import_module("signalr_bridge.dev")
     except ModuleNotFoundError as error:
-        if error.name not in {"signalr_bridge.dev", "signalr_bridge.emulator", "signalr_bridge.demo"}:
+        if not (error.name or "").startswith(tuple(f"signalr_bridge.{one}" for one in ("dev", "emulator", "demo"))):
             raise
         raise SettingsError("This installation has no development tools (dev and emulator).") from None
 
