@@ -134,8 +134,9 @@ function describeUpstream(event) {
 
 function describeNegotiate(event) {
   const lines = [event.code ? told("error", "Error", plainly(event.code)) : null];
+  const outcome = event.status === 200 ? "admitted" : event.status < 500 ? "refused" : "failed";
   const facts = { User: event.userId, Hub: event.hub, By: event.by, Endpoint: event.endpoint };
-  return { name: "negotiate", outcome: event.status === 200 ? "admitted" : "refused", lines, facts };
+  return { name: "negotiate", outcome, lines, facts };
 }
 
 function describeSend(event) {
