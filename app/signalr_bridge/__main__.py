@@ -131,7 +131,7 @@ async def _introduce(
 
 @cli.command()
 def dev(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="the bridge's port")] = 8080,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="the bridge's port; 8080 by default")] = None,
     emulator_port: Annotated[int, typer.Option(min=0, max=65535, help="the emulator's port")] = 8888,
     endpoints: Annotated[int, typer.Option(min=1, max=20, help="how many emulators, on the next ports")] = 1,
     settings: SettingsFiles = None,
@@ -183,9 +183,12 @@ def emulator(
 def tail(
     url: Annotated[str, typer.Option(help="the bridge's address")] = "http://localhost:8080",
     key: Annotated[str | None, typer.Option(help="an API key; not needed for dev", envvar="SIGNALR_BRIDGE_KEY")] = None,
+    every_kind: Annotated[
+        bool, typer.Option("--all", help="also who negotiates, and what is sent and arrives")
+    ] = False,
 ) -> None:
     """Print what the service calls and what handlers answer, until Ctrl-C. For `serve`: BRIDGE_CONSOLE=true."""
-    asyncio.run(watch(url, key))
+    asyncio.run(watch(url, key, every_kind=every_kind))
 
 
 @cli.command()
@@ -275,7 +278,7 @@ def _development() -> ModuleType:
     try:
         return importlib.import_module("signalr_bridge.dev")
     except ModuleNotFoundError as error:
-        if error.name not in {"signalr_bridge.dev", "signalr_bridge.emulator", "signalr_bridge.demo"}:
+        if not (error.name or "").startswith(tuple(f"signalr_bridge.{one}" for one in ("dev", "emulator", "demo"))):
             raise
         raise SettingsError("This installation has no development tools (dev and emulator).") from None
 

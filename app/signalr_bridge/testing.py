@@ -33,6 +33,7 @@ from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import gather, load
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import ANY, Dispatch, failure_text
+from signalr_bridge.upstream.feed_observer import ACTIONS
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.python.handler import read_handlers
 from signalr_bridge.upstream.python.hub import Hub, read_hub_name
@@ -50,17 +51,6 @@ _EVERYBODY = {
     "BRIDGE_NEGOTIATE__USER_ID": "{query.userId}",
     "BRIDGE_NEGOTIATE__TRUST_CLIENT_INPUT": "true",
     "BRIDGE_NEGOTIATE__HUBS": "*",
-}
-_WORDS = {
-    Action.INVOKE: "invoke",
-    Action.ADD_CONNECTION: "add",
-    Action.ADD_USER: "add",
-    Action.REMOVE_CONNECTION: "remove",
-    Action.REMOVE_USER: "remove",
-    Action.REMOVE_CONNECTION_FROM_ALL: "removeAll",
-    Action.REMOVE_USER_FROM_ALL: "removeAll",
-    Action.CLOSE_USER: "close",
-    Action.CLOSE_CONNECTION: "close",
 }
 
 
@@ -95,7 +85,7 @@ class _Recorder(Outbox):
     async def perform(
         self, operation: Operation, message: Message | None = None, *, endpoint: str | None = None
     ) -> Result:
-        if not operation.action.is_question:
+        if operation.action in ACTIONS:
             self.sent.append(_describe(operation, message))
         answer = ClientAnswer(msgspec.Raw(b"null")) if operation.action is Action.INVOKE else None
         return Result(Status.ACCEPTED, (Outcome("test", "Primary", Verdict.ACCEPTED, answer=answer),))
@@ -117,7 +107,7 @@ class _Recorder(Outbox):
 def _describe(operation: Operation, message: Message | None) -> Sent:
     names = {"userId": operation.user, "groupName": operation.group, "connectionId": operation.connection}
     return Sent(
-        _WORDS.get(operation.action, "send"),
+        ACTIONS[operation.action],
         {name: value for name, value in names.items() if value} or None,
         None if message is None else message.target,
         [] if message is None else json_text.decode(message.arguments),

@@ -161,7 +161,7 @@ def test_the_command_says_what_it_has_written_and_what_to_read(tmp_path: Path) -
     assert (done.returncode, done.stderr) == (0, "")
     *files, last = done.stdout.splitlines()
     assert set(files) == {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert last == "How to test and run it stands in chat/README.md."
+    assert last == f"How to test and run it stands in {Path('chat', 'README.md')}."
 
     done = init("node", folder=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
@@ -177,16 +177,16 @@ def test_an_unknown_language_is_told_the_known_ones(name: str, tmp_path: Path) -
 
 
 def test_it_overwrites_nothing(tmp_path: Path) -> None:
-    (tmp_path / ".hidden").write_text("mine")
-    (tmp_path / "file").write_text("mine")
-    not_empty = f"The folder '{tmp_path}' is not empty, and init overwrites nothing: name another one."
+    (full := tmp_path / "full").mkdir()
+    (file := full / ".hidden").write_text("mine")
     refusals = {
-        tmp_path: not_empty,
-        tmp_path / "file": f"The folder '{tmp_path / 'file'}' cannot be written: File exists.",
-        tmp_path / "file" / "chat": f"The folder '{tmp_path / 'file' / 'chat'}' cannot be written: Not a directory.",
+        full: f"The folder '{full}' is not empty, and init overwrites nothing: name another one.",
+        file: f"The folder '{file}' cannot be written: File exists.",
+        file / "chat": f"The folder '{file / 'chat'}' cannot be written: Not a directory.",
     }
     for folder, refusal in refusals.items():
         with pytest.raises(SettingsError) as refused:
             write_project("node", folder)
         assert str(refused.value) == refusal
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "file"]
+    assert [path.name for path in full.iterdir()] == [".hidden"]
+    assert file.read_text() == "mine"

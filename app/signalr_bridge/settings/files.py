@@ -101,8 +101,21 @@ def _read_local_settings(text: str, path: Path) -> Iterator[tuple[str, Any]]:
     values, strings = document.get("Values") or {}, document.get("ConnectionStrings") or {}
     if not isinstance(values, dict) or not isinstance(strings, dict):
         raise _fault(path, "is no local.settings.json: 'Values' is an object, {\"Values\": {...}}.")
+    yield from _read_host(document.get("Host"))
     yield from values.items()
     yield from ((f"ConnectionStrings:{name}", _string(one)) for name, one in strings.items())
+
+
+def _read_host(host: Any) -> Iterator[tuple[str, Any]]:
+    """What the Functions host is told. Origins for CORS are ours, unless they are all of them, which we never allow."""
+    if isinstance(host, dict):
+        for name, value in host.items():
+            yield _name_of_host(name, value), value
+
+
+def _name_of_host(name: str, value: Any) -> str:
+    is_ours = name.lower() == "cors" and str(value).strip() != "*"
+    return "BRIDGE_CORS__ORIGINS" if is_ours else f"Host:{name}"
 
 
 def _decode(text: str, path: Path) -> Any:
@@ -161,6 +174,8 @@ def _name_toml(names: tuple[str, ...]) -> str:
 
 def _name_json(names: tuple[str, ...]) -> str:
     """The setting at a path in a ``local.settings.json``. Empty for what is not one."""
+    if names[:1] == ("Host",) and len(names) == 2:
+        return _name_of_host(names[1], "")
     if len(names) != 2 or names[0] not in {"Values", "ConnectionStrings"}:
         return ""
     return names[1] if names[0] == "Values" else f"ConnectionStrings:{names[1]}"

@@ -15,6 +15,8 @@ from signalr_bridge.settings.names import PREFIX, find_path
 from signalr_bridge.settings.value import SECRETS, UNWATCHED, Diagnostic, Values, refuse_errors
 
 _OURS = ("bridge_", "azure:signalr", "azuresignalr")
+EVERY_ORIGIN = "host:cors"
+"""``"CORS": "*"`` of a ``local.settings.json``."""
 _PORTABLE = re.compile(r"[A-Za-z0-9_]+")
 
 
@@ -144,6 +146,10 @@ def find_notices(values: Values, connections: Iterable[str]) -> Iterator[Diagnos
     yield from _find_shadows(values, (*_OURS, *names))
     yield from _find_empty_file(values)
     yield from _find_awkward(values)
+    if (everybody := values.get(EVERY_ORIGIN)) is not None:
+        yield Diagnostic.warning(
+            everybody.written, '"*" is not used, because pages get in with cookies: write the origins of your pages.'
+        )
 
 
 def _find_shadows(values: Values, ours: tuple[str, ...]) -> Iterator[Diagnostic]:

@@ -15,7 +15,7 @@ from signalr_bridge.web.observer import Observer, ResultLike
 from signalr_bridge.web.trace import NOTE
 
 _SEND, _ADD, _REMOVE, _REMOVE_ALL, _CLOSE = "send", "add", "remove", "removeAll", "close"
-_ACTIONS = {
+ACTIONS = {
     Action.SEND_TO_ALL: _SEND,
     Action.SEND_TO_USER: _SEND,
     Action.SEND_TO_GROUP: _SEND,
@@ -81,7 +81,7 @@ class SendRecord:
         operation, result = self.operation, self.result.as_json()
         more = {
             "by": None if self.by is None else cut(self.by),
-            "action": _ACTIONS[operation.action],
+            "action": ACTIONS[operation.action],
             "target": None if self.message is None else cut(self.message.target),
             "to": _describe_target(operation),
             "arguments": None if self.message is None else _show(self.message.arguments),
@@ -143,7 +143,7 @@ class FeedObserver(Observer):
         answer: ClientAnswer | None,
         seconds: float,
     ) -> None:
-        if operation.action in _ACTIONS:
+        if operation.action in ACTIONS:
             note = NOTE.get()
             by = None if note is None else note.by or None
             self._events.put(SendRecord(by, operation, message, result, status, code, answer), seconds)

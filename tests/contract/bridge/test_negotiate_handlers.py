@@ -39,7 +39,8 @@ def nothing_seen() -> Iterator[None]:
 
 
 def forward(url: str, **more: str) -> dict[str, str]:
-    given = {"HUB": "chat", "CATEGORY": "negotiate", "URL": url, "SECRETS": json.dumps(SECRETS)} | more
+    known = {"HUB": "chat", "CATEGORY": "negotiate", "TIMEOUT_SECONDS": "60"}
+    given = {**known, "URL": url, "SECRETS": json.dumps(SECRETS), **more}
     return {f"BRIDGE_FORWARD__CLIENTS__{name}": value for name, value in given.items()}
 
 
@@ -371,6 +372,7 @@ async def test_what_over_http_admits_nobody(name: str, caplog: pytest.LogCapture
     assert len(backend.calls) == 1, "there is one try"
     told = [one for one in caplog.records if one.message == "negotiate handler failed"]
     assert [vars(one)["handler"] for one in told] == ["forward.clients"]
+    assert not vars(told[0])["reason"].isidentifier(), "it is a sentence, and not the name of an error"
     assert "canary" not in json.dumps([vars(one) for one in told], default=str) + refused.text
 
 
@@ -410,8 +412,12 @@ async def test_64_clients_wait_for_a_backend_and_no_more() -> None:
         say({"userId": None})(call, output)
 
     with Backend(wait) as backend:
-        more = {name.replace("CLIENTS", "MORE"): value for name, value in forward(backend.url, HUB="more").items()}
-        async with bridge(**forward(backend.url), **more) as running:
+        rule = forward(backend.url)
+        more = {
+            name.replace("CLIENTS", "MORE"): value
+            for name, value in (rule | {"BRIDGE_FORWARD__CLIENTS__HUB": "more"}).items()
+        }
+        async with bridge(**rule, **more) as running:
             waiting = [asyncio.create_task(running.http.post(TO_CHAT)) for _ in range(64)]
             async with asyncio.timeout(30):
                 while len(backend.calls) < 64:  # noqa: ASYNC110 - they come from another thread

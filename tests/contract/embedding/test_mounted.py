@@ -265,7 +265,7 @@ async def test_nobody_need_be_admitted_as_a_caller(service: Server) -> None:
         ({"BRIDGE_CALLERS__ANONYMOUS": True}, "NONYMOUS needs a listener of its own"),
     ],
 )
-async def test_other_mistakes_are_those_of_serve(service: Server, given: dict[str, Any], said: str) -> None:
+async def test_what_else_is_wrong_is_an_error_as_for_serve(service: Server, given: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         bridge(settings=settings_of(service.url) | given)
 
@@ -301,7 +301,7 @@ async def test_what_is_connected_belongs_to_its_loop_and_to_its_time(service: Se
         await chat.groups.add("lobby", user="ann")
         assert chat.hub == "chat"
         with pytest.raises(NotRunning, match="another event loop"):
-            await asyncio.to_thread(asyncio.run, chat.clients.all.send("news"))
+            await asyncio.to_thread(asyncio.run, asyncio.wait_for(chat.clients.all.send("news"), 5))
         client = await chat.negotiate(user_id="ann", claims={"role": ["admin"]}, lifetime_seconds=60)
         assert client.url == f"{service.url}/client/?hub=chat"
         assert client.access_token not in repr(client)

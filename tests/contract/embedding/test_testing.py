@@ -12,7 +12,7 @@ from signalr_bridge.testing import Sent, call, context, run_bridge, run_emulator
 from signalr_bridge.upstream.outbox import FoundOutbox
 
 
-class Order(BaseModel):
+class Purchase(BaseModel):
     count: int
     price: float
 
@@ -27,7 +27,7 @@ async def keep_out(context: Context) -> None:
 
 
 @chat.on("order")
-async def order(context: Context, order: Order, *notes: str) -> Order:
+async def order(context: Context, order: Purchase, *notes: str) -> Purchase:
     await context.clients.caller.send("ordered", order, *notes)
     return order
 
@@ -83,7 +83,7 @@ async def test_arguments_travel_as_json_and_are_converted() -> None:
         "count": 3,
         "price": 1.5,
     }
-    assert await call(chat, "order", Order(count=1, price=2), context=ann) == {"count": 1, "price": 2.0}
+    assert await call(chat, "order", Purchase(count=1, price=2), context=ann) == {"count": 1, "price": 2.0}
     assert [(one.to, one.arguments[1:]) for one in sent(ann)] == [
         ({"connectionId": "test"}, ["soon"]),
         ({"connectionId": "test"}, []),
@@ -138,7 +138,7 @@ def test_a_context_tells_what_it_was_given() -> None:
         connection_id="c1",
         claims={"name": "Bob, role: admin", "role": ["a", "b"]},
         query={"room": "7", "tag": ["x", "y&z"], "access_token": "secret"},
-        arguments=[1, ("two",), Order(count=1, price=2)],
+        arguments=[1, ("two",), Purchase(count=1, price=2)],
     )
     assert (told.hub, told.event, told.category) == ("chat", "greet", "messages")
     assert (told.user_id, told.connection_id, told.error) == ("ann", "c1", None)

@@ -97,6 +97,30 @@ def test_a_connection_string_beside_its_provider(tmp_path: Path) -> None:
 # --- names that only a file can hold
 
 
+HOST = '{"Host": {"LocalHttpPort": 7071, "CORS": %s, "CORSCredentials": true}, "Values": {%s}}'
+
+
+def test_origins_that_the_functions_host_is_told(tmp_path: Path) -> None:
+    """``*`` is never allowed. What the values say goes before."""
+    file, own = tmp_path / "local.settings.json", '"BRIDGE_CORS__ORIGINS": "https://own.example"'
+    for cors, values, origins, warned in (
+        ('"https://a.example,http://localhost:3000"', "", ("https://a.example", "http://localhost:3000"), False),
+        ('"https://a.example"', own, ("https://own.example",), False),
+        ('"*"', "", (), True),
+        ('" * "', own, ("https://own.example",), True),
+    ):
+        file.write_text(HOST % (cors, values))
+        found = review(gather({"BRIDGE_SETTINGS_FILE": str(file)}, {}))
+        assert found.accept().cors.origins == origins
+        assert [str(one) for one in found.diagnostics] == [
+            'Host:CORS (local.settings.json): "*" is not used, because pages get in with cookies: '
+            "write the origins of your pages."
+        ] * warned
+    file.write_text(HOST % ('"https://a.example/"', ""))
+    with pytest.raises(SettingsError, match=r"BRIDGE_CORS__ORIGINS \(local.settings.json, line 1\)"):
+        loaded({"BRIDGE_SETTINGS_FILE": str(file)})
+
+
 def test_names_with_dots_and_commas_in_a_file(tmp_path: Path) -> None:
     text = f"""
         AzureSignalRConnectionString = "{connection()}"

@@ -10,7 +10,7 @@ from signalr_bridge.settings import gather, load
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.forward.formats import JsonFormat
 from signalr_bridge.upstream.forward.functions import FunctionsFormat
-from signalr_bridge.upstream.forward.rule import Rule, build_signers, read_rule
+from signalr_bridge.upstream.forward.rule import Rule, build_signers, read_negotiate_rule, read_rule
 
 from tests.unit.upstream.fakes import context
 
@@ -52,6 +52,26 @@ def test_without_further_words_it_is_json_for_a_minute() -> None:
     rule = read()
     assert isinstance(rule.format, JsonFormat)
     assert (rule.hub, rule.category, rule.event, rule.seconds, rule.retry_seconds) == ("*", "*", "*", 10, 60)
+
+
+def test_a_rule_of_negotiation_waits_for_five_seconds_unless_it_says_more() -> None:
+    given = {
+        "CATEGORY": "negotiate",
+        "HUB": "Chat",
+        "URL": "http://b/{event}",
+        "SECRETS": SECRET,
+        "HEADERS": "Cookie, x",
+    }
+    for more, seconds in (({}, 5), ({"TIMEOUT_SECONDS": "10"}, 10)):
+        environment = {f"BRIDGE_FORWARD__CLIENTS__{name}": value for name, value in (given | more).items()}
+        rule = read_negotiate_rule("clients", load(gather(environment, {})).forward["clients"])
+        assert (rule.source, rule.hub, rule.headers, rule.seconds) == (
+            "forward.clients",
+            "chat",
+            ("cookie", "x"),
+            seconds,
+        )
+        assert rule.address.write("chat", "negotiate") == "http://b/negotiate"
 
 
 def test_cloudevents_are_marked() -> None:
