@@ -202,6 +202,7 @@ def answer_with_markup(route: Route) -> None:
         f"id: forged-{number}\ndata: {json.dumps({'kind': kind} | event)}\n\n"
         for number, (kind, event) in enumerate((("upstream", upstream), ("negotiate", negotiate), ("send", send)), 1)
     ]
+    lines.append(f"id: forged-4\ndata: {json.dumps({'kind': 'of a later version', **upstream})}\n\n")
     route.fulfill(content_type="text/event-stream", body="".join(lines))
 
 

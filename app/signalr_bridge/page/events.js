@@ -39,8 +39,11 @@ export function listen() {
   }
 }
 
+// Stops, and forgets what this key has shown.
 export function stopEvents() {
   feed.stop();
+  feed.forget();
+  clear();
 }
 
 function showRefusal(words) {
@@ -53,6 +56,7 @@ function showState(words) {
 }
 
 function see(event) {
+  if (!Object.hasOwn(DESCRIBED, event.kind)) return; // of a later version
   if (waiting) {
     waiting.push(event);
     if (waiting.length > KEPT) waiting.shift();
@@ -105,7 +109,7 @@ const DESCRIBED = { upstream: describeUpstream, negotiate: describeNegotiate, se
 const ENDINGS = { returned: "ok", refused: "refused", failed: "failed", rejected: "rejected" };
 
 function describe(event) {
-  const kind = Object.hasOwn(DESCRIBED, event.kind) ? event.kind : "upstream";
+  const { kind } = event;
   const { name, outcome, lines, facts } = DESCRIBED[kind](event);
   const item = element("li", `event ${toneOf(outcome)}`);
   item.dataset.kind = kind;
