@@ -18,6 +18,8 @@ RUN python3 -m venv /opt/build \
         -r deploy/requirements.txt
 COPY LICENSE README.md pyproject.toml ./
 COPY app app
+# What `init` writes: app/signalr_bridge/templates has links to these.
+COPY deploy/examples deploy/examples
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && /opt/build/bin/pip --python /opt/signalr-bridge/bin/python install --no-deps dist/*.whl
 

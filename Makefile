@@ -1,5 +1,6 @@
 # Needs GNU make and Python 3.11 or newer with venv. Everything else, node included, is installed into .venv, with
-# versions and hashes from the lock files; only Chromium, Go and PHP, which tests need, may come from Debian's packages.
+# versions and hashes from the lock files. Only Chromium, Go, Java, Maven, PHP and Rust, which tests need, may come from
+# Debian's packages; the libraries of two examples come from Maven Central and crates.io.
 # A finished step leaves a file behind, so running it again costs nothing.
 
 PYTHON ?= python3
@@ -42,7 +43,7 @@ serve: $(RUNTIME)  ## Run the bridge alone, with settings from the environment
 # Test
 
 test: lint programs  ## Check everything: format, lint, types, imports, and every test (ARGS go to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: lint  ## The quick half of test, without browser and processes: under a minute
 	@$(BIN)/python -m pytest -n 6 --hypothesis-profile=quick -m "not slow" tests/unit tests/contract tests/shape $(ARGS)

@@ -1,14 +1,25 @@
 """Programs in Java, compiled for the tests by the JDK that tests/install.py has found, and what Maven brings."""
 
+import hashlib
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 from tests.install import find
 
 DEPENDENCY_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.0"
+POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>tests</groupId>
+  <artifactId>tests</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+{}
+  </dependencies>
+</project>
+"""
 
 
 def compile_java(source: Path, folder: Path, class_path: str = "") -> None:
@@ -22,19 +33,23 @@ def compile_java(source: Path, folder: Path, class_path: str = "") -> None:
     _run([find("javac"), *arguments, "-cp", class_path, str(source)], folder)
 
 
-@cache
-def find_class_path(pom: Path) -> str:
-    """The jars that a pom.xml names, with all that they need, as a class path.
+def find_class_path(dependency: str) -> str:
+    """The jars that a ``<dependency>`` names, with all that they need, as a class path.
 
-    They are kept in .venv. Whatever is there already is not asked for again.
+    They are kept in .venv. What is there already is not asked for again.
+
+    Raises:
+        LookupError: Maven is not installed. The text says what to do.
+        RuntimeError: It does not get them. The text is Maven's.
     """
     kept = Path(sys.prefix) / "maven"
     kept.mkdir(exist_ok=True)
-    written = kept / f"{pom.parent.name}.classpath"
-    if written.exists() and written.stat().st_mtime > pom.stat().st_mtime:
-        return written.read_text("utf-8")
-    options = ["-q", "-B", "-f", str(pom), f"-Dmaven.repo.local={kept}", f"-Dmdep.outputFile={written}"]
-    _run([find("mvn"), *options, f"{DEPENDENCY_PLUGIN}:build-classpath"], kept)
+    name = hashlib.sha256(dependency.encode()).hexdigest()[:16]
+    pom, written = kept / f"{name}.xml", kept / f"{name}.classpath"
+    if not written.exists():
+        pom.write_text(POM.format(dependency), "utf-8")
+        options = ["-q", "-B", "-f", str(pom), f"-Dmaven.repo.local={kept}", f"-Dmdep.outputFile={written}"]
+        _run([find("mvn"), *options, f"{DEPENDENCY_PLUGIN}:build-classpath"], kept)
     return written.read_text("utf-8")
 
 

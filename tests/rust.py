@@ -23,7 +23,8 @@ def compile_rust(package: Path) -> Path:
     """
     copy = Path(sys.prefix) / "rust" / package.name
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns("target", "Cargo.lock"), dirs_exist_ok=True)
-    command = [find("cargo"), "build", "--quiet", "--target-dir", str(copy / "target")]
+    # It may run beside tests, which go first.
+    command = ["nice", "-n", "19", find("cargo"), "build", "--quiet", "--target-dir", str(copy / "target")]
     done = subprocess.run(
         command, cwd=copy, env=dict(os.environ), capture_output=True, text=True, timeout=600, check=False
     )

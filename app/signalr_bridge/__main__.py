@@ -1,4 +1,4 @@
-"""The command line: serve, dev, emulator, check, token, tail."""
+"""The command line: serve, dev, emulator, check, token, tail, init."""
 
 import sys
 
@@ -22,15 +22,29 @@ from typing import Annotated, Any
 import typer
 
 from signalr_bridge import __version__
-from signalr_bridge.check import examine, probe_endpoints, write_diagnostics, write_json, write_text
+from signalr_bridge.banner import Banner, find_unknown_hosts, watch_hosts, write_url
+from signalr_bridge.check import (
+    examine,
+    probe_endpoints,
+    report_unreadable,
+    write_diagnostics,
+    write_json,
+    write_text,
+    write_verdict,
+)
+from signalr_bridge.endpoints.credentials import find_proxies
 from signalr_bridge.errors import BridgeError, SettingsError
+from signalr_bridge.init import list_languages, write_project
 from signalr_bridge.main import Parts, create_app, mint
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings import Level, Settings, Sources, check_servable, review
+from signalr_bridge.settings.diagnosis import locating
+from signalr_bridge.settings.value import Values
 from signalr_bridge.tail import watch
+from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
-from signalr_bridge.web.logs import configure_logs
+from signalr_bridge.web.logs import configure_logs, is_text
 from signalr_bridge.wire.server import Listener, bind
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -73,15 +87,17 @@ def serve(
 ) -> None:
     """Run the bridge, with settings from the environment and a file."""
     sources = _find_sources(settings, {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None})
-    loaded = _load(sources)
-    check_servable(loaded)
+    values = sources.read()
+    loaded = _load(values)
+    check_servable(loaded, values)
     configure_logs(loaded.log_level, loaded.log_format)
-    _run(_serve(loaded, sources))
+    _run(_serve(loaded, sources, values))
 
 
-async def _serve(settings: Settings, sources: Sources) -> None:
+async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
     with ExitStack() as stack:
-        sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT"))
+        stack.enter_context(locating(values))
+        sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
         app = create_app(settings, sources)
         parts: Parts = app.state.parts
         listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.begin_stop)
@@ -92,15 +108,30 @@ async def _serve(settings: Settings, sources: Sources) -> None:
         # What is alive now stays alive. Leaving it out of collections cuts the slowest requests to a third.
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
-        beside = None if callers is None else asyncio.create_task(callers.serve_beside(listener))
+        beside = [asyncio.create_task(_introduce(settings, values, parts, listener, callers))]
+        if callers is not None:
+            beside.append(asyncio.create_task(callers.serve_beside(listener)))
         await listener.run_until_stopped(before=None if callers is None else callers.stop)
-        if beside is not None:
-            beside.cancel()
+        for one in beside:
+            one.cancel()
+
+
+async def _introduce(
+    settings: Settings, values: Values, parts: Parts, listener: Listener, callers: Listener | None
+) -> None:
+    """The first words, once requests are answered."""
+    await listener.ready.wait()
+    addresses = [write_url(settings.host, listener.port)]
+    if callers is not None and settings.callers.listen_address is not None:
+        addresses.append(write_url(settings.callers.listen_address[0], callers.port))
+    others = parts.hubs.describe_others() if ANY in settings.negotiate.hubs else None
+    Banner(settings, parts.hubs.describe(), others, addresses, is_text(settings.log_format)).say()
+    watch_hosts(partial(find_unknown_hosts, settings, values, find_proxies(os.environ)))
 
 
 @cli.command()
 def dev(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="the bridge's port")] = 8080,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="the bridge's port; 8080 by default")] = None,
     emulator_port: Annotated[int, typer.Option(min=0, max=65535, help="the emulator's port")] = 8888,
     endpoints: Annotated[int, typer.Option(min=1, max=20, help="how many emulators, on the next ports")] = 1,
     settings: SettingsFiles = None,
@@ -152,9 +183,23 @@ def emulator(
 def tail(
     url: Annotated[str, typer.Option(help="the bridge's address")] = "http://localhost:8080",
     key: Annotated[str | None, typer.Option(help="an API key; not needed for dev", envvar="SIGNALR_BRIDGE_KEY")] = None,
+    every_kind: Annotated[
+        bool, typer.Option("--all", help="also who negotiates, and what is sent and arrives")
+    ] = False,
 ) -> None:
     """Print what the service calls and what handlers answer, until Ctrl-C. For `serve`: BRIDGE_CONSOLE=true."""
-    asyncio.run(watch(url, key))
+    asyncio.run(watch(url, key, every_kind=every_kind))
+
+
+@cli.command()
+def init(
+    language: Annotated[str, typer.Argument(help=", ".join(list_languages()))],
+    folder: Annotated[Path, typer.Argument(help="a new folder, or an empty one")] = Path("chat"),
+) -> None:
+    """Write a folder with a first handler, its test, settings, page and compose file."""
+    for file in write_project(language, folder):
+        print(folder / file)
+    print(f"How to test and run it stands in {folder / 'README.md'}.")
 
 
 @cli.command()
@@ -166,13 +211,20 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Print what was understood of the settings, with secrets masked. Exit with 1 when one is wrong."""
-    report = examine(_find_sources(settings, {}).read())
+    try:
+        report = examine(_find_sources(settings, {}).read())
+    except SettingsError as error:
+        report = report_unreadable(error)
     if probe and report.settings is not None:
-        report = replace(report, probes=asyncio.run(probe_endpoints(report.settings)))
+        unknown = find_unknown_hosts(report.settings, report.values, find_proxies(os.environ))
+        probes = asyncio.run(probe_endpoints(report.settings))
+        report = replace(report, diagnostics=(*report.diagnostics, *unknown), probes=probes)
     for line in [write_json(report)] if as_json else write_text(report):
         print(line)
     for line in () if as_json else write_diagnostics(report.diagnostics):
         print(line, file=sys.stderr)
+    if not as_json:
+        print(write_verdict(report))
     sys.exit(0 if report.good else 1)
 
 
@@ -185,7 +237,7 @@ def token(
 ) -> None:
     """Print a client's URL and access token, as negotiate would give them to a caller."""
     configure_logs("error", None)
-    loaded = _load(_find_sources(settings, {}))
+    loaded = _load(_find_sources(settings, {}).read())
     hub = check_hub(hub)
     if not loaded.endpoints_of(hub):
         own = loaded.hubs.get(hub)
@@ -215,8 +267,8 @@ def _paths(files: list[Path] | None) -> list[str]:
     return [str(one) for one in files or ()]
 
 
-def _load(sources: Sources) -> Settings:
-    found = review(sources.read())
+def _load(values: Values) -> Settings:
+    found = review(values)
     for line in write_diagnostics([one for one in found.diagnostics if one.level is not Level.ERROR]):
         print(line, file=sys.stderr)
     return found.accept()
@@ -226,7 +278,7 @@ def _development() -> ModuleType:
     try:
         return importlib.import_module("signalr_bridge.dev")
     except ModuleNotFoundError as error:
-        if error.name not in {"signalr_bridge.dev", "signalr_bridge.emulator", "signalr_bridge.demo"}:
+        if not (error.name or "").startswith(tuple(f"signalr_bridge.{one}" for one in ("dev", "emulator", "demo"))):
             raise
         raise SettingsError("This installation has no development tools (dev and emulator).") from None
 

@@ -20,6 +20,7 @@ from signalr_bridge.main import create_app
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings import judge_servable, review
 from signalr_bridge.settings.azure import UNNAMED
+from signalr_bridge.settings.diagnosis import locate
 from signalr_bridge.settings.fields import is_live
 from signalr_bridge.settings.model import EndpointSettings, Settings
 from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, find_path, settings_below, settings_by_path
@@ -67,10 +68,15 @@ class CheckReport:
     probes: tuple[Probe, ...] = ()
 
     @property
+    def errors(self) -> int:
+        """How many things are wrong, apart from warnings."""
+        wrong = sum(one.level is not Level.WARNING for one in self.diagnostics)
+        return wrong + sum(not probe.well for probe in self.probes)
+
+    @property
     def good(self) -> bool:
         """Whether nothing is wrong, apart from warnings, and every endpoint answers well."""
-        wrong = any(one.level is not Level.WARNING for one in self.diagnostics)
-        return not wrong and all(probe.well for probe in self.probes)
+        return self.errors == 0
 
 
 def list_settings(values: Values, diagnostics: Iterable[Diagnostic] = ()) -> list[Row]:
@@ -193,14 +199,19 @@ def examine(values: Values) -> CheckReport:
     more = [] if found.settings is None else [*judge_servable(found.settings)]
     if found.settings is not None and not more:
         more += _judge_assembly(found.settings)
-    return CheckReport(values, found.settings, (*found.diagnostics, *more))
+    return CheckReport(values, found.settings, (*found.diagnostics, *(locate(one, values) for one in more)))
+
+
+def report_unreadable(error: SettingsError) -> CheckReport:
+    """The report where no setting could be read at all."""
+    return CheckReport({}, None, (Diagnostic.of(error),))
 
 
 def _judge_assembly(settings: Settings) -> Iterator[Diagnostic]:
     try:
         create_app(settings)
     except SettingsError as error:
-        yield Diagnostic.error("", error.detail)
+        yield Diagnostic.of(error)
 
 
 async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
@@ -248,6 +259,11 @@ def write_diagnostics(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
         yield from (f"{level.value}: {one}" for one in diagnostics if one.level is level)
 
 
+def write_verdict(report: CheckReport) -> str:
+    """The last line of ``check``: ``good``, or how many mistakes there are."""
+    return "good" if report.good else f"{report.errors} mistake{'s' * (report.errors > 1)}"
+
+
 def write_json(report: CheckReport) -> str:
     """The report as JSON text, for ``check --json``."""
     found: Mapping[str, object] = {
@@ -259,7 +275,14 @@ def write_json(report: CheckReport) -> str:
         "endpoints": [] if report.settings is None else list_endpoints(report.settings),
         # Programs read this name. It is older than the class.
         "findings": [
-            {"level": one.level.value, "setting": one.setting, "text": one.text} for one in report.diagnostics
+            {
+                "level": one.level.value,
+                "setting": one.setting,
+                "text": one.text,
+                "place": one.place,
+                "line": one.line,
+            }
+            for one in report.diagnostics
         ],
         "probes": [
             {"name": one.name, "address": one.address, "answer": one.word, "ok": one.well} for one in report.probes

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from urllib.parse import quote
 
 from signalr_bridge.dev_secret import ForwardSecret, keep_secret
 from signalr_bridge.dev_settings import FORWARD, DevSettings, is_remote, make_dev_settings
@@ -30,7 +31,7 @@ class DevOptions:
     """The options of ``dev``, as the command line has them.
 
     Attributes:
-        port: The bridge's port. 0 takes a free one.
+        port: The bridge's port. 0 takes a free one. None is ``LocalHttpPort`` of a ``local.settings.json``, or 8080.
         emulator_port: The first emulator's port. 0 takes a free one for each.
         endpoints: How many emulators run, on the ports from ``emulator_port`` on. All of them are primaries.
         settings: Files with settings. The last one counts first.
@@ -42,7 +43,7 @@ class DevOptions:
         reload: Whether handlers are loaded anew when their files change. The clients stay connected.
     """
 
-    port: int = 8080
+    port: int | None = None
     emulator_port: int = 8888
     endpoints: int = 1
     settings: Sequence[str] = ()
@@ -67,9 +68,10 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
     check_origins(options.origins)
     secret = _find_secret(options, environment)
     values = Sources(environment, _write_flags(options, secret)).read()
-    settings = _accept(make_dev_settings(values, remote=options.remote))
+    found = make_dev_settings(values, remote=options.remote)
+    settings = _accept(found)
     configure_logs(settings.log_level, settings.log_format)
-    with bind(_HOST, options.port, "--port") as sock:
+    with bind(_HOST, next(one for one in (options.port, found.port, 8080) if one is not None), "--port") as sock:
         port, first = int(sock.getsockname()[1]), options.emulator_port
         async with AsyncExitStack() as stack:
             emulators = [
@@ -83,7 +85,7 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
             parts: Parts = app.state.parts
             grace = settings.limits.grace_seconds
             listener = Listener(app, sock, grace_seconds=grace, end_streams=parts.begin_stop)
-            printing = asyncio.create_task(_print_when_started(listener, emulators, secret))
+            printing = asyncio.create_task(_print_when_started(listener, settings, emulators, secret))
             reloading = asyncio.create_task(_make_reloader(settings, parts).run()) if options.reload else None
             # The emulators end first. Their last events, that clients have gone, still reach the handlers.
             await listener.run_until_stopped(before=partial(_stop, emulators))
@@ -196,15 +198,26 @@ def _say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
-async def _print_when_started(listener: Listener, emulators: Sequence[Emulator], secret: ForwardSecret | None) -> None:
+async def _print_when_started(
+    listener: Listener, settings: Settings, emulators: Sequence[Emulator], secret: ForwardSecret | None
+) -> None:
     await listener.ready.wait()
-    body = '{"target":"newMessage","arguments":["curl","hello"]}'
     base = f"http://localhost:{listener.port}"
-    print(f"Chat: {base}/")
+    if settings.console:
+        print(f"Chat: {base}/")
     for emulator in emulators:
         print(f"Connection string: {emulator.connection_string}")
-    print(f"Try: curl -sS -X POST {base}/hubs/chat/send -H 'Content-Type: application/json' -d '{body}'", flush=True)
+    print(f"Try: {_write_example(base, settings)}")
     if secret is not None:
-        print("Events: all of them are posted to the address of --forward.", flush=True)
-        if secret.note is not None:
-            print(f"Signing secret: {secret.text} ({secret.note})", flush=True)
+        print("Events: all of them are posted to the address of --forward.")
+    if secret is not None and secret.note is not None:
+        print(f"Signing secret: {secret.text} ({secret.note})")
+    sys.stdout.flush()
+
+
+def _write_example(base: str, settings: Settings) -> str:
+    """What sends a message, as a line for a shell. Callers may need a key, which it does not hold."""
+    key = '-H "X-API-Key: $KEY" ' if settings.callers.keys else ""
+    body = '{"target":"newMessage","arguments":["curl","hello"]}'
+    url = f"{base}/hubs/{quote(settings.default_hub or 'chat', safe='')}/send"
+    return f"curl -sS -X POST {url} {key}-H 'Content-Type: application/json' -d '{body}'"

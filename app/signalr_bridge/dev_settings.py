@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.origin import is_loopback
 from signalr_bridge.settings import find_connections
 from signalr_bridge.settings.fields import read_list
 from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, find_path
+from signalr_bridge.settings.rules import EVERY_ORIGIN
 from signalr_bridge.settings.value import COMMAND_LINE, Value, Values, name_values
 
 DEMO = "signalr_bridge.demo:chat"
@@ -16,6 +18,7 @@ FORWARD = "dev"
 """The name of the rule that ``--forward`` makes."""
 
 _OURS = PREFIX.lower()
+_PORT = "host:localhttpport"
 _OF_AZURE = ("azuresignalr", "azure:signalr")
 _ENDPOINT_NAMES = ("azure:signalr:endpoints:", "azure_signalr_")  # the latter are those of Service Connector
 _CONNECTION = "azuresignalrconnectionstring"
@@ -65,6 +68,16 @@ class DevSettings:
     overruled: Mapping[str, tuple[Value, ...]]
     left_out: Mapping[str, Value]
 
+    @property
+    def port(self) -> int | None:
+        """``LocalHttpPort`` of a ``local.settings.json``. Raises ``SettingsError`` when it is not a port."""
+        found = self.values.get(_PORT)
+        if found is None:
+            return None
+        if not found.text.isascii() or not found.text.isdecimal() or int(found.text) > 65_535:
+            raise SettingsError("write a number from 0 to 65535.", setting="LocalHttpPort", place=found.source)
+        return int(found.text)
+
     def describe(self) -> Iterator[str]:
         """A line for each source, for each reason to overrule settings, and for each section that is left out."""
         for source in dict.fromkeys(one.source for one in self.taken):
@@ -93,7 +106,11 @@ def make_dev_settings(values: Values, *, remote: bool = False) -> DevSettings:
     left_out = {} if remote else dict(_find_remote(kept))
     taken = {spelled: one for spelled, one in kept.items() if _find_section(spelled) not in left_out}
     return DevSettings(
-        {**_fill_silence(taken, posts=bool(left_out)), **_allow_every_hub(values), **taken},
+        {
+            **_fill_silence(taken, posts=bool(left_out)),
+            **_allow_every_hub(values),
+            **{spelled: one for spelled, one in taken.items() if spelled != EVERY_ORIGIN},
+        },
         tuple(taken[spelled] for spelled in sorted(taken) if _counts(spelled, taken[spelled])),
         {why: tuple(values[one] for one, found in reasons.items() if found == why) for why in reasons.values()},
         left_out,
@@ -237,10 +254,12 @@ def _counts(spelled: str, found: Value) -> bool:
     """Whether a setting is one of those that ``dev`` says it took."""
     name = spelled.removeprefix(_OURS)
     known = spelled.startswith(_OURS) and (find_path(name) is not None or name in READ_ELSEWHERE)
-    return found.source != COMMAND_LINE and (known or spelled.startswith(_OF_AZURE))
+    return found.source != COMMAND_LINE and (known or spelled in {EVERY_ORIGIN, _PORT} or spelled.startswith(_OF_AZURE))
 
 
 def _show(found: Value) -> str:
     """The name of a setting, as an environment variable has it."""
+    if found.written.startswith("Host:"):
+        return found.written.replace(":", ".")
     name = found.written.replace(":", "__")
     return name.upper() if name.lower().startswith(_OURS) else name

@@ -14,7 +14,8 @@
 A ``detail`` stands in an answer. It never holds a key, a token, a connection string or a value that the caller sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -43,9 +44,35 @@ class BridgeError(Exception):
 
 
 class SettingsError(BridgeError):
-    """A setting is missing or wrong. The process does not start, or a change is refused."""
+    """A setting is missing or wrong. The process does not start, or a change is refused.
+
+    ``detail`` is one line of setting, place and sentence.
+
+    Args:
+        sentence: What is wrong, and what to write.
+        setting: The name of the setting. It is empty where the sentence names it.
+        place: Where the setting was found, such as ``environment`` or ``bridge.toml``.
+        line: Its line in that file, from 1.
+    """
 
     code, title = "bad-settings", "Bad settings"
+
+    def __init__(self, sentence: str = "", *, setting: str = "", place: str = "", line: int | None = None) -> None:
+        self.sentence, self.setting, self.place, self.line = sentence, setting, place, line
+        where = place if line is None else f"{place}, line {line}"
+        name = f"{setting} ({where})" if where else setting
+        super().__init__(f"{name}: {sentence}" if setting else sentence)
+
+
+@contextmanager
+def blame(setting: str) -> Iterator[None]:
+    """Names ``setting`` in a ``SettingsError`` that is raised inside and names none."""
+    try:
+        yield
+    except SettingsError as error:
+        if error.setting or not setting:
+            raise
+        raise SettingsError(error.sentence, setting=setting) from error.__cause__
 
 
 class MalformedConnectionString(SettingsError):

@@ -77,14 +77,15 @@ def describe_hubs(settings: Settings, dispatch: Dispatch, deciding: NegotiateHan
         HubFacts(
             hub,
             dispatch.find_for_hub(hub),
-            _list_admitting(settings, hub, deciding),
+            list_admitting(settings, hub, deciding),
             list(dict.fromkeys(one.name for one in settings.endpoints_of(hub))),
         )
         for hub in name_hubs(settings, [*(one.hub for one in dispatch.handlers), *deciding.hubs])
     ]
 
 
-def _list_admitting(settings: Settings, hub: str, deciding: NegotiateHandlers) -> list[Admits]:
+def list_admitting(settings: Settings, hub: str, deciding: NegotiateHandlers) -> list[Admits]:
+    """What may admit the clients of a hub."""
     rules = settings.negotiate_of(hub)
     admits: dict[Admits, bool] = {
         "anonymous": rules.anonymous,
@@ -112,6 +113,10 @@ class HubList:
     def describe(self) -> list[HubFacts]:
         """What holds of each hub."""
         return describe_hubs(self._settings(), self._dispatch(), self._deciding)
+
+    def describe_others(self) -> list[Admits]:
+        """What admits the clients of a hub that nothing names, where all hubs may be negotiated for."""
+        return list_admitting(self._settings(), ANY, self._deciding)
 
 
 async def list_hubs(request: Request) -> Answer:

@@ -157,7 +157,7 @@ def create_app(
 
 
 async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
-    """What negotiation answers to a caller with this body. Handlers are not loaded.
+    """What negotiation answers to a caller with this body. Handlers are not loaded, and nothing of theirs runs.
 
     Raises the errors of ``read_request`` and of ``Negotiator.negotiate``.
     """

@@ -1,4 +1,4 @@
-"""The command ``tail``, which prints the upstream events of a running bridge in columns as they come."""
+"""The command ``tail``, which prints the events of a running bridge in columns as they come."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 from urllib.parse import urlsplit
 
 import httpx
@@ -23,6 +23,7 @@ LONGEST_LINE = 1_048_576
 """The longest line in bytes, and the longest event in characters. The bridge cuts events far below that."""
 
 _COLOURS = {"returned": "32", "refused": "33", "failed": "31", "rejected": "31"}
+_KIND = {"kind": 9}
 _WIDTHS = {"time": 12, "hub": 10, "event": 18, "user": 12, "client": 8, "took": 9, "code": 4}
 _READ_SECONDS = 45.0  # the bridge sends something every 15 s
 _LONGEST_PAUSE = 5.0
@@ -33,22 +34,24 @@ _ADVICE = {
 }
 
 
-async def watch(url: str, key: str | None, out: TextIO = sys.stdout) -> None:
-    """Print events until it is interrupted. It reconnects when needed.
+async def watch(url: str, key: str | None, out: TextIO = sys.stdout, *, every_kind: bool = False) -> None:
+    """Print the service's calls until it is interrupted. It reconnects when needed.
 
     Args:
         url: The address of the bridge.
         key: A caller's API key, if one is needed.
         out: Where to print. Only a terminal gets colours.
+        every_kind: Whether to print negotiations and what is sent, too.
 
     Raises:
         SettingsError: The bridge refuses to show events, or the address is malformed.
     """
-    line_of = _choose_form(out)
+    line_of = _choose_form(out, every_kind)
+    path = "/events?kind=upstream,negotiate,send" if every_kind else "/events"
     with suppress(asyncio.CancelledError, KeyboardInterrupt):
         try:
             print(line_of(None), file=out, flush=True)
-            async for event in _follow(url.rstrip("/") + "/events", key):
+            async for event in _follow(url.rstrip("/") + path, key):
                 _show(event, line_of, out)
         except BrokenPipeError:  # `tail | head` has ended, and the interpreter must not flush into it at its exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
@@ -67,13 +70,13 @@ def _leave_out() -> None:
     print("An event cannot be read, and is left out.", file=sys.stderr, flush=True)
 
 
-def _choose_form(out: TextIO) -> Callable[[Event | None], str]:
+def _choose_form(out: TextIO, every_kind: bool) -> Callable[[Event | None], str]:
     if isinstance(out, TextIOWrapper):
         out.reconfigure(errors="replace")  # clients may send characters that its encoding does not have
     if not out.isatty():
-        return lambda event: write_line(event)
+        return lambda event: write_line(event, every_kind=every_kind)
     colours = "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    return lambda event: write_line(event, shutil.get_terminal_size().columns, colours=colours)
+    return lambda event: write_line(event, shutil.get_terminal_size().columns, colours=colours, every_kind=every_kind)
 
 
 async def _follow(url: str, key: str | None) -> AsyncIterator[Event]:
@@ -149,23 +152,74 @@ def _decode(data: str) -> Event | None:
     return event if isinstance(event, dict) else None
 
 
-def write_line(event: Event | None, width: int | None = None, *, colours: bool = False) -> str:
-    """One event in columns, in at most ``width`` characters. None gives the line of headings."""
+def write_line(
+    event: Event | None, width: int | None = None, *, colours: bool = False, every_kind: bool = False
+) -> str:
+    """One event in columns, in at most ``width`` characters. None gives the line of headings.
+
+    With ``every_kind`` there is a column for the kind.
+    """
+    widths = _KIND | _WIDTHS if every_kind else _WIDTHS
     if event is None:
-        line = _align({name: name.upper() for name in _WIDTHS}, "HANDLER  WHAT")
+        line = _align({name: name.upper() for name in widths}, f"{'BY' if every_kind else 'HANDLER'}  WHAT", widths)
         return _colour(line[:width], "1", colours)
+    describe = _DESCRIBED.get(str(event.get("kind")), _describe_upstream)
+    cells, who, what, colour = describe(event)
     cells = {
+        "kind": event.get("kind"),
         "time": str(event.get("time", ""))[11:23],
         "hub": event.get("hub"),
-        "event": event.get("event"),
-        "user": event.get("userId") or "-",
-        "client": event.get("connectionId"),
         "took": f"{event.get('milliseconds', 0):.1f} ms",
         "code": event.get("status"),
-    }
-    line = _align(cells, f"{_printable(event.get('handler') or '-')}  {_what(event)}")
+    } | cells
+    line = _align(cells, f"{_printable(who or '-')}  {what}", widths)
     shown = line if width is None or len(line) <= width else line[: width - 1] + "…"
-    return _colour(shown, _COLOURS.get(str(event.get("outcome")), ""), colours)
+    return _colour(shown, colour, colours)
+
+
+Described: TypeAlias = tuple[dict[str, Any], str | None, str, str]
+"""Of an event: the cells that are its kind's own, who acted, what happened, and the colour."""
+
+
+def _describe_upstream(event: Event) -> Described:
+    cells = {"event": event.get("event"), "user": event.get("userId") or "-", "client": event.get("connectionId")}
+    return cells, event.get("handler"), _what(event), _COLOURS.get(str(event.get("outcome")), "")
+
+
+def _describe_negotiate(event: Event) -> Described:
+    cells = {"event": "negotiate", "user": event.get("userId") or "-", "client": "-"}
+    code = event.get("code")
+    what = f"! {code}" if code else f"-> {event.get('endpoint') or 'every endpoint'}"
+    return cells, event.get("by"), _printable(what), _colour_of(event)
+
+
+def _describe_send(event: Event) -> Described:
+    to = event.get("to") or {}
+    cells = {
+        "event": event.get("target") or event.get("action"),
+        "user": to.get("userId") or "-",
+        "client": to.get("connectionId") or "-",
+    }
+    group = f"group {to['groupName']}" if "groupName" in to else "" if to else "everybody"
+    given = _in_words(event["arguments"])[1:-1] if event.get("arguments") else ""
+    arrived = ", ".join(map(_describe_outcome, event.get("endpoints", ()))) or event.get("result")
+    words = (given, f"-> {group}:" if group else "->", arrived)
+    return cells, event.get("by"), " ".join(_printable(str(one)) for one in words if one), _colour_of(event)
+
+
+def _describe_outcome(outcome: Mapping[str, Any]) -> str:
+    code = outcome.get("code") or outcome.get("statusCode")
+    return f"{outcome.get('name')} {outcome.get('outcome')}" + (f" ({code})" if code else "")
+
+
+def _colour_of(event: Event) -> str:
+    """Green for what is done, yellow for what is done in part or refused, and red for what failed."""
+    status = int(event.get("status") or 500)
+    outcome = "returned" if status < 207 else "refused" if status < 500 else "failed"
+    return _COLOURS[outcome]
+
+
+_DESCRIBED = {"negotiate": _describe_negotiate, "send": _describe_send}
 
 
 def _what(event: Event) -> str:
@@ -176,6 +230,8 @@ def _what(event: Event) -> str:
             ending = f"-> {_in_words(event['result'])}" if "result" in event else ""
         case outcome:
             ending = f"! {outcome}: {event.get('error') or 'see the log'}"
+    if "detail" in event:
+        ending = f"{ending.removesuffix('.')}. {event['detail']}"
     return " ".join(_printable(part) for part in (given, ending) if part)
 
 
@@ -183,8 +239,8 @@ def _in_words(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _align(cells: Mapping[str, Any], rest: str) -> str:
-    columns = [_fit(_printable(str(cells[name])), width) for name, width in _WIDTHS.items()]
+def _align(cells: Mapping[str, Any], rest: str, widths: Mapping[str, int]) -> str:
+    columns = [_fit(_printable(str(cells[name])), width) for name, width in widths.items()]
     return "  ".join([*columns, rest]).rstrip()
 
 

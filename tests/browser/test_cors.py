@@ -6,10 +6,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
-from tests.e2e.processes import API_KEY, ROOT, Machine, connection_string, eventually, free_port, run_apart, run_bridge
+from tests.e2e.processes import (
+    API_KEY,
+    EMULATOR_KEY,
+    ROOT,
+    Machine,
+    connection_string,
+    eventually,
+    free_port,
+    run_apart,
+    run_bridge,
+    run_dev,
+)
 
 NewContext = Callable[..., BrowserContext]
 LIBRARY = (ROOT / "app" / "signalr_bridge" / "static" / "signalr.min.js").read_bytes()
@@ -149,3 +161,31 @@ def test_how_long_to_wait_can_be_read(page: Page, without_endpoints: int) -> Non
     for answer in (first, second):
         assert int(answer["retry"]) >= 1
         assert answer["id"]
+
+
+OPEN = """([port, token]) => new Promise((resolve) => {
+    const socket = new WebSocket(`ws://localhost:${port}/client/?hub=chat&access_token=${token}`);
+    socket.onopen = () => resolve("open");
+    socket.onerror = () => resolve("refused");
+})"""
+
+
+def test_in_dev_pages_of_other_ports_get_in_and_foreign_ones_do_not(new_context: NewContext, elsewhere: int) -> None:
+    """A foreign page knows the emulator's key, and goes there by itself. Chromium asks first, and somebody says yes."""
+    admin = jwt.encode({"sub": "admin", "aud": "x", "exp": 4_000_000_000}, EMULATOR_KEY)
+    context = new_context()
+    context.grant_permissions(["local-network-access"])
+    foreign = context.new_page()
+    foreign.route("https://evil.example/", lambda route: route.fulfill(body=PAGE.decode(), content_type="text/html"))
+    foreign.route(
+        "https://evil.example/signalr.min.js", lambda route: route.fulfill(body=LIBRARY, content_type="text/javascript")
+    )
+    foreign.goto("https://evil.example/")
+    own = [open_page(new_context, f"http://{host}:{elsewhere}/") for host in ("localhost", "127.0.0.1")]
+    with run_dev() as dev:
+        for page in own:
+            assert page.evaluate(CONNECT, [f"{dev.url}/hubs/chat", None])["id"]
+            assert page.evaluate(OPEN, [dev.emulator_port, admin]) == "open"
+            assert "Failed to fetch" in page.evaluate(ASK, f"{dev.url}/hubs/chat/send")["error"]
+        assert "Failed to fetch" in foreign.evaluate(CONNECT, [f"{dev.url}/hubs/chat", None])["error"]
+        assert foreign.evaluate(OPEN, [dev.emulator_port, admin]) == "refused"

@@ -70,7 +70,7 @@ def test_who_is_signed_in_to_the_app_may_connect(
     tmp_path: Path,
     new_context: Callable[..., BrowserContext],
 ) -> None:
-    write_programs("embedding.md", tmp_path)
+    write_programs("docs/embedding.md", tmp_path)
     prepare(tmp_path)
     with run_emulator() as emulator, host(tmp_path, application, emulator.connection_string) as url:
         emulator.post_to(f"{url}/realtime/upstream")

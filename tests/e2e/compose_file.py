@@ -1,9 +1,10 @@
-"""deploy/compose.yaml without a container engine: read, and turned into processes of this machine."""
+"""Compose files without a container engine: read, and turned into processes of this machine."""
 
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.processes import NODE, ROOT, app_command
@@ -11,8 +12,8 @@ from tests.e2e.processes import NODE, ROOT, app_command
 PATH = ROOT / "deploy" / "compose.yaml"
 
 
-def read_compose() -> dict[str, Any]:
-    return read_yaml(PATH.read_text(encoding="utf-8"))
+def read_compose(path: Path = PATH) -> dict[str, Any]:
+    return read_yaml(path.read_text(encoding="utf-8"))
 
 
 def read_yaml(text: str) -> dict[str, Any]:
@@ -72,8 +73,8 @@ class Service:
     environment: dict[str, str]
 
 
-def on_this_machine(name: str, ports: Ports, variables: Mapping[str, str]) -> Service:
-    service = read_compose()["services"][name]
+def on_this_machine(name: str, ports: Ports, variables: Mapping[str, str], path: Path = PATH) -> Service:
+    service = read_compose(path)["services"][name]
 
     def adapt(text: str) -> str:
         text = interpolate(text, variables)
@@ -82,10 +83,10 @@ def on_this_machine(name: str, ports: Ports, variables: Mapping[str, str]) -> Se
             text = re.sub(rf"\b{port}\b", str(here), text)
         for volume in service.get("volumes", []):
             source, target, *_ = volume.split(":")
-            text = re.sub(rf"^{target}/", f"{(PATH.parent / source).resolve()}/", text)
+            text = re.sub(rf"^{target}(?=/|$)", str((path.parent / source).resolve()), text)
         return text
 
-    entry_point = read_entry_point() if "build" in service else []
+    entry_point = read_entry_point() if service.get("image") == "signalr-bridge" else []
     program, *arguments = [*entry_point, *map(adapt, service["command"])]
     command = {"signalr-bridge": app_command(), "node": [NODE]}[program] + arguments
     return Service(command, {key: adapt(value) for key, value in service.get("environment", {}).items()})

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
+from tests.e2e.examples import COMPILED, start_compiling
 from tests.e2e.node_client import NodeClient, NodeClients
 from tests.e2e.processes import NAMED_CLIENTS, Machine, Process, run_apart, run_dev
 
@@ -19,6 +20,14 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         for process in Process.running:
             report.sections.append((f"output of {process.name}", "\n".join(process.lines[-30:])))
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiling(request: pytest.FixtureRequest) -> None:
+    """What takes long on a fresh machine begins with the first test, where tests will need it."""
+    if any(item.path.name == "test_examples.py" for item in request.session.items):
+        for language in COMPILED:
+            start_compiling(language)
 
 
 @pytest.fixture(scope="session")

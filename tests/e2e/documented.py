@@ -9,8 +9,8 @@ _BLOCK = re.compile(r"^```python\n# (\w+\.py)\n(.*?)^```", re.MULTILINE | re.DOT
 
 
 def write_programs(document: str, folder: Path) -> dict[str, Path]:
-    """Writes the programs of ``docs/<document>`` into the folder; gives their files by name."""
-    text = (ROOT / "docs" / document).read_text("utf-8")
+    """Writes the programs of ``document``, a path from the top, into the folder; gives their files by name."""
+    text = (ROOT / document).read_text("utf-8")
     files = {match[1]: folder / match[1] for match in _BLOCK.finditer(text)}
     for match in _BLOCK.finditer(text):
         files[match[1]].write_text(match[2], "utf-8")

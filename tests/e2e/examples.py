@@ -3,6 +3,7 @@
 import atexit
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -30,9 +31,22 @@ def command(language: str, port: int) -> list[str]:
             return compile_example(language)
 
 
+COMPILED = ("rust", "java", "go")
+_COMPILERS = ThreadPoolExecutor(max_workers=1, thread_name_prefix="compiler")
+
+
 @cache
+def start_compiling(language: str) -> Future[list[str]]:
+    """Compiles the example of a language once, beside the tests that do not need it yet, one language at a time."""
+    return _COMPILERS.submit(_compile, language)
+
+
 def compile_example(language: str) -> list[str]:
-    """The example of a language as a program, compiled once, and what starts it."""
+    """What starts the example of a language, once it is compiled."""
+    return start_compiling(language).result()
+
+
+def _compile(language: str) -> list[str]:
     if language == "rust":
         return [str(compile_rust(FOLDER / "rust"))]
     folder = Path(mkdtemp(prefix=f"signalr-bridge-{language}-"))

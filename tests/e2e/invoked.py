@@ -154,8 +154,8 @@ async def see_mine(context: Context, target: str, *arguments: Any) -> str:
 
 @chat.on("ask", timeout_seconds=5)  # less than the usual deadline of a call: only what it is given itself can end it
 async def ask(context: Context, whom: list[str], seconds: float, target: str, *arguments: Any) -> list[dict[str, Any]]:
-    """One connection after the other: what it answers, or what becomes of the call."""
-    return [await _ask(context, one, seconds, target, arguments) for one in whom]
+    """All of them at once: what each answers, or what becomes of the call."""
+    return await asyncio.gather(*(_ask(context, one, seconds, target, arguments) for one in whom))
 
 
 async def _ask(

@@ -51,11 +51,11 @@ def test_five_planted_errors_are_named_in_one_run(tmp_path: Path) -> None:
     done = check("--settings", str(file))
     assert done.returncode == 1
     for words in (
-        "BRIDGE_UPSTREAM__CODDE: means nothing; did you mean BRIDGE_UPSTREAM__CODE?",
-        "uk: names its managed identity by clientId and managedIdentityObjectId: keep one of them.",
-        "BRIDGE_PORT: input should be less than or equal to 65535.",
+        "BRIDGE_UPSTREAM__CODDE (local.settings.json, line 1): means nothing; did you mean BRIDGE_UPSTREAM__CODE?",
+        "uk (local.settings.json, line 1): names its managed identity by clientId and managedId",
+        "BRIDGE_PORT (local.settings.json, line 1): write 65535 or less.",
         "every endpoint is Secondary: make one Primary",
-        "Azure:SignalR:Endpoint:westus: is not used: did you mean Azure__SignalR__Endpoints__westus?",
+        "Azure:SignalR:Endpoint:westus (local.settings.json, line 1): is not used: did you mean Azure__SignalR__",
     ):
         assert words in done.stderr
     served = run(*app_command("serve", "--settings", str(file)))
@@ -159,4 +159,4 @@ def test_nothing_is_called_before_requests_are_served() -> None:
 def test_serve_names_what_it_ignores(name: str, near: str) -> None:
     done = run(*app_command("serve"), **{name: "x", "AzureSignalRConnectionString": string("https://a.example")})
     assert done.returncode == 1, "nobody could call"
-    assert f"{name}: means nothing; did you mean {near}?" in done.stderr
+    assert f"{name} (environment): means nothing; did you mean {near}?" in done.stderr

@@ -22,6 +22,7 @@ from tests.e2e.processes import (
     EMULATOR_KEY,
     Machine,
     Process,
+    app_command,
     eventually,
     free_port,
     run_dev,
@@ -143,7 +144,17 @@ def test_its_first_lines_say_what_it_took_overruled_and_left_out(team: Machine) 
         "--remote takes it in.",
         f"Chat: {team.url}/",
     ]
+    assert f'Try: curl -sS -X POST {team.url}/hubs/chat/send -H "X-API-Key: $KEY" -H ' in team.bridge.output
     assert "cAnArY" not in team.bridge.output
+
+
+def test_the_emulator_alone_takes_origins_that_are_named() -> None:
+    port = free_port()
+    with Process("emulator", app_command("emulator", "--port", str(port), "--allow-origin", FOREIGN)) as process:
+        wait_until_answered(process, f"http://localhost:{port}/api/health")
+        for origin, status in ((FOREIGN, 200), ("https://evil2.example", 403)):
+            answer = httpx.get(f"http://localhost:{port}/api/health", headers={"Origin": origin}, trust_env=False)
+            assert answer.status_code == status
 
 
 def test_callers_need_a_key_where_the_settings_have_one(team: Machine) -> None:

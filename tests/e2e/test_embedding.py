@@ -40,7 +40,7 @@ asyncio.run(main())
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return write_programs("embedding.md", tmp_path_factory.mktemp("programs"))
+    return write_programs("docs/embedding.md", tmp_path_factory.mktemp("programs"))
 
 
 def settings_of(emulator: Emulator) -> dict[str, str]:

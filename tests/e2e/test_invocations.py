@@ -260,9 +260,8 @@ def test_a_client_that_refuses(client: NodeClient, call: tuple[Any, ...], failur
 
 def test_a_client_that_does_not_answer(connect: Connect, client: NodeClient, protocol: str) -> None:
     other = connect(some_user(), protocol=OTHER[protocol])
-    for whom in (client.connection_id, other.connection_id):
-        [became] = client.invoke("ask", [whom], 1, "wait")
-        assert became["error"] == "ClientTimeout"
+    became = client.invoke("ask", [client.connection_id, other.connection_id], 1, "wait")
+    assert [one["error"] for one in became] == ["ClientTimeout"] * 2
     assert client.invoke("ask", [other.connection_id], 10, "give", 1) == [{"answer": 1}], "both live on"
 
 

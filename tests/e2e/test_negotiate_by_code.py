@@ -23,7 +23,7 @@ from tests.e2e.processes import (
     run_emulator,
 )
 
-PAGE = (ROOT / "docs" / "negotiate.md").read_text("utf-8")
+PAGE = (ROOT / "docs/negotiate.md").read_text("utf-8")
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 COOKIE = {"Cookie": "a=b; session=5f2c"}
 
@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @dataclass(frozen=True)
-class Place:
+class PageBridge:
     """A bridge with the endpoints ``default`` and ``europe``, and with all handlers of the page."""
 
     port: int
@@ -56,7 +56,7 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(folder: Path) -> Iterator[Place]:
+def bridge(folder: Path) -> Iterator[PageBridge]:
     port, first, second, backend_port = (free_port() for _ in range(4))
     (rule,) = blocks("toml")
     rule = rule.replace('hub = "chat"', 'hub = "lobby"').replace(":9000/", f":{backend_port}/")
@@ -74,7 +74,7 @@ def place(folder: Path) -> Iterator[Place]:
         stack.enter_context(Process("admit.js", [NODE, str(folder / "admit.js")], environment))
         eventually(lambda: refuses_unsigned(backend_port), "an answer of admit.js")
         stack.enter_context(run_bridge(port, first, settings))
-        yield Place(port, second)
+        yield PageBridge(port, second)
 
 
 def refuses_unsigned(port: int) -> bool | None:
@@ -86,11 +86,11 @@ def refuses_unsigned(port: int) -> bool | None:
 
 @pytest.mark.parametrize("hub", ["chat", "lobby"])
 def test_a_session_cookie_admits_and_groups_are_in_force_in_connected(
-    hub: str, place: Place, node: NodeClients
+    hub: str, bridge: PageBridge, node: NodeClients
 ) -> None:
-    url = f"http://localhost:{place.port}/hubs/{hub}"
+    url = f"http://localhost:{bridge.port}/hubs/{hub}"
     for headers in ({}, {"Cookie": "session=canary"}):
-        refused = place.negotiate(hub, **headers)
+        refused = bridge.negotiate(hub, **headers)
         assert (refused.status_code, refused.json()["detail"]) == (401, "Sign in first.")
         with pytest.raises(CallFailed, match="401"):
             node.client().start(url, headers=headers)
@@ -109,8 +109,8 @@ def test_a_session_cookie_admits_and_groups_are_in_force_in_connected(
     ann.stop()
 
 
-def test_the_class_form_picks_an_endpoint_and_refuses(place: Place) -> None:
+def test_the_class_form_picks_an_endpoint_and_refuses(bridge: PageBridge) -> None:
     for _ in range(4):
-        assert place.negotiate("news").json()["url"] == f"http://localhost:{place.europe}/client/?hub=news"
-    refused = place.negotiate("news", "?edition=closed")
+        assert bridge.negotiate("news").json()["url"] == f"http://localhost:{bridge.europe}/client/?hub=news"
+    refused = bridge.negotiate("news", "?edition=closed")
     assert (refused.status_code, refused.json()["detail"]) == (403, "This edition is closed.")

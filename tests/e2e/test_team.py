@@ -113,7 +113,7 @@ def test_both_are_installed_and_uninstalled_in_any_order(environment: Environmen
 def test_a_team_s_tests_of_its_handler_pass_from_the_wheel(environment: Environment, tmp_path: Path) -> None:
     folder = tmp_path / "theirs"
     folder.mkdir()
-    files = [file.name for file in write_programs("testing.md", folder).values()]
+    files = [file.name for file in write_programs("docs/testing.md", folder).values()]
     assert files == ["my_chat.py", "test_chat.py", "test_bridge.py"]
     ini = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\nfilterwarnings = error\n"
     (folder / "pytest.ini").write_text(ini, "utf-8")
@@ -137,7 +137,7 @@ def test_mypy_finds_nothing_in_what_the_documentation_shows(environment: Environ
     assert len(blocks) >= 2
     check = [sys.executable, "-m", "mypy", "--strict", "--python-executable", str(environment.python)]
     files = [f"handlers_{number}.py" for number in range(len(blocks))]
-    programs = write_programs("testing.md", tmp_path) | write_programs("embedding.md", tmp_path)
+    programs = write_programs("docs/testing.md", tmp_path) | write_programs("docs/embedding.md", tmp_path)
     files += [name for name in programs if name != "asgi.py"]  # Django has no types
     assert len(files) >= 10
     run(*check, *files, folder=tmp_path, environment=environment.variables)

@@ -8,8 +8,12 @@ ROOT = Path(__file__).parents[2]
 APP = ROOT / "app" / "signalr_bridge"
 
 
+TEMPLATES = APP / "templates"
+"""What ``init`` writes: programs of their own, and no modules of ours."""
+
+
 def modules() -> list[Path]:
-    return sorted(APP.rglob("*.py"))
+    return sorted(path for path in APP.rglob("*.py") if TEMPLATES not in path.parents)
 
 
 def first_line(module: Path) -> str:

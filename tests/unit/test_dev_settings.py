@@ -1,4 +1,4 @@
-"""What ``dev`` takes, overrules and leaves out, as a function of the settings (``settings.md``, Command line)."""
+"""What ``dev`` takes, overrules and leaves out, as a function of the settings."""
 
 import re
 from collections.abc import Mapping
@@ -143,7 +143,22 @@ def test_all_else_is_taken(tmp_path: Path) -> None:
     ]
 
 
-def test_a_mistake_is_one_and_an_unknown_name_is_named() -> None:
+def test_what_the_functions_host_is_told_counts(tmp_path: Path) -> None:
+    """``*`` says no more than what ``dev`` does anyway: pages of this machine get in."""
+    file = tmp_path / "local.settings.json"
+    file.write_text('{"Host": {"LocalHttpPort": "7071", "CORS": "*", "CORSCredentials": true}}')
+    found = made({"BRIDGE_SETTINGS_FILE": str(file)})
+    assert found.port == 7071
+    assert review(found.values).diagnostics == ()
+    assert "Settings of local.settings.json: Host.CORS, Host.LocalHttpPort" in found.describe()
+    assert made({}).port is None
+    for port in ("-1", "65536", "²", "http"):
+        file.write_text(f'{{"Host": {{"LocalHttpPort": "{port}"}}}}')
+        with pytest.raises(SettingsError, match=r"^LocalHttpPort \(local.settings.json\): write a number"):
+            _ = made({"BRIDGE_SETTINGS_FILE": str(file)}).port
+
+
+def test_a_wrong_setting_stops_it_and_an_unknown_name_is_named() -> None:
     with pytest.raises(SettingsError, match="BRIDGE_LIMITS__IN_FLIGHT"):
         accepted({"BRIDGE_LIMITS__IN_FLIGHT": "many"})
     given = {"BRIDGE_TYPO": "x", "BRIDGE_FORWARD__A__NONSENSE": "x"}
@@ -267,7 +282,7 @@ def test_a_hub_that_knows_its_clients_admits_nobody_else() -> None:
     [
         (DevOptions(), {"BRIDGE_LIMITS__IN_FLIGHT": "0"}, "BRIDGE_LIMITS__IN_FLIGHT"),
         (DevOptions(forward="https://prod.example/x"), {}, "--forward .* add --remote"),
-        (DevOptions(forward="localhost:9000"), {}, "--forward is no http or https URL"),
+        (DevOptions(forward="localhost:9000"), {}, "--forward: is no http or https URL"),
         (DevOptions(forward="http://localhost/{x}"), {}, "--forward: {hub} and {event} stand only"),
         (DevOptions(forward="http://localhost/x", secret="cAnArY!"), {}, "--secret: "),
         (DevOptions(secret="whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), {}, "--secret .* --forward"),
@@ -276,7 +291,7 @@ def test_a_hub_that_knows_its_clients_admits_nobody_else() -> None:
     ],
     ids=str,
 )
-async def test_a_mistake_is_told_in_words(options: DevOptions, environment: dict[str, str], line: str) -> None:
+async def test_a_wrong_option_is_told_in_words(options: DevOptions, environment: dict[str, str], line: str) -> None:
     """Before anything runs. ``__main__`` prints it without a stack, and exits with 1."""
     with pytest.raises(SettingsError, match=line) as wrong:
         await run_dev(replace(options, port=0, emulator_port=0), environment)
@@ -284,7 +299,7 @@ async def test_a_mistake_is_told_in_words(options: DevOptions, environment: dict
 
 
 def test_the_page_about_it_has_every_option_every_reason_and_every_setting() -> None:
-    page = " ".join((Path(__file__).parents[2] / "docs" / "dev.md").read_text("utf-8").split())
+    page = " ".join((Path(__file__).parents[2] / "docs/dev.md").read_text("utf-8").split())
     options = {"--reload", *(f"--{one.name.replace('_', '-')}" for one in fields(DevOptions) if one.name != "origins")}
     for option in options | {"--allow-origin"}:
         assert f"| `{option}" in page or f", `{option}" in page, option

@@ -1,8 +1,11 @@
 """The assembly: what the settings make of the application."""
 
+import sys
+from pathlib import Path
+
 import pytest
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.main import create_app
+from signalr_bridge.main import create_app, mint
 from signalr_bridge.settings import gather, load
 
 CONNECTION = "Endpoint=https://a.example;AccessKey=canary-canary-canary;Version=1.0;"
@@ -60,3 +63,32 @@ def test_a_missing_code_is_worth_a_warning(
     create_app(load(gather(settings(**environment), {})))
     assert ("BRIDGE_UPSTREAM__CODE" in caplog.text) is warns
     assert "canary" not in caplog.text
+
+
+INSTALLED = """
+from signalr_bridge import Hub
+
+chat = Hub("chat")
+started = []
+chat.startup(lambda: started.append("startup"))
+"""
+
+
+async def test_a_token_is_made_without_the_handlers_of_installed_packages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = tmp_path / "a_package-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: a-package\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[signalr_bridge.handlers]\nchat = installed_hub:chat\n")
+    (tmp_path / "installed_hub.py").write_text(INSTALLED)
+    monkeypatch.syspath_prepend(tmp_path)
+    given = load(gather(settings(), {}))
+    info = await mint(given, "chat", b"{}")
+    assert info.access_token
+    assert "installed_hub" not in sys.modules
+
+    app = create_app(given)
+    async with app.router.lifespan_context(app):
+        assert sys.modules["installed_hub"].started == ["startup"]
+    del sys.modules["installed_hub"]

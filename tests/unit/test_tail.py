@@ -83,10 +83,59 @@ def test_a_line(more: dict[str, Any], rest: str) -> None:
     assert write_line(EVENT | more) == PREFIX + rest
 
 
+COMMON = {"time": EVENT["time"], "hub": "chat", "milliseconds": 1.25}
+ACCEPTED = {"name": "east", "endpointType": "Primary", "outcome": "accepted"}
+REJECTED = {"name": "west", "endpointType": "Primary", "outcome": "rejected", "statusCode": 403, "code": "denied"}
+EVERY_KIND: list[tuple[dict[str, Any], str]] = [
+    (EVENT | {"kind": "upstream"}, f'upstream   {PREFIX}  "hi", 1 -> {{"n": null}}'),
+    (
+        COMMON | {"kind": "negotiate", "by": "client", "userId": "ann", "endpoint": "east", "status": 200},
+        "negotiate  10:00:00.123  chat        negotiate           ann           -         1.2 ms     200   "
+        "client  -> east",
+    ),
+    (
+        COMMON | {"kind": "negotiate", "by": "shop", "status": 401, "code": "unauthenticated"},
+        "negotiate  10:00:00.123  chat        negotiate           -             -         1.2 ms     401   "
+        "shop  ! unauthenticated",
+    ),
+    (
+        COMMON
+        | {"kind": "send", "by": "shop", "target": "news", "to": None, "arguments": ["a", 1], "status": 207}
+        | {"result": "partial", "endpoints": [ACCEPTED, REJECTED]},
+        "send       10:00:00.123  chat        news                -             -         1.2 ms     207   "
+        'shop  "a", 1 -> everybody: east accepted, west rejected (denied)',
+    ),
+    (
+        COMMON
+        | {"kind": "send", "by": None, "action": "add", "to": {"groupName": "g", "connectionId": "c1"}, "status": 202}
+        | {"result": "accepted", "endpoints": []},
+        "send       10:00:00.123  chat        add                 -             c1        1.2 ms     202   "
+        "-  -> group g: accepted",
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "line"), EVERY_KIND)
+def test_a_line_of_every_kind(event: dict[str, Any], line: str) -> None:
+    assert write_line(event, every_kind=True) == line
+    steering = {name: STEERING if isinstance(value, str) else value for name, value in event.items()}
+    assert write_line(steering | {"kind": event["kind"]}, every_kind=True).isprintable()
+
+
+def test_the_colour_says_how_it_ended() -> None:
+    for status, colour in ((202, 32), (207, 33), (403, 33), (502, 31)):
+        for kind in ("send", "negotiate"):
+            line = write_line(COMMON | {"kind": kind, "status": status}, colours=True, every_kind=True)
+            assert line.startswith(f"\x1b[{colour}m")
+    assert "\x1b[1mKIND " in write_line(None, colours=True, every_kind=True)
+
+
 def test_a_line_of_a_connection() -> None:
     event = {name: value for name, value in EVENT.items() if name not in {"arguments", "result"}}
     assert write_line(event) == PREFIX
     assert write_line(event | {"reason": "lost"}) == PREFIX + "  lost"
+    unhandled = event | {"outcome": "rejected", "error": "no-handler", "detail": "It has handlers of say."}
+    assert write_line(unhandled) == PREFIX + "  ! rejected: no-handler. It has handlers of say."
     nobody = event | {"handler": None, "outcome": "rejected", "error": "no-handler", "status": 404, "userId": None}
     assert write_line(nobody).endswith("404   -  ! rejected: no-handler")
     assert "  -             c1" in write_line(nobody)

@@ -32,6 +32,7 @@ from signalr_bridge.web.callers import CHALLENGE, Right
 from signalr_bridge.web.problems import PROBLEM_ANSWER
 from signalr_bridge.web.request import JSON, Request
 from signalr_bridge.web.table import Audience, Description, Route
+from signalr_bridge.web.trace import CLIENT, NOTE
 from signalr_bridge.wire.exchange import Answer, make_answer
 
 LARGEST_BODY = 64 * 1024
@@ -131,6 +132,8 @@ async def _admit(request: Request, hub: str | None) -> ClientToken | Candidate |
 
 async def _admit_client(request: Request, access: Access, hub: str | None) -> ClientToken | Candidate:
     """What the rules of the hub say of a client. Only where clients may negotiate, a handler decides about it."""
+    if (note := NOTE.get()) is not None:
+        note.by = CLIENT  # also where a caller asks without a body
     clients, address, lines = request.part(ClientAdmission), access.address_of(request), request.incoming.headers
     if hub is not None:
         if request.last_header(b"authorization") is not None:

@@ -84,7 +84,9 @@ def parse_template(text: str, *, setting: str, optional: bool = False) -> Templa
     """The template in a text. Raises ``SettingsError``, which names ``setting``, for a brace outside a placeholder."""
     rest = _PLACEHOLDER.sub("", text)
     if "{" in rest or "}" in rest:
-        raise SettingsError(f"{setting}: a placeholder is {{query.<name>}}, {{headers.<name>}} or {{claims.<name>}}.")
+        raise SettingsError(
+            "a placeholder is {query.<name>}, {headers.<name>} or {claims.<name>}: write one of these.", setting=setting
+        )
     return Template(text, optional)
 
 
@@ -182,9 +184,18 @@ class ClientRules:
     defaults: ClientToken = field(default_factory=ClientToken)
     lossless: bool = True
 
-    async def admit(self, client_request: ClientRequest) -> ClientToken:
-        """What the client's token will say. Raises ``BadToken`` with the reason, and ``InvalidName``."""
-        return await self._make_token(await self._identify(client_request), client_request)
+    async def admit(self, client_request: ClientRequest, identity: ClientIdentity | None = None) -> ClientToken:
+        """What the client's token will say. Raises ``BadToken`` with the reason, and ``InvalidName``.
+
+        ``identity`` is who the client is, where that is known already.
+        """
+        if identity is None:
+            identity = await self._identify(client_request)
+        claims = await self._read_claims(identity, client_request)
+        user_id = self._name(identity, client_request)
+        if user_id is None and not claims:
+            return self.defaults
+        return ClientToken(user_id, claims, self.defaults.lifetime_seconds, None, self.defaults.close_on_expiry)
 
     async def verify(self, client_request: ClientRequest) -> tuple[ClientToken | None, bool]:
         """The same, and whether it is verified who the client is. No token for a client that shows no identity.
@@ -195,14 +206,7 @@ class ClientRules:
             identity = await self._identify(client_request)
         except _NoIdentity:
             return None, False
-        return await self._make_token(identity, client_request), identity is not NOBODY
-
-    async def _make_token(self, identity: ClientIdentity, client_request: ClientRequest) -> ClientToken:
-        claims = await self._read_claims(identity, client_request)
-        user_id = self._name(identity, client_request)
-        if user_id is None and not claims:
-            return self.defaults
-        return ClientToken(user_id, claims, self.defaults.lifetime_seconds, None, self.defaults.close_on_expiry)
+        return await self.admit(client_request, identity), identity is not NOBODY
 
     async def _identify(self, client_request: ClientRequest) -> ClientIdentity:
         if self.issuers is not None and (tokens := client_request.tokens):
@@ -263,7 +267,8 @@ class ClientAdmission:
 
         ``address`` finds the client's address. It is called only for the rate and for the log of a refusal.
         """
-        self._check_rate(address)
+        if self._rate is not None:
+            self._check_rate(self._rate, address)
         try:
             return await self.rules_of(hub).admit(client_request)
         except BadToken as error:
@@ -276,7 +281,8 @@ class ClientAdmission:
 
         A client that shows no identity is not refused. It may have one that only the handler knows.
         """
-        self._check_rate(address)
+        if self._rate is not None:
+            self._check_rate(self._rate, address)
         rules = self.rules_of(hub)
         try:
             token, is_verified = await rules.verify(read_client_request(lines, query))
@@ -295,9 +301,8 @@ class ClientAdmission:
             self._refuse(_NO_IDENTITY, address)
         return token
 
-    def _check_rate(self, address: FindAddress) -> None:
-        if self._rate is not None:
-            check_wait(self._rate.take(address()), "You negotiate too often; try again later.")
+    def _check_rate(self, rate: Rate, address: FindAddress) -> None:
+        check_wait(rate.take(address()), "You negotiate too often; try again later.")
 
     def _refuse(self, reason: str, address: FindAddress) -> NoReturn:
         _log_refusal(reason, address)

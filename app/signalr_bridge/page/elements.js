@@ -22,7 +22,7 @@ export const plainly = (value) => (typeof value === "string" ? value : JSON.stri
 
 export function timeOf(date, timeStyle = "medium") {
   if (Number.isNaN(date.getTime())) return element("time");
-  const time = element("time", "", date.toLocaleTimeString([], { timeStyle }));
+  const time = element("time", "", date.toLocaleTimeString([], { timeStyle, ...(timeStyle === "medium" && { hourCycle: "h23" }) }));
   time.dateTime = date.toISOString();
   return time;
 }

@@ -100,6 +100,7 @@ function showWhetherAnythingMatches() {
   $("nothing-matches").hidden = !items.length || items.some((item) => !item.hidden);
 }
 
+const ACTIONS = { send: "message", add: "add to group", remove: "remove from group", removeAll: "remove from all groups" };
 const DESCRIBED = { upstream: describeUpstream, negotiate: describeNegotiate, send: describeSend };
 const ENDINGS = { returned: "ok", refused: "refused", failed: "failed", rejected: "rejected" };
 
@@ -112,10 +113,11 @@ function describe(event) {
   const ending = [ENDINGS[outcome] ?? outcome, event.status].filter((one) => one || one === 0).map(plainly).join(" ");
   head.append(element("strong", "event-name", plainly(name)), element("span", "event-outcome", ending));
   if (Number.isFinite(event.milliseconds)) head.append(element("span", "event-took", `${event.milliseconds.toFixed(1)} ms`));
-  if (event.time) head.append(timeOf(new Date(event.time)));
   const body = element("div", "event-body");
   body.append(head, ...lines.filter(Boolean), describeFacts(facts));
-  item.append(element("span", "event-kind", kind), body);
+  const side = element("div", "event-side");
+  side.append(element("span", "event-kind", kind), timeOf(new Date(event.time)));
+  item.append(side, body);
   return item;
 }
 
@@ -145,8 +147,8 @@ function describeSend(event) {
     event.code ? told("error", "Error", plainly(event.code)) : null,
   ];
   const outcome = typeof result === "string" ? result : result?.status ?? (event.status < 300 ? "accepted" : "rejected");
-  const facts = { To: whom || (event.action === "message" || event.target ? "everybody" : null), Hub: event.hub, By: event.by };
-  return { name: event.target ?? event.action ?? "send", outcome, lines, facts };
+  const facts = { To: whom || "everybody", Hub: event.hub, By: event.by };
+  return { name: event.target ?? ACTIONS[event.action] ?? event.action ?? "send", outcome, lines, facts };
 }
 
 function describeFacts(named) {

@@ -17,12 +17,15 @@ let hubs = []; // as GET /hubs has them
 let trouble = ""; // why the list is not known, in words
 let hub = "";
 let choose = () => {};
+let chooseHub = () => {};
 
 export async function loadHubs() {
   const answer = await ask("GET", "hubs");
   if (answer.status === 200) hubs = answer.body;
   trouble = answer.status === 404 ? "This bridge does not list its handlers." : answer.problem;
   $("hubs").replaceChildren(...hubs.map(({ name }) => new Option(name)));
+  $("hub-names").hidden = hubs.length < 2;
+  replace($("hub-names"), hubs.map(({ name }) => makeButton(name, `Use the hub ${name}`, () => chooseHub(name))));
   return answer;
 }
 
@@ -56,8 +59,8 @@ export async function explainUnhandled(method) {
   return `Nobody handles “${method}” on the hub ${hub}. ${those}`;
 }
 
-export function startHubs(onMethod) {
-  choose = onMethod;
+export function startHubs(onHub, onMethod) {
+  [chooseHub, choose] = [onHub, onMethod];
   setInterval(() => { if (!document.hidden && hub) look(); }, SECONDS_BETWEEN_LOOKS * 1000);
 }
 
@@ -83,11 +86,7 @@ function describeHandler({ category, event, source }) {
   const item = element("li");
   const name = isAny(event) ? `every ${isAny(category) ? "event" : "event of " + category}` : plainly(event);
   if (category === "messages" && !isAny(event)) {
-    const button = element("button", "plain code", name);
-    button.type = "button";
-    button.setAttribute("aria-label", `Call ${name}`);
-    button.addEventListener("click", () => choose(event));
-    item.append(button);
+    item.append(makeButton(name, `Call ${name}`, () => choose(event)));
   } else {
     item.append(element("span", "code", name));
   }
@@ -95,6 +94,14 @@ function describeHandler({ category, event, source }) {
   shown.title = shown.textContent;
   item.append(shown);
   return item;
+}
+
+function makeButton(words, label, act) {
+  const button = element("button", "plain code", words);
+  button.type = "button";
+  button.setAttribute("aria-label", label);
+  button.addEventListener("click", act);
+  return button;
 }
 
 function showEndpoints({ status, body, problem }) {

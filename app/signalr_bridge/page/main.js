@@ -46,6 +46,13 @@ async function enter() {
   if (!hasKey()) await connect(connection); // behind a key it may be production: nobody connects there unasked
 }
 
+async function useNamed(name) {
+  $("hub").value = name;
+  if (connection.isConnected) return $("connect-form").requestSubmit();
+  connection.hub = name;
+  return useHub();
+}
+
 // What the parts offer follows the hub.
 async function useHub() {
   await look(connection.hub);
@@ -61,7 +68,7 @@ connection.addEventListener("arrived", async () => {
 });
 
 startViews();
-startHubs((method) => { open("call"); chooseMethod(method); });
+startHubs(useNamed, (method) => { open("call"); chooseMethod(method); });
 startConnecting(connection);
 startChat(connection, hasChat);
 startCalls(connection);

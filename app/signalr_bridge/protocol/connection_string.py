@@ -111,26 +111,37 @@ def _split(text: str) -> _Parts:
     pieces = [piece for piece in (piece.strip() for piece in text.split(";")) if piece]
     if len(pieces) < 2:
         raise MalformedConnectionString(
-            "A connection string has at least Endpoint=... and AccessKey=... with ';' between."
+            "A connection string has at least Endpoint=... and AccessKey=... with ';' between: "
+            "copy all of it from the instance's page Keys."
         )
     parts = _Parts()
     for position, piece in enumerate(pieces, start=1):
         name, equals, value = piece.partition("=")
-        if not equals:
-            continue
-        name = name.strip().lower()
-        name = _SPELLING.get(name, name)
-        if name in parts:
-            # An unknown name may be half of a key.
-            shown = name if name in _NAMES else "A key"
-            raise MalformedConnectionString(f"{shown} (part {position}) stands there twice.")
-        parts[name], parts.positions[name] = value.strip(), position
+        known = _SPELLING.get(name.strip().lower().replace("-", ""))
+        if known is None or not equals:
+            # It is not shown, because it may be half of a key.
+            raise MalformedConnectionString(f"Part {position} means nothing: {_hint(piece, text)}.")
+        if known in parts:
+            raise MalformedConnectionString(
+                f"{known} (part {position}) stands there twice: write one connection string, each part once."
+            )
+        parts[known], parts.positions[known] = value.strip(), position
+        if len(value.strip()) > 1 and value.strip()[0] == value.strip()[-1] in {"'", '"'}:
+            raise parts.fault(known, "stands in quotes: write it without them")
     return parts
+
+
+def _hint(piece: str, text: str) -> str:
+    if text[:1] in {"'", '"'} or piece[:1] in {"'", '"'}:
+        return "remove the quotes"
+    return f"remove it, or write one of {', '.join(_NAMES)}"
 
 
 def _read_endpoint(parts: _Parts) -> str:
     if not parts.get("Endpoint"):
-        raise MalformedConnectionString("Endpoint is missing.")
+        raise MalformedConnectionString(
+            "Endpoint is missing: write Endpoint=https://name.service.signalr.net;AccessKey=..."
+        )
     url = _parse_url(parts, "Endpoint")
     version = parts.get("Version")
     if version is not None and _VERSION.fullmatch(version) is None:
@@ -157,7 +168,7 @@ def _read_url(parts: _Parts, name: str) -> str | None:
 def _parse_url(parts: _Parts, name: str) -> SplitResult:
     url = _try_url(parts[name])
     if url is None:  # raised here, because the error of urlsplit quotes the value
-        raise parts.fault(name, "is not an absolute http or https URL")
+        raise parts.fault(name, "is not an absolute http or https URL: write such as https://name.service.signalr.net")
     return url
 
 
@@ -178,7 +189,10 @@ def _check_credential(parts: _Parts, auth_type: str | None) -> None:
     if not is_utf8(parts.get("AccessKey", "")):
         raise parts.fault("AccessKey", "is not UTF-8")
     if auth_type is None and "AccessKey" not in parts:
-        raise MalformedConnectionString("AccessKey is missing, and AuthType is not azure, azure.msi, azure.app or aad.")
+        raise MalformedConnectionString(
+            "AccessKey is missing, and AuthType is not azure, azure.msi, azure.app or aad: "
+            "copy all of the string from the instance's page Keys."
+        )
     if auth_type == "azure.app" or (auth_type == "aad" and parts.get("ClientId") and parts.get("TenantId")):
         for name in ("ClientId", "TenantId"):
             if not parts.get(name):

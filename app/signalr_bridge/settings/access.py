@@ -7,7 +7,19 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from signalr_bridge.protocol.origin import is_origin
-from signalr_bridge.settings.fields import LIVE, Hub, Secrets, Section, Texts, read_list, read_map, read_text
+from signalr_bridge.settings.fields import (
+    LIVE,
+    Hub,
+    Secrets,
+    Section,
+    Texts,
+    about,
+    read_hub,
+    read_list,
+    read_map,
+    read_objects,
+    read_text,
+)
 
 RightName = Literal["negotiate", "send", "groups", "connections", "read"]
 Rights = Annotated[tuple[RightName, ...], BeforeValidator(read_list)]
@@ -27,9 +39,7 @@ _ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def _read_keys(value: Any) -> Any:
-    if isinstance(value, str) and value.lstrip().startswith("{"):
-        raise ValueError("begins with { and is no JSON list: put it in [ ]")  # else it would itself be taken for a key
-    values = read_list(value)
+    values = read_objects(value)  # a single object would itself be taken for a key
     if not isinstance(values, list):
         return values
     name = "key" if len(values) == 1 else "key-{}"
@@ -45,8 +55,19 @@ def _read_keys(value: Any) -> Any:
 def check_issuer(value: str) -> str:
     """An issuer's address. It is compared exactly, and its keys are fetched over TLS. Raises ``ValueError``."""
     if not _HTTPS.fullmatch(value):
-        raise ValueError("an issuer is an address that begins with https://, without query")
+        raise ValueError(
+            "an issuer is an address that begins with https://, without query: write it as in the token's `iss`"
+        )
     return value
+
+
+def check_together(section: Section, *fields: str) -> None:
+    """Raises an error when some of the fields are set, but not all."""
+    missing = [name for name in fields if not getattr(section, name)]
+    given = [name for name in fields if name not in missing]
+    if missing and given:
+        rest = " and ".join(f"{{section}}{name.upper()}" for name in missing)
+        raise about(given[0], f"does not stand alone: set {rest}, too, or none of them")
 
 
 class GrantSettings(Section):
@@ -68,7 +89,7 @@ class CallerKey(GrantSettings):
         if (self.key is None) is (self.sha256 is None):
             raise ValueError("a key is given by 'key' or by 'sha256', and not by both")
         if self.key is not None and len(self.key.get_secret_value()) < 16:
-            raise ValueError("a key has at least 16 characters")
+            raise ValueError("a key has at least 16 characters: write a longer one")
         if self.sha256 is not None and not _SHA256.fullmatch(self.sha256.get_secret_value()):
             raise ValueError("a sha256 has 64 hexadecimal digits")
         return self
@@ -87,12 +108,13 @@ class OidcSettings(Section):
 
     @model_validator(mode="after")
     def _check_all_three(self) -> Self:
-        given = [self.issuer is not None, bool(self.audience), bool(self.roles)]
-        if any(given) and not all(given):
-            raise ValueError("set ISSUER, AUDIENCE and ROLES, or none of them")
-        if self.issuer is not None:
-            check_issuer(self.issuer)
+        check_together(self, "issuer", "audience", "roles")
         return self
+
+    @field_validator("issuer")
+    @classmethod
+    def _check_issuer(cls, value: str | None) -> str | None:
+        return None if value is None else check_issuer(value)
 
 
 class CallersSettings(Section):
@@ -109,14 +131,16 @@ class CallersSettings(Section):
     @classmethod
     def _check_listen(cls, value: str | None) -> str | None:
         match = None if value is None else _LISTEN.fullmatch(value)
+        if value is not None and match is None and value.count(":") > 1:
+            raise ValueError("an IPv6 address stands in brackets: write such as [::1]:8081")
         if value is not None and (match is None or int(match["port"]) > 65_535):
-            raise ValueError("an address to listen on is host:port, such as 127.0.0.1:8081")
+            raise ValueError("an address to listen on is host:port: write such as 127.0.0.1:8081")
         return value
 
     @model_validator(mode="after")
     def _check_anonymous(self) -> Self:
         if self.anonymous and not (self.listen_address and _is_loopback(self.listen_address[0])):
-            raise ValueError("ANONYMOUS needs a listener of its own on loopback: set LISTEN=127.0.0.1:8081")
+            raise about("anonymous", "needs a listener of its own on loopback: set {section}LISTEN=127.0.0.1:8081")
         return self
 
     @property
@@ -145,7 +169,10 @@ class CorsSettings(Section):
     @classmethod
     def _check_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(is_origin(one) for one in value):
-            raise ValueError("an origin is scheme://host[:port], without a path or slash at its end; there is no '*'")
+            raise ValueError(
+                "an origin is scheme://host[:port], without a path or slash at its end, and there is no '*': "
+                "write such as https://app.contoso.com or https://*.contoso.com"
+            )
         return value
 
     @field_validator("headers")
@@ -191,7 +218,7 @@ class ClientSettings(Section):
     id_token: str | None = Field(default=None, description="template of an id token whose claims are copied")
     id_token_unverified: bool = Field(default=False, description="accept an id token without verifying it")
     claim_types: Texts = Field(default=(), description="claims to copy from the id token, or else from what admitted")
-    jwt: Annotated[tuple[JwtSettings, ...], BeforeValidator(read_list)] = Field(
+    jwt: Annotated[tuple[JwtSettings, ...], BeforeValidator(read_objects)] = Field(
         default=(), description='tokens that admit: `{"issuer", "audience", "user_claim", "required"}`'
     )
     platform_identity: bool = Field(
@@ -216,15 +243,17 @@ class ClientSettings(Section):
     @model_validator(mode="after")
     def _check_trust(self) -> Self:
         if self._reads_client_input(self.user_id):
-            raise ValueError(
-                "the user id's template reads what clients can write: set TRUST_CLIENT_INPUT=true to allow it"
-            )
+            raise about("user_id", "reads what clients can write: set {section}TRUST_CLIENT_INPUT=true to allow it")
         if self.id_token is not None and not self.id_token_unverified and not self.jwt:
-            raise ValueError("ID_TOKEN is verified by the issuers in JWT: set them, or ID_TOKEN_UNVERIFIED=true")
+            raise about(
+                "id_token",
+                "is verified by the issuers in {section}JWT: set them, or {section}ID_TOKEN_UNVERIFIED=true",
+            )
         if self.id_token_unverified and self._reads_client_input(self.id_token):
-            raise ValueError(
-                "an unverified ID_TOKEN that clients can write names them as they like: set TRUST_CLIENT_INPUT=true "
-                "to allow it"
+            raise about(
+                "id_token",
+                "is unverified, and clients who can write it name themselves as they like: "
+                "set {section}TRUST_CLIENT_INPUT=true to allow it",
             )
         return self
 
@@ -242,6 +271,11 @@ class NegotiateSettings(ClientSettings):
     """The rules for the clients of all hubs."""
 
     hubs: Texts = Field(default=(), description="further hubs that clients may negotiate for; `*` for all")
+
+    @field_validator("hubs")
+    @classmethod
+    def _check_hubs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(one if one == "*" else read_hub(one) for one in value)
 
 
 def read_authority(value: Any) -> Any:
@@ -268,12 +302,15 @@ class EntraSettings(Section):
 
     @model_validator(mode="after")
     def _check_all_three(self) -> Self:
-        given = [self.tenant is not None, bool(self.audience), bool(self.app_ids)]
-        if any(given) and not all(given):
-            raise ValueError("set TENANT, AUDIENCE and APP_IDS, or none of them")
-        if self.tenant is not None and not _ID.fullmatch(self.tenant):
-            raise ValueError("the TENANT is given by its id, as 00000000-0000-0000-0000-000000000000, not its name")
+        check_together(self, "tenant", "audience", "app_ids")
         return self
+
+    @field_validator("tenant")
+    @classmethod
+    def _check_tenant(cls, value: str | None) -> str | None:
+        if value is not None and not _ID.fullmatch(value):
+            raise ValueError("a tenant is given by its id: write it as 00000000-0000-0000-0000-000000000000, no name")
+        return value
 
 
 class UpstreamSettings(Section):

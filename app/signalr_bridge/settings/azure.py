@@ -51,6 +51,9 @@ _FALLBACKS = {
 }
 Texts = Mapping[str, str]
 
+_PATH = re.compile(r"(?:^|;)\s*Endpoint\s*=\s*[a-z]+://[^;/]+/[^;\s]", re.IGNORECASE)
+_UNUSED_PATH = "Endpoint has a path, which is not used: write the address alone, as https://name.service.signalr.net."
+
 UNNAMED = "default"
 NAMED = "azure:signalr:endpoints:"
 _FORMS: tuple[tuple[str, EndpointType], ...] = (("", "Primary"), (":primary", "Primary"), (":secondary", "Secondary"))
@@ -84,7 +87,8 @@ def read_string(spelled: str, found: Value, name: str, endpoint_type: EndpointTy
         credential=_read_credential(connection),
         source=found.source,
     )
-    return Candidate(name, endpoint_type, settings, (), used)
+    said = (Diagnostic.warning(found.written, _UNUSED_PATH),) if _PATH.search(found.text) else ()
+    return Candidate(name, endpoint_type, settings, said, used)
 
 
 def _read_credential(connection: ConnectionString) -> CredentialSettings:
@@ -267,7 +271,12 @@ def _read_name(values: Values, name: str, written: str) -> Iterator[Candidate]:
         yield from strings
     else:
         beside = [one for one in strings if one.settings is not None]
-        yield _prefer(identity, beside[0], f"the endpoint '{written}': its serviceUri") if beside else identity
+        yield _prefer(identity, beside[0], f"{name_endpoint(written)}: its serviceUri") if beside else identity
+
+
+def name_endpoint(name: str) -> str:
+    """The beginning of the names of a named endpoint's settings."""
+    return f"Azure__SignalR__Endpoints__{name}"
 
 
 def _find_names(values: Values) -> list[tuple[str, str]]:
@@ -294,12 +303,14 @@ def judge_connection(connection: str, unnamed: Sequence[Candidate], named: Seque
     candidates = [*unnamed, *named]
     if unnamed and any(one.name.lower() == UNNAMED for one in named):
         yield Diagnostic.error(
-            "", f"A named endpoint 'default' stands beside {connection}, which has that name: rename the named one."
+            "Azure__SignalR__Endpoints__default",
+            f"a named endpoint 'default' stands beside {connection}, which has that name: rename the named one.",
         )
     if candidates and all(one.endpoint_type == "Secondary" for one in candidates):
         yield Diagnostic.error(
-            f"{connection} and Azure__SignalR__Endpoints",
-            "every endpoint is Secondary: make one Primary (<name>__primary, or <name>__type=Primary).",
+            "Azure__SignalR__Endpoints",
+            f"every endpoint is Secondary: make one Primary (<name>__primary, or <name>__type=Primary), "
+            f"or set {connection}.",
         )
     yield from _judge_doubles(candidates)
 

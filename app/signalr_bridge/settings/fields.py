@@ -1,15 +1,24 @@
 """The base class of all sections, the mark ``LIVE``, and types of fields that may be written in several ways."""
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from signalr_bridge.errors import InvalidName, MalformedJson
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub, is_utf8
+
+
+def about(field: str, text: str) -> PydanticCustomError:
+    """An error of a whole section that concerns one field of it.
+
+    ``{section}`` in the text stands for the beginning of the names of the section's settings.
+    """
+    return PydanticCustomError("setting", "{text}", {"field": field, "text": text})
 
 
 class Section(BaseModel):
@@ -52,10 +61,11 @@ def _decode(text: str) -> Any:
     try:
         return json_text.decode(text.encode())
     except MalformedJson:
-        raise ValueError("begins with [ but is no JSON list") from None
+        raise ValueError('begins with [ but is no JSON list: write ["one", "two"]') from None
 
 
-def _read_hub(value: Any) -> Any:
+def read_hub(value: Any) -> Any:
+    """A hub's name in lower case. Other values stay as they are. Raises ``ValueError``."""
     try:
         return check_hub(value) if isinstance(value, str) else value
     except InvalidName as error:
@@ -74,7 +84,7 @@ def read_map(value: Any) -> Any:
     try:
         return json_text.decode(value.encode())
     except MalformedJson:
-        raise ValueError("is no JSON object") from None
+        raise ValueError('is no JSON object: write {"name": "value"}') from None
 
 
 def _check_secrets(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
@@ -84,11 +94,30 @@ def _check_secrets(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return values
 
 
+def _read_networks(value: Any) -> Any:
+    values = read_list(value)
+    if not isinstance(values, list):
+        return values
+    try:
+        return [ip_network(one) for one in values]
+    except ValueError:
+        raise ValueError(
+            "write networks, such as 10.0.0.0/8 with zeros behind the mask, or addresses, no names"
+        ) from None
+
+
+def read_objects(value: Any) -> Any:
+    """The list of objects in a text. Other values stay as they are. Raises ``ValueError``."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        raise ValueError("begins with { and is no JSON list: put it in [ ]")
+    return read_list(value)
+
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(read_list)]
 """Texts, as a list or in one text."""
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(read_list), AfterValidator(_check_secrets)]
 """Secrets, as a list or in one text."""
-Hub = Annotated[str, BeforeValidator(_read_hub)]
+Hub = Annotated[str, BeforeValidator(read_hub)]
 """A hub's name, in lower case."""
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(read_list)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_read_networks)]
 """Networks in CIDR notation, as a list or in one text."""

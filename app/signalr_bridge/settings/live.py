@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.runtime import Clock
+from signalr_bridge.settings.diagnosis import locating
 from signalr_bridge.settings.fields import is_live
 from signalr_bridge.settings.loading import review
 from signalr_bridge.settings.model import EndpointSettings, HubSettings, Settings
@@ -159,15 +160,16 @@ class LiveSettings:
     def take(self, values: Values) -> None:
         """Switches to the settings in ``values`` that may change while running. Raises ``SettingsError``."""
         wanted = review(values).accept()
-        check_servable(wanted)
+        check_servable(wanted, values)
         current = self._current()
         change = plan_change(current, wanted)
         if change.waiting:
             self._listener.settings_waiting(settings=change.waiting)
         if change.settings == current:
             return
-        check_servable(change.settings)
-        commit = self._prepare(change.settings)
+        check_servable(change.settings, values)
+        with locating(values):
+            commit = self._prepare(change.settings)
         commit()
         self._listener.settings_changed(changes=change.changed)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,9 +10,19 @@ from signalr_bridge.errors import InvalidName, SettingsError
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings.azure import Candidate, judge_connection, read_named, read_unnamed
 from signalr_bridge.settings.azure_calls import find_unused, read_calls
+from signalr_bridge.settings.diagnosis import explain, locate
 from signalr_bridge.settings.model import EndpointSettings, EndpointTuning, Settings
-from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, Path, find_path, names_near, nearest_name, write_name
-from signalr_bridge.settings.rules import find_notices
+from signalr_bridge.settings.names import (
+    PREFIX,
+    READ_ELSEWHERE,
+    Path,
+    find_path,
+    named_sections,
+    names_near,
+    nearest_name,
+    write_name,
+)
+from signalr_bridge.settings.rules import find_notices, take_quotes_off
 from signalr_bridge.settings.sources import Sources
 from signalr_bridge.settings.value import Diagnostic, Level, Value, Values, refuse_errors
 
@@ -49,19 +58,25 @@ def load(values: Values) -> Settings:
 
 def review(values: Values) -> Review:
     """The settings with all diagnostics. Never raises for what the values say."""
+    values, quoted = take_quotes_off(values)
     connections = find_connections(values)
+    values, more = take_quotes_off(values, [one.lower() for one in connections])
     values = _adopt(values, connections)
     nested, diagnostics = _nest(values)
     named = read_named(values)
     read = {name: read_unnamed(values, name) for name in connections}
     calls = read_calls(values)
     used = {one for found in (*read.values(), named) for candidate in found for one in candidate.used} | calls.used
-    tuned = {name: _tune([*unnamed, *named], nested.get("endpoints", {})) for name, unnamed in read.items()}
+    tuned = {name: _tune([*unnamed, *named], nested.get("endpoints", {}), values) for name, unnamed in read.items()}
     diagnostics += [
+        *quoted,
+        *more,
         *(one for name, unnamed in read.items() for one in judge_connection(name, unnamed, named)),
         *(one for unnamed in read.values() for candidate in unnamed for one in candidate.diagnostics),
         *(one for candidate in named for one in candidate.diagnostics),
-        *_judge_tuning(nested.get("endpoints", {}), [*named, *(one for found in read.values() for one in found)]),
+        *_judge_tuning(
+            nested.get("endpoints", {}), [*named, *(one for found in read.values() for one in found)], values
+        ),
         *_judge_connections(connections, tuned),
         *calls.diagnostics,
         *find_unused(values, connections, used),
@@ -71,7 +86,7 @@ def review(values: Values) -> Review:
     nested["connections"] = {name.lower(): tuned[name] for name in connections[1:]}
     nested["calls"] = calls.settings
     settings, wrong = _build(nested, values)
-    diagnostics = list(dict.fromkeys([*diagnostics, *wrong]))
+    diagnostics = list(dict.fromkeys(locate(one, values) for one in [*diagnostics, *wrong]))
     return Review(None if any(one.level is Level.ERROR for one in diagnostics) else settings, tuple(diagnostics))
 
 
@@ -111,32 +126,32 @@ def _judge_connections(
             )
 
 
-def _tune(candidates: Iterable[Candidate], tuning: Mapping[str, Any]) -> tuple[EndpointSettings, ...]:
+def _tune(candidates: Iterable[Candidate], tuning: Mapping[str, Any], values: Values) -> tuple[EndpointSettings, ...]:
     """The endpoints with their own tuning, ``BRIDGE_ENDPOINTS__<NAME>__*``, which is by name in lower case."""
     found: dict[EndpointSettings, None] = {}  # exact duplicates collapse
     for one in candidates:
         if one.settings is not None:
-            told, _ = _read_tuning(one.name.lower(), tuning.get(one.name.lower(), {}))
+            told, _ = _read_tuning(one.name.lower(), tuning.get(one.name.lower(), {}), values)
             found[one.settings.model_copy(update=told)] = None
     return tuple(found)
 
 
-def _read_tuning(name: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Diagnostic]]:
+def _read_tuning(name: str, given: Mapping[str, Any], values: Values) -> tuple[dict[str, Any], list[Diagnostic]]:
     texts = {key: str(one) if key == "upstream_app_id" else one for key, one in given.items()}
     try:
         return EndpointTuning.model_validate(texts).model_dump(include=set(texts)), []
     except ValidationError as error:
-        return {}, list(_explain(error, ("endpoints", name)))
+        return {}, list(explain(error, values, ("endpoints", name)))
 
 
-def _judge_tuning(tuning: Mapping[str, Any], candidates: Iterable[Candidate]) -> Iterator[Diagnostic]:
+def _judge_tuning(tuning: Mapping[str, Any], candidates: Iterable[Candidate], values: Values) -> Iterator[Diagnostic]:
     names = {one.name.lower() for one in candidates}
     for name, given in sorted(tuning.items()):
         if name not in names:
             near = nearest_name(name, names)
             text = "there is no endpoint of this name" + (f"; did you mean {near.upper()}?" if near else ".")
             yield Diagnostic.error(write_name(("endpoints", name)), text)
-        yield from _read_tuning(name, given)[1]
+        yield from _read_tuning(name, given, values)[1]
 
 
 def _nest(values: Values) -> tuple[dict[str, Any], list[Diagnostic]]:
@@ -159,6 +174,10 @@ def _nest(values: Values) -> tuple[dict[str, Any], list[Diagnostic]]:
 
 
 def _unknown(found: Value) -> Diagnostic:
+    section = found.written.removeprefix(PREFIX).lower()
+    if isinstance(found.value, list) and section in named_sections():
+        text = f"is no list: write a table with a name for each, [{section}.<name>]."
+        return Diagnostic(Level.UNKNOWN, found.written, text)
     near = nearest_name(found.written, names_near(found.written))
     return Diagnostic(Level.UNKNOWN, found.written, "means nothing" + (f"; did you mean {near}?" if near else "."))
 
@@ -181,16 +200,4 @@ def _build(nested: Mapping[str, Any], values: Values) -> tuple[Settings | None, 
     try:
         return Settings(**nested), []
     except ValidationError as error:
-        return None, list(_explain(error))
-
-
-def _explain(error: ValidationError, path: Path = ()) -> Iterator[Diagnostic]:
-    for fault in error.errors(include_input=False, include_url=False, include_context=False):
-        location = [str(part) for part in (*path, *_name_of_setting(fault["loc"]))]
-        message = fault["msg"].removeprefix("Value error, ")
-        yield Diagnostic.error(write_name(location), f"{message[0].lower()}{message[1:].rstrip('.')}.")
-
-
-def _name_of_setting(location: Iterable[int | str]) -> Iterator[int | str]:
-    """The part of an error's location before the first index. What follows stands in the value, and may be secret."""
-    return takewhile(lambda part: not isinstance(part, int), location)
+        return None, list(explain(error, values))

@@ -3,9 +3,11 @@
 The README's table of settings is made of the descriptions.
 """
 
+import re
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from signalr_bridge.settings.access import (
@@ -19,7 +21,7 @@ from signalr_bridge.settings.access import (
     UpstreamSettings,
     read_authority,
 )
-from signalr_bridge.settings.fields import LIVE, Hub, Networks, Section, Texts
+from signalr_bridge.settings.fields import LIVE, Hub, Networks, Section, Texts, about
 from signalr_bridge.settings.traffic import (
     CallSettings,
     CredentialSettings,
@@ -55,6 +57,16 @@ __all__ = [
     "Settings",
     "UpstreamSettings",
 ]
+
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return ip_address(text).version > 0
+    except ValueError:
+        return False
 
 
 class Settings(BaseSettings):
@@ -126,10 +138,19 @@ class Settings(BaseSettings):
         """Completes each hub's own sections by those for all hubs."""
         return complete_hubs(data) if isinstance(data, dict) else data
 
+    @field_validator("host")
+    @classmethod
+    def _check_host(cls, value: str) -> str:
+        if value.startswith("["):
+            raise ValueError("an IPv6 address stands without brackets here: write such as ::1")
+        if not _HOST.fullmatch(value) and not _is_address(value):
+            raise ValueError("write an address alone, such as 0.0.0.0, without http:// and without a port")
+        return value
+
     @model_validator(mode="after")
     def _check_hubs_only(self) -> Self:
         if self.hubs_only and "*" in self.negotiate.hubs:
-            raise ValueError("HUBS_ONLY and a '*' in NEGOTIATE__HUBS contradict each other")
+            raise about("hubs_only", "contradicts the '*' in BRIDGE_NEGOTIATE__HUBS: remove one of the two")
         return self
 
     def negotiate_of(self, hub: str) -> ClientSettings:

@@ -2,22 +2,48 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from signalr_bridge.protocol.connection_string import EMULATOR_KEY
-from signalr_bridge.settings.azure import spellings
-from signalr_bridge.settings.model import Settings
+from signalr_bridge.settings.azure import UNNAMED, name_endpoint, spellings
+from signalr_bridge.settings.diagnosis import locate
+from signalr_bridge.settings.model import EndpointSettings, Settings
 from signalr_bridge.settings.names import PREFIX, find_path
 from signalr_bridge.settings.value import SECRETS, UNWATCHED, Diagnostic, Values, refuse_errors
 
 _OURS = ("bridge_", "azure:signalr", "azuresignalr")
+EVERY_ORIGIN = "host:cors"
+"""``"CORS": "*"`` of a ``local.settings.json``."""
 _PORTABLE = re.compile(r"[A-Za-z0-9_]+")
 
 
-def check_servable(settings: Settings) -> None:
-    """Raises ``SettingsError`` when `serve` cannot start. Each line says which setting to set."""
-    refuse_errors(judge_servable(settings))
+def check_servable(settings: Settings, values: Values = MappingProxyType({})) -> None:
+    """Raises ``SettingsError`` when `serve` cannot start. Each line says which setting to set, and where it stands."""
+    refuse_errors(locate(one, values) for one in judge_servable(settings))
+
+
+def take_quotes_off(values: Values, connections: Iterable[str] = ()) -> tuple[Values, list[Diagnostic]]:
+    """The values without quotes around them, and an error for each that had some.
+
+    Shells take quotes off, but `docker --env-file`, Kubernetes and files with one secret do not.
+
+    Args:
+        values: All settings.
+        connections: The names of connections, in lower case.
+    """
+    ours = (*_OURS, "connectionstrings:", "customconnstr_", *connections)
+    quoted = {name: found for name, found in values.items() if name.startswith(ours) and _is_quoted(found.value)}
+    plain = {name: replace(found, value=found.text[1:-1]) for name, found in quoted.items()}
+    text = "stands in quotes, which are kept and would be a part of it: write it without them."
+    return {**values, **plain}, [Diagnostic.error(found.written, text) for found in quoted.values()]
+
+
+def _is_quoted(value: object) -> bool:
+    text = value.strip() if isinstance(value, str) else ""
+    return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
 
 
 def check_embedded(settings: Settings) -> None:
@@ -29,15 +55,15 @@ def judge_servable(settings: Settings, *, is_embedded: bool = False) -> Iterator
     """The reasons why `serve` cannot start with these settings, or, if ``is_embedded``, a bridge inside another app."""
     if not settings.all_endpoints():
         yield Diagnostic.error(
-            "",
-            f"No endpoint: set {settings.connection} to the connection string of your SignalR instance, "
+            settings.connection,
+            "there is no endpoint: set it to the connection string of your SignalR instance, "
             "or Azure__SignalR__Endpoints__<name> for each of several.",
         )
     callers = settings.callers
     if not is_embedded and not callers.keys and callers.oidc.issuer is None and not callers.anonymous:
         yield Diagnostic.error(
-            "",
-            "Nobody could call: set BRIDGE_CALLERS__KEYS to one or more keys of at least 16 characters, "
+            "BRIDGE_CALLERS__KEYS",
+            "nobody could call: set it to one or more keys of at least 16 characters, "
             "or BRIDGE_CALLERS__OIDC__* for tokens.",
         )
     if callers.listen_address is not None and callers.listen_address[1] == settings.port != 0:
@@ -52,15 +78,24 @@ def judge_servable(settings: Settings, *, is_embedded: bool = False) -> Iterator
 
 def _judge_emulator_key(settings: Settings) -> Iterator[Diagnostic]:
     upstreams = [settings.upstream, *(one.upstream for one in settings.hubs.values() if one.upstream is not None)]
-    keys = [one.connection.access_key for one in settings.all_endpoints()]
-    keys += [one.get_secret_value() for upstream in upstreams for one in upstream.keys]
-    if EMULATOR_KEY in keys and not settings.allow_emulator_key:
+    found = [
+        name_source(settings, one) for one in settings.all_endpoints() if one.connection.access_key == EMULATOR_KEY
+    ]
+    if any(one.get_secret_value() == EMULATOR_KEY for upstream in upstreams for one in upstream.keys):
+        found.append("BRIDGE_UPSTREAM__KEYS")
+    if found and not settings.allow_emulator_key:
         yield Diagnostic.error(
-            "",
-            "An endpoint (or BRIDGE_UPSTREAM__KEYS) has the emulator's access key, which is public and would let "
-            "anybody sign upstream calls: "
-            "set BRIDGE_ALLOW_EMULATOR_KEY=true if this is no production.",
+            found[0],
+            "has the emulator's access key, which is public and would let anybody sign upstream calls: write your "
+            "instance's own, or set BRIDGE_ALLOW_EMULATOR_KEY=true if this is no production.",
         )
+
+
+def name_source(settings: Settings, endpoint: EndpointSettings) -> str:
+    """The setting that the endpoint was read from."""
+    if endpoint.name != UNNAMED:
+        return name_endpoint(endpoint.name)
+    return next((name for name, found in settings.connections.items() if endpoint in found), settings.connection)
 
 
 def _judge_certificates(settings: Settings) -> Iterator[Diagnostic]:
@@ -68,9 +103,8 @@ def _judge_certificates(settings: Settings) -> Iterator[Diagnostic]:
     for endpoint in settings.all_endpoints():
         path = endpoint.credential.certificate_file
         if path is not None and not _is_readable(path):
-            where = settings.connection if endpoint.name == "default" else f"Azure__SignalR__Endpoints__{endpoint.name}"
             yield Diagnostic.error(
-                where,
+                name_source(settings, endpoint),
                 "clientCertificate (ClientCert) names a file that cannot be read: write the path of a PEM or PFX.",
             )
 
@@ -82,7 +116,7 @@ def _judge_plain_http(settings: Settings) -> Iterator[Diagnostic]:
         is_safe = parts.scheme == "https" or parts.hostname in {"localhost", "127.0.0.1", "::1"}
         if endpoint.credential.kind != "access-key" and not is_safe and not settings.allow_emulator_key:
             yield Diagnostic.error(
-                f"The endpoint '{endpoint.name}'", "is opened by an identity, whose token nobody may see: write https."
+                name_source(settings, endpoint), "is opened by an identity, whose token nobody may see: write https."
             )
 
 
@@ -110,7 +144,12 @@ def find_notices(values: Values, connections: Iterable[str]) -> Iterator[Diagnos
     """The warnings about the values themselves. ``connections`` are the names of the connections."""
     names = [spelled for name in connections for spelled in spellings(name.lower())]
     yield from _find_shadows(values, (*_OURS, *names))
+    yield from _find_empty_file(values)
     yield from _find_awkward(values)
+    if (everybody := values.get(EVERY_ORIGIN)) is not None:
+        yield Diagnostic.warning(
+            everybody.written, '"*" is not used, because pages get in with cookies: write the origins of your pages.'
+        )
 
 
 def _find_shadows(values: Values, ours: tuple[str, ...]) -> Iterator[Diagnostic]:
@@ -123,6 +162,16 @@ def _find_shadows(values: Values, ours: tuple[str, ...]) -> Iterator[Diagnostic]
                 f"the {found.source} hides what {_the(hidden[0])} says, so that changes there are not seen: "
                 f"remove it from the {found.source}.",
             )
+
+
+def _find_empty_file(values: Values) -> Iterator[Diagnostic]:
+    found = values.get("bridge_settings_file")
+    paths = [] if found is None else found.value if isinstance(found.value, list) else [found.text]
+    read = {source for one in values.values() for source in (one.source, *one.shadows)}
+    for name in (Path(path).name for path in paths if path):
+        if found is not None and name not in read:
+            text = f"no setting stands in the file '{name}': write some, or another path."
+            yield Diagnostic.warning(found.written, text)
 
 
 def _the(source: str) -> str:

@@ -6,6 +6,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 
 from signalr_bridge.errors import SettingsError
@@ -13,6 +14,7 @@ from signalr_bridge.errors import SettingsError
 COMMAND_LINE = "command line"
 ENVIRONMENT = "environment"
 SECRETS = "secrets directory"
+_FLAGS = {"bridge_settings_file": "--settings"}
 UNWATCHED = frozenset({COMMAND_LINE, ENVIRONMENT})
 """Sources whose values stay the same until the next start."""
 
@@ -22,17 +24,27 @@ class Value:
     """One setting as it was found.
 
     ``written`` is the name as it was written. ``shadows`` are the sources whose values for it do not count.
+    ``line`` is its line in a file, from 1, and ``items`` are the lines of the items of a list.
     """
 
     written: str
     value: Any = field(repr=False)
     source: str
     shadows: tuple[str, ...] = ()
+    line: int | None = None
+    items: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:
         """The value as text, without blanks at both ends."""
         return str(self.value).strip()
+
+    @property
+    def place(self) -> str:
+        """The source, or the flag of the command line."""
+        if self.source != COMMAND_LINE:
+            return self.source
+        return _FLAGS.get(self.written, f"--{self.written.removeprefix('bridge_')}")
 
 
 Values: TypeAlias = Mapping[str, Value]
@@ -44,9 +56,25 @@ def spell(name: str) -> str:
     return name.replace("__", ":").lower()
 
 
-def name_values(named: Iterable[tuple[str, Any]], source: str) -> Values:
-    """The settings of one source by name. None is a setting that is not given."""
-    return {spell(name): Value(name, value, source) for name, value in named if value is not None}
+def name_values(
+    named: Iterable[tuple[str, Any]], source: str, lines: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+) -> Values:
+    """The settings of one source by name. None is a setting that is not given.
+
+    Args:
+        named: Names and values.
+        source: Where they were found.
+        lines: By name in the spelling of ``Values``: the line of the setting, and those of the items of its list.
+    """
+    return {
+        spell(name): Value(name, value, source, (), *_split(lines.get(spell(name), ())))
+        for name, value in named
+        if value is not None
+    }
+
+
+def _split(lines: tuple[int, ...]) -> tuple[int | None, tuple[int, ...]]:
+    return (lines[0], lines[1:]) if lines else (None, ())
 
 
 def first_of(*sources: Values) -> Values:
@@ -73,15 +101,27 @@ class Level(StrEnum):
 class Diagnostic:
     """Something to say about a setting.
 
-    ``setting`` is the name as it was written, or empty. ``text`` says what to do.
+    ``setting`` is the name as it was written, or empty. ``text`` says what to do. ``place`` is where the setting was
+    found, and ``line`` its line in that file, from 1.
     """
 
     level: Level
     setting: str
     text: str
+    place: str = ""
+    line: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.setting}: {self.text}" if self.setting else self.text
+        return self.as_error().detail
+
+    def as_error(self) -> SettingsError:
+        """The diagnostic as an error."""
+        return SettingsError(self.text, setting=self.setting, place=self.place, line=self.line)
+
+    @classmethod
+    def of(cls, error: SettingsError) -> Self:
+        """What an error says."""
+        return cls(Level.ERROR, error.setting, error.sentence, error.place, error.line)
 
     @classmethod
     def error(cls, setting: str, text: str) -> Self:

@@ -115,7 +115,8 @@ class Dispatch:
             one, other = self._for_messages[key].source, handler.source
             raise SettingsError(
                 f"Two handlers answer the same messages (hub {key[0]}, event {key[1]}): {one}, {other}. "
-                "Remove one of them, or give it another event."
+                "Remove one of them, or give it another event.",
+                setting=_name_setting(other),
             )
         self._for_messages[key] = handler
 
@@ -150,6 +151,12 @@ class Dispatch:
         return self._for_connections[hub if hub in self._hubs else ANY, event]
 
 
+def _name_setting(source: str) -> str:
+    """The setting that named a handler, by the handler's source."""
+    kind, _, name = source.partition(".")
+    return f"BRIDGE_FORWARD__{name.upper()}" if kind == "forward" else "BRIDGE_HANDLERS"
+
+
 def read_hub_pattern(name: str, source: str) -> str:
     """A hub's name in lower case, or ``*``. Raises ``SettingsError`` for a name that the service does not take.
 
@@ -158,7 +165,7 @@ def read_hub_pattern(name: str, source: str) -> str:
     try:
         return name if name == ANY else check_hub(name)
     except InvalidName as error:
-        raise SettingsError(f"{source}: {error.detail}") from None
+        raise SettingsError(error.detail, setting=source) from None
 
 
 def _sees(handler: Handler, hub: str, event: str) -> bool:

@@ -97,7 +97,10 @@ def build_joins(settings: Settings) -> list[Join]:
     joins = []
     for name, hub in settings.hubs.items():
         if hub.join and not settings.negotiate_of(name).lossless_claims:
-            raise SettingsError(f"BRIDGE_HUBS__{name.upper()}__JOIN needs LOSSLESS_CLAIMS, or claims could be forged.")
+            raise SettingsError(
+                "needs LOSSLESS_CLAIMS, or claims could be forged: write true there, or remove the rules.",
+                setting=f"BRIDGE_HUBS__{name.upper()}__JOIN",
+            )
         if hub.join:
             joins.append(Join(name, [JoinRule(one.claim, one.group) for one in hub.join]))
     return joins

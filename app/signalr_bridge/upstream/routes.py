@@ -1,7 +1,9 @@
 """The routes of the upstream: one takes the service's events, and another one shows them."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from fastapi import Request as FastAPIRequest
@@ -9,14 +11,18 @@ from starlette.responses import Response, StreamingResponse
 
 from signalr_bridge.errors import InvalidQuery
 from signalr_bridge.protocol.upstream_event import JSON, MESSAGEPACK
-from signalr_bridge.upstream.event_feed import EventFeed, Kind
+from signalr_bridge.upstream.event_feed import EventFeed, EventStream, Kind
 from signalr_bridge.upstream.receiver import Receiver
+from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.callers import Right
 from signalr_bridge.web.front import find_request
 from signalr_bridge.web.problems import PROBLEM_ANSWER
 from signalr_bridge.web.request import Request
 from signalr_bridge.web.table import Audience, Description, Route
 from signalr_bridge.wire.exchange import Answer
+
+_CHECKED_SECONDS = 1.0
+"""How often it is checked, when there is something to send, whether a stream's caller still may see it."""
 
 _KINDS = re.compile("[a-z]{1,32}(,[a-z]{1,32}){0,15}")
 
@@ -40,7 +46,7 @@ async def watch_events(request: FastAPIRequest) -> Response:
     if request.method == "HEAD":
         return Response(None, 200, headers, "text/event-stream")
     after = request.headers.get("last-event-id")
-    return StreamingResponse(_stream(events, after, kinds), 200, headers, "text/event-stream")
+    return StreamingResponse(_stream(asked, events.listen(after, kinds)), 200, headers, "text/event-stream")
 
 
 def read_kinds(text: str | None) -> frozenset[Kind]:
@@ -53,9 +59,16 @@ def read_kinds(text: str | None) -> frozenset[Kind]:
     return frozenset(kind for kind in Kind if kind.value in named)
 
 
-async def _stream(events: EventFeed, after: str | None, kinds: Collection[Kind]) -> AsyncIterator[bytes]:
-    with events.listen(after, kinds) as stream:
+async def _stream(request: Request, listening: AbstractContextManager[EventStream]) -> AsyncIterator[bytes]:
+    """What the stream gives, until the caller may not see it any more."""
+    access, clock = request.part(Access), asyncio.get_running_loop().time
+    checked = clock()
+    with listening as stream:
         async for chunk in stream:
+            if clock() - checked >= _CHECKED_SECONDS:
+                if not await access.still_admits(request):
+                    return
+                checked = clock()
             yield chunk
 
 

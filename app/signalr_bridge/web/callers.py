@@ -195,6 +195,10 @@ class Callers:
             self._refuse("the key is not known" if len(keys) == 1 else "there are several keys", address())
         return caller
 
+    def recall(self, key: str) -> Caller | None:
+        """The caller with a key that was right once. None when it is not known any more, which counts as no failure."""
+        return self._keys().find(key)
+
     async def find_by_token(
         self, tokens: Sequence[str], address: FindAddress, *, or_client: bool = False
     ) -> Caller | None:

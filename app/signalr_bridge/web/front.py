@@ -29,7 +29,7 @@ from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import DEFECT_ANSWERED, NO_SUCH_ROUTE, answer_problem
 from signalr_bridge.web.request import PartsByType, Request
 from signalr_bridge.web.table import NOWHERE, Audience, PathItem, Route, Table
-from signalr_bridge.web.trace import NOTE, TRACE, Note, Trace, read_traceparent
+from signalr_bridge.web.trace import CLIENT, NOTE, TRACE, Note, Trace, read_traceparent
 from signalr_bridge.wire.exchange import Answer, Disconnected, IncomingRequest
 
 LONGEST_PATH = 32 * 1024
@@ -167,7 +167,7 @@ class Front:
         note = NOTE.get() or Note()
         self._observer.negotiation_ended(
             hub=note.hub or _name_hub(request),
-            by=_name_actor(request),
+            by=note.by or _name_actor(request),
             user_id=note.user_id if problem is None else None,
             endpoint=note.endpoint if problem is None else None,
             status=request.status,
@@ -317,7 +317,7 @@ def _own_headers(request: Request) -> Sequence[tuple[bytes, bytes]]:
 
 
 def _name_actor(request: Request) -> str:
-    return "client" if request.caller is None else request.caller.name
+    return CLIENT if request.caller is None else request.caller.name
 
 
 def _name_hub(request: Request) -> str:

@@ -34,14 +34,18 @@ def configure_logs(level: str, form: Literal["json", "text"] | None) -> LineWrit
 
     Returns what writes the lines, and counts those that it drops.
     """
-    text = form == "text" or (form is None and _is_terminal(sys.stderr))
-    handler = _LineHandler(sys.stderr, _text_formatter() if text else _JsonLines())
+    handler = _LineHandler(sys.stderr, _text_formatter() if is_text(form) else _JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("signalr_bridge").setLevel(level.upper())
     _leave_out_what_is_not_shown()
     return handler.writer
+
+
+def is_text(form: Literal["json", "text"] | None) -> bool:
+    """Whether the log is text for people. Without ``form`` it is so on a terminal."""
+    return form == "text" or (form is None and _is_terminal(sys.stderr))
 
 
 def _is_terminal(stream: TextIO | None) -> bool:

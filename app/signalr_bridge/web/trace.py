@@ -29,11 +29,15 @@ TRACE: ContextVar[Trace] = ContextVar("trace", default=NO_TRACE)
 """It is set for every request."""
 
 
+CLIENT = "client"
+"""Stands for every client, in the place of a caller's name."""
+
+
 class Note(msgspec.Struct):
     """Who acts, and what becomes known of a negotiation. It is taken for those who watch, and decides nothing.
 
     Args:
-        by: The name of the caller, the source of the handler, or ``client``.
+        by: The name of the caller, the source of the handler, or ``CLIENT``.
         hub: The hub that a client is sent to. It is empty until that is known, as are the others.
         user_id: The client's user.
         endpoint: The name of the endpoint that the client is sent to.

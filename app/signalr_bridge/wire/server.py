@@ -1,6 +1,7 @@
 """Servers on uvicorn, and the sockets that they listen on. A server ends when it is told to."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -37,17 +38,27 @@ def open_socket(host: str, port: int, *, both_families: bool = False) -> socket.
     return sock
 
 
-def bind(host: str, port: int, setting: str) -> socket.socket:
+def bind(host: str, port: int, setting: str, host_setting: str | None = None) -> socket.socket:
     """A listening socket. Port 0 takes a free one.
 
+    Args:
+        host: An address or a name.
+        port: A number from 0 to 65535.
+        setting: The setting that gave the port.
+        host_setting: The setting that gave the host. None means that ``setting`` gave it, too.
+
     Raises:
-        SettingsError: The address or port cannot be used. The text names ``setting``.
+        SettingsError: The address or port cannot be used. It names the setting that is at fault.
     """
     try:
         return open_socket(host, port)
     except OSError as error:
-        reason = os.strerror(error.errno).lower() if error.errno else "it cannot be used"
-        raise SettingsError(f"Cannot listen on {host} port {port} ({reason}): choose another by {setting}.") from None
+        no_such_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+        reason = "this machine has no such address" if no_such_host else os.strerror(error.errno or 0).lower()
+        raise SettingsError(
+            f"cannot listen on {host} port {port} ({reason}): write another {'address' if no_such_host else 'port'}.",
+            setting=(host_setting if no_such_host else None) or setting,
+        ) from None
 
 
 def on_stop_signal(call: Callable[[], None]) -> None:

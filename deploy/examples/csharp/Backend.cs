@@ -4,11 +4,11 @@
 // A chat behind the bridge's `[forward.chat]`, in one file, on ASP.NET Core alone (.NET 10 or newer).
 //
 // CHECKED BY READING ONLY: unlike the others, no test starts this one, because the project's machines have no .NET. If
-// it does not do what ../README.md says, that page is right.
+// it does not do what the README beside it says, that page is right.
 //
 // The bridge posts every event of the hub here as JSON, signed by the Standard Webhooks scheme. The answer is trigger,
 // return value and output binding in one: `outputs` are sent first (messages, group actions), then the client's
-// `invoke()` gets `result`. ../README.md explains it step by step; the folders beside it hold the same chat.
+// `invoke()` gets `result`. The bridge's deploy/examples/README.md explains it step by step.
 //
 //   WEBHOOK_SECRET=whsec_... BRIDGE_API_KEY=... dotnet run Backend.cs
 

@@ -2,7 +2,7 @@
 //
 // The bridge posts every event of the hub here as JSON, signed by the Standard Webhooks scheme. The answer is trigger,
 // return value and output binding in one: Outputs are sent first (messages, group actions), then the client's
-// `invoke()` gets Result. ../README.md explains it step by step; the folders beside it hold the same chat.
+// `invoke()` gets Result. The bridge's deploy/examples/README.md explains it step by step.
 //
 //	WEBHOOK_SECRET=whsec_... BRIDGE_API_KEY=... go run main.go
 package main

@@ -3,7 +3,7 @@
 //
 // The bridge posts every event of the hub here as JSON, signed by the Standard Webhooks scheme. The answer is trigger,
 // return value and output binding in one: `outputs` are sent first (messages, group actions), then the client's
-// `invoke()` gets `result`. ../README.md explains it step by step; the folders beside it hold the same chat.
+// `invoke()` gets `result`. The bridge's deploy/examples/README.md explains it step by step.
 //
 //   WEBHOOK_SECRET=whsec_... BRIDGE_API_KEY=... PHP_CLI_SERVER_WORKERS=4 php -S 0.0.0.0:9000 backend.php
 

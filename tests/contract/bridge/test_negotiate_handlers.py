@@ -39,7 +39,8 @@ def nothing_seen() -> Iterator[None]:
 
 
 def forward(url: str, **more: str) -> dict[str, str]:
-    given = {"HUB": "chat", "CATEGORY": "negotiate", "URL": url, "SECRETS": json.dumps(SECRETS)} | more
+    known = {"HUB": "chat", "CATEGORY": "negotiate", "TIMEOUT_SECONDS": "60"}
+    given = {**known, "URL": url, "SECRETS": json.dumps(SECRETS), **more}
     return {f"BRIDGE_FORWARD__CLIENTS__{name}": value for name, value in given.items()}
 
 
@@ -371,6 +372,7 @@ async def test_what_over_http_admits_nobody(name: str, caplog: pytest.LogCapture
     assert len(backend.calls) == 1, "there is one try"
     told = [one for one in caplog.records if one.message == "negotiate handler failed"]
     assert [vars(one)["handler"] for one in told] == ["forward.clients"]
+    assert not vars(told[0])["reason"].isidentifier(), "it is a sentence, and not the name of an error"
     assert "canary" not in json.dumps([vars(one) for one in told], default=str) + refused.text
 
 
@@ -410,8 +412,12 @@ async def test_64_clients_wait_for_a_backend_and_no_more() -> None:
         say({"userId": None})(call, output)
 
     with Backend(wait) as backend:
-        more = {name.replace("CLIENTS", "MORE"): value for name, value in forward(backend.url, HUB="more").items()}
-        async with bridge(**forward(backend.url), **more) as running:
+        rule = forward(backend.url)
+        more = {
+            name.replace("CLIENTS", "MORE"): value
+            for name, value in (rule | {"BRIDGE_FORWARD__CLIENTS__HUB": "more"}).items()
+        }
+        async with bridge(**rule, **more) as running:
             waiting = [asyncio.create_task(running.http.post(TO_CHAT)) for _ in range(64)]
             async with asyncio.timeout(30):
                 while len(backend.calls) < 64:  # noqa: ASYNC110 - they come from another thread
@@ -430,15 +436,15 @@ async def test_64_clients_wait_for_a_backend_and_no_more() -> None:
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        (forward("http://b", FORMAT="cloudevents"), "forward.clients.format"),
-        (forward("http://b", FORMAT="functions", FUNCTION="x"), "forward.clients.format"),
-        (forward("http://b", FUNCTION="x"), "forward.clients.function"),
-        (forward("http://b", EVENT="connected"), "forward.clients.event"),
-        (forward("http://b", HEADERS="a b"), "forward.clients.headers"),
-        (forward("http://b", CATEGORY="messages", HEADERS="cookie"), "forward.clients.headers"),
+        (forward("http://b", FORMAT="cloudevents"), "BRIDGE_FORWARD__CLIENTS__FORMAT"),
+        (forward("http://b", FORMAT="functions", FUNCTION="x"), "BRIDGE_FORWARD__CLIENTS__FORMAT"),
+        (forward("http://b", FUNCTION="x"), "BRIDGE_FORWARD__CLIENTS__FUNCTION"),
+        (forward("http://b", EVENT="connected"), "BRIDGE_FORWARD__CLIENTS__EVENT"),
+        (forward("http://b", HEADERS="a b"), "BRIDGE_FORWARD__CLIENTS__HEADERS"),
+        (forward("http://b", CATEGORY="messages", HEADERS="cookie"), "BRIDGE_FORWARD__CLIENTS__HEADERS"),
         (forward("http://b", SECRETS="whsec_c2hvcnQ="), "24 to 64 bytes"),
         (forward("http://b", SECRETS=""), "has no secrets"),
-        (forward("http://b/{hub}x"), "forward.clients.url"),
+        (forward("http://b/{hub}x"), "BRIDGE_FORWARD__CLIENTS__URL"),
         (forward("http://b") | PYTHON, f"(hub chat): {MODULE}:decide, forward.clients"),
         ({"BRIDGE_HANDLERS": f"{MODULE}:chat,{MODULE}:quick"}, f"{MODULE}:decide, {MODULE}:sleep"),
     ],

@@ -2,22 +2,27 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from signalr_bridge import outbox
-from signalr_bridge.main import Parts
+from signalr_bridge.main import Parts, create_app
 from signalr_bridge.protocol.claims import write_lossless
 from signalr_bridge.protocol.upstream_event import sign
+from signalr_bridge.settings import Sources, load
 from signalr_bridge.tail import read_events, read_lines
 from signalr_bridge.upstream.event_feed import Kind
+from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.wire.server import Listener, bind
 
 from tests.contract.bridge.running import SERVICE, build
+from tests.contract.bridge.test_running_changes import write
 from tests.contract.endpoints.programmable import Server, answer_of, programmable_server
 from tests.unit.upstream.fakes import event, header_lines
 
@@ -70,14 +75,18 @@ async def run(**settings: str) -> AsyncIterator[Bridge]:
     async with AsyncExitStack() as stack:
         service = await stack.enter_async_context(programmable_server())
         given = {"BRIDGE_CONSOLE": "true", "BRIDGE_CALLERS__KEYS": KEYS} | settings
-        app = build(service.url, **given)
-        sock = stack.enter_context(bind("127.0.0.1", 0, "port"))
+        yield await stack.enter_async_context(serve(build(service.url, **given), service))
+
+
+@asynccontextmanager
+async def serve(app: BridgeApp, service: Server) -> AsyncIterator[Bridge]:
+    with bind("127.0.0.1", 0, "port") as sock:
         listener = Listener(app, sock, grace_seconds=5, end_streams=app.state.parts.events.close)
         serving = asyncio.create_task(listener.serve(sockets=[sock]))
         await listener.ready.wait()
         base = f"http://127.0.0.1:{listener.port}"
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=base, trust_env=False, timeout=20))
-        yield Bridge(http, service, app.state.parts)
+        async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=20) as http:
+            yield Bridge(http, service, app.state.parts)
         listener.should_exit = True
         await serving
 
@@ -142,6 +151,20 @@ async def test_every_way_of_sending() -> None:
     assert all(one["endpoints"] == ACCEPTED for one in seen)
     assert [one["status"] for one in seen] == [202] * 10 + [200]
     assert (seen[8]["reason"], seen[10]["arguments"], seen[10]["answer"]) == ("bye", [2], {"result": [1]})
+
+
+async def test_the_events_in_the_documentation_have_the_members_that_there_are() -> None:
+    page = (Path(__file__).parents[3] / "docs/events.md").read_text("utf-8")
+    documented = [json.loads(block) for block in re.findall(r"```json\n(.+?)\n```", page, re.DOTALL)]
+    settings = {"BRIDGE_HANDLERS": "tests.contract.upstream.telling:rooms", "BRIDGE_NEGOTIATE__ANONYMOUS": "true"}
+    async with run(**settings) as bridge:
+        assert (await bridge.http.post("/hubs/rooms/negotiate")).status_code == 200
+        await bridge.call("POST", "/hubs/rooms/send", {"target": "t", "groupName": "g"})
+        await bridge.report({"type": 1, "invocationId": "7", "target": "say", "arguments": ["hi"]})
+        seen = {one["kind"]: one for one in await bridge.see(6, "upstream,negotiate,send")}
+    assert len(documented) == len(Kind)
+    for example in documented:
+        assert example.keys() == seen[example["kind"]].keys(), example["kind"]
 
 
 async def test_what_does_not_arrive() -> None:
@@ -229,8 +252,9 @@ async def test_negotiations() -> None:
         assert (await bridge.http.post(path, headers={"X-API-Key": "a-wrong-key-of-somebody"})).status_code == 401
         await bridge.call("POST", f"{path}/endpoints", wish, status=200)
         await bridge.call("POST", path, {"endpoint": "nowhere"}, status=422)
+        await bridge.call("POST", f"{path}?userId=carl", status=200)
         assert (await bridge.http.get(path)).status_code == 405
-        seen = await bridge.see(8, "negotiate")
+        seen = await bridge.see(9, "negotiate")
     assert brief(seen, "hub", "by", "userId", "endpoint", "status", "code") == [
         ("rooms", "client", MARKUP[:-1], "default", 200, None),
         ("rooms", "shop", "bob", "default", 200, None),
@@ -240,6 +264,7 @@ async def test_negotiations() -> None:
         ("rooms", "client", None, None, 401, "unauthenticated"),
         ("rooms", "shop", None, None, 200, None),
         ("rooms", "shop", None, None, 422, "unknown-endpoint"),
+        ("rooms", "client", "carl", "default", 200, None),  # without a body it is a client's request
     ]
     text = json.dumps(seen)
     assert not [one for one in (CANARY, SHOP, *tokens, *(token.split(".")[2] for token in tokens)) if one in text]
@@ -306,3 +331,27 @@ async def test_a_call_that_nobody_handles_says_which_handlers_there_are(unhandle
         assert elsewhere.json()["detail"].endswith("It has no handler of messages.")
     else:
         assert b"say" not in answer.content, "a client learns no names"
+
+
+@pytest.mark.parametrize(("left", "status"), [([{"key": WATCHER, "hubs": ["rooms"]}], 403), ([], 401)])
+async def test_a_stream_ends_when_its_key_or_its_right_goes(
+    tmp_path: Path, left: list[dict[str, Any]], status: int
+) -> None:
+    async with AsyncExitStack() as stack:
+        service = await stack.enter_async_context(programmable_server())
+        connection = f"Endpoint={service.url};AccessKey={SERVICE};Version=1.0;"
+        write(tmp_path, {"AzureSignalRConnectionString": connection, "BRIDGE_CALLERS__KEYS": KEYS})
+        sources = Sources({"BRIDGE_SECRETS_DIR": str(tmp_path), "BRIDGE_CONSOLE": "true"}, {})
+        app = create_app(load(sources.read()), sources)
+        bridge = await stack.enter_async_context(serve(app, service))
+        headers = {"X-API-Key": WATCHER}
+        async with bridge.http.stream("GET", "/events?kind=send", headers=headers) as answer:
+            pieces = answer.aiter_bytes()
+            assert await anext(pieces) == b"retry: 1000\n\n"
+            keys = [{"key": SHOP, "name": "shop"}, *({"name": "watcher", "rights": ["read"]} | one for one in left)]
+            write(tmp_path, {"BRIDGE_CALLERS__KEYS": json.dumps(keys)})
+            await bridge.parts.watcher.read_again()
+            await asyncio.sleep(1.1)  # so long a caller is believed
+            await bridge.call("POST", "/hubs/rooms/send", {"target": "secret"})
+            assert [one async for one in pieces] == []
+        assert (await bridge.http.get("/events", headers=headers)).status_code == status

@@ -65,7 +65,7 @@ async def test_an_unsigned_rule_says_so() -> None:
         async with forwarding(backend.url, secrets=[], unsigned=True) as forward:
             await forward.answer(context())
         assert "webhook-signature" not in backend.calls[0].headers
-    with pytest.raises(SettingsError, match=r"forward\.test has no secrets"):
+    with pytest.raises(SettingsError, match=r"BRIDGE_FORWARD__TEST__SECRETS: has no secrets"):
         async with forwarding(backend.url, secrets=[]):
             pass
 
@@ -82,7 +82,7 @@ async def test_an_unsigned_rule_says_so() -> None:
     ],
 )
 async def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match=r"^forward\.test\."):
+    with pytest.raises(SettingsError, match=r"^BRIDGE_FORWARD__TEST__"):
         async with forwarding("http://b", **rule):
             pass
 

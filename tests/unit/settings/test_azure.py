@@ -108,7 +108,7 @@ def test_two_endpoints_called_default() -> None:
 def test_a_malformed_one_is_named_by_setting_and_key_never_by_value(name: str, text: str, word: str) -> None:
     with pytest.raises(SettingsError) as caught:
         loaded({name: text})
-    assert caught.value.detail.startswith(f"{name}: ")
+    assert caught.value.detail.startswith(f"{name} (environment): ")
     assert word in caught.value.detail
     assert "canary" not in repr(caught.value)
 

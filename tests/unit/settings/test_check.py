@@ -38,7 +38,7 @@ def test_an_unknown_name_with_the_nearest_known_one(written: str, near: str) -> 
 
 def test_a_name_that_is_near_to_nothing() -> None:
     (found,) = review(gather({"BRIDGE_XYZZY_PLUGH": "x"}, {})).diagnostics
-    assert str(found) == "BRIDGE_XYZZY_PLUGH: means nothing."
+    assert str(found) == "BRIDGE_XYZZY_PLUGH (environment): means nothing."
 
 
 def test_the_table(tmp_path: Path) -> None:
@@ -89,6 +89,8 @@ def test_the_names_in_the_json_report_are_what_programs_read() -> None:
         "level": "unknown",
         "setting": "BRIDGE_PROT",
         "text": "means nothing; did you mean BRIDGE_PORT?",
+        "place": "environment",
+        "line": None,
     }
 
 
@@ -150,11 +152,11 @@ def test_five_planted_errors_in_one_run(tmp_path: Path) -> None:
     found = review(gather({}, {"bridge_settings_file": str(file)}))
     said = [str(one) for one in found.diagnostics]
     for words in (
-        "BRIDGE_UPSTREAM__CODDE: means nothing; did you mean BRIDGE_UPSTREAM__CODE?",
-        "Azure:SignalR:Endpoints:uk: names its managed identity by clientId and managedIdentityResourceId: keep one",
-        "BRIDGE_PORT: input should be less than or equal to 65535.",
-        "every endpoint is Secondary: make one Primary (<name>__primary, or <name>__type=Primary).",
-        "Azure:SignalR:Endpoint:westus: is not used: did you mean Azure__SignalR__Endpoints__westus?",
+        "BRIDGE_UPSTREAM__CODDE (local.settings.json, line 1): means nothing; did you mean BRIDGE_UPSTREAM__CODE?",
+        "Azure:SignalR:Endpoints:uk (local.settings.json, line 1): names its managed identity by clientId and ",
+        "BRIDGE_PORT (local.settings.json, line 1): write 65535 or less.",
+        "every endpoint is Secondary: make one Primary (<name>__primary, or <name>__type=Primary), or set AzureSignalR",
+        "Azure:SignalR:Endpoint:westus (local.settings.json, line 1): is not used: did you mean ",
     ):
         assert any(words in one for one in said), said
     assert CANARY not in repr(found)

@@ -35,7 +35,7 @@ def test_all_three_together(missing: str) -> None:
     "tenant", ["common", "organizations", "contoso.onmicrosoft.com", f"{TENANT}/../x", f"{TENANT} "]
 )
 def test_the_tenant_is_an_id(tenant: str) -> None:
-    with pytest.raises(SettingsError, match="the TENANT is given by its id"):
+    with pytest.raises(SettingsError, match="a tenant is given by its id"):
         loaded(ENTRA | {"BRIDGE_UPSTREAM__ENTRA__TENANT": tenant})
 
 

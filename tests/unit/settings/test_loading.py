@@ -150,7 +150,7 @@ def test_callers_keys(text: str, keys: list[tuple[str, str]]) -> None:
 def test_a_bad_value_is_named_and_never_shown(name: str, text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         loaded({name: text, "BRIDGE_FORWARD__A__URL": "http://a"})
-    assert caught.value.detail.startswith(f"{name}: ")
+    assert caught.value.detail.startswith(f"{name} (environment): ")
     assert len(caught.value.detail) > len(name) + 10
     assert "canary" not in repr(caught.value) + caught.value.detail.lower()
     assert caught.value.__context__ is None, "or a traceback would show it"
@@ -160,7 +160,7 @@ def test_every_error_has_a_line() -> None:
     with pytest.raises(SettingsError) as caught:
         loaded({"BRIDGE_PORT": "x", "BRIDGE_LIMITS__GRACE_SECONDS": "x", "BRIDGE_FORWARD__A__HUB": "chat"})
     lines = caught.value.detail.splitlines()
-    assert sorted(line.split(":")[0] for line in lines) == [
+    assert sorted(line.split(" ")[0] for line in lines) == [
         "BRIDGE_FORWARD__A__URL",
         "BRIDGE_LIMITS__GRACE_SECONDS",
         "BRIDGE_PORT",
@@ -357,8 +357,8 @@ def test_what_serve_needs() -> None:
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
-        ({"BRIDGE_CALLERS__KEYS": KEY}, "No endpoint: set AzureSignalRConnectionString"),
-        ({"AzureSignalRConnectionString": connection()}, "Nobody could call: set BRIDGE_CALLERS__KEYS"),
+        ({"BRIDGE_CALLERS__KEYS": KEY}, "AzureSignalRConnectionString: there is no endpoint: set it"),
+        ({"AzureSignalRConnectionString": connection()}, "BRIDGE_CALLERS__KEYS: nobody could call: set it"),
         (servable(AzureSignalRConnectionString=connection(key=EMULATOR_KEY)), "BRIDGE_ALLOW_EMULATOR_KEY=true"),
         (servable(Azure__SignalR__Endpoints__b=connection(key=EMULATOR_KEY)), "BRIDGE_ALLOW_EMULATOR_KEY=true"),
         (servable(BRIDGE_UPSTREAM__KEYS=EMULATOR_KEY), "BRIDGE_ALLOW_EMULATOR_KEY=true"),

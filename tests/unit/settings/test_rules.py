@@ -99,8 +99,8 @@ UNDERSTOOD = [
         f"default/Primary/a/{KEY} b/Primary/b/{KEY}"),
     Row("4.4 the unnamed string wins over its serviceUri",
         {CONNECTION: string(), f"{CONNECTION}__serviceUri": "https://c.example"}, f"default/Primary/a/{KEY}"),
-    Row("4.5 keys ignore case, values are trimmed, parts without = are ignored",
-        {CONNECTION: f" ENDPOINT = https://a.example ; accesskey = {CANARY} ;; colour ; "}, f"default/Primary/a/{KEY}"),
+    Row("4.5 keys ignore case, values are trimmed, empty parts are ignored",
+        {CONNECTION: f" ENDPOINT = https://a.example ; accesskey = {CANARY} ;; "}, f"default/Primary/a/{KEY}"),
     Row("4.5 the first = splits", {CONNECTION: f"Endpoint=https://a.example;AccessKey={CANARY}=="},
         f"default/Primary/a/{KEY}"),
     Row("4.5 an upper-case host, a trailing slash",
@@ -250,7 +250,7 @@ WARNINGS = [
     Row("4.6 string and serviceUri, unnamed", {f"{CONNECTION}__serviceUri": "https://c.example"},
         f"{CONNECTION} the connection string is used"),
     Row("4.6 string and serviceUri, named", {NAMED + "x": string("b"), NAMED + "x__serviceUri": "https://c.example"},
-        "the endpoint 'x' its serviceUri is used"),
+        "Azure__SignalR__Endpoints__x its serviceUri is used"),
     Row("4.6 a token file without workload identity",
         {NAMED + "x__serviceUri": "https://c.example", NAMED + "x__tokenFilePath": "/t"}, "tokenFilePath not used"),
     Row("4.2 NewtonsoftJson is not used", {"Azure__SignalR__HubProtocol": "NewtonsoftJson"},
@@ -284,7 +284,7 @@ def test_what_is_right_needs_no_word() -> None:
 
 
 def test_4_4_nothing_configured_at_all() -> None:
-    with pytest.raises(SettingsError, match=f"No endpoint: set {CONNECTION}"):
+    with pytest.raises(SettingsError, match=f"{CONNECTION}: there is no endpoint: set it"):
         check_servable(load(gather({"BRIDGE_CALLERS__KEYS": "0123456789abcdef"}, {})))
 
 
@@ -301,7 +301,7 @@ def test_4_5_order_of_checks() -> None:
     order = ["Endpoint", "Version", "Port", "ClientEndpoint", "ServerEndpoint", "AccessKey"]
     for mends, key in enumerate(order):
         parts = [*mended[:mends], *worst.split(";")[mends:]]
-        with pytest.raises(SettingsError, match=f"{CONNECTION}: {key} "):
+        with pytest.raises(SettingsError, match=rf"{CONNECTION} \(environment\): {key} "):
             load(gather({CONNECTION: ";".join(parts)}, {}))
 
 

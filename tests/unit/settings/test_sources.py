@@ -84,9 +84,9 @@ def test_an_encrypted_local_settings_file(tmp_path: Path) -> None:
 
 
 def test_comments_in_a_local_settings_file(tmp_path: Path) -> None:
-    text = '{\n  // a port\n  "Values": {\n    "BRIDGE_PORT": "7",\n    "BRIDGE_HOST": "a//b"\n  }\n}'
+    text = '{\n  // a port\n  "Values": {\n    "BRIDGE_PORT": "7",\n    "BRIDGE_NEGOTIATE__USER_ID": "a//b"\n  }\n}'
     settings = from_file(tmp_path, "local.settings.json", text)
-    assert (settings.port, settings.host) == (7, "a//b")
+    assert (settings.port, settings.negotiate.user_id) == (7, "a//b")
 
 
 def test_a_connection_string_beside_its_provider(tmp_path: Path) -> None:
@@ -95,6 +95,30 @@ def test_a_connection_string_beside_its_provider(tmp_path: Path) -> None:
 
 
 # --- names that only a file can hold
+
+
+HOST = '{"Host": {"LocalHttpPort": 7071, "CORS": %s, "CORSCredentials": true}, "Values": {%s}}'
+
+
+def test_origins_that_the_functions_host_is_told(tmp_path: Path) -> None:
+    """``*`` is never allowed. What the values say goes before."""
+    file, own = tmp_path / "local.settings.json", '"BRIDGE_CORS__ORIGINS": "https://own.example"'
+    for cors, values, origins, warned in (
+        ('"https://a.example,http://localhost:3000"', "", ("https://a.example", "http://localhost:3000"), False),
+        ('"https://a.example"', own, ("https://own.example",), False),
+        ('"*"', "", (), True),
+        ('" * "', own, ("https://own.example",), True),
+    ):
+        file.write_text(HOST % (cors, values))
+        found = review(gather({"BRIDGE_SETTINGS_FILE": str(file)}, {}))
+        assert found.accept().cors.origins == origins
+        assert [str(one) for one in found.diagnostics] == [
+            'Host:CORS (local.settings.json): "*" is not used, because pages get in with cookies: '
+            "write the origins of your pages."
+        ] * warned
+    file.write_text(HOST % ('"https://a.example/"', ""))
+    with pytest.raises(SettingsError, match=r"BRIDGE_CORS__ORIGINS \(local.settings.json, line 1\)"):
+        loaded({"BRIDGE_SETTINGS_FILE": str(file)})
 
 
 def test_names_with_dots_and_commas_in_a_file(tmp_path: Path) -> None:
@@ -132,14 +156,14 @@ def test_of_a_hubs_name_only_the_known_suffix_is_split_off() -> None:
 
 
 def test_a_hub_that_no_hub_can_be_called() -> None:
-    with pytest.raises(SettingsError, match="BRIDGE_HUBS__1X__STRATEGY: A hub name"):
+    with pytest.raises(SettingsError, match=r"BRIDGE_HUBS__1X__STRATEGY \(environment\): A hub name"):
         loaded({"BRIDGE_HUBS__1X__STRATEGY": "weighted"})
 
 
 def test_a_name_that_not_every_platform_can_hold_belongs_into_a_file() -> None:
     found = review(gather({"BRIDGE_HUBS__MY.HUB__STRATEGY": "weighted"}, {})).diagnostics
     assert [str(one) for one in found] == [
-        "BRIDGE_HUBS__MY.HUB__STRATEGY: many shells and platforms cannot hold such a name: "
+        "BRIDGE_HUBS__MY.HUB__STRATEGY (environment): many shells and platforms cannot hold such a name: "
         'write it in bridge.toml, as [hubs."my.hub"].'
     ]
 
@@ -189,7 +213,9 @@ def test_a_weight_is_a_number_from_0(weight: str) -> None:
 
 def test_tuning_of_a_misspelt_endpoint_names_the_nearest() -> None:
     given = {"Azure__SignalR__Endpoints__EastUS": connection("east"), "BRIDGE_ENDPOINTS__EASTUZ__WEIGHT": "0"}
-    with pytest.raises(SettingsError, match=r"BRIDGE_ENDPOINTS__EASTUZ: there is no .* did you mean EASTUS"):
+    with pytest.raises(
+        SettingsError, match=r"BRIDGE_ENDPOINTS__EASTUZ \(environment\): there is no .* did you mean EASTUS"
+    ):
         loaded(given)
 
 

@@ -236,3 +236,13 @@ async def test_a_client_that_returns_nothing_or_refuses() -> None:
         await context(outbox).connections.invoke("c", "")
     with pytest.raises(InvalidName):
         await context(outbox).connections.invoke("", "t")
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 0.5, 0, -1, 101])
+async def test_a_client_is_given_from_1_to_100_seconds(seconds: float) -> None:
+    outbox = FakeOutbox()
+    with pytest.raises(ValueError, match="timeout_seconds is a number of seconds from 1 to 100"):
+        await context(outbox).connections.invoke("c", "t", timeout_seconds=seconds)
+    for good in (1, 100):
+        await context(outbox).connections.invoke("c", "t", timeout_seconds=good)
+    assert len(outbox.performed) == 2

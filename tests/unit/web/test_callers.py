@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -19,10 +20,11 @@ from signalr_bridge.web.callers import (
     Right,
     read_keys,
 )
+from signalr_bridge.web.guards import ListenerKind
 from signalr_bridge.web.limits import Rate
 
 from tests.unit.upstream.issued import FakeClock
-from tests.unit.web.issuing import said, signed
+from tests.unit.web.issuing import AUDIENCE, NOW, said, signed
 from tests.unit.web.requests import request
 from tests.unit.web.test_signed_token import issuers
 
@@ -182,3 +184,26 @@ def test_a_grant_covers_its_rights_for_its_hubs(right: Right, hub: str | None, r
 
 def test_everything_is_everything() -> None:
     assert {str(one) for one in ALL_RIGHTS} == {"negotiate", "send", "groups", "connections", "read"}
+
+
+async def test_who_may_go_on() -> None:
+    clock = FakeClock(NOW)
+    both = Callers(lambda: read_keys(SETTINGS.keys), Bearers(issuers(clock=clock), ROLES), failures=Rate(1, clock))
+    access = Access(both, {ListenerKind.ONLY: "anonymous"}, HubNames((), ()))
+
+    async def may_go_on(right: Right, name: str, value: str, anonymous: bool = False) -> bool:
+        headers = [(name, value), ("Host", "localhost" if anonymous else "bridge.example")]
+        asked = request(headers=[one for one in headers if one[0]])
+        asked.rights = frozenset({right})
+        return await (access if anonymous else replace(access, anonymous={})).still_admits(asked)
+
+    token = f"Bearer {signed(said(NOW, aud=AUDIENCE, roles=['reader']))}"
+    assert await may_go_on(Right.READ, "X-API-Key", ANN)
+    assert not await may_go_on(Right.READ, "X-API-Key", BOB)  # the right of one hub is not enough
+    assert not await may_go_on(Right.READ, "X-API-Key", "gone-gone-gone-gone")
+    assert await may_go_on(Right.READ, "Authorization", token)
+    assert not await may_go_on(Right.SEND, "Authorization", token)
+    clock.now = NOW + 7200
+    assert not await may_go_on(Right.READ, "Authorization", token)
+    assert not await may_go_on(Right.READ, "", "")
+    assert await may_go_on(Right.READ, "", "", anonymous=True)

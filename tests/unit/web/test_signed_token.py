@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from signalr_bridge.errors import BadToken
+from signalr_bridge.runtime import WallClock
 from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers, KeyCache
 from signalr_bridge.web.observer import SILENT
 from signalr_bridge.web.tokens import (
@@ -26,12 +27,12 @@ from tests.unit.web.issuing import ALGORITHMS, AUDIENCE, ISSUER, NOW, RULES, pub
 STRICT = TokenRules(ISSUER, frozenset({AUDIENCE}), required={"roles": frozenset({"chatter"})})
 
 
-def issuers(*rules: TokenRules) -> Issuers:
+def issuers(*rules: TokenRules, clock: WallClock = lambda: NOW) -> Issuers:
     async def fetch() -> Any:
         return published("rsa", "p256", "p384", "p521", "ed")
 
     keys = IssuerKeys(lambda: 0.0, lambda issuer: KeyCache(fetch, lambda: 0.0, observer=SILENT), observer=SILENT)
-    return Issuers(rules or (RULES,), keys, lambda: NOW)
+    return Issuers(rules or (RULES,), keys, clock)
 
 
 @pytest.mark.parametrize(("algorithm", "name"), ALGORITHMS.items())

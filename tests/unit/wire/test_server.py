@@ -18,5 +18,7 @@ def test_small_answers_do_not_wait_on_any_event_loop() -> None:
 def test_a_port_that_is_taken_is_named_with_its_setting() -> None:
     with bind("127.0.0.1", 0, "BRIDGE_PORT") as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(SettingsError, match=f"127.0.0.1 port {port} .* choose another by BRIDGE_PORT"):
+        with pytest.raises(
+            SettingsError, match=f"^BRIDGE_PORT: cannot listen on 127.0.0.1 port {port} .*: write another port"
+        ):
             bind("127.0.0.1", port, "BRIDGE_PORT")

@@ -246,7 +246,9 @@ class Address:
         fixed = [one for one in parts.path.split("/") if one not in {"{hub}", "{event}"}]
         if any(brace in text for text in (*fixed, *parts._replace(path="")) for brace in "{}"):
             raise SettingsError(
-                f"{setting}: {{hub}} and {{event}} stand only as whole path segments, and no other name."
+                "{hub} and {event} stand only as whole path segments, and no other name: "
+                "write such as http://backend:9000/signalr/{hub}/{event}.",
+                setting=setting,
             )
         self.origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
         self._parts = parts._replace(path=f"{parts.path.rstrip('/')}/{escape_segment(more)}") if more else parts
@@ -276,7 +278,10 @@ def _split(template: str, setting: str) -> SplitResult:
         well_formed = False
         parts = SplitResult("", "", "", "", "")
     if not well_formed or not template.isascii() or not template.isprintable() or " " in template:
-        raise SettingsError(f"{setting} is no http or https URL in plain, escaped characters.")
+        raise SettingsError(
+            "is no http or https URL in plain, escaped characters: write such as http://backend:9000/signalr.",
+            setting=setting,
+        )
     return parts
 
 
@@ -359,8 +364,9 @@ def _read_secret(secret: str, setting: str) -> bytes:
         key = b""
     if not secret.startswith(_SECRET_PREFIX) or not FEWEST_SECRET_BYTES <= len(key) <= MOST_SECRET_BYTES:
         raise SettingsError(
-            f"{setting}: a secret is written as {_SECRET_PREFIX} and the base64 of {FEWEST_SECRET_BYTES} to "
-            f"{MOST_SECRET_BYTES} bytes, such as: printf 'whsec_%s' \"$(openssl rand -base64 32)\""
+            f"a secret is {_SECRET_PREFIX} and the base64 of {FEWEST_SECRET_BYTES} to {MOST_SECRET_BYTES} bytes: "
+            "write what printf 'whsec_%s\\n' \"$(openssl rand -base64 32)\" prints.",
+            setting=setting,
         )
     return key
 

@@ -103,7 +103,9 @@ def check_names(names: Sequence[str], setting: str) -> None:
     """Raise ``SettingsError`` for parameter names that the binding could not tell apart."""
     lowered = [name.lower() for name in names]
     if len({*lowered, _SYS}) <= len(lowered) or not all(lowered):
-        raise SettingsError(f"{setting}: the names differ (in any case) from one another and from '{_SYS}'.")
+        raise SettingsError(
+            f"the names differ (in any case) from one another and from '{_SYS}': write others.", setting=setting
+        )
 
 
 def _write_context(context: Context) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from signalr_bridge.protocol.admission import NEGOTIATE
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED
 from signalr_bridge.runtime import NewId
 from signalr_bridge.settings.model import ForwardSettings
+from signalr_bridge.settings.names import write_name
 from signalr_bridge.upstream.dispatch import ANY, read_hub_pattern
 from signalr_bridge.upstream.forward.formats import Address, Format, JsonFormat, WebhookSigner
 from signalr_bridge.upstream.forward.functions import FunctionsFormat, check_names
@@ -39,20 +40,25 @@ class Rule:
 
 def read_rule(name: str, given: ForwardSettings, new_id: NewId) -> Rule:
     """The rule of the section ``[forward.<name>]``. Raises ``SettingsError`` for one that could never work."""
-    source = f"forward.{name}"
     if given.headers:
-        raise SettingsError(f'{source}.headers goes with category = "negotiate" only.')
-    address = Address(given.url, f"{source}.url", given.function or "")
+        raise SettingsError(
+            'goes with category = "negotiate" only: remove it, or write that category.', setting=_write(name, "headers")
+        )
+    address = Address(given.url, _write(name, "url"), given.function or "")
     return Rule(
-        source,
-        read_hub_pattern(given.hub, f"{source}.hub"),
+        f"forward.{name}",
+        read_hub_pattern(given.hub, _write(name, "hub")),
         given.category,
-        _read_event(given, source),
+        _read_event(given, name),
         address.origin,
-        _make_format(given, address, source, new_id),
+        _make_format(given, address, name, new_id),
         given.timeout_seconds,
         given.retry_seconds,
     )
+
+
+def _write(name: str, field: str) -> str:
+    return write_name(("forward", name, field))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,62 +88,72 @@ _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 def read_negotiate_rule(name: str, given: ForwardSettings) -> NegotiateRule:
     """The rule of a section whose category is ``negotiate``. Raises ``SettingsError`` for one that could never work."""
-    source = f"forward.{name}"
     if given.format != "json":
-        raise SettingsError(f'{source}.format: category = "negotiate" knows the format "json" only.')
+        raise SettingsError('category = "negotiate" knows one format: write json.', setting=_write(name, "format"))
     if given.event not in {ANY, NEGOTIATE}:
-        raise SettingsError(f'{source}.event goes with events only: leave it out where category = "negotiate".')
-    _refuse_functions(given, source)
+        raise SettingsError(
+            'goes with events only: remove it where category = "negotiate".', setting=_write(name, "event")
+        )
+    _refuse_functions(given, name)
     if not all(map(_HEADER.fullmatch, given.headers)):
-        raise SettingsError(f"{source}.headers: a name is no name of a header.")
+        raise SettingsError(
+            'a name is no name of a header: write such as ["cookie", "authorization"].', setting=_write(name, "headers")
+        )
     return NegotiateRule(
-        source,
-        read_hub_pattern(given.hub, f"{source}.hub"),
-        Address(given.url, f"{source}.url"),
+        f"forward.{name}",
+        read_hub_pattern(given.hub, _write(name, "hub")),
+        Address(given.url, _write(name, "url")),
         tuple(dict.fromkeys(one.lower() for one in given.headers)),
         given.timeout_seconds if "timeout_seconds" in given.model_fields_set else NEGOTIATE_SECONDS,
     )
 
 
-def _read_event(given: ForwardSettings, source: str) -> str:
+def _read_event(given: ForwardSettings, name: str) -> str:
     known = given.category != CONNECTIONS or given.event.lower() in {ANY, CONNECTED, DISCONNECTED}
     if not known or not given.event:
         raise SettingsError(
-            f"{source}.event is never met: connections know connected and disconnected, messages a name."
+            "this event is never met: write connected or disconnected for connections, or a message's name.",
+            setting=_write(name, "event"),
         )
     return given.event
 
 
-def _make_format(given: ForwardSettings, address: Address, source: str, new_id: NewId) -> Format:
+def _make_format(given: ForwardSettings, address: Address, name: str, new_id: NewId) -> Format:
     if given.format == "functions":
-        return _make_functions(given, address, source, new_id)
-    _refuse_functions(given, source)
+        return _make_functions(given, address, name, new_id)
+    _refuse_functions(given, name)
     return JsonFormat(address, cloud=given.format == "cloudevents")
 
 
-def _refuse_functions(given: ForwardSettings, source: str) -> None:
+def _refuse_functions(given: ForwardSettings, name: str) -> None:
     for setting in ("function", "parameter_names"):
         if getattr(given, setting) is not None:
-            raise SettingsError(f'{source}.{setting} goes with format = "functions" only.')
+            raise SettingsError(
+                'goes with format = "functions" only: remove it, or write that format.', setting=_write(name, setting)
+            )
 
 
-def _make_functions(given: ForwardSettings, address: Address, source: str, new_id: NewId) -> Format:
+def _make_functions(given: ForwardSettings, address: Address, name: str, new_id: NewId) -> Format:
     if given.function is None or given.function in {"", ".", ".."}:
-        raise SettingsError(f"{source}.function names the function that the custom handler is to run.")
+        raise SettingsError(
+            "is missing: write the name of the function that the custom handler is to run.",
+            setting=_write(name, "function"),
+        )
     if given.parameter_names is not None:
-        check_names(given.parameter_names, f"{source}.parameter_names")
+        check_names(given.parameter_names, _write(name, "parameter_names"))
     return FunctionsFormat(address, given.function, given.binding, given.parameter_names, new_id)
 
 
 def build_signers(rules: Mapping[str, ForwardSettings]) -> Mapping[str, WebhookSigner]:
     """What signs the calls of each rule, by its source. Raises ``SettingsError`` for a missing or malformed secret."""
-    sources = {f"forward.{name}": given for name, given in rules.items()}
-    return {source: _make_signer(given, source) for source, given in sources.items()}
+    return {f"forward.{name}": _make_signer(given, _write(name, "secrets")) for name, given in rules.items()}
 
 
-def _make_signer(given: ForwardSettings, source: str) -> WebhookSigner:
+def _make_signer(given: ForwardSettings, setting: str) -> WebhookSigner:
     if not given.secrets and not given.unsigned:
         raise SettingsError(
-            f"{source} has no secrets: a backend could not tell our calls from others (or unsigned = true)."
+            "has no secrets, so that a backend could not tell our calls from others: "
+            "write a secret (whsec_...), or unsigned = true.",
+            setting=setting,
         )
-    return WebhookSigner([one.get_secret_value() for one in given.secrets], f"{source}.secrets")
+    return WebhookSigner([one.get_secret_value() for one in given.secrets], setting)

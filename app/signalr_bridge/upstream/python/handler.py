@@ -96,13 +96,13 @@ class HubHandler:
         with OutboxScope(context.outbox):
             if self.seconds is None:
                 return await self._answer(context)
-            return await self._answer_within(self.seconds, context)
+            ends = asyncio.get_running_loop().time() + self.seconds
+            begun = Begun(self._answer(context))
+            if begun.has_returned:  # most functions never wait, and need no timer
+                return begun.result
+            return await self._finish(begun, ends)
 
-    async def _answer_within(self, seconds: float, context: Context) -> Payload:
-        ends = asyncio.get_running_loop().time() + seconds
-        begun = Begun(self._answer(context))
-        if begun.has_returned:  # most functions never wait, and need no timer
-            return begun.result
+    async def _finish(self, begun: Begun[Payload], ends: float) -> Payload:
         limit = asyncio.timeout_at(ends)
         try:
             async with limit:
@@ -209,5 +209,10 @@ def explain_error(error: BaseException) -> str:
         return f"SyntaxError: {error.msg}, {error.filename}, line {error.lineno}"
     if isinstance(error, ImportError | BridgeError):
         return f"{type(error).__name__}: {error}"
+    return name_error(error)
+
+
+def name_error(error: BaseException) -> str:
+    """The kind of an error, and where it was raised, without its text."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{type(error).__name__}, {frames[-1].filename}, line {frames[-1].lineno}"

@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Any
 
-from signalr_bridge.errors import SettingsError
+from signalr_bridge.errors import SettingsError, blame
 from signalr_bridge.upstream.python.handler import HubHandler, explain_error, read_handlers
 from signalr_bridge.upstream.python.hub import Hub, advise
 from signalr_bridge.upstream.python.hub_lifespan import HubFunction, read_functions
@@ -54,18 +54,28 @@ def load_handlers(
     """
     threads = threads or Threads()
     points = entry_points(group=ENTRY_POINTS) if installed is None else installed
-    names = [*named, *(f"{one.module}:{one.attr}" for one in points)]
+    given = list(named)
+    names = [*given, *(f"{one.module}:{one.attr}" for one in points)]
     hubs: dict[int, tuple[str, Hub]] = {}
     for one in dict.fromkeys(names):
         name = one if isinstance(one, str) else _name(one)
-        hub = load_hub(name) if isinstance(one, str) else _check_hub(one, name)
+        with blame(_name_setting(one, given)):
+            hub = load_hub(name) if isinstance(one, str) else _check_hub(one, name)
         hubs.setdefault(id(hub), (name, hub))
-    found = [_read_some(name, hub, threads, default_seconds) for name, hub in hubs.values()]
+    found = []
+    for name, hub in hubs.values():
+        with blame(_name_setting(name, given)):
+            found.append(_read_some(name, hub, threads, default_seconds))
     return PythonHandlers(
         [one for some in found for one in some.events],
         [one for some in found for one in some.negotiate],
         [one for some in found for one in some.functions],
     )
+
+
+def _name_setting(one: object, given: Sequence[object]) -> str:
+    """The setting that named a hub. Empty for a hub that was given as it is, and for one of an installed package."""
+    return "BRIDGE_HANDLERS" if isinstance(one, str) and one in given else ""
 
 
 def _read_some(name: str, hub: Hub, threads: Threads, default_seconds: float | None) -> PythonHandlers:

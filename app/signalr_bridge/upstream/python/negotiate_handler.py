@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_type_hints
@@ -10,7 +9,14 @@ from typing import Any, get_type_hints
 from signalr_bridge.errors import NegotiateFailed, Overloaded, Rejected, SettingsError, Unauthenticated
 from signalr_bridge.protocol.admission import Admission, NegotiateRequest
 from signalr_bridge.upstream.python.binding import find_code
-from signalr_bridge.upstream.python.handler import HandlerCall, check_function, make_call, name_function, read_seconds
+from signalr_bridge.upstream.python.handler import (
+    HandlerCall,
+    check_function,
+    make_call,
+    name_error,
+    name_function,
+    read_seconds,
+)
 from signalr_bridge.upstream.python.hub import Hub, Registration, read_name, read_negotiate
 from signalr_bridge.upstream.python.threads import Threads
 
@@ -45,17 +51,11 @@ class PythonNegotiateHandler:
                 raise
         except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
             if not limit.expired():
-                raise NegotiateFailed(_explain(error)) from None
+                raise NegotiateFailed(name_error(error)) from None
         else:
             if not limit.expired():
                 return admission
         raise NegotiateFailed(f"It took longer than {self.seconds:g} s.")
-
-
-def _explain(error: BaseException) -> str:
-    """The kind of an error, and where it was raised. Its text may hold what the client sent."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return f"{type(error).__name__}, {frames[-1].filename}, line {frames[-1].lineno}"
 
 
 def read_negotiate_handler(

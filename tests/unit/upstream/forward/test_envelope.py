@@ -66,7 +66,7 @@ def test_placeholders_elsewhere_are_refused(template: str) -> None:
     "template", ["", "b/x", "/x", "ftp://b/x", "http:///x", "http://b:x/", "http://[b/", "http://b/a b", "http://b/ë"]
 )
 def test_what_is_no_url_is_refused(template: str) -> None:
-    with pytest.raises(SettingsError, match=r"^forward\.chat\.url is no http"):
+    with pytest.raises(SettingsError, match=r"^forward\.chat\.url: is no http"):
         Address(template, "forward.chat.url")
 
 

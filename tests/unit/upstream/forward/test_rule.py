@@ -10,7 +10,7 @@ from signalr_bridge.settings import gather, load
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.forward.formats import JsonFormat
 from signalr_bridge.upstream.forward.functions import FunctionsFormat
-from signalr_bridge.upstream.forward.rule import Rule, build_signers, read_rule
+from signalr_bridge.upstream.forward.rule import Rule, build_signers, read_negotiate_rule, read_rule
 
 from tests.unit.upstream.fakes import context
 
@@ -54,6 +54,26 @@ def test_without_further_words_it_is_json_for_a_minute() -> None:
     assert (rule.hub, rule.category, rule.event, rule.seconds, rule.retry_seconds) == ("*", "*", "*", 10, 60)
 
 
+def test_a_rule_of_negotiation_waits_for_five_seconds_unless_it_says_more() -> None:
+    given = {
+        "CATEGORY": "negotiate",
+        "HUB": "Chat",
+        "URL": "http://b/{event}",
+        "SECRETS": SECRET,
+        "HEADERS": "Cookie, x",
+    }
+    for more, seconds in (({}, 5), ({"TIMEOUT_SECONDS": "10"}, 10)):
+        environment = {f"BRIDGE_FORWARD__CLIENTS__{name}": value for name, value in (given | more).items()}
+        rule = read_negotiate_rule("clients", load(gather(environment, {})).forward["clients"])
+        assert (rule.source, rule.hub, rule.headers, rule.seconds) == (
+            "forward.clients",
+            "chat",
+            ("cookie", "x"),
+            seconds,
+        )
+        assert rule.address.write("chat", "negotiate") == "http://b/negotiate"
+
+
 def test_cloudevents_are_marked() -> None:
     formats = [read(format=name).format for name in ("json", "cloudevents")]
     plain, cloud = (one.write(context(), "msg_1", MOMENT).headers for one in formats)
@@ -77,7 +97,7 @@ def test_cloudevents_are_marked() -> None:
     ],
 )
 def test_an_error_is_named_by_its_setting(given: dict[str, Any], setting: str) -> None:
-    with pytest.raises(SettingsError, match=rf"^forward\.chat\.{setting}\b") as caught:
+    with pytest.raises(SettingsError, match=rf"^BRIDGE_FORWARD__CHAT__{setting.upper()}: ") as caught:
         read(**given)
     assert "canary" not in str(caught.value)
 

@@ -60,6 +60,6 @@ def test_the_next_attempt_is_signed_with_the_new_secret() -> None:
 
 def test_a_secret_that_is_none_is_refused_beforehand() -> None:
     one = World().forward
-    with pytest.raises(SettingsError, match=r"forward\.orders\.secrets"):
+    with pytest.raises(SettingsError, match="BRIDGE_FORWARD__ORDERS__SECRETS"):
         build_signers({"orders": rule("not base64!")})
     assert signs_with(one, OLD)

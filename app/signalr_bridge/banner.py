@@ -1,0 +1,174 @@
+"""The first words of ``serve``: where it listens, its endpoints, its hubs, who may connect, and hosts nobody knows."""
+
+import logging
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from threading import Thread
+from urllib.parse import urlsplit
+
+from signalr_bridge import __version__
+from signalr_bridge.hubs import Admits, HubFacts
+from signalr_bridge.settings import Diagnostic, Settings
+from signalr_bridge.settings.diagnosis import locate
+from signalr_bridge.settings.names import write_name
+from signalr_bridge.settings.rules import name_source
+from signalr_bridge.settings.value import Values
+from signalr_bridge.upstream.dispatch import ANY
+from signalr_bridge.wire.proxies import Proxies
+
+MOST_LINES = 20
+"""The most lines about endpoints, and about hubs."""
+_MOST_HANDLERS = 8
+
+_ADMITTED: dict[Admits, str] = {
+    "anonymous": "anybody",
+    "jwt": "who has a JWT",
+    "platform": "whom the platform names",
+    "handler": "whom its negotiate handler admits",
+}
+_NOBODY = "nobody, but callers may negotiate for them"
+_HOW_TO_ADMIT = (
+    "No client may connect by itself: set BRIDGE_NEGOTIATE__ANONYMOUS=true or BRIDGE_NEGOTIATE__JWT, or write a "
+    "negotiate handler. Callers may negotiate for their clients."
+)
+_HOW_TO_NAME = (
+    "No hub is named, so that no client may connect: set BRIDGE_NEGOTIATE__HUBS or BRIDGE_HANDLERS, or a forward's hub."
+)
+_LOG = logging.getLogger("signalr_bridge")
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What ``serve`` says when it listens. It is a few sentences on a terminal, else lines with fields.
+
+    Args:
+        settings: The settings in force.
+        hubs: What holds of each hub.
+        others: What admits the clients of hubs that nothing names. None means that they may not be negotiated for.
+        addresses: The URLs of the public listener and, where it exists, of the callers' own one.
+        is_text: Whether the lines are read by people.
+    """
+
+    settings: Settings
+    hubs: Sequence[HubFacts]
+    others: Sequence[Admits] | None
+    addresses: Sequence[str]
+    is_text: bool
+
+    def say(self) -> None:
+        """Logs everything."""
+        self._say_addresses()
+        self._say_endpoints()
+        self._say_hubs()
+        self._say_whether_nobody_is_admitted()
+
+    def _say_addresses(self) -> None:
+        public, *callers = self.addresses
+        where = f", for callers on {callers[0]}" if callers else ""
+        _LOG.info(
+            f"signalr-bridge {__version__} listens on {public}{where}" if self.is_text else "serving",
+            extra={} if self.is_text else {"version": __version__, "address": ", ".join(self.addresses)},
+        )
+
+    def _say_endpoints(self) -> None:
+        endpoints = self.settings.all_endpoints()
+        for one in endpoints[:MOST_LINES]:
+            address, credential = one.connection.endpoint, one.credential.describe()
+            words = f"endpoint {one.name}: {one.endpoint_type}, {address}, {credential}"
+            fields = {
+                "endpoint": one.name,
+                "endpoint_type": one.endpoint_type,
+                "address": address,
+                "credential": credential,
+            }
+            _LOG.info(words if self.is_text else "endpoint", extra={} if self.is_text else fields)
+        self._say_more("endpoints", len(endpoints))
+
+    def _say_hubs(self) -> None:
+        for one in self.hubs[:MOST_LINES]:
+            self._say_hub(one.name, _list_handlers(one), one.clients)
+        self._say_more("hubs", len(self.hubs))
+        if self.others is not None:
+            self._say_hub(ANY, [], self.others)
+
+    def _say_hub(self, name: str, handlers: Sequence[str], clients: Sequence[Admits]) -> None:
+        admitted = " or ".join(_ADMITTED[one] for one in clients) or _NOBODY
+        words = f"hub {name}: handlers {', '.join(handlers) or 'none'}; clients {admitted}"
+        _LOG.info(
+            words if self.is_text else "hub",
+            extra={} if self.is_text else {"hub": name, "handlers": [*handlers], "clients": [*clients]},
+        )
+
+    def _say_more(self, what: str, count: int) -> None:
+        if count > MOST_LINES:
+            _LOG.info(f"and {count - MOST_LINES} more {what}", extra={} if self.is_text else {"count": count})
+
+    def _say_whether_nobody_is_admitted(self) -> None:
+        if not self.hubs and self.others is None:
+            _LOG.warning(_HOW_TO_NAME)
+        elif not any(one.clients for one in self.hubs) and not self.others:
+            _LOG.warning(_HOW_TO_ADMIT)
+
+
+def _list_handlers(hub: HubFacts) -> list[str]:
+    """The events that are answered, or who answers all of them. The longest lists are cut."""
+    named = [one.source if one.event == ANY else one.event for one in hub.handlers]
+    rest = len(named) - _MOST_HANDLERS
+    return [*named[:_MOST_HANDLERS], *([f"{rest} more"] if rest > 0 else [])]
+
+
+def write_url(host: str, port: int) -> str:
+    """The URL of a listener."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def list_hosts(settings: Settings, proxies: Proxies | None) -> dict[str, str]:
+    """The hosts that the bridge itself has to look up, each with the first setting that names it.
+
+    A proxy looks up what is called through it. An address needs no look-up.
+    """
+    urls = [(one.connection.server_endpoint or one.connection.endpoint, one) for one in settings.all_endpoints()]
+    named = [(url, name_source(settings, endpoint)) for url, endpoint in urls]
+    named += [(one.url, write_name(("forward", name, "url"))) for name, one in settings.forward.items()]
+    found: dict[str, str] = {}
+    for url, setting in named:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        proxied = parts.scheme == "https" and proxies is not None and proxies.find(host, parts.port or 443) is not None
+        if not proxied and not _is_address(host):
+            found.setdefault(host, setting)
+    return found
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return host in {"", "localhost"}
+    return True
+
+
+def find_unknown_hosts(settings: Settings, values: Values, proxies: Proxies | None) -> Iterator[Diagnostic]:
+    """An error for each host that does not resolve at this moment. It waits for each look-up."""
+    for host, setting in list_hosts(settings, proxies).items():
+        try:
+            socket.getaddrinfo(host, None)
+        except (OSError, UnicodeError):
+            text = f"the host '{host}' does not resolve: write a name that this machine knows, or start that host."
+            yield locate(Diagnostic.error(setting, text), values)
+
+
+def watch_hosts(find: Callable[[], Iterator[Diagnostic]]) -> None:
+    """Logs a warning for each diagnostic that ``find`` gives, and does not wait for it.
+
+    A backend may be started after the bridge, as in compose and Kubernetes, so an unknown host is no reason to stop.
+    A look-up cannot be cancelled and may take long, so it has a thread that the end of the process does not wait for.
+    """
+
+    def report() -> None:
+        for one in find():
+            _LOG.warning(str(one))
+
+    Thread(target=report, name="hosts", daemon=True).start()

@@ -1,0 +1,1 @@
+../../../../deploy/examples/go/main.go

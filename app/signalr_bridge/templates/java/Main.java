@@ -1,0 +1,1 @@
+../../../../deploy/examples/java/Main.java

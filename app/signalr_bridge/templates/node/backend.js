@@ -1,0 +1,1 @@
+../../../../deploy/examples/node/backend.js

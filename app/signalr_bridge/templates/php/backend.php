@@ -1,0 +1,1 @@
+../../../../deploy/examples/php/backend.php
