@@ -328,12 +328,21 @@ FILES = [
         '    "BRIDGE_DEFAULTHUB": "chat",\n  }\n}\n', level=UNKNOWN),
 ]  # fmt: skip
 
+UNKNOWN_HOST = WrongStart("a host that does not resolve (`check --probe`; in `serve` a warning)",
+    "BRIDGE_FORWARD__ORDERS__URL (environment): the host 'backend.invalid' does not resolve: "
+    "write a name that this machine knows, or start that host.", forward(URL="http://backend.invalid/x"))  # fmt: skip
+TAKEN_PORT = WrongStart(
+    "a port that is taken",
+    "BRIDGE_PORT (--port): cannot listen on 127.0.0.1 port 8080 (address already in use): write another port.",
+)
+"""Both are tried by processes, see ``tests/e2e/test_first_words.py``."""
+
 WRONG_STARTS = [*CREDENTIALS, *ACCESS, *ADDRESSES, *VALUES, *EVENTS, *FILES]
 
 
 def write_table() -> str:
     """The table for people, in Markdown."""
-    rows = [f"| {one.what} | `` {one.line} `` |" for one in WRONG_STARTS]
+    rows = [f"| {one.what} | `` {one.line} `` |" for one in [*WRONG_STARTS, UNKNOWN_HOST, TAKEN_PORT]]
     return "\n".join(["| what somebody did | the line |", "|---|---|", *rows])
 
 
