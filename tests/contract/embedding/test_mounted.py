@@ -224,7 +224,9 @@ def untouched() -> Iterator[None]:
 
 @pytest.mark.usefixtures("untouched")
 async def test_nothing_of_the_process_is_touched(service: Server) -> None:
-    async with called(mount(bridge(settings=settings_of(service.url, BRIDGE_LOG_LEVEL="error")))) as http:
+    async with called(
+        mount(bridge(settings=settings_of(service.url, BRIDGE_LOG_LEVEL="error", BRIDGE_PORT=8000)))
+    ) as http:
         await http.post("/realtime/hubs/chat/send", json={"target": "news"})
         async with connect(settings_of(service.url)) as hubs:
             await hubs["chat"].clients.all.send("news")
@@ -246,7 +248,7 @@ async def test_what_is_the_host_s_is_not_used_and_a_warning_says_so(
         assert (await http.post("/realtime/hubs/chat/send", json={"target": "news"})).status_code == 202
     warned = [one.message for one in caplog.records if one.levelname == "WARNING"]
     assert {name for name in given if any(one.startswith(f"{name} is not used here") for one in warned)} == set(given)
-    assert any(one.startswith("BRIDGE_NOTHING: means nothing") for one in warned)
+    assert any(one.startswith("BRIDGE_NOTHING (environment): means nothing") for one in warned)
 
 
 async def test_nobody_need_be_admitted_as_a_caller(service: Server) -> None:
@@ -260,9 +262,9 @@ async def test_nobody_need_be_admitted_as_a_caller(service: Server) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"AzureSignalRConnectionString": None}, "No endpoint"),
+        ({"AzureSignalRConnectionString": None}, "AzureSignalRConnectionString: there is no endpoint"),
         ({"BRIDGE_CALLERS__KEYS": "short"}, "BRIDGE_CALLERS__KEYS"),
-        ({"BRIDGE_CALLERS__ANONYMOUS": True}, "NONYMOUS needs a listener of its own"),
+        ({"BRIDGE_CALLERS__ANONYMOUS": True}, r"ANONYMOUS \(program\): needs a listener of its own"),
     ],
 )
 async def test_what_else_is_wrong_is_an_error_as_for_serve(service: Server, given: dict[str, Any], said: str) -> None:
