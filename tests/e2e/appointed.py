@@ -68,3 +68,9 @@ async def wait() -> None:
     tell("waiting")
     while not (FOLDER / "go").exists():  # noqa: ASYNC110 - a file tells nobody that it is there
         await asyncio.sleep(0.05)
+
+
+@waiting.shutdown
+async def hang() -> None:
+    tell("hanging")
+    await asyncio.sleep(60)

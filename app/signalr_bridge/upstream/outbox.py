@@ -1,6 +1,7 @@
 """The interface by which handlers talk back, and whose it is outside an event. The assembly fulfils it."""
 
 import asyncio
+import weakref
 from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Protocol, TypeAlias
@@ -66,6 +67,9 @@ _CURRENT: ContextVar[Owned] = ContextVar("signalr_bridge_outbox")
 _running: list[Owned] = []
 """The outboxes of all bridges that run in this process. A process that is forked inherits those of its parent."""
 
+_ended: list[weakref.ref[Outbox]] = []
+"""The outboxes of bridges that have ended, as long as somebody still has them."""
+
 
 class OutboxScope:
     """What runs in this block acts for the bridge with this outbox, and so do the tasks and threads that it starts.
@@ -97,21 +101,25 @@ class RunningBridge:
         self._outbox = outbox
 
     async def __aenter__(self) -> None:
+        _ended[:] = [one for one in _ended if one() is not self._outbox]
         _running.append((self._outbox, asyncio.get_running_loop()))
 
     async def __aexit__(self, *_: object) -> None:
         # It is found by identity, because two outboxes may be equal.
         del _running[next(place for place, (one, _) in enumerate(_running) if one is self._outbox)]
+        _ended[:] = [*(one for one in _ended if one() is not None), weakref.ref(self._outbox)]
 
 
 def find_outbox() -> Outbox:
     """The outbox of the bridge that runs the caller, or else of the only bridge of this process.
 
-    Raises ``NotRunning`` when there is none, when no bridge runs the caller and several run, and when the caller runs
-    in another event loop than its bridge.
+    Raises ``NotRunning`` when there is none, when no bridge runs the caller and several run, when the caller's bridge
+    has ended, and when the caller runs in another event loop than its bridge.
     """
     found = _CURRENT.get(None)
     outbox, loop = _find_only() if found is None else found
+    if any(one() is outbox for one in _ended):
+        raise NotRunning("The bridge that ran this code has ended: cancel your tasks in @chat.shutdown.")
     if loop is not asyncio.get_running_loop():
         raise NotRunning("The bridge runs in another event loop or process: send from a coroutine that runs there.")
     return outbox

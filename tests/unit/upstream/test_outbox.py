@@ -140,6 +140,25 @@ async def test_a_task_outlives_its_event() -> None:
     assert (len(one.performed), len(other.performed)) == (0, 1)
 
 
+async def test_a_task_that_outlives_its_bridge_is_told() -> None:
+    fake, gate = FakeOutbox(), asyncio.Event()
+
+    async def later() -> None:
+        await gate.wait()
+        await chat.clients.all.send("later")
+
+    async with RunningBridge(fake):
+        with OutboxScope(fake):
+            task = asyncio.create_task(later())
+    async with RunningBridge(FakeOutbox()):  # not the only one of the process, but another one
+        gate.set()
+        with pytest.raises(NotRunning, match="has ended"):
+            await task
+    async with RunningBridge(fake):  # the same one may run again
+        await chat.clients.all.send("again")
+    assert len(fake.performed) == 1
+
+
 async def test_scopes_within_each_other_end_in_order() -> None:
     one, other = FakeOutbox(), FakeOutbox()
     with OutboxScope(one):
