@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -109,7 +110,11 @@ async def test_routes_and_document_follow_the_prefix(service: Server, path: str,
         document = (await http.get(f"{sent}/openapi.json")).json()
         assert document["servers"] == [{"url": path}]
         assert f"'{path}/openapi.json'" in (await http.get(f"{sent}/docs")).text.replace('"', "'")
-        assert (await http.get(f"{sent}/")).headers["content-type"].startswith("text/html")
+        page = await http.get(f"{sent}/")
+        files = re.findall(r'(?:src|href)="([^"#]+)"', page.text)
+        assert len(files) >= 2
+        for file in files:
+            assert (await http.get(str(page.url.join(file)))).status_code == 200, file
         for other in (f"{sent}/realtime/health/live", "/health/live", "/hubs/chat/send"):
             assert (await http.get(other)).status_code == 404
     assert [one.target.partition("?")[0] for one in sent_to(service)] == [
