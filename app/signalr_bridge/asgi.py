@@ -23,7 +23,7 @@ from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.protocol.rest import Message, Operation
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import Level, Settings, Sources, check_embedded, review
-from signalr_bridge.settings.value import Values
+from signalr_bridge.settings.value import PROGRAM, Values
 from signalr_bridge.upstream.hub_api import HubOutbox
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.python.hub import Hub
@@ -52,13 +52,20 @@ _NOT_STARTED = (
 
 
 @dataclass(frozen=True)
-class _OtherSources(Sources):
-    """Sources without the settings that mean nothing here. ``left_out`` are the beginnings of their names."""
+class _EmbeddedSources(Sources):
+    """Sources without the settings that mean nothing here. ``left_out`` are their names, or what names begin with."""
 
     left_out: tuple[str, ...] = ()
 
     def read(self) -> Values:
-        return {name: value for name, value in Sources.read(self).items() if not name.startswith(self.left_out)}
+        return self.leave_out(Sources.read(self))
+
+    def leave_out(self, values: Values) -> Values:
+        """The values that count here."""
+        return {name: value for name, value in values.items() if not self._is_left_out(name)}
+
+    def _is_left_out(self, name: str) -> bool:
+        return name in self.left_out or (name.partition(":")[0] + ":") in self.left_out
 
 
 def bridge(*, handlers: Iterable[Hub | type[Hub] | str] = (), settings: Given = None) -> "MountedBridge":
@@ -74,11 +81,12 @@ def bridge(*, handlers: Iterable[Hub | type[Hub] | str] = (), settings: Given = 
     Raises:
         SettingsError: A setting is missing or wrong. For handlers that cannot be used the lifespan raises it.
     """
-    given = _find_sources(settings)
+    sources = _find_sources(settings, _OF_THE_HOST)
+    values = Sources.read(sources)
     for name in _OF_THE_HOST:
-        if (found := given.read().get(name)) is not None:
+        if (found := values.get(name)) is not None:
             _LOG.warning(f"{found.written} is not used here: that is up to the application that mounts the bridge")
-    return MountedBridge(handlers, _OtherSources(given.environment, given.flags, left_out=_OF_THE_HOST))
+    return MountedBridge(handlers, _accept(sources.leave_out(values)), sources)
 
 
 class MountedBridge:
@@ -86,12 +94,12 @@ class MountedBridge:
 
     Args:
         handlers: Hubs, or their import strings.
-        sources: Where the settings come from. Their changes are followed.
+        settings: The settings to start with.
+        sources: Where they came from. Their changes are followed.
     """
 
-    def __init__(self, handlers: Iterable[Hub | type[Hub] | str], sources: Sources) -> None:
-        self._handlers, self._sources = tuple(handlers), sources
-        self._settings = _load(sources)
+    def __init__(self, handlers: Iterable[Hub | type[Hub] | str], settings: Settings, sources: Sources) -> None:
+        self._handlers, self._settings, self._sources = tuple(handlers), settings, sources
         self._app: BridgeApp | None = None
         self._router = Router(lifespan=self.lifespan)
         self._has_said = False
@@ -154,10 +162,8 @@ async def connect(settings: Given = None) -> AsyncIterator["ConnectedHubs"]:
     Raises:
         SettingsError: A setting is missing or wrong.
     """
-    given = _find_sources(settings)
-    sources = _OtherSources(given.environment, given.flags, left_out=(*_OF_THE_HOST, *_OF_EVENTS))
-    loaded = _load(sources)
-    app = create_app(loaded, sources, hubs=(), runtime=Runtime())
+    sources = _find_sources(settings, (*_OF_THE_HOST, *_OF_EVENTS))
+    app = create_app(_accept(sources.read()), sources, hubs=(), runtime=Runtime())
     parts: Parts = app.state.parts
     async with app.router.lifespan_context(app):
         outbox = _OwnedOutbox(parts.sender, asyncio.get_running_loop())
@@ -167,12 +173,15 @@ async def connect(settings: Given = None) -> AsyncIterator["ConnectedHubs"]:
             outbox.close()
 
 
-def _find_sources(settings: Given) -> Sources:
-    return Sources(dict(os.environ if settings is None else settings), {})
+def _find_sources(settings: Given, left_out: tuple[str, ...]) -> _EmbeddedSources:
+    if settings is None:
+        return _EmbeddedSources(dict(os.environ), {}, left_out=left_out)
+    return _EmbeddedSources(dict(settings), {}, place=PROGRAM, left_out=left_out)
 
 
-def _load(sources: Sources) -> Settings:
-    found = review(sources.read())
+def _accept(values: Values) -> Settings:
+    """The settings. What deserves a warning is logged. Raises ``SettingsError``."""
+    found = review(values)
     for one in found.diagnostics:
         if one.level is not Level.ERROR:
             _LOG.warning(str(one))

@@ -127,19 +127,27 @@ def write_url(host: str, port: int) -> str:
 def list_hosts(settings: Settings, proxies: Proxies | None) -> dict[str, str]:
     """The hosts that the bridge itself has to look up, each with the first setting that names it.
 
-    A proxy looks up what is called through it. An address needs no look-up.
+    A proxy looks up the endpoints that are called through it. Backends are never called through one. An address needs
+    no look-up.
     """
     urls = [(one.connection.server_endpoint or one.connection.endpoint, one) for one in settings.all_endpoints()]
-    named = [(url, name_source(settings, endpoint)) for url, endpoint in urls]
+    named = [(url, name_source(settings, endpoint)) for url, endpoint in urls if not _is_proxied(url, proxies)]
     named += [(one.url, write_name(("forward", name, "url"))) for name, one in settings.forward.items()]
     found: dict[str, str] = {}
     for url, setting in named:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        proxied = parts.scheme == "https" and proxies is not None and proxies.find(host, parts.port or 443) is not None
-        if not proxied and not _is_address(host):
+        host = urlsplit(url).hostname or ""
+        if not _is_address(host):
             found.setdefault(host, setting)
     return found
+
+
+def _is_proxied(url: str, proxies: Proxies | None) -> bool:
+    parts = urlsplit(url)
+    return (
+        parts.scheme == "https"
+        and proxies is not None
+        and proxies.find(parts.hostname or "", parts.port or 443) is not None
+    )
 
 
 def _is_address(host: str) -> bool:

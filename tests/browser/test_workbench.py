@@ -20,7 +20,8 @@ MARKUP = "<img src=x onerror='ran=1'><script>ran=1</script><b>{}</b>"
 
 @pytest.fixture(scope="module")
 def dev() -> Iterator[Machine]:
-    with run_dev("--handlers", "tests.e2e.watched:chat", "--endpoints", "2") as machine:
+    handlers = ("--handlers", "tests.e2e.watched:chat", "--handlers", "tests.e2e.reporting_handlers:reporting")
+    with run_dev(*handlers, "--endpoints", "2") as machine:
         yield machine
 
 
@@ -139,6 +140,21 @@ def test_what_is_wrong_is_said_in_words_until_it_is_mended(new_context: NewConte
     assert bench.errors == []
 
 
+def test_a_hub_and_a_method_are_chosen_from_what_there_is(new_context: NewContext, dev: Machine) -> None:
+    bench = Workbench(new_context().new_page(), dev.url)
+    bench.connect("chat", "dan")
+    before = bench.connection_id
+    bench.page.get_by_role("button", name="Use the hub reporting").click()
+    expect(bench.page.locator("#connection-id")).not_to_have_text(before, timeout=WITHIN_MS)
+    bench.page.get_by_role("button", name="Call endpoint").click(timeout=WITHIN_MS)
+    expect(bench.page.get_by_label("Method")).to_have_value("endpoint")
+    bench.page.get_by_role("button", name="Invoke").click()
+    expect(bench.calls.last).to_contain_text("Result:", timeout=WITHIN_MS)
+    for endpoint in ("default online", "emulator2 online"):
+        expect(bench.page.get_by_role("region", name="Endpoints", exact=True)).to_contain_text(endpoint)
+    assert bench.errors == []
+
+
 def test_the_curl_line_does_what_the_button_does(new_context: NewContext, dev: Machine) -> None:
     bench = Workbench(new_context().new_page(), dev.url)
     bench.connect("chat", "cy")
@@ -202,6 +218,7 @@ def answer_with_markup(route: Route) -> None:
         f"id: forged-{number}\ndata: {json.dumps({'kind': kind} | event)}\n\n"
         for number, (kind, event) in enumerate((("upstream", upstream), ("negotiate", negotiate), ("send", send)), 1)
     ]
+    lines.append(f"id: forged-4\ndata: {json.dumps({'kind': 'of a later version', **upstream})}\n\n")
     route.fulfill(content_type="text/event-stream", body="".join(lines))
 
 

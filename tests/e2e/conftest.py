@@ -22,9 +22,10 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def compiling(request: pytest.FixtureRequest) -> None:
     """What takes long on a fresh machine begins with the first test, where tests will need it."""
-    if any(item.path.name == "test_examples.py" for item in session.items):
+    if any(item.path.name == "test_examples.py" for item in request.session.items):
         for language in COMPILED:
             start_compiling(language)
 

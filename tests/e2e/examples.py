@@ -12,7 +12,7 @@ from tempfile import mkdtemp
 from tests.e2e.processes import NODE, ROOT, Process, wait_until_answered
 from tests.golang import compile_go
 from tests.install import find
-from tests.java import compile_java
+from tests.java import SHORT_LIVED, compile_java
 from tests.rust import compile_rust
 
 FOLDER = ROOT / "deploy" / "examples"
@@ -55,8 +55,7 @@ def _compile(language: str) -> list[str]:
         compile_go([FOLDER / "go" / "main.go"], folder / "backend")
         return [str(folder / "backend")]
     compile_java(FOLDER / "java" / "Main.java", folder)
-    # The fast start of a tool: most of what the second compiler does pays off in programs that run longer.
-    return [find("java"), "-XX:TieredStopAtLevel=1", "-cp", str(folder), "Main"]
+    return [find("java"), SHORT_LIVED, "-cp", str(folder), "Main"]
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from tests.e2e.examples import LANGUAGES, run_example
 from tests.e2e.node_client import NodeClients
 from tests.e2e.processes import E2E, NODE, ROOT, Machine, Process, free_port, run_dev
 from tests.install import find
-from tests.java import compile_java, find_class_path
+from tests.java import SHORT_LIVED, compile_java, find_class_path
 
 PAGE = (ROOT / "docs/clients.md").read_text("utf-8")
 ADDRESS = "http://localhost:8080"
@@ -69,7 +69,7 @@ def test_the_client_in_java(forwarding: Forwarding, tmp_path: Path) -> None:
     source.write_text(block("java").replace(ADDRESS, forwarding.machine.url), "utf-8")
     class_path = find_class_path(block("xml"))
     compile_java(source, tmp_path, class_path)
-    run_client([find("java"), "-XX:TieredStopAtLevel=1", "-cp", f"{class_path}:{tmp_path}", "Client"], forwarding)
+    run_client([find("java"), SHORT_LIVED, "-cp", f"{class_path}:{tmp_path}", "Client"], forwarding)
 
 
 def run_client(command: list[str], forwarding: Forwarding) -> None:

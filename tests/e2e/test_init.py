@@ -22,6 +22,7 @@ from tests.e2e.examples import FOLDER
 from tests.e2e.node_client import NodeClients
 from tests.e2e.processes import NODE, Process, app_command, clean_environment, free_port, wait_until_answered
 from tests.install import find
+from tests.java import SHORT_LIVED
 
 LANGUAGES = {"python": "chat.py", "node": "backend.js", "go": "main.go", "php": "backend.php", "java": "Main.java"}
 """With the program that is the handler."""
@@ -40,7 +41,8 @@ def environment() -> dict[str, str]:
     # Node before Python: beside that is a wrapper of the name, and ending it would leave the program behind.
     folders = {str(Path(one).parent): None for one in (NODE, sys.executable, *map(find, ("go", "php", "java")))}
     path = os.pathsep.join([*folders, os.environ["PATH"]])
-    return clean_environment() | golang.SETTINGS | {"PATH": path, "GOCACHE": str(golang.CACHE)}
+    settings = {"PATH": path, "GOCACHE": str(golang.CACHE), "JDK_JAVA_OPTIONS": SHORT_LIVED}
+    return clean_environment() | golang.SETTINGS | settings
 
 
 @pytest.fixture(scope="module", params=LANGUAGES)

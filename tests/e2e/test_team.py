@@ -30,6 +30,7 @@ from tests.e2e.team import (
     run,
     try_run,
 )
+from tests.shape.tree import APP, TEMPLATES
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,16 @@ def test_the_wheels_have_no_file_in_common(our_wheel: Path, their_wheel: Path) -
     assert {name.split("/")[0] for name in ours} == {"signalr_bridge", f"signalr_bridge-{__version__}.dist-info"}
     assert {"app/chat.py", "my_chat.py"} <= theirs
     assert ours & theirs == set()
+
+
+def test_the_wheel_has_what_init_writes(our_wheel: Path) -> None:
+    """The programs among it too, to which the sources only link."""
+    written = {path.relative_to(APP.parent).as_posix(): path for path in TEMPLATES.rglob("*") if path.is_file()}
+    assert "signalr_bridge/templates/node/backend.js" in written
+    with ZipFile(our_wheel) as wheel:
+        kept = {name for name in wheel.namelist() if name.startswith("signalr_bridge/templates/")}
+        assert kept == {name for name in written if not name.endswith(".pyc")}
+        assert [name for name in kept if wheel.read(name) != written[name].read_bytes()] == []
 
 
 def test_both_are_installed_and_uninstalled_in_any_order(environment: Environment, their_wheel: Path) -> None:

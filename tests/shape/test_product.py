@@ -9,7 +9,7 @@ import pytest
 
 from tests.shape.tree import APP, ROOT
 
-FOR_DEVELOPMENT = ("emulator", "dev", "demo", "testing", "fixtures", "testing", "fixtures", "testing", "fixtures")
+FOR_DEVELOPMENT = ("emulator", "dev", "demo", "testing", "fixtures")
 
 
 def run(*arguments: str, folder: Path = ROOT) -> str:

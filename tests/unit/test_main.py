@@ -60,7 +60,8 @@ def test_settings_that_cannot_be_used(environment: dict[str, str], word: str) ->
 def test_a_missing_code_is_worth_a_warning(
     caplog: pytest.LogCaptureFixture, environment: dict[str, str], warns: bool
 ) -> None:
-    create_app(load(gather(settings(**environment), {})))
+    handler = {"BRIDGE_FORWARD__A__URL": "http://localhost:1", "BRIDGE_FORWARD__A__UNSIGNED": "true"}
+    create_app(load(gather(settings(**environment, **handler), {})))
     assert ("BRIDGE_UPSTREAM__CODE" in caplog.text) is warns
     assert "canary" not in caplog.text
 

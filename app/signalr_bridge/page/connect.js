@@ -26,7 +26,7 @@ export function startConnecting(connection) {
   connection.addEventListener("state", ({ detail: [state, words] }) => showState(connection, state, words));
   connection.addEventListener("lost", ({ detail }) => showOutage(detail));
   connection.addEventListener("countdown", ({ detail: left }) => {
-    $("countdown").textContent = left > 0 ? `Next try in ${left} s` : "Trying…";
+    $("countdown").textContent = left === null ? "" : `Next try in ${left} s`;
   });
 }
 
@@ -45,6 +45,7 @@ function showState(connection, state, words) {
   $("connect").classList.toggle("primary", state === "idle" || state === "gone");
   $("disconnect").disabled = state === "idle";
   $("connection-id").textContent = connection.id ?? "none";
+  if (state === "connecting") $("countdown").textContent = "Trying…";
   if (state === "connected" || state === "idle") $("outage").hidden = true;
 }
 

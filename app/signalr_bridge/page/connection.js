@@ -1,7 +1,7 @@
 // One connection of the official SignalR client: it reconnects, starts again when that has failed, and tells what happens.
 //
 // Events: "state" (detail: [state, words]), "arrived", "received" (detail: [target, arguments]), "lost" (detail: {what,
-// advice}), "countdown" (detail: seconds).
+// advice}), "countdown" (detail: seconds, or null).
 
 import { BASE, ask, pathOf } from "./bridge.js";
 
@@ -115,7 +115,10 @@ export class Connection extends EventTarget {
   async #lose(error) {
     const lost = this.#current;
     this.#tell("state", ["gone", "Not connected"]);
-    this.#startTries();
+    const { status } = readAnswer(error);
+    const isRefused = status >= 400 && status < 500 && status !== 429; // asking again would change nothing
+    if (isRefused) this.#forgetTries();
+    else this.#startTries();
     const [what, advice] = await diagnose(error);
     if (lost === this.#current && !this.isConnected) this.#tell("lost", { what, advice });
   }
@@ -133,7 +136,7 @@ export class Connection extends EventTarget {
 
   #forgetTries() {
     clearInterval(this.#tries);
-    this.#tell("countdown", 0);
+    this.#tell("countdown", null);
   }
 
   #tell(name, detail = null) {

@@ -27,10 +27,12 @@ export function timeOf(date, timeStyle = "medium") {
   return time;
 }
 
+const LONGEST = 5000; // characters that are shown of one value
+
 // What goes in or out, with its name for those who do not see the sign before it.
 export function told(kind, name, text) {
   const line = element("p", `told ${kind}`);
-  line.append(element("span", "unseen", `${name}: `), element("code", "", text));
+  line.append(element("span", "unseen", `${name}: `), element("code", "", text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text));
   return line;
 }
 

@@ -39,8 +39,11 @@ export function listen() {
   }
 }
 
+// Stops, and forgets what this key has shown.
 export function stopEvents() {
   feed.stop();
+  feed.forget();
+  clear();
 }
 
 function showRefusal(words) {
@@ -53,6 +56,7 @@ function showState(words) {
 }
 
 function see(event) {
+  if (!Object.hasOwn(DESCRIBED, event.kind)) return; // of a later version
   if (waiting) {
     waiting.push(event);
     if (waiting.length > KEPT) waiting.shift();
@@ -105,7 +109,7 @@ const DESCRIBED = { upstream: describeUpstream, negotiate: describeNegotiate, se
 const ENDINGS = { returned: "ok", refused: "refused", failed: "failed", rejected: "rejected" };
 
 function describe(event) {
-  const kind = Object.hasOwn(DESCRIBED, event.kind) ? event.kind : "upstream";
+  const { kind } = event;
   const { name, outcome, lines, facts } = DESCRIBED[kind](event);
   const item = element("li", `event ${toneOf(outcome)}`);
   item.dataset.kind = kind;
@@ -134,8 +138,9 @@ function describeUpstream(event) {
 
 function describeNegotiate(event) {
   const lines = [event.code ? told("error", "Error", plainly(event.code)) : null];
+  const outcome = event.status === 200 ? "admitted" : event.status < 500 ? "refused" : "failed";
   const facts = { User: event.userId, Hub: event.hub, By: event.by, Endpoint: event.endpoint };
-  return { name: "negotiate", outcome: event.status === 200 ? "admitted" : "refused", lines, facts };
+  return { name: "negotiate", outcome, lines, facts };
 }
 
 function describeSend(event) {

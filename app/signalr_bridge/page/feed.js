@@ -12,7 +12,7 @@ export class Feed {
     Object.assign(this, { path, see, show, refuse });
     this.running = null; // ends the stream when it is aborted
     this.lastId = "";
-    this.shown = ["", 0]; // of the newest event that is shown: which process, which number
+    this.shown = ["", 0]; // of the newest event that was seen: which process, which number
     this.retry = 1000;
   }
 
@@ -29,6 +29,11 @@ export class Feed {
   stop() {
     this.running?.abort();
     this.running = null;
+  }
+
+  forget() {
+    this.lastId = "";
+    this.shown = ["", 0];
   }
 
   async run(signal) {

@@ -1,6 +1,6 @@
 // What the bridge says of its hubs: which there are, who handles them, who is admitted, and how their endpoints do.
 
-import { ask, pathOf } from "./bridge.js";
+import { ask, hasKey, pathOf } from "./bridge.js";
 import { $, element, plainly } from "./elements.js";
 
 const SECONDS_BETWEEN_LOOKS = 10;
@@ -11,7 +11,9 @@ const ADMITTED = {
   platform: "by the platform's identity",
   handler: "by a negotiate handler",
 };
-const NOBODY_HANDLES = "Nobody handles this hub. Clients connect and receive; a call gets an error until a handler is there.";
+const NOBODY_HANDLES = "Nobody handles this hub. Clients connect and receive, but a call gets an error. ";
+const IN_DEV = "Start dev with --handlers module:attribute, or with --forward and a backend's address.";
+const IN_SERVE = "Set BRIDGE_HANDLERS, or BRIDGE_FORWARD__… with a backend's address.";
 
 let hubs = []; // as GET /hubs has them
 let trouble = ""; // why the list is not known, in words
@@ -76,7 +78,7 @@ function show() {
   const known = find(hub);
   $("clients").textContent = known ? inWords(known.clients ?? []) : "unknown";
   $("methods").replaceChildren(...methods().map((one) => new Option(one)));
-  advise("handlers-advice", trouble || (handlers().length ? "" : NOBODY_HANDLES));
+  advise("handlers-advice", trouble || (handlers().length ? "" : NOBODY_HANDLES + (hasKey() ? IN_SERVE : IN_DEV)));
   replace($("handlers"), handlers().map(describeHandler));
 }
 

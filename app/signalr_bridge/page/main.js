@@ -13,6 +13,8 @@ import { offerChat, open, startViews } from "./views.js";
 
 export const connection = new Connection();
 
+let offered = ""; // the method that stands in the form until somebody writes another one
+
 function askForKey(words = "") {
   stopEvents();
   connection.disconnect();
@@ -57,7 +59,7 @@ async function useNamed(name) {
 async function useHub() {
   await look(connection.hub);
   offerChat(hasChat());
-  if (!$("method").value) $("method").value = methods()[0] ?? "";
+  if ($("method").value === offered) $("method").value = offered = methods()[0] ?? "";
   showForm();
 }
 

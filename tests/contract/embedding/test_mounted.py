@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -109,7 +110,11 @@ async def test_routes_and_document_follow_the_prefix(service: Server, path: str,
         document = (await http.get(f"{sent}/openapi.json")).json()
         assert document["servers"] == [{"url": path}]
         assert f"'{path}/openapi.json'" in (await http.get(f"{sent}/docs")).text.replace('"', "'")
-        assert (await http.get(f"{sent}/")).headers["content-type"].startswith("text/html")
+        page = await http.get(f"{sent}/")
+        files = re.findall(r'(?:src|href)="([^"#]+)"', page.text)
+        assert len(files) >= 2
+        for file in files:
+            assert (await http.get(str(page.url.join(file)))).status_code == 200, file
         for other in (f"{sent}/realtime/health/live", "/health/live", "/hubs/chat/send"):
             assert (await http.get(other)).status_code == 404
     assert [one.target.partition("?")[0] for one in sent_to(service)] == [
@@ -224,7 +229,9 @@ def untouched() -> Iterator[None]:
 
 @pytest.mark.usefixtures("untouched")
 async def test_nothing_of_the_process_is_touched(service: Server) -> None:
-    async with called(mount(bridge(settings=settings_of(service.url, BRIDGE_LOG_LEVEL="error")))) as http:
+    async with called(
+        mount(bridge(settings=settings_of(service.url, BRIDGE_LOG_LEVEL="error", BRIDGE_PORT=8000)))
+    ) as http:
         await http.post("/realtime/hubs/chat/send", json={"target": "news"})
         async with connect(settings_of(service.url)) as hubs:
             await hubs["chat"].clients.all.send("news")
@@ -246,7 +253,7 @@ async def test_what_is_the_host_s_is_not_used_and_a_warning_says_so(
         assert (await http.post("/realtime/hubs/chat/send", json={"target": "news"})).status_code == 202
     warned = [one.message for one in caplog.records if one.levelname == "WARNING"]
     assert {name for name in given if any(one.startswith(f"{name} is not used here") for one in warned)} == set(given)
-    assert any(one.startswith("BRIDGE_NOTHING: means nothing") for one in warned)
+    assert any(one.startswith("BRIDGE_NOTHING (environment): means nothing") for one in warned)
 
 
 async def test_nobody_need_be_admitted_as_a_caller(service: Server) -> None:
@@ -260,9 +267,9 @@ async def test_nobody_need_be_admitted_as_a_caller(service: Server) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"AzureSignalRConnectionString": None}, "No endpoint"),
+        ({"AzureSignalRConnectionString": None}, "AzureSignalRConnectionString: there is no endpoint"),
         ({"BRIDGE_CALLERS__KEYS": "short"}, "BRIDGE_CALLERS__KEYS"),
-        ({"BRIDGE_CALLERS__ANONYMOUS": True}, "NONYMOUS needs a listener of its own"),
+        ({"BRIDGE_CALLERS__ANONYMOUS": True}, r"ANONYMOUS \(program\): needs a listener of its own"),
     ],
 )
 async def test_what_else_is_wrong_is_an_error_as_for_serve(service: Server, given: dict[str, Any], said: str) -> None:

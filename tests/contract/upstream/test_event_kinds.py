@@ -13,6 +13,7 @@ import httpx
 import pytest
 from signalr_bridge import outbox
 from signalr_bridge.main import Parts, create_app
+from signalr_bridge.outbound.sender import ALL_KINDS
 from signalr_bridge.protocol.claims import write_lossless
 from signalr_bridge.protocol.upstream_event import sign
 from signalr_bridge.settings import Sources, load
@@ -185,6 +186,16 @@ async def test_what_does_not_arrive() -> None:
     assert (outcome["name"], outcome["outcome"], outcome["code"]) == ("default", "rejected", "denied")
 
 
+async def test_what_is_skipped_is_not_shown() -> None:
+    async with run() as bridge:
+        sender = bridge.parts.sender
+        items = await sender.read(b'[{"target":"a"},{"target":"b"}]', "rooms", ALL_KINDS)
+        for send in (sender.send_side_by_side, sender.send_in_order):
+            assert [one.status for one in await send(items, seconds=0)] == ["skipped"] * 2
+        await sender.send(items[0])
+        assert [one["target"] for one in await bridge.see(1)] == ["a"]
+
+
 async def test_handlers_joins_and_backends_say_who_they_are() -> None:
     async with programmable_server() as backend:
         outputs = {"result": 1, "outputs": [{"target": "ordered", "arguments": [1]}]}
@@ -253,8 +264,9 @@ async def test_negotiations() -> None:
         await bridge.call("POST", f"{path}/endpoints", wish, status=200)
         await bridge.call("POST", path, {"endpoint": "nowhere"}, status=422)
         await bridge.call("POST", f"{path}?userId=carl", status=200)
+        await bridge.call("POST", path, {"userId": "bob", "claims": {"long": "x" * 5000}}, status=400)
         assert (await bridge.http.get(path)).status_code == 405
-        seen = await bridge.see(9, "negotiate")
+        seen = await bridge.see(10, "negotiate")
     assert brief(seen, "hub", "by", "userId", "endpoint", "status", "code") == [
         ("rooms", "client", MARKUP[:-1], "default", 200, None),
         ("rooms", "shop", "bob", "default", 200, None),
@@ -265,6 +277,7 @@ async def test_negotiations() -> None:
         ("rooms", "shop", None, None, 200, None),
         ("rooms", "shop", None, None, 422, "unknown-endpoint"),
         ("rooms", "client", "carl", "default", 200, None),  # without a body it is a client's request
+        ("rooms", "shop", None, None, 400, "token-too-long"),  # it got no token
     ]
     text = json.dumps(seen)
     assert not [one for one in (CANARY, SHOP, *tokens, *(token.split(".")[2] for token in tokens)) if one in text]

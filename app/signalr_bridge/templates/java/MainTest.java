@@ -21,7 +21,8 @@ public class MainTest {
 
     public static void main(String[] arguments) throws Exception {
         String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-        ProcessBuilder builder = new ProcessBuilder(java, "Main.java").redirectErrorStream(true);
+        ProcessBuilder builder = new ProcessBuilder(java, "Main.java");
+        builder.redirectError(ProcessBuilder.Redirect.INHERIT);
         builder.environment().put("PORT", "0");
         builder.environment().put("WEBHOOK_SECRET", "whsec_" + Base64.getEncoder().encodeToString(KEY));
         Process backend = builder.start();
