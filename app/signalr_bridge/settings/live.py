@@ -24,6 +24,8 @@ Commit: TypeAlias = Callable[[], None]
 """Switches to settings that were made ready. It cannot fail."""
 Prepare: TypeAlias = Callable[[Settings], Commit]
 """Makes ready for new settings, and gives what switches to them. Raises ``SettingsError``."""
+Check: TypeAlias = Callable[[Settings, Values], None]
+"""Raises ``SettingsError`` for settings that nobody could start with."""
 
 LOOK_SECONDS = 0.5
 """Seconds between two looks at the files. A change is in force well within two seconds."""
@@ -152,22 +154,29 @@ class LiveSettings:
         current: Gives the settings in force.
         prepare: Makes ready for new settings. When it refuses them, nothing changes.
         listener: Is told of changes.
+        check: Checks what is wanted as it was checked at the start.
     """
 
-    def __init__(self, current: Callable[[], Settings], prepare: Prepare, listener: SettingsListener) -> None:
-        self._current, self._prepare, self._listener = current, prepare, listener
+    def __init__(
+        self,
+        current: Callable[[], Settings],
+        prepare: Prepare,
+        listener: SettingsListener,
+        check: Check = check_servable,
+    ) -> None:
+        self._current, self._prepare, self._listener, self._check = current, prepare, listener, check
 
     def take(self, values: Values) -> None:
         """Switches to the settings in ``values`` that may change while running. Raises ``SettingsError``."""
         wanted = review(values).accept()
-        check_servable(wanted, values)
+        self._check(wanted, values)
         current = self._current()
         change = plan_change(current, wanted)
         if change.waiting:
             self._listener.settings_waiting(settings=change.waiting)
         if change.settings == current:
             return
-        check_servable(change.settings, values)
+        self._check(change.settings, values)
         with locating(values):
             commit = self._prepare(change.settings)
         commit()

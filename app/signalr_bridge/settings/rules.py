@@ -46,9 +46,9 @@ def _is_quoted(value: object) -> bool:
     return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
 
 
-def check_embedded(settings: Settings) -> None:
-    """Raises ``SettingsError`` when a bridge inside another app cannot start. There nobody need be able to call."""
-    refuse_errors(judge_servable(settings, is_embedded=True))
+def check_embedded(settings: Settings, values: Values = MappingProxyType({})) -> None:
+    """The same for a bridge inside another app, where nobody need be able to call."""
+    refuse_errors(locate(one, values) for one in judge_servable(settings, is_embedded=True))
 
 
 def judge_servable(settings: Settings, *, is_embedded: bool = False) -> Iterator[Diagnostic]:

@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ import jwt
 import pytest
 from fastapi import FastAPI
 from signalr_bridge import Admission, Context, Hub, NegotiateRequest, NotRunning, Unauthenticated, outbox
-from signalr_bridge.asgi import MountedBridge, bridge, connect
+from signalr_bridge.asgi import ConnectedHubs, MountedBridge, bridge, connect
 from signalr_bridge.emulator import Emulator
 from signalr_bridge.errors import SettingsError
 from starlette.applications import Starlette
@@ -24,6 +25,7 @@ from tests.contract.endpoints.programmable import Request, Server, programmable_
 
 KEY = "a-key-of-a-backend"
 ACCESS_KEY = "0123456789abcdefghijklmnopqrstuv"
+ROTATED_KEY = "vutsrqponmlkjihgfedcba9876543210"
 
 
 def settings_of(url: str, **more: Any) -> dict[str, Any]:
@@ -52,6 +54,18 @@ async def called(app: Any, *, runs: bool = True, key: str = KEY) -> AsyncIterato
 
 def sent_to(service: Server) -> list[Request]:
     return [one for one in service.requests if "/connections/probe" not in one.target]
+
+
+async def token_of(hubs: ConnectedHubs) -> str:
+    return (await hubs["chat"].negotiate()).access_token
+
+
+def is_signed(token: str, key: str) -> bool:
+    try:
+        jwt.decode(token, key, algorithms=["HS256"], options={"verify_aud": False})
+    except jwt.InvalidSignatureError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -262,6 +276,18 @@ async def test_nobody_need_be_admitted_as_a_caller(service: Server) -> None:
         assert (await http.post("/realtime/hubs/chat/send", json={"target": "news"})).status_code == 401
         await outbox("chat").clients.all.send("news")
     assert len(sent_to(service)) == 1
+
+
+async def test_changes_are_taken_although_nobody_is_admitted_as_a_caller(service: Server, tmp_path: Path) -> None:
+    given = settings_of(service.url, BRIDGE_SECRETS_DIR=str(tmp_path))
+    text = given.pop("AzureSignalRConnectionString")
+    del given["BRIDGE_CALLERS__KEYS"]
+    (tmp_path / "AzureSignalRConnectionString").write_text(text)
+    async with connect(given) as hubs:
+        (tmp_path / "AzureSignalRConnectionString").write_text(text.replace(ACCESS_KEY, ROTATED_KEY))
+        async with asyncio.timeout(20):
+            while not is_signed(await token_of(hubs), ROTATED_KEY):  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,14 @@ VALUES = [
     WrongStart("a connection that is nowhere",
         "Elsewhere: a hub's CONNECTION names it, but there is no endpoint: set it, or write another name.",
         of(BRIDGE_HUBS__CHAT__CONNECTION="Elsewhere")),
+    WrongStart("a connection string in place of its name",
+        "BRIDGE_CONNECTION (environment): takes the name of a connection: "
+        "write the connection string itself as AzureSignalRConnectionString.",
+        of(BRIDGE_CONNECTION=STRING)),
+    WrongStart("a connection string in place of a hub's connection",
+        "BRIDGE_HUBS__CHAT__CONNECTION (environment): takes the name of a connection: "
+        "write the connection string itself as AzureSignalRConnectionString.",
+        of(BRIDGE_HUBS__CHAT__CONNECTION=STRING)),
     WrongStart("a folder of secrets that is not mounted",
         "BRIDGE_SECRETS_DIR (environment): the folder 'nowhere' cannot be read (no such file or directory): "
         "write the path of a mounted folder.", of(BRIDGE_SECRETS_DIR="/nowhere")),
