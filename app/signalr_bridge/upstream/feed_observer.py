@@ -74,8 +74,7 @@ class SendRecord:
     def size(self) -> int:
         """How many bytes it keeps."""
         answered = b"" if self.answer is None or self.answer.result is None else bytes(self.answer.result)
-        said = (self.operation.reason or "", *self.operation.excluded)
-        return len(answered) + sum(map(len, said)) + (0 if self.message is None else len(self.message.arguments))
+        return len(answered) + (0 if self.message is None else len(self.message.arguments))
 
     def describe(self, stamp: Stamp) -> bytes:
         """The event as one line of JSON."""

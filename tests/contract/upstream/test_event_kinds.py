@@ -12,16 +12,13 @@ from typing import Any
 import httpx
 import pytest
 from signalr_bridge import outbox
-from signalr_bridge.endpoints.outcome import SKIPPED
 from signalr_bridge.main import Parts, create_app
 from signalr_bridge.outbound.sender import ALL_KINDS
 from signalr_bridge.protocol.claims import write_lossless
-from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.protocol.upstream_event import sign
 from signalr_bridge.settings import Sources, load
 from signalr_bridge.tail import read_events, read_lines
 from signalr_bridge.upstream.event_feed import Kind
-from signalr_bridge.upstream.feed_observer import SendRecord
 from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.wire.server import Listener, bind
 
@@ -320,15 +317,6 @@ async def test_one_kind_does_not_push_out_another_and_does_not_count_for_it() ->
         assert [one["kind"] for one in seen] == ["negotiate", *["send"] * 100, "negotiate"]
         boot = seen[0]["replica"]
         assert len(await bridge.see(1, "send,negotiate", after=f"{boot}-401")) == 1
-
-
-def test_what_is_long_counts_so_that_it_is_cut_before_it_is_kept() -> None:
-    excluded = tuple(f"{number:020}" for number in range(1000))
-    for operation in (
-        Operation(Action.SEND_TO_ALL, "rooms", excluded=excluded),
-        Operation(Action.CLOSE_CONNECTION, "rooms", connection="c1", reason="y" * 20_000),
-    ):
-        assert SendRecord(None, operation, Message("t", b"[]"), SKIPPED, 202, None, None).size >= 20_000
 
 
 async def test_nothing_is_kept_while_the_console_is_off() -> None:
