@@ -109,7 +109,7 @@ def make_dev_settings(values: Values, *, remote: bool = False) -> DevSettings:
         {
             **_fill_silence(taken, posts=bool(left_out)),
             **_allow_every_hub(values),
-            **{spelled: one for spelled, one in taken.items() if spelled != EVERY_ORIGIN},
+            **{spelled: one for spelled, one in taken.items() if spelled not in _list_read(values, taken)},
         },
         tuple(taken[spelled] for spelled in sorted(taken) if _counts(spelled, taken[spelled])),
         {why: tuple(values[one] for one, found in reasons.items() if found == why) for why in reasons.values()},
@@ -123,6 +123,11 @@ def is_remote(url: str) -> bool:
         return not is_loopback(urlsplit(url).netloc)
     except ValueError:
         return True
+
+
+def _list_read(values: Values, taken: Values) -> frozenset[str]:
+    """What has been read already. A file of which nothing is left would be taken for one without settings."""
+    return frozenset({EVERY_ORIGIN, *(["bridge_settings_file"] if len(taken) < len(values) else [])})
 
 
 def _find_overruled(values: Values) -> Iterator[tuple[str, str]]:

@@ -202,6 +202,16 @@ def test_whose_address_it_is(url: str, remote: bool) -> None:
     assert is_remote(url) is remote
 
 
+def test_a_file_that_is_left_out_is_not_called_one_without_settings(tmp_path: Path) -> None:
+    file, empty = tmp_path / "bridge.toml", tmp_path / "empty.toml"
+    url, secret = "https://backend.example/signalr", SECRET["SECRETS"]
+    file.write_text(f'[forward.chat]\nurl = "{url}"\nsecrets = ["{secret}"]\n', "utf-8")
+    empty.write_text("", "utf-8")
+    found = {one: reviewed({}, {"bridge_settings_file": [str(one)]}).diagnostics for one in (file, empty)}
+    assert found[file] == ()
+    assert [one.level for one in found[empty]] == [Level.WARNING]
+
+
 def test_what_would_post_to_another_machine_is_left_out_whole() -> None:
     environment = rule("orders", "https://prod.example/{hub}") | rule("here", "http://localhost:9000/x")
     environment |= {"BRIDGE_FORWARD__orders__HUB": "orders", "BRIDGE_FORWARD__a__b__URL": "http://backend/x"}

@@ -6,17 +6,20 @@ Source: https://fetch.spec.whatwg.org/#origin-header says what a browser sends w
 import ipaddress
 import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^\s/?#@,]+", re.IGNORECASE)
 _OF_A_PAGE = re.compile(r"https?://([^\s/?#@,\\]+)", re.IGNORECASE)
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9.-]+))(?::[0-9]{0,5})?", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def is_loopback(host: str) -> bool:
     """Whether the value of a ``Host`` header names this machine: ``localhost``, ``127.0.0.0/8`` or ``[::1]``."""
+    match = _HOST.fullmatch(host)
+    if match is None:
+        return False
+    name = match[1] or match[2].lower()
     try:
-        name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False

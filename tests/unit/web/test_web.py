@@ -189,6 +189,10 @@ def test_this_machine(host: str) -> None:
         "2130706433",
         "[::ffff:8.8.8.8]",
         "example.com/localhost",
+        "example.com@localhost",
+        "localhost#.example.com",
+        "localhost/.example.com",
+        "[::1].example.com",
     ],
 )
 def test_another_machine(host: str) -> None:
