@@ -22,7 +22,7 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.protocol.rest import Message, Operation
 from signalr_bridge.runtime import Runtime
-from signalr_bridge.settings import Level, Settings, Sources, check_embedded, review
+from signalr_bridge.settings import Level, Settings, Sources, check_servable, review
 from signalr_bridge.settings.value import Values
 from signalr_bridge.upstream.hub_api import HubOutbox
 from signalr_bridge.upstream.outbox import Outbox
@@ -184,7 +184,7 @@ def _accept(values: Values) -> Settings:
         if one.level is not Level.ERROR:
             _LOG.warning(str(one))
     settings = found.accept()
-    check_embedded(settings)
+    check_servable(settings, values, is_embedded=True)
     return settings
 
 

@@ -121,7 +121,7 @@ def create_app(
     """
     events = _make_events(runtime)
     observer = _make_observer(settings, events, observer)
-    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds)
+    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, is_embedded=hubs is not None)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()

@@ -59,12 +59,20 @@ class Snapshots:
         runtime: The clocks, randomness and ids.
         observer: Is told what endpoints, credentials and settings do.
         probe_seconds: Seconds between two probes of an endpoint.
+        is_embedded: Whether the bridge is inside another app, where nobody need be able to call.
     """
 
     def __init__(
-        self, settings: Settings, sources: Sources | None, runtime: Runtime, observer: Observer, probe_seconds: float
+        self,
+        settings: Settings,
+        sources: Sources | None,
+        runtime: Runtime,
+        observer: Observer,
+        probe_seconds: float,
+        *,
+        is_embedded: bool,
     ) -> None:
-        live = LiveSettings(self.settings, self.prepare, observer)
+        live = LiveSettings(self.settings, self.prepare, observer, is_embedded=is_embedded)
         self.watcher = None if sources is None else Watcher(sources, live.take, observer, clock=runtime.clock)
         rest = RestTransport(
             messagepack=settings.calls.messagepack,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
@@ -152,22 +153,31 @@ class LiveSettings:
         current: Gives the settings in force.
         prepare: Makes ready for new settings. When it refuses them, nothing changes.
         listener: Is told of changes.
+        is_embedded: Whether the bridge is inside another app, where nobody need be able to call.
     """
 
-    def __init__(self, current: Callable[[], Settings], prepare: Prepare, listener: SettingsListener) -> None:
+    def __init__(
+        self,
+        current: Callable[[], Settings],
+        prepare: Prepare,
+        listener: SettingsListener,
+        *,
+        is_embedded: bool = False,
+    ) -> None:
         self._current, self._prepare, self._listener = current, prepare, listener
+        self._check = partial(check_servable, is_embedded=is_embedded)
 
     def take(self, values: Values) -> None:
         """Switches to the settings in ``values`` that may change while running. Raises ``SettingsError``."""
         wanted = review(values).accept()
-        check_servable(wanted, values)
+        self._check(wanted, values)
         current = self._current()
         change = plan_change(current, wanted)
         if change.waiting:
             self._listener.settings_waiting(settings=change.waiting)
         if change.settings == current:
             return
-        check_servable(change.settings, values)
+        self._check(change.settings, values)
         with locating(values):
             commit = self._prepare(change.settings)
         commit()

@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -255,6 +256,31 @@ async def test_nobody_need_be_admitted_as_a_caller(service: Server) -> None:
         assert (await http.post("/realtime/hubs/chat/send", json={"target": "news"})).status_code == 401
         await outbox("chat").clients.all.send("news")
     assert len(sent_to(service)) == 1
+
+
+async def test_a_rotated_key_is_taken_although_nobody_is_admitted_as_a_caller(service: Server, tmp_path: Path) -> None:
+    def write(key: str) -> None:
+        file.write_text(f'AzureSignalRConnectionString = "Endpoint={service.url};AccessKey={key};Version=1.0;"\n')
+
+    async def sign() -> str:
+        return (await hubs["chat"].negotiate(user_id="ann")).access_token
+
+    file, rotated = tmp_path / "bridge.toml", ACCESS_KEY[::-1]
+    write(ACCESS_KEY)
+    async with connect({"BRIDGE_SETTINGS_FILE": str(file)}) as hubs:
+        assert is_signed_by(await sign(), ACCESS_KEY)
+        write(rotated)
+        async with asyncio.timeout(30):
+            while not is_signed_by(await sign(), rotated):
+                await asyncio.sleep(0.1)
+
+
+def is_signed_by(token: str, key: str) -> bool:
+    try:
+        jwt.decode(token, key, algorithms=["HS256"], options={"verify_aud": False})
+    except jwt.InvalidSignatureError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(
