@@ -16,7 +16,14 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 def is_loopback(host: str) -> bool:
     """Whether the value of a ``Host`` header names this machine: ``localhost``, ``127.0.0.0/8`` or ``[::1]``."""
     try:
-        name = urlsplit(f"//{host}").hostname or ""
+        return is_loopback_name(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
+
+
+def is_loopback_name(name: str) -> bool:
+    """The same for a name or an address alone, without brackets and port."""
+    try:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
