@@ -22,8 +22,8 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.protocol.rest import Message, Operation
 from signalr_bridge.runtime import Runtime
-from signalr_bridge.settings import Level, Settings, Sources, check_servable, review
-from signalr_bridge.settings.value import Values
+from signalr_bridge.settings import Level, Settings, Sources, check_embedded, review
+from signalr_bridge.settings.value import PROGRAM, Values
 from signalr_bridge.upstream.hub_api import HubOutbox
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.python.hub import Hub
@@ -174,7 +174,9 @@ async def connect(settings: Given = None) -> AsyncIterator["ConnectedHubs"]:
 
 
 def _find_sources(settings: Given, left_out: tuple[str, ...]) -> _EmbeddedSources:
-    return _EmbeddedSources(dict(os.environ if settings is None else settings), {}, left_out=left_out)
+    if settings is None:
+        return _EmbeddedSources(dict(os.environ), {}, left_out=left_out)
+    return _EmbeddedSources(dict(settings), {}, place=PROGRAM, left_out=left_out)
 
 
 def _accept(values: Values) -> Settings:
@@ -184,7 +186,7 @@ def _accept(values: Values) -> Settings:
         if one.level is not Level.ERROR:
             _LOG.warning(str(one))
     settings = found.accept()
-    check_servable(settings, values, is_embedded=True)
+    check_embedded(settings)
     return settings
 
 

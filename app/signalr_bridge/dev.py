@@ -70,8 +70,8 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
     values = Sources(environment, _write_flags(options, secret)).read()
     found = make_dev_settings(values, remote=options.remote)
     settings = _accept(found)
-    configure_logs(settings.log_level, settings.log_format)
     with bind(_HOST, next(one for one in (options.port, found.port, 8080) if one is not None), "--port") as sock:
+        configure_logs(settings.log_level, settings.log_format)
         port, first = int(sock.getsockname()[1]), options.emulator_port
         async with AsyncExitStack() as stack:
             emulators = [

@@ -17,7 +17,7 @@ from signalr_bridge.upstream.forward.formats import WebhookSigner
 
 _FILE = Path("signalr-bridge", "forward-secret")
 _BYTES = 32
-_MOST_CHARACTERS = 200
+_MOST_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +70,13 @@ def _read(file: Path) -> str | None:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe would wait for ever
     except OSError:
         return None
-    with open(descriptor, encoding="ascii", errors="replace") as opened:
+    try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode) or found.st_mode & 0o077 or found.st_uid != os.geteuid():
             return None
-        text = opened.read(_MOST_CHARACTERS).strip()
+        text = os.read(descriptor, _MOST_BYTES).decode("ascii", "replace").strip()
+    finally:
+        os.close(descriptor)
     try:
         WebhookSigner([text], "")
     except SettingsError:

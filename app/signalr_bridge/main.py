@@ -21,7 +21,7 @@ from signalr_bridge.outbound import routes as outbound_routes
 from signalr_bridge.outbound.idempotency import Idempotency
 from signalr_bridge.outbound.sender import Sender
 from signalr_bridge.runtime import RUNTIME, Runtime
-from signalr_bridge.settings import Settings, Sources
+from signalr_bridge.settings import Settings, Sources, check_embedded, check_servable
 from signalr_bridge.settings.live import Watcher
 from signalr_bridge.snapshots import Entered, Snapshots
 from signalr_bridge.upstream import routes as upstream_routes
@@ -121,7 +121,8 @@ def create_app(
     """
     events = _make_events(runtime)
     observer = _make_observer(settings, events, observer)
-    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, is_embedded=hubs is not None)
+    check = check_servable if hubs is None else check_embedded
+    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, check)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()

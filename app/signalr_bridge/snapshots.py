@@ -15,8 +15,8 @@ from signalr_bridge.endpoints.key_rotation import KEPT_SECONDS, KeyRotation, Rec
 from signalr_bridge.endpoints.prober import Prober
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.runtime import Runtime
-from signalr_bridge.settings import Settings, Sources
-from signalr_bridge.settings.live import Commit, LiveSettings, Watcher
+from signalr_bridge.settings import Settings, Sources, check_servable
+from signalr_bridge.settings.live import Check, Commit, LiveSettings, Watcher
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, build_authenticator, read_verifiers
 from signalr_bridge.upstream.entra import build_entra_tokens
 from signalr_bridge.upstream.forward.formats import WebhookSigner
@@ -59,7 +59,7 @@ class Snapshots:
         runtime: The clocks, randomness and ids.
         observer: Is told what endpoints, credentials and settings do.
         probe_seconds: Seconds between two probes of an endpoint.
-        is_embedded: Whether the bridge is inside another app, where nobody need be able to call.
+        check: Checks new settings as those to start with were checked.
     """
 
     def __init__(
@@ -69,10 +69,9 @@ class Snapshots:
         runtime: Runtime,
         observer: Observer,
         probe_seconds: float,
-        *,
-        is_embedded: bool,
+        check: Check = check_servable,
     ) -> None:
-        live = LiveSettings(self.settings, self.prepare, observer, is_embedded=is_embedded)
+        live = LiveSettings(self.settings, self.prepare, observer, check)
         self.watcher = None if sources is None else Watcher(sources, live.take, observer, clock=runtime.clock)
         rest = RestTransport(
             messagepack=settings.calls.messagepack,

@@ -6,6 +6,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+from tests.contract.settings.wrong_starts import TAKEN_PORT, UNKNOWN_HOST
 from tests.e2e.processes import (
     EMULATOR_KEY,
     ROOT,
@@ -72,10 +73,7 @@ def test_the_first_words_as_lines_with_fields() -> None:
     ]
     warned = [one["message"] for one in said[first:] if one["level"] == "warning"]
     assert warned[0].startswith("No client may connect by itself: set BRIDGE_NEGOTIATE__ANONYMOUS=true or ")
-    assert (
-        "BRIDGE_FORWARD__ORDERS__URL (environment): the host 'backend.invalid' does not resolve: "
-        "write a name that this machine knows, or start that host."
-    ) in warned
+    assert UNKNOWN_HOST.line in warned
     assert [one for one in (KEY, SECRET, EMULATOR_KEY, "canary") if one in output] == []
 
 
@@ -139,18 +137,11 @@ def test_serve_says_that_a_port_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run("serve", "--host", "127.0.0.1", "--port", str(port))
-    assert done.stderr.splitlines()[-1] == (
-        f"BRIDGE_PORT (--port): cannot listen on 127.0.0.1 port {port} (address already in use): write another port."
-    )
+    assert done.stderr.splitlines()[-1] == TAKEN_PORT.line.replace("8080", str(port))
     assert done.returncode == 1
 
 
 def test_check_probes_names_too() -> None:
-    forward = {"BRIDGE_FORWARD__ORDERS__URL": "http://backend.invalid/x", "BRIDGE_FORWARD__ORDERS__SECRETS": SECRET}
-    done = run("check", "--probe", "--json", **forward)
-    report = json.loads(done.stdout)
-    assert [(one["level"], one["setting"], one["place"], one["line"]) for one in report["findings"]] == [
-        ("mistake", "BRIDGE_FORWARD__ORDERS__URL", "environment", None)
-    ]
-    assert "'backend.invalid' does not resolve" in report["findings"][0]["text"]
-    assert done.returncode == 1
+    done = run("check", "--probe", BRIDGE_UPSTREAM__CODE=KEY, **UNKNOWN_HOST.given)
+    assert done.stderr.splitlines() == [f"mistake: {UNKNOWN_HOST.line}"]
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "2 mistakes"), "nobody answers as the endpoint either"

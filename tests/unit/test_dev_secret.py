@@ -68,5 +68,9 @@ def test_where_it_cannot_be_kept_it_is_used_all_the_same(tmp_path: Path) -> None
     assert made.text.startswith("whsec_")
     assert made.note is not None
     assert made.note.startswith(f"not kept: {tmp_path / 'signalr-bridge'} cannot be written")
+
+    taken = tmp_path / "state"
+    kept(taken).mkdir(parents=True)
+    assert (keep_secret({"XDG_STATE_HOME": str(taken)}).note or "").startswith("not kept: ")
     homeless = keep_secret({})
     assert homeless.note == "not kept: there is no home folder, so the next start makes another"

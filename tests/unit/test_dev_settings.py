@@ -1,6 +1,7 @@
 """What ``dev`` takes, overrules and leaves out, as a function of the settings."""
 
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -156,6 +157,16 @@ def test_what_the_functions_host_is_told_counts(tmp_path: Path) -> None:
         file.write_text(f'{{"Host": {{"LocalHttpPort": "{port}"}}}}')
         with pytest.raises(SettingsError, match=r"^LocalHttpPort \(local.settings.json\): write a number"):
             _ = made({"BRIDGE_SETTINGS_FILE": str(file)}).port
+
+
+async def test_it_listens_where_the_functions_host_would_but_for_port(tmp_path: Path) -> None:
+    file = tmp_path / "local.settings.json"
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.create_server(("127.0.0.1", 0)) as second:
+        ports = [one.getsockname()[1] for one in (first, second)]
+        file.write_text(f'{{"Host": {{"LocalHttpPort": {ports[0]}}}}}')
+        for options, port in ((DevOptions(), ports[0]), (DevOptions(port=ports[1]), ports[1])):
+            with pytest.raises(SettingsError, match=f"cannot listen on 127.0.0.1 port {port} "):
+                await run_dev(options, {"BRIDGE_SETTINGS_FILE": str(file)})
 
 
 def test_a_wrong_setting_stops_it_and_an_unknown_name_is_named() -> None:

@@ -149,9 +149,14 @@ def _read_groups(groups: Sequence[str]) -> tuple[str, ...]:
     if len(groups) > MOST_GROUPS:
         raise NegotiateFailed(f"groups: There are more than {MOST_GROUPS}.")
     try:
-        return tuple(dict.fromkeys(map(check_group, groups)))
+        return tuple(dict.fromkeys(check_group(_as_plain(one)) for one in groups))
     except InvalidName as error:
         raise NegotiateFailed(f"groups: {error.detail}") from None
+
+
+def _as_plain(value: Any) -> Any:
+    """A text as an exact ``str``. Frameworks have kinds of their own, such as Django's, which no token can hold."""
+    return str.__str__(value) if isinstance(value, str) else value
 
 
 class _GivenAdmission:
@@ -174,13 +179,16 @@ class _GivenAdmission:
             return self._read_claims(value)
         if not isinstance(value, expected) or (expected is int and isinstance(value, bool)):
             self.fault(name, InvalidItem, f"This is not {kind}.")
-        return value
+        return _as_plain(value)
 
     def _read_claims(self, claims: Any) -> dict[str, Any]:
         """The claims as JSON has them, so that what is no JSON is a fault."""
         if not isinstance(claims, Mapping) or not all(isinstance(name, str) for name in claims):
             self.fault("claims", InvalidItem, "This is not a map from texts.")
-        found = {name: list(one) if isinstance(one, tuple) else one for name, one in claims.items()}
+        found = {
+            _as_plain(name): [*map(_as_plain, one)] if isinstance(one, list | tuple) else _as_plain(one)
+            for name, one in claims.items()
+        }
         values = [one for value in found.values() for one in (value if isinstance(value, list) else [value])]
         if any(isinstance(one, float) and not math.isfinite(one) for one in values):
             self.fault("claims", InvalidItem, "A number is not finite.")

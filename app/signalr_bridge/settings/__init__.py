@@ -10,7 +10,7 @@ from signalr_bridge.settings.model import (
     Settings,
     UpstreamSettings,
 )
-from signalr_bridge.settings.rules import check_servable, judge_servable
+from signalr_bridge.settings.rules import check_embedded, check_servable, judge_servable
 from signalr_bridge.settings.sources import Sources
 from signalr_bridge.settings.value import Diagnostic, Level
 
@@ -26,6 +26,7 @@ __all__ = [
     "Settings",
     "Sources",
     "UpstreamSettings",
+    "check_embedded",
     "check_servable",
     "find_connections",
     "gather",

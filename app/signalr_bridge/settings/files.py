@@ -16,6 +16,7 @@ from signalr_bridge.settings.value import Values, name_values, spell
 _SETTING = "BRIDGE_SETTINGS_FILE"
 _NOT_OURS = ("azure", "connectionstrings")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_KEY = re.compile(r"[\w.\"'-]+\s*=|\[\w")
 _POSITION = re.compile(r"\(at line (\d+), column \d+\)")
 
 _TOML_HINTS = (
@@ -147,10 +148,16 @@ def _parse_toml(text: str, path: Path) -> Mapping[str, Any]:
         said = str(error)
         position = _POSITION.search(said)
         line = text.count("\n") + 1 if position is None else int(position[1])
-        hint = _find_hint(_TOML_HINTS, said)
+        hint = _find_hint(_TOML_HINTS, "Unclosed array" if _is_in_list(text, line) else said)
     except RecursionError:
         line, hint = None, "its lists are too deep"
     raise _fault(path, f"is not well-formed TOML: {hint}.", line)
+
+
+def _is_in_list(text: str, line: int) -> bool:
+    """Whether a list seems to go on where the line begins a key or a table, which the parser takes for a value."""
+    *before, here = (one.strip() for one in text.split("\n")[:line])
+    return _KEY.match(here) is not None and next(filter(None, reversed(before)), "").endswith((",", "= ["))
 
 
 def _flatten(name: str, value: Any) -> Iterator[tuple[str, Any]]:

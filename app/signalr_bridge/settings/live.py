@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias, TypeVar
 
@@ -25,6 +24,8 @@ Commit: TypeAlias = Callable[[], None]
 """Switches to settings that were made ready. It cannot fail."""
 Prepare: TypeAlias = Callable[[Settings], Commit]
 """Makes ready for new settings, and gives what switches to them. Raises ``SettingsError``."""
+Check: TypeAlias = Callable[[Settings, Values], None]
+"""Raises ``SettingsError`` for settings that nobody could start with."""
 
 LOOK_SECONDS = 0.5
 """Seconds between two looks at the files. A change is in force well within two seconds."""
@@ -153,7 +154,7 @@ class LiveSettings:
         current: Gives the settings in force.
         prepare: Makes ready for new settings. When it refuses them, nothing changes.
         listener: Is told of changes.
-        is_embedded: Whether the bridge is inside another app, where nobody need be able to call.
+        check: Checks what is wanted as it was checked at the start.
     """
 
     def __init__(
@@ -161,11 +162,9 @@ class LiveSettings:
         current: Callable[[], Settings],
         prepare: Prepare,
         listener: SettingsListener,
-        *,
-        is_embedded: bool = False,
+        check: Check = check_servable,
     ) -> None:
-        self._current, self._prepare, self._listener = current, prepare, listener
-        self._check = partial(check_servable, is_embedded=is_embedded)
+        self._current, self._prepare, self._listener, self._check = current, prepare, listener, check
 
     def take(self, values: Values) -> None:
         """Switches to the settings in ``values`` that may change while running. Raises ``SettingsError``."""

@@ -24,10 +24,11 @@ from signalr_bridge.settings.names import (
 )
 from signalr_bridge.settings.rules import find_notices, take_quotes_off
 from signalr_bridge.settings.sources import Sources
-from signalr_bridge.settings.value import Diagnostic, Level, Value, Values, refuse_errors
+from signalr_bridge.settings.value import Diagnostic, Level, Value, Values, refuse_errors, spell
 
 _PREFIX = PREFIX.lower()
 _CONNECTION = "AzureSignalRConnectionString"
+_OF_A_HUB = ("hubs", ("connection",))
 _AUTHORITY = "azure_authority_host"
 
 
@@ -77,6 +78,7 @@ def review(values: Values) -> Review:
         *_judge_tuning(
             nested.get("endpoints", {}), [*named, *(one for found in read.values() for one in found)], values
         ),
+        *_judge_names(values),
         *_judge_connections(connections, tuned),
         *calls.diagnostics,
         *find_unused(values, connections, used),
@@ -92,13 +94,30 @@ def review(values: Values) -> Review:
 
 def find_connections(values: Values) -> list[str]:
     """The names of all connections, as they were written, the default one first."""
-    default = values.get(f"{_PREFIX}connection")
-    names = [default.text if default is not None and default.text else _CONNECTION]
+    named = [found for found in _find_naming(values) if not _is_connection_string(found)]
+    default = next((found.text for found in named if spell(found.written) == f"{_PREFIX}connection"), _CONNECTION)
+    names = [default, *(found.text for found in named)]
+    return list({name.lower(): name for name in reversed(names)}.values())[::-1]
+
+
+def _find_naming(values: Values) -> Iterator[Value]:
+    """The settings that name a connection."""
     for spelled, found in sorted(values.items()):
         path = find_path(spelled.removeprefix(_PREFIX)) if spelled.startswith(_PREFIX) else None
-        if path is not None and path[0] == "hubs" and path[2:] == ("connection",) and found.text:
-            names.append(found.text)
-    return list({name.lower(): name for name in reversed(names)}.values())[::-1]
+        if path is not None and found.text and (path == ("connection",) or (path[0], path[2:]) == _OF_A_HUB):
+            yield found
+
+
+def _is_connection_string(found: Value) -> bool:
+    """Whether the connection itself stands where its name belongs. It holds a key, so nothing may say it."""
+    return "=" in found.text or ";" in found.text
+
+
+def _judge_names(values: Values) -> Iterator[Diagnostic]:
+    for found in _find_naming(values):
+        if _is_connection_string(found):
+            text = "takes the name of a connection: write the connection string itself as AzureSignalRConnectionString."
+            yield Diagnostic.error(found.written, text)
 
 
 def _adopt(values: Values, connections: Iterable[str]) -> Values:

@@ -20,12 +20,9 @@ EVERY_ORIGIN = "host:cors"
 _PORTABLE = re.compile(r"[A-Za-z0-9_]+")
 
 
-def check_servable(settings: Settings, values: Values = MappingProxyType({}), *, is_embedded: bool = False) -> None:
-    """Raises ``SettingsError`` when `serve` cannot start. Each line says which setting to set, and where it stands.
-
-    With ``is_embedded`` it judges a bridge inside another app, where nobody need be able to call.
-    """
-    refuse_errors(locate(one, values) for one in judge_servable(settings, is_embedded=is_embedded))
+def check_servable(settings: Settings, values: Values = MappingProxyType({})) -> None:
+    """Raises ``SettingsError`` when `serve` cannot start. Each line says which setting to set, and where it stands."""
+    refuse_errors(locate(one, values) for one in judge_servable(settings))
 
 
 def take_quotes_off(values: Values, connections: Iterable[str] = ()) -> tuple[Values, list[Diagnostic]]:
@@ -47,6 +44,11 @@ def take_quotes_off(values: Values, connections: Iterable[str] = ()) -> tuple[Va
 def _is_quoted(value: object) -> bool:
     text = value.strip() if isinstance(value, str) else ""
     return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
+
+
+def check_embedded(settings: Settings, values: Values = MappingProxyType({})) -> None:
+    """The same for a bridge inside another app, where nobody need be able to call."""
+    refuse_errors(locate(one, values) for one in judge_servable(settings, is_embedded=True))
 
 
 def judge_servable(settings: Settings, *, is_embedded: bool = False) -> Iterator[Diagnostic]:

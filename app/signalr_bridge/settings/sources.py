@@ -35,13 +35,13 @@ def read_secrets(folder: Path) -> Values:
     return name_values(((path.name, read_text(path, "BRIDGE_SECRETS_DIR").strip()) for path in files), SECRETS)
 
 
-def _is_of_kubernetes(name: str, text: str) -> bool:
+def _is_of_kubernetes(name: str, text: Any) -> bool:
     """Whether Kubernetes wrote the variable, as it does in every container for a Service named ``bridge``.
 
     Source: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables.
     """
     return _OF_KUBERNETES.fullmatch(name) is not None or (
-        name == "BRIDGE_PORT" and _ADDRESS_OF_KUBERNETES.match(text) is not None
+        name == "BRIDGE_PORT" and _ADDRESS_OF_KUBERNETES.match(str(text)) is not None
     )
 
 
@@ -50,14 +50,16 @@ class Sources:
     """All sources together.
 
     Args:
-        environment: The environment variables.
+        environment: The environment variables, or what a program gives in their stead.
         flags: Command-line flags, by the names of the settings they stand for. None is a flag that was not given.
         stores: Key Vault and App Configuration.
+        place: What ``environment`` is called: ``ENVIRONMENT`` or ``PROGRAM``.
     """
 
-    environment: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, Any] = field(repr=False)
     flags: Mapping[str, Any] = field(repr=False)
     stores: Stores = field(default_factory=Stores, repr=False, compare=False)
+    place: str = ENVIRONMENT
 
     def read(self) -> Values:
         """Every setting of every source. Raises ``SettingsError`` for a file or a store that cannot be read."""
@@ -81,7 +83,7 @@ class Sources:
 
     def _fixed(self) -> Values:
         ours = ((name, text) for name, text in self.environment.items() if not _is_of_kubernetes(name, text))
-        return first_of(name_values(self.flags.items(), COMMAND_LINE), name_values(ours, ENVIRONMENT))
+        return first_of(name_values(self.flags.items(), COMMAND_LINE), name_values(ours, self.place))
 
 
 @contextmanager

@@ -13,9 +13,10 @@ from signalr_bridge.errors import SettingsError
 
 COMMAND_LINE = "command line"
 ENVIRONMENT = "environment"
+PROGRAM = "program"
 SECRETS = "secrets directory"
 _FLAGS = {"bridge_settings_file": "--settings"}
-UNWATCHED = frozenset({COMMAND_LINE, ENVIRONMENT})
+UNWATCHED = frozenset({COMMAND_LINE, ENVIRONMENT, PROGRAM})
 """Sources whose values stay the same until the next start."""
 
 

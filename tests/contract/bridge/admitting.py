@@ -8,6 +8,11 @@ from typing import Any
 
 from signalr_bridge import Admission, Hub, HubError, NegotiateRequest, Rejected, Unauthenticated, outbox
 
+
+class SafeText(str):
+    """A framework's own kind of text, such as Django's."""
+
+
 SEEN: list[NegotiateRequest] = []
 SESSIONS = {"session=ann": "ann"}
 
@@ -37,6 +42,9 @@ DONE: dict[str, Callable[[NegotiateRequest], Any]] = {
     "rules": give(None),
     "anonymous": give(Admission()),
     "ann": give(Admission("ann")),
+    "a framework's texts": give(
+        Admission(SafeText("ann"), {SafeText("role"): [SafeText("admin")], "one": SafeText("1")}, [SafeText("team")])
+    ),
     "no claims": give(Admission(claims={})),
     "short": give(Admission("ann", lifetime_seconds=60, close_on_expiry=True)),
     "at b": give(Admission("ann", endpoint="b")),

@@ -137,6 +137,12 @@ async def test_what_is_none_stays_as_the_rules_say() -> None:
     assert named["asrs.s.uid"] == "ann"
 
 
+async def test_a_framework_s_own_kind_of_text_is_a_text() -> None:
+    async with bridge(**PYTHON) as running:
+        claims = claims_of(await ask(running, "a framework's texts"))
+    assert (claims["asrs.s.uid"], claims["role"], claims["one"]) == ("ann", "admin", "1")
+
+
 async def test_it_names_its_hub_and_nobody_else_need_admit() -> None:
     async with bridge(**PYTHON) as running:
         assert claims_of(await running.http.post("/api/negotiate", params={"do": "ann"}))["asrs.s.uid"] == "ann"

@@ -1,5 +1,6 @@
 """Every mistake at the start gets one line that names the setting, its place and what to write, and never a value."""
 
+import json
 import logging
 import os
 import re
@@ -98,6 +99,22 @@ def test_the_lines_name_setting_place_and_what_to_write() -> None:
         assert place or setting == "Elsewhere", one.line
         assert "\n" not in one.line
         assert re.search(WHAT_TO_DO, one.line), one.line
+
+
+def test_programs_get_the_place_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_out(next(one for one in WRONG_STARTS if one.what == "broken TOML: a colon"), tmp_path, monkeypatch)
+    assert run("check", "--json") == 1
+    report = json.loads(capsys.readouterr().out)
+    assert (report["ok"], report["settings"], len(report["findings"])) == (False, [], 1)
+    assert report["findings"][0] == {
+        "level": "mistake",
+        "setting": "BRIDGE_SETTINGS_FILE",
+        "text": 'is not well-formed TOML: write name = "value".',
+        "place": "bridge.toml",
+        "line": 2,
+    }
 
 
 def test_the_page_shows_these_lines() -> None:

@@ -225,6 +225,14 @@ VALUES = [
     WrongStart("a connection that is nowhere",
         "Elsewhere: a hub's CONNECTION names it, but there is no endpoint: set it, or write another name.",
         of(BRIDGE_HUBS__CHAT__CONNECTION="Elsewhere")),
+    WrongStart("a connection string in place of its name",
+        "BRIDGE_CONNECTION (environment): takes the name of a connection: "
+        "write the connection string itself as AzureSignalRConnectionString.",
+        of(BRIDGE_CONNECTION=STRING)),
+    WrongStart("a connection string in place of a hub's connection",
+        "BRIDGE_HUBS__CHAT__CONNECTION (environment): takes the name of a connection: "
+        "write the connection string itself as AzureSignalRConnectionString.",
+        of(BRIDGE_HUBS__CHAT__CONNECTION=STRING)),
     WrongStart("a folder of secrets that is not mounted",
         "BRIDGE_SECRETS_DIR (environment): the folder 'nowhere' cannot be read (no such file or directory): "
         "write the path of a mounted folder.", of(BRIDGE_SECRETS_DIR="/nowhere")),
@@ -303,6 +311,9 @@ FILES = [
     toml("broken TOML: a text without quotes",
         TOML.format(1, 'this is no value: write a text in quotes ("text"), a number, or true or false'),
         "host = localhost\n"),
+    toml("broken TOML: a list that is not closed",
+        TOML.format(3, "a list is not closed: write ] behind its last value"),
+        'handlers = [\n  "my_chat:chat",\ndocs = true\n'),
     toml("broken TOML: a colon", TOML.format(2, 'write name = "value"'), "docs = true\nhost: localhost\n"),
     toml("a table that is misspelt",
         "BRIDGE_negotiat:anonymous (bridge.toml, line 3): means nothing; did you mean BRIDGE_NEGOTIATE__ANONYMOUS?",
@@ -331,12 +342,21 @@ FILES = [
         '    "BRIDGE_DEFAULTHUB": "chat",\n  }\n}\n', level=UNKNOWN),
 ]  # fmt: skip
 
+UNKNOWN_HOST = WrongStart("a host that does not resolve (`check --probe`; in `serve` a warning)",
+    "BRIDGE_FORWARD__ORDERS__URL (environment): the host 'backend.invalid' does not resolve: "
+    "write a name that this machine knows, or start that host.", forward(URL="http://backend.invalid/x"))  # fmt: skip
+TAKEN_PORT = WrongStart(
+    "a port that is taken",
+    "BRIDGE_PORT (--port): cannot listen on 127.0.0.1 port 8080 (address already in use): write another port.",
+)
+"""Both are tried by processes, see ``tests/e2e/test_first_words.py``."""
+
 WRONG_STARTS = [*CREDENTIALS, *ACCESS, *ADDRESSES, *VALUES, *EVENTS, *FILES]
 
 
 def write_table() -> str:
     """The table for people, in Markdown."""
-    rows = [f"| {one.what} | `` {one.line} `` |" for one in WRONG_STARTS]
+    rows = [f"| {one.what} | `` {one.line} `` |" for one in [*WRONG_STARTS, UNKNOWN_HOST, TAKEN_PORT]]
     return "\n".join(["| what somebody did | the line |", "|---|---|", *rows])
 
 

@@ -76,6 +76,7 @@ class HubLifespan:
     async def __aexit__(self, *_: object) -> None:
         self.begin_stop()
         if self._changing is not None:
+            await asyncio.wait([self._changing], timeout=_CANCEL_SECONDS)
             self._changing.cancel()
             await asyncio.wait([self._changing], timeout=_CANCEL_SECONDS)
         await self._end_timers()
@@ -102,11 +103,12 @@ class HubLifespan:
         for timer in self._timers:
             timer.task.cancel()
         await self._end_timers()
-        await self._shut_down(self._functions)
-        self._functions = functions
+        ending, self._functions = self._functions, ()  # each ends once, also when the bridge stops meanwhile
+        await self._shut_down(ending)
         with OutboxScope(self._outbox):
             for one in _those_of(Occasion.STARTUP, functions):
                 await _run(one)
+            self._functions = functions
             self._start_timers()
 
     def _start_timers(self) -> None:

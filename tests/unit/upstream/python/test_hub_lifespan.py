@@ -223,6 +223,21 @@ async def test_after_a_reload_the_old_timers_end_and_the_new_ones_begin(caplog: 
     ]
 
 
+async def test_code_that_ends_while_the_bridge_stops_ends_once() -> None:
+    old, lines = Hub("chat"), list[str]()
+
+    @old.shutdown
+    async def slow() -> None:
+        lines.append("down")
+        await asyncio.sleep(0.05)
+
+    running = lifespan(old)
+    async with running:
+        running.use([])
+        await until(lambda: "down" in lines)
+    assert lines == ["down"]
+
+
 # --- names of methods
 
 
