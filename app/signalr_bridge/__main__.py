@@ -47,7 +47,7 @@ from signalr_bridge.web.guards import ListenerApp, ListenerKind
 from signalr_bridge.web.logs import configure_logs, is_text
 from signalr_bridge.wire.server import Listener, bind
 
-cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 Handlers = Annotated[list[str] | None, typer.Option("--handlers", help="Python handlers, as module:attribute")]
 SettingsFiles = Annotated[
@@ -142,7 +142,7 @@ def dev(
     allow_origin: Origins = None,
     reload: Annotated[bool, typer.Option("--reload", help="load the handlers anew when their files change")] = False,
 ) -> None:
-    """Run bridge, emulator and a chat on this machine: no Azure account, no keys, loopback only."""
+    """Run bridge, emulated service and workbench on this machine alone, without an Azure account."""
     configure_logs("warning", None)
     development = _development()
     options = development.DevOptions(

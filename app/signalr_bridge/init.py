@@ -21,6 +21,7 @@ _LIBRARY = ("signalr.min.js", "signalr.LICENSE.txt")
 
 
 def list_languages() -> list[str]:
+    """The names of the languages that ``write_project`` knows."""
     return sorted(path.parent.name for path in _TEMPLATES.glob(f"*/{_WORDS}"))
 
 

@@ -33,10 +33,7 @@ class Guard:
     """
 
     def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
-        if not all(map(is_origin, origins)):
-            raise SettingsError(
-                "--allow-origin: an origin is scheme://host[:port], without a path or slash at its end."
-            )
+        check_origins(origins)
         self._app, self._origins = app, origins
         self.loopback_only = True
         """Whether the emulator listens on loopback alone. Elsewhere it may have any name, such as a container's."""

@@ -16,9 +16,11 @@ _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 def is_loopback(host: str) -> bool:
     """Whether the value of a ``Host`` header names this machine: ``localhost``, ``127.0.0.0/8`` or ``[::1]``."""
     match = _HOST.fullmatch(host)
-    if match is None:
-        return False
-    name = match[1] or match[2].lower()
+    return match is not None and is_loopback_name(match[1] or match[2].lower())
+
+
+def is_loopback_name(name: str) -> bool:
+    """The same for a name or an address alone, without brackets and port."""
     try:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:

@@ -1,12 +1,11 @@
 """Settings of access: who may call, negotiate and deliver upstream events, and from which origins."""
 
 import re
-from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from signalr_bridge.protocol.origin import is_origin
+from signalr_bridge.protocol.origin import is_loopback_name, is_origin
 from signalr_bridge.settings.fields import (
     LIVE,
     Hub,
@@ -25,6 +24,7 @@ RightName = Literal["negotiate", "send", "groups", "connections", "read"]
 Rights = Annotated[tuple[RightName, ...], BeforeValidator(read_list)]
 Hubs = Annotated[tuple[Hub, ...], BeforeValidator(read_list)]
 
+_NAME = re.compile(r"[ -~]{1,64}")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
 _HTTPS = re.compile(r"https://[^\s/?#@]+(?:/[^\s?#]*)?")
@@ -82,7 +82,14 @@ class CallerKey(GrantSettings):
 
     key: SecretStr | None = None
     sha256: SecretStr | None = None
-    name: str = Field(default="key", pattern=r"^[ -~]{1,64}$")
+    name: str = "key"
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value):
+            raise ValueError("write a name of 1 to 64 printable ASCII characters")
+        return value
 
     @model_validator(mode="after")
     def _check_one(self) -> Self:
@@ -139,7 +146,7 @@ class CallersSettings(Section):
 
     @model_validator(mode="after")
     def _check_anonymous(self) -> Self:
-        if self.anonymous and not (self.listen_address and _is_loopback(self.listen_address[0])):
+        if self.anonymous and not (self.listen_address and is_loopback_name(self.listen_address[0])):
             raise about("anonymous", "needs a listener of its own on loopback: set {section}LISTEN=127.0.0.1:8081")
         return self
 
@@ -148,13 +155,6 @@ class CallersSettings(Section):
         """Host and port of the callers' own listener. None without one."""
         match = _LISTEN.fullmatch(self.listen or "")
         return (match["six"] or match["host"], int(match["port"])) if match else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class CorsSettings(Section):

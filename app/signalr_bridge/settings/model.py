@@ -59,6 +59,7 @@ __all__ = [
 ]
 
 
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -120,7 +121,6 @@ class Settings(BaseSettings):
     )
     root_path: str = Field(
         default="",
-        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
         description="the prefix, such as `/realtime`, that a proxy takes off the path",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -145,6 +145,13 @@ class Settings(BaseSettings):
             raise ValueError("an IPv6 address stands without brackets here: write such as ::1")
         if not _HOST.fullmatch(value) and not _is_address(value):
             raise ValueError("write an address alone, such as 0.0.0.0, without http:// and without a port")
+        return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, value: str) -> str:
+        if not _ROOT_PATH.fullmatch(value):
+            raise ValueError("write a path such as /realtime, with a slash in front and none at its end")
         return value
 
     @model_validator(mode="after")

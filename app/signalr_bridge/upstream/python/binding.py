@@ -6,7 +6,7 @@ a handler with annotations gets the same values from every client. Fields of a m
 
 import inspect
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -22,6 +22,7 @@ from signalr_bridge.upstream.python.constraints import Constraints
 # Pydantic gives a value of exactly such a type back as it is.
 _PLAIN = (str, int, float, bool)
 _BY_POSITION = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+_VARIABLE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,10 @@ class Binding:
     Args:
         function: The function.
         source: Where it is.
-        first: The type of what it is given first.
     """
 
-    def __init__(self, function: Callable[..., Any], source: str, first: type = Context) -> None:
-        self._parameters, self._rest = _read_parameters(function, source, first)
+    def __init__(self, function: Callable[..., Any], source: str) -> None:
+        self._parameters, self._rest = _read_parameters(function, source)
         self._required = sum(one.required for one in self._parameters)
 
     def fits(self, count: int) -> bool:
@@ -89,13 +89,11 @@ class Binding:
         return [self._rest] * (count - len(self._parameters))
 
 
-def _read_parameters(
-    function: Callable[..., Any], source: str, first: type
-) -> tuple[list[Parameter], Parameter | None]:
+def _read_parameters(function: Callable[..., Any], source: str) -> tuple[list[Parameter], Parameter | None]:
     hints = _read_hints(function, source)
     parameters: list[Parameter] = []
     rest = None
-    for given in _behind_context(function, source, first, hints):
+    for given in read_behind(function, source, Context):
         if given.kind in _BY_POSITION:
             parameters.append(_read_parameter(given, hints, source))
         elif given.kind is inspect.Parameter.VAR_POSITIONAL:
@@ -105,10 +103,12 @@ def _read_parameters(
     return parameters, rest
 
 
-def _behind_context(
-    function: Callable[..., Any], source: str, first: type, hints: dict[str, Any]
-) -> list[inspect.Parameter]:
-    parameters = read_signature(function, source)
+def read_behind(function: Callable[..., Any], source: str, first: type) -> list[inspect.Parameter]:
+    """The parameters behind the first one, which is given a ``first``.
+
+    Raises ``SettingsError`` when there is no first one, and when it is annotated as something else.
+    """
+    parameters, hints = read_signature(function, source), _read_hints(function, source)
     given = parameters[0] if parameters else None
     if given is None or given.kind not in {*_BY_POSITION, inspect.Parameter.VAR_POSITIONAL}:
         raise SettingsError(f"The handler {source} has no first parameter: write '{_show_first(first)}'.")
@@ -142,6 +142,11 @@ def read_signature(function: Callable[..., Any], source: str) -> list[inspect.Pa
     except (TypeError, ValueError) as error:
         text = f"The handler {source} does not tell its parameters ({error})"
         raise SettingsError(f"{text}: write a function of your own that calls it.") from error
+
+
+def find_needed(parameters: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
+    """Those without which the function cannot be called."""
+    return [one for one in parameters if one.default is one.empty and one.kind not in _VARIABLE]
 
 
 def _strip(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,7 +1,6 @@
 """What hubs do outside events: functions at the start and at the stop, and every so many seconds."""
 
 import asyncio
-import inspect
 import logging
 import math
 from collections.abc import Iterable, Sequence
@@ -9,15 +8,13 @@ from dataclasses import dataclass
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.upstream.outbox import Outbox, OutboxScope
-from signalr_bridge.upstream.python.binding import read_signature
+from signalr_bridge.upstream.python.binding import find_needed, read_signature
 from signalr_bridge.upstream.python.handler import HandlerCall, check_function, explain_error, make_call, name_function
 from signalr_bridge.upstream.python.hub import Appointment, Hub, Occasion, read_appointments
 from signalr_bridge.upstream.python.threads import Threads
 from signalr_bridge.web.trace import acting
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
-
-_VARIABLE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 _CANCEL_SECONDS = 1.0
 """How long a function may take to end once it was cancelled."""
@@ -42,7 +39,7 @@ def _make_function(appointment: Appointment, threads: Threads) -> HubFunction:
     function, source = appointment.function, name_function(appointment.function)
     what = f"@chat.{appointment.occasion.value}"
     check_function(function, source, f"{what} stands")
-    if any(one.default is one.empty and one.kind not in _VARIABLE for one in read_signature(function, source)):
+    if find_needed(read_signature(function, source)):
         raise SettingsError(f"{what} stands with {source}, which takes arguments, and it is called without any.")
     return HubFunction(appointment.occasion, source, make_call(function, threads), appointment.seconds)
 

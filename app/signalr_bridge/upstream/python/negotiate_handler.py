@@ -1,14 +1,11 @@
 """A function of a hub that decides who may connect, with a time limit."""
 
 import asyncio
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, get_type_hints
 
 from signalr_bridge.errors import NegotiateFailed, Overloaded, Rejected, SettingsError, Unauthenticated
 from signalr_bridge.protocol.admission import Admission, NegotiateRequest
-from signalr_bridge.upstream.python.binding import find_code
+from signalr_bridge.upstream.python.binding import find_needed, read_behind
 from signalr_bridge.upstream.python.handler import (
     HandlerCall,
     check_function,
@@ -17,14 +14,9 @@ from signalr_bridge.upstream.python.handler import (
     name_function,
     read_seconds,
 )
-from signalr_bridge.upstream.python.hub import Hub, Registration, read_name, read_negotiate
+from signalr_bridge.upstream.python.hub import Hub, Registration, read_hub_name, read_negotiate
 from signalr_bridge.upstream.python.threads import Threads
 
-_BY_POSITION = {
-    inspect.Parameter.POSITIONAL_ONLY,
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    inspect.Parameter.VAR_POSITIONAL,
-}
 _REFUSALS = (Rejected, Unauthenticated, Overloaded)
 
 
@@ -66,7 +58,7 @@ def read_negotiate_handler(
     ``default_seconds`` limits one whose hub has no time-out of its own. ``threads`` runs one that is not async. Raises
     ``SettingsError`` for one that could not work, and for several.
     """
-    name = vars(hub).get("_hub") or read_name(type(hub).__name__)
+    name = read_hub_name(hub)
     registered = read_negotiate(hub)
     if not registered:
         return None
@@ -81,32 +73,7 @@ def _make(hub: str, registration: Registration, threads: Threads, seconds: float
     function, own = registration.function, registration.timeout_seconds
     source = name_function(function)
     check_function(function, source, f"The hub '{hub}' negotiates")
-    _check_parameters(function, source)
+    if needed := find_needed(read_behind(function, source, NegotiateRequest)):
+        raise SettingsError(f"The negotiate handler {source} takes more than the request: '{needed[0].name}'.")
     limit = read_seconds(seconds if own is None else own, source)
     return PythonNegotiateHandler(hub, source, make_call(function, threads), limit)
-
-
-def _check_parameters(function: Callable[..., Any], source: str) -> None:
-    """Raise ``SettingsError`` unless the function can be called with the request alone."""
-    parameters = list(inspect.signature(function).parameters.values())
-    if not parameters or parameters[0].kind not in _BY_POSITION:
-        raise SettingsError(f"The negotiate handler {source} has no first parameter for the request.")
-    needed = [one for one in parameters[1:] if one.default is one.empty and one.kind not in _VARIABLE]
-    if needed:
-        raise SettingsError(f"The negotiate handler {source} takes more than the request: '{needed[0].name}'.")
-    if parameters[0].annotation is not inspect.Parameter.empty and not _takes_requests(function, parameters[0].name):
-        raise SettingsError(
-            f"The negotiate handler {source}: its first parameter is annotated as something other than "
-            "NegotiateRequest. Write `request: NegotiateRequest`."
-        )
-
-
-_VARIABLE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
-
-
-def _takes_requests(function: Callable[..., Any], parameter: str) -> bool:
-    try:
-        hint = get_type_hints(find_code(function)).get(parameter)
-    except (NameError, TypeError, SyntaxError, AttributeError):
-        return False
-    return hint is Any or (isinstance(hint, type) and issubclass(NegotiateRequest, hint))

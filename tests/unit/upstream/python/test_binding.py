@@ -178,17 +178,6 @@ def test_a_first_parameter_that_takes_a_context(function: Callable[..., Any]) ->
     assert Binding(function, "test").fits(1) is (function in {everything, untyped})
 
 
-def test_what_is_given_first_may_be_something_else() -> None:
-    class Wanted: ...
-
-    async def asks(request: Wanted) -> None: ...
-
-    asks.__annotations__["request"] = Wanted
-    assert Binding(asks, "test", Wanted).fits(0)
-    with pytest.raises(SettingsError, match="given a Wanted: write 'request: Wanted'"):
-        Binding(forgetful, "test", Wanted)
-
-
 @pytest.mark.parametrize(
     ("annotation", "text"),
     [

@@ -78,9 +78,9 @@ def test_a_function_that_takes_the_request(function: Any) -> None:
 @pytest.mark.parametrize(
     ("function", "told"),
     [
-        (of_a_context, "other than NegotiateRequest"),
-        (of_a_map, "other than NegotiateRequest"),
-        (of_a_missing_name, "other than NegotiateRequest"),
+        (of_a_context, "of the type Context, but it is given a NegotiateRequest"),
+        (of_a_map, r"of the type dict\[str, str\], but it is given a NegotiateRequest"),
+        (of_a_missing_name, "an annotation that means nothing"),
         (of_nothing, "no first parameter"),
         (of_keywords, "no first parameter"),
         (of_two, "takes more than the request: 'context'"),
