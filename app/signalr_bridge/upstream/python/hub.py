@@ -246,6 +246,12 @@ def read_hub_name(hub: Hub) -> str:
     return vars(hub).get("_hub") or read_name(type(hub).__name__)
 
 
+def read_hub_seconds(hub: Hub, default_seconds: float | None) -> float | None:
+    """How long a handler of the hub may take. ``default_seconds`` counts for a hub that does not say."""
+    given: float | None = vars(hub).get("_timeout_seconds")
+    return default_seconds if given is None else given
+
+
 def read_methods(hub: Hub) -> list[Registration]:
     """The handlers that a subclass defines as methods: ``on_connected``, ``on_disconnected``, and its events.
 
