@@ -29,6 +29,7 @@ from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.python.hub import Hub
 from signalr_bridge.web.authorize import EVERY
 from signalr_bridge.web.document import BridgeApp
+from signalr_bridge.web.front import REQUEST_ID
 from signalr_bridge.web.problems import answer_problem
 from signalr_bridge.web.request import MOUNTED
 
@@ -113,7 +114,7 @@ class MountedBridge:
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
         else:
-            await self._refuse(send)
+            await self._refuse(scope, send)
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
@@ -138,11 +139,12 @@ class MountedBridge:
                 parts: Parts = made.state.parts
                 parts.events.close()
 
-    async def _refuse(self, send: Send) -> None:
+    async def _refuse(self, scope: Scope, send: Send) -> None:
         if not self._has_said:
             self._has_said = True
             _LOG.error(_NOT_STARTED)
-        request_id = uuid4().hex
+        given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+        request_id = given[-1].decode() if given and REQUEST_ID.fullmatch(given[-1]) else uuid4().hex
         answer = answer_problem(NotStarted(_NOT_STARTED), request_id)
         headers = [*answer.headers, (b"x-request-id", request_id.encode())]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})

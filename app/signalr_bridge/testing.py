@@ -33,7 +33,7 @@ from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import gather, load
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import ANY, Dispatch, failure_text
-from signalr_bridge.upstream.feed_observer import ACTIONS
+from signalr_bridge.upstream.feed_observer import ACTIONS, find_target
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.python.handler import read_handlers
 from signalr_bridge.upstream.python.hub import Hub, read_hub_name
@@ -105,10 +105,9 @@ class _Recorder(Outbox):
 
 
 def _describe(operation: Operation, message: Message | None) -> Sent:
-    names = {"userId": operation.user, "groupName": operation.group, "connectionId": operation.connection}
     return Sent(
         ACTIONS[operation.action],
-        {name: value for name, value in names.items() if value} or None,
+        find_target(operation) or None,
         None if message is None else message.target,
         [] if message is None else json_text.decode(message.arguments),
         operation.excluded,
@@ -163,10 +162,9 @@ def _open(recorder: _Recorder, headers: EventHeaders, arguments: Sequence[Any]) 
 
 
 def _find_recorder(context: Context) -> _Recorder:
-    outbox = context.clients.outbox
-    if not isinstance(outbox, _Recorder):
+    if not isinstance(context.outbox, _Recorder):
         raise TypeError("this context records nothing: make one by testing.context()")
-    return outbox
+    return context.outbox
 
 
 def sent(context: Context) -> list[Sent]:

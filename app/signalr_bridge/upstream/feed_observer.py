@@ -83,7 +83,7 @@ class SendRecord:
             "by": None if self.by is None else cut(self.by),
             "action": ACTIONS[operation.action],
             "target": None if self.message is None else cut(self.message.target),
-            "to": _describe_target(operation),
+            "to": {name: cut(value) for name, value in find_target(operation).items()} or None,
             "arguments": None if self.message is None else _show(self.message.arguments),
             "result": result["status"],
             "endpoints": result.get("endpoints", []),
@@ -93,10 +93,10 @@ class SendRecord:
         return stamp.write(self.kind, operation.hub, self.status, self.code, more)
 
 
-def _describe_target(operation: Operation) -> dict[str, str] | None:
-    """Whom it concerns. None stands for everybody."""
+def find_target(operation: Operation) -> dict[str, str]:
+    """Whom it concerns, by ``userId``, ``groupName`` and ``connectionId``. It is empty for everybody."""
     named = {"userId": operation.user, "groupName": operation.group, "connectionId": operation.connection}
-    return {name: cut(value) for name, value in named.items() if value} or None
+    return {name: value for name, value in named.items() if value}
 
 
 def _show(arguments: bytes) -> Any:

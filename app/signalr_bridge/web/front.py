@@ -39,7 +39,8 @@ LONGEST_PATH = 32 * 1024
 _CALLERS, _CLIENTS, _SERVICE = Audience.CALLERS, Audience.CLIENTS, Audience.SERVICE
 _HEALTH = "/health/"
 _REQUEST = "bridge.request"
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
+"""What a caller's own ``X-Request-Id`` has to be. Any other one is replaced."""
 _SENT = Answer(0)
 """Stands for the answer of a route that FastAPI serves, which has been sent already."""
 _LOG = logging.getLogger("signalr_bridge.access")
@@ -128,7 +129,7 @@ class Front:
         request = Request(incoming, self.parts, listener, segments)
         request.asgi = asgi
         given = request.last_header(b"x-request-id")
-        request.id = self._new_id() if given is None or not _REQUEST_ID.fullmatch(given) else given.decode()
+        request.id = self._new_id() if given is None or not REQUEST_ID.fullmatch(given) else given.decode()
         given = request.last_header(b"traceparent")
         TRACE.set(Trace(request.id, None if given is None else _read_trace(request, given)))
         if self._takes_notes:

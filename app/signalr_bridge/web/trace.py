@@ -50,7 +50,7 @@ class Note(msgspec.Struct):
 
 
 NOTE: ContextVar[Note | None] = ContextVar("note", default=None)
-"""It is set for every request while somebody may watch. None means that nothing is noted."""
+"""It is set for every request while somebody may watch, and by ``acting``. None means that nothing is noted."""
 
 
 @contextmanager

@@ -80,6 +80,8 @@ async def test_without_its_lifespan_every_request_says_so(service: Server, caplo
     host.mount("/realtime", realtime)
     async with called(host, runs=False) as http:
         answers = [await http.post("/realtime/hubs/chat/negotiate"), await http.get("/realtime/health/live")]
+        answers += [await http.get("/realtime/", headers={"X-Request-Id": one}) for one in ("mine", "not mine")]
+    assert [answer.headers["x-request-id"] in {"mine", "not mine"} for answer in answers] == [False, False, True, False]
     for answer in answers:
         assert (answer.status_code, answer.json()["code"]) == (503, "not-started")
         assert answer.headers["content-type"] == "application/problem+json"

@@ -15,7 +15,7 @@ from signalr_bridge.protocol.upstream_event import CONNECTIONS
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.outbox import OutboxScope
 from signalr_bridge.upstream.python.binding import Binding, find_code, unwrap
-from signalr_bridge.upstream.python.hub import Hub, Registration, read_hub_name, read_methods
+from signalr_bridge.upstream.python.hub import Hub, Registration, read_hub_name, read_hub_seconds, read_methods
 from signalr_bridge.upstream.python.threads import Threads
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
@@ -138,8 +138,7 @@ def read_handlers(hub: Hub, threads: Threads, default_seconds: float | None = No
     ``default_seconds`` limits handlers whose hub has no time-out of its own. ``threads`` runs those that are not async.
     """
     name = read_hub_name(hub)
-    given = vars(hub).get("_timeout_seconds")
-    seconds = default_seconds if given is None else given
+    seconds = read_hub_seconds(hub, default_seconds)
     filters = [_make_filter(name, one, threads) for one in vars(hub).get("_filters", ())]
     registered = [*vars(hub).get("_registered", ()), *read_methods(hub)]
     return [_make_handler(name, one, filters, threads, seconds) for one in registered]

@@ -18,13 +18,13 @@ EVENT_MARK = "__signalr_event__"
 """The name of the attribute by which a method is marked."""
 
 _OF_CONNECTIONS = {"on_connected": CONNECTED, "on_disconnected": DISCONNECTED}
+_ON_NEGOTIATE = "on_negotiate"
+_NO_MESSAGES = {*_OF_CONNECTIONS, _ON_NEGOTIATE}
 # Newer names of Hub. A subclass may have had an event so called.
 _NEW_NAMES = ("negotiate", "startup", "shutdown", "every")
 
 Filters = Sequence[Callable[..., Any]]
 """Functions that are called with the context before a handler."""
-_ON_NEGOTIATE = "on_negotiate"
-_NO_MESSAGES = {*_OF_CONNECTIONS, _ON_NEGOTIATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +246,12 @@ def read_hub_name(hub: Hub) -> str:
     return vars(hub).get("_hub") or read_name(type(hub).__name__)
 
 
+def read_hub_seconds(hub: Hub, default_seconds: float | None) -> float | None:
+    """How long a handler of the hub may take. ``default_seconds`` counts for a hub that does not say."""
+    given: float | None = vars(hub).get("_timeout_seconds")
+    return default_seconds if given is None else given
+
+
 def read_methods(hub: Hub) -> list[Registration]:
     """The handlers that a subclass defines as methods: ``on_connected``, ``on_disconnected``, and its events.
 
@@ -282,11 +288,12 @@ def _check_names(kind: type[Hub]) -> None:
 
 def _find_other_uses(hub: Hub) -> list[Callable[..., Any]]:
     """The methods of a hub that are registered as something else than an event. No client may call them."""
-    registered: list[Registration] = [*vars(hub).get("_registered", ()), *vars(hub).get("_negotiate", ())]
+    registered: list[Registration] = list(vars(hub).get("_registered", ()))
+    negotiate: list[Registration] = list(vars(hub).get("_negotiate", ()))
     return [
         *vars(hub).get("_filters", ()),
         *(one.function for one in read_appointments(hub)),
-        *(one.function for one in vars(hub).get("_negotiate", ())),
+        *(one.function for one in negotiate),
         *(check for one in registered for check in one.filters),
     ]
 

@@ -14,7 +14,7 @@ from signalr_bridge.upstream.python.handler import (
     name_function,
     read_seconds,
 )
-from signalr_bridge.upstream.python.hub import Hub, Registration, read_hub_name, read_negotiate
+from signalr_bridge.upstream.python.hub import Hub, Registration, read_hub_name, read_hub_seconds, read_negotiate
 from signalr_bridge.upstream.python.threads import Threads
 
 _REFUSALS = (Rejected, Unauthenticated, Overloaded)
@@ -65,8 +65,7 @@ def read_negotiate_handler(
     if len(registered) > 1:
         sources = ", ".join(name_function(one.function) for one in registered)
         raise SettingsError(f"The hub '{name}' has several negotiate handlers: {sources}. Remove all but one.")
-    given = vars(hub).get("_timeout_seconds")
-    return _make(name, registered[0], threads, default_seconds if given is None else given)
+    return _make(name, registered[0], threads, read_hub_seconds(hub, default_seconds))
 
 
 def _make(hub: str, registration: Registration, threads: Threads, seconds: float | None) -> PythonNegotiateHandler:

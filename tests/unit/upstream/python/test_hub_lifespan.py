@@ -79,7 +79,7 @@ async def test_starts_run_in_order_and_stops_behind_the_timers() -> None:
     async with lifespan(hub, other):
         assert lines == ["one", "two"]
         await until(lambda: lines.count("tick") == 2)
-    assert lines[2:5] == ["tick", "tick", "stop"] or lines[-1] == "stop"
+    assert lines[-1] == "stop"
     length = len(lines)
     await asyncio.sleep(0.06)
     assert len(lines) == length, "nothing runs behind the stop"
