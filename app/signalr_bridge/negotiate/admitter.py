@@ -24,15 +24,13 @@ from signalr_bridge.negotiate.request import read_token
 from signalr_bridge.protocol.admission import Admission, NegotiateHandler, NegotiateRequest
 from signalr_bridge.protocol.claims import write_lossless
 from signalr_bridge.protocol.names import check_group
+from signalr_bridge.protocol.problem import LONGEST_DETAIL
 from signalr_bridge.protocol.upstream_event import HeaderLines
 from signalr_bridge.web.callers import CHALLENGE
 from signalr_bridge.web.trace import TRACE
 
 MOST_GROUPS = 100
 """How many groups a handler may name."""
-
-LONGEST_DETAIL = 1024
-"""How many characters of a refusal reach the client."""
 
 REFUSAL = "This client is not admitted; the log of the bridge has the reason."
 _FAILED = "The negotiate handler of this hub failed, so nobody is admitted; the log of the bridge has the reason."

@@ -10,6 +10,9 @@ from signalr_bridge.protocol import json_text
 
 MEDIA_TYPE = "application/problem+json"
 
+LONGEST_DETAIL = 1024
+"""How many characters of a refusal by a handler reach the client."""
+
 
 def write_problem(error: BridgeError, request_id: str) -> bytes:
     """The body of the answer. Extension members stand beside the standard ones and replace none of them."""

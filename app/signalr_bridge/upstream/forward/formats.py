@@ -22,14 +22,11 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.json_text import DuplicateMember
 from signalr_bridge.protocol.names import escape_segment
+from signalr_bridge.protocol.problem import LONGEST_DETAIL, MEDIA_TYPE
 from signalr_bridge.protocol.upstream_event import CONNECTIONS, JSON
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import failure_text
 
-LONGEST_DETAIL = 1024
-"""How many characters of a backend's refusal reach the client."""
-
-PROBLEM_JSON = "application/problem+json"
 _REFUSALS = frozenset({400, 403, 409, 422})
 
 
@@ -117,7 +114,7 @@ def read_failure(reply: Reply, event: str) -> Rejected | BackendFailed:
     """What an answer other than success means: a refusal, or one of the failures."""
     if reply.status == 429 or reply.status >= 500:
         return BackendUnavailable(f"The backend answered {reply.status}.", reply.retry_after)
-    if reply.status not in _REFUSALS or reply.media_type != PROBLEM_JSON:
+    if reply.status not in _REFUSALS or reply.media_type != MEDIA_TYPE:
         return BackendFailed(f"The backend answered {reply.status}.")
     detail = _read_detail(reply)
     return BackendFailed(_no_object(reply)) if detail is None else Rejected(detail or failure_text(event))
@@ -148,7 +145,7 @@ def join_outputs(items: Iterable[bytes]) -> bytes:
 
 def read_refusal_detail(reply: Reply) -> str:
     """The text for the client in a refusal. It is empty where the answer has none."""
-    return (_read_detail(reply) or "") if reply.media_type == PROBLEM_JSON else ""
+    return (_read_detail(reply) or "") if reply.media_type == MEDIA_TYPE else ""
 
 
 def _read_detail(reply: Reply) -> str | None:
