@@ -1,6 +1,7 @@
 """A server on loopback that answers, breaks off or says nothing, as told; it counts what it sees."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class Server:
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
     _listening: asyncio.Server | None = field(default=None, repr=False)
+    _kept: socket.socket | None = field(default=None, repr=False)
     _writers: set[asyncio.StreamWriter] = field(default_factory=set, repr=False)
 
     @property
@@ -43,16 +45,26 @@ class Server:
 
     async def listen(self, port: int = 0) -> None:
         """Also after it has refused, then on the same port."""
+        self.give_up_port()
         self._listening = await asyncio.start_server(self.serve, "127.0.0.1", port or self.port)
         self.port = self._listening.sockets[0].getsockname()[1]
 
     def refuse(self) -> None:
-        """From now on nobody listens, and open connections are cut."""
+        """From now on nobody listens, and open connections are cut. The port is kept, or another test might answer."""
         if self._listening is not None:
             self._listening.close()
             self._listening = None
+            self._kept = socket.socket()
+            self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._kept.bind(("127.0.0.1", self.port))
         for writer in list(self._writers):
             writer.transport.abort()
+
+    def give_up_port(self) -> None:
+        """Another may listen on the port, which has refused."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._listening is None:  # it was accepted just before
@@ -107,4 +119,5 @@ async def programmable_server(port: int = 0) -> AsyncIterator[Server]:
         yield server
     finally:
         server.refuse()
+        server.give_up_port()
         await asyncio.sleep(0)  # until what was cut is closed
