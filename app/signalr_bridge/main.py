@@ -69,6 +69,8 @@ class Parts(PartsByType):
     idempotency: Idempotency
     negotiate_handlers: NegotiateHandlers
     receiver: Receiver
+    backends: Backends
+    backlog: Backlog
     events: EventFeed
     snapshots: Snapshots
     hub_lifespan: HubLifespan
@@ -149,6 +151,8 @@ def create_app(
         idempotency=Idempotency(runtime.clock),
         negotiate_handlers=negotiate_handlers,
         receiver=receiver,
+        backends=backends,
+        backlog=backlog,
         events=events,
         snapshots=snapshots,
         hub_lifespan=hub_lifespan,
