@@ -17,6 +17,7 @@ from signalr_bridge.protocol.connection_string import parse_connection_string
 from signalr_bridge.settings import EndpointSettings, Level, Settings, Sources, review
 from signalr_bridge.settings.access import CorsSettings
 from signalr_bridge.upstream.forward.formats import Address, WebhookSigner
+from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.python.reloader import Reloader
 from signalr_bridge.upstream.python.threads import Threads
@@ -84,11 +85,13 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
             app = create_app(settings)
             parts: Parts = app.state.parts
             grace = settings.limits.grace_seconds
+            if options.forward is not None:
+                parts.backends.advice[Address(options.forward, "--forward").origin] = "start it, or check --forward"
             listener = Listener(app, sock, grace_seconds=grace, end_streams=parts.begin_stop)
             printing = asyncio.create_task(_print_when_started(listener, settings, emulators, secret))
             reloading = asyncio.create_task(_make_reloader(settings, parts).run()) if options.reload else None
             # The emulators end first. Their last events, that clients have gone, still reach the handlers.
-            await listener.run_until_stopped(before=partial(_stop, emulators))
+            await listener.run_until_stopped(before=partial(_stop, parts.backlog, emulators, grace))
             printing.cancel()
             if reloading is not None:
                 reloading.cancel()
@@ -129,7 +132,8 @@ def _accept(found: DevSettings) -> Settings:
     return reviewed.accept()
 
 
-async def _stop(emulators: Sequence[Emulator]) -> None:
+async def _stop(backlog: Backlog, emulators: Sequence[Emulator], grace_seconds: float) -> None:
+    backlog.hurry(grace_seconds)  # the emulators wait for the answers to their events
     await asyncio.gather(*(one.stop() for one in emulators))
 
 
@@ -203,8 +207,7 @@ async def _print_when_started(
 ) -> None:
     await listener.ready.wait()
     base = f"http://localhost:{listener.port}"
-    if settings.console:
-        print(f"Chat: {base}/")
+    print(f"Chat: {base}/" if settings.console else f"Bridge: {base}")
     for emulator in emulators:
         print(f"Connection string: {emulator.connection_string}")
     print(f"Try: {_write_example(base, settings)}")

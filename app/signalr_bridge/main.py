@@ -69,6 +69,8 @@ class Parts(PartsByType):
     idempotency: Idempotency
     negotiate_handlers: NegotiateHandlers
     receiver: Receiver
+    backends: Backends
+    backlog: Backlog
     events: EventFeed
     snapshots: Snapshots
     hub_lifespan: HubLifespan
@@ -134,11 +136,9 @@ def create_app(
     )
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
     issuer_keys = IssuerKeys(runtime.clock, observer=observer)
-    handled = [*(one.hub for one in handlers), *negotiate_handlers.hubs]
-    access = _make_access(settings, snapshots, issuer_keys, handled, runtime)
+    access = _make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
     hub_lifespan = _make_hub_lifespan(settings, loaded, sender)
-    opened += [RunningBridge(sender), hub_lifespan]
     receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
         access=access,
@@ -149,12 +149,14 @@ def create_app(
         idempotency=Idempotency(runtime.clock),
         negotiate_handlers=negotiate_handlers,
         receiver=receiver,
+        backends=backends,
+        backlog=backlog,
         events=events,
         snapshots=snapshots,
         hub_lifespan=hub_lifespan,
         hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers),
     )
-    return _make_app(settings, parts, opened, runtime, observer)
+    return _make_app(settings, parts, [*opened, RunningBridge(sender), hub_lifespan], runtime, observer)
 
 
 async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
@@ -314,10 +316,15 @@ def _make_receiver(
 
 
 def _make_access(
-    settings: Settings, snapshots: Snapshots, issuer_keys: IssuerKeys, handled: Iterable[str], runtime: Runtime
+    settings: Settings,
+    snapshots: Snapshots,
+    issuer_keys: IssuerKeys,
+    handlers: Iterable[Handler],
+    negotiate_handlers: NegotiateHandlers,
+    runtime: Runtime,
 ) -> Access:
     """What admits callers, and which hubs exist: those that settings and handlers name."""
-    hubs = name_hubs(settings, handled)
+    hubs = name_hubs(settings, [*(one.hub for one in handlers), *negotiate_handlers.hubs])
     granted = [hub for key in settings.callers.keys for hub in key.hubs or ()]
     everybody = ["*"] if "*" in settings.negotiate.hubs else []
     default = settings.default_hub or (hubs[0] if len(hubs) == 1 else None)

@@ -279,6 +279,26 @@ def test_ctrl_c_ends_it_cleanly(node: NodeClients) -> None:
         httpx.get(machine.url, trust_env=False)
 
 
+def test_ctrl_c_ends_it_cleanly_while_its_backend_is_missing(node: NodeClients, tmp_path: Path) -> None:
+    """The backend was forgotten. The client's events are given up, and nothing is an error of the bridge."""
+    settings = {"XDG_STATE_HOME": str(tmp_path), "BRIDGE_CONSOLE": "false"}
+    with run_dev("--forward", f"http://localhost:{free_port()}/signalr", settings=settings) as machine:
+        machine.bridge.wait_for_line(f"^Bridge: {machine.url}$")
+        node.client().start(f"{machine.url}/hubs/chat?userId=ann")
+        alone = json.loads(machine.bridge.wait_for_line(".*is left alone.*")[0])
+        assert (alone["level"], alone["reason"]) == ("warning", "start it, or check --forward")
+        machine.bridge.interrupt()
+        assert machine.bridge.wait() == 0
+        logged = [json.loads(line) for line in machine.bridge.lines if line.startswith("{")]
+    assert {one["level"] for one in logged} == {"warning"}
+    assert sorted(f"{one['message']}: {one.get('event')}" for one in logged) == [
+        "backend does not answer and is left alone: None",
+        "connection event given up: connected",
+        "connection event given up: disconnected",
+        "no more tries: None",
+    ]
+
+
 def test_several_emulators_are_one(node: NodeClients) -> None:
     with run_dev("--endpoints", "3", "--handlers", "tests.e2e.handlers:chat") as machine, machine.http() as http:
         listed = http.get("/hubs/chat/endpoints").json()

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from signalr_bridge.errors import BridgeError, SettingsError
 from signalr_bridge.wire.http_protocol import BoundedProtocol
+
+_LOG = logging.getLogger("signalr_bridge.server")
 
 
 def open_socket(host: str, port: int, *, both_families: bool = False) -> socket.socket:
@@ -169,8 +172,9 @@ class Listener(Server):
             http=BoundedProtocol,
             ws="none",
             lifespan="on" if owns_lifespan else "off",
-            timeout_graceful_shutdown=max(1, round(grace_seconds)),
+            timeout_graceful_shutdown=max(1, round(grace_seconds)) + 1,
         )
+        self._grace_seconds = max(1, round(grace_seconds))
         self._ended = asyncio.Event()
         self._end_streams = end_streams
 
@@ -188,7 +192,19 @@ class Listener(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._end_streams is not None:
             self._end_streams()
-        await super().shutdown(sockets)
+        cutting = asyncio.create_task(self._cut_late())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cutting.cancel()
+
+    async def _cut_late(self) -> None:
+        """Cancel the calls that outlast the grace. uvicorn would do it a moment later, and call it an error."""
+        await asyncio.sleep(self._grace_seconds)
+        if calls := list(self.server_state.tasks):
+            _LOG.warning("calls did not end in time and are cancelled", extra={"count": len(calls)})
+        for call in calls:
+            call.cancel()
 
     async def serve_beside(self, other: "Listener") -> None:
         """Serve until ``stop``, beginning when ``other`` is ready."""

@@ -253,7 +253,8 @@ async def test_at_the_end_of_the_grace_time_a_request_is_answered(caplog: pytest
     for header in (b"x-problem-code: shutting-down", b"x-request-id: mine", b"connection: close"):
         assert header in head
     assert json.loads(body)["code"] == "shutting-down"
-    assert [record for record in caplog.records if record.exc_info] == []
+    assert [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR] == []
+    assert [vars(record)["count"] for record in caplog.records if record.name == "signalr_bridge.server"] == [1]
     (logged,) = (vars(record) for record in caplog.records if record.getMessage() == "request")
     assert (logged["status"], logged["request_id"]) == (503, "mine")
 

@@ -94,9 +94,13 @@ class Backends:
     Args:
         clock: Gives monotonic seconds.
         connections: The most connections to one backend.
+
+    Attributes:
+        advice: What to do when the backend of an origin does not answer. It goes into the log, and may be added to.
     """
 
     def __init__(self, clock: Clock, connections: int = 64) -> None:
+        self.advice: dict[str, str] = {}
         self._clock = clock
         self._breakers: dict[str, BackendBreaker] = {}
         options = client.ClientOptions(idle_seconds=IDLE_SECONDS, headers=_HEADERS, connections=connections)
@@ -148,7 +152,7 @@ class Backends:
             raise
         finally:
             breaker.forget()
-            _log_change(origin, was_open, breaker)
+            _log_change(origin, was_open, breaker, self.advice.get(origin))
         return reply
 
     async def _post_in_time(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
@@ -177,9 +181,10 @@ class Backends:
         return Reply(response.status, media_type, response.body, retry_after)
 
 
-def _log_change(origin: str, was_open: bool, breaker: BackendBreaker) -> None:
+def _log_change(origin: str, was_open: bool, breaker: BackendBreaker, advice: str | None) -> None:
     if breaker.is_open and not was_open:
-        _LOG.warning("backend does not answer and is left alone", extra={"backend": origin})
+        extra = {"backend": origin} | ({} if advice is None else {"reason": advice})
+        _LOG.warning("backend does not answer and is left alone", extra=extra)
     elif was_open and not breaker.is_open:
         _LOG.warning("backend answers again", extra={"backend": origin})
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
@@ -100,6 +101,8 @@ class Backlog:
     def __init__(self, queue: PerConnectionQueue | None = None) -> None:
         self.queue = PerConnectionQueue() if queue is None else queue  # an empty one would count as false
         self.given_up = 0
+        self._longest_wait = math.inf
+        self._waits: set[asyncio.Timeout] = set()
         self._late: set[asyncio.Task[None]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -135,6 +138,17 @@ class Backlog:
         more = {"connection_id": context.connection_id, "webhook_id": id, "reason": reason}
         _LOG.warning("connection event given up", extra=where | more)
 
+    def hurry(self, seconds: float) -> None:
+        """From now on, wait for no delivery longer than so many ``seconds``. It goes on in the background.
+
+        The service is about to end. It would wait for the answer to an event whose backend is not there.
+        """
+        self._longest_wait = seconds
+        ends = asyncio.get_running_loop().time() + seconds
+        for wait in self._waits:
+            if not wait.expired() and (when := wait.when()) is not None:
+                wait.reschedule(min(when, ends))
+
     async def deliver(self, delivery: Awaitable[None], seconds: float, end_late: EndLate) -> None:
         """Wait for the delivery, and raise what it raises.
 
@@ -144,13 +158,22 @@ class Backlog:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
-            await asyncio.wait({task}, timeout=seconds)
+            await self._wait_for(task, min(seconds, self._longest_wait))
         finally:
             if not task.done():
                 self._late.add(task)
                 task.add_done_callback(self._late.discard)
         if task.done():
             task.result()
+
+    async def _wait_for(self, task: asyncio.Task[None], seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds) as wait:
+                self._waits.add(wait)
+                try:
+                    await asyncio.wait({task})
+                finally:
+                    self._waits.discard(wait)
 
     async def _follow(self, delivery: Awaitable[None], end_late: EndLate) -> None:
         try:
