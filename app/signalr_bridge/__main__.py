@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import typer
 
 from signalr_bridge import __version__
-from signalr_bridge.banner import Banner, find_unknown_hosts, watch_hosts, write_url
+from signalr_bridge.banner import Banner, write_url
 from signalr_bridge.check import (
     examine,
     probe_endpoints,
@@ -34,15 +34,17 @@ from signalr_bridge.check import (
 )
 from signalr_bridge.endpoints.credentials import find_proxies
 from signalr_bridge.errors import BridgeError, SettingsError
+from signalr_bridge.hosts import find_unknown_hosts, watch_hosts
 from signalr_bridge.init import list_languages, write_project
 from signalr_bridge.main import Parts, create_app, mint
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
-from signalr_bridge.settings import Level, Settings, Sources, check_servable, review
+from signalr_bridge.settings import Level, Review, Settings, Sources, review
 from signalr_bridge.settings.diagnosis import locating
 from signalr_bridge.settings.value import Values
 from signalr_bridge.tail import watch
 from signalr_bridge.upstream.dispatch import ANY
+from signalr_bridge.validation import review_to_serve
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
 from signalr_bridge.web.logs import configure_logs, is_text
 from signalr_bridge.wire.server import Listener, bind
@@ -88,8 +90,7 @@ def serve(
     """Run the bridge, with settings from the environment and a file."""
     sources = _find_sources(settings, {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None})
     values = sources.read()
-    loaded = _load(values)
-    check_servable(loaded, values)
+    loaded = _accept(review_to_serve(values))
     configure_logs(loaded.log_level, loaded.log_format)
     _run(_serve(loaded, sources, values))
 
@@ -237,7 +238,7 @@ def token(
 ) -> None:
     """Print a client's URL and access token, as negotiate would give them to a caller."""
     configure_logs("error", None)
-    loaded = _load(_find_sources(settings, {}).read())
+    loaded = _accept(review(_find_sources(settings, {}).read()))
     hub = check_hub(hub)
     if not loaded.endpoints_of(hub):
         own = loaded.hubs.get(hub)
@@ -267,8 +268,7 @@ def _paths(files: list[Path] | None) -> list[str]:
     return [str(one) for one in files or ()]
 
 
-def _load(values: Values) -> Settings:
-    found = review(values)
+def _accept(found: Review) -> Settings:
     for line in write_diagnostics([one for one in found.diagnostics if one.level is not Level.ERROR]):
         print(line, file=sys.stderr)
     return found.accept()

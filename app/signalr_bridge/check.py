@@ -18,13 +18,13 @@ from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.main import create_app
 from signalr_bridge.runtime import RUNTIME
-from signalr_bridge.settings import judge_servable, review
 from signalr_bridge.settings.azure import UNNAMED
 from signalr_bridge.settings.diagnosis import locate
 from signalr_bridge.settings.fields import is_live
 from signalr_bridge.settings.model import EndpointSettings, Settings
 from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, find_path, settings_below, settings_by_path
 from signalr_bridge.settings.value import UNWATCHED, Diagnostic, Level, Value, Values
+from signalr_bridge.validation import review_to_serve
 from signalr_bridge.web.observer import SILENT
 
 WIDTH = 100
@@ -195,10 +195,9 @@ def write_tables(values: Values, settings: Settings | None, diagnostics: Iterabl
 
 def examine(values: Values) -> CheckReport:
     """A report with what ``serve`` would say about these settings. No connection is opened."""
-    found = review(values)
-    more = [] if found.settings is None else [*judge_servable(found.settings)]
-    if found.settings is not None and not more:
-        more += _judge_assembly(found.settings)
+    found = review_to_serve(values)
+    is_wrong = any(one.level is Level.ERROR for one in found.diagnostics)
+    more = [] if is_wrong or found.settings is None else _judge_assembly(found.settings)
     return CheckReport(values, found.settings, (*found.diagnostics, *(locate(one, values) for one in more)))
 
 

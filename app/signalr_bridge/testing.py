@@ -246,7 +246,10 @@ class _LoopThread:
 
     @contextmanager
     def hold(self, entered: AbstractAsyncContextManager[_Held]) -> Iterator[_Held]:
-        """What ``entered`` gives. One task of the thread enters and leaves it."""
+        """What ``entered`` gives. One task of the thread enters and leaves it.
+
+        Raises ``TimeoutError`` where entering takes longer than ``STARTS_WITHIN``, and what entering raises.
+        """
         held: Future[_Held] = Future()
         released = asyncio.Event()
 
@@ -259,8 +262,9 @@ class _LoopThread:
         either: list[Future[Any]] = [held, living]
         wait(either, STARTS_WITHIN, FIRST_COMPLETED)
         if not held.done():
-            living.cancel()
-            living.result(0)
+            if living.cancel():
+                raise TimeoutError(f"the bridge has not started within {STARTS_WITHIN:g} s")
+            living.result()  # raises what has kept it from starting
         try:
             yield held.result()
         finally:

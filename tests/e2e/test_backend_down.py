@@ -73,8 +73,9 @@ def check(seen: Any) -> None:
 
 
 def given_up(bridge: Process) -> int:
-    """What the bridge's last words say."""
+    """How many events were given up. The bridge's last words say the same, where there are any."""
     lines = [json.loads(line) for line in bridge.lines if line.startswith("{")]
-    [total] = [line["given_up"] for line in lines if line.get("message") == "no more tries"]
-    assert total == sum(line.get("message") == "connection event given up" for line in lines)
-    return int(total)
+    totals = [line["given_up"] for line in lines if line.get("message") == "no more tries"]
+    total = sum(1 for line in lines if line.get("message") == "connection event given up")
+    assert totals == ([total] if total else [])
+    return total

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from signalr_bridge.banner import MOST_LINES, Banner, list_hosts, write_url
-from signalr_bridge.hubs import HubFacts
+from signalr_bridge.banner import MOST_LINES, Banner, write_url
+from signalr_bridge.hosts import list_hosts
+from signalr_bridge.hubs import Admits, HubFacts
 from signalr_bridge.settings import gather, load
 from signalr_bridge.wire.proxies import read_proxies
 
@@ -43,8 +44,29 @@ def test_every_hub_and_nobody_admitted(caplog: pytest.LogCaptureFixture) -> None
 def test_every_hub_for_whom_a_rule_admits(caplog: pytest.LogCaptureFixture) -> None:
     assert say(caplog, [HubFacts("chat", [], [], [])], ["jwt", "handler"])[1:] == [
         "hub chat: handlers none; clients nobody, but callers may negotiate for them",
-        "hub *: handlers none; clients who has a JWT or whom its negotiate handler admits",
+        "hub *: handlers none; clients whom its negotiate handler admits, and where it leaves it to the rules, "
+        "who has a JWT",
     ]
+
+
+@pytest.mark.parametrize(
+    ("clients", "words"),
+    [
+        (["anonymous"], "anybody"),
+        (["jwt", "platform"], "who has a JWT or whom the platform names"),
+        (["handler"], "whom its negotiate handler admits"),
+        (["anonymous", "handler"], "whom its negotiate handler admits, and where it leaves it to the rules, anybody"),
+        (
+            ["jwt", "platform", "handler"],
+            "whom its negotiate handler admits, and where it leaves it to the rules, who has a JWT or whom the "
+            "platform names",
+        ),
+    ],
+)
+def test_a_negotiate_handler_decides_before_the_rules(
+    caplog: pytest.LogCaptureFixture, clients: list[Admits], words: str
+) -> None:
+    assert say(caplog, [HubFacts("chat", [], clients, [])])[1] == f"hub chat: handlers none; clients {words}"
 
 
 def test_very_many_are_counted(caplog: pytest.LogCaptureFixture) -> None:

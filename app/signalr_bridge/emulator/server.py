@@ -30,8 +30,9 @@ from signalr_bridge.wire.server import open_socket
 from signalr_bridge.wire.websocket import WebSocketServer
 
 _HEALTH = frozenset({"/api/health", "/api/v1/health"})
-_LOOPBACK = frozenset({"localhost", "127.0.0.1"})
-_HERE = _LOOPBACK | {"::1", "0.0.0.0", "::"}
+_BOTH_FAMILIES = frozenset({"localhost", "127.0.0.1"})
+"""Stand for both loopback addresses. Another one, such as 127.0.0.2, stands for itself alone."""
+_HERE = _BOTH_FAMILIES | {"::1", "0.0.0.0", "::"}
 
 
 class Emulator:
@@ -195,7 +196,7 @@ def _allow_origins(app: ASGIApp) -> ASGIApp:
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:
-    if host not in _LOOPBACK:
+    if host not in _BOTH_FAMILIES:
         return [_bind(host, port)]
     first = _bind("127.0.0.1", port)
     try:

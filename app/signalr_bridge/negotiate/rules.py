@@ -334,6 +334,20 @@ def build_clients(
     return ClientAdmission(lambda hub: own.get(hub or "", general), rate, admitter)
 
 
+def find_errors(settings: Settings) -> Iterator[SettingsError]:
+    """An error for each template that is malformed. What all hubs have is said once."""
+    own = {f"HUBS__{name.upper()}__": hub.negotiate for name, hub in settings.hubs.items() if hub.negotiate is not None}
+    for prefix, rules in {"": settings.negotiate, **own}.items():
+        for member in ("user_id", "id_token"):
+            text = getattr(rules, member)
+            if prefix and text == getattr(settings.negotiate, member):
+                continue
+            try:
+                _parse(text, f"BRIDGE_{prefix}NEGOTIATE__{member.upper()}")
+            except SettingsError as error:
+                yield error
+
+
 def _check_verified(user_id: str | None) -> str | None:
     """The user id that a token or the platform names. Raises ``BadToken`` for one that no client may have."""
     if user_id is None:

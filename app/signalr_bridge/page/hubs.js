@@ -7,10 +7,10 @@ const SECONDS_BETWEEN_LOOKS = 10;
 const CHAT = ["join", "leave", "sendToRoom", "sendToEverybody"]; // what the chat calls
 const ADMITTED = {
   anonymous: "anybody",
-  jwt: "by a JSON Web Token",
-  platform: "by the platform's identity",
-  handler: "by a negotiate handler",
-};
+  jwt: "who has a JWT",
+  platform: "whom the platform names",
+}; // in the words of banner.py
+const BY_HANDLER = "whom its negotiate handler admits";
 const NOBODY_HANDLES = "Nobody handles this hub. Clients connect and receive, but a call gets an error. ";
 const IN_DEV = "Start dev with --handlers module:attribute, or with --forward and a backend's address.";
 const IN_SERVE = "Set BRIDGE_HANDLERS, or BRIDGE_FORWARD__… with a backend's address.";
@@ -82,7 +82,12 @@ function show() {
   replace($("handlers"), handlers().map(describeHandler));
 }
 
-const inWords = (clients) => clients.map((one) => ADMITTED[one] ?? plainly(one)).join(", ") || "nobody";
+// A negotiate handler decides before the rules do.
+function inWords(clients) {
+  const byRules = clients.filter((one) => one !== "handler").map((one) => ADMITTED[one] ?? plainly(one)).join(" or ");
+  if (!clients.includes("handler")) return byRules || "nobody";
+  return byRules ? `${BY_HANDLER}, and where it leaves it to the rules, ${byRules}` : BY_HANDLER;
+}
 
 function describeHandler({ category, event, source }) {
   const item = element("li");

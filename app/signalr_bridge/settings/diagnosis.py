@@ -45,16 +45,25 @@ def explain(error: ValidationError, values: Values, path: Path = ()) -> Iterator
         path: The sections in which the error's own locations stand.
     """
     for fault in error.errors(include_input=False, include_url=False):
-        location, context = (*path, *fault["loc"]), fault.get("ctx", {})
-        setting, inside = _split(location)
-        if "field" in context:
-            setting = (*setting, str(context["field"]))
-        setting = _find_common(setting, values)
+        context = fault.get("ctx", {})
+        setting, inside = _split((*path, *fault["loc"]))
+        setting = _find_common(_point(setting, context), values)
         text = _put_into_words(fault["type"], fault["msg"], context, setting, inside)
         text = text.replace("{section}", f"{write_name(setting[:-1])}__")
         item = next((part for part in inside if isinstance(part, int)), None)
         entry = "" if item is None or not _has_entries(setting) else f"entry {item + 1}: "
         yield locate(Diagnostic.error(write_name(setting) if setting else "", f"{entry}{text}."), values, item)
+
+
+def find_paths(error: ValidationError) -> list[Path]:
+    """The settings that are wrong. One of a hub may be given for all hubs only."""
+    faults = error.errors(include_input=False, include_url=False)
+    return [_point(_split(one["loc"])[0], one.get("ctx", {})) for one in faults]
+
+
+def _point(setting: Path, context: Mapping[str, Any]) -> Path:
+    """The path of the setting that a rule over a whole section is about."""
+    return (*setting, str(context["field"])) if "field" in context else setting
 
 
 def _split(location: tuple[int | str, ...]) -> tuple[Path, tuple[int | str, ...]]:

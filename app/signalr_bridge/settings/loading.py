@@ -10,7 +10,7 @@ from signalr_bridge.errors import InvalidName, SettingsError
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings.azure import Candidate, judge_connection, read_named, read_unnamed
 from signalr_bridge.settings.azure_calls import find_unused, read_calls
-from signalr_bridge.settings.diagnosis import explain, locate
+from signalr_bridge.settings.diagnosis import explain, find_paths, locate
 from signalr_bridge.settings.model import EndpointSettings, EndpointTuning, Settings
 from signalr_bridge.settings.names import (
     PREFIX,
@@ -30,14 +30,21 @@ _PREFIX = PREFIX.lower()
 _CONNECTION = "AzureSignalRConnectionString"
 _OF_A_HUB = ("hubs", ("connection",))
 _AUTHORITY = "azure_authority_host"
+_MOST_ROUNDS = 3
+_DECISIVE = {"url", "category", "format", "unsigned"}
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The settings and what is to be said about them. ``settings`` is None when there is an error."""
+    """The settings and what is to be said about them.
+
+    ``settings`` is None when there is an error. ``partial`` are then the settings without the values that are wrong, so
+    that the rules in them can be judged in the same run. Nothing is ever started with it. It may be None, too.
+    """
 
     settings: Settings | None
     diagnostics: tuple[Diagnostic, ...]
+    partial: Settings | None = None
 
     def accept(self) -> Settings:
         """The settings. Raises ``SettingsError`` with a line for each error."""
@@ -89,7 +96,8 @@ def review(values: Values) -> Review:
     nested["calls"] = calls.settings
     settings, wrong = _build(nested, values)
     diagnostics = list(dict.fromkeys(locate(one, values) for one in [*diagnostics, *wrong]))
-    return Review(None if any(one.level is Level.ERROR for one in diagnostics) else settings, tuple(diagnostics))
+    is_wrong = any(one.level is Level.ERROR for one in diagnostics)
+    return Review(None if is_wrong else settings, tuple(diagnostics), settings or _build_partial(nested))
 
 
 def find_connections(values: Values) -> list[str]:
@@ -220,3 +228,23 @@ def _build(nested: Mapping[str, Any], values: Values) -> tuple[Settings | None, 
         return Settings(**nested), []
     except ValidationError as error:
         return None, list(explain(error, values))
+
+
+def _build_partial(nested: dict[str, Any]) -> Settings | None:
+    """The settings without what is wrong in them, which is taken out of ``nested``."""
+    for _ in range(_MOST_ROUNDS):  # what is wrong between settings shows when each of them is right
+        try:
+            return Settings(**nested)
+        except ValidationError as error:
+            for path in find_paths(error):
+                _take_out(nested, path)
+    return None
+
+
+def _take_out(nested: dict[str, Any], path: Path) -> None:
+    """Takes a setting out. A rule goes as a whole where its other settings mean nothing without this one."""
+    path = path[:2] if path[:1] == ("forward",) and set(path[2:]) & _DECISIVE else path
+    for level in path[:-1]:
+        nested = nested.get(level, {})
+    if path:
+        nested.pop(path[-1], None)

@@ -1,13 +1,15 @@
 """Rules across settings: what `serve` refuses to start with, and what deserves a warning."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from signalr_bridge.protocol.connection_string import EMULATOR_KEY
+from signalr_bridge.protocol.origin import is_loopback_name
 from signalr_bridge.settings.azure import UNNAMED, name_endpoint, spellings
 from signalr_bridge.settings.diagnosis import locate
 from signalr_bridge.settings.model import EndpointSettings, Settings
@@ -17,6 +19,7 @@ from signalr_bridge.settings.value import SECRETS, UNWATCHED, Diagnostic, Values
 _OURS = ("bridge_", "azure:signalr", "azuresignalr")
 EVERY_ORIGIN = "host:cors"
 """``"CORS": "*"`` of a ``local.settings.json``."""
+_Judge: TypeAlias = Callable[[Settings], Iterator[Diagnostic]]
 _PORTABLE = re.compile(r"[A-Za-z0-9_]+")
 
 
@@ -51,29 +54,52 @@ def check_embedded(settings: Settings, values: Values = MappingProxyType({})) ->
     refuse_errors(locate(one, values) for one in judge_servable(settings, is_embedded=True))
 
 
-def judge_servable(settings: Settings, *, is_embedded: bool = False) -> Iterator[Diagnostic]:
-    """The reasons why `serve` cannot start with these settings, or, if ``is_embedded``, a bridge inside another app."""
+def judge_servable(
+    settings: Settings, *, is_embedded: bool = False, wrong: Set[str] = frozenset()
+) -> Iterator[Diagnostic]:
+    """The reasons why `serve` cannot start with these settings, or, if ``is_embedded``, a bridge inside another app.
+
+    ``wrong`` names the sections in which something is wrong already. Nothing is said that may only follow from that.
+    """
+    judges: dict[_Judge, set[str]] = {
+        _judge_endpoints: {"endpoints", "connection"},
+        _judge_callers: {"callers"},
+        _judge_ports: {"callers", "port"},
+        _judge_emulator_key: {"allow_emulator_key"},
+        _judge_certificates: set(),
+        _judge_plain_http: {"allow_emulator_key"},
+        _judge_entra: {"upstream"},
+    }
+    for judge, sections in judges.items():
+        if not sections & wrong and not (is_embedded and judge is _judge_callers):
+            yield from judge(settings)
+
+
+def _judge_endpoints(settings: Settings) -> Iterator[Diagnostic]:
     if not settings.all_endpoints():
         yield Diagnostic.error(
             settings.connection,
             "there is no endpoint: set it to the connection string of your SignalR instance, "
             "or Azure__SignalR__Endpoints__<name> for each of several.",
         )
+
+
+def _judge_callers(settings: Settings) -> Iterator[Diagnostic]:
     callers = settings.callers
-    if not is_embedded and not callers.keys and callers.oidc.issuer is None and not callers.anonymous:
+    if not callers.keys and callers.oidc.issuer is None and not callers.anonymous:
         yield Diagnostic.error(
             "BRIDGE_CALLERS__KEYS",
             "nobody could call: set it to one or more keys of at least 16 characters, "
             "or BRIDGE_CALLERS__OIDC__* for tokens.",
         )
-    if callers.listen_address is not None and callers.listen_address[1] == settings.port != 0:
+
+
+def _judge_ports(settings: Settings) -> Iterator[Diagnostic]:
+    address = settings.callers.listen_address
+    if address is not None and address[1] == settings.port != 0:
         yield Diagnostic.error(
             "BRIDGE_CALLERS__LISTEN", "is for a listener of its own: give it another port than BRIDGE_PORT."
         )
-    yield from _judge_emulator_key(settings)
-    yield from _judge_certificates(settings)
-    yield from _judge_plain_http(settings)
-    yield from _judge_entra(settings)
 
 
 def _judge_emulator_key(settings: Settings) -> Iterator[Diagnostic]:
@@ -113,7 +139,7 @@ def _judge_plain_http(settings: Settings) -> Iterator[Diagnostic]:
     """An Entra token is valid for every instance that the identity may use. So it may not travel in plain text."""
     for endpoint in settings.all_endpoints():
         parts = urlsplit(endpoint.connection.server_endpoint or endpoint.connection.endpoint)
-        is_safe = parts.scheme == "https" or parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        is_safe = parts.scheme == "https" or is_loopback_name(parts.hostname or "")
         if endpoint.credential.kind != "access-key" and not is_safe and not settings.allow_emulator_key:
             yield Diagnostic.error(
                 name_source(settings, endpoint), "is opened by an identity, whose token nobody may see: write https."

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from signalr_bridge.errors import InvalidName, SettingsError
@@ -94,13 +94,17 @@ async def join_all(context: Context, groups: Iterable[str]) -> None:
 
 def build_joins(settings: Settings) -> list[Join]:
     """A handler for each hub that has rules. Raises ``SettingsError`` for a hub whose claims could be forged."""
-    joins = []
+    for error in find_errors(settings):
+        raise error
+    hubs = {name: hub.join for name, hub in settings.hubs.items() if hub.join}
+    return [Join(name, [JoinRule(one.claim, one.group) for one in rules]) for name, rules in hubs.items()]
+
+
+def find_errors(settings: Settings) -> Iterator[SettingsError]:
+    """An error for each hub that has rules, and whose claims could be forged."""
     for name, hub in settings.hubs.items():
         if hub.join and not settings.negotiate_of(name).lossless_claims:
-            raise SettingsError(
+            yield SettingsError(
                 "needs LOSSLESS_CLAIMS, or claims could be forged: write true there, or remove the rules.",
                 setting=f"BRIDGE_HUBS__{name.upper()}__JOIN",
             )
-        if hub.join:
-            joins.append(Join(name, [JoinRule(one.claim, one.group) for one in hub.join]))
-    return joins

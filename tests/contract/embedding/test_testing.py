@@ -1,11 +1,12 @@
 """What authors test their handlers with: contexts that record, and calls as the bridge makes them."""
 
+import asyncio
 import threading
 
 import httpx
 import pytest
 from pydantic import BaseModel
-from signalr_bridge import Context, Hub, HubError, Rejected, outbox
+from signalr_bridge import Context, Hub, HubError, Rejected, outbox, testing
 from signalr_bridge.errors import InvalidName, NoHandler, SettingsError
 from signalr_bridge.protocol.upstream_event import EventHeaders
 from signalr_bridge.testing import Sent, call, context, run_bridge, run_emulator, sent
@@ -166,3 +167,21 @@ def test_handlers_that_cannot_be_used_fail_the_fixture_and_leave_nothing_behind(
             assert bridge.key not in repr(bridge)
             assert httpx.get(f"{bridge.url}/health/live").status_code == 200
     assert threading.active_count() == before
+
+
+def test_a_bridge_that_does_not_start_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    hub, ended = Hub("slow"), threading.Event()
+
+    @hub.startup
+    async def wait() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+
+    with run_emulator() as emulator:
+        monkeypatch.setattr(testing, "STARTS_WITHIN", 0.3)
+        starting = run_bridge(emulator, [hub])
+        with pytest.raises(TimeoutError, match=r"^the bridge has not started within 0\.3 s$"):
+            starting.__enter__()
+    assert ended.wait(10)

@@ -17,6 +17,7 @@ from tests.contract.settings.wrong_starts import (
     GOOD,
     KEY,
     SECRET,
+    SEVERAL,
     STRING,
     WRONG_STARTS,
     WrongStart,
@@ -89,6 +90,20 @@ def test_each_has_its_line(
         with pytest.raises(SettingsError) as refusal:
             run("serve")
         assert one.line in refusal.value.detail.splitlines()
+
+
+@pytest.mark.parametrize("what", SEVERAL)
+def test_several_are_said_in_one_run(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, lines = SEVERAL[what]
+    lay_out(WrongStart(what, "", given), tmp_path, monkeypatch)
+    assert run("check") == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("warning: ")]
+    assert sorted(said) == [f"mistake: {line}" for line in lines]
+    with pytest.raises(SettingsError) as refusal:
+        run("serve")
+    assert sorted(refusal.value.detail.splitlines()) == lines
 
 
 def test_the_lines_name_setting_place_and_what_to_write() -> None:

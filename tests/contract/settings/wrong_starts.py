@@ -342,6 +342,67 @@ FILES = [
         '    "BRIDGE_DEFAULTHUB": "chat",\n  }\n}\n', level=UNKNOWN),
 ]  # fmt: skip
 
+SEVERAL: Mapping[str, tuple[Mapping[str, str], list[str]]] = {
+    "a value, a rule's URL and a template": (
+        of(BRIDGE_LIMITS__IN_FLIGHT="0", BRIDGE_NEGOTIATE__USER_ID="{claims.sub") | forward(URL="/signalr"),
+        [
+            "BRIDGE_FORWARD__ORDERS__URL (environment): is no http or https URL in plain, escaped characters: "
+            "write such as http://backend:9000/signalr.",
+            "BRIDGE_LIMITS__IN_FLIGHT (environment): write 1 or more.",
+            f"BRIDGE_NEGOTIATE__USER_ID (environment): {PLACEHOLDER}",
+        ],
+    ),
+    "no caller, groups for claims that could be forged, and all of one rule": (
+        of(BRIDGE_CALLERS__KEYS="", BRIDGE_NEGOTIATE__LOSSLESS_CLAIMS="false",
+            BRIDGE_HUBS__CHAT__JOIN='{"claim": "role", "group": "{value}"}', BRIDGE_HUBS__NEWS__NEGOTIATE__USER_ID="}")
+        | forward(URL="http://backend/{hup}", SECRETS="whsec_QUJD", FORMAT="functions", CATEGORY="connections",
+            EVENT="conected", HUB="my-chat", TIMEOUT_SECONDS="10s"),
+        [
+            "BRIDGE_CALLERS__KEYS (environment): nobody could call: set it to one or more keys of at least 16 "
+            "characters, or BRIDGE_CALLERS__OIDC__* for tokens.",
+            "BRIDGE_FORWARD__ORDERS__EVENT (environment): this event is never met: "
+            "write connected or disconnected for connections, or a message's name.",
+            "BRIDGE_FORWARD__ORDERS__FUNCTION (environment): is missing: write the name of the function that the "
+            "custom handler is to run.",
+            f"BRIDGE_FORWARD__ORDERS__HUB (environment): A {HUB}",
+            f"BRIDGE_FORWARD__ORDERS__SECRETS (environment): {SECRETS}",
+            "BRIDGE_FORWARD__ORDERS__TIMEOUT_SECONDS (environment): write a number alone, such as 10, without a unit.",
+            f"BRIDGE_FORWARD__ORDERS__URL (environment): {WHOLE_SEGMENTS}",
+            "BRIDGE_HUBS__CHAT__JOIN (environment): needs LOSSLESS_CLAIMS, or claims could be forged: write true "
+            "there, or remove the rules.",
+            f"BRIDGE_HUBS__NEWS__NEGOTIATE__USER_ID (environment): {PLACEHOLDER}",
+        ],
+    ),
+    "no endpoint, a port and a negotiate rule": (
+        of(AzureSignalRConnectionString="", BRIDGE_PORT="http", BRIDGE_CALLERS__LISTEN="127.0.0.1:8080")
+        | forward(CATEGORY="negotiate", FORMAT="cloudevents", EVENT="x", HEADERS="a b", FUNCTION="f"),
+        [
+            f"{HERE}: there is no endpoint: set it to the connection string of your SignalR instance, "
+            "or Azure__SignalR__Endpoints__<name> for each of several.",
+            "BRIDGE_FORWARD__ORDERS__EVENT (environment): goes with events only: "
+            'remove it where category = "negotiate".',
+            'BRIDGE_FORWARD__ORDERS__FORMAT (environment): category = "negotiate" knows one format: write json.',
+            "BRIDGE_FORWARD__ORDERS__FUNCTION (environment): goes with format = \"functions\" only: "
+            "remove it, or write that format.",
+            "BRIDGE_FORWARD__ORDERS__HEADERS (environment): a name is no name of a header: "
+            'write such as ["cookie", "authorization"].',
+            "BRIDGE_PORT (environment): write a whole number alone, such as 8080, without a unit.",
+        ],
+    ),
+    "nothing that only follows from something else": (
+        of(BRIDGE_CALLERS__KEYS="", BRIDGE_CALLERS__OIDC__ISSUER="https://login.example",
+            BRIDGE_ALLOW_EMULATOR_KEY="ture", AzureSignalRConnectionString=EMULATOR)
+        | forward(CATEGORY="negotiates", HEADERS="cookie"),
+        [
+            "BRIDGE_ALLOW_EMULATOR_KEY (environment): write true or false.",
+            "BRIDGE_CALLERS__OIDC__ISSUER (environment): does not stand alone: set BRIDGE_CALLERS__OIDC__AUDIENCE and "
+            "BRIDGE_CALLERS__OIDC__ROLES, too, or none of them.",
+            "BRIDGE_FORWARD__ORDERS__CATEGORY (environment): write connections, messages, negotiate or *.",
+        ],
+    ),
+}  # fmt: skip
+"""Several mistakes at once, and all their lines in the order of the alphabet."""
+
 UNKNOWN_HOST = WrongStart("a host that does not resolve (`check --probe`; in `serve` a warning)",
     "BRIDGE_FORWARD__ORDERS__URL (environment): the host 'backend.invalid' does not resolve: "
     "write a name that this machine knows, or start that host.", forward(URL="http://backend.invalid/x"))  # fmt: skip

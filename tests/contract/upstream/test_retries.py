@@ -345,6 +345,14 @@ async def test_what_a_stop_leaves_behind_is_counted_and_logged(caplog: pytest.Lo
     assert len(world.backlog.queue) == 0
 
 
+async def test_a_stop_that_leaves_nothing_behind_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "signalr_bridge")
+    with Backend(answer(204)) as backend:
+        async with forwarding(backend.url) as forward:
+            await forward.answer(connected())
+    assert caplog.messages == []
+
+
 async def test_a_backend_that_does_not_answer_is_left_alone_and_asked_again(caplog: pytest.LogCaptureFixture) -> None:
     port, url = port_of_nobody()
     world = World()

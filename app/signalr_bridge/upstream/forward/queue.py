@@ -122,8 +122,8 @@ class Backlog:
         for task in tasks:
             with suppress(asyncio.CancelledError, Exception):
                 await task
-        level = logging.WARNING if self.given_up else logging.INFO
-        _LOG.log(level, "no more tries", extra={"given_up": self.given_up})
+        if self.given_up:
+            _LOG.warning("no more tries", extra={"given_up": self.given_up})
 
     def give_up(self, context: Context, source: str, id: str, reason: str) -> None:
         """Count and log an event that the backend may never have seen.

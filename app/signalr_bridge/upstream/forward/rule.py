@@ -1,8 +1,9 @@
 """A ``[forward.<name>]`` section of the settings, checked: which events go where, in which format, for how long."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.admission import NEGOTIATE
@@ -40,10 +41,7 @@ class Rule:
 
 def read_rule(name: str, given: ForwardSettings, new_id: NewId) -> Rule:
     """The rule of the section ``[forward.<name>]``. Raises ``SettingsError`` for one that could never work."""
-    if given.headers:
-        raise SettingsError(
-            'goes with category = "negotiate" only: remove it, or write that category.', setting=_write(name, "headers")
-        )
+    _refuse_headers(given, name)
     address = Address(given.url, _write(name, "url"), given.function or "")
     return Rule(
         f"forward.{name}",
@@ -83,22 +81,17 @@ class NegotiateRule:
 NEGOTIATE_SECONDS = 5.0
 """How long a call may take where the rule does not say. A client waits for it."""
 
+_ANY_URL = "http://backend"
+_OF_FUNCTIONS = ("function", "parameter_names")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def read_negotiate_rule(name: str, given: ForwardSettings) -> NegotiateRule:
     """The rule of a section whose category is ``negotiate``. Raises ``SettingsError`` for one that could never work."""
-    if given.format != "json":
-        raise SettingsError('category = "negotiate" knows one format: write json.', setting=_write(name, "format"))
-    if given.event not in {ANY, NEGOTIATE}:
-        raise SettingsError(
-            'goes with events only: remove it where category = "negotiate".', setting=_write(name, "event")
-        )
+    _refuse_format(given, name)
+    _refuse_event(given, name)
     _refuse_functions(given, name)
-    if not all(map(_HEADER.fullmatch, given.headers)):
-        raise SettingsError(
-            'a name is no name of a header: write such as ["cookie", "authorization"].', setting=_write(name, "headers")
-        )
+    _check_headers(given, name)
     return NegotiateRule(
         f"forward.{name}",
         read_hub_pattern(given.hub, _write(name, "hub")),
@@ -106,6 +99,62 @@ def read_negotiate_rule(name: str, given: ForwardSettings) -> NegotiateRule:
         tuple(dict.fromkeys(one.lower() for one in given.headers)),
         given.timeout_seconds if "timeout_seconds" in given.model_fields_set else NEGOTIATE_SECONDS,
     )
+
+
+def find_errors(name: str, given: ForwardSettings, new_id: NewId) -> Iterator[SettingsError]:
+    """All that is wrong with the section ``[forward.<name>]``, once for each setting."""
+    found: dict[str, SettingsError] = {}
+    for check in _list_checks(name, given, new_id):
+        try:
+            check()
+        except SettingsError as error:
+            found.setdefault(error.setting, error)
+    yield from found.values()
+
+
+def _list_checks(name: str, given: ForwardSettings, new_id: NewId) -> Iterator[Callable[[], object]]:
+    """What reading the section does, step by step. The last one is reading itself, so that no step is missing."""
+    yield partial(Address, given.url, _write(name, "url"))
+    yield partial(_make_signer, given, _write(name, "secrets"))
+    yield partial(read_hub_pattern, given.hub, _write(name, "hub"))
+    if given.category == NEGOTIATE:
+        yield from (partial(one, given, name) for one in (_refuse_format, _refuse_event, _check_headers))
+        yield from (partial(_refuse_function, given, name, one) for one in _OF_FUNCTIONS)
+        yield partial(read_negotiate_rule, name, given)
+    else:
+        yield from (partial(one, given, name) for one in (_refuse_headers, _read_event))
+        if given.format == "functions":
+            yield partial(_check_names, given, name)
+        else:
+            yield from (partial(_refuse_function, given, name, one) for one in _OF_FUNCTIONS)
+        yield partial(_make_format, given, Address(_ANY_URL, ""), name, new_id)
+        yield partial(read_rule, name, given, new_id)
+
+
+def _refuse_headers(given: ForwardSettings, name: str) -> None:
+    if given.headers:
+        raise SettingsError(
+            'goes with category = "negotiate" only: remove it, or write that category.', setting=_write(name, "headers")
+        )
+
+
+def _refuse_format(given: ForwardSettings, name: str) -> None:
+    if given.format != "json":
+        raise SettingsError('category = "negotiate" knows one format: write json.', setting=_write(name, "format"))
+
+
+def _refuse_event(given: ForwardSettings, name: str) -> None:
+    if given.event not in {ANY, NEGOTIATE}:
+        raise SettingsError(
+            'goes with events only: remove it where category = "negotiate".', setting=_write(name, "event")
+        )
+
+
+def _check_headers(given: ForwardSettings, name: str) -> None:
+    if not all(map(_HEADER.fullmatch, given.headers)):
+        raise SettingsError(
+            'a name is no name of a header: write such as ["cookie", "authorization"].', setting=_write(name, "headers")
+        )
 
 
 def _read_event(given: ForwardSettings, name: str) -> str:
@@ -126,11 +175,15 @@ def _make_format(given: ForwardSettings, address: Address, name: str, new_id: Ne
 
 
 def _refuse_functions(given: ForwardSettings, name: str) -> None:
-    for setting in ("function", "parameter_names"):
-        if getattr(given, setting) is not None:
-            raise SettingsError(
-                'goes with format = "functions" only: remove it, or write that format.', setting=_write(name, setting)
-            )
+    for setting in _OF_FUNCTIONS:
+        _refuse_function(given, name, setting)
+
+
+def _refuse_function(given: ForwardSettings, name: str, setting: str) -> None:
+    if getattr(given, setting) is not None:
+        raise SettingsError(
+            'goes with format = "functions" only: remove it, or write that format.', setting=_write(name, setting)
+        )
 
 
 def _make_functions(given: ForwardSettings, address: Address, name: str, new_id: NewId) -> Format:
@@ -139,9 +192,13 @@ def _make_functions(given: ForwardSettings, address: Address, name: str, new_id:
             "is missing: write the name of the function that the custom handler is to run.",
             setting=_write(name, "function"),
         )
+    _check_names(given, name)
+    return FunctionsFormat(address, given.function, given.binding, given.parameter_names, new_id)
+
+
+def _check_names(given: ForwardSettings, name: str) -> None:
     if given.parameter_names is not None:
         check_names(given.parameter_names, _write(name, "parameter_names"))
-    return FunctionsFormat(address, given.function, given.binding, given.parameter_names, new_id)
 
 
 def build_signers(rules: Mapping[str, ForwardSettings]) -> Mapping[str, WebhookSigner]:
