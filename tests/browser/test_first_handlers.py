@@ -16,6 +16,16 @@ NewContext = Callable[..., BrowserContext]
 README = (ROOT / "README.md").read_text("utf-8")
 
 
+DOOR = """
+from signalr_bridge import Hub
+
+door = Hub("door")
+
+@door.negotiate
+def admit(request): ...
+"""
+
+
 def first_block(language: str, words: str) -> str:
     """The README's first block of code in a language that says these words."""
     blocks: list[str] = re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -26,9 +36,10 @@ def test_the_first_handler_and_the_first_client_of_the_readme_fit_together_and_o
     new_context: NewContext, tmp_path: Path, screenshots: Path
 ) -> None:
     (tmp_path / "my_chat.py").write_text(first_block("python", "signalr_bridge"), "utf-8")
+    (tmp_path / "my_door.py").write_text(DOOR, "utf-8")
     (tmp_path / "node_modules").symlink_to(E2E / "node_modules")
     path = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
-    with run_dev("--handlers", "my_chat:chat", settings={"PYTHONPATH": path}) as machine:
+    with run_dev("--handlers", "my_chat:chat", "--handlers", "my_door:door", settings={"PYTHONPATH": path}) as machine:
         bench = Workbench(new_context().new_page(), machine.url)
         expect(bench.page.get_by_label("Method")).to_have_value("broadcast", timeout=WITHIN_MS)
         expect(bench.page.get_by_role("link", name="Chat")).to_be_hidden()
@@ -44,6 +55,12 @@ def test_the_first_handler_and_the_first_client_of_the_readme_fit_together_and_o
         bench.call("broadcast", '[""]')
         expect(bench.calls.last).to_contain_text("Error: Say something.", timeout=WITHIN_MS)
         bench.page.screenshot(path=screenshots / "first-handler-1280.png")
+        bench.go("Hub")
+        admitted = bench.page.locator("#clients")
+        expect(admitted).to_have_text("anybody", timeout=WITHIN_MS)
+        bench.page.get_by_role("button", name="Use the hub door").click()
+        words = "whom its negotiate handler admits, and where it leaves it to the rules, anybody"
+        expect(admitted).to_have_text(words, timeout=WITHIN_MS)
         assert bench.errors == []
 
 
