@@ -17,6 +17,8 @@ from signalr_bridge.endpoints.endpoint import Outcome, Verdict
 from signalr_bridge.endpoints.outcome import Judgement, Result, Status, judge
 from signalr_bridge.errors import HubError, NoHandler, Rejected
 from signalr_bridge.main import Parts, create_app
+from signalr_bridge.outbound.items import read_items
+from signalr_bridge.outbound.sender import ALL_KINDS
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, write_claims_line, write_lossless
 from signalr_bridge.protocol.names import check_hub
@@ -101,7 +103,9 @@ class _Recorder(Outbox):
         return judge(operation.action, await self.perform(operation, message))
 
     async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Judgement]:
-        raise NotImplementedError("outputs come from backends, and not from handlers in Python")
+        read = read_items(outputs, hub, ALL_KINDS, lambda name: True, lambda action, message: True)
+        items = [one for one in read if one is not None]
+        return [judge(one.operation.action, await self.perform(one.operation, one.message)) for one in items]
 
 
 def _describe(operation: Operation, message: Message | None) -> Sent:

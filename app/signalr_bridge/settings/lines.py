@@ -6,6 +6,7 @@ Both functions take a text that its parser has accepted. For one that they canno
 import json
 import re
 import tomllib
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ def without_comments(text: str) -> str:
 
 
 @dataclass(slots=True)
-class _Scanner:
+class _Scanner(ABC):
     """A place in a text, and where each key was found first."""
 
     text: str
@@ -60,9 +61,9 @@ class _Scanner:
         breaks = [match.start() for match in re.finditer("\n", self.text)]
         return {path: bisect_left(breaks, offset) + 1 for path, offset in self.found.items()}
 
+    @abstractmethod
     def scan(self) -> None:
         """Follows the whole text. Raises ``ValueError`` where it cannot be followed."""
-        raise NotImplementedError
 
     def note(self, path: KeyPath, offset: int) -> None:
         for length in range(1, len(path) + 1):

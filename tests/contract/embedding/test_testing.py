@@ -131,6 +131,16 @@ async def test_every_handler_of_a_connection_event_runs_and_a_refusal_counts_mos
         await call(hub, "connected")
 
 
+async def test_items_of_an_array_are_recorded_too() -> None:
+    ann = context(chat)
+    items = b'[{"target":"a","arguments":[1]},{"action":"add","userId":"ann","groupName":"lobby"}]'
+    assert [one.error for one in await ann.outbox.send_outputs("chat", items)] == [None, None]
+    assert sent(ann) == [
+        Sent("send", None, "a", [1]),
+        Sent("add", {"userId": "ann", "groupName": "lobby"}, None, []),
+    ]
+
+
 def test_a_context_tells_what_it_was_given() -> None:
     told = context(
         "chat",
