@@ -69,7 +69,7 @@ def _render(language: str) -> Iterator[tuple[Path, bytes]]:
 
 def _make_secrets() -> dict[str, str]:
     secret = base64.b64encode(secrets.token_bytes(32)).decode()
-    return {"secret": f"whsec_{secret}", "key": secrets.token_hex(24)}
+    return {"secret": f"whsec_{secret}", "key": secrets.token_hex(24), "code": secrets.token_hex(24)}
 
 
 def _fill(text: bytes, words: Mapping[str, str]) -> bytes:

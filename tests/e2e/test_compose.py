@@ -14,6 +14,7 @@ from tests.e2e.processes import Machine, Process, app_command, free_port, wait_u
 
 VARIABLES = {
     "BRIDGE_CALLER_KEY": secrets.token_hex(24),
+    "UPSTREAM_CODE": secrets.token_hex(24),
     "WEBHOOK_SECRET": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
 }
 
@@ -85,7 +86,7 @@ def test_its_names_and_ports_fit_together() -> None:
 def test_it_holds_no_secret_but_the_one_that_is_public() -> None:
     for service in read_compose()["services"].values():
         for name, value in service.get("environment", {}).items():
-            if re.search(r"KEYS|SECRET|API_KEY", name):
+            if re.search(r"KEYS|SECRET|API_KEY|CODE", name):
                 assert value.startswith("${"), name
                 assert interpolate(value, VARIABLES) in VARIABLES.values()
 
