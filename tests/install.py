@@ -4,7 +4,7 @@ Run with the project's Python: ``.venv/bin/python tests/install.py``. For each p
 
 1. the one recorded by an earlier run, if it still works: nothing to do;
 2. for Chromium only: Playwright's own, downloaded if need be;
-3. one that the machine has on its PATH;
+3. one that the machine has on its PATH, or where its own installer puts it;
 4. Debian's package, as root or through a sudo that asks no password.
 
 A program counts only once it has worked: a download can succeed and still miss a system library. What was found, the
@@ -38,7 +38,7 @@ with sync_playwright() as p:
 
 @dataclass(frozen=True)
 class Program:
-    """What to look for on the PATH, Debian's package of it, and what shows that it works, ``{}`` being its path."""
+    """What to look for, by name or path, Debian's package, and what shows that it works, ``{}`` being its path."""
 
     name: str
     package: str
@@ -61,12 +61,12 @@ PROGRAMS = (
         ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"),
         (sys.executable, "-c", LAUNCH, "{}"),
     ),
-    Program("go", "golang-go", ("go",), ("{}", "version")),
+    Program("go", "golang-go", ("go", "/usr/local/go/bin/go"), ("{}", "version")),
     Program("java", "default-jdk-headless", ("java",), ("{}", "--version")),
     Program("javac", "default-jdk-headless", ("javac",), ("{}", "--release", "17", "--version")),
     Program("mvn", "maven", ("mvn",), ("{}", "--version")),
     Program("php", "php-cli", ("php",), ("{}", "-r", "exit(PHP_VERSION_ID < 80100 ? 1 : 0);")),
-    Program("cargo", "cargo", ("cargo",), ("{}", "--version")),
+    Program("cargo", "cargo", ("cargo", "~/.cargo/bin/cargo"), ("{}", "--version")),
 )
 
 
@@ -110,7 +110,7 @@ def candidates(program: Program) -> Iterator[str]:
 
 
 def on_path(program: Program) -> Iterator[str]:
-    return filter(None, map(shutil.which, program.commands))
+    return filter(None, (shutil.which(os.path.expanduser(one)) for one in program.commands))
 
 
 def download_chromium() -> bool:
