@@ -57,6 +57,7 @@ async def wrong(context: Context) -> None:
 """
 
 
+@pytest.mark.slow
 def test_mypy_takes_the_examples_and_reports_what_a_protocol_does_not_say(tmp_path: Path) -> None:
     files = {f"example_{number}.py": example for number, example in enumerate(EXAMPLES)}
     files |= {"right.py": RIGHT, "wrong.py": RIGHT + WRONG}
