@@ -1,5 +1,7 @@
-"""For all tests: how they share two cores, and how many examples property tests try that say nothing themselves."""
+"""For all tests: how they share two cores, how many examples property tests try, and logging that is put back."""
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,8 @@ from hypothesis import HealthCheck, settings
 
 _ONE_AFTER_THE_OTHER = {"bench", "browser", "e2e", "fuzz"}
 """The folders whose tests start processes, or are meant to have a core of their own."""
+
+_LOGGING_SWITCHES = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
 
 # `make check`, whose processes share the cores: how fast a value is made says nothing there. `make test` tries
 # hypothesis's own 100 examples.
@@ -21,3 +25,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         path = item.path.relative_to(top)
         group = "processes" if path.parts[0] in _ONE_AFTER_THE_OTHER else path.as_posix()
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """Puts back what ``configure_logs`` changes: the handlers, the levels, and what records hold."""
+    root, ours = logging.getLogger(), logging.getLogger("signalr_bridge")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    switches = {name: getattr(logging, name) for name in _LOGGING_SWITCHES}
+    yield
+    for handler in {*root.handlers}.difference(handlers):
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+    for name, value in switches.items():
+        setattr(logging, name, value)

@@ -1,10 +1,8 @@
 """Every mistake at the start gets one line that names the setting, its place and what to write, and never a value."""
 
 import json
-import logging
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,21 +31,7 @@ WHAT_TO_DO = (
 )
 
 
-@pytest.fixture(autouse=True)
-def the_same_logs_afterwards() -> Iterator[None]:
-    root, ours = logging.getLogger(), logging.getLogger("signalr_bridge")
-    handlers, levels = [*root.handlers], (root.level, ours.level)
-    switches = {
-        name: getattr(logging, name) for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
-    }
-    yield
-    for handler in {*root.handlers}.difference(handlers):
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
-    for name, value in switches.items():
-        setattr(logging, name, value)
+pytestmark = pytest.mark.usefixtures("own_logging")
 
 
 def lay_out(one: WrongStart, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

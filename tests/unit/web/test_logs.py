@@ -3,7 +3,6 @@
 import json
 import logging
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -14,22 +13,7 @@ from signalr_bridge.protocol.rest import Action
 from signalr_bridge.web.logs import LogObserver, configure_logs
 from signalr_bridge.web.observer import Observer
 
-SWITCHES = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
-
-
-@pytest.fixture(autouse=True)
-def _own_logging() -> Iterator[None]:
-    root, ours = logging.getLogger(), logging.getLogger("signalr_bridge")
-    handlers, levels = root.handlers[:], (root.level, ours.level)
-    switches = {name: getattr(logging, name) for name in SWITCHES}
-    yield
-    for handler in {*root.handlers}.difference(handlers):
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
-    for name, value in switches.items():
-        setattr(logging, name, value)
+pytestmark = pytest.mark.usefixtures("own_logging")
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
