@@ -181,7 +181,13 @@ class LimitsSettings(Section):
     negotiate_per_second: float | None = Field(
         default=None, gt=0, description="how often one client address may negotiate per second, and in one burst"
     )
+    client_messages_per_second: float | None = Field(
+        default=None, gt=0, description="how many messages one client may send per second, and in one burst"
+    )
     in_flight: int = Field(default=1000, ge=1, description="how many requests may be in flight")
+    body_bytes: int = Field(
+        default=268_435_456, ge=1, description="how many bytes the bodies of all requests in flight may take together"
+    )
     connections: int = Field(default=64, ge=1, description="the most connections to one endpoint or backend")
     deadline_seconds: float = Field(
         default=10, ge=0.1, le=100, description="the deadline of a call that names none itself"
@@ -189,6 +195,12 @@ class LimitsSettings(Section):
     upstream_bytes: int = Field(default=4_194_304, ge=1, description="the largest upstream body")
     handler_seconds: float = Field(
         default=60, gt=0, le=3600, description="how long a Python handler without a time-out of its own may take"
+    )
+    keep_alive_seconds: float = Field(
+        default=120, ge=1, le=3600, description="how long a connection to the bridge is kept that nothing is asked on"
+    )
+    drain_seconds: float = Field(
+        default=5, ge=0, le=300, description="how long requests are still taken when the bridge stops and is not ready"
     )
     grace_seconds: float = Field(
         default=20, ge=0, le=300, description="how long calls in flight may take to end when the bridge stops"
