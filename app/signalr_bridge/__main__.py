@@ -11,6 +11,7 @@ import asyncio
 import gc
 import importlib
 import os
+import signal
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from dataclasses import replace
@@ -88,6 +89,7 @@ def serve(
     handlers: Handlers = None,
 ) -> None:
     """Run the bridge, with settings from the environment and a file."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the bridge runs, it would end the process
     sources = _find_sources(settings, {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None})
     values = sources.read()
     loaded = _accept(review_to_serve(values))
@@ -106,6 +108,7 @@ async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
         if (address := settings.callers.listen_address) is not None:
             own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))
             callers = listen(ListenerApp(app, ListenerKind.CALLERS), own, owns_lifespan=False)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, parts.watcher.hang_up)
         # What is alive now stays alive. Leaving it out of collections cuts the slowest requests to a third.
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)

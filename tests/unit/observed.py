@@ -57,5 +57,8 @@ class Recorder(Observer):
     def settings_waiting(self, **facts: Any) -> None:
         self.facts.append(("settings_waiting", facts))
 
+    def settings_opening(self, **facts: Any) -> None:
+        self.facts.append(("settings_opening", facts))
+
     def settings_refused(self, **facts: Any) -> None:
         self.facts.append(("settings_refused", facts))

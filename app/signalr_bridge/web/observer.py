@@ -144,6 +144,9 @@ class Observer:
     def settings_waiting(self, *, settings: Sequence[str]) -> None:
         """Settings of these names have changed, and take effect by a restart only."""
 
+    def settings_opening(self, *, openings: Sequence[str]) -> None:
+        """Changes are refused because something would open. Each is named in a few words, without values."""
+
     def settings_refused(self, *, reason: str) -> None:
         """New settings were refused whole. The old ones stay in force."""
 
