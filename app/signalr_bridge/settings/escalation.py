@@ -131,8 +131,11 @@ def _judge_upstream(current: Settings, wanted: Settings, found: list[Escalation]
 
 def _upstreams(settings: Settings) -> Mapping[tuple[str, ...], UpstreamSettings]:
     """The sections about upstream by their paths: that of all hubs, and those of hubs that have one of their own."""
-    own = {("hubs", name, "upstream"): hub.upstream for name, hub in settings.hubs.items() if hub.upstream is not None}
-    return {("upstream",): settings.upstream, **own}
+    found: dict[tuple[str, ...], UpstreamSettings] = {("upstream",): settings.upstream}
+    for name, hub in settings.hubs.items():
+        if hub.upstream is not None:
+            found["hubs", name, "upstream"] = hub.upstream
+    return found
 
 
 class _Secrets:
@@ -229,7 +232,9 @@ def _is_endpoint_cut_off(now: ConnectionString, former: ConnectionString) -> boo
         (now.client_endpoint, former.client_endpoint),
         (now.server_endpoint, former.server_endpoint),
     )
-    parts = [(now.access_key, former.access_key), *((_host_of(one), _host_of(other)) for one, other in addresses)]
+    parts = [(_host_of(one), _host_of(other)) for one, other in addresses]
+    if now.endpoint == former.endpoint:
+        parts.append((now.access_key, former.access_key))
     return any(_is_cut_off(one, [other]) for one, other in parts if one and other)
 
 
