@@ -11,7 +11,7 @@ from signalr_bridge.negotiate.negotiator import ClientToken
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, NAME_IDENTIFIER, ClaimValues, claim_text
 from signalr_bridge.protocol.names import check_client_user_id
-from signalr_bridge.web.request import ObjectReader
+from signalr_bridge.web.object_reader import ObjectReader
 
 LONGEST_LIFETIME = 86_400
 """The most seconds that a client's token may be valid."""

@@ -15,7 +15,7 @@ from signalr_bridge.errors import Fault, InvalidItem, InvalidName, UnknownEndpoi
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_connection_id, check_group, check_user_id
 from signalr_bridge.protocol.rest import Action, Message, Operation, write_target
-from signalr_bridge.web.request import MOST_FAULTS, ObjectReader
+from signalr_bridge.web.object_reader import MOST_FAULTS, ObjectReader
 
 HasEndpoint: TypeAlias = Callable[[str], bool]
 """Whether a hub has an endpoint of this name, in any case."""

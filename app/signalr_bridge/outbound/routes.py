@@ -138,6 +138,7 @@ def _route(
         query=("onError", "order"),
         has_deadline=True,
         is_idempotent=True,
+        reads_body=True,
         description=Description(tags=["send"], responses=responses, body=body, more=more),
     )
 
