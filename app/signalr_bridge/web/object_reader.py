@@ -12,6 +12,9 @@ from signalr_bridge.protocol import json_text
 MOST_FAULTS = 1000
 """So many faults are told at most, because an answer must not be many times as large as what was sent."""
 
+_MOST_MEMBERS = MOST_FAULTS + 100
+"""No object of ours has so many properties. The rest of one that has more is not looked at."""
+
 
 @lru_cache(maxsize=64)
 def _decoder(expected: Any) -> msgspec.json.Decoder[Any]:
@@ -38,7 +41,7 @@ class ObjectReader:
         self._faults: list[Fault] = []
         self._given: dict[str, tuple[str, bytes]] = {}
         try:
-            members = json_text.members(text)
+            members = json_text.members(text, _MOST_MEMBERS)
         except json_text.DuplicateMember as error:
             members = {}
             self.fault(pointer_part(error.name), InvalidItem, "This property stands there more than once.")

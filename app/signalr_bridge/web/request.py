@@ -49,6 +49,7 @@ NAMES = frozenset({"hub", *_CHECKS})
 """The parameters that paths may have."""
 
 _SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
+_MOST_PARAMETERS = 1000  # more names to leave out than the service's own URL holds
 _BLANKS = b" \t\n\r\x0b\x0c"
 """What ``bytes.strip`` takes away."""
 _NO_VALUES: Mapping[str, list[str]] = {}
@@ -278,6 +279,8 @@ class Request:
 
 def read_query(query: bytes, known: Iterable[str]) -> dict[str, list[str]]:
     """The query's values by name. Raises ``InvalidQuery`` for a parameter that is not ``known``."""
+    if query.count(b"&") > _MOST_PARAMETERS:
+        raise InvalidQuery(f"The query has more than {_MOST_PARAMETERS:,} parameters.")
     try:
         pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="strict", encoding="utf-8")
     except ValueError:
