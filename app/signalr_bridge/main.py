@@ -50,6 +50,7 @@ from signalr_bridge.web.logs import LogObserver
 from signalr_bridge.web.observer import Observer, tell_all
 from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.request import PartsByType
+from signalr_bridge.web.shares import Shares
 from signalr_bridge.web.table import Audience, Route, Table
 
 _LOG = logging.getLogger("signalr_bridge")
@@ -262,7 +263,7 @@ def _make_front(
         lambda hub: snapshots.settings().cors_of(hub or default_hub),
         runtime=runtime,
         observer=observer,
-        most_in_flight=settings.limits.in_flight,
+        shares=Shares(settings.limits.in_flight, settings.limits.body_bytes, observer),
         separate=settings.callers.listen is not None,
         takes_notes=settings.console,
         only_this_machine=settings.development,

@@ -18,6 +18,9 @@ class Recorder(Observer):
     def request_ended(self, **facts: Any) -> None:
         self.facts.append(("request_ended", facts))
 
+    def request_shed(self, **facts: Any) -> None:
+        self.facts.append(("request_shed", facts))
+
     def operation_ended(self, **facts: Any) -> None:
         self.facts.append(("operation_ended", facts))
 

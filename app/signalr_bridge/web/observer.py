@@ -32,6 +32,14 @@ class Observer:
             caller: The name of the backend that called. None when no caller was identified.
         """
 
+    def request_shed(self, *, share: str, reason: str) -> None:
+        """A request was turned away under load.
+
+        Args:
+            share: ``clients``, ``callers``, ``service``, or ``common`` for all others.
+            reason: ``rate``, ``in-flight``, or ``bytes``.
+        """
+
     def operation_ended(
         self,
         *,
