@@ -198,7 +198,7 @@ class ServiceKeys:
 def _refuse(response: Response) -> CredentialFailure:
     return CredentialFailure(
         f"signing key: status {response.status}",
-        retry_after=read_retry_after(response.headers.get("Retry-After", "")),
+        retry_after=read_retry_after(response.headers),
         forbidden=response.status == 403,
     )
 
