@@ -15,6 +15,7 @@ from signalr_bridge.protocol.access_token import (
     client_audience,
     client_claims,
     client_url,
+    is_ascii,
     read_header,
     read_token,
 )
@@ -25,6 +26,10 @@ from signalr_bridge.web.tokens import read_bearers
 from signalr_bridge.web.trace import NOTE
 
 _ENCODER = msgspec.json.Encoder()
+_LOST_EVENTS = (
+    "the events of such a client have it in a header, and the reference emulator, perhaps the service too, "
+    "sends none of them"
+)
 _LOG = logging.getLogger("signalr_bridge.negotiate")
 
 
@@ -104,6 +109,7 @@ class Negotiator:
         self._directory = directory
         self._clock = clock
         self._is_lossless = is_lossless
+        self._warned: set[str] = set()
 
     async def negotiate(self, hub: str, wanted: ClientToken) -> ConnectionInfo:
         """Where a client connects, with which token.
@@ -142,7 +148,21 @@ class Negotiator:
             _LOG.warning("no token for clients could be made", extra=extra)
             return None
 
+    def _check_ascii(self, hub: str, wanted: ClientToken, *, lossless: bool) -> None:
+        """Say once of user ids, and once of claims, that the events of clients that have such may never come."""
+        if not (wanted.user_id or "").isascii():
+            self._warn("user id outside ASCII", hub, "give users ASCII ids, and put their names into claims")
+        if not lossless and not all(map(is_ascii, wanted.claims, wanted.claims.values())):
+            self._warn("claim outside ASCII", hub, "with LOSSLESS_CLAIMS it would travel encoded")
+
+    def _warn(self, what: str, hub: str, advice: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            _LOG.warning(what, extra={"hub": hub, "reason": f"{_LOST_EVENTS}: {advice}"})
+
     async def _sign(self, endpoint: Endpoint, hub: str, wanted: ClientToken) -> ConnectionInfo:
+        lossless = self._is_lossless(hub)
+        self._check_ascii(hub, wanted, lossless=lossless)
         claims = client_claims(
             audience=client_audience(endpoint.url, hub),
             user_id=wanted.user_id,
@@ -150,7 +170,7 @@ class Negotiator:
             now=int(self._clock()),
             lifetime=wanted.lifetime_seconds,
             close_on_expiry=wanted.close_on_expiry,
-            lossless=self._is_lossless(hub),
+            lossless=lossless,
             groups=wanted.groups,
         )
         token = check_length(await endpoint.credential.client_token(claims))

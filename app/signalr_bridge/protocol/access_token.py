@@ -62,8 +62,8 @@ def client_claims(
         now: Seconds since 1970.
         lifetime: Seconds until the token expires.
         close_on_expiry: Whether the service closes the connection when the token expires.
-        lossless: Whether to add the claim ``bridge.claims``. Without it, a user id or a value that would be read as
-            that claim upstream raises ``ReservedClaim``.
+        lossless: Whether to add the claim ``bridge.claims``. With it, claims outside ASCII stand in that one alone.
+            Without it, a user id or a value that would be read as that claim upstream raises ``ReservedClaim``.
         groups: The groups that the client joins. They travel in ``bridge.claims`` alone, so without ``lossless`` they
             are lost.
     """
@@ -74,7 +74,8 @@ def client_claims(
         payload["asrs.s.coae"] = "true"
         payload["asrs.s.aeo"] = now + lifetime
     for name, values in claims.items():
-        _add_claim(payload, name, values, keep_sub=user_id is not None)
+        if not lossless or is_ascii(name, values):
+            _add_claim(payload, name, values, keep_sub=user_id is not None)
     # Beside a user id it is written even without claims: else the id "x, bridge.claims: ..." would be the only one.
     if lossless and (claims or user_id or groups):
         payload[LOSSLESS_CLAIM] = write_lossless(claims, groups)
@@ -82,6 +83,14 @@ def client_claims(
         raise ReservedClaim(f"The user id and the claims must not hold the text {LOSSLESS_CLAIM}.")
     payload.update(nbf=now, exp=now + lifetime, iat=now, aud=audience)
     return payload
+
+
+def is_ascii(name: str, values: ClaimValues) -> bool:
+    """Whether a claim is plain ASCII. The reference emulator sends no event at all of a client with another one.
+
+    Source: ``docs/protocol/service-emulation.md`` 3.2.
+    """
+    return name.isascii() and all(not isinstance(one, str) or one.isascii() for one in values)
 
 
 def _add_claim(payload: dict[str, Any], name: str, values: ClaimValues, *, keep_sub: bool) -> None:
