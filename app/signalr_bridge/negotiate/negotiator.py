@@ -9,20 +9,16 @@ import msgspec
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.endpoint import Endpoint
-from signalr_bridge.errors import BadToken, TokenTooLong
+from signalr_bridge.errors import TokenTooLong
 from signalr_bridge.protocol.access_token import (
     check_length,
     client_audience,
     client_claims,
     client_url,
     is_ascii,
-    read_header,
-    read_token,
 )
 from signalr_bridge.protocol.claims import ClaimValues
-from signalr_bridge.protocol.upstream_event import HeaderLines
 from signalr_bridge.runtime import WallClock
-from signalr_bridge.web.tokens import read_bearers
 from signalr_bridge.web.trace import NOTE
 
 _ENCODER = msgspec.json.Encoder()
@@ -122,14 +118,6 @@ class Negotiator:
             note.hub, note.user_id, note.endpoint = hub, wanted.user_id, endpoint.name
         return await self._sign(endpoint, hub, wanted)
 
-    def drop_old_tokens(self, hub: str, lines: HeaderLines) -> HeaderLines:
-        """The header lines without tokens that an endpoint of the hub has signed for its clients.
-
-        The official JavaScript client sends its last one when it connects anew. It neither admits nor refuses.
-        """
-        endpoints = self._directory.find(hub).endpoints
-        return [one for one in lines if one[0] != b"authorization" or not _is_old_token(one[1], hub, endpoints)]
-
     async def negotiate_all(self, hub: str, wanted: ClientToken) -> list[Choice]:
         """Every endpoint of the hub, online or not, each with a token of its own. Raises ``TokenTooLong``."""
         registry = self._directory.find(hub)
@@ -175,20 +163,3 @@ class Negotiator:
         )
         token = check_length(await endpoint.credential.client_token(claims))
         return ConnectionInfo(client_url(endpoint.client_url, hub), token)
-
-
-def _is_old_token(authorization: bytes, hub: str, endpoints: Sequence[Endpoint]) -> bool:
-    tokens = read_bearers([authorization.decode("latin-1")])
-    try:
-        if not tokens or read_header(tokens[0]).get("alg") != "HS256":
-            return False
-    except BadToken:
-        return False
-    for one in endpoints:
-        try:
-            claims = read_token(tokens[0], one.credential.client_keys)
-        except BadToken:
-            continue
-        if claims.get("aud") == client_audience(one.url, hub):
-            return True
-    return False

@@ -8,12 +8,11 @@ import msgspec
 from signalr_bridge.errors import BridgeError, Fault, InvalidItem, InvalidName, ReservedClaim
 from signalr_bridge.negotiate.negotiator import ClientToken
 from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.access_token import LONGEST_LIFETIME
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, NAME_IDENTIFIER, ClaimValues, claim_text
 from signalr_bridge.protocol.names import check_client_user_id, has_control_character
 from signalr_bridge.web.request import ObjectReader
 
-LONGEST_LIFETIME = 86_400
-"""The most seconds that a client's token may be valid."""
 _PROPERTIES = ("userId", "claims", "lifetimeSeconds", "endpoint", "closeOnExpiry")
 _QUOTED = [f'"{name}"'.encode() for name in _PROPERTIES]
 
