@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from signalr_bridge import __version__
 from signalr_bridge.endpoints import routes as endpoint_routes
+from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
 from signalr_bridge.hubs import ROUTES as HUB_ROUTES
@@ -66,6 +67,7 @@ class Parts(PartsByType):
     clients: ClientAdmission
     directory: EndpointDirectory
     negotiator: Negotiator
+    client_signers: ClientSigners
     sender: Sender
     idempotency: Idempotency
     negotiate_handlers: NegotiateHandlers
@@ -154,6 +156,7 @@ def create_app(
         clients=build_clients(settings, issuer_keys, runtime, negotiate_handlers),
         directory=directory,
         negotiator=_make_negotiator(snapshots, directory, runtime),
+        client_signers=snapshots.client_signers,
         sender=sender,
         idempotency=Idempotency(runtime.clock),
         negotiate_handlers=negotiate_handlers,

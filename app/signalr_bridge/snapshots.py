@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
+from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.endpoints.credentials import Credentials, find_proxies
 from signalr_bridge.endpoints.directory import Builder, Built, EndpointMap
 from signalr_bridge.endpoints.health import Health
@@ -93,6 +94,7 @@ class Snapshots:
             observer=observer,
         )
         self._builder = Builder(transport, health, runtime=runtime, credentials=self._credentials, observer=observer)
+        self.client_signers = ClientSigners(self.endpoint_map, runtime.wall_clock)
         self._tokens_of = build_entra_tokens(settings, runtime, observer)
         self._checks: list[Callable[[Snapshot], None]] = []
         self._current = self._build(settings, None)
@@ -151,6 +153,7 @@ class Snapshots:
         )
 
     def _commit(self, snapshot: Snapshot, loop: asyncio.AbstractEventLoop) -> None:
+        self.client_signers.replace(self.endpoint_map(), snapshot.built.endpoint_map)
         self._current = snapshot
         endpoints = self.endpoint_map().endpoints
         self._recent.use(endpoints)
