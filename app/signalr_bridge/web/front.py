@@ -23,6 +23,7 @@ from signalr_bridge.errors import (
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.callers import Right
+from signalr_bridge.web.cancellation import is_from_outside
 from signalr_bridge.web.cors import CorsOf, apply_cors, find_settings, is_allowed
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
 from signalr_bridge.web.observer import Observer
@@ -362,8 +363,7 @@ def _judge(error: BaseException, request_id: str) -> BridgeError:
 
     A cancellation without a request to cancel this task was raised by code in it, and is a bug.
     """
-    task = asyncio.current_task()
-    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+    if is_from_outside(error):
         return ShuttingDown("This replica shuts down, and could not finish: what was asked for may have happened.")
     _LOG.error("unhandled error", exc_info=error, extra={"request_id": request_id})
     return InternalError("Something went wrong here; the log has the rest.")
@@ -382,4 +382,4 @@ def _cancel_again() -> None:
 
 def _is_thrown_away(error: BaseException) -> bool:
     """Whether Python throws away an unfinished request after the loop's end, when nothing can be sent any more."""
-    return isinstance(error, GeneratorExit) and asyncio._get_running_loop() is None
+    return isinstance(error, GeneratorExit) and is_from_outside(error)
