@@ -42,8 +42,8 @@ with sync_playwright() as p:
 
 APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120")
 
-# Runs "$@", and lets packages start nothing in the meantime: that is what policy-rc.d is asked. One that the machine has
-# already is left alone. Then the service, $0, is told not to start with the machine.
+# Runs "$@", and lets packages start nothing in the meantime: that is what policy-rc.d is asked. One that the machine
+# has already is left alone. Then the service, $0, is told not to start with the machine.
 WITHOUT_SERVICE = """
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then

@@ -1,4 +1,4 @@
-"""HAProxy and nginx before a bridge: real processes with settings as people write them, without any file of the system's."""
+"""HAProxy and nginx before a bridge: real processes with settings as people write them, and no file of the system's."""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -88,14 +88,12 @@ def name_server(port: int) -> str:
 
 @contextmanager
 def run_haproxy(folder: Path, bridges: list[int], interval: str) -> Iterator[HAProxy]:
-    """Asks each bridge whether it is ready, every ``interval``. Three answers that say no take it out, two bring it back."""
+    """Asks each bridge whether it is ready. Three times no takes it out, and two times yes brings it back."""
     proxy = HAProxy(free_port(), free_port(), free_port())
     servers = "\n".join(f"    server {name_server(port)} 127.0.0.1:{port}" for port in bridges)
     file = folder / "haproxy.cfg"
     file.write_text(
-        _HAPROXY.format(
-            interval=interval, servers=servers, http=proxy.http, tcp=proxy.tcp, statistics=proxy.statistics
-        )
+        _HAPROXY.format(interval=interval, servers=servers, http=proxy.http, tcp=proxy.tcp, statistics=proxy.statistics)
     )
     with Process("haproxy", [find("haproxy"), "-db", "-f", str(file)]) as process:
         wait_until_answered(process, f"http://127.0.0.1:{proxy.statistics}/")
