@@ -23,14 +23,15 @@ from tests.e2e.proxies import run_nginx
 UVICORN = 5.0
 """How long servers on uvicorn keep a connection that nothing is asked on, where they are told nothing."""
 
-OURS = 120.0 if FULL_SCALE else 8.0
-KEPT = (60.0, 75.0, 90.0) if FULL_SCALE else (6.0, 7.0)
+OURS = 120.0 if FULL_SCALE else 7.0
+KEPT = (60.0, 75.0, 90.0) if FULL_SCALE else (5.5, 6.0)
 """How long nginx keeps connections: its own default, and what other proxies and clients do; or in a short time."""
 
-SECONDS, LONGEST, LANES = (600.0, 130.0, 30) if FULL_SCALE else (10.0, 8.5, 32)
-AT_ONCE, FROM_THE_BRIDGE = 8, 16
+SECONDS, LONGEST, LANES = (600.0, 130.0, 150) if FULL_SCALE else (6.3, 7.5, 150)
+AT_ONCE, APART = 16, 0.001
+"""How many connections from the bridge to the service idle together, and by how many seconds their pauses differ."""
 
-EARLY = 0.012
+EARLY = 0.004
 """A request is under way for so long that a pause must end up to so many seconds before the moment that is meant."""
 
 
@@ -67,19 +68,22 @@ class Soak:
     seen: Counter[str] = field(default_factory=Counter)
     bodies: list[str] = field(default_factory=list)
 
-    async def run(self, url: str, edges: Sequence[float], at_once: int) -> None:
-        """Bursts with pauses between them, on connections that nobody else uses, until the time is over."""
+    async def run(self, url: str, edges: Sequence[float], at_once: int = 1) -> None:
+        """Requests, or bursts of them, with pauses between them, until the time is over.
+
+        Nobody else may use these connections. Of the ``edges`` those that come in time are drawn.
+        """
         loop = asyncio.get_running_loop()
         ends = loop.time() + SECONDS
         await self._burst(url, at_once)
-        for pause in draw(edges):
+        for pause in draw([one for one in edges if one < SECONDS]):
             if pause > ends - loop.time():
                 break
             await asyncio.sleep(pause)
             await self._burst(url, at_once)
 
     async def _burst(self, url: str, at_once: int) -> None:
-        await asyncio.gather(*(self._send(url, index * EARLY / at_once) for index in range(at_once)))
+        await asyncio.gather(*(self._send(url, index * APART) for index in range(at_once)))
 
     async def _send(self, url: str, wait: float) -> None:
         await asyncio.sleep(wait)
@@ -109,8 +113,9 @@ async def test_no_request_meets_a_connection_that_its_server_has_closed(
             async with asyncio.TaskGroup() as group:
                 for lane, seconds in kept.items():
                     url = f"{ways.nginx}/{lane}/hubs/chat/send"
-                    group.create_task(soak.run(url, (UVICORN, seconds, OURS), AT_ONCE))
-                group.create_task(soak.run(f"{ways.bridge}/hubs/quiet/send", (UVICORN, UVICORN * 3), FROM_THE_BRIDGE))
+                    group.create_task(soak.run(url, (UVICORN, seconds, OURS)))
+                    await asyncio.sleep(0.005)  # they do not wait for each other
+                group.create_task(soak.run(f"{ways.bridge}/hubs/quiet/send", (UVICORN, UVICORN * 3), AT_ONCE))
     with capsys.disabled():
         print(f"\nidle for 0 to {LONGEST:g} s on {LANES} lanes, {SECONDS:g} s long: {dict(soak.seen)}")
     assert set(soak.seen) == {"202"}, soak.bodies
