@@ -36,7 +36,7 @@ LONGEST_PAUSE = 0.05
 
 
 @dataclass(frozen=True)
-class Fleet:
+class Replicas:
     """The bridges by their ports, behind HAProxy, with an emulated service that calls them through it."""
 
     proxy: HAProxy
@@ -67,16 +67,16 @@ class Starter:
 
 
 @contextmanager
-def run_fleet(folder: Path) -> Iterator[Fleet]:
+def run_replicas(folder: Path) -> Iterator[Replicas]:
     ports, emulator_port = [free_port(), free_port()], free_port()
     with ExitStack() as stack:
         proxy = stack.enter_context(run_haproxy(folder, ports, INTERVAL))
         stack.enter_context(run_emulator(emulator_port, f"http://127.0.0.1:{proxy.http}/upstream"))
         start = Starter(stack, emulator_port)
-        fleet = Fleet(proxy, {port: start(port) for port in ports}, start)
+        replicas = Replicas(proxy, {port: start(port) for port in ports}, start)
         for port in ports:
             proxy.wait_until_up(port)
-        yield fleet
+        yield replicas
 
 
 @dataclass
@@ -141,8 +141,8 @@ async def test_a_roll_out_behind_haproxy_fails_no_request_and_loses_no_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     load, arrived = Load(), list[str]()
-    with run_fleet(tmp_path) as fleet:
-        ways = [f"http://127.0.0.1:{port}" for port in (fleet.proxy.http, fleet.proxy.tcp)]
+    with run_replicas(tmp_path) as replicas:
+        ways = [f"http://127.0.0.1:{port}" for port in (replicas.proxy.http, replicas.proxy.tcp)]
         async with crowd(ways[0]) as clients, clients.member("reader") as reader:
             reading = asyncio.create_task(reader.collect("count", arrived))
             async with asyncio.TaskGroup() as group:
@@ -152,7 +152,7 @@ async def test_a_roll_out_behind_haproxy_fails_no_request_and_loses_no_message(
                     group.create_task(load.invoke(clients, f"caller-{index}"))
                 group.create_task(load.negotiate(clients, "visitor"))
                 for stop in range(STOPS):
-                    await asyncio.to_thread(fleet.replace, list(fleet.bridges)[stop % 2])
+                    await asyncio.to_thread(replicas.replace, list(replicas.bridges)[stop % 2])
                 load.is_over = True
             await wait_for_all(load.accepted, arrived)
             reading.cancel()
