@@ -101,7 +101,14 @@ async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
         app = create_app(settings, sources)
         parts: Parts = app.state.parts
-        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.begin_stop)
+        limits = settings.limits
+        listen = partial(
+            Listener,
+            grace_seconds=limits.grace_seconds,
+            drain_seconds=limits.drain_seconds,
+            keep_alive_seconds=limits.keep_alive_seconds,
+            end_streams=parts.begin_stop,
+        )
         listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
         if (address := settings.callers.listen_address) is not None:
             own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))
@@ -112,7 +119,8 @@ async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
         beside = [asyncio.create_task(_introduce(settings, values, parts, listener, callers))]
         if callers is not None:
             beside.append(asyncio.create_task(callers.serve_beside(listener)))
-        await listener.run_until_stopped(before=None if callers is None else callers.stop)
+        others = () if callers is None else (callers,)
+        await listener.run_until_stopped(beside=others, begin_drain=parts.begin_drain)
         for one in beside:
             one.cancel()
 

@@ -76,10 +76,16 @@ class Parts(PartsByType):
     hub_lifespan: HubLifespan
     hubs: HubList
 
+    def begin_drain(self) -> None:
+        """From now on the bridge is not ready, and begins no further run of a timer. Requests are still answered."""
+        self.directory.begin_stop()
+        self.hub_lifespan.begin_drain()
+
     def begin_stop(self) -> None:
-        """Ends the streams, and begins no further run of a timer. Requests are still answered."""
+        """Ends the streams. From now on the grace counts. What is in flight still goes on."""
         self.events.close()
         self.hub_lifespan.begin_stop()
+        self.backlog.begin_stop()
 
     @property
     def watcher(self) -> Watcher:
@@ -127,7 +133,7 @@ def create_app(
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, check)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
-    backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
+    backends, backlog = Backends(runtime.clock, settings.limits.connections), _make_backlog(settings)
     loaded = _load_handlers(settings, hubs)
     asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
     negotiate_handlers = NegotiateHandlers(loaded.negotiate, asking, sender)
@@ -285,6 +291,10 @@ def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime
 def _make_hub_lifespan(settings: Settings, loaded: PythonHandlers, sender: Sender) -> HubLifespan:
     limits = settings.limits
     return HubLifespan(loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds)
+
+
+def _make_backlog(settings: Settings) -> Backlog:
+    return Backlog(grace_seconds=settings.limits.grace_seconds)
 
 
 def _make_events(runtime: Runtime) -> EventFeed:
