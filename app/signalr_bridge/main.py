@@ -24,7 +24,7 @@ from signalr_bridge.outbound.sender import Sender
 from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.settings import Settings, Sources, check_embedded, check_servable
 from signalr_bridge.settings.live import Check
-from signalr_bridge.settings.watcher import SETTLE_SECONDS, Watcher
+from signalr_bridge.settings.watcher import Watcher
 from signalr_bridge.snapshots import Entered, Snapshots
 from signalr_bridge.upstream import routes as upstream_routes
 from signalr_bridge.upstream.dispatch import Handler
@@ -116,7 +116,6 @@ def create_app(
     *,
     runtime: Runtime = RUNTIME,
     probe_seconds: float = INTERVAL_SECONDS,
-    settle_seconds: float = SETTLE_SECONDS,
     observer: Observer | None = None,
     hubs: Iterable[Hub | type[Hub] | str] | None = None,
 ) -> BridgeApp:
@@ -129,13 +128,12 @@ def create_app(
         sources: Where they came from. Their changes are followed. None means that nothing changes.
         runtime: The clocks, randomness and ids.
         probe_seconds: Seconds between two probes of an endpoint.
-        settle_seconds: Seconds between two readings of changed files, which must say the same.
         observer: Is told what happens, instead of the log.
         hubs: Hubs of the application that the bridge is in, instead of those by entry point.
     """
     events = _make_events(runtime)
     observer = _make_observer(settings, events, observer)
-    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, _choose_check(hubs), settle_seconds)
+    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, _choose_check(hubs))
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), _make_backlog(settings)

@@ -18,7 +18,7 @@ from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import Settings, Sources, check_servable
 from signalr_bridge.settings.live import Check, Commit, LiveSettings
-from signalr_bridge.settings.watcher import SETTLE_SECONDS, Watcher
+from signalr_bridge.settings.watcher import Watcher
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, build_authenticator, read_verifiers
 from signalr_bridge.upstream.entra import build_entra_tokens
 from signalr_bridge.upstream.forward.formats import WebhookSigner
@@ -62,7 +62,6 @@ class Snapshots:
         observer: Is told what endpoints, credentials and settings do.
         probe_seconds: Seconds between two probes of an endpoint.
         check: Checks new settings as those to start with were checked.
-        settle_seconds: Seconds between two readings of changed files, which must say the same.
     """
 
     def __init__(
@@ -73,12 +72,11 @@ class Snapshots:
         observer: Observer,
         probe_seconds: float,
         check: Check = check_servable,
-        settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
         self.watcher: Watcher | None = None
         if sources is not None:
             live = LiveSettings(self.settings, self.prepare, observer, check)
-            self.watcher = Watcher(sources, live, observer, clock=runtime.clock, settle=settle_seconds)
+            self.watcher = Watcher(sources, live, observer, clock=runtime.clock)
         rest = RestTransport(
             messagepack=settings.calls.messagepack,
             connections=settings.limits.connections,

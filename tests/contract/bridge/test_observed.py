@@ -69,7 +69,8 @@ async def _negotiate(bridge: Running) -> None:
 
 
 async def _change_settings(bridge: Running) -> None:
-    bridge.write({"BRIDGE_CALLERS__KEYS": CALLER[::-1], "BRIDGE_NEGOTIATE__ANONYMOUS": "true"})
+    keys = json.dumps([CALLER[::-1], {"name": "new", "key": CALLER.upper()}])
+    bridge.write({"BRIDGE_CALLERS__KEYS": keys, "BRIDGE_NEGOTIATE__ANONYMOUS": "true"})
     await bridge.read_again()
     bridge.write({"BRIDGE_PORT": "none"})
     await bridge.read_again()
