@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.endpoint import Outcome
@@ -21,6 +22,13 @@ ALL_KINDS = frozenset(Kind)
 
 TURN_SECONDS = 0.01
 """For so long one request may compute before others get their turn."""
+
+LARGE = 65_536
+"""A text of more bytes is read in a thread, because that may take a second."""
+
+_READERS = 2
+
+T = TypeVar("T")
 
 Stops: TypeAlias = Callable[[Item, Result], bool]
 """Whether the items behind one with this result are skipped."""
@@ -60,6 +68,8 @@ class Sender:
         self._directory, self._observer = directory, observer
         self._clock = clock
         self._default_seconds = default_seconds
+        # Not the event loop's own threads, which look up the names of hosts for everybody.
+        self._readers = ThreadPoolExecutor(_READERS, "read items")
 
     def registry(self, hub: str) -> Registry:
         """The endpoints of a hub, whose name may be in any case."""
@@ -180,22 +190,23 @@ class Sender:
         return [judge(item.operation.action, result) for item, result in zip(items, results, strict=True)]
 
     async def read(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> list[Item]:
-        """The items of a JSON array, all checked. Others get their turn in between.
+        """The items of a JSON array, all checked. Raises ``InvalidItem`` and ``MalformedJson``."""
+        return await self.read_apart(text, lambda: self._read(text, hub, kinds))
 
-        Raises ``InvalidItem`` and ``MalformedJson``.
-        """
+    def _read(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> list[Item]:
         registry = self.registry(hub)
         longest = LONGEST_TARGET - registry.longest_url
-        items: list[Item] = []
-        await asyncio.sleep(0)  # what came before, and to take the array apart, are a turn each
         read = read_items(text, hub, kinds, registry.has_name, registry.fits, longest_target=longest)
-        turn = Turn(self._clock)
-        for item in read:
-            items += () if item is None else (item,)
-            if turn.is_over():
-                await asyncio.sleep(0)
-                turn = Turn(self._clock)
-        return items
+        return [item for item in read if item is not None]
+
+    async def read_apart(self, text: bytes, read: Callable[[], T]) -> T:
+        """What ``read`` makes of the text. A large one is read in a thread, so that others get their turn meanwhile.
+
+        Raises what ``read`` raises.
+        """
+        if len(text) <= LARGE:
+            return read()
+        return await asyncio.get_running_loop().run_in_executor(self._readers, read)
 
     def read_one(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> Item:
         """One item from a JSON object. Raises ``InvalidItem`` and ``MalformedJson``."""
