@@ -39,6 +39,9 @@ class Recorder(Observer):
     def item_ended(self, **facts: Any) -> None:
         self.facts.append(("item_ended", facts))
 
+    def connections_closed(self, **facts: Any) -> None:
+        self.facts.append(("connections_closed", facts))
+
     def forward_retried(self, **facts: Any) -> None:
         self.facts.append(("forward_retried", facts))
 
@@ -59,6 +62,9 @@ class Recorder(Observer):
 
     def settings_waiting(self, **facts: Any) -> None:
         self.facts.append(("settings_waiting", facts))
+
+    def settings_opening(self, **facts: Any) -> None:
+        self.facts.append(("settings_opening", facts))
 
     def settings_refused(self, **facts: Any) -> None:
         self.facts.append(("settings_refused", facts))

@@ -4,6 +4,7 @@ HTTP answers and the errors of handlers' calls are both made from the judgement.
 tables of outcomes and results.
 """
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
@@ -209,8 +210,8 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
 
 
 def whole_seconds(retry_after: float | None) -> int:
-    """A wait in whole seconds, at least 1, for the header ``Retry-After``. None is 1."""
-    return max(1, round(retry_after or 1))
+    """A wait in whole seconds, at least 1 and never shorter, for the header ``Retry-After``. None is 1."""
+    return max(1, math.ceil(retry_after or 1))
 
 
 def judge(action: Action, result: Result, *, timed_out: bool = False) -> Judgement:

@@ -61,7 +61,7 @@ class RestTransport:
 
     def __init__(self, *, messagepack: bool = False, connections: int = 64, proxies: Proxies | None = None) -> None:
         self._write = write_packed if messagepack else write_message
-        options = ClientOptions(idle_seconds=30, dns_seconds=30, connections=connections, proxies=proxies)
+        options = ClientOptions(dns_seconds=30, connections=connections, proxies=proxies)
         self._client = Client(options)
         self._headers: dict[tuple[str, str | None], bytes] = {}
         self._last: _Request | None = None
@@ -201,7 +201,7 @@ def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: 
     if status in {401, 403}:
         return _rejected(endpoint, status, Code.DENIED)
     if status in {429, 503}:
-        return _rejected(endpoint, status, Code.THROTTLED, read_retry_after(headers.get("Retry-After", "")))
+        return _rejected(endpoint, status, Code.THROTTLED, read_retry_after(headers))
     if status >= 500 and not operation.action.may_repeat:
         return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNKNOWN, status)
     return _rejected(endpoint, status, None)

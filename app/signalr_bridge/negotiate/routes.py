@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
+from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.errors import (
     BodyTooLarge,
     Fault,
@@ -19,13 +20,14 @@ from signalr_bridge.errors import (
     UnknownEndpoint,
 )
 from signalr_bridge.negotiate.admitter import Candidate
+from signalr_bridge.negotiate.identity import drop_old_parameters, drop_old_tokens
 from signalr_bridge.negotiate.negotiator import ClientToken, ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import is_blank, read_request
 from signalr_bridge.negotiate.rules import ClientAdmission, read_client_request
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.admission import NegotiateRequest
 from signalr_bridge.protocol.claims import claim_text
-from signalr_bridge.protocol.upstream_event import decode_header, read_client_query
+from signalr_bridge.protocol.upstream_event import HeaderLines, decode_header, read_client_query
 from signalr_bridge.settings.model import EndpointType
 from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.callers import CHALLENGE, Right
@@ -52,10 +54,10 @@ class NegotiateBody(BaseModel):
     model_config = ConfigDict(title="NegotiateRequest")
 
     userId: str | None = None
-    claims: dict[str, Any] = Field({}, examples=[{"role": ["admin", "editor"]}])
-    lifetimeSeconds: int = Field(3600, ge=1, le=86_400)
+    claims: dict[str, Any] | None = Field(None, examples=[{"role": ["admin", "editor"]}])
+    lifetimeSeconds: int | None = Field(None, ge=1, le=86_400, description="without it, what the settings say")
     endpoint: str | None = Field(None, description="the name of an endpoint that is online")
-    closeOnExpiry: bool = False
+    closeOnExpiry: bool | None = Field(None, description="without it, what the settings say")
 
 
 class NegotiateAnswer(BaseModel):
@@ -134,14 +136,23 @@ async def _admit_client(request: Request, access: Access, hub: str | None) -> Cl
     """What the rules of the hub say of a client. Only where clients may negotiate, a handler decides about it."""
     if (note := NOTE.get()) is not None:
         note.by = CLIENT  # also where a caller asks without a body
-    clients, address, lines = request.part(ClientAdmission), access.address_of(request), request.incoming.headers
+    clients, address = request.part(ClientAdmission), access.address_of(request)
+    lines, query = _leave_out_old_tokens(request, hub)
     if hub is not None:
-        if request.last_header(b"authorization") is not None:
-            lines = request.part(Negotiator).drop_old_tokens(hub, lines)
         handler = clients.find_handler(hub)
         if handler is not None and access.hub_names.is_for_clients(hub):
-            return await clients.verify(hub, handler, lines, request.incoming.query, address)
-    return await clients.admit(hub, read_client_request(lines, request.incoming.query), address)
+            return await clients.verify(hub, handler, lines, query, address)
+    return await clients.admit(hub, read_client_request(lines, query), address)
+
+
+def _leave_out_old_tokens(request: Request, hub: str | None) -> tuple[HeaderLines, bytes]:
+    """The header lines and the query that say who the client is."""
+    lines, query = request.incoming.headers, request.incoming.query
+    if hub is not None and request.last_header(b"authorization") is not None:
+        lines = drop_old_tokens(request.part(ClientSigners), hub, lines)
+    if hub is not None and b"access_token" in query.lower():
+        query = drop_old_parameters(request.part(ClientSigners), hub, query)
+    return lines, query
 
 
 async def _negotiate(request: Request, hub: str, admitted: ClientToken | Candidate | None) -> Answer:

@@ -169,7 +169,7 @@ def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str
         return make_answer(200), ending
     try:
         body = _write(codec, _complete(ending, invocation_id, context.event))
-    except Exception as error:  # whatever an author's objects raise while they are encoded
+    except BaseException as error:  # whatever an author's objects raise while they are encoded
         _LOG.exception("result cannot be encoded", extra={"hub": context.hub, "event": context.event})
         ending = Failed(type(error).__name__)
         body = codec.write_completion(_complete(ending, invocation_id, context.event))

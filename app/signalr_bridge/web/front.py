@@ -23,6 +23,7 @@ from signalr_bridge.errors import (
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.callers import Right
+from signalr_bridge.web.cancellation import is_from_outside
 from signalr_bridge.web.cors import CorsOf, apply_cors, find_settings, is_allowed
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
 from signalr_bridge.web.observer import Observer
@@ -38,6 +39,7 @@ LONGEST_PATH = 32 * 1024
 
 # Python 3.11 takes 0.1 us to find a member in its enumeration.
 _CALLERS, _CLIENTS, _SERVICE = Audience.CALLERS, Audience.CLIENTS, Audience.SERVICE
+_CLOSING = Right.CONNECTIONS
 _HEALTH = "/health/"
 _REQUEST = "bridge.request"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
@@ -215,8 +217,8 @@ class Front:
             request.read_names()
         elif route.audience is _CLIENTS:
             await request.part(Access).find_caller(request)
-        if self._takes_notes and (note := NOTE.get()) is not None:
-            note.by = _name_actor(request)
+        if self._takes_notes or _CLOSING in route.rights:
+            NOTE.set(Note(_name_actor(request)))
         if route.has_deadline:
             request.read_deadline()
         if route.query is not None:
@@ -362,8 +364,7 @@ def _judge(error: BaseException, request_id: str) -> BridgeError:
 
     A cancellation without a request to cancel this task was raised by code in it, and is a bug.
     """
-    task = asyncio.current_task()
-    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+    if is_from_outside(error):
         return ShuttingDown("This replica shuts down, and could not finish: what was asked for may have happened.")
     _LOG.error("unhandled error", exc_info=error, extra={"request_id": request_id})
     return InternalError("Something went wrong here; the log has the rest.")
@@ -382,4 +383,4 @@ def _cancel_again() -> None:
 
 def _is_thrown_away(error: BaseException) -> bool:
     """Whether Python throws away an unfinished request after the loop's end, when nothing can be sent any more."""
-    return isinstance(error, GeneratorExit) and asyncio._get_running_loop() is None
+    return isinstance(error, GeneratorExit) and is_from_outside(error)

@@ -26,6 +26,9 @@ _LONGEST_PATH = 2048
 _ACCESS = "signalr_bridge.access"
 """The logger of requests."""
 
+_SETTINGS = "settings"
+"""Who changes settings, for the audit: their sources do not say which person wrote them."""
+
 _LOG = logging.getLogger("signalr_bridge.log")
 
 
@@ -185,6 +188,11 @@ class LogObserver(Observer):
         self._tokens = logging.getLogger("signalr_bridge.tokens")
         self._credentials = logging.getLogger("signalr_bridge.credentials")
         self._settings = logging.getLogger("signalr_bridge.settings")
+        self._audit = logging.getLogger("signalr_bridge.audit")
+
+    def audited(self, *, who: str, what: str, result: str) -> None:
+        """Somebody has done, or was refused, what people want to know of long after. Nothing in it is secret."""
+        self._audit.info("audit", extra={"who": who, "what": what, "result": result})
 
     def request_ended(
         self, *, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
@@ -235,6 +243,10 @@ class LogObserver(Observer):
         if not has_credential:
             self._endpoints.info("no credential", extra={"endpoint": endpoint, "reason": reason})
 
+    def connections_closed(self, *, who: str, what: str, hub: str, result: str, request_id: str) -> None:
+        extra = {"who": who, "what": what, "result": result, "hub": hub, "request_id": request_id}
+        self._audit.info("audit", extra=extra)
+
     def key_fetch_failed(self, *, issuer: str, error: str, seconds: float) -> None:
         extra = {"issuer": issuer, "error": error}
         self._tokens.warning("the token issuer's keys could not be fetched", extra=extra)
@@ -249,10 +261,18 @@ class LogObserver(Observer):
 
     def settings_changed(self, *, changes: Sequence[str]) -> None:
         self._settings.info("settings changed", extra={"changes": "; ".join(changes)})
+        self.audited(who=_SETTINGS, what="; ".join(changes), result="taken")
 
     def settings_waiting(self, *, settings: Sequence[str]) -> None:
         extra = {"settings": ", ".join(settings)}
         self._settings.warning("settings changed that wait for a restart", extra=extra)
+        self.audited(who=_SETTINGS, what=f"{', '.join(settings)} changed", result="refused until a restart")
+
+    def settings_opening(self, *, openings: Sequence[str]) -> None:
+        extra = {"settings": "; ".join(openings)}
+        self._settings.warning("settings refused that would open something, they wait for a restart", extra=extra)
+        self.audited(who=_SETTINGS, what="; ".join(openings), result="refused until a restart")
 
     def settings_refused(self, *, reason: str) -> None:
         self._settings.error("settings refused, the old ones stay", extra={"reason": reason})
+        self.audited(who=_SETTINGS, what=reason, result="refused")

@@ -109,7 +109,7 @@ async def test_a_token_is_known_in_any_case_of_its_scheme() -> None:
     assert shown(given.caller) == Caller("oidc:batch", (ROLES["reader"],))
 
 
-async def identity(**claims: str) -> str:
+async def identity(**claims: Any) -> str:
     found = await callers().find_by_token([signed(said(roles=["reader"], **claims))], at(""))
     assert found is not None
     return found.identity

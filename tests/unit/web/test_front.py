@@ -11,7 +11,8 @@ import httpx
 import pytest
 from signalr_bridge.errors import BridgeError, RateLimited
 from signalr_bridge.runtime import RUNTIME, Runtime
-from signalr_bridge.web.callers import Caller, Grant, KeyRing, Right, digest_of
+from signalr_bridge.settings.access import digest_of
+from signalr_bridge.web.callers import Caller, Grant, KeyRing, Right
 from signalr_bridge.web.front import LONGEST_PATH, Front
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
 from signalr_bridge.web.logs import LogObserver
