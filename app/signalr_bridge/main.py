@@ -135,7 +135,7 @@ def create_app(
     observer = _make_observer(settings, events, observer)
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, _choose_check(hubs))
     directory = EndpointDirectory(snapshots.endpoint_map)
-    sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
+    sender = _make_sender(settings, directory, runtime, observer)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), _make_backlog(settings)
     loaded = _load_handlers(settings, hubs)
     asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
@@ -293,11 +293,14 @@ def _make_front(
     )
 
 
-def _make_sender(
-    settings: Settings, directory: EndpointDirectory, runtime: Runtime, observer: Observer | None
-) -> Sender:
-    seconds = settings.limits.deadline_seconds
-    return Sender(directory, clock=runtime.clock, default_seconds=seconds, observer=observer)
+def _make_sender(settings: Settings, directory: EndpointDirectory, runtime: Runtime, observer: Observer) -> Sender:
+    return Sender(
+        directory,
+        clock=runtime.clock,
+        default_seconds=settings.limits.deadline_seconds,
+        observer=observer if settings.console else None,
+        auditor=observer,
+    )
 
 
 def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime: Runtime) -> Negotiator:

@@ -39,6 +39,9 @@ class Recorder(Observer):
     def item_ended(self, **facts: Any) -> None:
         self.facts.append(("item_ended", facts))
 
+    def connections_closed(self, **facts: Any) -> None:
+        self.facts.append(("connections_closed", facts))
+
     def forward_retried(self, **facts: Any) -> None:
         self.facts.append(("forward_retried", facts))
 

@@ -54,10 +54,10 @@ class NegotiateBody(BaseModel):
     model_config = ConfigDict(title="NegotiateRequest")
 
     userId: str | None = None
-    claims: dict[str, Any] = Field({}, examples=[{"role": ["admin", "editor"]}])
-    lifetimeSeconds: int = Field(3600, ge=1, le=86_400)
+    claims: dict[str, Any] | None = Field(None, examples=[{"role": ["admin", "editor"]}])
+    lifetimeSeconds: int | None = Field(None, ge=1, le=86_400, description="without it, what the settings say")
     endpoint: str | None = Field(None, description="the name of an endpoint that is online")
-    closeOnExpiry: bool = False
+    closeOnExpiry: bool | None = Field(None, description="without it, what the settings say")
 
 
 class NegotiateAnswer(BaseModel):

@@ -210,8 +210,7 @@ async def answer_connection(handlers: Iterable[Handler], context: Context) -> En
 
 
 async def _run(handler: Handler, context: Context, refusal: type[HubError], *, needs_reason: bool = False) -> Ending:
-    if NOTE.get() is not None:
-        NOTE.set(Note(handler.source))
+    NOTE.set(Note(handler.source))
     try:
         return Returned(await handler.answer(context))
     except refusal as error:

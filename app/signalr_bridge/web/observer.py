@@ -126,6 +126,16 @@ class Observer:
             answer: What a client that was called has returned.
         """
 
+    def connections_closed(self, *, who: str, what: str, hub: str, result: str, request_id: str) -> None:
+        """All connections of a user, a group or a hub have been closed, or should have been.
+
+        Args:
+            who: The name of the caller, the source of the handler, or ``program`` for code outside of an event.
+            what: What was asked for, in a few words. It never holds a user.
+            result: What became of it over all endpoints, as in answers, such as ``accepted``.
+            request_id: The id of the request that led to it. Empty outside of a request.
+        """
+
     def forward_retried(self, *, handler: str, hub: str, event: str, reason: str, attempt: int, delay: float) -> None:
         """A backend has not taken an event. It is posted again after ``delay`` seconds. ``attempt`` counts from 1."""
 

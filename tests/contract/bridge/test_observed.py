@@ -38,6 +38,7 @@ async def test_one_observer_hears_a_fact_of_each_kind(tmp_path: Path) -> None:
             "BRIDGE_NEGOTIATE__HUBS": "chat",
             "BRIDGE_CONSOLE": "true",
             "BRIDGE_LIMITS__DEADLINE_SECONDS": "1",
+            "BRIDGE_LIMITS__NEGOTIATE_PER_SECOND": "0.001",
             "BRIDGE_FORWARD__ORDERS__URL": backend.url,
             "BRIDGE_FORWARD__ORDERS__UNSIGNED": "true",
             "BRIDGE_FORWARD__ORDERS__TIMEOUT_SECONDS": "1",
@@ -46,6 +47,8 @@ async def test_one_observer_hears_a_fact_of_each_kind(tmp_path: Path) -> None:
             await bridge.send()
             await _call_upstream(bridge)
             await _negotiate(bridge)
+            await _negotiate(bridge)  # too often
+            await bridge.http.delete("/hubs/chat/users/u/connections", headers={"X-API-Key": CALLER})
             await _change_settings(bridge)
             wanted = {name for name, _ in inspect.getmembers(Observer, inspect.isfunction)} - SUCCESSES
             await _until_heard(recorder, wanted)
