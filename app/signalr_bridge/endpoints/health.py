@@ -201,7 +201,7 @@ class Health:
             self._turn(record)
 
     def begin_trial(self, url: str, is_message: bool) -> bool:
-        """Whether a call may be tried at an endpoint that is offline. If it may, no other one may until it has ended."""
+        """Whether a call may be tried at an offline endpoint. If it may, no other one may until it has ended."""
         record = self._records.get(url)
         if record is None or not (record.is_failing and record.may_try) or record.probed.is_down:
             return False
