@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from signalr_bridge import __version__
 from signalr_bridge.endpoints import routes as endpoint_routes
+from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
 from signalr_bridge.hubs import ROUTES as HUB_ROUTES
@@ -22,7 +23,7 @@ from signalr_bridge.outbound.idempotency import Idempotency
 from signalr_bridge.outbound.sender import Sender
 from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.settings import Settings, Sources, check_embedded, check_servable
-from signalr_bridge.settings.live import Watcher
+from signalr_bridge.settings.watcher import SETTLE_SECONDS, Watcher
 from signalr_bridge.snapshots import Entered, Snapshots
 from signalr_bridge.upstream import routes as upstream_routes
 from signalr_bridge.upstream.dispatch import Handler
@@ -50,6 +51,7 @@ from signalr_bridge.web.logs import LogObserver
 from signalr_bridge.web.observer import Observer, tell_all
 from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.request import PartsByType
+from signalr_bridge.web.shares import Shares
 from signalr_bridge.web.table import Audience, Route, Table
 
 _LOG = logging.getLogger("signalr_bridge")
@@ -65,6 +67,7 @@ class Parts(PartsByType):
     clients: ClientAdmission
     directory: EndpointDirectory
     negotiator: Negotiator
+    client_signers: ClientSigners
     sender: Sender
     idempotency: Idempotency
     negotiate_handlers: NegotiateHandlers
@@ -76,10 +79,16 @@ class Parts(PartsByType):
     hub_lifespan: HubLifespan
     hubs: HubList
 
+    def begin_drain(self) -> None:
+        """From now on the bridge is not ready, and begins no further run of a timer. Requests are still answered."""
+        self.directory.begin_stop()
+        self.hub_lifespan.begin_drain()
+
     def begin_stop(self) -> None:
-        """Ends the streams, and begins no further run of a timer. Requests are still answered."""
+        """Ends the streams. From now on the grace counts. What is in flight still goes on."""
         self.events.close()
         self.hub_lifespan.begin_stop()
+        self.backlog.begin_stop()
 
     @property
     def watcher(self) -> Watcher:
@@ -106,6 +115,7 @@ def create_app(
     *,
     runtime: Runtime = RUNTIME,
     probe_seconds: float = INTERVAL_SECONDS,
+    settle_seconds: float = SETTLE_SECONDS,
     observer: Observer | None = None,
     hubs: Iterable[Hub | type[Hub] | str] | None = None,
 ) -> BridgeApp:
@@ -118,16 +128,17 @@ def create_app(
         sources: Where they came from. Their changes are followed. None means that nothing changes.
         runtime: The clocks, randomness and ids.
         probe_seconds: Seconds between two probes of an endpoint.
+        settle_seconds: Seconds between two readings of changed files, which must say the same.
         observer: Is told what happens, instead of the log.
         hubs: Hubs of the application that the bridge is in, instead of those by entry point.
     """
     events = _make_events(runtime)
     observer = _make_observer(settings, events, observer)
     check = check_servable if hubs is None else check_embedded
-    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, check)
+    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, check, settle_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
-    backends, backlog = Backends(runtime.clock, settings.limits.connections), Backlog()
+    backends, backlog = Backends(runtime.clock, settings.limits.connections), _make_backlog(settings)
     loaded = _load_handlers(settings, hubs)
     asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
     negotiate_handlers = NegotiateHandlers(loaded.negotiate, asking, sender)
@@ -145,6 +156,7 @@ def create_app(
         clients=build_clients(settings, issuer_keys, runtime, negotiate_handlers),
         directory=directory,
         negotiator=_make_negotiator(snapshots, directory, runtime),
+        client_signers=snapshots.client_signers,
         sender=sender,
         idempotency=Idempotency(runtime.clock),
         negotiate_handlers=negotiate_handlers,
@@ -260,7 +272,7 @@ def _make_front(
         lambda hub: snapshots.settings().cors_of(hub or default_hub),
         runtime=runtime,
         observer=observer,
-        most_in_flight=settings.limits.in_flight,
+        shares=Shares(settings.limits.in_flight, settings.limits.body_bytes, observer),
         separate=settings.callers.listen is not None,
         takes_notes=settings.console,
         only_this_machine=settings.development,
@@ -285,6 +297,10 @@ def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime
 def _make_hub_lifespan(settings: Settings, loaded: PythonHandlers, sender: Sender) -> HubLifespan:
     limits = settings.limits
     return HubLifespan(loaded.functions, sender, seconds=limits.handler_seconds, grace_seconds=limits.grace_seconds)
+
+
+def _make_backlog(settings: Settings) -> Backlog:
+    return Backlog(grace_seconds=settings.limits.grace_seconds)
 
 
 def _make_events(runtime: Runtime) -> EventFeed:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
+from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.endpoints.credentials import Credentials, find_proxies
 from signalr_bridge.endpoints.directory import Builder, Built, EndpointMap
 from signalr_bridge.endpoints.health import Health
@@ -16,7 +17,8 @@ from signalr_bridge.endpoints.prober import Prober
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import Settings, Sources, check_servable
-from signalr_bridge.settings.live import Check, Commit, LiveSettings, Watcher
+from signalr_bridge.settings.live import Check, Commit, LiveSettings
+from signalr_bridge.settings.watcher import SETTLE_SECONDS, Watcher
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, build_authenticator, read_verifiers
 from signalr_bridge.upstream.entra import build_entra_tokens
 from signalr_bridge.upstream.forward.formats import WebhookSigner
@@ -60,6 +62,7 @@ class Snapshots:
         observer: Is told what endpoints, credentials and settings do.
         probe_seconds: Seconds between two probes of an endpoint.
         check: Checks new settings as those to start with were checked.
+        settle_seconds: Seconds between two readings of changed files, which must say the same.
     """
 
     def __init__(
@@ -70,9 +73,12 @@ class Snapshots:
         observer: Observer,
         probe_seconds: float,
         check: Check = check_servable,
+        settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
-        live = LiveSettings(self.settings, self.prepare, observer, check)
-        self.watcher = None if sources is None else Watcher(sources, live.take, observer, clock=runtime.clock)
+        self.watcher: Watcher | None = None
+        if sources is not None:
+            live = LiveSettings(self.settings, self.prepare, observer, check)
+            self.watcher = Watcher(sources, live, observer, clock=runtime.clock, settle=settle_seconds)
         rest = RestTransport(
             messagepack=settings.calls.messagepack,
             connections=settings.limits.connections,
@@ -88,6 +94,7 @@ class Snapshots:
             observer=observer,
         )
         self._builder = Builder(transport, health, runtime=runtime, credentials=self._credentials, observer=observer)
+        self.client_signers = ClientSigners(self.endpoint_map, runtime.wall_clock)
         self._tokens_of = build_entra_tokens(settings, runtime, observer)
         self._checks: list[Callable[[Snapshot], None]] = []
         self._current = self._build(settings, None)
@@ -146,6 +153,7 @@ class Snapshots:
         )
 
     def _commit(self, snapshot: Snapshot, loop: asyncio.AbstractEventLoop) -> None:
+        self.client_signers.replace(self.endpoint_map(), snapshot.built.endpoint_map)
         self._current = snapshot
         endpoints = self.endpoint_map().endpoints
         self._recent.use(endpoints)

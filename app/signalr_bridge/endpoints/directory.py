@@ -59,6 +59,12 @@ class EndpointDirectory:
     def __init__(self, current: Callable[[], EndpointMap]) -> None:
         self._current = current
         self._worked = False
+        self.is_stopping = False
+        """Whether the bridge is about to stop. Then it is not ready, and requests are still answered."""
+
+    def begin_stop(self) -> None:
+        """From now on the bridge is not ready."""
+        self.is_stopping = True
 
     def find(self, hub: str) -> Registry:
         """The registry of the hub, whose name may be in any case."""

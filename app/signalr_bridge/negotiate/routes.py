@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
+from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.errors import (
     BodyTooLarge,
     Fault,
@@ -19,13 +20,14 @@ from signalr_bridge.errors import (
     UnknownEndpoint,
 )
 from signalr_bridge.negotiate.admitter import Candidate
+from signalr_bridge.negotiate.identity import drop_old_parameters, drop_old_tokens
 from signalr_bridge.negotiate.negotiator import ClientToken, ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import is_blank, read_request
 from signalr_bridge.negotiate.rules import ClientAdmission, read_client_request
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.admission import NegotiateRequest
 from signalr_bridge.protocol.claims import claim_text
-from signalr_bridge.protocol.upstream_event import decode_header, read_client_query
+from signalr_bridge.protocol.upstream_event import HeaderLines, decode_header, read_client_query
 from signalr_bridge.settings.model import EndpointType
 from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.callers import CHALLENGE, Right
@@ -37,7 +39,7 @@ from signalr_bridge.wire.exchange import Answer, make_answer
 
 LARGEST_BODY = 64 * 1024
 _CLIENT_BODY_SECONDS = 5.0
-"""Seconds to read a client's body. Clients send none, so one that comes slowly must not block others."""
+"""Seconds to read a client's body. Clients send none, so one that comes slowly is not waited for."""
 _CALLERS_ONLY = "Only a caller may say for whom: send an API key in the header X-API-Key."
 
 _LONGEST_QUERY = 8 * 1024
@@ -134,14 +136,23 @@ async def _admit_client(request: Request, access: Access, hub: str | None) -> Cl
     """What the rules of the hub say of a client. Only where clients may negotiate, a handler decides about it."""
     if (note := NOTE.get()) is not None:
         note.by = CLIENT  # also where a caller asks without a body
-    clients, address, lines = request.part(ClientAdmission), access.address_of(request), request.incoming.headers
+    clients, address = request.part(ClientAdmission), access.address_of(request)
+    lines, query = _leave_out_old_tokens(request, hub)
     if hub is not None:
-        if request.last_header(b"authorization") is not None:
-            lines = request.part(Negotiator).drop_old_tokens(hub, lines)
         handler = clients.find_handler(hub)
         if handler is not None and access.hub_names.is_for_clients(hub):
-            return await clients.verify(hub, handler, lines, request.incoming.query, address)
-    return await clients.admit(hub, read_client_request(lines, request.incoming.query), address)
+            return await clients.verify(hub, handler, lines, query, address)
+    return await clients.admit(hub, read_client_request(lines, query), address)
+
+
+def _leave_out_old_tokens(request: Request, hub: str | None) -> tuple[HeaderLines, bytes]:
+    """The header lines and the query that say who the client is."""
+    lines, query = request.incoming.headers, request.incoming.query
+    if hub is not None and request.last_header(b"authorization") is not None:
+        lines = drop_old_tokens(request.part(ClientSigners), hub, lines)
+    if hub is not None and b"access_token" in query.lower():
+        query = drop_old_parameters(request.part(ClientSigners), hub, query)
+    return lines, query
 
 
 async def _negotiate(request: Request, hub: str, admitted: ClientToken | Candidate | None) -> Answer:
@@ -212,7 +223,7 @@ def _read_wish(request: Request, body: bytes, defaults: ClientToken) -> ClientTo
 async def _refuse_body(request: Request) -> None:
     """Raises ``Unauthenticated`` when a client, which is not a caller, sends a body."""
     try:
-        blank = is_blank(await request.read_body(LARGEST_BODY, _CLIENT_BODY_SECONDS))
+        blank = is_blank(await request.read_body(LARGEST_BODY, _CLIENT_BODY_SECONDS, drops_blanks=True))
     except (BodyTooLarge, MalformedJson):
         blank = False
     if not blank:
@@ -240,6 +251,7 @@ ROUTES = (
         negotiate,
         audience=Audience.CLIENTS,
         rights=_RIGHTS,
+        reads_body=True,
         description=_DESCRIPTION,
     ),
     Route(
@@ -249,6 +261,7 @@ ROUTES = (
         negotiate_default_hub,
         audience=Audience.CLIENTS,
         rights=_RIGHTS,
+        reads_body=True,
         description=_DESCRIPTION,
     ),
     Route(
@@ -257,6 +270,7 @@ ROUTES = (
         "negotiateEndpoints",
         negotiate_endpoints,
         rights=_RIGHTS,
+        reads_body=True,
         description=Description(
             tags=["negotiate"],
             responses={

@@ -231,6 +231,7 @@ ROUTES = (
         query=(),
         has_deadline=True,
         is_idempotent=True,
+        reads_body=True,
         description=Description(
             tags=["send"],
             responses={200: {"model": InvocationAnswer, "description": "the client's answer"}, **PROBLEM_ANSWER},

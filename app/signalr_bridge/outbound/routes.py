@@ -78,7 +78,7 @@ async def _send(
 
 def _read_single(sender: Sender, text: bytes, hub: str, kinds: frozenset[Kind]) -> Item:
     if len(kinds) > 1:
-        json_text.decode(text)  # what does not parse at all is another error
+        json_text.check(text)  # what does not parse at all is another error
         raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON array of items.")])
     if len(text) > LARGEST_ITEM:
         raise BodyTooLarge(f"A single item may have {LARGEST_ITEM:,} bytes.")
@@ -138,6 +138,7 @@ def _route(
         query=("onError", "order"),
         has_deadline=True,
         is_idempotent=True,
+        reads_body=True,
         description=Description(tags=["send"], responses=responses, body=body, more=more),
     )
 

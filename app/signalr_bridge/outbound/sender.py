@@ -19,8 +19,29 @@ from signalr_bridge.web.observer import Observer
 
 ALL_KINDS = frozenset(Kind)
 
+TURN_SECONDS = 0.01
+"""For so long one request may compute before others get their turn."""
+
 Stops: TypeAlias = Callable[[Item, Result], bool]
 """Whether the items behind one with this result are skipped."""
+
+
+class Turn:
+    """A turn of the event loop, which ends when it has taken too long, or for the ``BURST``-th time it is asked.
+
+    Args:
+        clock: Gives monotonic seconds.
+    """
+
+    __slots__ = ("_clock", "_ends", "_left")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._ends, self._left = clock, clock() + TURN_SECONDS, BURST
+
+    def is_over(self) -> bool:
+        """Whether others are to get their turn now."""
+        self._left -= 1
+        return self._left <= 0 or self._clock() >= self._ends
 
 
 class Sender:
@@ -123,10 +144,12 @@ class Sender:
 
     async def _send_in_order(self, items: Sequence[Item], deadline: float, stops: Stops) -> list[Result]:
         results: list[Result] = []
-        for number, item in enumerate(items, start=1):
+        turn = Turn(self._clock)
+        for item in items:
             results.append(await self._send(item, deadline))
-            if number % BURST == 0:
+            if turn.is_over():
                 await asyncio.sleep(0)
+                turn = Turn(self._clock)
             if stops(item, results[-1]):
                 return results + [SKIPPED] * (len(items) - len(results))
         return results
@@ -139,8 +162,12 @@ class Sender:
         deadline, began = self.deadline(seconds), self._clock()
         results = await _perform_all(None if self._clock() >= deadline else self._plan(one, deadline) for one in items)
         if self._observer is not None:
+            turn = Turn(self._clock)
             for item, result in zip(items, results, strict=True):
                 self._tell(item.operation, item.message, judge(item.operation.action, result), began)
+                if turn.is_over():
+                    await asyncio.sleep(0)
+                    turn = Turn(self._clock)
         return results
 
     async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Judgement]:
@@ -160,11 +187,14 @@ class Sender:
         registry = self.registry(hub)
         longest = LONGEST_TARGET - registry.longest_url
         items: list[Item] = []
+        await asyncio.sleep(0)  # what came before, and to take the array apart, are a turn each
         read = read_items(text, hub, kinds, registry.has_name, registry.fits, longest_target=longest)
-        for number, item in enumerate(read, start=1):
+        turn = Turn(self._clock)
+        for item in read:
             items += () if item is None else (item,)
-            if number % BURST == 0:
+            if turn.is_over():
                 await asyncio.sleep(0)
+                turn = Turn(self._clock)
         return items
 
     def read_one(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> Item:

@@ -29,8 +29,9 @@ _KINDS = re.compile("[a-z]{1,32}(,[a-z]{1,32}){0,15}")
 
 async def receive_event(request: Request) -> Answer:
     """The service reports an event."""
-    incoming = request.incoming
-    return await request.part(Receiver).receive(incoming.query, incoming.headers, request.read_body)
+    incoming, flight = request.incoming, request.flight
+    assert flight is not None, "the front counts all calls of the service"
+    return await request.part(Receiver).receive(incoming.query, incoming.headers, request.read_body, flight.begin)
 
 
 async def watch_events(request: FastAPIRequest) -> Response:
@@ -147,6 +148,7 @@ ROUTES = (
         "receiveEvent",
         receive_event,
         audience=Audience.SERVICE,
+        reads_body=True,
         covers_below=True,
         description=Description(operation=_OPERATION),
     ),
@@ -157,6 +159,7 @@ ROUTES = (
         "receiveEventAsFunctions",
         receive_event,
         audience=Audience.SERVICE,
+        reads_body=True,
         covers_below=True,
         same_as="receiveEvent",
     ),

@@ -1,6 +1,5 @@
 """The callers: which keys and tokens they have, what they may do, and how often they may call."""
 
-import hashlib
 import hmac
 import logging
 import math
@@ -11,7 +10,7 @@ from typing import NoReturn, TypeAlias
 
 from signalr_bridge.errors import BadToken, Forbidden, RateLimited, Unauthenticated
 from signalr_bridge.runtime import Runtime, WallClock
-from signalr_bridge.settings.access import CallerKey, GrantSettings, OidcSettings
+from signalr_bridge.settings.access import CallerKey, GrantSettings, OidcSettings, digest_of
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.web.guards import ListenerKind
 from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers
@@ -94,27 +93,15 @@ class KeyRing:
         return found[0] if found else None
 
 
-def digest_of(key: str) -> bytes:
-    """The SHA-256 of a key."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
-
-
 def read_keys(settings: Iterable[CallerKey]) -> KeyRing:
     """The key ring of the keys that the settings name."""
-    return KeyRing((_read_digest(one), Caller(one.name, (read_grant(one),))) for one in settings)
+    return KeyRing((one.digest, Caller(one.name, (read_grant(one),))) for one in settings)
 
 
 def read_grant(settings: GrantSettings) -> Grant:
     """The grant of a key or a role. Without rights in the settings it gives all, without hubs for all hubs."""
     rights = ALL_RIGHTS if settings.rights is None else frozenset(map(Right, settings.rights))
     return Grant(rights, None if settings.hubs is None else frozenset(settings.hubs))
-
-
-def _read_digest(key: CallerKey) -> bytes:
-    if key.sha256 is not None:
-        return bytes.fromhex(key.sha256.get_secret_value())
-    assert key.key is not None
-    return digest_of(key.key.get_secret_value())
 
 
 def read_caller(claims: Claims, roles: Mapping[str, Grant]) -> Caller:

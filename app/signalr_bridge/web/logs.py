@@ -26,6 +26,9 @@ _LONGEST_PATH = 2048
 _ACCESS = "signalr_bridge.access"
 """The logger of requests."""
 
+_SETTINGS = "settings"
+"""Who changes settings, for the audit: their sources do not say which person wrote them."""
+
 _LOG = logging.getLogger("signalr_bridge.log")
 
 
@@ -190,6 +193,11 @@ class LogObserver(Observer):
         self._credentials = logging.getLogger("signalr_bridge.credentials")
         self._settings = logging.getLogger("signalr_bridge.settings")
         self._misrouted: set[str] = set()
+        self._audit = logging.getLogger("signalr_bridge.audit")
+
+    def audited(self, *, who: str, what: str, result: str) -> None:
+        """Somebody has done, or was refused, what people want to know of long after. Nothing in it is secret."""
+        self._audit.info("audit", extra={"who": who, "what": what, "result": result})
 
     def request_ended(
         self, *, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
@@ -260,10 +268,18 @@ class LogObserver(Observer):
 
     def settings_changed(self, *, changes: Sequence[str]) -> None:
         self._settings.info("settings changed", extra={"changes": "; ".join(changes)})
+        self.audited(who=_SETTINGS, what="; ".join(changes), result="taken")
 
     def settings_waiting(self, *, settings: Sequence[str]) -> None:
         extra = {"settings": ", ".join(settings)}
         self._settings.warning("settings changed that wait for a restart", extra=extra)
+        self.audited(who=_SETTINGS, what=f"{', '.join(settings)} changed", result="refused until a restart")
+
+    def settings_opening(self, *, openings: Sequence[str]) -> None:
+        extra = {"settings": "; ".join(openings)}
+        self._settings.warning("settings refused that would open something, they wait for a restart", extra=extra)
+        self.audited(who=_SETTINGS, what="; ".join(openings), result="refused until a restart")
 
     def settings_refused(self, *, reason: str) -> None:
         self._settings.error("settings refused, the old ones stay", extra={"reason": reason})
+        self.audited(who=_SETTINGS, what=reason, result="refused")

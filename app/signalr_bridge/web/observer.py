@@ -32,6 +32,14 @@ class Observer:
             caller: The name of the backend that called. None when no caller was identified.
         """
 
+    def request_shed(self, *, share: str, reason: str) -> None:
+        """A request was turned away under load.
+
+        Args:
+            share: ``clients``, ``callers``, ``service``, or ``common`` for all others.
+            reason: ``rate``, ``in-flight``, or ``bytes``.
+        """
+
     def operation_ended(
         self,
         *,
@@ -143,6 +151,9 @@ class Observer:
 
     def settings_waiting(self, *, settings: Sequence[str]) -> None:
         """Settings of these names have changed, and take effect by a restart only."""
+
+    def settings_opening(self, *, openings: Sequence[str]) -> None:
+        """Changes are refused because something would open. Each is named in a few words, without values."""
 
     def settings_refused(self, *, reason: str) -> None:
         """New settings were refused whole. The old ones stay in force."""
