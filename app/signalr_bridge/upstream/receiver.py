@@ -212,7 +212,8 @@ class Receiver:
         self._most_bytes = most_bytes
         self._events = events
         self._observer, self._clock = observer, clock
-        self._refusals, self._message_limit = refusals or Refusals(clock, ""), message_limit
+        self._refusals = Refusals(clock, "") if refusals is None else refusals
+        self._message_limit = message_limit
         self._refusals.watch(dispatch.connected_hubs)
 
     @property
@@ -301,7 +302,7 @@ class Receiver:
         elif isinstance(ending, Refused):
             await close_refused(context, ending.reason, self._refusals)
             raise Forbidden("A handler refused the connection.")
-        elif self._refusals:
+        elif not self._refusals.is_empty:
             self._refusals.admit(context.negotiation_mark)
         return make_answer(200)
 

@@ -118,6 +118,7 @@ class Refusals:
                 text if text.strip() else _GENERAL, headers={"Retry-After": str(max(1, math.ceil(seconds)))}
             )
 
-    def __bool__(self) -> bool:
-        """Whether there is a refusal to remember."""
-        return bool(self._refused)
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no refusal to remember."""
+        return not self._refused
