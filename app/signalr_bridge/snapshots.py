@@ -18,6 +18,7 @@ from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import Settings, Sources, check_servable
 from signalr_bridge.settings.live import Check, Commit, LiveSettings
+from signalr_bridge.settings.model import CorsSettings
 from signalr_bridge.settings.watcher import Watcher
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, build_authenticator, read_verifiers
 from signalr_bridge.upstream.entra import build_entra_tokens
@@ -106,6 +107,14 @@ class Snapshots:
     def settings(self) -> Settings:
         """The settings in force."""
         return self._current.settings
+
+    def is_lossless(self, hub: str) -> bool:
+        """Whether the tokens of the hub's clients carry the claim ``bridge.claims``."""
+        return self.settings().negotiate_of(hub).lossless_claims
+
+    def find_cors(self, default_hub: str, hub: str | None) -> CorsSettings:
+        """The settings of CORS of a hub, which is ``default_hub`` where a path names none."""
+        return self.settings().cors_of(hub or default_hub)
 
     def endpoint_map(self) -> EndpointMap:
         """The endpoints of each hub in force."""
