@@ -178,7 +178,10 @@ def read_invocation(body: bytes) -> Invocation:
 
 
 def _has_streams(items: Sequence[Any]) -> bool:
-    return len(items) > 5 and isinstance(items[5], list) and all(isinstance(one, str) for one in items[5])
+    """Whether ids of streams stand behind the arguments. What else may stand there is ignored."""
+    if len(items) < 6 or not isinstance(items[5], list):
+        return False
+    return all(isinstance(one, str) for one in items[5])
 
 
 def _read_unheld(body: bytes) -> HubMessage | None:

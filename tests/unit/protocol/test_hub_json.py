@@ -181,4 +181,4 @@ def test_a_value_that_is_nested_too_deeply_does_not_hide_whose_it_is() -> None:
     assert isinstance(message, Invocation)
     assert (message.target, message.invocation_id, bytes(message.arguments)) == ("t", "7", deep)
     with pytest.raises(MalformedMessage):
-        read_message(b'{"type":1,"target":"t","arguments":%s}' % (b"[" * 200_000 + b"]" * 200_000))
+        read_message(b'{"type":1,"target":"t","arguments":%s}' % (b"[0," * 20_000 + b"0" + b"]" * 20_000))
