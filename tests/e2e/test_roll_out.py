@@ -32,7 +32,7 @@ from tests.e2e.proxies import HAProxy, run_haproxy
 
 STOPS, INTERVAL, DRAIN_SECONDS = (10, "1s", "5") if FULL_SCALE else (2, "300ms", "2")
 SENDERS, CALLERS = 32, 4
-LONGEST_PAUSE = 0.05
+LONGEST_PAUSE = 0.1
 
 
 @dataclass(frozen=True)
