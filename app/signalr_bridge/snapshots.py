@@ -84,7 +84,7 @@ class Snapshots:
             connections=settings.limits.connections,
             proxies=find_proxies(os.environ),
         )
-        health = Health(runtime.wall_clock)
+        health = Health(runtime.wall_clock, runtime.clock)
         self._recent = RecentCredentials(runtime.clock)
         transport = KeyRotation(rest, self._recent, reread=self._read_again, clock=runtime.clock)
         self._credentials = Credentials(
