@@ -23,6 +23,7 @@ from signalr_bridge.outbound.idempotency import Idempotency
 from signalr_bridge.outbound.sender import Sender
 from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.settings import Settings, Sources, check_embedded, check_servable
+from signalr_bridge.settings.live import Check
 from signalr_bridge.settings.watcher import SETTLE_SECONDS, Watcher
 from signalr_bridge.snapshots import Entered, Snapshots
 from signalr_bridge.upstream import routes as upstream_routes
@@ -134,8 +135,7 @@ def create_app(
     """
     events = _make_events(runtime)
     observer = _make_observer(settings, events, observer)
-    check = check_servable if hubs is None else check_embedded
-    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, check, settle_seconds)
+    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, _choose_check(hubs), settle_seconds)
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), _make_backlog(settings)
@@ -148,7 +148,6 @@ def create_app(
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
     issuer_keys = IssuerKeys(runtime.clock, observer=observer)
     access = _make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, runtime)
-    opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
     hub_lifespan = _make_hub_lifespan(settings, loaded, sender)
     receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
@@ -168,7 +167,7 @@ def create_app(
         hub_lifespan=hub_lifespan,
         hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers),
     )
-    return _make_app(settings, parts, [*opened, RunningBridge(sender), hub_lifespan], runtime, observer)
+    return _make_app(settings, parts, runtime, observer)
 
 
 async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
@@ -182,6 +181,11 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
         app
     ):  # an identity may have to be asked, by clients that the lifespan closes
         return await parts.negotiator.negotiate(hub, read_request(body, parts.clients.rules_of(hub).defaults))
+
+
+def _choose_check(hubs: object) -> Check:
+    """How settings are checked: those of a server of its own, or those of a bridge in an application with hubs."""
+    return check_servable if hubs is None else check_embedded
 
 
 def _load_handlers(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | None) -> PythonHandlers:
@@ -224,14 +228,26 @@ def _make_observer(settings: Settings, events: EventFeed, observer: Observer | N
     return tell_all([observer, FeedObserver(events)]) if settings.console else observer
 
 
-def _make_app(
-    settings: Settings, parts: Parts, opened: Iterable[Entered], runtime: Runtime, observer: Observer
-) -> BridgeApp:
+def _make_app(settings: Settings, parts: Parts, runtime: Runtime, observer: Observer) -> BridgeApp:
     table = Table(_list_routes(settings, parts.directory))
-    app = _make_fastapi(settings, table, opened)
+    app = _make_fastapi(settings, table, _list_opened(parts))
     app.state.parts = parts
     app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
     return app
+
+
+def _list_opened(parts: Parts) -> list[Entered]:
+    """What the application's lifespan enters, in this order, and leaves in the other one."""
+    snapshots = parts.snapshots
+    watched = [] if snapshots.watcher is None else [snapshots.watcher]
+    return [
+        *snapshots.opened,
+        *watched,
+        parts.backends,
+        parts.backlog,
+        RunningBridge(parts.sender),
+        parts.hub_lifespan,
+    ]
 
 
 def _make_fastapi(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:

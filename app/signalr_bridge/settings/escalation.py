@@ -131,8 +131,11 @@ def _judge_upstream(current: Settings, wanted: Settings, found: list[Escalation]
 
 def _upstreams(settings: Settings) -> Mapping[tuple[str, ...], UpstreamSettings]:
     """The sections about upstream by their paths: that of all hubs, and those of hubs that have one of their own."""
-    own = {("hubs", name, "upstream"): hub.upstream for name, hub in settings.hubs.items() if hub.upstream is not None}
-    return {("upstream",): settings.upstream, **own}
+    found: dict[tuple[str, ...], UpstreamSettings] = {("upstream",): settings.upstream}
+    for name, hub in settings.hubs.items():
+        if hub.upstream is not None:
+            found["hubs", name, "upstream"] = hub.upstream
+    return found
 
 
 class _Secrets:

@@ -203,7 +203,8 @@ async def _run(function: HubFunction, seconds: float | None = None) -> None:
 
 
 def _log_failure(function: HubFunction, error: BaseException) -> None:
-    words, where = f"{function.occasion.value} function failed", {"handler": function.source}
+    words = f"{function.occasion.value} function failed"
+    where = {"handler": function.source}
     if (reason := explain_outside(error)) is None:
         _LOG.error(words, exc_info=error, extra=where)
     else:
