@@ -1,7 +1,8 @@
 // Microsoft's own client, driven from Python: commands as JSON lines on stdin, answers and events as JSON lines on stdout.
 //
 //   {"id": 1, "client": "ann", "do": "start", "url": "http://...", "reconnect": true, "token": "..."}    -> {"id": 1, "result": ...} or {"id": 1, "error": "..."}
-//   do: start (result: the connection id; with "protocol": "messagepack" in that), invoke, send (method, arguments), stop
+//   do: start (result: the connection id; with "protocol": "messagepack" in that), invoke, send (method, arguments), stop,
+//   flood (method, count; result: the error of each call, or null)
 //   Values that JSON lacks are {"$bytes": hex} (Uint8Array) and {"$time": RFC 3339} (Date), both ways.
 //   {"client": "ann", "event": "message" | "closed" | "reconnecting" | "reconnected", ...}
 
@@ -71,6 +72,11 @@ const commands = {
   },
   invoke: ({ client, method, arguments: values }) => connections.get(client).invoke(method, ...untag(values)),
   send: ({ client, method, arguments: values }) => connections.get(client).send(method, ...untag(values)),
+  // All at once, as a client in a loop does: what became of each call.
+  flood: async ({ client, method, count }) =>
+    (await Promise.allSettled(Array.from({ length: count }, () => connections.get(client).invoke(method)))).map(
+      (ended) => ended.reason?.message ?? null,
+    ),
   stop: ({ client }) => connections.get(client).stop(),
 };
 

@@ -147,4 +147,4 @@ def _refuse_forgery(text: str, name: str, given: GivenToken) -> None:
     if LOSSLESS_CLAIM in text:
         given.fault(name, ReservedClaim, f"A value holds '{LOSSLESS_CLAIM}', which would forge claims.")
     if has_control_character(text):
-        given.fault(name, InvalidName, "A value holds a control character or a lone surrogate.")
+        given.fault(name, InvalidName, "A value holds a control character.")

@@ -3,7 +3,6 @@
 import re
 from base64 import b64encode
 from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -101,7 +100,7 @@ def members(text: bytes, most: int | None = None) -> dict[str, bytes]:
     """
     found = _decode_raw(_MEMBERS, text)
     if most is not None and len(found) > most:
-        return {name: bytes(value) for name, value in islice(found.items(), most)}
+        return {name: bytes(value) for name, value in list(found.items())[:most]}
     values = {name: bytes(value) for name, value in found.items()}
     if _may_hold_more(text, values):
         _refuse_duplicates(text, values)

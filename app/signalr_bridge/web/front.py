@@ -39,6 +39,7 @@ LONGEST_PATH = 32 * 1024
 
 # Python 3.11 takes 0.1 us to find a member in its enumeration.
 _CALLERS, _CLIENTS, _SERVICE = Audience.CALLERS, Audience.CLIENTS, Audience.SERVICE
+_CLOSING = Right.CONNECTIONS
 _HEALTH = "/health/"
 _REQUEST = "bridge.request"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
@@ -216,8 +217,8 @@ class Front:
             request.read_names()
         elif route.audience is _CLIENTS:
             await request.part(Access).find_caller(request)
-        if self._takes_notes and (note := NOTE.get()) is not None:
-            note.by = _name_actor(request)
+        if self._takes_notes or _CLOSING in route.rights:
+            NOTE.set(Note(_name_actor(request)))
         if route.has_deadline:
             request.read_deadline()
         if route.query is not None:

@@ -254,6 +254,10 @@ class LogObserver(Observer):
         if not has_credential:
             self._endpoints.info("no credential", extra={"endpoint": endpoint, "reason": reason})
 
+    def connections_closed(self, *, who: str, what: str, hub: str, result: str, request_id: str) -> None:
+        extra = {"who": who, "what": what, "result": result, "hub": hub, "request_id": request_id}
+        self._audit.info("audit", extra=extra)
+
     def key_fetch_failed(self, *, issuer: str, error: str, seconds: float) -> None:
         extra = {"issuer": issuer, "error": error}
         self._tokens.warning("the token issuer's keys could not be fetched", extra=extra)
