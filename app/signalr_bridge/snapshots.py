@@ -17,8 +17,9 @@ from signalr_bridge.endpoints.prober import Prober
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import Settings, Sources, check_servable
-from signalr_bridge.settings.live import Check, Commit, LiveSettings, Watcher
+from signalr_bridge.settings.live import Check, Commit, LiveSettings
 from signalr_bridge.settings.model import CorsSettings
+from signalr_bridge.settings.watcher import Watcher
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, build_authenticator, read_verifiers
 from signalr_bridge.upstream.entra import build_entra_tokens
 from signalr_bridge.upstream.forward.formats import WebhookSigner
@@ -73,14 +74,16 @@ class Snapshots:
         probe_seconds: float,
         check: Check = check_servable,
     ) -> None:
-        live = LiveSettings(self.settings, self.prepare, observer, check)
-        self.watcher = None if sources is None else Watcher(sources, live.take, observer, clock=runtime.clock)
+        self.watcher: Watcher | None = None
+        if sources is not None:
+            live = LiveSettings(self.settings, self.prepare, observer, check)
+            self.watcher = Watcher(sources, live, observer, clock=runtime.clock)
         rest = RestTransport(
             messagepack=settings.calls.messagepack,
             connections=settings.limits.connections,
             proxies=find_proxies(os.environ),
         )
-        health = Health(runtime.wall_clock)
+        health = Health(runtime.wall_clock, runtime.clock)
         self._recent = RecentCredentials(runtime.clock)
         transport = KeyRotation(rest, self._recent, reread=self._read_again, clock=runtime.clock)
         self._credentials = Credentials(

@@ -18,6 +18,9 @@ class Recorder(Observer):
     def request_ended(self, **facts: Any) -> None:
         self.facts.append(("request_ended", facts))
 
+    def request_shed(self, **facts: Any) -> None:
+        self.facts.append(("request_shed", facts))
+
     def operation_ended(self, **facts: Any) -> None:
         self.facts.append(("operation_ended", facts))
 
@@ -39,6 +42,9 @@ class Recorder(Observer):
     def item_ended(self, **facts: Any) -> None:
         self.facts.append(("item_ended", facts))
 
+    def connections_closed(self, **facts: Any) -> None:
+        self.facts.append(("connections_closed", facts))
+
     def forward_retried(self, **facts: Any) -> None:
         self.facts.append(("forward_retried", facts))
 
@@ -59,6 +65,9 @@ class Recorder(Observer):
 
     def settings_waiting(self, **facts: Any) -> None:
         self.facts.append(("settings_waiting", facts))
+
+    def settings_opening(self, **facts: Any) -> None:
+        self.facts.append(("settings_opening", facts))
 
     def settings_refused(self, **facts: Any) -> None:
         self.facts.append(("settings_refused", facts))

@@ -11,7 +11,7 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.access_token import LONGEST_LIFETIME
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, NAME_IDENTIFIER, ClaimValues, claim_text
 from signalr_bridge.protocol.names import check_client_user_id, has_control_character
-from signalr_bridge.web.request import ObjectReader
+from signalr_bridge.web.object_reader import ObjectReader
 
 _PROPERTIES = ("userId", "claims", "lifetimeSeconds", "endpoint", "closeOnExpiry")
 _QUOTED = [f'"{name}"'.encode() for name in _PROPERTIES]
@@ -85,7 +85,7 @@ def _read_usual(body: bytes) -> _UsualBody:
 
 def _read_any(body: bytes) -> ObjectReader:
     if json_text.first_character(body) != b"{":
-        json_text.decode(body)  # a body that is not JSON at all is another error
+        json_text.check(body)  # a body that is not JSON at all is another error
         raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON object.")])
     given = ObjectReader(body, "#")
     given.refuse_unknown(_PROPERTIES)

@@ -42,7 +42,7 @@ from signalr_bridge.wire.exchange import Answer, make_answer
 
 LARGEST_BODY = 64 * 1024
 _CLIENT_BODY_SECONDS = 5.0
-"""Seconds to read a client's body. Clients send none, so one that comes slowly must not block others."""
+"""Seconds to read a client's body. Clients send none, so one that comes slowly is not waited for."""
 _CALLERS_ONLY = "Only a caller may say for whom: send an API key in the header X-API-Key."
 
 _LONGEST_QUERY = 8 * 1024
@@ -57,10 +57,10 @@ class NegotiateBody(BaseModel):
     model_config = ConfigDict(title="NegotiateRequest")
 
     userId: str | None = None
-    claims: dict[str, Any] = Field({}, examples=[{"role": ["admin", "editor"]}])
-    lifetimeSeconds: int = Field(3600, ge=1, le=86_400)
+    claims: dict[str, Any] | None = Field(None, examples=[{"role": ["admin", "editor"]}])
+    lifetimeSeconds: int | None = Field(None, ge=1, le=86_400, description="without it, what the settings say")
     endpoint: str | None = Field(None, description="the name of an endpoint that is online")
-    closeOnExpiry: bool = False
+    closeOnExpiry: bool | None = Field(None, description="without it, what the settings say")
 
 
 class NegotiateAnswer(BaseModel):
@@ -250,7 +250,7 @@ def _read_wish(request: Request, body: bytes, defaults: ClientToken) -> ClientTo
 async def _refuse_body(request: Request) -> None:
     """Raises ``Unauthenticated`` when a client, which is not a caller, sends a body."""
     try:
-        blank = is_blank(await request.read_body(LARGEST_BODY, _CLIENT_BODY_SECONDS))
+        blank = is_blank(await request.read_body(LARGEST_BODY, _CLIENT_BODY_SECONDS, drops_blanks=True))
     except (BodyTooLarge, MalformedJson):
         blank = False
     if not blank:
@@ -278,6 +278,7 @@ ROUTES = (
         negotiate,
         audience=Audience.CLIENTS,
         rights=_RIGHTS,
+        reads_body=True,
         description=_DESCRIPTION,
     ),
     Route(
@@ -287,6 +288,7 @@ ROUTES = (
         negotiate_default_hub,
         audience=Audience.CLIENTS,
         rights=_RIGHTS,
+        reads_body=True,
         description=_DESCRIPTION,
     ),
     Route(
@@ -295,6 +297,7 @@ ROUTES = (
         "negotiateEndpoints",
         negotiate_endpoints,
         rights=_RIGHTS,
+        reads_body=True,
         description=Description(
             tags=["negotiate"],
             responses={

@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from signalr_bridge.errors import MalformedJson, MalformedMessage
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY = msgspec.json.Decoder(msgspec.Raw)
 _NAME = re.compile(rb'[\s,{]*("(?:[^"\\]|\\.)*")\s*:\s*')
 
 
@@ -70,6 +72,11 @@ def decode(text: bytes | msgspec.Raw) -> Any:
         raise MalformedJson("The body is not well-formed JSON in UTF-8.") from None
 
 
+def check(text: bytes) -> None:
+    """Raises ``MalformedJson`` as ``decode`` does, but builds no value. A large one takes a second to build."""
+    _decode_raw(_ANY, text)
+
+
 def decode_object(text: bytes) -> dict[str, Any]:
     """The members of what another party answered. Raises ``MalformedMessage`` when it is not a JSON object."""
     try:
@@ -86,13 +93,49 @@ def first_character(text: bytes) -> bytes:
     return text.lstrip(b" \t\r\n")[:1]
 
 
-def members(text: bytes) -> dict[str, bytes]:
-    """The members of an object, each value still as JSON text. Raises ``MalformedJson`` and ``DuplicateMember``."""
+def members(text: bytes, most: int | None = None) -> dict[str, bytes]:
+    """The members of an object, each value still as JSON text. Raises ``MalformedJson`` and ``DuplicateMember``.
+
+    Where there are more than ``most``, the first ones are given, and nothing is looked for that stands there twice.
+    """
     found = _decode_raw(_MEMBERS, text)
+    if most is not None and len(found) > most:
+        return {name: bytes(value) for name, value in list(found.items())[:most]}
     values = {name: bytes(value) for name, value in found.items()}
     if _may_hold_more(text, values):
         _refuse_duplicates(text, values)
     return values
+
+
+class TooManyElements(Exception):
+    """A JSON array holds more elements than are wanted."""
+
+
+def first_elements(text: bytes, most: int) -> tuple[msgspec.Raw, ...]:
+    """The elements of an array, which has at most ``most``. Each refers to the text, and is JSON text in it.
+
+    Raises ``MalformedJson``, and ``TooManyElements`` as soon as there is one too many. What stands behind it is then
+    not looked at: a text of 8 MiB may hold four million elements, and to take them apart takes seconds.
+    """
+    try:
+        check_utf8(text)
+        found = _decoder_of_array(most).decode(text)
+    except msgspec.ValidationError:
+        raise TooManyElements from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedJson("The body is not well-formed JSON in UTF-8.") from None
+    return tuple(one for one in msgspec.structs.astuple(found) if one is not msgspec.UNSET)
+
+
+@lru_cache(maxsize=8)
+def _decoder_of_array(most: int) -> msgspec.json.Decoder[Any]:
+    """A decoder that stops at the element behind the last one that is wanted. A limit on a list is checked at its end.
+
+    Source: https://jcristharif.com/msgspec/structs.html#encoding-decoding-as-arrays.
+    """
+    fields = [(f"element_{number}", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for number in range(most)]
+    array = msgspec.defstruct("Array", fields, array_like=True, forbid_unknown_fields=True, gc=False)
+    return msgspec.json.Decoder(array)
 
 
 def elements(text: bytes) -> list[bytes]:

@@ -294,7 +294,8 @@ class EventFeed:
         most_waiting: int = MOST_WAITING,
         pulse_seconds: float = PULSE_SECONDS,
     ) -> None:
-        self._wall_clock = wall_clock
+        self.wall_clock = wall_clock
+        """Gives seconds since 1970."""
         self._clock = clock
         self._boot = boot
         self._count = 0
@@ -306,7 +307,7 @@ class EventFeed:
 
     async def watch(self, record: EventRecord, answering: Awaitable[Answer]) -> Answer:
         """Await the answer of a call, and hand on what ``record`` then holds. Raises what ``answering`` raises."""
-        began, started = self._wall_clock(), self._clock()
+        began, started = self.wall_clock(), self._clock()
         try:
             answer = await answering
             record.status, record.answer = answer.status, answer.body
@@ -319,7 +320,7 @@ class EventFeed:
 
     def put(self, record: Record, seconds: float) -> None:
         """Hand on an event that has just ended, and that took so many seconds."""
-        self._hand_on(record, Stamp(_read_time(self._wall_clock() - seconds), seconds, self._boot))
+        self._hand_on(record, Stamp(_read_time(self.wall_clock() - seconds), seconds, self._boot))
 
     def _hand_on(self, record: Record, stamp: Stamp) -> None:
         self._count += 1

@@ -68,6 +68,9 @@ Values = Mapping[bytes, bytes]
 ReadBody = Callable[[int], Awaitable[bytes]]
 """Reads a body of at most so many bytes, or raises ``BodyTooLarge``."""
 
+BeginFlight = Callable[[], None]
+"""Takes a place in flight for a call whose body is not read. Raises ``Overloaded``."""
+
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
 _check_known_hub = lru_cache(1024)(check_hub)
@@ -148,7 +151,7 @@ def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str
         return make_answer(200), ending
     try:
         body = _write(codec, _complete(ending, invocation_id, context.event))
-    except Exception as error:  # whatever an author's objects raise while they are encoded
+    except BaseException as error:  # whatever an author's objects raise while they are encoded
         _LOG.exception("result cannot be encoded", extra={"hub": context.hub, "event": context.event})
         ending = Failed(type(error).__name__)
         body = codec.write_completion(_complete(ending, invocation_id, context.event))
@@ -234,13 +237,16 @@ class Receiver:
         """Raise ``SettingsError`` when a handler could never be called by these rules."""
         check_verifiable(authenticator, self._dispatch.handlers)
 
-    async def receive(self, query: bytes, lines: HeaderLines, read_body: ReadBody) -> Answer:
+    async def receive(
+        self, query: bytes, lines: HeaderLines, read_body: ReadBody, begin_flight: BeginFlight = lambda: None
+    ) -> Answer:
         """The answer to a call.
 
         Args:
             query: The request's query as it came.
             lines: The request's header lines, with names in lower case.
             read_body: Reads the body, when it is needed.
+            begin_flight: Called when the call is taken and its body is not needed.
 
         Raises:
             BridgeError: The answer is a problem.
@@ -253,7 +259,7 @@ class Receiver:
         call = _Call(headers, lines, values, endpoint, rules, record)
         began = self._clock()
         try:
-            answering = self._answer(call, read_body)
+            answering = self._answer(call, read_body, begin_flight)
             if self._events is None or record is None:
                 return await answering
             return await self._events.watch(record, answering)
@@ -267,13 +273,14 @@ class Receiver:
                 seconds=self._clock() - began,
             )
 
-    async def _answer(self, call: _Call, read_body: ReadBody) -> Answer:
+    async def _answer(self, call: _Call, read_body: ReadBody, begin_flight: BeginFlight) -> Answer:
         headers = call.headers
         media_type = read_media_type(call.values)
         category, event = headers.category.lower(), headers.event.lower()
         if category == CONNECTIONS and event == CONNECTED:
             check_length(call.values, self._most_bytes)
             body = b""  # it says nothing, and is not waited for
+            begin_flight()
         else:
             body = await read_body(self._most_bytes)
         if call.record is not None:

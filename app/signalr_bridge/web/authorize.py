@@ -103,9 +103,9 @@ class Access:
             self.check_caller(request, request.caller)
 
     async def still_admits(self, request: Request) -> bool:
-        """Whether the caller of an open stream may go on. Its key or right may be gone by now, or its token expired."""
+        """Whether the caller of an open stream may go on. Its key, its right or its token's key may be gone by now."""
         keys, tokens = request.headers_of(b"x-api-key"), read_bearers(request.headers_of(b"authorization"))
-        if keys:
+        if any(keys):
             caller = self.callers.recall(keys[0])
         else:
             address = self.address_of(request)

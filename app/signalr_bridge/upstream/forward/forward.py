@@ -14,6 +14,7 @@ from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.dispatch import explain_outside
 from signalr_bridge.upstream.forward.backends import Backends, delay_for_connection, delay_for_message, may_repeat
 from signalr_bridge.upstream.forward.formats import BackendFailed, BackendVerdict, Envelope, Signers
 from signalr_bridge.upstream.forward.queue import Backlog, Slot
@@ -175,7 +176,11 @@ class Forward:
             await close_refused(context, error.detail, self._refusals)
         elif not isinstance(error, HubError):
             where = {"handler": self.source, "hub": context.hub, "event": context.event}
-            _LOG.error("connection event failed late", exc_info=error, extra=where)
+            if (reason := explain_outside(error)) is None:
+                _LOG.error("connection event failed late", exc_info=error, extra=where)
+            else:
+                extra = where | {"error": type(error).__name__, "reason": reason}
+                _LOG.error("connection event failed late", extra=extra)
 
     async def _finish(self, context: Context, verdict: BackendVerdict) -> Payload:
         for line in verdict.logs:
