@@ -63,6 +63,8 @@ Origins = Annotated[
 
 def main() -> None:
     """Run a command. A ``BridgeError`` is printed without its stack, and ends the process with exit code 1."""
+    if os.getpid() == 1:  # of a container, and the kernel keeps a signal from it that it has no handler for
+        signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))  # servers set their own later
     try:
         cli()
     except BridgeError as error:
@@ -103,7 +105,14 @@ async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
         app = create_app(settings, sources)
         parts: Parts = app.state.parts
-        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.begin_stop)
+        limits = settings.limits
+        listen = partial(
+            Listener,
+            grace_seconds=limits.grace_seconds,
+            drain_seconds=limits.drain_seconds,
+            keep_alive_seconds=limits.keep_alive_seconds,
+            end_streams=parts.begin_stop,
+        )
         listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
         if (address := settings.callers.listen_address) is not None:
             own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))
@@ -115,7 +124,8 @@ async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
         beside = [asyncio.create_task(_introduce(settings, values, parts, listener, callers))]
         if callers is not None:
             beside.append(asyncio.create_task(callers.serve_beside(listener)))
-        await listener.run_until_stopped(before=None if callers is None else callers.stop)
+        others = () if callers is None else (callers,)
+        await listener.run_until_stopped(beside=others, begin_drain=parts.begin_drain)
         for one in beside:
             one.cancel()
 

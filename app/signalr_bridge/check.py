@@ -31,6 +31,9 @@ from signalr_bridge.web.observer import SILENT
 WIDTH = 100
 """The longest line of a table, in characters."""
 
+_UNCUT = 10_000
+"""An answer to a probe says what to do, so it is shown whole."""
+
 MASK = "***"
 """Stands for a secret."""
 
@@ -235,7 +238,14 @@ async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
 
 async def _probe(transport: RestTransport, credentials: Credentials, one: EndpointSettings) -> Probe:
     credential = credentials.find(one)
-    endpoint = make_endpoint(one.name, one.endpoint_type, one.connection, RUNTIME.wall_clock, credential=credential)
+    endpoint = make_endpoint(
+        one.name,
+        one.endpoint_type,
+        one.connection,
+        RUNTIME.wall_clock,
+        lenient_404=one.lenient_404,
+        credential=credential,
+    )
     outcome = await transport.begin(endpoint, PROBE, None, _seconds(one))
     return Probe(one.name, endpoint.server_url, _word(outcome), outcome.verdict in ANSWERS)
 
@@ -261,7 +271,8 @@ def write_text(report: CheckReport) -> Iterator[str]:
     yield from write_tables(report.values, report.settings, report.diagnostics)
     if report.probes:
         yield ""
-        yield from lay_out([("probe", "address", "answer"), *((p.name, p.address, p.word) for p in report.probes)])
+        rows = [("probe", "address", "answer"), *((p.name, p.address, p.word) for p in report.probes)]
+        yield from lay_out(rows, _UNCUT)
 
 
 def write_diagnostics(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:

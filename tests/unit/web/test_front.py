@@ -18,6 +18,7 @@ from signalr_bridge.web.guards import ListenerApp, ListenerKind
 from signalr_bridge.web.logs import LogObserver
 from signalr_bridge.web.observer import SILENT, Observer
 from signalr_bridge.web.request import Request
+from signalr_bridge.web.shares import Shares
 from signalr_bridge.web.table import Audience, Description, Route, Table
 from signalr_bridge.web.trace import TRACE
 from signalr_bridge.wire.exchange import Answer, IncomingRequest, make_answer
@@ -86,7 +87,7 @@ def front(
         no_cors,
         runtime=runtime,
         observer=observer,
-        most_in_flight=most,
+        shares=Shares(most, 1_000_000, observer),
         separate=separate,
         only_this_machine=only_this_machine,
     )

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.upstream.dispatch import explain_outside
 from signalr_bridge.upstream.outbox import Outbox, OutboxScope
 from signalr_bridge.upstream.python.binding import find_needed, read_signature
 from signalr_bridge.upstream.python.handler import HandlerCall, check_function, explain_error, make_call, name_function
 from signalr_bridge.upstream.python.hub import Appointment, Hub, Occasion, read_appointments
 from signalr_bridge.upstream.python.threads import Threads
+from signalr_bridge.web.cancellation import is_from_outside
 from signalr_bridge.web.trace import acting
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
@@ -65,6 +67,7 @@ class HubLifespan:
         self._seconds, self._grace_seconds = seconds, grace_seconds
         self._timers: list[Timer] = []
         self._ends: float | None = None
+        self._is_over = False
         self._changing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
@@ -82,12 +85,17 @@ class HubLifespan:
         await self._end_timers()
         await self._shut_down(self._functions)
 
+    def begin_drain(self) -> None:
+        """Begin no further run of a timer."""
+        self._is_over = True
+        for timer in self._timers:
+            timer.end()
+
     def begin_stop(self) -> None:
         """Begin no further run of a timer. From now on the grace counts."""
         if self._ends is None:
             self._ends = asyncio.get_running_loop().time() + self._grace_seconds
-        for timer in self._timers:
-            timer.end()
+        self.begin_drain()
 
     def use(self, functions: Sequence[HubFunction]) -> None:
         """Go on with the functions of code that was loaded anew.
@@ -112,7 +120,7 @@ class HubLifespan:
             self._start_timers()
 
     def _start_timers(self) -> None:
-        if self._ends is None:
+        if not self._is_over:
             self._timers = [Timer(one) for one in _those_of(Occasion.EVERY, self._functions)]
 
     async def _end_timers(self) -> None:
@@ -174,8 +182,10 @@ async def _start(function: HubFunction) -> None:
             await function.call()
     except SettingsError:
         raise
-    except (Exception, SystemExit, BaseExceptionGroup) as error:
-        _LOG.error("startup function failed", exc_info=error, extra={"handler": function.source})
+    except BaseException as error:
+        if is_from_outside(error):
+            raise
+        _log_failure(function, error)
         text = f"The bridge does not start, because the startup function {function.source} failed"
         raise SettingsError(f"{text} ({explain_error(error)}).") from error
 
@@ -186,13 +196,16 @@ async def _run(function: HubFunction, seconds: float | None = None) -> None:
         async with asyncio.timeout(seconds):
             with acting(function.source):
                 await function.call()
-    except asyncio.CancelledError as error:
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise  # it is the timer that is cancelled, and not something that the function awaited
-        _log_failure(function, error)
-    except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
+    except BaseException as error:
+        if is_from_outside(error):
+            raise
         _log_failure(function, error)
 
 
 def _log_failure(function: HubFunction, error: BaseException) -> None:
-    _LOG.error(f"{function.occasion.value} function failed", exc_info=error, extra={"handler": function.source})
+    words = f"{function.occasion.value} function failed"
+    where = {"handler": function.source}
+    if (reason := explain_outside(error)) is None:
+        _LOG.error(words, exc_info=error, extra=where)
+    else:
+        _LOG.error(words, extra=where | {"error": type(error).__name__, "reason": reason})
