@@ -63,6 +63,8 @@ Origins = Annotated[
 
 def main() -> None:
     """Run a command. A ``BridgeError`` is printed without its stack, and ends the process with exit code 1."""
+    if os.getpid() == 1:  # of a container, and the kernel keeps a signal from it that it has no handler for
+        signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))  # servers set their own later
     try:
         cli()
     except BridgeError as error:

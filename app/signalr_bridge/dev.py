@@ -156,7 +156,7 @@ async def run_emulator(
     role: Role,
     origins: Sequence[str] = (),
 ) -> None:
-    """Run the emulator alone until a signal ends it.
+    """Run the emulator alone until a signal ends it. A second signal ends it at once.
 
     Args:
         host: The address to listen on.
@@ -172,10 +172,25 @@ async def run_emulator(
     """
     templates = [] if config is None else read_upstream_settings(config)
     told = templates or upstream or ()
-    async with Emulator(port, host, upstream=told, entra_issuer=issuer, entra_role=role, origins=origins) as emulator:
+    emulator = Emulator(port, host, upstream=told, entra_issuer=issuer, entra_role=role, origins=origins)
+    stopped = asyncio.Event()
+    running = asyncio.create_task(_emulate(emulator, stopped))
+
+    def stop() -> None:
+        """End it, and at the second signal at once. It would wait for the upstream, which is told of each client."""
+        if stopped.is_set():
+            running.cancel()
+        stopped.set()
+
+    on_signals(STOP_SIGNALS, stop)
+    await asyncio.wait([running])
+    if not running.cancelled():
+        running.result()
+
+
+async def _emulate(emulator: Emulator, stopped: asyncio.Event) -> None:
+    async with emulator:
         print(f"Connection string: {emulator.connection_string}", flush=True)
-        stopped = asyncio.Event()
-        on_signals(STOP_SIGNALS, stopped.set)
         await stopped.wait()
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.types import ASGIApp
 
@@ -24,17 +25,18 @@ from signalr_bridge.outbound.sender import Sender
 from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.settings import Settings, Sources, check_embedded, check_servable
 from signalr_bridge.settings.live import Check
-from signalr_bridge.settings.watcher import SETTLE_SECONDS, Watcher
+from signalr_bridge.settings.watcher import Watcher
 from signalr_bridge.snapshots import Entered, Snapshots
 from signalr_bridge.upstream import routes as upstream_routes
 from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.event_feed import EventFeed
 from signalr_bridge.upstream.feed_observer import FeedObserver
 from signalr_bridge.upstream.forward.backends import Backends
-from signalr_bridge.upstream.forward.forward import build_forwards
+from signalr_bridge.upstream.forward.forward import Forward, build_forwards
 from signalr_bridge.upstream.forward.negotiate_forward import build_negotiate_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.join import build_joins
+from signalr_bridge.upstream.message_limit import MessageLimit
 from signalr_bridge.upstream.negotiate_handlers import NegotiateHandlers
 from signalr_bridge.upstream.outbox import RunningBridge
 from signalr_bridge.upstream.python.handler import HubHandler
@@ -51,6 +53,7 @@ from signalr_bridge.web.issuer_keys import IssuerKeys
 from signalr_bridge.web.logs import LogObserver
 from signalr_bridge.web.observer import Observer, tell_all
 from signalr_bridge.web.problems import install_problems
+from signalr_bridge.web.refusals import Refusals
 from signalr_bridge.web.request import PartsByType
 from signalr_bridge.web.shares import Shares
 from signalr_bridge.web.table import Audience, Route, Table
@@ -73,6 +76,7 @@ class Parts(PartsByType):
     idempotency: Idempotency
     negotiate_handlers: NegotiateHandlers
     receiver: Receiver
+    refusals: Refusals
     backends: Backends
     backlog: Backlog
     events: EventFeed
@@ -116,7 +120,6 @@ def create_app(
     *,
     runtime: Runtime = RUNTIME,
     probe_seconds: float = INTERVAL_SECONDS,
-    settle_seconds: float = SETTLE_SECONDS,
     observer: Observer | None = None,
     hubs: Iterable[Hub | type[Hub] | str] | None = None,
 ) -> BridgeApp:
@@ -129,27 +132,24 @@ def create_app(
         sources: Where they came from. Their changes are followed. None means that nothing changes.
         runtime: The clocks, randomness and ids.
         probe_seconds: Seconds between two probes of an endpoint.
-        settle_seconds: Seconds between two readings of changed files, which must say the same.
         observer: Is told what happens, instead of the log.
         hubs: Hubs of the application that the bridge is in, instead of those by entry point.
     """
     events = _make_events(runtime)
     observer = _make_observer(settings, events, observer)
-    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, _choose_check(hubs), settle_seconds)
+    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, _choose_check(hubs))
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), _make_backlog(settings)
     loaded = _load_handlers(settings, hubs)
-    asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
-    negotiate_handlers = NegotiateHandlers(loaded.negotiate, asking, sender)
-    forwards = build_forwards(
-        settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
-    )
+    negotiate_handlers = _make_negotiate_handlers(snapshots, loaded, backends, sender, runtime)
+    refusals = Refusals(runtime.clock, runtime.new_id())
+    forwards = _make_forwards(snapshots, backends, backlog, sender, refusals, runtime, observer)
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
     issuer_keys = IssuerKeys(runtime.clock, observer=observer)
     access = _make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, runtime)
     hub_lifespan = _make_hub_lifespan(settings, loaded, sender)
-    receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
+    receiver = _make_receiver(snapshots, handlers, sender, events, refusals, runtime, observer)
     parts = Parts(
         access=access,
         clients=build_clients(settings, issuer_keys, runtime, negotiate_handlers),
@@ -160,6 +160,7 @@ def create_app(
         idempotency=Idempotency(runtime.clock),
         negotiate_handlers=negotiate_handlers,
         receiver=receiver,
+        refusals=refusals,
         backends=backends,
         backlog=backlog,
         events=events,
@@ -285,7 +286,7 @@ def _make_front(
         table,
         fastapi,
         parts,
-        lambda hub: snapshots.settings().cors_of(hub or default_hub),
+        partial(snapshots.find_cors, default_hub),
         runtime=runtime,
         observer=observer,
         shares=Shares(settings.limits.in_flight, settings.limits.body_bytes, observer),
@@ -309,7 +310,7 @@ def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime
     return Negotiator(
         directory,
         clock=runtime.wall_clock,
-        is_lossless=lambda hub: snapshots.settings().negotiate_of(hub).lossless_claims,
+        is_lossless=snapshots.is_lossless,
     )
 
 
@@ -326,25 +327,57 @@ def _make_events(runtime: Runtime) -> EventFeed:
     return EventFeed(wall_clock=runtime.wall_clock, clock=runtime.clock, boot=runtime.new_id()[:8])
 
 
+def _make_negotiate_handlers(
+    snapshots: Snapshots, loaded: PythonHandlers, backends: Backends, sender: Sender, runtime: Runtime
+) -> NegotiateHandlers:
+    asking = build_negotiate_forwards(snapshots.settings().forward, snapshots.signers, backends, runtime=runtime)
+    return NegotiateHandlers(loaded.negotiate, asking, sender)
+
+
+def _make_forwards(
+    snapshots: Snapshots,
+    backends: Backends,
+    backlog: Backlog,
+    sender: Sender,
+    refusals: Refusals,
+    runtime: Runtime,
+    observer: Observer,
+) -> list[Forward]:
+    return build_forwards(
+        snapshots.settings().forward,
+        snapshots.signers,
+        backends,
+        sender,
+        backlog,
+        runtime=runtime,
+        observer=observer,
+        refusals=refusals,
+    )
+
+
 def _make_receiver(
     snapshots: Snapshots,
     handlers: Sequence[Handler],
     sender: Sender,
-    events: EventFeed | None,
+    events: EventFeed,
+    refusals: Refusals,
     runtime: Runtime,
     observer: Observer,
 ) -> Receiver:
     settings = snapshots.settings()
     if handlers and not settings.upstream.code and not settings.development:
         _LOG.warning("no BRIDGE_UPSTREAM__CODE is set: a signature covers the connection id alone, and can be replayed")
+    per_second = settings.limits.client_messages_per_second
     receiver = build_receiver(
         snapshots.authenticator,
         handlers,
         sender,
-        events,
+        events if settings.console else None,
         most_bytes=settings.limits.upstream_bytes,
         observer=observer,
         clock=runtime.clock,
+        refusals=refusals,
+        message_limit=None if per_second is None else MessageLimit(per_second, runtime.clock, observer),
     )
     snapshots.check_with(lambda snapshot: receiver.check(snapshot.authenticator))
     return receiver

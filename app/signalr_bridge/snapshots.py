@@ -18,7 +18,8 @@ from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import Settings, Sources, check_servable
 from signalr_bridge.settings.live import Check, Commit, LiveSettings
-from signalr_bridge.settings.watcher import SETTLE_SECONDS, Watcher
+from signalr_bridge.settings.model import CorsSettings
+from signalr_bridge.settings.watcher import Watcher
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, build_authenticator, read_verifiers
 from signalr_bridge.upstream.entra import build_entra_tokens
 from signalr_bridge.upstream.forward.formats import WebhookSigner
@@ -62,7 +63,6 @@ class Snapshots:
         observer: Is told what endpoints, credentials and settings do.
         probe_seconds: Seconds between two probes of an endpoint.
         check: Checks new settings as those to start with were checked.
-        settle_seconds: Seconds between two readings of changed files, which must say the same.
     """
 
     def __init__(
@@ -73,18 +73,17 @@ class Snapshots:
         observer: Observer,
         probe_seconds: float,
         check: Check = check_servable,
-        settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
         self.watcher: Watcher | None = None
         if sources is not None:
             live = LiveSettings(self.settings, self.prepare, observer, check)
-            self.watcher = Watcher(sources, live, observer, clock=runtime.clock, settle=settle_seconds)
+            self.watcher = Watcher(sources, live, observer, clock=runtime.clock)
         rest = RestTransport(
             messagepack=settings.calls.messagepack,
             connections=settings.limits.connections,
             proxies=find_proxies(os.environ),
         )
-        health = Health(runtime.wall_clock)
+        health = Health(runtime.wall_clock, runtime.clock)
         self._recent = RecentCredentials(runtime.clock)
         transport = KeyRotation(rest, self._recent, reread=self._read_again, clock=runtime.clock)
         self._credentials = Credentials(
@@ -108,6 +107,14 @@ class Snapshots:
     def settings(self) -> Settings:
         """The settings in force."""
         return self._current.settings
+
+    def is_lossless(self, hub: str) -> bool:
+        """Whether the tokens of the hub's clients carry the claim ``bridge.claims``."""
+        return self.settings().negotiate_of(hub).lossless_claims
+
+    def find_cors(self, default_hub: str, hub: str | None) -> CorsSettings:
+        """The settings of CORS of a hub, which is ``default_hub`` where a path names none."""
+        return self.settings().cors_of(hub or default_hub)
 
     def endpoint_map(self) -> EndpointMap:
         """The endpoints of each hub in force."""

@@ -1,11 +1,13 @@
 """Bridges are replaced one after the other while requests come: none fails, and what was accepted arrives once.
 
-HAProxy asks each bridge whether it is ready, and takes one out after three answers that say no. Half of the senders
-talk to HAProxy. The connections of the others go through it to a bridge, as behind a Service of Kubernetes.
+HAProxy asks each bridge whether it is ready, and takes one out after three answers that say no. Some of the senders
+talk to HAProxy. The connections of the others go through it to a bridge, as behind a Service of Kubernetes: those of
+aiohttp, and those of Go's net/http.
 """
 
 import asyncio
 import itertools
+import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +22,7 @@ from tests.e2e.crowd import Crowd, crowd
 from tests.e2e.forwarded import FULL_SCALE
 from tests.e2e.processes import (
     API_KEY,
+    E2E,
     NAMED_CLIENTS,
     Process,
     app_command,
@@ -29,10 +32,12 @@ from tests.e2e.processes import (
     wait_until_answered,
 )
 from tests.e2e.proxies import HAProxy, run_haproxy
+from tests.golang import compile_go
 
 STOPS, INTERVAL, DRAIN_SECONDS = (10, "1s", "5") if FULL_SCALE else (2, "300ms", "2")
-SENDERS, CALLERS = 32, 4
-LONGEST_PAUSE = 0.05
+SENDERS, CALLERS = (11, 10, 11), 4
+"""Senders to HAProxy, straight to a bridge, and straight to a bridge in Go; clients that call a handler."""
+LONGEST_PAUSE = 0.1
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,20 @@ class Load:
             self.failures.append(what)
 
 
+@asynccontextmanager
+async def run_senders_in_go(folder: Path, url: str, load: Load) -> AsyncIterator[None]:
+    program = folder / "senders"
+    await asyncio.to_thread(compile_go, [E2E / "senders.go"], program)
+    command = [str(program), f"{url}/hubs/chat/send", API_KEY, str(SENDERS[2]), str(LONGEST_PAUSE)]
+    with Process("senders in Go", command) as senders:
+        yield
+        senders.stdin.close()
+        assert await asyncio.to_thread(senders.wait) == 0
+        told = json.loads(senders.output)
+        load.failures += told["failures"]
+        load.accepted += [f"go-{one}-{n}" for one, count in enumerate(told["accepted"]) for n in range(count)]
+
+
 async def pause() -> None:
     await asyncio.sleep(random.uniform(0, LONGEST_PAUSE))
 
@@ -145,9 +164,10 @@ async def test_a_roll_out_behind_haproxy_fails_no_request_and_loses_no_message(
         ways = [f"http://127.0.0.1:{port}" for port in (replicas.proxy.http, replicas.proxy.tcp)]
         async with crowd(ways[0]) as clients, clients.member("reader") as reader:
             reading = asyncio.create_task(reader.collect("count", arrived))
-            async with asyncio.TaskGroup() as group:
-                for index in range(SENDERS):
-                    group.create_task(load.send(ways[index % 2], f"sender-{index}"))
+            async with run_senders_in_go(tmp_path, ways[1], load), asyncio.TaskGroup() as group:
+                for way, senders in zip(ways, SENDERS, strict=False):
+                    for index in range(senders):
+                        group.create_task(load.send(way, f"{way}-{index}"))
                 for index in range(CALLERS):
                     group.create_task(load.invoke(clients, f"caller-{index}"))
                 group.create_task(load.negotiate(clients, "visitor"))

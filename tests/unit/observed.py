@@ -33,6 +33,9 @@ class Recorder(Observer):
     def event_ended(self, **facts: Any) -> None:
         self.facts.append(("event_ended", facts))
 
+    def message_limited(self, **facts: Any) -> None:
+        self.facts.append(("message_limited", facts))
+
     def negotiation_ended(self, **facts: Any) -> None:
         self.facts.append(("negotiation_ended", facts))
 

@@ -261,7 +261,8 @@ class Attempts:
         call.breaker.record(outcome, attempt)
         # When a called client keeps us waiting, that says nothing about the endpoint.
         if call.operation.action is not Action.INVOKE or outcome.verdict is not Verdict.UNKNOWN:
-            self._health.record_call(call.endpoint.url, outcome, call.period)
+            is_message = call.operation.action.is_message
+            self._health.record_call(call.endpoint.url, outcome, call.period, is_message=is_message)
 
     def _breaker(self, url: str) -> RetryBreaker:
         breaker = self._breakers.get(url)

@@ -44,6 +44,7 @@ _KEY_REST_SECONDS = 300.0
 _LARGEST_ANSWER = 64 * 1024
 _MOST_ISSUED, _MOST_OBTAINED = 100, 20_000
 _SILENT = "azure.identity"
+_NOT_OFFERED = ", as of a service that does not issue keys"
 
 Maker: TypeAlias = "Callable[[], AsyncTokenCredential]"
 """Makes a credential of Azure's library. Raises ``ValueError``, ``OSError`` or ``TypeError`` for unusable settings."""
@@ -199,7 +200,7 @@ class ServiceKeys:
 
 def _refuse(response: Response) -> CredentialFailure:
     return CredentialFailure(
-        f"signing key: status {response.status}",
+        f"signing key: status {response.status}" + (_NOT_OFFERED if response.status == 404 else ""),
         retry_after=read_retry_after(response.headers),
         forbidden=response.status == 403,
     )

@@ -39,6 +39,7 @@ class ClientToken(msgspec.Struct, frozen=True):
         endpoint: The name of the endpoint. None leaves the choice to the bridge.
         close_on_expiry: Whether the service closes the connection when the token expires.
         groups: The groups that the client joins when it has connected. A hub without lossless claims has none.
+        mark: What tells the negotiation from others, if a refusal of the connection is to count for the next ones.
     """
 
     user_id: str | None = None
@@ -47,6 +48,7 @@ class ClientToken(msgspec.Struct, frozen=True):
     endpoint: str | None = None
     close_on_expiry: bool = False
     groups: Sequence[str] = ()
+    mark: str = ""
 
 
 class ConnectionInfo(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -151,6 +153,15 @@ class Negotiator:
     async def _sign(self, endpoint: Endpoint, hub: str, wanted: ClientToken) -> ConnectionInfo:
         lossless = self._is_lossless(hub)
         self._check_ascii(hub, wanted, lossless=lossless)
+        try:
+            token = check_length(await self._sign_with(endpoint, hub, wanted, wanted.mark, lossless=lossless))
+        except TokenTooLong:
+            if not wanted.mark:
+                raise
+            token = check_length(await self._sign_with(endpoint, hub, wanted, "", lossless=lossless))
+        return ConnectionInfo(client_url(endpoint.client_url, hub), token)
+
+    async def _sign_with(self, endpoint: Endpoint, hub: str, wanted: ClientToken, mark: str, *, lossless: bool) -> str:
         claims = client_claims(
             audience=client_audience(endpoint.url, hub),
             user_id=wanted.user_id,
@@ -160,6 +171,6 @@ class Negotiator:
             close_on_expiry=wanted.close_on_expiry,
             lossless=lossless,
             groups=wanted.groups,
+            mark=mark,
         )
-        token = check_length(await endpoint.credential.client_token(claims))
-        return ConnectionInfo(client_url(endpoint.client_url, hub), token)
+        return await endpoint.credential.client_token(claims)

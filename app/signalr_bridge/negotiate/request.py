@@ -85,7 +85,7 @@ def _read_usual(body: bytes) -> _UsualBody:
 
 def _read_any(body: bytes) -> ObjectReader:
     if json_text.first_character(body) != b"{":
-        json_text.check(body)  # a body that is not JSON at all is another error
+        json_text.check_roughly(body)  # a body that is not JSON at all is another error
         raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON object.")])
     given = ObjectReader(body, "#")
     given.refuse_unknown(_PROPERTIES)
@@ -147,4 +147,4 @@ def _refuse_forgery(text: str, name: str, given: GivenToken) -> None:
     if LOSSLESS_CLAIM in text:
         given.fault(name, ReservedClaim, f"A value holds '{LOSSLESS_CLAIM}', which would forge claims.")
     if has_control_character(text):
-        given.fault(name, InvalidName, "A value holds a control character or a lone surrogate.")
+        given.fault(name, InvalidName, "A value holds a control character.")

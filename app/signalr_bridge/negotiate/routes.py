@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
@@ -9,6 +10,7 @@ from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.errors import (
     BodyTooLarge,
     Fault,
+    Forbidden,
     InvalidItem,
     InvalidName,
     InvalidQuery,
@@ -23,7 +25,7 @@ from signalr_bridge.negotiate.admitter import Candidate
 from signalr_bridge.negotiate.identity import drop_old_parameters, drop_old_tokens
 from signalr_bridge.negotiate.negotiator import ClientToken, ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import is_blank, read_request
-from signalr_bridge.negotiate.rules import ClientAdmission, read_client_request
+from signalr_bridge.negotiate.rules import ClientAdmission, log_refusal, read_client_request
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.admission import NegotiateRequest
 from signalr_bridge.protocol.claims import claim_text
@@ -32,6 +34,7 @@ from signalr_bridge.settings.model import EndpointType
 from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.callers import CHALLENGE, Right
 from signalr_bridge.web.problems import PROBLEM_ANSWER
+from signalr_bridge.web.refusals import Refusals
 from signalr_bridge.web.request import JSON, Request
 from signalr_bridge.web.table import Audience, Description, Route
 from signalr_bridge.web.trace import CLIENT, NOTE
@@ -171,17 +174,41 @@ async def _negotiate(request: Request, hub: str, admitted: ClientToken | Candida
             access.hub_names.check_client(hub)
         else:
             admitted = _read_wish(request, body, request.part(ClientAdmission).rules_of(hub).defaults)
+            return _answer((await request.part(Negotiator).negotiate(hub, admitted)).write())
     if isinstance(admitted, Candidate):
         return _answer((await _negotiate_by_handler(request, access, admitted)).write())
+    admitted = _mark(request, access, hub, admitted)
     return _answer((await request.part(Negotiator).negotiate(hub, admitted)).write())
+
+
+def _mark(request: Request, access: Access, hub: str, token: ClientToken) -> ClientToken:
+    """The token with what tells this negotiation from others, where handlers may refuse the connection.
+
+    Raises ``Forbidden`` for a client whose connection they refused a moment ago. A caller is never held up: all of its
+    clients have its address and cookies.
+    """
+    refusals = request.part(Refusals)
+    lossless = request.part(ClientAdmission).rules_of(hub).lossless
+    if not lossless or not refusals.may_refuse(hub) or access.is_backend(request):
+        return token
+    query = str(read_client_query(request.incoming.query.decode("latin-1")))
+    cookies = b"\0".join(value for name, value in request.incoming.headers if name == b"cookie")
+    mark = refusals.mark(hub, token.user_id, query, cookies, access.find_exact_address(request) or "")
+    try:
+        refusals.check(mark)
+    except Forbidden:
+        log_refusal("a handler of connected refused it a moment ago", access.address_of(request))
+        raise
+    return structs.replace(token, mark=mark)
 
 
 async def _negotiate_by_handler(request: Request, access: Access, candidate: Candidate) -> ConnectionInfo:
     """The answer for a client about whom a handler decides. What it names and no token can hold is its failure."""
     asked = _describe(request, access, candidate)
     token = await request.part(ClientAdmission).decide(candidate, asked, access.address_of(request))
+    marked = _mark(request, access, candidate.hub, token)
     try:
-        return await request.part(Negotiator).negotiate(candidate.hub, token)
+        return await request.part(Negotiator).negotiate(candidate.hub, marked)
     except (ReservedClaim, TokenTooLong, UnknownEndpoint) as error:
         if token is candidate.token:  # the rules stand, and are not the handler's
             raise

@@ -295,7 +295,7 @@ class ClientAdmission:
         try:
             token = await candidate.decide(request)
         except (Forbidden, Unauthenticated):
-            _log_refusal("the negotiate handler refused it", address)
+            log_refusal("the negotiate handler refused it", address)
             raise
         if token is None:
             self._refuse(_NO_IDENTITY, address)
@@ -305,11 +305,12 @@ class ClientAdmission:
         check_wait(rate.take(address()), "You negotiate too often; try again later.")
 
     def _refuse(self, reason: str, address: FindAddress) -> NoReturn:
-        _log_refusal(reason, address)
+        log_refusal(reason, address)
         raise Unauthenticated(REFUSAL, headers=CHALLENGE) from None
 
 
-def _log_refusal(reason: str, address: FindAddress) -> None:
+def log_refusal(reason: str, address: FindAddress) -> None:
+    """Log why a client was refused, which its answer does not say. ``address`` finds the client's address."""
     extra = {"reason": reason, "address": address(), "request_id": TRACE.get().request_id}
     _LOG.info("client refused", extra=extra)
 

@@ -92,14 +92,16 @@ def make_problem(judgement: Judgement, detail: str | None = None) -> BridgeError
 
     Args:
         judgement: What is wrong.
-        detail: The same in words, for people. None takes the usual words for the meaning.
+        detail: The same in words, for people. None takes the usual words for the meaning. Where an endpoint can never
+            do it as it is, the reason stands there instead.
     """
     assert judgement.error is not None, "there is nothing to complain about"
     more: dict[str, Any] = {"endpoints": [outcome.as_json() for outcome in judgement.result.outcomes]}
     if judgement.meaning is Meaning.NOT_PRESENT:
         more = {"exists": False}
     wait = {} if judgement.retry_after is None else {"Retry-After": str(judgement.retry_after)}
-    return judgement.error(detail or _DETAILS[judgement.meaning], headers=wait, extensions=more)
+    text = " ".join(judgement.reasons) or detail or _DETAILS[judgement.meaning]
+    return judgement.error(text, headers=wait, extensions=more)
 
 
 async def answer_once(request: Request, body: bytes, answer: Callable[[], Awaitable[Answer]]) -> Answer:

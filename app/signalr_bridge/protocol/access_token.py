@@ -54,6 +54,7 @@ def client_claims(
     close_on_expiry: bool = False,
     lossless: bool = True,
     groups: Sequence[str] = (),
+    mark: str = "",
 ) -> dict[str, Any]:
     """The claims of a client's token, in the order in which the SDKs write them.
 
@@ -68,6 +69,7 @@ def client_claims(
             Without it, a user id or a value that would be read as that claim upstream raises ``ReservedClaim``.
         groups: The groups that the client joins. They travel in ``bridge.claims`` alone, so without ``lossless`` they
             are lost.
+        mark: What tells the negotiation from others. It travels in the same way, and is empty without one.
     """
     payload: dict[str, Any] = {}
     if user_id is not None:
@@ -79,8 +81,8 @@ def client_claims(
         if not lossless or is_ascii(name, values):
             _add_claim(payload, name, values, keep_sub=user_id is not None)
     # Beside a user id it is written even without claims: else the id "x, bridge.claims: ..." would be the only one.
-    if lossless and (claims or user_id or groups):
-        payload[LOSSLESS_CLAIM] = write_lossless(claims, groups)
+    if lossless and (claims or user_id or groups or mark):
+        payload[LOSSLESS_CLAIM] = write_lossless(claims, groups, mark)
     elif payload and LOSSLESS_CLAIM in repr(payload):
         raise ReservedClaim(f"The user id and the claims must not hold the text {LOSSLESS_CLAIM}.")
     payload.update(nbf=now, exp=now + lifetime, iat=now, aud=audience)

@@ -6,6 +6,7 @@ change may close, replace and add, but it may give nobody more than somebody of 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -15,6 +16,11 @@ from signalr_bridge.settings.access import CallerKey, GrantSettings, UpstreamSet
 from signalr_bridge.settings.model import EndpointSettings, Settings
 from signalr_bridge.settings.names import write_name
 from signalr_bridge.settings.rules import name_source
+
+Upstreams: TypeAlias = Mapping[tuple[str, ...], UpstreamSettings]
+"""The sections about upstream by their paths."""
+ReadSecrets: TypeAlias = Callable[[UpstreamSettings], tuple[SecretStr, ...]]
+"""Gives the codes of a section, or its keys."""
 
 _KEYS = "BRIDGE_CALLERS__KEYS"
 _CUT_OFF = "is the beginning of what it was, and so it is probably cut off"
@@ -31,7 +37,9 @@ class Escalation:
         return f"{self.setting}: {self.text}"
 
 
-def leave_out_escalations(current: Settings, wanted: Settings) -> tuple[Settings, tuple[Escalation, ...]]:
+def leave_out_escalations(
+    current: Settings, wanted: Settings, gone: Sequence[CallerKey] = ()
+) -> tuple[Settings, tuple[Escalation, ...]]:
     """``wanted`` without what would open something, and what that is.
 
     Only fields that are marked ``JUDGED`` are looked at. The others do not differ, or open nothing.
@@ -39,12 +47,13 @@ def leave_out_escalations(current: Settings, wanted: Settings) -> tuple[Settings
     Args:
         current: The settings in force.
         wanted: Those to change to. In fields that may not change while running they are the same.
+        gone: Keys that were in force before. One that was lost with the end of a file may come back with it.
     """
     found: list[Escalation] = []
     endpoints = _EndpointJudge(current, wanted, found)
     settings = wanted.model_copy(
         update={
-            "callers": wanted.callers.model_copy(update={"keys": _judge_keys(current, wanted, found)}),
+            "callers": wanted.callers.model_copy(update={"keys": _judge_keys(current, wanted, gone, found)}),
             "endpoints": endpoints.judge(wanted.connection, wanted.endpoints),
             "connections": {name: endpoints.judge(name, some) for name, some in wanted.connections.items()},
         }
@@ -55,10 +64,12 @@ def leave_out_escalations(current: Settings, wanted: Settings) -> tuple[Settings
 # --- the keys of callers
 
 
-def _judge_keys(current: Settings, wanted: Settings, found: list[Escalation]) -> tuple[CallerKey, ...]:
-    """The keys, without new ones that nobody like them had, and with no more hubs and rights than they had."""
-    former = current.callers.keys
-    known = {one.digest: one for one in reversed(former)}  # the first of equal keys counts
+def _judge_keys(
+    current: Settings, wanted: Settings, gone: Sequence[CallerKey], found: list[Escalation]
+) -> tuple[CallerKey, ...]:
+    """The keys, without new ones that nobody like them had, and with no more hubs and rights than they have."""
+    former = [*current.callers.keys, *gone]
+    known = {one.digest: one for one in reversed(current.callers.keys)}  # the first of equal keys counts
     taken: list[CallerKey] = []
     for key in wanted.callers.keys:
         before = known.get(key.digest)
@@ -121,7 +132,7 @@ def _intersect(names: Sequence[str] | None, others: Sequence[str] | None) -> Seq
 def _judge_upstream(current: Settings, wanted: Settings, found: list[Escalation]) -> Settings:
     """The settings, with former codes and keys where the new ones would let somebody in who was not let in before."""
     before, after = _upstreams(current), _upstreams(wanted)
-    taken = {path: _Secrets(before, path, found).judge(one) for path, one in after.items()}
+    taken = {path: _SectionJudge(before, after, path, found).judge() for path in after}
     hubs = {
         name: hub if hub.upstream is None else hub.model_copy(update={"upstream": taken["hubs", name, "upstream"]})
         for name, hub in wanted.hubs.items()
@@ -129,7 +140,7 @@ def _judge_upstream(current: Settings, wanted: Settings, found: list[Escalation]
     return wanted.model_copy(update={"upstream": taken["upstream",], "hubs": hubs})
 
 
-def _upstreams(settings: Settings) -> Mapping[tuple[str, ...], UpstreamSettings]:
+def _upstreams(settings: Settings) -> Upstreams:
     """The sections about upstream by their paths: that of all hubs, and those of hubs that have one of their own."""
     found: dict[tuple[str, ...], UpstreamSettings] = {("upstream",): settings.upstream}
     for name, hub in settings.hubs.items():
@@ -138,33 +149,21 @@ def _upstreams(settings: Settings) -> Mapping[tuple[str, ...], UpstreamSettings]
     return found
 
 
-class _Secrets:
-    """Judges the secrets of one section about upstream."""
+class _SectionJudge:
+    """Judges the secrets of one section about upstream by those of all sections."""
 
-    def __init__(
-        self, before: Mapping[tuple[str, ...], UpstreamSettings], path: tuple[str, ...], found: list[Escalation]
-    ) -> None:
-        self._before, self._path, self._found = before, path, found
+    def __init__(self, before: Upstreams, after: Upstreams, path: tuple[str, ...], found: list[Escalation]) -> None:
+        self._before, self._after, self._path, self._found = before, after, path, found
 
-    def judge(self, wanted: UpstreamSettings) -> UpstreamSettings:
+    def judge(self) -> UpstreamSettings:
         """The section with its former codes, or its former keys, where the wanted ones would open something."""
-        return wanted.model_copy(
-            update={
-                "code": self._choose("code", wanted.code, lambda one: one.code, may_be_none=False),
-                "keys": self._choose("keys", wanted.keys, lambda one: one.keys, may_be_none=True),
-            }
-        )
+        codes = self._choose("code", lambda one: one.code, may_be_none=False)
+        keys = self._choose("keys", lambda one: one.keys, may_be_none=True)
+        return self._after[self._path].model_copy(update={"code": codes, "keys": keys})
 
-    def _choose(
-        self,
-        name: str,
-        wanted: tuple[SecretStr, ...],
-        read: Callable[[UpstreamSettings], tuple[SecretStr, ...]],
-        *,
-        may_be_none: bool,
-    ) -> tuple[SecretStr, ...]:
-        former = read(self._before[self._path])
-        elsewhere = {one for path, section in self._before.items() if path != self._path for one in read(section)}
+    def _choose(self, name: str, read: ReadSecrets, *, may_be_none: bool) -> tuple[SecretStr, ...]:
+        former, wanted = read(self._before[self._path]), read(self._after[self._path])
+        elsewhere = set(self._list_elsewhere(former, read))
         if former and not wanted and not may_be_none:
             text = "its last value would go, and then none would be asked for"
         elif any(one in elsewhere for one in wanted if one not in former):
@@ -175,6 +174,14 @@ class _Secrets:
             return wanted
         self._found.append(Escalation(write_name((*self._path, name)), text))
         return former
+
+    def _list_elsewhere(self, former: tuple[SecretStr, ...], read: ReadSecrets) -> Iterator[SecretStr]:
+        """What holds in other sections. New values of those that have had one in common with this one do not count."""
+        for path in self._before.keys() - {self._path}:
+            values = read(self._before[path])
+            yield from values
+            if set(values).isdisjoint(former):
+                yield from read(self._after[path])
 
 
 def _is_cut_off(text: str, former: Iterable[str]) -> bool:
@@ -232,7 +239,9 @@ def _is_endpoint_cut_off(now: ConnectionString, former: ConnectionString) -> boo
         (now.client_endpoint, former.client_endpoint),
         (now.server_endpoint, former.server_endpoint),
     )
-    parts = [(now.access_key, former.access_key), *((_host_of(one), _host_of(other)) for one, other in addresses)]
+    parts = [(_host_of(one), _host_of(other)) for one, other in addresses]
+    if now.endpoint == former.endpoint:
+        parts.append((now.access_key, former.access_key))
     return any(_is_cut_off(one, [other]) for one, other in parts if one and other)
 
 

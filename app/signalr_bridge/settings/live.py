@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from signalr_bridge.settings.access import CallerKey
 from signalr_bridge.settings.diagnosis import locating
 from signalr_bridge.settings.escalation import Escalation, leave_out_escalations
 from signalr_bridge.settings.fields import is_live
@@ -43,8 +44,11 @@ class Change:
     escalations: tuple[Escalation, ...]
 
 
-def plan_change(current: Settings, wanted: Settings) -> Change:
-    """The change to ``wanted``. Fields marked as live change at once, as far as nothing opens. All others wait."""
+def plan_change(current: Settings, wanted: Settings, gone: Sequence[CallerKey] = ()) -> Change:
+    """The change to ``wanted``. Fields marked as live change at once, as far as nothing opens. All others wait.
+
+    ``gone`` are keys that were in force before ``current``. They need not hold their secrets.
+    """
     hubs = {
         name: _change(current.hubs.get(name) or HubSettings(), _find_hub(wanted, name))
         for name in {**wanted.hubs, **current.hubs}
@@ -54,7 +58,7 @@ def plan_change(current: Settings, wanted: Settings) -> Change:
         for name, one in current.forward.items()
     }
     changed = _change(current, wanted).model_copy(update={"hubs": hubs, "forward": forward})
-    settings, escalations = leave_out_escalations(current, changed)
+    settings, escalations = leave_out_escalations(current, changed, gone)
     named = {one.setting for one in escalations}
     waiting = tuple(one for one in _find_differences(settings, wanted) if one not in named)
     return Change(settings, tuple(_describe(current, settings)), waiting, escalations)
@@ -162,6 +166,7 @@ class LiveSettings:
     ) -> None:
         self._current, self._prepare, self._listener, self._check = current, prepare, listener, check
         self._told: tuple[tuple[str, ...], tuple[Escalation, ...]] = ((), ())
+        self._gone: list[CallerKey] = []
 
     def plan(self, values: Values) -> Change:
         """The change to the settings in ``values``. Raises ``SettingsError`` for what nobody could start with.
@@ -170,7 +175,7 @@ class LiveSettings:
         """
         wanted, current = review(values).accept(), self._current()
         self._check(wanted, values)
-        change = plan_change(current, wanted)
+        change = plan_change(current, wanted, self._gone)
         if change.settings != current:
             self._check(change.settings, values)
         return change
@@ -182,8 +187,16 @@ class LiveSettings:
             return
         with locating(values):
             commit = self._prepare(change.settings)
+        self._remember(self._current().callers.keys)
         commit()
         self._listener.settings_changed(changes=change.changed)
+
+    def _remember(self, keys: Sequence[CallerKey]) -> None:
+        """Keeps the names of keys and what they may do, without the keys themselves."""
+        for key in keys:
+            without_secret = key.model_copy(update={"key": None, "sha256": None})
+            if without_secret not in self._gone:
+                self._gone.append(without_secret)
 
     def _tell_what_waits(self, change: Change) -> None:
         """Tells it once as long as it stays the same, because stores are read again and again."""

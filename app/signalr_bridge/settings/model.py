@@ -127,7 +127,10 @@ class Settings(BaseSettings):
         default="info", description="the lowest level to log"
     )
     log_format: Literal["json", "text"] | None = Field(default=None, description="`json`, or `text` on a terminal")
-    authority_host: Annotated[str, BeforeValidator(read_authority)] = "https://login.microsoftonline.com"
+    # It is not shown, because it may have a user and a password in front of the host.
+    authority_host: Annotated[str, BeforeValidator(read_authority)] = Field(
+        default="https://login.microsoftonline.com", repr=False
+    )
     """Where tokens are issued. Azure's own name for it is ``AZURE_AUTHORITY_HOST``."""
     development: bool = Field(default=False, exclude=True)
     """Only ``dev`` sets it: callers on loopback need no key."""

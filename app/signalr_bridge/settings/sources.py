@@ -1,5 +1,6 @@
 """The sources of settings in their order: command line, environment, secrets, stores, and a settings file."""
 
+import hashlib
 import os
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -66,13 +67,15 @@ class Reading:
     files: tuple[Values, ...] = field(default=(), repr=False)
     error: SettingsError | None = None
 
-    def equals(self, other: "Reading | None") -> bool:
-        """Whether the other reading found the same files in the same state."""
-        return other is not None and self._facts == other._facts
-
     @property
-    def _facts(self) -> tuple[object, ...]:
-        return self.look.files, self.found, self.files, str(self.error)
+    def digest(self) -> bytes:
+        """The SHA-256 of all that was found. Readings of the same files in the same state have the same one."""
+        values = [
+            (name, one.value, one.source, one.line) for some in (self.found, *self.files) for name, one in some.items()
+        ]
+        return hashlib.sha256(
+            repr((self.look.files, values, str(self.error))).encode("utf-8", "surrogatepass")
+        ).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class EndpointTuning(Section):
         default=None, description="the application id in the tokens of this instance's upstream calls"
     )
     lenient_404: Annotated[bool, LIVE] = Field(
-        default=False, description='a bare 404 means "absent", as from the reference emulator 1.1.0'
+        default=False, description='"absent" is said without an error code, as by Microsoft\'s emulator up to 1.1.0'
     )
 
 

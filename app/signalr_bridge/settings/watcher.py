@@ -123,6 +123,9 @@ class Watcher:
         interval: Seconds between two looks at the sources.
         settle: Seconds between two readings of changed files, which must say the same.
         longest: The most seconds that a reading may take.
+
+    Attributes:
+        settle: As above. It may be changed at any time.
     """
 
     def __init__(
@@ -137,14 +140,15 @@ class Watcher:
         longest: float = LONGEST_SECONDS,
     ) -> None:
         self._sources, self._follower, self._listener, self._clock = sources, follower, listener, clock
-        self._interval, self._settle = interval, settle
+        self._interval, self.settle = interval, settle
         self._thread = DaemonThread(longest)
         self._seen: Look | None = None  # what was read before may have changed since
-        self._settled: Reading | None = None
+        self._settled: bytes | None = None  # of the reading, which itself would keep secrets
         self._forced_at = clock() - FORCED_SECONDS
         self._refused: str | None = None
         self._reading: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._asked: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._watching = asyncio.create_task(self._watch())
@@ -153,7 +157,7 @@ class Watcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in (self._watching, self._reading):
+        for task in (self._watching, self._asked, self._reading):
             if task is not None:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
@@ -161,21 +165,28 @@ class Watcher:
         self._watching = None
 
     def hang_up(self) -> None:
-        """Begins to read all sources, as SIGHUP asks for it. It is logged where there is nothing to read."""
+        """Begins to read all sources, as SIGHUP asks for it. It is logged, also where there is nothing to read."""
         if self._watching is None or not self._sources.are_watched:
             _LOG.info("asked to read the settings again, but there is no file, folder or store to read")
             return
         _LOG.info("asked to read the settings again")
-        self._begin()
+        self._asked = asyncio.create_task(self.read_again())
 
     async def read_again(self) -> None:
         """Reads all sources now. Calls that come meanwhile wait for the same reading."""
-        await asyncio.shield(self._begin())
-
-    def _begin(self) -> asyncio.Task[None]:
+        if self._reading is not None:
+            await asyncio.shield(self._reading)  # which may have begun before the last change
         if self._reading is None:
-            self._reading = asyncio.create_task(self._guard(self._read_if_due()))
-        return self._reading
+            self._begin(self._read_if_due())
+        if self._reading is not None:
+            await asyncio.shield(self._reading)
+
+    def _begin(self, reading: Coroutine[Any, Any, None]) -> None:
+        self._reading = asyncio.create_task(self._guard(reading))
+        self._reading.add_done_callback(self._forget)
+
+    def _forget(self, reading: asyncio.Task[None]) -> None:
+        self._reading = None
 
     async def _watch(self) -> None:
         while True:
@@ -187,8 +198,7 @@ class Watcher:
         """Reads what has changed, unless it is being read since the look."""
         seen = await self._thread.run(self._sources.look)
         if seen != self._seen and self._reading is None:
-            self._reading = asyncio.create_task(self._guard(self._read(seen)))
-            await asyncio.shield(self._reading)
+            self._begin(self._read(seen))
 
     async def _guard(self, reading: Coroutine[Any, Any, None]) -> None:
         """Whatever goes wrong, the old settings stay and watching goes on."""
@@ -208,26 +218,23 @@ class Watcher:
             await self._read(seen)
 
     async def _read(self, seen: Look) -> None:
-        try:
-            self._seen = seen  # what is refused is read again when it changes
-            self._settled = await self._read_settled()
-            self._seen = self._settled.look
-            values = await self._thread.run(partial(self._sources.complete, self._settled))
-            change = await self._thread.run(partial(self._follower.plan, values))
-            self._follower.take(change, values)
-            self._refused = None
-        finally:
-            self._reading = None
+        self._seen = seen  # what is refused is read again when it changes
+        reading = await self._read_settled()
+        self._seen, self._settled = reading.look, reading.digest
+        values = await self._thread.run(partial(self._sources.complete, reading))
+        change = await self._thread.run(partial(self._follower.plan, values))
+        self._follower.take(change, values)
+        self._refused = None
 
     async def _read_settled(self) -> Reading:
         """What the files say when two readings have said the same. Raises ``SettingsError``."""
         before = self._settled
         for _ in range(_MOST_READINGS):
             reading = await self._thread.run(self._sources.read_files)
-            if reading.equals(before):
+            if reading.digest == before:
                 return reading
-            before = reading
-            await asyncio.sleep(self._settle)
+            before = reading.digest
+            await asyncio.sleep(self.settle)
         raise SettingsError("The files change faster than they can be read.")
 
     def _refuse(self, error: SettingsError) -> None:

@@ -113,6 +113,10 @@ class Access:
             caller = caller or self._find_anonymous(request)
         return caller is not None and any(caller.may(right, None) for right in request.rights)
 
+    def is_backend(self, request: Request) -> bool:
+        """Whether a backend asks. In development every program of this machine may, and clients need no key either."""
+        return request.caller is not None and ListenerKind.ONLY not in self.anonymous
+
     async def find_caller(self, request: Request) -> None:
         """Sets the caller of the request. It stays None when the request has no credentials of a caller.
 

@@ -172,6 +172,10 @@ def _find_json_writer(logger: logging.Logger) -> LineWriter | None:
     return handler.json_writer
 
 
+_MISROUTED = "endpoint-misrouted"
+_NO_INSTANCE = "it answers 404, and not in the service's words: check its address"
+
+
 class LogObserver(Observer):
     """Writes the facts that people look for in a log. It leaves out facts that are counted rather than read.
 
@@ -188,6 +192,7 @@ class LogObserver(Observer):
         self._tokens = logging.getLogger("signalr_bridge.tokens")
         self._credentials = logging.getLogger("signalr_bridge.credentials")
         self._settings = logging.getLogger("signalr_bridge.settings")
+        self._misrouted: set[str] = set()
         self._audit = logging.getLogger("signalr_bridge.audit")
 
     def audited(self, *, who: str, what: str, result: str) -> None:
@@ -238,6 +243,12 @@ class LogObserver(Observer):
         self, *, endpoint: str, outcome: str, code: str | None, reason: str | None, has_credential: bool
     ) -> None:
         self._note_credential(endpoint, reason, has_credential)
+        if code != _MISROUTED:
+            self._misrouted.discard(endpoint)
+        elif endpoint not in self._misrouted:  # once, for it stays so until somebody does something
+            self._misrouted.add(endpoint)
+            extra = {"endpoint": endpoint, "reason": reason or _NO_INSTANCE}
+            self._endpoints.warning("endpoint is misrouted and gets no clients", extra=extra)
 
     def _note_credential(self, endpoint: str, reason: str | None, has_credential: bool) -> None:
         if not has_credential:

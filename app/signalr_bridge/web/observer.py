@@ -82,6 +82,15 @@ class Observer:
             endpoint: The name of the endpoint that called. None when that is not known.
         """
 
+    def message_limited(self, *, hub: str, event: str, answered: bool) -> None:
+        """A client has sent more messages than it may, and this one has reached no handler.
+
+        Args:
+            hub: As the call names it.
+            event: The method that the client called. It is a text of the client's.
+            answered: Whether the client waits for an answer, which then says so.
+        """
+
     def negotiation_ended(
         self,
         *,

@@ -92,7 +92,8 @@ async def test_no_log_and_no_answer_holds_one(
     for name, text in given(service.url).items():
         (tmp_path / name).write_text(text)
     sources = Sources({"BRIDGE_SECRETS_DIR": str(tmp_path)}, {})
-    app = create_app(load(sources.read()), sources, settle_seconds=0.05)
+    app = create_app(load(sources.read()), sources)
+    app.state.parts.watcher.settle = 0.05
     answers: list[httpx.Response] = []
     async with app.router.lifespan_context(app), client(app) as http:
         answers += await use(http, CANARY)

@@ -92,7 +92,7 @@ async def test_an_old_token_is_no_id_token_either(place: str) -> None:
 
         assert problem_of(await bring(made(SERVICE))) == (401, "unauthenticated"), "as without any"
         assert claims_of(await bring(made("k" * 32)))["role"] == "admin", "nobody checks it, as the setting says"
-        assert claims_of(await bring(jwt.encode({"role": "admin"}, None, "none")))["role"] == "admin"
+        assert claims_of(await bring(jwt.encode({"role": "admin"}, "", "none")))["role"] == "admin"
         assert problem_of(await bring("nonsense")) == (401, "unauthenticated")
 
 

@@ -73,7 +73,8 @@ async def running(
 ) -> AsyncIterator[Running]:
     write(folder, {"BRIDGE_CALLERS__KEYS": CALLER, **given})
     sources = Sources({"BRIDGE_SECRETS_DIR": str(folder)}, {})
-    app = create_app(load(sources.read()), sources, settle_seconds=0.05, runtime=runtime, observer=observer)
+    app = create_app(load(sources.read()), sources, runtime=runtime, observer=observer)
+    app.state.parts.watcher.settle = 0.05
     async with app.router.lifespan_context(app), client(app) as http:
         yield Running(app, http, folder)
 
