@@ -48,6 +48,7 @@ from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.validation import review_to_serve
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
 from signalr_bridge.web.logs import configure_logs, is_text
+from signalr_bridge.wire.connection_limit import ConnectionLimit
 from signalr_bridge.wire.server import Listener, bind
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -112,6 +113,7 @@ async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
             drain_seconds=limits.drain_seconds,
             keep_alive_seconds=limits.keep_alive_seconds,
             end_streams=parts.begin_stop,
+            limit=ConnectionLimit.below_descriptors(_count_outgoing(settings)),
         )
         listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
         if (address := settings.callers.listen_address) is not None:
@@ -128,6 +130,11 @@ async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
         await listener.run_until_stopped(beside=others, begin_drain=parts.begin_drain)
         for one in beside:
             one.cancel()
+
+
+def _count_outgoing(settings: Settings) -> int:
+    """How many connections to endpoints and backends may be open."""
+    return settings.limits.connections * (len(settings.all_endpoints()) + len(settings.forward))
 
 
 async def _introduce(
