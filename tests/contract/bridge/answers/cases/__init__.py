@@ -73,6 +73,9 @@ CHANGES = {
     "send by nobody": "401 unauthenticated",
     "nothing": "404 route-not-found",
     "another method": "405 method-not-allowed",
+    # The service lacks the operation: the answer says so, and asks nobody to try again.
+    "call: bare": "502 invoke-failed",
+    "members of say-bare": "503 no-endpoint-available",
 }
 """The cases whose answers changed on purpose, by name, each with its status and the code of a problem.
 
