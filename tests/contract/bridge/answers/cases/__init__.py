@@ -99,6 +99,14 @@ CHANGES = {
     "GET /hubs/chat/groups/team%2F1/connections: slash at the end": "404 route-not-found",
     # RFC 9110, section 9.3.6: its target is a host and a port, and has no path.
     "a tunnel to a host": "405 method-not-allowed",
+
+
+    "send by nobody": "401 unauthenticated",
+    "nothing": "404 route-not-found",
+    "another method": "405 method-not-allowed",
+    # The service lacks the operation: the answer says so, and asks nobody to try again.
+    "call: bare": "502 invoke-failed",
+    "members of say-bare": "503 no-endpoint-available",
 }
 """The cases whose answers changed on purpose, by name, each with its status and the code of a problem.
 
