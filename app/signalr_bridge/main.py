@@ -307,11 +307,7 @@ def _make_sender(settings: Settings, directory: EndpointDirectory, runtime: Runt
 
 
 def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime: Runtime) -> Negotiator:
-    return Negotiator(
-        directory,
-        clock=runtime.wall_clock,
-        is_lossless=snapshots.is_lossless,
-    )
+    return Negotiator(directory, clock=runtime.wall_clock, is_lossless=snapshots.is_lossless)
 
 
 def _make_hub_lifespan(settings: Settings, loaded: PythonHandlers, sender: Sender) -> HubLifespan:
