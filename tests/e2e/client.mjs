@@ -4,10 +4,11 @@
 //   do: start (result: the connection id; with "protocol": "messagepack" in that), invoke, send (method, arguments), stop,
 //   flood (method, count; result: the error of each call, or null)
 //   Values that JSON lacks are {"$bytes": hex} (Uint8Array) and {"$time": RFC 3339} (Date), both ways.
+//   {"$stream": [...]} becomes a stream of these items from the client.
 //   {"client": "ann", "event": "message" | "closed" | "reconnecting" | "reconnected", ...}
 
 import { createInterface } from "node:readline";
-import { HubConnectionBuilder, LogLevel } from "@microsoft/signalr";
+import { HubConnectionBuilder, LogLevel, Subject } from "@microsoft/signalr";
 import { MessagePackHubProtocol } from "@microsoft/signalr-protocol-msgpack";
 
 // The client finds handlers by name. The tests want every message, so each of these names is listened to.
@@ -29,7 +30,17 @@ function untag(value) {
   if (value === null || typeof value !== "object") return value;
   if (typeof value.$bytes === "string") return new Uint8Array(Buffer.from(value.$bytes, "hex"));
   if (typeof value.$time === "string") return new Date(value.$time);
+  if (Array.isArray(value.$stream)) return streamOf(value.$stream);
   return Array.isArray(value) ? value.map(untag) : mapMembers(value, untag);
+}
+
+function streamOf(items) {
+  const stream = new Subject();
+  setImmediate(() => {
+    for (const item of items) stream.next(item);
+    stream.complete();
+  });
+  return stream;
 }
 
 // What a handler calls to get an answer: each way in which a client can answer, or not.

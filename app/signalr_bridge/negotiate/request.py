@@ -85,7 +85,7 @@ def _read_usual(body: bytes) -> _UsualBody:
 
 def _read_any(body: bytes) -> ObjectReader:
     if json_text.first_character(body) != b"{":
-        json_text.check(body)  # a body that is not JSON at all is another error
+        json_text.check_roughly(body)  # a body that is not JSON at all is another error
         raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON object.")])
     given = ObjectReader(body, "#")
     given.refuse_unknown(_PROPERTIES)

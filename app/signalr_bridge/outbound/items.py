@@ -215,7 +215,7 @@ def _read_plain_names(plain: _PlainMessage) -> tuple[int, Action, tuple[str, str
 def _read_any(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: HasEndpoint, pointer: str) -> Item:
     """An item of any form. Raises ``InvalidItem`` with all faults, and ``MalformedJson``."""
     if json_text.first_character(text) != b"{":
-        json_text.check(text)  # what does not parse at all is another error
+        json_text.check_roughly(text)  # what does not parse at all is another error
         raise InvalidItem([Fault(pointer, InvalidItem, "An item is a JSON object.")])
     reader = ItemReader(text, pointer)
     kind = _find_kind(reader, kinds)

@@ -85,7 +85,7 @@ async def _send(
 
 def _read_single(sender: Sender, text: bytes, hub: str, kinds: frozenset[Kind]) -> Item:
     if len(kinds) > 1:
-        json_text.check(text)  # what does not parse at all is another error
+        json_text.check_roughly(text)  # what does not parse at all is another error
         raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON array of items.")])
     if len(text) > LARGEST_ITEM:
         raise BodyTooLarge(f"A single item may have {LARGEST_ITEM:,} bytes.")

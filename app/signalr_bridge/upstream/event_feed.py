@@ -12,20 +12,22 @@ from heapq import merge
 from operator import attrgetter
 from typing import Any, ClassVar, Protocol, TypeVar
 
+import msgspec
+
 from signalr_bridge.errors import BridgeError, MalformedMessage
 from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import (
     DISCONNECTED,
     JSON,
     MESSAGES,
     EventHeaders,
-    read_arguments,
     read_disconnected,
 )
 from signalr_bridge.runtime import Clock, WallClock
 from signalr_bridge.upstream.codecs import CODECS
 from signalr_bridge.upstream.dispatch import Ending, Failed, Handler, Refused
-from signalr_bridge.upstream.values import cut, preview
+from signalr_bridge.upstream.values import cut, preview, preview_json
 
 KEPT = 100
 """How many events of each kind are kept, so that one kind does not push the others out."""
@@ -169,7 +171,7 @@ class EventRecord:
         try:
             if self.headers.category.lower() == MESSAGES:
                 message = CODECS[self.media_type].read_invocation(self.body)
-                return {"arguments": preview(read_arguments(message.arguments))}
+                return {} if message.fault else {"arguments": _show(message.arguments)}
             if self.headers.event.lower() == DISCONNECTED and self.media_type == JSON:
                 reason = read_disconnected(self.body).error
                 return {} if reason is None else {"reason": cut(reason)}
@@ -182,7 +184,11 @@ class EventRecord:
         if self.outcome != "returned" or not self.answer:
             return {}
         completion = CODECS[self.media_type].read_completion(self.answer)
-        return {"result": preview(completion.result)} if completion.has_result else {}
+        return {"result": _show(completion.result)} if completion.has_result else {}
+
+
+def _show(payload: Payload) -> Any:
+    return preview_json(payload) if isinstance(payload, msgspec.Raw) else preview(payload)
 
 
 class AnswerLike(Protocol):

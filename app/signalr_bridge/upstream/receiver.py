@@ -19,11 +19,12 @@ from signalr_bridge.errors import (
     MalformedJson,
     MalformedMessage,
     NoHandler,
+    UnheldValue,
     UnsupportedMediaType,
 )
 from signalr_bridge.protocol import upstream_event
 from signalr_bridge.protocol.claims import may_name_groups
-from signalr_bridge.protocol.hub_message import Completion, Payload
+from signalr_bridge.protocol.hub_message import Completion, Invocation, Payload
 from signalr_bridge.protocol.names import check_connection_id, check_hub
 from signalr_bridge.protocol.upstream_event import (
     CONNECTED,
@@ -122,11 +123,16 @@ def check_headers(headers: EventHeaders) -> None:
     check_connection_id(headers.connection_id)
 
 
-def parse(read: Callable[[Read], Message], body: Read) -> Message:
-    """What ``read`` reads from the body, or a part of it. Raises ``MalformedJson`` instead of ``MalformedMessage``."""
+def parse(read: Callable[[Read], Message], body: Read, media_type: str = upstream_event.JSON) -> Message:
+    """What ``read`` reads from the body, or a part of it.
+
+    Raises ``UnheldValue``, and ``MalformedJson`` or, for MessagePack, ``MalformedMessage``.
+    """
     try:
         return read(body)
     except MalformedMessage as error:
+        if isinstance(error, UnheldValue) or media_type == upstream_event.MESSAGEPACK:
+            raise
         raise MalformedJson(error.detail) from None
 
 
@@ -179,6 +185,25 @@ def _complete(ending: Ending, invocation_id: str, method: str) -> Completion:
             return Completion(invocation_id, error=reason)
         case Failed():
             return Completion(invocation_id, error=failure_text(method))
+
+
+def _read_arguments(message: Invocation, handler: Handler | None) -> tuple[Sequence[Payload], str | None]:
+    """The arguments as the handler takes them, and why the message cannot be carried out. Raises ``MalformedJson``."""
+    arguments = message.arguments
+    if message.refusal is not None:
+        return (), message.refusal
+    if not isinstance(arguments, msgspec.Raw) or (handler is not None and handler.takes_json):
+        return arguments, None
+    try:
+        return parse(upstream_event.read_arguments, arguments), None
+    except UnheldValue as error:
+        return (), error.detail
+
+
+def _refuse(context: Context, reason: str) -> Refused:
+    """The ending of a message that cannot be carried out. A client that does not wait for it learns nothing of it."""
+    _LOG.warning("message dropped", extra={"hub": context.hub, "event": context.event, "reason": reason})
+    return Refused(reason)
 
 
 class Receiver:
@@ -315,7 +340,7 @@ class Receiver:
 
     async def _answer_message(self, call: _Call, media_type: str, body: bytes) -> Answer:
         codec = CODECS[media_type]
-        message = parse(codec.read_invocation, body)
+        message = parse(codec.read_invocation, body, media_type)
         if message.target != call.headers.event and message.target.lower() != call.headers.event.lower():
             raise InvalidHeader("The header X-ASRS-Event is not the target that the body names.")
         if self._message_limit is not None:
@@ -328,11 +353,14 @@ class Receiver:
             if excess is not None:
                 return self._answer_excess(call, message.invocation_id, codec, media_type, excess)
         handler = self._dispatch.find_for_message(call.headers.hub, call.headers.event)
-        arguments = message.arguments
-        if isinstance(arguments, msgspec.Raw) and not (handler is not None and handler.takes_json):
-            arguments = parse(upstream_event.read_arguments, arguments)
+        arguments, refusal = _read_arguments(message, handler)
         context = self._open(call, arguments, message.invocation_id, None)
-        ending = self._leave_unhandled(call, context) if handler is None else await answer_message(handler, context)
+        if handler is None:
+            ending = self._leave_unhandled(call, context)
+        elif refusal is not None:
+            ending = _refuse(context, refusal)
+        else:
+            ending = await answer_message(handler, context)
         handlers = () if handler is None else (handler,)
         call.end(handlers, ending)
         answer, ending = write_answer(ending, context, codec, media_type)
