@@ -39,6 +39,7 @@ from signalr_bridge.upstream.python.handler import HubHandler
 from signalr_bridge.upstream.python.hub import Hub
 from signalr_bridge.upstream.python.hub_lifespan import HubLifespan
 from signalr_bridge.upstream.python.loading import PythonHandlers, load_handlers
+from signalr_bridge.upstream.python.loop_watch import LoopWatch
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web import console
 from signalr_bridge.web.authorize import Access, HubNames
@@ -138,6 +139,7 @@ def create_app(
     issuer_keys = IssuerKeys(runtime.clock, observer=observer)
     access = _make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, runtime)
     opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
+    opened += [LoopWatch()] if settings.development or not loaded.is_empty else []
     hub_lifespan = _make_hub_lifespan(settings, loaded, sender)
     receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
     parts = Parts(
