@@ -11,6 +11,7 @@ import asyncio
 import gc
 import importlib
 import os
+import signal
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -71,6 +72,8 @@ def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in _SERVING:  # what prints a few lines and ends may wait for its reader
         queue_standard_streams()
         log_uncaught()
+    if os.getpid() == 1:  # of a container, and the kernel keeps a signal from it that it has no handler for
+        signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))  # servers set their own later
     try:
         cli()
     except BridgeError as error:
@@ -109,6 +112,7 @@ def serve(
     handlers: Handlers = None,
 ) -> None:
     """Run the bridge, with settings from the environment and a file."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the bridge runs, it would end the process
     sources = _find_sources(settings, {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None})
     values = sources.read()
     loaded = _accept(review_to_serve(values))
@@ -122,18 +126,27 @@ async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
         app = create_app(settings, sources)
         parts: Parts = app.state.parts
-        listen = partial(Listener, grace_seconds=settings.limits.grace_seconds, end_streams=parts.begin_stop)
+        limits = settings.limits
+        listen = partial(
+            Listener,
+            grace_seconds=limits.grace_seconds,
+            drain_seconds=limits.drain_seconds,
+            keep_alive_seconds=limits.keep_alive_seconds,
+            end_streams=parts.begin_stop,
+        )
         listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
         if (address := settings.callers.listen_address) is not None:
             own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))
             callers = listen(ListenerApp(app, ListenerKind.CALLERS), own, owns_lifespan=False)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, parts.watcher.hang_up)
         # What is alive now stays alive. Leaving it out of collections cuts the slowest requests to a third.
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
         beside = [asyncio.create_task(_introduce(settings, values, parts, listener, callers))]
         if callers is not None:
             beside.append(asyncio.create_task(callers.serve_beside(listener)))
-        await listener.run_until_stopped(before=None if callers is None else callers.stop)
+        others = () if callers is None else (callers,)
+        await listener.run_until_stopped(beside=others, begin_drain=parts.begin_drain)
         for one in beside:
             one.cancel()
 

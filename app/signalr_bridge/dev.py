@@ -22,7 +22,7 @@ from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.python.reloader import Reloader
 from signalr_bridge.upstream.python.threads import Threads
 from signalr_bridge.web.logs import configure_logs
-from signalr_bridge.wire.server import Listener, bind, on_stop_signal
+from signalr_bridge.wire.server import STOP_SIGNALS, Listener, bind, on_signals
 
 _HOST = "127.0.0.1"
 
@@ -84,14 +84,24 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
             settings = _complete(_allow(settings, options.origins), port, [one.connection_string for one in emulators])
             app = create_app(settings)
             parts: Parts = app.state.parts
-            grace = settings.limits.grace_seconds
+            limits = settings.limits
+            grace = limits.grace_seconds
             if options.forward is not None:
                 parts.backends.advice[Address(options.forward, "--forward").origin] = "start it, or check --forward"
-            listener = Listener(app, sock, grace_seconds=grace, end_streams=parts.begin_stop)
+            listener = Listener(
+                app,
+                sock,
+                grace_seconds=grace,
+                drain_seconds=limits.drain_seconds,
+                keep_alive_seconds=limits.keep_alive_seconds,
+                end_streams=parts.begin_stop,
+            )
             printing = asyncio.create_task(_print_when_started(listener, settings, emulators, secret))
             reloading = asyncio.create_task(_make_reloader(settings, parts).run()) if options.reload else None
             # The emulators end first. Their last events, that clients have gone, still reach the handlers.
-            await listener.run_until_stopped(before=partial(_stop, parts.backlog, emulators, grace))
+            await listener.run_until_stopped(
+                begin_drain=parts.begin_drain, before=partial(_stop, parts.backlog, emulators, grace)
+            )
             printing.cancel()
             if reloading is not None:
                 reloading.cancel()
@@ -146,7 +156,7 @@ async def run_emulator(
     role: Role,
     origins: Sequence[str] = (),
 ) -> None:
-    """Run the emulator alone until a signal ends it.
+    """Run the emulator alone until a signal ends it. A second signal ends it at once.
 
     Args:
         host: The address to listen on.
@@ -162,10 +172,25 @@ async def run_emulator(
     """
     templates = [] if config is None else read_upstream_settings(config)
     told = templates or upstream or ()
-    async with Emulator(port, host, upstream=told, entra_issuer=issuer, entra_role=role, origins=origins) as emulator:
+    emulator = Emulator(port, host, upstream=told, entra_issuer=issuer, entra_role=role, origins=origins)
+    stopped = asyncio.Event()
+    running = asyncio.create_task(_emulate(emulator, stopped))
+
+    def stop() -> None:
+        """End it, and at the second signal at once. It would wait for the upstream, which is told of each client."""
+        if stopped.is_set():
+            running.cancel()
+        stopped.set()
+
+    on_signals(STOP_SIGNALS, stop)
+    await asyncio.wait([running])
+    if not running.cancelled():
+        running.result()
+
+
+async def _emulate(emulator: Emulator, stopped: asyncio.Event) -> None:
+    async with emulator:
         print(f"Connection string: {emulator.connection_string}", flush=True)
-        stopped = asyncio.Event()
-        on_stop_signal(stopped.set)
         await stopped.wait()
 
 

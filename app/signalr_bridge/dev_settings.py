@@ -209,6 +209,7 @@ def _fill_silence(taken: Values, *, posts: bool) -> Values:
         "docs": True,
         "console": True,
         "log_level": "warning",
+        "limits:drain_seconds": 0,
         "limits:grace_seconds": 1,
     }
     if not posts and not any(_gets_events(spelled.removeprefix(_OURS), taken) for spelled in taken):

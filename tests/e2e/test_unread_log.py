@@ -107,7 +107,7 @@ def open_client(port: int) -> httpx.Client:
     return httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, trust_env=False, timeout=10)
 
 
-def test_lines_that_were_dropped_are_said_once_somebody_reads() -> None:
+def test_lines_that_were_dropped_are_said_as_soon_as_the_log_is_read() -> None:
     port = free_port()
     command, settings = serve(port)
     with unread(command, **settings) as process, open_client(port) as http:

@@ -59,6 +59,12 @@ class EndpointDirectory:
     def __init__(self, current: Callable[[], EndpointMap]) -> None:
         self._current = current
         self._worked = False
+        self.is_stopping = False
+        """Whether the bridge is about to stop. Then it is not ready, and requests are still answered."""
+
+    def begin_stop(self) -> None:
+        """From now on the bridge is not ready."""
+        self.is_stopping = True
 
     def find(self, hub: str) -> Registry:
         """The registry of the hub, whose name may be in any case."""
@@ -199,6 +205,7 @@ def make_policy(calls: CallSettings) -> RetryPolicy:
         return RetryPolicy(attempt_seconds=calls.attempt_seconds)
     return RetryPolicy(
         most_attempts=1 + retry.max_retries,
+        most_throttled=1 + retry.max_retries if "max_retries" in retry.model_fields_set else None,
         first_delay=retry.delay_seconds,
         longest_delay=retry.max_delay_seconds,
         fixed=retry.mode == "Fixed",

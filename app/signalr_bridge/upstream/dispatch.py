@@ -160,6 +160,11 @@ class Dispatch:
         """Whether no other handler of the hub is more specific for all that this one would answer."""
         return handler.category != MESSAGES or self.find_for_message(hub, handler.event) is handler
 
+    @property
+    def connected_hubs(self) -> frozenset[str]:
+        """The hubs whose ``connected`` has a handler, in lower case. ``*`` stands for all hubs."""
+        return frozenset(one.hub.lower() for one in self.handlers if _sees(one, one.hub.lower(), CONNECTED))
+
     def find_for_connection(self, hub: str, event: str) -> list[Handler]:
         """Every handler of ``connected`` or ``disconnected``, in the order in which they were given."""
         hub = hub.lower()
@@ -210,8 +215,7 @@ async def answer_connection(handlers: Iterable[Handler], context: Context) -> En
 
 
 async def _run(handler: Handler, context: Context, refusal: type[HubError], *, needs_reason: bool = False) -> Ending:
-    if NOTE.get() is not None:
-        NOTE.set(Note(handler.source))
+    NOTE.set(Note(handler.source))
     try:
         return Returned(await handler.answer(context))
     except refusal as error:

@@ -65,6 +65,10 @@ class Rate:
             self._full_at.popitem(last=False)
         return wait
 
+    def forget(self, name: str) -> None:
+        """Forget a name. If it comes back, it has a full bucket."""
+        self._full_at.pop(name, None)
+
 
 def find_address(peer: str | None, lines: HeaderLines, trusted: Sequence[Network]) -> str:
     """The client's address, as ``name_address`` writes it. The arguments are those of ``find_client``."""

@@ -35,6 +35,9 @@ _BEYOND_ASCII = re.compile("[\x80-\x9f\u2028-\u202e\u2066-\u2069]")
 _ACCESS = "signalr_bridge.access"
 """The logger of requests."""
 
+_SETTINGS = "settings"
+"""Who changes settings, for the audit: their sources do not say which person wrote them."""
+
 _LOG = logging.getLogger("signalr_bridge.log")
 
 
@@ -222,6 +225,10 @@ def _find_json_writer(logger: logging.Logger) -> LineWriter | None:
     return handler.json_writer
 
 
+_MISROUTED = "endpoint-misrouted"
+_NO_INSTANCE = "it answers 404, and not in the service's words: check its address"
+
+
 class LogObserver(Observer):
     """Writes the facts that people look for in a log. It leaves out facts that are counted rather than read.
 
@@ -238,6 +245,12 @@ class LogObserver(Observer):
         self._tokens = logging.getLogger("signalr_bridge.tokens")
         self._credentials = logging.getLogger("signalr_bridge.credentials")
         self._settings = logging.getLogger("signalr_bridge.settings")
+        self._misrouted: set[str] = set()
+        self._audit = logging.getLogger("signalr_bridge.audit")
+
+    def audited(self, *, who: str, what: str, result: str) -> None:
+        """Somebody has done, or was refused, what people want to know of long after. Nothing in it is secret."""
+        self._audit.info("audit", extra={"who": who, "what": what, "result": result})
 
     def request_ended(
         self, *, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
@@ -283,10 +296,20 @@ class LogObserver(Observer):
         self, *, endpoint: str, outcome: str, code: str | None, reason: str | None, has_credential: bool
     ) -> None:
         self._note_credential(endpoint, reason, has_credential)
+        if code != _MISROUTED:
+            self._misrouted.discard(endpoint)
+        elif endpoint not in self._misrouted:  # once, for it stays so until somebody does something
+            self._misrouted.add(endpoint)
+            extra = {"endpoint": endpoint, "reason": reason or _NO_INSTANCE}
+            self._endpoints.warning("endpoint is misrouted and gets no clients", extra=extra)
 
     def _note_credential(self, endpoint: str, reason: str | None, has_credential: bool) -> None:
         if not has_credential:
             self._endpoints.info("no credential", extra={"endpoint": endpoint, "reason": reason})
+
+    def connections_closed(self, *, who: str, what: str, hub: str, result: str, request_id: str) -> None:
+        extra = {"who": who, "what": what, "result": result, "hub": hub, "request_id": request_id}
+        self._audit.info("audit", extra=extra)
 
     def key_fetch_failed(self, *, issuer: str, error: str, seconds: float) -> None:
         extra = {"issuer": issuer, "error": error}
@@ -302,10 +325,18 @@ class LogObserver(Observer):
 
     def settings_changed(self, *, changes: Sequence[str]) -> None:
         self._settings.info("settings changed", extra={"changes": "; ".join(changes)})
+        self.audited(who=_SETTINGS, what="; ".join(changes), result="taken")
 
     def settings_waiting(self, *, settings: Sequence[str]) -> None:
         extra = {"settings": ", ".join(settings)}
         self._settings.warning("settings changed that wait for a restart", extra=extra)
+        self.audited(who=_SETTINGS, what=f"{', '.join(settings)} changed", result="refused until a restart")
+
+    def settings_opening(self, *, openings: Sequence[str]) -> None:
+        extra = {"settings": "; ".join(openings)}
+        self._settings.warning("settings refused that would open something, they wait for a restart", extra=extra)
+        self.audited(who=_SETTINGS, what="; ".join(openings), result="refused until a restart")
 
     def settings_refused(self, *, reason: str) -> None:
         self._settings.error("settings refused, the old ones stay", extra={"reason": reason})
+        self.audited(who=_SETTINGS, what=reason, result="refused")

@@ -32,6 +32,9 @@ class Connection(Protocol):
     async def until_taken(self, request: ReceivedRequest) -> None:
         """Wait while the client accepts no further bytes."""
 
+    def settle(self, request: ReceivedRequest) -> None:
+        """Decide whether the connection is kept behind the answer, which goes out now."""
+
     def finish(self, request: ReceivedRequest) -> None:
         """All of the answer has been written."""
 
@@ -161,7 +164,7 @@ class AsgiCycle:
 
     def _send_head(self, status: int, headers: Any) -> None:
         request, is_chunked, says_close = self._request, None, False
-        request.give_up_body()
+        self._connection.settle(request)
         request.expects_continue, request.has_begun = False, True
         parts = [STATUS_LINES[status], self._connection.first_lines()]
         for name, value in headers:

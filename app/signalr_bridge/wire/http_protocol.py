@@ -4,9 +4,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from uvicorn import Config
+from uvicorn.server import ServerState
 
 from signalr_bridge.errors import InvalidHeader
 from signalr_bridge.wire.asgi import AsgiCycle, build_scope
@@ -22,13 +23,15 @@ _PIECE = 16_384
 _LOG = logging.getLogger("uvicorn.error")  # as for ASGI applications
 
 
-class ServerState(Protocol):
-    """What uvicorn has in common for all connections of a server."""
+class ListenerState(ServerState):
+    """What all connections of a listener have in common, and whether it is about to stop."""
 
-    connections: set[asyncio.Protocol]
-    tasks: set[asyncio.Task[None]]
-    total_requests: int
-    default_headers: list[tuple[bytes, bytes]]
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_draining = False
+        """Whether an answer ends its connection. Requests are still taken."""
+        self.quiet_seconds = 0.0
+        """How long nothing may have come on a connection that ``BoundedProtocol.shutdown`` ends."""
 
 
 Begin = Callable[[IncomingRequest], Coroutine[Any, Any, Answer] | None]
@@ -45,7 +48,7 @@ class BoundedProtocol(asyncio.Protocol):
 
     Args:
         config: The server's configuration, with the application.
-        server_state: What the server has in common for all its connections: itself, their tasks, and a count.
+        server_state: What all connections of the listener have in common.
         app_state: What the application's lifespan has left for its requests.
         _loop: The event loop. uvicorn names the parameter so.
     """
@@ -76,7 +79,7 @@ class BoundedProtocol(asyncio.Protocol):
     def __init__(
         self,
         config: Config,
-        server_state: ServerState,
+        server_state: ListenerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
@@ -110,10 +113,10 @@ class BoundedProtocol(asyncio.Protocol):
         """Address and port of whoever is connected. None where there is none."""
         self._timeouts = ConnectionTimeouts(self._loop, self.transport, self._idle_seconds)
         self._timeouts.expect_head()
-        self._server_state.connections.add(self)
+        self._server_state.connections.add(cast(Any, self))  # uvicorn names its own protocols
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._server_state.connections.discard(self)
+        self._server_state.connections.discard(cast(Any, self))
         self._timeouts.end()
         for request in (self._current, self._reader.request):
             if request is not None and not request.is_answered:
@@ -139,12 +142,13 @@ class BoundedProtocol(asyncio.Protocol):
             self._timeouts.all_is_taken()
 
     def shutdown(self) -> None:
-        """The server stops: an idle connection ends now, and another one behind the last answer that it owes."""
-        last = self._reader.request
-        if self._current is None or last is None:
-            self._timeouts.close()
-        else:
-            last.keep_alive = False
+        """End the connection if nobody waits for an answer on it. The server stops, and says so until all have ended.
+
+        A connection that owes answers ends behind the last one of them. One on which a request has begun to come, or
+        may be on its way, is left for now. Otherwise a client's request would be lost that crosses the end.
+        """
+        if self._current is None and not self._waiting and self._reader.is_between_requests:
+            self._timeouts.close_if_quiet(self._server_state.quiet_seconds)
 
     # -- what comes ------------------------------------------------------------------------------------------------
 
@@ -257,13 +261,25 @@ class BoundedProtocol(asyncio.Protocol):
     def _write(self, request: ReceivedRequest, answer: Answer) -> None:
         if request.is_disconnected:
             return
-        request.give_up_body()
+        self.settle(request)
         data, request.keep_alive = write_answer(
             answer, self.first_lines(), request.keep_alive, request.method == "HEAD"
         )
         if not self.transport.is_closing():
             self.transport.write(data)
         self.finish(request)
+
+    def settle(self, request: ReceivedRequest) -> None:
+        """Decide whether the connection is kept behind the answer, which goes out now.
+
+        While the listener drains, it ends behind the last request that has come. One whose body still comes is not the
+        last: the client would find its connection reset before it reads the answer.
+        """
+        request.give_up_body()
+        if self._server_state.is_draining and request.keep_alive:
+            reader = self._reader
+            is_last = request is reader.request and request.is_whole and not reader.is_in_head
+            request.keep_alive = not is_last or bool(self._waiting)
 
     def fail(self, request: ReceivedRequest) -> None:
         """Answer that the application could not. An answer that has begun breaks off with the connection."""

@@ -204,6 +204,11 @@ class RequestReader:
         """Whether a head has begun to come, and not all of it has."""
         return self._headers is not None
 
+    @property
+    def is_between_requests(self) -> bool:
+        """Whether every request that has begun to come has come as a whole, and is answered."""
+        return self.request is None and self._headers is None
+
     def end(self) -> None:
         """The connection has ended. Nothing refers to it any longer."""
         self.has_ended = True

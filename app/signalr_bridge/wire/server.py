@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -16,8 +16,18 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from signalr_bridge.errors import BridgeError, SettingsError
-from signalr_bridge.wire.http_protocol import BoundedProtocol
+from signalr_bridge.wire.http_protocol import BoundedProtocol, ListenerState
 
+KEEP_ALIVE_SECONDS = 120.0
+"""How long a server keeps a connection without a request. It is longer than proxies and clients commonly keep theirs.
+
+Whoever closes first decides. A client whose request crosses the server's end of the connection loses it.
+"""
+
+_BACKLOG = 2048
+_CUT_SECONDS = 1  # for what was cancelled to end
+_POLL_SECONDS = 0.05
+_QUIET_SECONDS = 1.0  # a request that a client has written arrives within it
 _LOG = logging.getLogger("signalr_bridge.server")
 
 
@@ -34,7 +44,7 @@ def open_socket(host: str, port: int, *, both_families: bool = False) -> socket.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = both_families and family is socket.AF_INET6 and socket.has_dualstack_ipv6()
-    sock = socket.create_server((host, port), family=family, backlog=2048, dualstack_ipv6=both)
+    sock = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
     # Accepted connections inherit this option. Without it every answer waits 40 ms for an acknowledgement. asyncio sets
     # it only where the protocol's number is given, and uvloop sets it always.
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -64,10 +74,14 @@ def bind(host: str, port: int, setting: str, host_setting: str | None = None) ->
         ) from None
 
 
-def on_stop_signal(call: Callable[[], None]) -> None:
-    """Let the running event loop call ``call`` at each SIGINT and SIGTERM."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""The signals that ask a process to stop."""
+
+
+def on_signals(numbers: Iterable[signal.Signals], call: Callable[[], None]) -> None:
+    """Let the running event loop call ``call`` at each of these signals."""
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in numbers:
         loop.add_signal_handler(number, call)
 
 
@@ -148,11 +162,16 @@ class LifespanWatch:
 class Listener(Server):
     """Serves ``app`` on ``sock`` by the bounded HTTP protocol, without WebSockets.
 
+    It stops in three steps. First it drains: each answer ends its connection, and requests are still taken. Then the
+    socket is closed, and idle connections with it. Then calls in flight have the grace to end, and are cancelled.
+
     Args:
         app: What is served.
         sock: The socket, which is listening already.
         grace_seconds: How long calls in flight may take to end when it stops.
-        end_streams: Called when it stops, to end answers that would never end by themselves.
+        drain_seconds: How long requests are still taken when it is told to stop.
+        keep_alive_seconds: How long a connection is kept without a request.
+        end_streams: Called when the socket is closed, to end answers that would never end by themselves.
         owns_lifespan: Whether it runs the application's lifespan. One of several listeners must do that.
     """
 
@@ -162,6 +181,8 @@ class Listener(Server):
         sock: socket.socket,
         *,
         grace_seconds: float,
+        drain_seconds: float = 0,
+        keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
         end_streams: Callable[[], None] | None = None,
         owns_lifespan: bool = True,
     ) -> None:
@@ -172,11 +193,15 @@ class Listener(Server):
             http=BoundedProtocol,
             ws="none",
             lifespan="on" if owns_lifespan else "off",
-            timeout_graceful_shutdown=max(1, round(grace_seconds)) + 1,
+            timeout_keep_alive=keep_alive_seconds,
+            timeout_graceful_shutdown=_CUT_SECONDS,
         )
-        self._grace_seconds = max(1, round(grace_seconds))
+        self.server_state: ListenerState = ListenerState()
+        self.server_state.quiet_seconds = min(drain_seconds, _QUIET_SECONDS)
+        self._grace_seconds, self._drain_seconds = grace_seconds, drain_seconds
         self._ended = asyncio.Event()
         self._end_streams = end_streams
+        self._beside: Sequence[Listener] = ()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to serve. Raises the ``BridgeError`` by which the application's lifespan failed at its start."""
@@ -192,19 +217,63 @@ class Listener(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._end_streams is not None:
             self._end_streams()
-        cutting = asyncio.create_task(self._cut_late())
-        try:
-            await super().shutdown(sockets)
-        finally:
-            cutting.cancel()
+        # The other listeners' calls use what the application's lifespan closes, which uvicorn ends last.
+        await asyncio.gather(self._end_calls(), *(one.stop() for one in self._beside))
+        await super().shutdown(sockets)
 
-    async def _cut_late(self) -> None:
-        """Cancel the calls that outlast the grace. uvicorn would do it a moment later, and call it an error."""
-        await asyncio.sleep(self._grace_seconds)
+    async def _end_calls(self) -> None:
+        """Close the socket, wait for the connections to end, and cut them at the end of the grace."""
+        self.drain()
+        await self._close_sockets()
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + self._grace_seconds
+        while self._has_calls() and loop.time() < ends and not self.force_exit:
+            await _pause()
+        if self._has_calls() and not self.force_exit:
+            await self._cancel_calls()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
+    def _has_calls(self) -> bool:
+        """Whether a connection is still needed, or a call goes on. Connections that are not needed are closed."""
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        return bool(self.server_state.connections or self.server_state.tasks)
+
+    async def _cancel_calls(self) -> None:
+        """Cancel the calls that outlast the grace. Each is answered, for which there is a moment."""
         if calls := list(self.server_state.tasks):
             _LOG.warning("calls did not end in time and are cancelled", extra={"count": len(calls)})
-        for call in calls:
-            call.cancel()
+            for call in calls:
+                call.cancel()
+            await asyncio.wait(calls, timeout=_CUT_SECONDS)
+            await _pause()  # what was written goes out
+
+    async def _close_sockets(self) -> None:
+        """Close the listening sockets. A connection that waits to be accepted is served, and is not reset.
+
+        The sockets stay open by their copies until the event loop has stopped to accept on them.
+        """
+        loop = asyncio.get_running_loop()
+        copies = [one.dup() for one in self._sockets]
+        for server in self.servers:
+            server.close()
+        for sock in self._sockets:
+            sock.close()
+        await asyncio.sleep(0)
+        accepted: list[socket.socket] = []
+        for copy in copies:
+            with copy:
+                accepted += _accept_waiting(copy)
+        for connection in accepted:
+            await loop.connect_accepted_socket(self._make_protocol, connection)
+
+    def _make_protocol(self) -> BoundedProtocol:
+        return BoundedProtocol(self.config, self.server_state, self.lifespan.state)
+
+    def drain(self) -> None:
+        """From now on each answer ends its connection. Requests are still taken."""
+        self.server_state.is_draining = True
 
     async def serve_beside(self, other: "Listener") -> None:
         """Serve until ``stop``, beginning when ``other`` is ready."""
@@ -219,30 +288,65 @@ class Listener(Server):
         self.should_exit = True
         await self._ended.wait()
 
-    async def run_until_stopped(self, before: Callable[[], Awaitable[None]] | None = None) -> None:
+    async def run_until_stopped(
+        self,
+        *,
+        beside: Sequence["Listener"] = (),
+        begin_drain: Callable[[], None] | None = None,
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         """Serve until SIGINT or SIGTERM. A second signal ends at once, and so does the first one before it is ready.
 
         Args:
-            before: Awaited after the first signal, while requests are still answered.
+            beside: Further listeners, which drain and stop together with this one. They run ``serve_beside`` it.
+            begin_drain: Called at the first signal.
+            before: Awaited after the drain, while requests are still answered.
         """
+        self._beside = beside
         stopped = asyncio.Event()
-        on_stop_signal(partial(self._stop, stopped))
-        stopping = asyncio.create_task(self._end_when(stopped, before))
+        on_signals(STOP_SIGNALS, partial(self._stop, stopped))
+        stopping = asyncio.create_task(self._end_when(stopped, begin_drain, before))
         try:
             await self.serve(self._sockets)
         finally:
             stopping.cancel()
 
-    async def _end_when(self, stopped: asyncio.Event, before: Callable[[], Awaitable[None]] | None) -> None:
+    async def _end_when(
+        self,
+        stopped: asyncio.Event,
+        begin_drain: Callable[[], None] | None,
+        before: Callable[[], Awaitable[None]] | None,
+    ) -> None:
         await stopped.wait()
         try:
+            for one in (self, *self._beside):
+                one.drain()
+            if begin_drain is not None:
+                begin_drain()
+            await asyncio.sleep(self._drain_seconds)
             if before is not None:
                 await before()
         finally:
             self.should_exit = True
 
     def _stop(self, stopped: asyncio.Event) -> None:
-        self.should_exit = self.force_exit = stopped.is_set()
+        for one in (self, *self._beside):
+            one.should_exit = one.force_exit = stopped.is_set()
         if stopped.is_set() or not self.ready.is_set():
             self._lifespan_watch.cancel()
         stopped.set()
+
+
+async def _pause() -> None:
+    await asyncio.sleep(_POLL_SECONDS)
+
+
+def _accept_waiting(sock: socket.socket) -> list[socket.socket]:
+    """The connections that wait to be accepted."""
+    accepted: list[socket.socket] = []
+    with suppress(OSError):  # there is none any more, or no descriptor for it
+        while len(accepted) < _BACKLOG:
+            connection, _ = sock.accept()
+            connection.setblocking(False)
+            accepted.append(connection)
+    return accepted

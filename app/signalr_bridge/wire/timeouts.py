@@ -194,6 +194,12 @@ class ConnectionTimeouts:
         self._transport.close()
         self.expect_taking()
 
+    def close_if_quiet(self, seconds: float) -> None:
+        """End the connection if for so many seconds it has waited for a request of which nothing has come."""
+        since = self.head_since if self.idle_since is None else self.idle_since
+        if since is None or since + seconds <= self._loop.time():
+            self.close()
+
     def end(self) -> None:
         """The connection has ended."""
         self.head_since = self.idle_since = self._taking_since = None

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from signalr_bridge.wire.server import Server
+from signalr_bridge.wire.server import KEEP_ALIVE_SECONDS, Server
 
 CONNECTION = "wire.connection"
 """Under this name the ``state`` of a WebSocket's scope holds its ``FrameSocket``."""
@@ -81,7 +81,13 @@ class WebSocketServer(Server):
 
     def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket]) -> None:
         super().__init__(
-            app, sockets, ws=FrameSocket, ws_ping_interval=None, ws_per_message_deflate=False, lifespan="off"
+            app,
+            sockets,
+            ws=FrameSocket,
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
+            lifespan="off",
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         self._serving: asyncio.Task[None] | None = None
 

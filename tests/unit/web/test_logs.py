@@ -117,7 +117,12 @@ def fill(observer: Observer, caller: str | None = None) -> None:
         observer.credential_failed(credential="token", reason="status 500", failures=1, is_news=is_news)
     observer.settings_changed(changes=["endpoint a added", "endpoint b removed"])
     observer.settings_waiting(settings=["BRIDGE_PORT", "BRIDGE_HOST"])
+    observer.settings_opening(openings=["BRIDGE_CALLERS__KEYS: the key 'a' is new"])
     observer.settings_refused(reason="Two names.")
+
+
+def audited(what: str, result: str) -> tuple[str, str, dict[str, str]]:
+    return "info", "audit", {"message": "audit", "who": "settings", "what": what, "result": result}
 
 
 def test_the_log_writes_what_people_look_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,12 +157,24 @@ def test_the_log_writes_what_people_look_for(capsys: pytest.CaptureFixture[str])
         ("info", "credentials", {"message": "credential is back", "credential": "token"}),
         ("warning", "credentials", {"message": "no credential", "credential": "token", "reason": "status 500"}),
         ("info", "settings", {"message": "settings changed", "changes": "endpoint a added; endpoint b removed"}),
+        audited("endpoint a added; endpoint b removed", "taken"),
         (
             "warning",
             "settings",
             {"message": "settings changed that wait for a restart", "settings": "BRIDGE_PORT, BRIDGE_HOST"},
         ),
+        audited("BRIDGE_PORT, BRIDGE_HOST changed", "refused until a restart"),
+        (
+            "warning",
+            "settings",
+            {
+                "message": "settings refused that would open something, they wait for a restart",
+                "settings": "BRIDGE_CALLERS__KEYS: the key 'a' is new",
+            },
+        ),
+        audited("BRIDGE_CALLERS__KEYS: the key 'a' is new", "refused until a restart"),
         ("error", "settings", {"message": "settings refused, the old ones stay", "reason": "Two names."}),
+        audited("Two names.", "refused"),
     ]
 
 

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 import uvicorn
 from signalr_bridge.wire.exchange import Answer, Disconnected, HeaderLines, IncomingRequest
-from signalr_bridge.wire.http_protocol import BoundedProtocol
+from signalr_bridge.wire.http_protocol import BoundedProtocol, ListenerState
 from starlette.types import Receive, Scope, Send
-from uvicorn.server import ServerState
 
 DATE = b"Fri, 27 Nov 2026 18:56:23 GMT"
 PEER = ("127.0.0.1", 2)
@@ -130,19 +129,19 @@ async def read(request: IncomingRequest) -> bytes:
     return b"".join(pieces)
 
 
-def connect(app: Any, state: ServerState, wire: asyncio.Transport) -> BoundedProtocol:
+def connect(app: Any, state: ListenerState, wire: asyncio.Transport) -> BoundedProtocol:
     """The server's side of a connection."""
     config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, access_log=False, proxy_headers=False)
     config.load()
     state.default_headers = [(b"date", DATE)]
-    protocol = BoundedProtocol(config, cast(Any, state), {}, asyncio.get_running_loop())
+    protocol = BoundedProtocol(config, state, {}, asyncio.get_running_loop())
     protocol.connection_made(wire)
     return protocol
 
 
 async def exchange(app: Any, pieces: Sequence[bytes]) -> Wire:
     """What the peer gets that sends these pieces, each as soon as the server reads on, and then goes."""
-    wire, state = Wire(), ServerState()
+    wire, state = Wire(), ListenerState()
     protocol = connect(app, state, wire)
     waiting = list(pieces)
     for _ in range(5_000):

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from signalr_bridge.wire.http_protocol import ListenerState
 from starlette.types import Message, Receive, Scope, Send
-from uvicorn.server import ServerState
 
 from tests.unit.wire.connection import DATE, PEER, Wire, connect
 
@@ -42,7 +42,7 @@ def sending(*messages: Message) -> Application:
 
 
 async def serve(app: Application, sent: bytes = GET) -> Wire:
-    wire, state = Wire(), ServerState()
+    wire, state = Wire(), ListenerState()
     connect(app, state, wire).data_received(sent)
     await asyncio.gather(*state.tasks)
     await asyncio.sleep(0)
@@ -129,7 +129,7 @@ async def test_a_head_does_not_wait_for_its_body() -> None:
         await more.wait()
         await send(body(b"ab"))
 
-    wire, state = Wire(), ServerState()
+    wire, state = Wire(), ListenerState()
     connect(app, state, wire).data_received(GET)
     for _ in range(3):
         await asyncio.sleep(0)
@@ -207,7 +207,7 @@ async def test_the_end_of_the_connection_and_of_the_answer_are_told() -> None:
             assert message == {"type": "http.request", "body": b"", "more_body": False}
         told.append(message["type"])
 
-    wire, state = Wire(), ServerState()
+    wire, state = Wire(), ListenerState()
     protocol = connect(app, state, wire)
     protocol.data_received(GET)
     for _ in range(5):
@@ -228,7 +228,7 @@ async def test_no_problem_is_written_into_an_answer() -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    wire, state = Wire(), ServerState()
+    wire, state = Wire(), ListenerState()
     protocol = connect(app, state, wire)
     protocol.data_received(GET.replace(b"GET", b"POST").replace(b"X-A: 1", b"Transfer-Encoding: chunked"))
     for _ in range(3):
@@ -246,7 +246,7 @@ async def test_behind_the_head_of_an_answer_nobody_may_continue() -> None:
         await asyncio.wait_for(receive(), 5)
         await send(body())
 
-    wire, state = Wire(), ServerState()
+    wire, state = Wire(), ListenerState()
     protocol = connect(app, state, wire)
     protocol.data_received(
         GET.replace(b"GET", b"POST").replace(b"X-A: 1", b"Expect: 100-continue\r\nContent-Length: 1")
@@ -276,7 +276,7 @@ async def test_a_body_is_handed_over_as_it_comes() -> None:
             messages.append(await receive())
         await sending(start(length(0)), body())(scope, receive, send)
 
-    wire, state = Wire(), ServerState()
+    wire, state = Wire(), ListenerState()
     protocol = connect(app, state, wire)
     post = GET.replace(b"GET", b"POST").replace(b"X-A: 1", b"Content-Length: 4")
     for piece in (post + b"a", b"bc", b"d"):

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from signalr_bridge.wire.exchange import Answer
-from signalr_bridge.wire.http_protocol import MOST_PIPELINED
-from uvicorn.server import ServerState
+from signalr_bridge.wire.http_protocol import MOST_PIPELINED, ListenerState
 
 from tests.unit.wire.connection import DATE, PEER, App, DirectApp, Seen, Wire, connect, cut, echo, exchange
 
@@ -263,7 +262,7 @@ async def test_requests_that_wait_are_all_answered(way: Callable[[], App]) -> No
 
 
 async def test_behind_a_connect_nothing_is_read() -> None:
-    state, wire = ServerState(), Wire()
+    state, wire = ListenerState(), Wire()
     protocol = connect(DirectApp(), state, wire)
     for _ in range(2):
         protocol.data_received(b"CONNECT /x HTTP/1.1\r\nHost: x\r\n\r\n" + INNER)
@@ -274,7 +273,7 @@ async def test_behind_a_connect_nothing_is_read() -> None:
 
 async def test_what_waits_is_little() -> None:
     """Few requests, and bytes only of what one reading has brought, also where an application asks for its body."""
-    state, wire = ServerState(), Wire()
+    state, wire = ListenerState(), Wire()
     protocol = connect(DirectApp(), state, wire)
     protocol.data_received(INNER * 2_000)
     assert MOST_PIPELINED < len(protocol.pipeline) <= MOST_PIPELINED + 16_384 // len(INNER)
@@ -297,7 +296,7 @@ async def test_headers_come_to_an_end(begin: bytes) -> None:
 
 async def test_who_goes_leaves_nothing_behind() -> None:
     """Neither a task nor a coroutine that nobody awaits."""
-    app, state, wire = DirectApp(turns=3), ServerState(), Wire()
+    app, state, wire = DirectApp(turns=3), ListenerState(), Wire()
     protocol = connect(app, state, wire)
     protocol.data_received(INNER * 3 + ONE[:-10])
     assert (len(state.tasks), len(protocol.pipeline), wire.paused) == (1, 3, True)
@@ -308,7 +307,7 @@ async def test_who_goes_leaves_nothing_behind() -> None:
 
 
 async def test_the_date_is_that_of_the_moment() -> None:
-    app, state, wire = DirectApp(), ServerState(), Wire()
+    app, state, wire = DirectApp(), ListenerState(), Wire()
     protocol = connect(app, state, wire)
     for date in (b"one", b"two"):
         state.default_headers = [(b"date", date)]

@@ -20,8 +20,9 @@ from signalr_bridge.upstream.forward.formats import BackendFailed, BackendVerdic
 from signalr_bridge.upstream.forward.queue import Backlog, Slot
 from signalr_bridge.upstream.forward.rule import Rule, read_rule
 from signalr_bridge.upstream.outbox import Outbox
-from signalr_bridge.upstream.receiver import close_refused
+from signalr_bridge.upstream.refused import close_refused
 from signalr_bridge.web.observer import Observer
+from signalr_bridge.web.refusals import Refusals
 from signalr_bridge.web.trace import TRACE
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
@@ -42,6 +43,7 @@ class Forward:
         runtime: The clocks, the random numbers and the ids.
         observer: Is told of every event that is posted again.
         pause: Waits between two attempts.
+        refusals: Remembers connections that were refused after the service had its answer.
     """
 
     takes_json = True
@@ -57,11 +59,13 @@ class Forward:
         runtime: Runtime,
         observer: Observer,
         pause: Pause = asyncio.sleep,
+        refusals: Refusals | None = None,
     ) -> None:
         self.source, self.hub, self.category, self.event = rule.source, rule.hub, rule.category, rule.event
         self._rule, self._signers = rule, signers
         self._backends, self._outbox, self._backlog = backends, outbox, backlog
         self._runtime, self._observer, self._pause = runtime, observer, pause
+        self._refusals = refusals
 
     async def answer(self, context: Context) -> Payload:
         """Post the event, send the outputs of the answer, and return its result.
@@ -169,7 +173,7 @@ class Forward:
         All that is left to do is to close the connection that was refused, and to log a failure.
         """
         if isinstance(error, HubError) and context.event.lower() == CONNECTED:
-            await close_refused(context, error.detail)
+            await close_refused(context, error.detail, self._refusals)
         elif not isinstance(error, HubError):
             where = {"handler": self.source, "hub": context.hub, "event": context.event}
             if (reason := explain_outside(error)) is None:
@@ -211,6 +215,7 @@ def build_forwards(
     runtime: Runtime,
     observer: Observer,
     pause: Pause = asyncio.sleep,
+    refusals: Refusals | None = None,
 ) -> list[Forward]:
     """A handler for each of the rules of events, by their names. The other arguments are those of ``Forward``.
 
@@ -226,6 +231,7 @@ def build_forwards(
             runtime=runtime,
             observer=observer,
             pause=pause,
+            refusals=refusals,
         )
         for name, rule in rules.items()
         if rule.category != NEGOTIATE

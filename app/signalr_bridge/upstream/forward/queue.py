@@ -90,7 +90,12 @@ class PerConnectionQueue:
 class Backlog:
     """The events that are still on their way to backends. It is kept in memory only.
 
-    When the ``async with`` block ends, the events that are left are given up, which is counted and logged.
+    When the ``async with`` block ends, the events that are left have the rest of the grace. Then they are given up,
+    which is counted and logged.
+
+    Args:
+        queue: The queue of all events for backends. None makes one.
+        grace_seconds: How long events may still be on their way when the service has been answered and the bridge ends.
 
     Attributes:
         queue: The queue of all events for backends. It outlives the rules, so that events under new rules do not
@@ -98,7 +103,9 @@ class Backlog:
         given_up: How many events were given up so far.
     """
 
-    def __init__(self, queue: PerConnectionQueue | None = None) -> None:
+    def __init__(self, queue: PerConnectionQueue | None = None, *, grace_seconds: float = 0) -> None:
+        self._grace_seconds = grace_seconds
+        self._ends: float | None = None
         self.queue = PerConnectionQueue() if queue is None else queue  # an empty one would count as false
         self.given_up = 0
         self._longest_wait = math.inf
@@ -116,7 +123,9 @@ class Backlog:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        tasks = list(self._tasks)
+        self.begin_stop()
+        if tasks := list(self._tasks):
+            await asyncio.wait(tasks, timeout=max(0.0, (self._ends or 0) - asyncio.get_running_loop().time()))
         for task in tasks:
             task.cancel()
         for task in tasks:
@@ -124,6 +133,11 @@ class Backlog:
                 await task
         if self.given_up:
             _LOG.warning("no more tries", extra={"given_up": self.given_up})
+
+    def begin_stop(self) -> None:
+        """From now on the grace counts."""
+        if self._ends is None:
+            self._ends = asyncio.get_running_loop().time() + self._grace_seconds
 
     def give_up(self, context: Context, source: str, id: str, reason: str) -> None:
         """Count and log an event that the backend may never have seen.

@@ -67,6 +67,7 @@ class HubLifespan:
         self._seconds, self._grace_seconds = seconds, grace_seconds
         self._timers: list[Timer] = []
         self._ends: float | None = None
+        self._is_over = False
         self._changing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
@@ -84,12 +85,17 @@ class HubLifespan:
         await self._end_timers()
         await self._shut_down(self._functions)
 
+    def begin_drain(self) -> None:
+        """Begin no further run of a timer."""
+        self._is_over = True
+        for timer in self._timers:
+            timer.end()
+
     def begin_stop(self) -> None:
         """Begin no further run of a timer. From now on the grace counts."""
         if self._ends is None:
             self._ends = asyncio.get_running_loop().time() + self._grace_seconds
-        for timer in self._timers:
-            timer.end()
+        self.begin_drain()
 
     def use(self, functions: Sequence[HubFunction]) -> None:
         """Go on with the functions of code that was loaded anew.
@@ -114,7 +120,7 @@ class HubLifespan:
             self._start_timers()
 
     def _start_timers(self) -> None:
-        if self._ends is None:
+        if not self._is_over:
             self._timers = [Timer(one) for one in _those_of(Occasion.EVERY, self._functions)]
 
     async def _end_timers(self) -> None:

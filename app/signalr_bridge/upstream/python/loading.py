@@ -34,11 +34,6 @@ class PythonHandlers:
     negotiate: Sequence[PythonNegotiateHandler]
     functions: Sequence[HubFunction]
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing of an author that could run."""
-        return not (self.events or self.negotiate or self.functions)
-
 
 def load_handlers(
     named: Iterable[Hub | type[Hub] | str],

@@ -19,19 +19,19 @@ INTERVAL_SECONDS = 0.1
 """From one look to the next. What holds the loop up for a shorter time is not seen."""
 
 LONGEST_SECONDS = 1.0
-"""A step may take so long. One that takes longer is told of."""
+"""A stretch may take so long. One that takes longer is told of."""
 
 QUIET_SECONDS = 60.0
 """A function is told of once in this time."""
 
 _TOLD_AFTER_SECONDS = 5.0
-"""A step that has not ended by then is told of while it runs, because it may never end."""
+"""A stretch that has not ended by then is told of while it runs, because it may never end."""
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Stretch:
     """What an author's function does between two points at which it waits.
 
     ``frame`` belongs to the call of the function. ``hub`` and ``event`` are empty where the function has none.
@@ -42,22 +42,22 @@ class Step:
     hub: str = ""
     event: str = ""
 
-    def is_same(self, other: "Step | None") -> bool:
+    def is_same(self, other: "Stretch | None") -> bool:
         return other is not None and other.frame is self.frame
 
 
-Reader = Callable[[FrameType, Mapping[str, Any]], Step]
-"""Reads a step from the frame of the call, and from its local variables."""
+Reader = Callable[[FrameType, Mapping[str, Any]], Stretch]
+"""Reads a stretch from the frame of the call, and from its local variables."""
 
 _CALLS: dict[CodeType, Reader] = {
-    HubHandler.answer.__code__: lambda frame, of: Step(
+    HubHandler.answer.__code__: lambda frame, of: Stretch(
         frame, of["self"].source, of["context"].hub, of["context"].event
     ),
-    PythonNegotiateHandler.admit.__code__: lambda frame, of: Step(
+    PythonNegotiateHandler.admit.__code__: lambda frame, of: Stretch(
         frame, of["self"].source, of["request"].hub, "negotiate"
     ),
-    start_function.__code__: lambda frame, of: Step(frame, of["function"].source),
-    run_function.__code__: lambda frame, of: Step(frame, of["function"].source),
+    start_function.__code__: lambda frame, of: Stretch(frame, of["function"].source),
+    run_function.__code__: lambda frame, of: Stretch(frame, of["function"].source),
 }
 """What awaits functions of authors, and how its frame says which."""
 
@@ -73,7 +73,7 @@ class LoopWatch:
 
     Args:
         interval_seconds: Seconds between two looks.
-        longest_seconds: How long a step may take.
+        longest_seconds: How long a stretch may take.
     """
 
     def __init__(self, *, interval_seconds: float = INTERVAL_SECONDS, longest_seconds: float = LONGEST_SECONDS) -> None:
@@ -92,24 +92,24 @@ class LoopWatch:
         followed: _Followed | None = None
         before, computed = time.monotonic(), time.process_time()
         while not self._ended.wait(self._interval_seconds):
-            now, step = time.monotonic(), self._find_step()
-            if followed is not None and (followed.has_ended() or not followed.step.is_same(step)):
+            now, stretch = time.monotonic(), self._find_stretch()
+            if followed is not None and (followed.has_ended() or not followed.stretch.is_same(stretch)):
                 # It was seen up to one interval after its begin, and for the last time up to one before its end.
                 self._tell(followed, self._longest_seconds - 2 * self._interval_seconds)
                 followed = None
             if followed is not None:
                 followed.seen = now
                 self._tell(followed, _TOLD_AFTER_SECONDS)
-            elif step is not None:
-                # A step that computes in C may have kept this thread from looking. A machine that slept did not.
+            elif stretch is not None:
+                # A stretch that computes in C may have kept this thread from looking. A machine that slept did not.
                 is_late = now - before > self._longest_seconds / 2
                 was_busy = time.process_time() - computed > self._longest_seconds / 2
-                followed = _Followed(step, before if is_late and was_busy else now, now)
+                followed = _Followed(stretch, before if is_late and was_busy else now, now)
                 followed.begin(self._loop)
             before, computed = now, time.process_time()
 
-    def _find_step(self) -> Step | None:
-        """The step that the loop's thread is in.
+    def _find_stretch(self) -> Stretch | None:
+        """The stretch that the loop's thread is in.
 
         Source: https://docs.python.org/3/library/sys.html#sys._current_frames.
         """
@@ -120,21 +120,21 @@ class LoopWatch:
         return _read_task(asyncio.current_task(self._loop))
 
     def _tell(self, followed: "_Followed", seconds: float) -> None:
-        """Log a step that has taken so long, unless its function has been told of."""
-        step, took = followed.step, followed.seen - followed.began
-        if took < seconds or self._quiet_until.get(step.handler, 0.0) > followed.seen:
+        """Log a stretch that has taken so long, unless its function has been told of."""
+        stretch, took = followed.stretch, followed.seen - followed.began
+        if took < seconds or self._quiet_until.get(stretch.handler, 0.0) > followed.seen:
             return
-        self._quiet_until[step.handler] = followed.seen + QUIET_SECONDS
-        extra: dict[str, Any] = {"handler": step.handler}
-        extra |= {"hub": step.hub, "event": step.event} if step.hub else {}
+        self._quiet_until[stretch.handler] = followed.seen + QUIET_SECONDS
+        extra: dict[str, Any] = {"handler": stretch.handler}
+        extra |= {"hub": stretch.hub, "event": stretch.event} if stretch.hub else {}
         _LOG.warning("handler holds everybody up", extra=extra | {"milliseconds": round(took * 1000)})
 
 
 @dataclass(slots=True)
 class _Followed:
-    """A step that was seen, from ``began`` on, and up to ``seen``."""
+    """A stretch that was seen, from ``began`` on, and up to ``seen``."""
 
-    step: Step
+    stretch: Stretch
     began: float
     seen: float
     _goes_on: threading.Event = field(default_factory=threading.Event)
@@ -147,18 +147,18 @@ class _Followed:
     def has_ended(self) -> bool:
         """Whether the loop has gone on.
 
-        A task runs at most once before what was put behind it. So a frame that is seen again before is in this step.
+        A task runs at most once before what was put behind it. So a frame that is seen again before is in this stretch.
         """
         return self._goes_on.is_set()
 
 
-def _read_task(task: "asyncio.Task[Any] | None") -> Step | None:
-    """The step of a task that a function of an author has started. None for a task of the bridge."""
+def _read_task(task: "asyncio.Task[Any] | None") -> Stretch | None:
+    """The stretch of a task that a function of an author has started. None for a task of the bridge."""
     coroutine = None if task is None else task.get_coro()
     frame = coroutine.cr_frame if isinstance(coroutine, CoroutineType) else None
     if frame is None or (module := frame.f_globals.get("__name__", "")).partition(".")[0] in _OURS:
         return None
-    return Step(frame, f"{module}:{frame.f_code.co_qualname}")
+    return Stretch(frame, f"{module}:{frame.f_code.co_qualname}")
 
 
 def _walk(frame: FrameType | None) -> Iterator[FrameType]:

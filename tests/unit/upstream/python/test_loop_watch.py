@@ -83,7 +83,7 @@ async def take_many_steps(_: Context) -> None:
         (take_many_steps, None),
     ],
 )
-async def test_the_step_of_a_handler(
+async def test_what_holds_up_in_a_handler(
     function: Callable[..., Any], named: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     hub = Hub("chat", timeout_seconds=60)
@@ -106,7 +106,7 @@ async def test_a_filter_and_a_function_of_no_event(caplog: pytest.LogCaptureFixt
     assert second == {"handler": f"{__name__}:hog"}
 
 
-async def test_a_step_that_never_ends_is_told_of_while_it_runs(
+async def test_what_never_ends_is_told_of_while_it_runs(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop_watch, "_TOLD_AFTER_SECONDS", 0.1)

@@ -69,6 +69,10 @@ CHANGES = {
     "the root, head": "200",
     "PATCH /": "405 method-not-allowed",
     "OPTIONS /": "405 method-not-allowed",
+    # Who is not let in takes no place in flight, and learns that before it learns of the load.
+    "send by nobody": "401 unauthenticated",
+    "nothing": "404 route-not-found",
+    "another method": "405 method-not-allowed",
 }
 """The cases whose answers changed on purpose, by name, each with its status and the code of a problem.
 
