@@ -43,7 +43,6 @@ from signalr_bridge.upstream.python.handler import HubHandler
 from signalr_bridge.upstream.python.hub import Hub
 from signalr_bridge.upstream.python.hub_lifespan import HubLifespan
 from signalr_bridge.upstream.python.loading import PythonHandlers, load_handlers
-from signalr_bridge.upstream.python.loop_watch import LoopWatch
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web import console
 from signalr_bridge.web.authorize import Access, HubNames
@@ -242,15 +241,8 @@ def _list_opened(parts: Parts) -> list[Entered]:
     """What the application's lifespan enters, in this order, and leaves in the other one."""
     snapshots = parts.snapshots
     watched = [] if snapshots.watcher is None else [snapshots.watcher]
-    return [
-        *snapshots.opened,
-        *watched,
-        parts.backends,
-        parts.backlog,
-        RunningBridge(parts.sender),
-        LoopWatch(),
-        parts.hub_lifespan,
-    ]
+    calls = [parts.backends, parts.backlog]
+    return [*snapshots.opened, *watched, *calls, RunningBridge(parts.sender), parts.hub_lifespan]
 
 
 def _make_fastapi(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:
