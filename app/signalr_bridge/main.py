@@ -241,8 +241,8 @@ def _list_opened(parts: Parts) -> list[Entered]:
     """What the application's lifespan enters, in this order, and leaves in the other one."""
     snapshots = parts.snapshots
     watched = [] if snapshots.watcher is None else [snapshots.watcher]
-    calls = [parts.backends, parts.backlog]
-    return [*snapshots.opened, *watched, *calls, RunningBridge(parts.sender), parts.hub_lifespan]
+    calls: list[Entered] = [parts.backends, parts.backlog]
+    return [*snapshots.opened, *watched, *calls, RunningBridge(parts.sender), LoopWatch(), parts.hub_lifespan]
 
 
 def _make_fastapi(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:

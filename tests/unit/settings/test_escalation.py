@@ -474,7 +474,7 @@ def test_a_file_cut_off_at_any_byte_opens_nothing(tmp_path: Path) -> None:
     file.write_text(FILE)
     whole = load(gather({"BRIDGE_SETTINGS_FILE": str(file)}, {}))
     rotated = {(C, Right.SEND, "chat"), *(("code", hub, "new-code") for hub in HUBS if hub != "vault")}
-    allowed, seen, running = allowed(whole) | rotated, set[object](), Running(whole)
+    former, seen, running = allowed(whole) | rotated, set[object](), Running(whole)
     for text in (FILE, CHANGED):
         for length in range(len(text) + 1):
             if (found := parse(text[:length])) is None or repr(found) in seen:
@@ -484,7 +484,7 @@ def test_a_file_cut_off_at_any_byte_opens_nothing(tmp_path: Path) -> None:
             file.write_text(text[:length])
             with suppress(SettingsError):
                 running.take({"BRIDGE_SETTINGS_FILE": str(file)})
-            assert running.allowed() <= allowed, text[:length]
+            assert running.allowed() <= former, text[:length]
     assert len(seen) > 60
     running.take({"BRIDGE_SETTINGS_FILE": str(file)})
     assert rotated <= running.allowed(), "what is whole is taken, but for the new key"
