@@ -172,8 +172,8 @@ def test_an_array_is_taken_apart_up_to_a_number_of_elements() -> None:
         with pytest.raises(MalformedJson):
             json_text.decode(wrong)
         with pytest.raises(MalformedJson):
-            json_text.check(wrong)
-    json_text.check(b' {"a": [1, "\xc3\xa9"]} ')
+            json_text.check_roughly(wrong)
+    json_text.check_roughly(b' {"a": [1, "\xc3\xa9"]} ')
 
 
 def test_of_too_many_members_the_first_are_given() -> None:
