@@ -87,6 +87,26 @@ CHANGES = {
     "send by nobody, one in flight": "401 unauthenticated",
     "nothing, one in flight": "404 route-not-found",
     "another method, one in flight": "405 method-not-allowed",
+
+
+    # A path with a slash at its end is another path, which no route has.
+    "a user of nothing": "404 route-not-found",
+    "a connection of nothing": "404 route-not-found",
+    "a member of nothing": "404 route-not-found",
+    "POST /hubs/chat/groups: slash at the end": "404 route-not-found",
+    "DELETE /hubs/chat/groups/team%2F1/connections: slash at the end": "404 route-not-found",
+    "DELETE /hubs/chat/connections: slash at the end": "404 route-not-found",
+    "GET /hubs/chat/groups/team%2F1/connections: slash at the end": "404 route-not-found",
+    # RFC 9110, section 9.3.6: its target is a host and a port, and has no path.
+    "a tunnel to a host": "405 method-not-allowed",
+
+
+    "send by nobody": "401 unauthenticated",
+    "nothing": "404 route-not-found",
+    "another method": "405 method-not-allowed",
+    # The service lacks the operation: the answer says so, and asks nobody to try again.
+    "call: bare": "502 invoke-failed",
+    "members of say-bare": "503 no-endpoint-available",
 }
 """The cases whose answers changed on purpose, by name, each with its status and the code of a problem.
 
