@@ -1,6 +1,6 @@
 # Needs GNU make and Python 3.11 or newer with venv. Everything else, node included, is installed into .venv, with
-# versions and hashes from the lock files. Only Chromium, Go, Java, Maven, PHP and Rust, which tests need, may come from
-# Debian's packages; the libraries of two examples come from Maven Central and crates.io.
+# versions and hashes from the lock files. Only Chromium, Go, Java, Maven, PHP, Rust, HAProxy and nginx, which tests need,
+# may come from Debian's packages; the libraries of two examples come from Maven Central and crates.io.
 # A finished step leaves a file behind, so running it again costs nothing.
 
 PYTHON ?= python3
@@ -48,10 +48,11 @@ test: lint programs  ## Check everything: format, lint, types, imports, and ever
 check: lint  ## The quick half of test, without browser and processes: under a minute
 	@$(BIN)/python -m pytest -n 6 --hypothesis-profile=quick -m "not slow" tests/unit tests/contract tests/shape $(ARGS)
 
-trial: programs  ## What takes long: fuzz by examples (FUZZ_EXAMPLES=50000) and by coverage (FUZZ_SECONDS=600), tests at full scale
+trial: programs  ## What takes long: fuzz by examples (FUZZ_EXAMPLES=50000) and by coverage (FUZZ_SECONDS=600), tests at full scale, ten minutes of idle connections
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest --timeout 3600 tests/fuzz $(ARGS)
 	@$(BIN)/python -m tests.fuzz.coverage_guided $(FUZZ_SECONDS)
-	@FULL_SCALE=1 $(BIN)/python -m pytest tests/e2e/test_event_order.py tests/e2e/test_backend_down.py
+	@FULL_SCALE=1 $(BIN)/python -m pytest tests/e2e/test_event_order.py tests/e2e/test_backend_down.py \
+		tests/e2e/test_roll_out.py tests/e2e/test_idle_connections.py
 
 lint: $(TOOLS) $(STATIC)
 	@$(BIN)/ruff format --check --quiet . || { echo 'not formatted: run make format'; exit 1; }

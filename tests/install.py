@@ -1,4 +1,6 @@
-"""Finds or installs the programs that the tests need and pip does not bring: Chromium, Go, Java, Maven, PHP and Rust.
+"""Finds or installs the programs that the tests need and pip does not bring: browser, compilers and proxies.
+
+They are Chromium, Go, Java, Maven, PHP, Rust, HAProxy and nginx.
 
 Run with the project's Python: ``.venv/bin/python tests/install.py``. For each program, in this order:
 
@@ -6,6 +8,9 @@ Run with the project's Python: ``.venv/bin/python tests/install.py``. For each p
 2. for Chromium only: Playwright's own, downloaded if need be;
 3. one that the machine has on its PATH, or where its own installer puts it;
 4. Debian's package, as root or through a sudo that asks no password.
+
+The packages of HAProxy and nginx would begin to serve the machine. What is installed here does not, neither now nor
+after the next start of the machine: the tests start processes of their own.
 
 A program counts only once it has worked: a download can succeed and still miss a system library. What was found, the
 path of an executable or ``playwright``, is recorded in ``.venv/programs``, where the tests read it. Exit code 1 means
@@ -35,6 +40,20 @@ with sync_playwright() as p:
     p.chromium.launch(executable_path=path, chromium_sandbox=os.geteuid() != 0, timeout=30_000).close()
 """
 
+APT = ("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120")
+
+# Runs "$@", and lets packages start nothing in the meantime: that is what policy-rc.d is asked. One that the machine
+# has already is left alone. Then the service, $0, is told not to start with the machine.
+WITHOUT_SERVICE = """
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    trap 'rm -f $policy' EXIT
+    printf '#!/bin/sh\\nexit 101\\n' > $policy && chmod 755 $policy || exit 1
+fi
+"$@" || exit 1
+update-rc.d "$0" disable
+"""
+
 
 @dataclass(frozen=True)
 class Program:
@@ -44,6 +63,8 @@ class Program:
     package: str
     commands: tuple[str, ...]
     proof: tuple[str, ...]
+    service: str = ""
+    """The system's service that the package brings, if it brings one."""
 
     @property
     def record(self) -> Path:
@@ -67,6 +88,8 @@ PROGRAMS = (
     Program("mvn", "maven", ("mvn",), ("{}", "--version")),
     Program("php", "php-cli", ("php",), ("{}", "-r", "exit(PHP_VERSION_ID < 80100 ? 1 : 0);")),
     Program("cargo", "cargo", ("cargo", "~/.cargo/bin/cargo"), ("{}", "--version")),
+    Program("haproxy", "haproxy", ("haproxy", "/usr/sbin/haproxy"), ("{}", "-v"), service="haproxy"),
+    Program("nginx", "nginx-light", ("nginx", "/usr/sbin/nginx"), ("{}", "-v"), service="nginx"),
 )
 
 
@@ -105,7 +128,7 @@ def candidates(program: Program) -> Iterator[str]:
         if download_chromium():
             yield PLAYWRIGHT
     yield from on_path(program)
-    if install_package(program.package):
+    if install_package(program):
         yield from on_path(program)
 
 
@@ -119,25 +142,27 @@ def download_chromium() -> bool:
     return run([sys.executable, "-m", "playwright", "install", "chromium"], seconds=300)
 
 
-def install_package(package: str) -> bool:
-    apt = find_apt()
-    if not apt:
+def install_package(program: Program) -> bool:
+    root = find_root()
+    if root is None:
         return False
-    say(f"installing the package {package}")
-    return run([*apt, "install", "-y", "--no-install-recommends", package], seconds=900)
+    say(f"installing the package {program.package}")
+    install = [*APT, "install", "-y", "--no-install-recommends", program.package]
+    if not program.service:
+        return run([*root, *install], seconds=900)
+    return run([*root, "sh", "-c", WITHOUT_SERVICE, program.service, *install], seconds=900)
 
 
 @functools.cache
-def find_apt() -> list[str]:
-    """apt-get with rights and fresh lists, once in a run; empty when it cannot be had."""
+def find_root() -> list[str] | None:
+    """What goes before a command of root's, once apt-get has fresh lists; None when it cannot be had."""
     if shutil.which("apt-get") is None:
-        return []
-    become_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    if become_root and not run([*become_root, "true"], seconds=10):
-        return []
-    apt = [*become_root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]
-    run([*apt, "update"], seconds=300)  # one stale source must not stop us: the install decides
-    return apt
+        return None
+    root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    if root and not run([*root, "true"], seconds=10):
+        return None
+    run([*root, *APT, "update"], seconds=300)  # one stale source must not stop us: the install decides
+    return root
 
 
 def run(command: list[str], seconds: float) -> bool:

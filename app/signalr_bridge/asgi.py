@@ -23,6 +23,7 @@ from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.protocol.rest import Message, Operation
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import Level, Settings, Sources, check_embedded, review
+from signalr_bridge.settings.sources import Reading
 from signalr_bridge.settings.value import PROGRAM, Values
 from signalr_bridge.upstream.hub_api import HubOutbox
 from signalr_bridge.upstream.outbox import Outbox
@@ -58,8 +59,8 @@ class _EmbeddedSources(Sources):
 
     left_out: tuple[str, ...] = ()
 
-    def read(self) -> Values:
-        return self.leave_out(Sources.read(self))
+    def complete(self, reading: Reading) -> Values:
+        return self.leave_out(Sources.complete(self, reading))
 
     def leave_out(self, values: Values) -> Values:
         """The values that count here."""
@@ -83,7 +84,7 @@ def bridge(*, handlers: Iterable[Hub | type[Hub] | str] = (), settings: Given = 
         SettingsError: A setting is missing or wrong. For handlers that cannot be used the lifespan raises it.
     """
     sources = _find_sources(settings, _OF_THE_HOST)
-    values = Sources.read(sources)
+    values = Sources.complete(sources, sources.read_files())
     for name in _OF_THE_HOST:
         if (found := values.get(name)) is not None:
             _LOG.warning(f"{found.written} is not used here: that is up to the application that mounts the bridge")

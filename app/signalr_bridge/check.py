@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -30,11 +31,17 @@ from signalr_bridge.web.observer import SILENT
 WIDTH = 100
 """The longest line of a table, in characters."""
 
+_UNCUT = 10_000
+"""An answer to a probe says what to do, so it is shown whole."""
+
 MASK = "***"
 """Stands for a secret."""
 
 _AT_ONCE = {True: "at once", False: ""}
-_CALLS = ("azuresignalrservicetransporttype", "azuresignalrhttpclienttimeout", "azuresignalrretry:", "azure_authority")
+_CALLS = ("azuresignalrservicetransporttype", "azuresignalrhttpclienttimeout", "azuresignalrretry:")
+_AUTHORITY = "azure_authority"
+_AUTHORITY_USERINFO = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)?.*@")  # its scheme may be left out
+_URL_USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s\"',]*@")
 _MESSAGEPACK = "azure:signalr:hubprotocol:messagepack:enabled"
 
 
@@ -129,14 +136,16 @@ def _fit(cell: str, width: int) -> str:
 
 def _show(spelled: str, found: Value) -> str | None:
     """The value to show. None for what is not one of our settings, or belongs to an endpoint."""
+    if spelled.startswith(_AUTHORITY):
+        return _AUTHORITY_USERINFO.sub(rf"\1{MASK}@", found.text)
     if spelled.startswith(_CALLS) or spelled == _MESSAGEPACK:
-        return found.text
+        return _mask_userinfo(found.text)
     if not spelled.startswith(PREFIX.lower()):
         return None
     rest = spelled.removeprefix(PREFIX.lower())
     field = find_field(rest)
     if field is None:
-        return found.text if rest in READ_ELSEWHERE else None
+        return _mask_userinfo(found.text) if rest in READ_ELSEWHERE else None
     return _mask(field, found.value)
 
 
@@ -158,14 +167,20 @@ def _mask(field: FieldInfo, value: Any) -> str:
     if holds_secrets(field.annotation):
         return MASK
     text = str(value).strip()
-    return text if field.repr else _without_query(text)
+    return _mask_userinfo(text if field.repr else _without_query(text))
+
+
+def _mask_userinfo(text: str) -> str:
+    """The text with the user and the password in each URL masked. What is no proper URL loses all up to the last @."""
+    return _URL_USERINFO.sub(rf"\1{MASK}@", text)
 
 
 def _without_query(text: str) -> str:
     try:
         parts = urlsplit(text)
-        host = parts.netloc.rpartition("@")[2]  # without a user and a password
-        return f"{parts.scheme}://{host}{parts.path}" + (f"?{MASK}" if parts.query else "")
+        if parts.fragment:  # a password with # in it would be cut there
+            return MASK
+        return f"{parts.scheme}://{parts.netloc}{parts.path}" + (f"?{MASK}" if parts.query else "")
     except ValueError:
         return MASK
 
@@ -223,7 +238,14 @@ async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
 
 async def _probe(transport: RestTransport, credentials: Credentials, one: EndpointSettings) -> Probe:
     credential = credentials.find(one)
-    endpoint = make_endpoint(one.name, one.endpoint_type, one.connection, RUNTIME.wall_clock, credential=credential)
+    endpoint = make_endpoint(
+        one.name,
+        one.endpoint_type,
+        one.connection,
+        RUNTIME.wall_clock,
+        lenient_404=one.lenient_404,
+        credential=credential,
+    )
     outcome = await transport.begin(endpoint, PROBE, None, _seconds(one))
     return Probe(one.name, endpoint.server_url, _word(outcome), outcome.verdict in ANSWERS)
 
@@ -249,7 +271,8 @@ def write_text(report: CheckReport) -> Iterator[str]:
     yield from write_tables(report.values, report.settings, report.diagnostics)
     if report.probes:
         yield ""
-        yield from lay_out([("probe", "address", "answer"), *((p.name, p.address, p.word) for p in report.probes)])
+        rows = [("probe", "address", "answer"), *((p.name, p.address, p.word) for p in report.probes)]
+        yield from lay_out(rows, _UNCUT)
 
 
 def write_diagnostics(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:

@@ -4,6 +4,7 @@
     ├── SettingsError                      at start: the sentence names the setting, never its value
     │   └── MalformedConnectionString
     ├── MalformedMessage, BadToken, BadSignature      raised by the protocol, translated by its callers
+    │   └── UnheldValue
     ├── HubError                           raised by a handler: its text reaches the client
     │   └── Rejected
     ├── DeliveryError                      raised to a handler by what it sends
@@ -85,6 +86,10 @@ class MalformedMessage(BridgeError):
     """Bytes are not a message of the hub protocol."""
 
     code, title, status = "malformed-message", "Malformed message", 400
+
+
+class UnheldValue(MalformedMessage):
+    """A message is well formed, and has a value that Python cannot hold, or is nested too deeply."""
 
 
 class BadToken(BridgeError):

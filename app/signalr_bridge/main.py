@@ -4,11 +4,13 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.types import ASGIApp
 
 from signalr_bridge import __version__
 from signalr_bridge.endpoints import routes as endpoint_routes
+from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
 from signalr_bridge.hubs import ROUTES as HUB_ROUTES
@@ -22,23 +24,26 @@ from signalr_bridge.outbound.idempotency import Idempotency
 from signalr_bridge.outbound.sender import Sender
 from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.settings import Settings, Sources, check_embedded, check_servable
-from signalr_bridge.settings.live import Watcher
+from signalr_bridge.settings.live import Check
+from signalr_bridge.settings.watcher import Watcher
 from signalr_bridge.snapshots import Entered, Snapshots
 from signalr_bridge.upstream import routes as upstream_routes
 from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.event_feed import EventFeed
 from signalr_bridge.upstream.feed_observer import FeedObserver
 from signalr_bridge.upstream.forward.backends import Backends
-from signalr_bridge.upstream.forward.forward import build_forwards
+from signalr_bridge.upstream.forward.forward import Forward, build_forwards
 from signalr_bridge.upstream.forward.negotiate_forward import build_negotiate_forwards
 from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.join import build_joins
+from signalr_bridge.upstream.message_limit import MessageLimit
 from signalr_bridge.upstream.negotiate_handlers import NegotiateHandlers
 from signalr_bridge.upstream.outbox import RunningBridge
 from signalr_bridge.upstream.python.handler import HubHandler
 from signalr_bridge.upstream.python.hub import Hub
 from signalr_bridge.upstream.python.hub_lifespan import HubLifespan
 from signalr_bridge.upstream.python.loading import PythonHandlers, load_handlers
+from signalr_bridge.upstream.python.loop_watch import LoopWatch
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web import console
 from signalr_bridge.web.authorize import Access, HubNames
@@ -49,7 +54,9 @@ from signalr_bridge.web.issuer_keys import IssuerKeys
 from signalr_bridge.web.logs import LogObserver
 from signalr_bridge.web.observer import Observer, tell_all
 from signalr_bridge.web.problems import install_problems
+from signalr_bridge.web.refusals import Refusals
 from signalr_bridge.web.request import PartsByType
+from signalr_bridge.web.shares import Shares
 from signalr_bridge.web.table import Audience, Route, Table
 
 _LOG = logging.getLogger("signalr_bridge")
@@ -65,10 +72,12 @@ class Parts(PartsByType):
     clients: ClientAdmission
     directory: EndpointDirectory
     negotiator: Negotiator
+    client_signers: ClientSigners
     sender: Sender
     idempotency: Idempotency
     negotiate_handlers: NegotiateHandlers
     receiver: Receiver
+    refusals: Refusals
     backends: Backends
     backlog: Backlog
     events: EventFeed
@@ -129,32 +138,30 @@ def create_app(
     """
     events = _make_events(runtime)
     observer = _make_observer(settings, events, observer)
-    check = check_servable if hubs is None else check_embedded
-    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, check)
+    snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, _choose_check(hubs))
     directory = EndpointDirectory(snapshots.endpoint_map)
-    sender = _make_sender(settings, directory, runtime, observer if settings.console else None)
+    sender = _make_sender(settings, directory, runtime, observer)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), _make_backlog(settings)
     loaded = _load_handlers(settings, hubs)
-    asking = build_negotiate_forwards(settings.forward, snapshots.signers, backends, runtime=runtime)
-    negotiate_handlers = NegotiateHandlers(loaded.negotiate, asking, sender)
-    forwards = build_forwards(
-        settings.forward, snapshots.signers, backends, sender, backlog, runtime=runtime, observer=observer
-    )
+    negotiate_handlers = _make_negotiate_handlers(snapshots, loaded, backends, sender, runtime)
+    refusals = Refusals(runtime.clock, runtime.new_id())
+    forwards = _make_forwards(snapshots, backends, backlog, sender, refusals, runtime, observer)
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
     issuer_keys = IssuerKeys(runtime.clock, observer=observer)
     access = _make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, runtime)
-    opened = [*snapshots.opened, *([] if snapshots.watcher is None else [snapshots.watcher]), backends, backlog]
     hub_lifespan = _make_hub_lifespan(settings, loaded, sender)
-    receiver = _make_receiver(snapshots, handlers, sender, events if settings.console else None, runtime, observer)
+    receiver = _make_receiver(snapshots, handlers, sender, events, refusals, runtime, observer)
     parts = Parts(
         access=access,
         clients=build_clients(settings, issuer_keys, runtime, negotiate_handlers),
         directory=directory,
         negotiator=_make_negotiator(snapshots, directory, runtime),
+        client_signers=snapshots.client_signers,
         sender=sender,
         idempotency=Idempotency(runtime.clock),
         negotiate_handlers=negotiate_handlers,
         receiver=receiver,
+        refusals=refusals,
         backends=backends,
         backlog=backlog,
         events=events,
@@ -162,7 +169,7 @@ def create_app(
         hub_lifespan=hub_lifespan,
         hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers),
     )
-    return _make_app(settings, parts, [*opened, RunningBridge(sender), hub_lifespan], runtime, observer)
+    return _make_app(settings, parts, runtime, observer)
 
 
 async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
@@ -176,6 +183,11 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
         app
     ):  # an identity may have to be asked, by clients that the lifespan closes
         return await parts.negotiator.negotiate(hub, read_request(body, parts.clients.rules_of(hub).defaults))
+
+
+def _choose_check(hubs: object) -> Check:
+    """How settings are checked: those of a server of its own, or those of a bridge in an application with hubs."""
+    return check_servable if hubs is None else check_embedded
 
 
 def _load_handlers(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | None) -> PythonHandlers:
@@ -218,14 +230,27 @@ def _make_observer(settings: Settings, events: EventFeed, observer: Observer | N
     return tell_all([observer, FeedObserver(events)]) if settings.console else observer
 
 
-def _make_app(
-    settings: Settings, parts: Parts, opened: Iterable[Entered], runtime: Runtime, observer: Observer
-) -> BridgeApp:
+def _make_app(settings: Settings, parts: Parts, runtime: Runtime, observer: Observer) -> BridgeApp:
     table = Table(_list_routes(settings, parts.directory))
-    app = _make_fastapi(settings, table, opened)
+    app = _make_fastapi(settings, table, _list_opened(parts))
     app.state.parts = parts
     app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
     return app
+
+
+def _list_opened(parts: Parts) -> list[Entered]:
+    """What the application's lifespan enters, in this order, and leaves in the other one."""
+    snapshots = parts.snapshots
+    watched = [] if snapshots.watcher is None else [snapshots.watcher]
+    return [
+        *snapshots.opened,
+        *watched,
+        parts.backends,
+        parts.backlog,
+        RunningBridge(parts.sender),
+        LoopWatch(),
+        parts.hub_lifespan,
+    ]
 
 
 def _make_fastapi(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:
@@ -263,29 +288,28 @@ def _make_front(
         table,
         fastapi,
         parts,
-        lambda hub: snapshots.settings().cors_of(hub or default_hub),
+        partial(snapshots.find_cors, default_hub),
         runtime=runtime,
         observer=observer,
-        most_in_flight=settings.limits.in_flight,
+        shares=Shares(settings.limits.in_flight, settings.limits.body_bytes, observer),
         separate=settings.callers.listen is not None,
         takes_notes=settings.console,
         only_this_machine=settings.development,
     )
 
 
-def _make_sender(
-    settings: Settings, directory: EndpointDirectory, runtime: Runtime, observer: Observer | None
-) -> Sender:
-    seconds = settings.limits.deadline_seconds
-    return Sender(directory, clock=runtime.clock, default_seconds=seconds, observer=observer)
+def _make_sender(settings: Settings, directory: EndpointDirectory, runtime: Runtime, observer: Observer) -> Sender:
+    return Sender(
+        directory,
+        clock=runtime.clock,
+        default_seconds=settings.limits.deadline_seconds,
+        observer=observer if settings.console else None,
+        auditor=observer,
+    )
 
 
 def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime: Runtime) -> Negotiator:
-    return Negotiator(
-        directory,
-        clock=runtime.wall_clock,
-        is_lossless=lambda hub: snapshots.settings().negotiate_of(hub).lossless_claims,
-    )
+    return Negotiator(directory, clock=runtime.wall_clock, is_lossless=snapshots.is_lossless)
 
 
 def _make_hub_lifespan(settings: Settings, loaded: PythonHandlers, sender: Sender) -> HubLifespan:
@@ -301,25 +325,57 @@ def _make_events(runtime: Runtime) -> EventFeed:
     return EventFeed(wall_clock=runtime.wall_clock, clock=runtime.clock, boot=runtime.new_id()[:8])
 
 
+def _make_negotiate_handlers(
+    snapshots: Snapshots, loaded: PythonHandlers, backends: Backends, sender: Sender, runtime: Runtime
+) -> NegotiateHandlers:
+    asking = build_negotiate_forwards(snapshots.settings().forward, snapshots.signers, backends, runtime=runtime)
+    return NegotiateHandlers(loaded.negotiate, asking, sender)
+
+
+def _make_forwards(
+    snapshots: Snapshots,
+    backends: Backends,
+    backlog: Backlog,
+    sender: Sender,
+    refusals: Refusals,
+    runtime: Runtime,
+    observer: Observer,
+) -> list[Forward]:
+    return build_forwards(
+        snapshots.settings().forward,
+        snapshots.signers,
+        backends,
+        sender,
+        backlog,
+        runtime=runtime,
+        observer=observer,
+        refusals=refusals,
+    )
+
+
 def _make_receiver(
     snapshots: Snapshots,
     handlers: Sequence[Handler],
     sender: Sender,
-    events: EventFeed | None,
+    events: EventFeed,
+    refusals: Refusals,
     runtime: Runtime,
     observer: Observer,
 ) -> Receiver:
     settings = snapshots.settings()
     if handlers and not settings.upstream.code and not settings.development:
         _LOG.warning("no BRIDGE_UPSTREAM__CODE is set: a signature covers the connection id alone, and can be replayed")
+    per_second = settings.limits.client_messages_per_second
     receiver = build_receiver(
         snapshots.authenticator,
         handlers,
         sender,
-        events,
+        events if settings.console else None,
         most_bytes=settings.limits.upstream_bytes,
         observer=observer,
         clock=runtime.clock,
+        refusals=refusals,
+        message_limit=None if per_second is None else MessageLimit(per_second, runtime.clock, observer),
     )
     snapshots.check_with(lambda snapshot: receiver.check(snapshot.authenticator))
     return receiver

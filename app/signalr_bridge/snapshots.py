@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
+from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.endpoints.credentials import Credentials, find_proxies
 from signalr_bridge.endpoints.directory import Builder, Built, EndpointMap
 from signalr_bridge.endpoints.health import Health
@@ -16,7 +17,9 @@ from signalr_bridge.endpoints.prober import Prober
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import Settings, Sources, check_servable
-from signalr_bridge.settings.live import Check, Commit, LiveSettings, Watcher
+from signalr_bridge.settings.live import Check, Commit, LiveSettings
+from signalr_bridge.settings.model import CorsSettings
+from signalr_bridge.settings.watcher import Watcher
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, build_authenticator, read_verifiers
 from signalr_bridge.upstream.entra import build_entra_tokens
 from signalr_bridge.upstream.forward.formats import WebhookSigner
@@ -71,14 +74,16 @@ class Snapshots:
         probe_seconds: float,
         check: Check = check_servable,
     ) -> None:
-        live = LiveSettings(self.settings, self.prepare, observer, check)
-        self.watcher = None if sources is None else Watcher(sources, live.take, observer, clock=runtime.clock)
+        self.watcher: Watcher | None = None
+        if sources is not None:
+            live = LiveSettings(self.settings, self.prepare, observer, check)
+            self.watcher = Watcher(sources, live, observer, clock=runtime.clock)
         rest = RestTransport(
             messagepack=settings.calls.messagepack,
             connections=settings.limits.connections,
             proxies=find_proxies(os.environ),
         )
-        health = Health(runtime.wall_clock)
+        health = Health(runtime.wall_clock, runtime.clock)
         self._recent = RecentCredentials(runtime.clock)
         transport = KeyRotation(rest, self._recent, reread=self._read_again, clock=runtime.clock)
         self._credentials = Credentials(
@@ -88,6 +93,7 @@ class Snapshots:
             observer=observer,
         )
         self._builder = Builder(transport, health, runtime=runtime, credentials=self._credentials, observer=observer)
+        self.client_signers = ClientSigners(self.endpoint_map, runtime.wall_clock)
         self._tokens_of = build_entra_tokens(settings, runtime, observer)
         self._checks: list[Callable[[Snapshot], None]] = []
         self._current = self._build(settings, None)
@@ -101,6 +107,14 @@ class Snapshots:
     def settings(self) -> Settings:
         """The settings in force."""
         return self._current.settings
+
+    def is_lossless(self, hub: str) -> bool:
+        """Whether the tokens of the hub's clients carry the claim ``bridge.claims``."""
+        return self.settings().negotiate_of(hub).lossless_claims
+
+    def find_cors(self, default_hub: str, hub: str | None) -> CorsSettings:
+        """The settings of CORS of a hub, which is ``default_hub`` where a path names none."""
+        return self.settings().cors_of(hub or default_hub)
 
     def endpoint_map(self) -> EndpointMap:
         """The endpoints of each hub in force."""
@@ -146,6 +160,7 @@ class Snapshots:
         )
 
     def _commit(self, snapshot: Snapshot, loop: asyncio.AbstractEventLoop) -> None:
+        self.client_signers.replace(self.endpoint_map(), snapshot.built.endpoint_map)
         self._current = snapshot
         endpoints = self.endpoint_map().endpoints
         self._recent.use(endpoints)

@@ -29,7 +29,6 @@ from signalr_bridge.protocol.upstream_event import (
     DISCONNECTED,
     MESSAGES,
     EventHeaders,
-    read_arguments,
 )
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import gather, load
@@ -161,7 +160,7 @@ def _name_hub(hub: Hub | str) -> str:
 
 
 def _open(recorder: _Recorder, headers: EventHeaders, arguments: Sequence[Any]) -> Context:
-    sent = read_arguments(msgspec.Raw(encode_arguments(arguments)))
+    sent: Any = msgspec.Raw(encode_arguments(arguments))
     return Context(headers, recorder, (), sent, "0" if headers.category == MESSAGES else None)
 
 

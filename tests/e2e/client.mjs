@@ -1,12 +1,14 @@
 // Microsoft's own client, driven from Python: commands as JSON lines on stdin, answers and events as JSON lines on stdout.
 //
 //   {"id": 1, "client": "ann", "do": "start", "url": "http://...", "reconnect": true, "token": "..."}    -> {"id": 1, "result": ...} or {"id": 1, "error": "..."}
-//   do: start (result: the connection id; with "protocol": "messagepack" in that), invoke, send (method, arguments), stop
+//   do: start (result: the connection id; with "protocol": "messagepack" in that), invoke, send (method, arguments), stop,
+//   flood (method, count; result: the error of each call, or null)
 //   Values that JSON lacks are {"$bytes": hex} (Uint8Array) and {"$time": RFC 3339} (Date), both ways.
+//   {"$stream": [...]} becomes a stream of these items from the client.
 //   {"client": "ann", "event": "message" | "closed" | "reconnecting" | "reconnected", ...}
 
 import { createInterface } from "node:readline";
-import { HubConnectionBuilder, LogLevel } from "@microsoft/signalr";
+import { HubConnectionBuilder, LogLevel, Subject } from "@microsoft/signalr";
 import { MessagePackHubProtocol } from "@microsoft/signalr-protocol-msgpack";
 
 // The client finds handlers by name. The tests want every message, so each of these names is listened to.
@@ -28,7 +30,17 @@ function untag(value) {
   if (value === null || typeof value !== "object") return value;
   if (typeof value.$bytes === "string") return new Uint8Array(Buffer.from(value.$bytes, "hex"));
   if (typeof value.$time === "string") return new Date(value.$time);
+  if (Array.isArray(value.$stream)) return streamOf(value.$stream);
   return Array.isArray(value) ? value.map(untag) : mapMembers(value, untag);
+}
+
+function streamOf(items) {
+  const stream = new Subject();
+  setImmediate(() => {
+    for (const item of items) stream.next(item);
+    stream.complete();
+  });
+  return stream;
 }
 
 // What a handler calls to get an answer: each way in which a client can answer, or not.
@@ -71,6 +83,11 @@ const commands = {
   },
   invoke: ({ client, method, arguments: values }) => connections.get(client).invoke(method, ...untag(values)),
   send: ({ client, method, arguments: values }) => connections.get(client).send(method, ...untag(values)),
+  // All at once, as a client in a loop does: what became of each call.
+  flood: async ({ client, method, count }) =>
+    (await Promise.allSettled(Array.from({ length: count }, () => connections.get(client).invoke(method)))).map(
+      (ended) => ended.reason?.message ?? null,
+    ),
   stop: ({ client }) => connections.get(client).stop(),
 };
 

@@ -40,6 +40,11 @@ class Member:
                     if message.get("target") == target:
                         return list(message["arguments"])
 
+    async def collect(self, target: str, into: list[Any]) -> None:
+        """Appends the first argument of each message for ``target``, until it is cancelled."""
+        while True:
+            into.extend(one["arguments"][0] for one in await self._read() if one.get("target") == target)
+
     async def wait_for_close(self) -> dict[str, Any]:
         """The Close message."""
         async with asyncio.timeout(WITHIN):

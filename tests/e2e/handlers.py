@@ -1,8 +1,10 @@
 """The handlers of the end-to-end tests: one hub method for every way in which a call can end."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+from pydantic import BaseModel
 from signalr_bridge import Context, Hub, HubError, Rejected
 
 chat = Hub("chat")
@@ -78,3 +80,33 @@ async def relay(context: Context, text: str) -> str:
     """To everybody but the one who calls."""
     await context.clients.all.send("newMessage", context.user_id, text, excluded=[context.connection_id])
     return "relayed"
+
+
+class Order(BaseModel):
+    """What a shop's client sends."""
+
+    price: Decimal
+    weight: float = 0.0
+    placed: datetime | None = None
+
+
+@chat.on("price")
+async def price(context: Context, amount: Decimal) -> Decimal:
+    return amount
+
+
+@chat.on("orders")
+async def orders(context: Context, given: list[Order], limit: Decimal | None = None) -> list[str]:
+    """Each price and the limit, with all digits that reached the handler."""
+    return [*(f"{one.price} {type(one.weight).__name__}" for one in given), str(limit)]
+
+
+@chat.on("moments")
+async def moments(context: Context, moment: datetime, more: list[datetime], order: Order) -> list[str]:
+    """Each time as ISO 8601, with the offset that it has here."""
+    return [one.isoformat() for one in (moment, *more, order.placed) if one is not None]
+
+
+@chat.on("tell")
+async def tell(context: Context) -> None:
+    await context.clients.caller.send("newMessage", Decimal("12345678901234567.89"), 1e16, float("nan"))

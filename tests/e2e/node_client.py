@@ -76,6 +76,11 @@ class NodeClient:
     def send(self, method: str, *arguments: Any) -> None:
         self._clients.command(self._name, "send", method=method, arguments=arguments)
 
+    def flood(self, method: str, count: int) -> list[str | None]:
+        """Invokes ``count`` times at once: the error of each call, or None."""
+        errors: list[str | None] = self._clients.command(self._name, "flood", method=method, count=count)
+        return errors
+
     def stop(self) -> None:
         self._clients.command(self._name, "stop")
 

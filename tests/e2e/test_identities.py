@@ -1,5 +1,7 @@
 """Microsoft's client gets its messages through endpoints that every kind of credential opens."""
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -96,10 +98,27 @@ def check_chat(node: NodeClients, machine: Machine) -> None:
     client.stop()
 
 
+JWTS = {"BRIDGE_NEGOTIATE__JWT": json.dumps([{"issuer": "https://localhost:1", "audience": "x"}])}
+"""With these a token that nobody knows is a 401."""
+
+
+def check_return(node: NodeClients, machine: Machine) -> None:
+    """A client that was closed comes back by itself, with its old token."""
+    client = node.client().start(f"{machine.url}/hubs/chat?userId=bob", reconnect=True)
+    with machine.http() as http:
+        assert http.delete(f"/hubs/chat/connections/{client.connection_id}").status_code == 204
+    client.event("reconnecting")
+    assert client.event("reconnected")["connectionId"] not in {None, client.connection_id}
+    client.stop()
+    statuses = re.findall(r'"path": ?"/hubs/chat/negotiate", ?"status": ?(\d+)', machine.bridge.output)
+    assert statuses[-2:] == ["200", "200"]
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.partition(";")[0] for kind in KINDS])
 def test_a_client_gets_messages_through(node: NodeClients, azure: Azure, emulator_port: int, kind: str) -> None:
-    with run_identity_bridge(azure, emulator_port, azure.settings(kind, emulator_port)) as machine:
+    with run_identity_bridge(azure, emulator_port, azure.settings(kind, emulator_port) | JWTS) as machine:
         check_chat(node, machine)
+        check_return(node, machine)
         check_silence(azure, machine)
 
 
@@ -127,9 +146,10 @@ def test_an_identity_that_may_not_sign_has_tokens_made(node: NodeClients, azure:
     port = free_port()
     with (
         run_entra_emulator(azure, port, role="rest-owner"),
-        run_identity_bridge(azure, port, azure.settings("system-assigned", port)) as machine,
+        run_identity_bridge(azure, port, azure.settings("system-assigned", port) | JWTS) as machine,
     ):
         check_chat(node, machine)
+        check_return(node, machine)
         with machine.http() as http:
             answer = http.post("/hubs/chat/negotiate", json={"userId": "ann", "claims": {"role": ["admin"]}})
             assert (answer.status_code, answer.json()["code"]) == (503, "credential-insufficient"), answer.text

@@ -6,7 +6,7 @@ A decoder may refuse what it is given by an error of ours; anything else that it
 from collections.abc import Callable
 
 from signalr_bridge.errors import BridgeError
-from signalr_bridge.protocol import hub_json, hub_messagepack, json_text, upstream_event
+from signalr_bridge.protocol import hub_json, hub_messagepack, json_text, messagepack, upstream_event
 from signalr_bridge.protocol.access_token import read_token
 from signalr_bridge.protocol.claims import are_forged, read_claims_line, read_lossless
 from signalr_bridge.protocol.connection_string import parse_connection_string
@@ -112,7 +112,7 @@ DECODERS: dict[str, Decoder] = {
     "json members": json_text.members,
     "json elements": json_text.elements,
     "json records": lambda data: [hub_json.read_message(one) for one in hub_json.split_records(data)[0]],
-    "messagepack keys": hub_messagepack.count,
+    "messagepack keys": messagepack.count,
     "messagepack frames": lambda data: [
         hub_messagepack.read_message(one) for one in hub_messagepack.split_frames(data)[0]
     ],

@@ -40,8 +40,11 @@ FIELDS = {
     "outcomes",
     "path",
     "reason",
+    "result",
     "settings",
     "status",
+    "what",
+    "who",
 }
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log", "makeRecord"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -21,6 +21,7 @@ ALLOWED_IN_PROTOCOL = {
     "hashlib",
     "hmac",
     "ipaddress",
+    "itertools",
     "msgspec",
     "re",
     "typing",

@@ -6,7 +6,7 @@ import pytest
 
 from tests.shape.test_product import run
 
-MOST = {"send": 30, "negotiate": 28, "upstream to Python": 23, "upstream to HTTP": 38}
+MOST = {"send": 31, "negotiate": 31, "upstream to Python": 24, "upstream to HTTP": 39}
 
 
 @pytest.fixture(scope="module")

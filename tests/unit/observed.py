@@ -18,6 +18,9 @@ class Recorder(Observer):
     def request_ended(self, **facts: Any) -> None:
         self.facts.append(("request_ended", facts))
 
+    def request_shed(self, **facts: Any) -> None:
+        self.facts.append(("request_shed", facts))
+
     def operation_ended(self, **facts: Any) -> None:
         self.facts.append(("operation_ended", facts))
 
@@ -30,11 +33,17 @@ class Recorder(Observer):
     def event_ended(self, **facts: Any) -> None:
         self.facts.append(("event_ended", facts))
 
+    def message_limited(self, **facts: Any) -> None:
+        self.facts.append(("message_limited", facts))
+
     def negotiation_ended(self, **facts: Any) -> None:
         self.facts.append(("negotiation_ended", facts))
 
     def item_ended(self, **facts: Any) -> None:
         self.facts.append(("item_ended", facts))
+
+    def connections_closed(self, **facts: Any) -> None:
+        self.facts.append(("connections_closed", facts))
 
     def forward_retried(self, **facts: Any) -> None:
         self.facts.append(("forward_retried", facts))
@@ -56,6 +65,9 @@ class Recorder(Observer):
 
     def settings_waiting(self, **facts: Any) -> None:
         self.facts.append(("settings_waiting", facts))
+
+    def settings_opening(self, **facts: Any) -> None:
+        self.facts.append(("settings_opening", facts))
 
     def settings_refused(self, **facts: Any) -> None:
         self.facts.append(("settings_refused", facts))

@@ -5,6 +5,7 @@ Source: ``docs/protocol/service-emulation.md`` 2.2, 2.5, 3.6 and 4.1.
 
 import asyncio
 import itertools
+import logging
 from dataclasses import dataclass
 
 from msgspec import structs
@@ -13,13 +14,14 @@ from signalr_bridge.emulator.codecs import CODECS, VERSION, ClientCodec, Frame
 from signalr_bridge.emulator.hubs import HubState
 from signalr_bridge.emulator.sockets import ClientSocket
 from signalr_bridge.emulator.upstream import UpstreamCaller, interpret
-from signalr_bridge.errors import MalformedMessage
+from signalr_bridge.errors import MalformedJson, MalformedMessage, UnheldValue
 from signalr_bridge.protocol import hub_json, upstream_event, websocket_frame
 from signalr_bridge.protocol.hub_message import Close, Completion, Invocation
 from signalr_bridge.protocol.upstream_event import EventHeaders
 
 LONGEST_RECORD = 16 * 1024 * 1024
 _MOST_PENDING = 1000
+_LOG = logging.getLogger(__name__)
 
 
 class ClientGone(Exception):
@@ -139,9 +141,13 @@ class ClientConnection:
         self._socket.deliver(frame)
 
     async def call(self, message: Invocation) -> Completion:
-        """Calls the client. Raises ``ClientGone`` when it disconnects before it answers."""
+        """Calls the client. Raises ``ClientGone`` when it disconnects before it answers, and what the codec raises."""
         invocation_id, answer = self._calls.begin()
-        self.deliver(self.codec.write(structs.replace(message, invocation_id=invocation_id)))
+        try:
+            self.deliver(self.codec.write(structs.replace(message, invocation_id=invocation_id)))
+        except (MalformedJson, RecursionError):
+            answer.cancel()
+            raise
         return await answer
 
     def close(self, reason: str | None = None) -> None:
@@ -232,10 +238,27 @@ class ClientConnection:
                 if isinstance(message, Completion):
                     self._calls.complete(message)
                 if isinstance(message, Invocation):  # nothing else is forwarded in serverless mode
-                    body = self.codec.write_body(message)
-                    await self._pending.put(_Call(message.target, message.invocation_id, body))
+                    await self._take(message)
             data = await self._socket.receive()
         return None
+
+    async def _take(self, message: Invocation) -> None:
+        """Queues an invocation for the upstream. One that cannot be carried costs its client an error, and no more."""
+        try:
+            body = self.codec.write_body(message)
+        except UnheldValue as error:
+            self._refuse(message.invocation_id, error.detail)
+            return
+        if message.refusal is None:
+            await self._pending.put(_Call(message.target, message.invocation_id, body))
+        else:
+            self._refuse(message.invocation_id, message.refusal)
+
+    def _refuse(self, invocation_id: str | None, reason: str) -> None:
+        if invocation_id is None:
+            _LOG.warning("A message of a client was dropped. %s", reason)
+        else:
+            self.deliver(self.codec.write(Completion(invocation_id, error=reason)))
 
     async def _forward(self, call: _Call) -> None:
         event = self._event(upstream_event.MESSAGES, call.target)

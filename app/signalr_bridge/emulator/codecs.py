@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Protocol, TypeAlias
 
+import msgspec
 from msgspec import structs
 
-from signalr_bridge.errors import MalformedMessage
-from signalr_bridge.protocol import hub_json, hub_messagepack, upstream_event, websocket_frame
-from signalr_bridge.protocol.hub_message import HubMessage, Invocation
+from signalr_bridge.errors import MalformedJson, MalformedMessage, UnheldValue
+from signalr_bridge.protocol import hub_json, hub_messagepack, json_text, upstream_event, websocket_frame
+from signalr_bridge.protocol.hub_message import UNHELD, HubMessage, Invocation
 
 Frame: TypeAlias = bytes
 """One WebSocket frame for a client, header included. It is made once and shared by all receivers."""
@@ -31,7 +32,7 @@ class ClientCodec(Protocol):
         """The bytes as a text or binary frame."""
 
     def write(self, message: HubMessage) -> Frame:
-        """The message as a text or binary frame."""
+        """The message as a frame. Raises ``MalformedJson`` or ``RecursionError`` for too much nesting."""
 
     def split(self, data: bytes) -> tuple[list[bytes], bytes]:
         """The complete messages, without their framing, and the incomplete rest."""
@@ -40,7 +41,7 @@ class ClientCodec(Protocol):
         """The message in a record. None for an unknown type, which is to be ignored."""
 
     def write_body(self, invocation: Invocation) -> bytes:
-        """The body of the upstream's request, without framing. Raises ``MalformedMessage`` for too much nesting."""
+        """The body of the upstream's request, without framing. Raises ``UnheldValue`` for too much nesting."""
 
     def frame_answer(self, body: bytes) -> Frame:
         """The upstream's framed answer for the client, unchanged. Raises ``MalformedMessage``."""
@@ -65,10 +66,12 @@ class JsonCodec:
         return hub_json.read_message(record)
 
     def write_body(self, invocation: Invocation) -> bytes:
+        assert isinstance(invocation.arguments, msgspec.Raw)  # for it was read from JSON
         try:
-            return upstream_event.write_invocation(invocation)
-        except RecursionError:
-            raise _too_deep() from None
+            text = msgspec.Raw(json_text.compact(bytes(invocation.arguments)))  # as the service writes it
+        except MalformedJson:
+            raise UnheldValue(UNHELD) from None
+        return upstream_event.write_invocation(structs.replace(invocation, arguments=text))
 
     def frame_answer(self, body: bytes) -> Frame:
         # An unterminated record makes the JavaScript client drop its connection. No other defect is repaired.
@@ -92,12 +95,7 @@ class MessagePackCodec:
         return websocket_frame.write_binary(data)
 
     def write(self, message: HubMessage) -> Frame:
-        try:
-            return self.frame(hub_messagepack.write_message(message))
-        except OverflowError:
-            assert isinstance(message, Invocation)  # only invocations carry values that came as JSON
-            fitting = structs.replace(message, arguments=hub_messagepack.fit_integers(message.arguments))
-            return self.frame(hub_messagepack.write_message(fitting))
+        return self.frame(hub_messagepack.write_message(message))
 
     def split(self, data: bytes) -> tuple[list[bytes], bytes]:
         return hub_messagepack.split_frames(data)
@@ -109,7 +107,7 @@ class MessagePackCodec:
         try:
             return upstream_event.write_messagepack_invocation(invocation)
         except RecursionError:
-            raise _too_deep() from None
+            raise UnheldValue(UNHELD) from None
 
     def frame_answer(self, body: bytes) -> Frame:
         records, rest = hub_messagepack.split_frames(body)
@@ -118,10 +116,6 @@ class MessagePackCodec:
         if rest:
             raise MalformedMessage("The answer ends within a message.")
         return self.frame(body)
-
-
-def _too_deep() -> MalformedMessage:
-    return MalformedMessage("A message is nested too deeply.")
 
 
 CODECS: Mapping[str, ClientCodec] = {codec.name: codec for codec in (JsonCodec(), MessagePackCodec())}

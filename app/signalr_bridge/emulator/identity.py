@@ -95,9 +95,12 @@ class TokenCheck:
         return claims
 
     def _keys_of(self, token: str) -> Sequence[str]:
-        """The keys that may have signed a token. A key that the service has issued signs only tokens that name it."""
+        """The keys that may have signed a token. A key that the service has issued signs only tokens that name it.
+
+        Any other name is ignored, for Microsoft's .NET libraries write a hash of the access key there.
+        """
         key_id = read_header(token).get("kid") if token.isascii() else None
-        return self.keys if key_id is None else self.issued.find(str(key_id))
+        return self.issued.find(str(key_id)) or self.keys
 
 
 def _find_token(request: HTTPConnection) -> str:

@@ -13,10 +13,10 @@ from starlette.types import Receive, Scope, Send
 from signalr_bridge.emulator.clients import ClientGone
 from signalr_bridge.emulator.hubs import Hubs, HubState, Member
 from signalr_bridge.emulator.identity import TokenCheck, find_parameter, refuse_token
-from signalr_bridge.emulator.rest_payloads import BadRequest, BodyRefused, deliver, read_message
-from signalr_bridge.errors import BadToken, BridgeError, InvalidName, InvalidQuery, Unauthenticated
+from signalr_bridge.emulator.rest_payloads import BadRequest, BodyRefused, deliver, read_message, too_deep
+from signalr_bridge.errors import BadToken, BridgeError, InvalidName, InvalidQuery, MalformedJson, Unauthenticated
 from signalr_bridge.protocol.access_token import client_audience, client_claims, sign_token
-from signalr_bridge.protocol.hub_message import Completion, Invocation
+from signalr_bridge.protocol.hub_message import UNHELD, Completion, Invocation
 from signalr_bridge.protocol.issued_key import (
     KEY_PATHS,
     TokenRequest,
@@ -185,13 +185,19 @@ async def _invoke(hub: HubState, operation: Operation, request: Request, seconds
         return problem(504, "The client did not answer.")
     except ClientGone:
         return not_found("Error.Connection.NotExisted")
+    except (MalformedJson, RecursionError):
+        raise too_deep() from None
     return _answer_call(completion)
 
 
 def _answer_call(completion: Completion) -> Response:
-    if completion.error is None:
-        return json_answer(write_result(completion.result))
-    return json_answer(write_client_error(completion.error), 400, {ERROR_CODE_HEADER: CLIENT_ERROR_CODE})
+    error = completion.error
+    if error is None:
+        try:
+            return json_answer(write_result(completion.result))
+        except (RecursionError, TypeError, ValueError):  # MessagePack that JSON cannot hold
+            error = UNHELD
+    return json_answer(write_client_error(error), 400, {ERROR_CODE_HEADER: CLIENT_ERROR_CODE})
 
 
 def _addressed(hub: HubState, operation: Operation) -> list[Member]:

@@ -12,12 +12,14 @@ from starlette.requests import Request
 from signalr_bridge.emulator.codecs import CODECS, Frame
 from signalr_bridge.emulator.hubs import Member, send
 from signalr_bridge.errors import MalformedJson, MalformedMessage
-from signalr_bridge.protocol import json_text
-from signalr_bridge.protocol.hub_message import Invocation
+from signalr_bridge.protocol import json_text, messagepack
+from signalr_bridge.protocol.hub_json import is_array
+from signalr_bridge.protocol.hub_message import Invocation, Payload
 from signalr_bridge.protocol.payload import read_packed
 from signalr_bridge.protocol.rest import EVERY_PROTOCOL, JSON, MESSAGEPACK
 
 LARGEST_BODY = 1024 * 1024
+_NULL = msgspec.Raw(b"null")
 
 
 class BadRequest(Exception):
@@ -61,34 +63,51 @@ async def _read_body(request: Request) -> bytes | None:
 
 
 def read_payload(body: bytes) -> Invocation:
-    """The message in a JSON body. Names of members may be in any case. Raises ``BadRequest``."""
+    """The message in a JSON body. Names of members may be in any case. Raises ``BadRequest``.
+
+    Its arguments are ``msgspec.Raw``, so that numbers reach JSON clients as they were written.
+    """
+    if not body.strip() or body.strip() == b"null":
+        raise BadRequest("message", "Message in request body is required.")
     try:
-        payload: Any = json_text.decode(body) if body.strip() else None
+        if json_text.first_character(body) != b"{":
+            json_text.decode(body)
+            raise BadRequest("message", "The message is not a JSON object.")
+        members = {name.lower(): _check(text) for name, text in json_text.raw_members(body).items()}
+        target = json_text.decode(members.get("target", _NULL))
     except MalformedJson as exc:
         raise BadRequest("message", exc.detail) from None
-    return _read_members(payload)
+    arguments = members.get("arguments", _NULL)
+    return _make_message(target, [] if arguments == _NULL else arguments, is_array(arguments))
+
+
+def _check(text: msgspec.Raw) -> msgspec.Raw:
+    try:
+        json_text.decode_widely(text)
+    except RecursionError:
+        raise MalformedJson("The message is nested too deeply.") from None
+    return text
 
 
 def read_packed_payload(body: bytes) -> Invocation:
-    """Like ``read_payload``, for the same object in MessagePack."""
+    """The message in a MessagePack body, which has the same members. Raises ``BadRequest``."""
     try:
-        return _read_members(msgspec.msgpack.decode(body))
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        raise BadRequest("message", "The body is not MessagePack.") from None
-
-
-def _read_members(payload: Any) -> Invocation:
-    if payload is None:
-        raise BadRequest("message", "Message in request body is required.")
+        payload = messagepack.decode(body)
+    except MalformedMessage as exc:
+        raise BadRequest("message", exc.detail) from None
     if not isinstance(payload, dict):
-        raise BadRequest("message", "The message is not a JSON object.")
+        raise BadRequest("message", "The message is not a MessagePack map.")
     members = {str(name).lower(): value for name, value in payload.items()}
-    target, arguments = members.get("target"), members.get("arguments")
+    arguments = members.get("arguments")
+    return _make_message(members.get("target"), arguments or [], isinstance(arguments, list))
+
+
+def _make_message(target: Any, arguments: Payload, is_list: bool) -> Invocation:
     if not isinstance(target, str) or not target:
         raise BadRequest("Target", "The Target field is required.")
-    if arguments is not None and not isinstance(arguments, list):
+    if arguments != [] and not is_list:
         raise BadRequest("Arguments", "The Arguments field is not an array.")
-    return Invocation(target, arguments or [])
+    return Invocation(target, arguments)
 
 
 def _read_frames(body: bytes) -> dict[str, Frame]:
@@ -96,6 +115,11 @@ def _read_frames(body: bytes) -> dict[str, Frame]:
         return {name: CODECS[name].frame(data) for name, data in read_packed(body).items() if name in CODECS}
     except (MalformedMessage, UnicodeDecodeError):
         raise BadRequest("message", "The body is no map of finished messages by hub protocol.") from None
+
+
+def too_deep() -> BadRequest:
+    """The error for a message that is nested too deeply."""
+    return BadRequest("message", "The message is nested too deeply.")
 
 
 def deliver(members: Iterable[Member], message: Invocation | Mapping[str, Frame]) -> None:
@@ -106,8 +130,8 @@ def deliver(members: Iterable[Member], message: Invocation | Mapping[str, Frame]
     if isinstance(message, Invocation):
         try:
             send(members, message)
-        except RecursionError:
-            raise BadRequest("message", "The message is nested too deeply.") from None
+        except (MalformedJson, RecursionError):
+            raise too_deep() from None
         return
     for member in members:
         frame = message.get(member.codec.name)

@@ -29,7 +29,7 @@ LONGEST_ANSWER = 16 * 1024 * 1024
 
 _LOG = logging.getLogger(__name__)
 _EXPECTED = frozenset({200, 204})
-_OPTIONS = ClientOptions(idle_seconds=2)  # less than uvicorn's 5 s: a POST on a connection just closed would fail
+_OPTIONS = ClientOptions(idle_seconds=1.5)  # less than the 2 s of gunicorn, which does not say how long it waits
 _TOKEN = re.compile(r"\{(hub|category|event)\}")
 _FIELDS = {
     "urltemplate": "url",

@@ -59,6 +59,10 @@ class AccessKey:
         """The keys that have signed the tokens of clients."""
         return (self._key,)
 
+    def has_obtained(self, token: str, hub: str) -> bool:
+        """Always False, because the key signs every token."""
+        return False
+
     @property
     def refresh_failure(self) -> None:
         """Always None, because a key never expires."""

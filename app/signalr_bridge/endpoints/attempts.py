@@ -21,15 +21,17 @@ LEAST_SECONDS = 0.1
 CAPACITY = 100
 """The tokens of a full ``RetryBreaker``. Retries end when half of them are gone."""
 
+MOST_TOKENS = 3
+"""How many tokens one call may take, however often it is tried. One call alone must not end the retries of others."""
+
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """How often a call is tried, and how many seconds lie between two attempts.
 
-    A throttled call is tried again until its deadline, with no limit on the number of attempts.
-
     Args:
-        most_attempts: The most attempts of one call.
+        most_attempts: The most attempts of one call that failed.
+        most_throttled: The most attempts of one call that was throttled. None leaves that to the deadline.
         first_delay: Seconds before the second attempt.
         longest_delay: The most seconds of a delay. Delays double up to it, with full jitter.
         fixed: Whether every delay is ``first_delay``, without jitter.
@@ -37,6 +39,7 @@ class RetryPolicy:
     """
 
     most_attempts: int = 3
+    most_throttled: int | None = None
     first_delay: float = 0.1
     longest_delay: float = 60.0
     fixed: bool = False
@@ -62,8 +65,8 @@ def next_delay(
         remaining: Seconds until the deadline.
         random: Gives 0 to 1.
     """
-    throttled = outcome.code is Code.THROTTLED
-    if (attempt >= policy.most_attempts and not throttled) or not _is_worth_another(action, outcome):
+    most = policy.most_throttled if outcome.code is Code.THROTTLED else policy.most_attempts
+    if (most is not None and attempt >= most) or not _is_worth_another(action, outcome):
         return None
     delay = max(policy.delay(attempt, random), outcome.retry_after or 0.0)
     return delay if delay + LEAST_SECONDS <= remaining else None
@@ -102,21 +105,31 @@ def settle(earlier: Outcome | None, last: Outcome) -> Outcome:
 
 @dataclass(slots=True)
 class RetryBreaker:
-    """Ends a storm of retries. A failed attempt takes a token, any other attempt gives one back."""
+    """Ends a storm of retries. A failed attempt takes a token, any other attempt gives one back.
+
+    Throttled attempts have tokens of their own, and end the retries of throttled calls alone. A service that asks for a
+    pause works, so other calls go on.
+    """
 
     tokens: int = CAPACITY
+    throttled_tokens: int = CAPACITY
 
-    @property
-    def is_open(self) -> bool:
-        """Whether retries are off."""
-        return self.tokens <= CAPACITY // 2
+    def ends_retries(self, outcome: Outcome) -> bool:
+        """Whether a call whose last attempt had this outcome is left at it."""
+        left = self.throttled_tokens if outcome.code is Code.THROTTLED else self.tokens
+        return left <= CAPACITY // 2
 
-    def record(self, outcome: Outcome) -> None:
-        """Counts the outcome of one attempt."""
-        if outcome.verdict not in ANSWERS and _has_failed(outcome):
+    def record(self, outcome: Outcome, attempt: int = 1) -> None:
+        """Counts the outcome of one attempt. ``attempt`` is its number within its call, from 1."""
+        if outcome.verdict in ANSWERS or not _has_failed(outcome):
+            if self.tokens < CAPACITY:
+                self.tokens += 1
+            if self.throttled_tokens < CAPACITY:
+                self.throttled_tokens += 1
+        elif outcome.code is Code.THROTTLED:  # a call that waits as it was asked to is one token, however long it waits
+            self.throttled_tokens = max(self.throttled_tokens - (attempt == 1), 0)
+        elif attempt <= MOST_TOKENS:
             self.tokens = max(self.tokens - 1, 0)
-        elif self.tokens < CAPACITY:
-            self.tokens += 1
 
 
 def _has_failed(outcome: Outcome) -> bool:
@@ -199,7 +212,7 @@ class Attempts:
 
     def _judge(self, call: _Call, outcome: Outcome) -> Coroutine[Any, Any, Outcome] | None:
         """Records the outcome of the first attempt. Gives the further attempts when there are any."""
-        self._record(call, outcome)
+        self._record(call, outcome, 1)
         now = self._clock()
         delay = None if outcome.verdict in ANSWERS else self._next_delay(call, outcome, 1, now)
         if delay is None:
@@ -220,7 +233,7 @@ class Attempts:
             seconds = attempt_seconds(self._policy, call.operation.action, attempt, remaining)
             call.period = self._health.period(call.endpoint.url)
             last = await self._transport.begin(call.endpoint, call.operation, call.message, seconds)
-            self._record(call, last)
+            self._record(call, last, attempt)
             earlier = settle(earlier, last)
             delay = self._next_delay(call, last, attempt, self._clock())
         tell_end(self._observer, call.operation, earlier, self._clock() - call.began)
@@ -229,7 +242,7 @@ class Attempts:
     def _next_delay(self, call: _Call, outcome: Outcome, attempt: int, now: float) -> float | None:
         action, remaining = call.operation.action, call.deadline - now
         delay = next_delay(self._policy, action, outcome, attempt, remaining, self._random)
-        return None if delay is None or call.breaker.is_open else delay
+        return None if delay is None or call.breaker.ends_retries(outcome) else delay
 
     def _tell_retry(self, call: _Call, outcome: Outcome, attempt: int, delay: float) -> None:
         self._observer.operation_retried(
@@ -242,13 +255,14 @@ class Attempts:
             delay=delay,
         )
 
-    def _record(self, call: _Call, outcome: Outcome) -> None:
+    def _record(self, call: _Call, outcome: Outcome, attempt: int) -> None:
         if outcome.code is Code.OVERLOADED:  # it was our own pool that was full
             return
-        call.breaker.record(outcome)
+        call.breaker.record(outcome, attempt)
         # When a called client keeps us waiting, that says nothing about the endpoint.
         if call.operation.action is not Action.INVOKE or outcome.verdict is not Verdict.UNKNOWN:
-            self._health.record_call(call.endpoint.url, outcome, call.period)
+            is_message = call.operation.action.is_message
+            self._health.record_call(call.endpoint.url, outcome, call.period, is_message=is_message)
 
     def _breaker(self, url: str) -> RetryBreaker:
         breaker = self._breakers.get(url)

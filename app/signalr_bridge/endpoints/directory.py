@@ -205,6 +205,7 @@ def make_policy(calls: CallSettings) -> RetryPolicy:
         return RetryPolicy(attempt_seconds=calls.attempt_seconds)
     return RetryPolicy(
         most_attempts=1 + retry.max_retries,
+        most_throttled=1 + retry.max_retries if "max_retries" in retry.model_fields_set else None,
         first_delay=retry.delay_seconds,
         longest_delay=retry.max_delay_seconds,
         fixed=retry.mode == "Fixed",

@@ -43,6 +43,10 @@ class Credential(Protocol):
         """The keys that have signed the tokens of clients, as far as they are known."""
         ...
 
+    def has_obtained(self, token: str, hub: str) -> bool:
+        """Whether the service itself has made this token for a client of the hub, whose name is in lower case."""
+        ...
+
     @property
     def refresh_failure(self) -> str | None:
         """Why the last refresh of a token or key failed, without any secret. None when it did not fail."""

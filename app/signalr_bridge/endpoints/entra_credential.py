@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from signalr_bridge.endpoints.refreshing import CachedToken, CredentialFailure, RefreshingToken, cache_token
 from signalr_bridge.errors import CredentialInsufficient, MalformedMessage, NoEndpointAvailable, SettingsError
-from signalr_bridge.protocol.access_token import sign_token
+from signalr_bridge.protocol.access_token import LONGEST_LIFETIME, sign_token
 from signalr_bridge.protocol.issued_key import (
     KEY_PATH,
     SCOPE,
@@ -40,8 +42,9 @@ KEY_SECONDS = 90 * 60.0
 _KEY_FETCH_SECONDS = 10.0
 _KEY_REST_SECONDS = 300.0
 _LARGEST_ANSWER = 64 * 1024
-_MOST_ISSUED = 3
+_MOST_ISSUED, _MOST_OBTAINED = 100, 20_000
 _SILENT = "azure.identity"
+_NOT_OFFERED = ", as of a service that does not issue keys"
 
 Maker: TypeAlias = "Callable[[], AsyncTokenCredential]"
 """Makes a credential of Azure's library. Raises ``ValueError``, ``OSError`` or ``TypeError`` for unusable settings."""
@@ -197,8 +200,8 @@ class ServiceKeys:
 
 def _refuse(response: Response) -> CredentialFailure:
     return CredentialFailure(
-        f"signing key: status {response.status}",
-        retry_after=read_retry_after(response.headers.get("Retry-After", "")),
+        f"signing key: status {response.status}" + (_NOT_OFFERED if response.status == 404 else ""),
+        retry_after=read_retry_after(response.headers),
         forbidden=response.status == 403,
     )
 
@@ -212,6 +215,10 @@ class _Signer:
     def sign(self, claims: dict[str, Any]) -> str:
         """A token with these claims."""
         return sign_token(claims, self._key, self._key_id)
+
+
+def _digest(token: str, hub: str) -> bytes:
+    return hashlib.sha256(f"{hub.lower()} {token}".encode("utf-8", "surrogatepass")).digest()[:16]
 
 
 class Identity:
@@ -253,12 +260,18 @@ class Identity:
             observer=observer,
         )
         self._is_signing = False
-        self._issued: tuple[str, ...] = ()
+        self._issued: dict[str, float] = {}
+        self._obtained: OrderedDict[bytes, None] = OrderedDict()
 
     @property
     def client_keys(self) -> tuple[str, ...]:
-        """The keys that have signed the tokens of clients. One that was replaced counts while its tokens are valid."""
-        return self._issued + self.verifying_keys
+        """The keys that have signed the tokens of clients. One that was replaced counts while its tokens may live."""
+        now = self._clock()
+        return (*(key for key, ends in reversed(self._issued.items()) if now < ends), *self.verifying_keys)
+
+    def has_obtained(self, token: str, hub: str) -> bool:
+        """Whether the service has made this token for a client of the hub, because the identity may not sign."""
+        return bool(self._obtained) and _digest(token, hub) in self._obtained
 
     @property
     def refresh_failure(self) -> str | None:
@@ -312,7 +325,7 @@ class Identity:
                 "give it the role SignalR App Server or SignalR Service Owner."
             )
         try:
-            return await self._keys.generate_token(self._server_url, request, await self._token.get())
+            token = await self._keys.generate_token(self._server_url, request, await self._token.get())
         except CredentialFailure as failure:
             if not failure.forbidden:
                 raise
@@ -320,12 +333,21 @@ class Identity:
                 "The bridge's identity may neither sign tokens nor have them made: "
                 "give it the role SignalR App Server or SignalR Service Owner."
             ) from None
+        self._obtained[_digest(token, request.hub)] = None
+        if len(self._obtained) > _MOST_OBTAINED:
+            self._obtained.popitem(last=False)
+        return token
 
     async def _fetch_key(self) -> CachedToken[_Signer]:
         issued = await self._keys.fetch_key(self._server_url, await self._token.get())
         now = self._clock()
-        self._issued = tuple(dict.fromkeys((issued.key, *self._issued)))[:_MOST_ISSUED]
+        self._remember(issued.key, now)
         return CachedToken(_Signer(issued), now + KEY_RENEW_SECONDS, now + KEY_SECONDS)
+
+    def _remember(self, key: str, now: float) -> None:
+        """Keep the key for as long as the last token that it may sign. The newest ones stand last."""
+        kept = [(one, ends) for one, ends in self._issued.items() if one != key and now < ends]
+        self._issued = dict([*kept, (key, now + KEY_SECONDS + LONGEST_LIFETIME)][-_MOST_ISSUED:])
 
     async def close(self) -> None:
         """Ends the refreshing of the key, and waits until a refresh that is running has ended."""

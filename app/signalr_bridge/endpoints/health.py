@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Outcome, Verdict
-from signalr_bridge.runtime import WallClock
+from signalr_bridge.runtime import RUNTIME, Clock, WallClock
 
 FAILURES_TO_OFFLINE = 3
 """How many refused or timed-out calls in a row take an endpoint offline. One failed probe is enough."""
+
+FIRST_PAUSE = 1.0
+"""Seconds from a trial call that failed to the next one. They double up to ``LONGEST_PAUSE``."""
+
+LONGEST_PAUSE = 30.0
+"""In seconds. A trial call of which nobody tells how it ended, because its caller has gone, is over by then as well."""
 
 
 class State(StrEnum):
@@ -51,12 +57,18 @@ def counts_against(outcome: Outcome) -> bool:
     return outcome.verdict in _FAILURES and outcome.status_code is None and outcome.code is not Code.OVERLOADED
 
 
+def is_well(outcome: Outcome) -> bool:
+    """Whether the endpoint has answered a call as one that works. It may have refused a bad one."""
+    refused = outcome.verdict is Verdict.REJECTED and outcome.code is None and not outcome.is_server_error
+    return outcome.verdict in ANSWERS or refused
+
+
 def explain(outcome: Outcome) -> str | None:
     """The error in a few words, without addresses. None when there was none."""
     if outcome.verdict in ANSWERS:
         return None
     if outcome.status_code is not None:
-        return f"status {outcome.status_code}"
+        return f"status {outcome.status_code}" + ("" if outcome.why is None else f": {outcome.why}")
     if outcome.code is not None:
         return outcome.code.value if outcome.why is None else f"{outcome.code}: {outcome.why}"
     return "could not be reached" if outcome.verdict is Verdict.UNREACHABLE else "no answer"
@@ -73,57 +85,131 @@ class Report:
 
 @dataclass(slots=True)
 class _Record:
+    """What is known of one endpoint. What probes say and what calls say are kept apart, and make its state together."""
+
     state: State = State.ONLINE
     since: float | None = None
     last_error: str | None = None
-    failures: int = 0
-    recoveries: int = 0
-    outages: int = 0
     worked: bool = False
+    changes: int = 0
+    """How often the endpoint went from online to another state, or back."""
+
+    probed: State = State.ONLINE
+    """What the last probe says."""
+
+    failures: int = 0
+    """How many calls in a row have failed."""
+    failed_messages: int = 0
+    """How many messages in a row have failed, whatever other calls did in between."""
+    is_failing: bool = False
+    """Whether calls have taken the endpoint offline. Only a call brings it back."""
+    outages: int = 0
+    may_try: bool = False
+    """Whether a probe was good that began after calls took the endpoint offline."""
+    trials: int = 0
+    """How many trial calls have failed in a row."""
+    is_trying: bool = False
+    next_trial: float = 0.0
+
+    def is_brought_back_by(self, is_message: bool) -> bool:
+        """Whether an answer to such a call ends the outage. Where messages failed in a row, only a message does so."""
+        return is_message or self.failed_messages < FAILURES_TO_OFFLINE
+
+    def judge(self) -> State:
+        """The state that follows from what probes and calls say."""
+        return State.OFFLINE if self.is_failing and not self.probed.is_down else self.probed
 
 
 class Health:
     """What is known of each endpoint, by its URL. An endpoint that was never called counts as online.
 
-    ``now`` gives seconds since 1970. The attribute ``on_offline`` is called with the URL of an endpoint when calls, and
-    not a probe, take it offline.
+    Probes and calls are judged apart, because an endpoint may answer the ones and not the others. Calls that fail take
+    it offline whatever its probes say. Then a good probe lets one trial call through at a time, with growing pauses.
+    Only a good call brings the endpoint back.
+
+    Args:
+        now: Gives seconds since 1970.
+        clock: Gives monotonic seconds.
+
+    Attributes:
+        on_offline: It is called with the URL of an endpoint when calls, and not a probe, take it offline.
     """
 
-    def __init__(self, now: WallClock) -> None:
+    def __init__(self, now: WallClock, clock: Clock = RUNTIME.clock) -> None:
         self.on_offline: Callable[[str], None] = lambda url: None
         self.changes = 0
         """How often the state of an endpoint has changed."""
-        self._now = now
+        self._now, self._clock = now, clock
         self._records: dict[str, _Record] = {}
 
     def period(self, url: str) -> int:
-        """How often the endpoint has recovered. Get it before a call, and hand it to ``record_call``."""
+        """The time between two changes of the state, as a number. Get it before a call, for ``record_call``."""
         record = self._records.get(url)
-        return 0 if record is None else record.recoveries
+        return 0 if record is None else record.changes
 
-    def record_call(self, url: str, outcome: Outcome, period: int) -> None:
-        """Records the outcome of a call. A call from before the last recovery does not count against the endpoint.
+    def record_call(self, url: str, outcome: Outcome, period: int, *, is_message: bool = False) -> None:
+        """Records the outcome of a call. One that began before the endpoint's state changed says little of the present.
 
-        Only a probe brings an endpoint back, because a call may have begun before the outage.
+        It neither takes the endpoint offline nor brings it back.
         """
         record = self._record(url)
-        if outcome.verdict in ANSWERS:
-            record.worked, record.failures = True, 0
-        elif counts_against(outcome):
-            self._count(record, url, outcome, period)
+        if counts_against(outcome):
+            self._count(record, url, outcome, period, is_message)
+            return
+        record.worked |= outcome.verdict in ANSWERS
+        if record.is_failing:
+            self._end_outage(record, outcome, period, is_message)
         else:
             record.failures = 0
+            record.failed_messages = 0 if is_message else record.failed_messages
 
-    def _count(self, record: _Record, url: str, outcome: Outcome, period: int) -> None:
+    def _count(self, record: _Record, url: str, outcome: Outcome, period: int, is_message: bool) -> None:
         """Counts a call that was refused or timed out."""
         record.last_error = explain(outcome)
-        if record.state is not State.ONLINE or period != record.recoveries:
+        if period != record.changes:
             return
-        record.failures += 1
-        if record.failures >= FAILURES_TO_OFFLINE:
-            record.outages += 1
-            self._turn(record, State.OFFLINE)
-            self.on_offline(url)
+        if record.is_failing:
+            self._end_trial(record)
+        elif record.state is State.ONLINE:
+            record.failures += 1
+            record.failed_messages += is_message
+            if max(record.failures, record.failed_messages) >= FAILURES_TO_OFFLINE:
+                self._begin_outage(record, url)
+
+    def _begin_outage(self, record: _Record, url: str) -> None:
+        record.is_failing, record.may_try, record.is_trying = True, False, False
+        record.outages += 1
+        record.next_trial = self._clock()
+        self._turn(record)
+        self.on_offline(url)
+
+    def _end_trial(self, record: _Record) -> None:
+        """A call has failed while the endpoint was offline. If it was a trial, the next one follows after a pause."""
+        if record.is_trying:
+            pause = min(FIRST_PAUSE * float(1 << min(record.trials, 16)), LONGEST_PAUSE)
+            record.trials += 1
+            record.is_trying, record.next_trial = False, self._clock() + pause
+
+    def _end_outage(self, record: _Record, outcome: Outcome, period: int, is_message: bool) -> None:
+        """Brings the endpoint back when a call that began while it was offline has been answered well."""
+        if not is_well(outcome):
+            self._end_trial(record)
+        elif period == record.changes and record.is_brought_back_by(is_message):
+            record.is_failing, record.is_trying, record.trials = False, False, 0
+            record.failures = 0
+            record.failed_messages = 0 if is_message else record.failed_messages
+            self._turn(record)
+
+    def begin_trial(self, url: str, is_message: bool) -> bool:
+        """Whether a call may be tried at an offline endpoint. If it may, no other one may until it has ended."""
+        record = self._records.get(url)
+        if record is None or not (record.is_failing and record.may_try) or record.probed.is_down:
+            return False
+        now = self._clock()
+        if now < record.next_trial or not record.is_brought_back_by(is_message):
+            return False
+        record.is_trying, record.next_trial = True, now + LONGEST_PAUSE
+        return True
 
     def outages(self, url: str) -> int:
         """How often calls have taken the endpoint offline. Get it before a probe, and hand it to ``record_probe``."""
@@ -131,16 +217,20 @@ class Health:
         return 0 if record is None else record.outages
 
     def record_probe(self, url: str, outcome: Outcome, outages: int | None = None) -> None:
-        """Records the outcome of a probe. A good answer brings the endpoint back, anything else takes it offline.
+        """Records the outcome of a probe. A bad answer takes the endpoint offline, and a good one brings it back.
 
-        A good answer to a probe that began before calls took the endpoint offline is out of date, and changes nothing.
+        Where calls took it offline, a good answer only lets a trial call through. One to a probe that began before that
+        is out of date, and changes nothing.
         """
         record = self._record(url)
         record.worked |= outcome.verdict in ANSWERS
         record.last_error = explain(outcome) or record.last_error
-        state = judge_probe(outcome)
-        if state is not State.ONLINE or outages in {None, record.outages}:
-            self._turn(record, state)
+        record.probed = judge_probe(outcome)
+        record.may_try |= outages in {None, record.outages} and not record.probed.is_down
+        was_online = record.state is State.ONLINE
+        self._turn(record)
+        if record.state is State.ONLINE and not was_online:
+            record.failures = record.failed_messages = 0
 
     def is_online(self, url: str) -> bool:
         """Whether the endpoint may get new clients."""
@@ -167,13 +257,12 @@ class Health:
             record = self._records[url] = _Record()
         return record
 
-    def _turn(self, record: _Record, state: State) -> None:
-        if state is State.ONLINE:
-            record.failures = 0
+    def _turn(self, record: _Record) -> None:
+        """Puts the state in force that probes and calls make together."""
+        state = record.judge()
         if record.state is state and record.since is not None:
             return
-        if state is State.ONLINE and record.since is not None:
-            record.recoveries += 1
         if record.state is not state:
+            record.changes += State.ONLINE in {state, record.state}
             self.changes += 1
         record.state, record.since = state, self._now()

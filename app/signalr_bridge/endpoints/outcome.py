@@ -4,6 +4,7 @@ HTTP answers and the errors of handlers' calls are both made from the judgement.
 tables of outcomes and results.
 """
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
@@ -128,8 +129,9 @@ def describe(result: Result) -> str:
 
 
 def _describe_outcome(outcome: Outcome) -> str:
-    more = [str(one) for one in (outcome.status_code, outcome.code) if one is not None]
-    return f"{outcome.name} {outcome.verdict.value}" + (f" ({' '.join(more)})" if more else "")
+    more = " ".join(str(one) for one in (outcome.status_code, outcome.code) if one is not None)
+    more += "" if outcome.why is None else f": {outcome.why}"
+    return f"{outcome.name} {outcome.verdict.value}" + (f" ({more})" if more else "")
 
 
 class Meaning(StrEnum):
@@ -200,7 +202,17 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
     @property
     def retry_after(self) -> int | None:
         """How many seconds to wait before the next try, at least 1. None when waiting does not help."""
-        return whole_seconds(self.result.retry_after) if self.meaning in _WAITING else None
+        helps = self.meaning in _WAITING and not self.reasons
+        return whole_seconds(self.result.retry_after) if helps else None
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """Why endpoints can never do it as they are, in a few words each. Empty when that is not so, or not known."""
+        return [
+            f"Endpoint '{one.name}': {one.why}."
+            for one in self.result.outcomes
+            if one.code is Code.ENDPOINT_MISROUTED and one.why is not None
+        ]
 
     @property
     def answer(self) -> ClientAnswer:
@@ -209,8 +221,8 @@ class Judgement(msgspec.Struct, frozen=True, gc=False):
 
 
 def whole_seconds(retry_after: float | None) -> int:
-    """A wait in whole seconds, at least 1, for the header ``Retry-After``. None is 1."""
-    return max(1, round(retry_after or 1))
+    """A wait in whole seconds, at least 1 and never shorter, for the header ``Retry-After``. None is 1."""
+    return max(1, math.ceil(retry_after or 1))
 
 
 def judge(action: Action, result: Result, *, timed_out: bool = False) -> Judgement:

@@ -103,7 +103,7 @@ def explain_failure(error: Exception) -> CredentialFailure:
     response: Any = find_response(error)
     if response is None:
         return CredentialFailure(f"failed: {type(error).__name__}")
-    retry_after = read_retry_after(str(response.headers.get("Retry-After", "")))
+    retry_after = read_retry_after(response.headers)
     return CredentialFailure(f"status {int(response.status_code)}", retry_after=retry_after)
 
 

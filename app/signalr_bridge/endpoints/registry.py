@@ -256,6 +256,8 @@ class Registry:
         up, down = view.up, view.down
         if down_too or names is not None:
             up, down = split_targets(self.endpoints, _never if down_too else self._is_down, names)
+        if down:
+            up, down = self._try_again(up, down, operation.action)
         starts = [partial(self._attempts.begin, one, operation, message, deadline) for one in up]
         if up is view.up and not down:
             return Plan(starts, partial(_merge_whole, view.accepted, operation.action))
@@ -266,13 +268,25 @@ class Registry:
 
         ``deadline`` is a time of the registry's clock.
         """
-        if len(self._instances) > 1 and self._is_down(endpoint):
+        is_down = len(self._instances) > 1 and self._is_down(endpoint)
+        if is_down and not self._may_try(endpoint, operation.action):
             return self._leave_out(endpoint, operation)
         return await self._attempts.begin(endpoint, operation, None, deadline)
 
     def instances(self) -> Sequence[Endpoint]:
         """One endpoint for each instance, whatever its state."""
         return self._instances
+
+    def _try_again(
+        self, up: Sequence[Endpoint], down: Sequence[Endpoint], action: Action
+    ) -> tuple[Sequence[Endpoint], Sequence[Endpoint]]:
+        """The endpoints to ask, and those to leave out. One that may work again is asked by one call, as a trial."""
+        tried = [one for one in down if self._may_try(one, action)]
+        return ([*up, *tried], [one for one in down if one not in tried]) if tried else (up, down)
+
+    def _may_try(self, endpoint: Endpoint, action: Action) -> bool:
+        # A client that is called may keep us waiting, so its call tells too little.
+        return action is not Action.INVOKE and self._health.begin_trial(endpoint.url, action.is_message)
 
     def _merge(self, operation: Operation, down: Sequence[Endpoint], outcomes: list[Outcome]) -> Result:
         return merge(operation.action, [*outcomes, *(self._leave_out(one, operation) for one in down)])

@@ -14,8 +14,10 @@ from signalr_bridge.endpoints.pending import Pending
 from signalr_bridge.endpoints.refreshing import CredentialFailure, explain_failure
 from signalr_bridge.errors import MalformedMessage
 from signalr_bridge.protocol.payload import write_packed
+from signalr_bridge.protocol.problem import MEDIA_TYPE
 from signalr_bridge.protocol.rest import (
     ABSENT_CODES,
+    API_VERSION,
     CLIENT_ERROR_CODE,
     ERROR_CODE_HEADER,
     Action,
@@ -31,6 +33,7 @@ from signalr_bridge.protocol.rest import (
     write_path,
     write_target,
 )
+from signalr_bridge.settings.names import PREFIX
 from signalr_bridge.web.trace import TRACE
 from signalr_bridge.wire.client import (
     CallFailed,
@@ -46,6 +49,8 @@ from signalr_bridge.wire.proxies import Proxies
 
 LARGEST_ANSWER = 16 * 1024 * 1024
 """The most bytes of an answer that are read."""
+_OLD_EMULATOR = "answers as Microsoft's emulator up to 1.1.0 does"
+_NOT_OFFERED = "the service does not have this operation"
 _MOST_HEADERS = 1024
 """How many calls' header lines are kept."""
 
@@ -61,7 +66,7 @@ class RestTransport:
 
     def __init__(self, *, messagepack: bool = False, connections: int = 64, proxies: Proxies | None = None) -> None:
         self._write = write_packed if messagepack else write_message
-        options = ClientOptions(idle_seconds=30, dns_seconds=30, connections=connections, proxies=proxies)
+        options = ClientOptions(dns_seconds=30, connections=connections, proxies=proxies)
         self._client = Client(options)
         self._headers: dict[tuple[str, str | None], bytes] = {}
         self._last: _Request | None = None
@@ -196,15 +201,37 @@ def read_answer(endpoint: Endpoint, operation: Operation, status: int, headers: 
     if operation.action is Action.INVOKE and code == CLIENT_ERROR_CODE.lower():
         return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.ACCEPTED, status, Code.CLIENT_ERROR)
     if status == 404:
-        absent = code in ABSENT_CODES or (endpoint.lenient_404 and not operation.action.is_message)
-        return _outcome(endpoint, Verdict.ABSENT) if absent else _rejected(endpoint, status, Code.ENDPOINT_MISROUTED)
+        if code in ABSENT_CODES:
+            return _outcome(endpoint, Verdict.ABSENT)
+        misrouted = _rejected(endpoint, status, Code.ENDPOINT_MISROUTED)
+        return misrouted if code else _read_bare_404(endpoint, operation, headers)
     if status in {401, 403}:
         return _rejected(endpoint, status, Code.DENIED)
     if status in {429, 503}:
-        return _rejected(endpoint, status, Code.THROTTLED, read_retry_after(headers.get("Retry-After", "")))
+        return _rejected(endpoint, status, Code.THROTTLED, read_retry_after(headers))
     if status >= 500 and not operation.action.may_repeat:
         return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.UNKNOWN, status)
     return _rejected(endpoint, status, None)
+
+
+def _read_bare_404(endpoint: Endpoint, operation: Operation, headers: Mapping[str, str]) -> Outcome:
+    """The outcome of a 404 without an error code.
+
+    Microsoft's emulator up to 1.1.0 says so, in its own words, that something is not there. Of an operation that it
+    does not have it says nothing at all, as does whatever stands at a wrong address. That is never an absence.
+
+    Source: ``docs/protocol/service-emulation.md`` 1.2 and 1.4.
+    """
+    action = operation.action
+    if action.api_version != API_VERSION:
+        return _rejected(endpoint, 404, Code.ENDPOINT_MISROUTED, why=_NOT_OFFERED)
+    media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if action.is_message or media_type != MEDIA_TYPE:
+        return _rejected(endpoint, 404, Code.ENDPOINT_MISROUTED)
+    if endpoint.lenient_404:
+        return _outcome(endpoint, Verdict.ABSENT)
+    advice = f"set {PREFIX}ENDPOINTS__{endpoint.name.upper()}__LENIENT_404=true"
+    return _rejected(endpoint, 404, Code.ENDPOINT_MISROUTED, why=f"{_OLD_EMULATOR}: {advice}")
 
 
 def read_content(action: Action, outcome: Outcome, body: bytes) -> ClientAnswer | MemberPage | None:
@@ -229,5 +256,7 @@ def _outcome(endpoint: Endpoint, verdict: Verdict) -> Outcome:
     return plain_outcome(endpoint.name, endpoint.endpoint_type, verdict)
 
 
-def _rejected(endpoint: Endpoint, status: int, code: Code | None, retry_after: float | None = None) -> Outcome:
-    return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.REJECTED, status, code, retry_after)
+def _rejected(
+    endpoint: Endpoint, status: int, code: Code | None, retry_after: float | None = None, why: str | None = None
+) -> Outcome:
+    return Outcome(endpoint.name, endpoint.endpoint_type, Verdict.REJECTED, status, code, retry_after, why=why)

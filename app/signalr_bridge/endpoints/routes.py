@@ -74,34 +74,43 @@ def _describe(registry: Registry, endpoint: Endpoint) -> dict[str, Any]:
     }
 
 
+_GET_AND_HEAD = (("GET", ""), ("HEAD", "Head"))
+"""The methods of a question, and what its operation id ends with."""
+
 ROUTES = (
-    Route(
-        "GET",
-        "/health/live",
-        "healthLive",
-        endpoint=live,
-        audience=Audience.ANYBODY,
-        query=(),
-        description=Description(tags=["health"], responses=PROBLEM_ANSWER),
+    *(
+        Route(
+            method,
+            "/health/live",
+            f"healthLive{suffix}",
+            endpoint=live,
+            audience=Audience.ANYBODY,
+            query=(),
+            description=Description(tags=["health"], responses=PROBLEM_ANSWER),
+        )
+        for method, suffix in _GET_AND_HEAD
     ),
-    Route(
-        "GET",
-        "/health/ready",
-        "healthReady",
-        endpoint=ready,
-        audience=Audience.ANYBODY,
-        query=("strict",),
-        description=Description(
-            tags=["health"],
-            responses={503: {"description": "not yet"}, **PROBLEM_ANSWER},
-            more={"response_class": JSONResponse},
-        ),
+    *(
+        Route(
+            method,
+            "/health/ready",
+            f"healthReady{suffix}",
+            endpoint=ready,
+            audience=Audience.ANYBODY,
+            query=("strict",),
+            description=Description(
+                tags=["health"],
+                responses={503: {"description": "not yet"}, **PROBLEM_ANSWER},
+                more={"response_class": JSONResponse},
+            ),
+        )
+        for method, suffix in _GET_AND_HEAD
     ),
     *(
         Route(
             method,
             "/hubs/{hub}/endpoints",
-            operation,
+            f"listEndpoints{suffix}",
             list_endpoints,
             rights=frozenset({Right.READ}),
             query=(),
@@ -109,6 +118,6 @@ ROUTES = (
                 tags=["who is there"], responses=PROBLEM_ANSWER, more={"response_class": JSONResponse}
             ),
         )
-        for method, operation in (("GET", "listEndpoints"), ("HEAD", "listEndpointsHead"))
+        for method, suffix in _GET_AND_HEAD
     ),
 )

@@ -1,6 +1,5 @@
 """Negotiate handlers: how the hub's own is found and asked about a client, and what its answer means."""
 
-import asyncio
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from signalr_bridge.protocol.names import check_group
 from signalr_bridge.protocol.problem import LONGEST_DETAIL
 from signalr_bridge.protocol.upstream_event import HeaderLines
 from signalr_bridge.web.callers import CHALLENGE
+from signalr_bridge.web.cancellation import is_from_outside
 from signalr_bridge.web.trace import TRACE
 
 MOST_GROUPS = 100
@@ -96,14 +96,12 @@ class Candidate:
             raise Forbidden(_write_refusal(error)) from None
         except Overloaded:
             raise
-        except asyncio.CancelledError as error:
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                raise  # the request itself was cancelled
-            self.fail(type(error).__name__)
         except NegotiateFailed as error:
             self.fail(error.detail)
-        except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
-            self.fail(type(error).__name__)  # a handler cannot end the process
+        except BaseException as error:  # a handler cannot end the process
+            if is_from_outside(error):
+                raise
+            self.fail(type(error).__name__)
 
     def fail(self, reason: str) -> NoReturn:
         """Log why the handler has failed, and raise ``NegotiateFailed``. ``reason`` holds nothing of the request."""

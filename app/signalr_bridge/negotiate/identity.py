@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.errors import BadToken, MalformedJson
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, ClaimValues, claim_text
-from signalr_bridge.protocol.names import has_control_character
+from signalr_bridge.protocol.names import has_control_character, read_parameters
+from signalr_bridge.protocol.upstream_event import HeaderLines
 from signalr_bridge.web.issuer_keys import Issuers
-from signalr_bridge.web.tokens import read_user
+from signalr_bridge.web.tokens import read_bearers, read_user
 
 _PRINCIPAL_ID = "x-ms-client-principal-id"
 _PRINCIPAL = "x-ms-client-principal"
+_IN_QUERY = "access_token"
 _SCALAR = str | int | float | bool
 
 
@@ -79,6 +82,29 @@ def _decode_principal(text: str) -> list[Any]:
     if not isinstance(claims, list):
         raise BadToken("the platform's principal is malformed")
     return claims
+
+
+def drop_old_tokens(signers: ClientSigners, hub: str, lines: HeaderLines) -> HeaderLines:
+    """The header lines without bearer tokens that an endpoint of the hub has signed for its clients.
+
+    The official JavaScript client sends its last one when it connects anew. It neither admits nor names nor refuses.
+    """
+
+    def is_old(value: bytes) -> bool:
+        tokens = read_bearers([value.decode("latin-1")])
+        return bool(tokens) and signers.have_signed(tokens[0], hub)
+
+    return [one for one in lines if one[0] != b"authorization" or not is_old(one[1])]
+
+
+def drop_old_parameters(signers: ClientSigners, hub: str, query: bytes) -> bytes:
+    """The query without parameters ``access_token`` that hold such a token. Other parameters stay as they are."""
+
+    def is_old(parameter: bytes) -> bool:
+        named = read_parameters(parameter.decode("latin-1"))
+        return any(name.lower() == _IN_QUERY and signers.have_signed(token, hub) for name, token in named)
+
+    return b"&".join(one for one in query.split(b"&") if not is_old(one))
 
 
 def claim_texts(claims: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -9,22 +9,23 @@ import msgspec
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.endpoint import Endpoint
-from signalr_bridge.errors import BadToken, TokenTooLong
+from signalr_bridge.errors import TokenTooLong
 from signalr_bridge.protocol.access_token import (
     check_length,
     client_audience,
     client_claims,
     client_url,
-    read_header,
-    read_token,
+    is_ascii,
 )
 from signalr_bridge.protocol.claims import ClaimValues
-from signalr_bridge.protocol.upstream_event import HeaderLines
 from signalr_bridge.runtime import WallClock
-from signalr_bridge.web.tokens import read_bearers
 from signalr_bridge.web.trace import NOTE
 
 _ENCODER = msgspec.json.Encoder()
+_LOST_EVENTS = (
+    "the events of such a client have it in a header, and the reference emulator, perhaps the service too, "
+    "sends none of them"
+)
 _LOG = logging.getLogger("signalr_bridge.negotiate")
 
 
@@ -38,6 +39,7 @@ class ClientToken(msgspec.Struct, frozen=True):
         endpoint: The name of the endpoint. None leaves the choice to the bridge.
         close_on_expiry: Whether the service closes the connection when the token expires.
         groups: The groups that the client joins when it has connected. A hub without lossless claims has none.
+        mark: What tells the negotiation from others, if a refusal of the connection is to count for the next ones.
     """
 
     user_id: str | None = None
@@ -46,6 +48,7 @@ class ClientToken(msgspec.Struct, frozen=True):
     endpoint: str | None = None
     close_on_expiry: bool = False
     groups: Sequence[str] = ()
+    mark: str = ""
 
 
 class ConnectionInfo(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -104,6 +107,7 @@ class Negotiator:
         self._directory = directory
         self._clock = clock
         self._is_lossless = is_lossless
+        self._warned: set[str] = set()
 
     async def negotiate(self, hub: str, wanted: ClientToken) -> ConnectionInfo:
         """Where a client connects, with which token.
@@ -115,14 +119,6 @@ class Negotiator:
         if (note := NOTE.get()) is not None:
             note.hub, note.user_id, note.endpoint = hub, wanted.user_id, endpoint.name
         return await self._sign(endpoint, hub, wanted)
-
-    def drop_old_tokens(self, hub: str, lines: HeaderLines) -> HeaderLines:
-        """The header lines without tokens that an endpoint of the hub has signed for its clients.
-
-        The official JavaScript client sends its last one when it connects anew. It neither admits nor refuses.
-        """
-        endpoints = self._directory.find(hub).endpoints
-        return [one for one in lines if one[0] != b"authorization" or not _is_old_token(one[1], hub, endpoints)]
 
     async def negotiate_all(self, hub: str, wanted: ClientToken) -> list[Choice]:
         """Every endpoint of the hub, online or not, each with a token of its own. Raises ``TokenTooLong``."""
@@ -142,7 +138,30 @@ class Negotiator:
             _LOG.warning("no token for clients could be made", extra=extra)
             return None
 
+    def _check_ascii(self, hub: str, wanted: ClientToken, *, lossless: bool) -> None:
+        """Say once of user ids, and once of claims, that the events of clients that have such may never come."""
+        if not (wanted.user_id or "").isascii():
+            self._warn("user id outside ASCII", hub, "give users ASCII ids, and put their names into claims")
+        if not lossless and not all(map(is_ascii, wanted.claims, wanted.claims.values())):
+            self._warn("claim outside ASCII", hub, "with LOSSLESS_CLAIMS it would travel encoded")
+
+    def _warn(self, what: str, hub: str, advice: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            _LOG.warning(what, extra={"hub": hub, "reason": f"{_LOST_EVENTS}: {advice}"})
+
     async def _sign(self, endpoint: Endpoint, hub: str, wanted: ClientToken) -> ConnectionInfo:
+        lossless = self._is_lossless(hub)
+        self._check_ascii(hub, wanted, lossless=lossless)
+        try:
+            token = check_length(await self._sign_with(endpoint, hub, wanted, wanted.mark, lossless=lossless))
+        except TokenTooLong:
+            if not wanted.mark:
+                raise
+            token = check_length(await self._sign_with(endpoint, hub, wanted, "", lossless=lossless))
+        return ConnectionInfo(client_url(endpoint.client_url, hub), token)
+
+    async def _sign_with(self, endpoint: Endpoint, hub: str, wanted: ClientToken, mark: str, *, lossless: bool) -> str:
         claims = client_claims(
             audience=client_audience(endpoint.url, hub),
             user_id=wanted.user_id,
@@ -150,25 +169,8 @@ class Negotiator:
             now=int(self._clock()),
             lifetime=wanted.lifetime_seconds,
             close_on_expiry=wanted.close_on_expiry,
-            lossless=self._is_lossless(hub),
+            lossless=lossless,
             groups=wanted.groups,
+            mark=mark,
         )
-        token = check_length(await endpoint.credential.client_token(claims))
-        return ConnectionInfo(client_url(endpoint.client_url, hub), token)
-
-
-def _is_old_token(authorization: bytes, hub: str, endpoints: Sequence[Endpoint]) -> bool:
-    tokens = read_bearers([authorization.decode("latin-1")])
-    try:
-        if not tokens or read_header(tokens[0]).get("alg") != "HS256":
-            return False
-    except BadToken:
-        return False
-    for one in endpoints:
-        try:
-            claims = read_token(tokens[0], one.credential.client_keys)
-        except BadToken:
-            continue
-        if claims.get("aud") == client_audience(one.url, hub):
-            return True
-    return False
+        return await endpoint.credential.client_token(claims)

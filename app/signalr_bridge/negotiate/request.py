@@ -1,6 +1,5 @@
 """The body of a caller's negotiation: user id, claims, lifetime and endpoint."""
 
-import re
 from operator import attrgetter
 from typing import Any, Protocol
 
@@ -9,15 +8,13 @@ import msgspec
 from signalr_bridge.errors import BridgeError, Fault, InvalidItem, InvalidName, ReservedClaim
 from signalr_bridge.negotiate.negotiator import ClientToken
 from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.access_token import LONGEST_LIFETIME
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, NAME_IDENTIFIER, ClaimValues, claim_text
-from signalr_bridge.protocol.names import check_client_user_id
-from signalr_bridge.web.request import ObjectReader
+from signalr_bridge.protocol.names import check_client_user_id, has_control_character
+from signalr_bridge.web.object_reader import ObjectReader
 
-LONGEST_LIFETIME = 86_400
-"""The most seconds that a client's token may be valid."""
 _PROPERTIES = ("userId", "claims", "lifetimeSeconds", "endpoint", "closeOnExpiry")
 _QUOTED = [f'"{name}"'.encode() for name in _PROPERTIES]
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 
 def is_blank(body: bytes) -> bool:
@@ -88,7 +85,7 @@ def _read_usual(body: bytes) -> _UsualBody:
 
 def _read_any(body: bytes) -> ObjectReader:
     if json_text.first_character(body) != b"{":
-        json_text.decode(body)  # a body that is not JSON at all is another error
+        json_text.check_roughly(body)  # a body that is not JSON at all is another error
         raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON object.")])
     given = ObjectReader(body, "#")
     given.refuse_unknown(_PROPERTIES)
@@ -149,5 +146,5 @@ def _read_claim(name: str, value: Any, given: GivenToken) -> ClaimValues:
 def _refuse_forgery(text: str, name: str, given: GivenToken) -> None:
     if LOSSLESS_CLAIM in text:
         given.fault(name, ReservedClaim, f"A value holds '{LOSSLESS_CLAIM}', which would forge claims.")
-    if _CONTROL.search(text) is not None:
+    if has_control_character(text):
         given.fault(name, InvalidName, "A value holds a control character.")

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
+from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.errors import (
     BodyTooLarge,
     Fault,
+    Forbidden,
     InvalidItem,
     InvalidName,
     InvalidQuery,
@@ -19,17 +22,19 @@ from signalr_bridge.errors import (
     UnknownEndpoint,
 )
 from signalr_bridge.negotiate.admitter import Candidate
+from signalr_bridge.negotiate.identity import drop_old_parameters, drop_old_tokens
 from signalr_bridge.negotiate.negotiator import ClientToken, ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import is_blank, read_request
-from signalr_bridge.negotiate.rules import ClientAdmission, read_client_request
+from signalr_bridge.negotiate.rules import ClientAdmission, log_refusal, read_client_request
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.admission import NegotiateRequest
 from signalr_bridge.protocol.claims import claim_text
-from signalr_bridge.protocol.upstream_event import decode_header, read_client_query
+from signalr_bridge.protocol.upstream_event import HeaderLines, decode_header, read_client_query
 from signalr_bridge.settings.model import EndpointType
 from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.callers import CHALLENGE, Right
 from signalr_bridge.web.problems import PROBLEM_ANSWER
+from signalr_bridge.web.refusals import Refusals
 from signalr_bridge.web.request import JSON, Request
 from signalr_bridge.web.table import Audience, Description, Route
 from signalr_bridge.web.trace import CLIENT, NOTE
@@ -37,7 +42,7 @@ from signalr_bridge.wire.exchange import Answer, make_answer
 
 LARGEST_BODY = 64 * 1024
 _CLIENT_BODY_SECONDS = 5.0
-"""Seconds to read a client's body. Clients send none, so one that comes slowly must not block others."""
+"""Seconds to read a client's body. Clients send none, so one that comes slowly is not waited for."""
 _CALLERS_ONLY = "Only a caller may say for whom: send an API key in the header X-API-Key."
 
 _LONGEST_QUERY = 8 * 1024
@@ -52,10 +57,10 @@ class NegotiateBody(BaseModel):
     model_config = ConfigDict(title="NegotiateRequest")
 
     userId: str | None = None
-    claims: dict[str, Any] = Field({}, examples=[{"role": ["admin", "editor"]}])
-    lifetimeSeconds: int = Field(3600, ge=1, le=86_400)
+    claims: dict[str, Any] | None = Field(None, examples=[{"role": ["admin", "editor"]}])
+    lifetimeSeconds: int | None = Field(None, ge=1, le=86_400, description="without it, what the settings say")
     endpoint: str | None = Field(None, description="the name of an endpoint that is online")
-    closeOnExpiry: bool = False
+    closeOnExpiry: bool | None = Field(None, description="without it, what the settings say")
 
 
 class NegotiateAnswer(BaseModel):
@@ -134,14 +139,23 @@ async def _admit_client(request: Request, access: Access, hub: str | None) -> Cl
     """What the rules of the hub say of a client. Only where clients may negotiate, a handler decides about it."""
     if (note := NOTE.get()) is not None:
         note.by = CLIENT  # also where a caller asks without a body
-    clients, address, lines = request.part(ClientAdmission), access.address_of(request), request.incoming.headers
+    clients, address = request.part(ClientAdmission), access.address_of(request)
+    lines, query = _leave_out_old_tokens(request, hub)
     if hub is not None:
-        if request.last_header(b"authorization") is not None:
-            lines = request.part(Negotiator).drop_old_tokens(hub, lines)
         handler = clients.find_handler(hub)
         if handler is not None and access.hub_names.is_for_clients(hub):
-            return await clients.verify(hub, handler, lines, request.incoming.query, address)
-    return await clients.admit(hub, read_client_request(lines, request.incoming.query), address)
+            return await clients.verify(hub, handler, lines, query, address)
+    return await clients.admit(hub, read_client_request(lines, query), address)
+
+
+def _leave_out_old_tokens(request: Request, hub: str | None) -> tuple[HeaderLines, bytes]:
+    """The header lines and the query that say who the client is."""
+    lines, query = request.incoming.headers, request.incoming.query
+    if hub is not None and request.last_header(b"authorization") is not None:
+        lines = drop_old_tokens(request.part(ClientSigners), hub, lines)
+    if hub is not None and b"access_token" in query.lower():
+        query = drop_old_parameters(request.part(ClientSigners), hub, query)
+    return lines, query
 
 
 async def _negotiate(request: Request, hub: str, admitted: ClientToken | Candidate | None) -> Answer:
@@ -160,17 +174,41 @@ async def _negotiate(request: Request, hub: str, admitted: ClientToken | Candida
             access.hub_names.check_client(hub)
         else:
             admitted = _read_wish(request, body, request.part(ClientAdmission).rules_of(hub).defaults)
+            return _answer((await request.part(Negotiator).negotiate(hub, admitted)).write())
     if isinstance(admitted, Candidate):
         return _answer((await _negotiate_by_handler(request, access, admitted)).write())
+    admitted = _mark(request, access, hub, admitted)
     return _answer((await request.part(Negotiator).negotiate(hub, admitted)).write())
+
+
+def _mark(request: Request, access: Access, hub: str, token: ClientToken) -> ClientToken:
+    """The token with what tells this negotiation from others, where handlers may refuse the connection.
+
+    Raises ``Forbidden`` for a client whose connection they refused a moment ago. A caller is never held up: all of its
+    clients have its address and cookies.
+    """
+    refusals = request.part(Refusals)
+    lossless = request.part(ClientAdmission).rules_of(hub).lossless
+    if not lossless or not refusals.may_refuse(hub) or access.is_backend(request):
+        return token
+    query = str(read_client_query(request.incoming.query.decode("latin-1")))
+    cookies = b"\0".join(value for name, value in request.incoming.headers if name == b"cookie")
+    mark = refusals.mark(hub, token.user_id, query, cookies, access.find_exact_address(request) or "")
+    try:
+        refusals.check(mark)
+    except Forbidden:
+        log_refusal("a handler of connected refused it a moment ago", access.address_of(request))
+        raise
+    return structs.replace(token, mark=mark)
 
 
 async def _negotiate_by_handler(request: Request, access: Access, candidate: Candidate) -> ConnectionInfo:
     """The answer for a client about whom a handler decides. What it names and no token can hold is its failure."""
     asked = _describe(request, access, candidate)
     token = await request.part(ClientAdmission).decide(candidate, asked, access.address_of(request))
+    marked = _mark(request, access, candidate.hub, token)
     try:
-        return await request.part(Negotiator).negotiate(candidate.hub, token)
+        return await request.part(Negotiator).negotiate(candidate.hub, marked)
     except (ReservedClaim, TokenTooLong, UnknownEndpoint) as error:
         if token is candidate.token:  # the rules stand, and are not the handler's
             raise
@@ -212,7 +250,7 @@ def _read_wish(request: Request, body: bytes, defaults: ClientToken) -> ClientTo
 async def _refuse_body(request: Request) -> None:
     """Raises ``Unauthenticated`` when a client, which is not a caller, sends a body."""
     try:
-        blank = is_blank(await request.read_body(LARGEST_BODY, _CLIENT_BODY_SECONDS))
+        blank = is_blank(await request.read_body(LARGEST_BODY, _CLIENT_BODY_SECONDS, drops_blanks=True))
     except (BodyTooLarge, MalformedJson):
         blank = False
     if not blank:
@@ -240,6 +278,7 @@ ROUTES = (
         negotiate,
         audience=Audience.CLIENTS,
         rights=_RIGHTS,
+        reads_body=True,
         description=_DESCRIPTION,
     ),
     Route(
@@ -249,6 +288,7 @@ ROUTES = (
         negotiate_default_hub,
         audience=Audience.CLIENTS,
         rights=_RIGHTS,
+        reads_body=True,
         description=_DESCRIPTION,
     ),
     Route(
@@ -257,6 +297,7 @@ ROUTES = (
         "negotiateEndpoints",
         negotiate_endpoints,
         rights=_RIGHTS,
+        reads_body=True,
         description=Description(
             tags=["negotiate"],
             responses={

@@ -30,7 +30,7 @@ from signalr_bridge.settings.model import ClientSettings, JwtSettings, Settings
 from signalr_bridge.web.callers import CHALLENGE, FindAddress, check_wait
 from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers
 from signalr_bridge.web.limits import Rate
-from signalr_bridge.web.tokens import TokenRules, read_bearers, read_claims, take_apart
+from signalr_bridge.web.tokens import TokenRules, read_bearers, read_unverified
 from signalr_bridge.web.trace import TRACE
 
 _PLACEHOLDER = re.compile(r"\{(?:(query|headers)\.([A-Za-z0-9_.-]{1,64})|(claims)\.([^{}\s]{1,256}))\}")
@@ -239,7 +239,7 @@ class ClientRules:
         template, issuers = self.id_token.template, self.id_token.issuers
         token = template.fill({"headers": client_request.headers, "query": client_request.query}) or ""
         token = next(iter(read_bearers([token])), token)
-        said = (await issuers.check(token)).claims if issuers is not None else read_claims(take_apart(token))
+        said = (await issuers.check(token)).claims if issuers is not None else read_unverified(token)
         return copy_claims(said, self.claim_types)
 
 
@@ -295,7 +295,7 @@ class ClientAdmission:
         try:
             token = await candidate.decide(request)
         except (Forbidden, Unauthenticated):
-            _log_refusal("the negotiate handler refused it", address)
+            log_refusal("the negotiate handler refused it", address)
             raise
         if token is None:
             self._refuse(_NO_IDENTITY, address)
@@ -305,11 +305,12 @@ class ClientAdmission:
         check_wait(rate.take(address()), "You negotiate too often; try again later.")
 
     def _refuse(self, reason: str, address: FindAddress) -> NoReturn:
-        _log_refusal(reason, address)
+        log_refusal(reason, address)
         raise Unauthenticated(REFUSAL, headers=CHALLENGE) from None
 
 
-def _log_refusal(reason: str, address: FindAddress) -> None:
+def log_refusal(reason: str, address: FindAddress) -> None:
+    """Log why a client was refused, which its answer does not say. ``address`` finds the client's address."""
     extra = {"reason": reason, "address": address(), "request_id": TRACE.get().request_id}
     _LOG.info("client refused", extra=extra)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from signalr_bridge.endpoints.outcome import Judgement, Meaning, Result, Status, judge, result_bytes
 from signalr_bridge.errors import BridgeError, InvalidHeader
-from signalr_bridge.outbound.idempotency import Idempotency, Scope
+from signalr_bridge.outbound.idempotency import Idempotency, Scope, write_scope
 from signalr_bridge.outbound.items import Item
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.rest import Action
@@ -92,14 +92,16 @@ def make_problem(judgement: Judgement, detail: str | None = None) -> BridgeError
 
     Args:
         judgement: What is wrong.
-        detail: The same in words, for people. None takes the usual words for the meaning.
+        detail: The same in words, for people. None takes the usual words for the meaning. Where an endpoint can never
+            do it as it is, the reason stands there instead.
     """
     assert judgement.error is not None, "there is nothing to complain about"
     more: dict[str, Any] = {"endpoints": [outcome.as_json() for outcome in judgement.result.outcomes]}
     if judgement.meaning is Meaning.NOT_PRESENT:
         more = {"exists": False}
     wait = {} if judgement.retry_after is None else {"Retry-After": str(judgement.retry_after)}
-    return judgement.error(detail or _DETAILS[judgement.meaning], headers=wait, extensions=more)
+    text = " ".join(judgement.reasons) or detail or _DETAILS[judgement.meaning]
+    return judgement.error(text, headers=wait, extensions=more)
 
 
 async def answer_once(request: Request, body: bytes, answer: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -112,9 +114,8 @@ async def answer_once(request: Request, body: bytes, answer: Callable[[], Awaita
         return await answer()
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
         raise InvalidHeader("Idempotency-Key is 1 to 255 visible ASCII characters.")
-    # A query may be long, and the store counts the bytes of answers alone.
-    store, query = request.part(Idempotency), sha256(request.incoming.query).hexdigest()
-    scope = (request.require_caller().name, request.method, request.path, query, keys[0])
+    store, caller = request.part(Idempotency), request.require_caller()
+    scope = write_scope(caller.identity or caller.name, request.method, request.path, request.incoming.query, keys[0])
     kept = store.begin(scope, sha256(body).digest())
     return _replay(kept) if kept is not None else await _answer_first(request, store, scope, answer)
 

@@ -66,7 +66,7 @@ def read_call(text: bytes, fits: Fits) -> Call:
     Raises ``InvalidItem`` with all faults, and ``MalformedJson``.
     """
     if json_text.first_character(text) != b"{":
-        json_text.decode(text)  # what does not parse at all is another error
+        json_text.check_roughly(text)  # what does not parse at all is another error
         raise InvalidItem([Fault("#", InvalidItem, "A call is a JSON object.")])
     reader = ItemReader(text, "#")
     target = reader.value("target", str, "a string")

@@ -6,6 +6,7 @@ request with the key is carried out.
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TypeAlias
 
 from signalr_bridge.errors import IdempotencyInProgress, IdempotencyMismatch
@@ -17,8 +18,20 @@ KEEP_SECONDS = 24 * 3600
 MOST_ANSWERS = 10_000
 MOST_BYTES = 32 * 1024 * 1024
 
-Scope: TypeAlias = tuple[str, ...]
-"""The identity of a request: caller, method, path, query and key."""
+ENTRY_BYTES = 1024
+"""What an entry takes besides its answer: two digests, the lines of the answer's head, and Python's own objects."""
+
+Scope: TypeAlias = bytes
+"""The identity of a request, as ``write_scope`` makes it."""
+
+
+def write_scope(*parts: str | bytes) -> Scope:
+    """The SHA-256 of what identifies a request: caller, method, path, query and key. It is as long for long ones.
+
+    Each part is hashed for itself, so that nothing can be moved from one to the next.
+    """
+    digests = (sha256(one.encode() if isinstance(one, str) else one).digest() for one in parts)
+    return sha256(b"".join(digests)).digest()
 
 
 @dataclass(slots=True)
@@ -31,11 +44,14 @@ class _Entry:
 
     @property
     def size(self) -> int:
-        return 0 if self.answer is None else len(self.answer.body)
+        """In bytes. An entry without an answer is that of a request in flight, which has its own bounds."""
+        if self.answer is None:
+            return 0
+        return ENTRY_BYTES + len(self.answer.body) + sum(len(name) + len(value) for name, value in self.answer.headers)
 
 
 class Idempotency:
-    """A store of answers. It is bounded in number and in bytes, and drops the oldest first.
+    """A store of answers. It is bounded in number and in bytes, keys included, and drops the oldest first.
 
     ``clock`` gives monotonic seconds.
     """
@@ -45,6 +61,11 @@ class Idempotency:
         self._most_answers, self._most_bytes = most_answers, most_bytes
         self._entries: OrderedDict[Scope, _Entry] = OrderedDict()
         self._bytes = 0
+
+    @property
+    def kept_bytes(self) -> int:
+        """How many bytes all entries take."""
+        return self._bytes
 
     def begin(self, scope: Scope, digest: bytes) -> Answer | None:
         """The answer that was kept. None for a new request, after which ``keep`` or ``forget`` must be called.

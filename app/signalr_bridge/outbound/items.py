@@ -15,7 +15,7 @@ from signalr_bridge.errors import Fault, InvalidItem, InvalidName, UnknownEndpoi
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_connection_id, check_group, check_user_id
 from signalr_bridge.protocol.rest import Action, Message, Operation, write_target
-from signalr_bridge.web.request import MOST_FAULTS, ObjectReader
+from signalr_bridge.web.object_reader import MOST_FAULTS, ObjectReader
 
 HasEndpoint: TypeAlias = Callable[[str], bool]
 """Whether a hub has an endpoint of this name, in any case."""
@@ -28,6 +28,10 @@ MOST_ITEMS = 1000
 LARGEST_ITEM = 1024 * 1024
 
 _LONGEST_TTL = 2**31 - 1
+_MOST_EXCLUDED = LONGEST_TARGET // len("&excluded=")
+"""No URL holds so many."""
+_MOST_ENDPOINTS = 1000
+_TOO_LONG = f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
 _NO_ARGUMENTS = msgspec.Raw(b"[]")
 _LEAST_DUPLICATE = json_text.least_duplicate("target")
 """That of the shortest name of a plain message."""
@@ -62,6 +66,9 @@ class ItemReader(ObjectReader):
     def texts(self, name: str) -> tuple[str, ...]:
         """The connection ids in a property. It is empty when it is absent."""
         values = self.value(name, list[str], "an array of connection ids") or []
+        if len(values) > _MOST_EXCLUDED:
+            self.fault("", UrlTooLong, _TOO_LONG)
+            self.raise_faults()  # a million ids take a second to check
         for index, value in enumerate(values):
             try:
                 check_connection_id(value)
@@ -76,6 +83,9 @@ class ItemReader(ObjectReader):
             return None
         if not values:
             self.fault("endpoints", InvalidItem, "Name at least one endpoint, or leave this out to mean all.")
+        if len(values) > _MOST_ENDPOINTS:
+            self.fault("endpoints", InvalidItem, f"Name at most {_MOST_ENDPOINTS:,} endpoints.")
+            self.raise_faults()
         names = [_endpoint_name(one) for one in values]
         for index, name in enumerate(names):
             if not isinstance(name, str) or not has_endpoint(name):
@@ -143,8 +153,7 @@ def read_item(
     if item is None:
         item = _read_any(text, hub, kinds, has_endpoint, pointer)
     if len(text) > longest_target // 4 and len(write_target(item.operation)) > longest_target:
-        detail = f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
-        raise InvalidItem([Fault(pointer, UrlTooLong, detail)])
+        raise InvalidItem([Fault(pointer, UrlTooLong, _TOO_LONG)])
     if item.message is not None and not fits(item.operation.action, item.message):
         detail = f"The message is larger than {LARGEST_MESSAGE:,} bytes, which the service refuses."
         raise InvalidItem([Fault(pointer, InvalidItem, detail)])
@@ -206,7 +215,7 @@ def _read_plain_names(plain: _PlainMessage) -> tuple[int, Action, tuple[str, str
 def _read_any(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: HasEndpoint, pointer: str) -> Item:
     """An item of any form. Raises ``InvalidItem`` with all faults, and ``MalformedJson``."""
     if json_text.first_character(text) != b"{":
-        json_text.decode(text)  # what does not parse at all is another error
+        json_text.check_roughly(text)  # what does not parse at all is another error
         raise InvalidItem([Fault(pointer, InvalidItem, "An item is a JSON object.")])
     reader = ItemReader(text, pointer)
     kind = _find_kind(reader, kinds)
@@ -229,20 +238,23 @@ def read_items(
     """The items of a JSON array one by one, each as ``read_item`` reads it. None stands for one with a fault.
 
     Raises ``InvalidItem`` with the faults of all when the last one has been read, or at once for an array that is too
-    long. Raises ``MalformedJson``.
+    long. It reads no further once there are as many faults as are told. Raises ``MalformedJson``.
     """
-    elements = json_text.elements(text)
-    if len(elements) > MOST_ITEMS:
-        raise InvalidItem([Fault("#", InvalidItem, f"An array has at most {MOST_ITEMS} items.")])
+    try:
+        elements = json_text.first_elements(text, MOST_ITEMS)
+    except json_text.TooManyElements:
+        raise InvalidItem([Fault("#", InvalidItem, f"An array has at most {MOST_ITEMS} items.")]) from None
     faults: list[Fault] = []
-    for index, element in enumerate(elements):
-        item, pointer = None, f"#/{index}"
+    for index, raw in enumerate(elements):
+        item, pointer, element = None, f"#/{index}", bytes(raw)
         try:
             if len(element) > LARGEST_ITEM:
                 raise InvalidItem([Fault(pointer, InvalidItem, f"An item may have {LARGEST_ITEM:,} bytes.")])
             item = read_item(element, hub, kinds, has_endpoint, fits, pointer=pointer, longest_target=longest_target)
         except InvalidItem as error:
             faults += error.faults[: MOST_FAULTS - len(faults)]
+            if len(faults) == MOST_FAULTS:
+                break
         yield item
     if faults:
         raise InvalidItem(faults)

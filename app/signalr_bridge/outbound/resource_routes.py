@@ -150,12 +150,17 @@ def _change(
 
 
 def _question(
-    template: str, operation: str, answer: Callable[[Request], Awaitable[Answer]], summary: str, query: tuple[str, ...]
+    template: str,
+    operation: str,
+    answer: Callable[[Request], Awaitable[Answer]],
+    summary: str,
+    query: tuple[str, ...],
+    responses: dict[int | str, dict[str, Any]] = _ASKED,
+    response_class: type[Response] = Response,
 ) -> tuple[Route, Route]:
     """A question by GET and by HEAD."""
-    description = Description(
-        tags=["who is there"], responses=_ASKED, summary=summary, more={"response_class": Response}
-    )
+    more = {"response_class": response_class}
+    description = Description(tags=["who is there"], responses=responses, summary=summary, more=more)
     get, head = (
         Route(
             method,
@@ -208,19 +213,14 @@ ROUTES = (
     *_one_question(_GROUP, Action.GROUP_EXISTS, "Is anybody in the group?"),
     *_one_question(_USER_MEMBER, Action.USER_IN_GROUP, "Is the user in the group?"),
     *_question("/hubs/{hub}/exists", "exists", exists, "", tuple(_CHECKS)),
-    Route(
-        "GET",
+    *_question(
         _GROUP + "/connections",
         "listConnectionsInGroup",
         list_connections,
-        rights=frozenset({Right.READ}),
-        query=("top", "continuationToken"),
-        has_deadline=True,
-        description=Description(
-            tags=["who is there"],
-            responses={200: {"model": MembersShape, "description": "a page of members"}, **PROBLEM_ANSWER},
-            more={"response_class": JSONResponse},
-        ),
+        "",
+        ("top", "continuationToken"),
+        {200: {"model": MembersShape, "description": "a page of members"}, **PROBLEM_ANSWER},
+        JSONResponse,
     ),
     Route(
         "POST",
@@ -231,6 +231,7 @@ ROUTES = (
         query=(),
         has_deadline=True,
         is_idempotent=True,
+        reads_body=True,
         description=Description(
             tags=["send"],
             responses={200: {"model": InvocationAnswer, "description": "the client's answer"}, **PROBLEM_ANSWER},

@@ -11,7 +11,7 @@ from signalr_bridge.errors import BodyTooLarge, Fault, InvalidItem, InvalidQuery
 from signalr_bridge.outbound import resource_routes
 from signalr_bridge.outbound.answers import IDEMPOTENCY_KEY, answer_item, answer_items, answer_once
 from signalr_bridge.outbound.items import LARGEST_ITEM, Item, Kind
-from signalr_bridge.outbound.sender import ALL_KINDS, Sender
+from signalr_bridge.outbound.sender import ALL_KINDS, LARGE, Sender
 from signalr_bridge.outbound.shapes import (
     CloseShape,
     GroupAction,
@@ -29,6 +29,9 @@ from signalr_bridge.web.table import Description, Route
 from signalr_bridge.wire.exchange import Answer
 
 LARGEST_ARRAY = 8 * 1024 * 1024
+
+_MANY_OUTCOMES = 5000
+"""An answer with more of them is written in a thread, because 50,000 take a tenth of a second."""
 
 SendAll: TypeAlias = Callable[[Sequence[Item]], Awaitable[Sequence[Result]]]
 """Sends the items of an array."""
@@ -61,6 +64,9 @@ async def _answer(request: Request, kinds: frozenset[Kind]) -> Answer:
     request.require_media_type(JSON)
     text = await request.read_body(LARGEST_ARRAY)
     if request.headers_of(IDEMPOTENCY_KEY):
+        if len(kinds) > 1 and json_text.first_character(text) == b"[":
+            # What was kept is given to nobody who has lost the right of an item since.
+            _check_rights(request.require_caller(), request.hub, await sender.read(text, request.hub, kinds), kinds)
         return await answer_once(request, text, lambda: _send(request, sender, send_all, text, kinds))
     return await _send(request, sender, send_all, text, kinds)
 
@@ -71,14 +77,21 @@ async def _send(
     if json_text.first_character(text) == b"[":
         items = await sender.read(text, request.hub, kinds)
         _check_rights(request.require_caller(), request.hub, items, kinds)
-        return answer_items(items, await (send_all or _choose_order(request, sender))(items))
-    item = _read_single(sender, text, request.hub, kinds)
+        results = await (send_all or _choose_order(request, sender))(items)
+        if sum(len(one.outcomes) for one in results) <= _MANY_OUTCOMES:
+            return answer_items(items, results)
+        return await sender.work_apart(lambda: answer_items(items, results))
+    hub = request.hub
+    if len(text) <= LARGE:  # without a coroutine of its own, because most items are small
+        item = _read_single(sender, text, hub, kinds)
+    else:
+        item = await sender.work_apart(lambda: _read_single(sender, text, hub, kinds))
     return answer_item(item.operation.action, await sender.send(item, seconds=request.deadline))
 
 
 def _read_single(sender: Sender, text: bytes, hub: str, kinds: frozenset[Kind]) -> Item:
     if len(kinds) > 1:
-        json_text.decode(text)  # what does not parse at all is another error
+        json_text.check_roughly(text)  # what does not parse at all is another error
         raise InvalidItem([Fault("#", InvalidItem, "The body is a JSON array of items.")])
     if len(text) > LARGEST_ITEM:
         raise BodyTooLarge(f"A single item may have {LARGEST_ITEM:,} bytes.")
@@ -138,6 +151,7 @@ def _route(
         query=("onError", "order"),
         has_deadline=True,
         is_idempotent=True,
+        reads_body=True,
         description=Description(tags=["send"], responses=responses, body=body, more=more),
     )
 

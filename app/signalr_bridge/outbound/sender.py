@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.endpoint import Outcome
@@ -15,12 +16,48 @@ from signalr_bridge.outbound.client_calls import invoke
 from signalr_bridge.outbound.items import LONGEST_TARGET, Item, Kind, read_item, read_items
 from signalr_bridge.protocol.rest import Action, Message, Operation, write_target
 from signalr_bridge.runtime import Clock
-from signalr_bridge.web.observer import Observer
+from signalr_bridge.web.observer import SILENT, Observer
+from signalr_bridge.web.trace import NOTE, TRACE
 
 ALL_KINDS = frozenset(Kind)
 
+_AUDITED = {
+    Action.CLOSE_USER: "close the connections of a user in hub {hub}",
+    Action.CLOSE_GROUP: "close the connections of group {group} in hub {hub}",
+    Action.CLOSE_ALL: "close all connections of hub {hub}",
+}
+"""The actions that close many connections at once, as an audit says them. A user is a person, and not named in logs."""
+
+TURN_SECONDS = 0.01
+"""For so long one request may compute before others get their turn."""
+
+LARGE = 65_536
+"""A text of more bytes is read in a thread, because that may take a second."""
+
+_WORKERS = 2
+
+T = TypeVar("T")
+
 Stops: TypeAlias = Callable[[Item, Result], bool]
 """Whether the items behind one with this result are skipped."""
+
+
+class Turn:
+    """A turn of the event loop, which ends when it has taken too long, or for the ``BURST``-th time it is asked.
+
+    Args:
+        clock: Gives monotonic seconds.
+    """
+
+    __slots__ = ("_clock", "_ends", "_left")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._ends, self._left = clock, clock() + TURN_SECONDS, BURST
+
+    def is_over(self) -> bool:
+        """Whether others are to get their turn now."""
+        self._left -= 1
+        return self._left <= 0 or self._clock() >= self._ends
 
 
 class Sender:
@@ -31,14 +68,23 @@ class Sender:
         clock: Gives monotonic seconds.
         default_seconds: How long a call may take that names no deadline.
         observer: Is told what became of each item. None where nobody may watch, so that nothing is done for it.
+        auditor: Is told of each close of a user, a group or a hub.
     """
 
     def __init__(
-        self, directory: EndpointDirectory, *, clock: Clock, default_seconds: float, observer: Observer | None = None
+        self,
+        directory: EndpointDirectory,
+        *,
+        clock: Clock,
+        default_seconds: float,
+        observer: Observer | None = None,
+        auditor: Observer = SILENT,
     ) -> None:
-        self._directory, self._observer = directory, observer
+        self._directory, self._observer, self._auditor = directory, observer, auditor
         self._clock = clock
         self._default_seconds = default_seconds
+        # Not the event loop's own threads, which look up the names of hosts for everybody.
+        self._workers = ThreadPoolExecutor(_WORKERS, "read items")
 
     def registry(self, hub: str) -> Registry:
         """The endpoints of a hub, whose name may be in any case."""
@@ -72,7 +118,7 @@ class Sender:
         registry, deadline = self.registry(operation.hub), self.deadline(seconds)
         down_too = endpoint is not None
         performing = registry.perform(operation, message, names=names, deadline=deadline, down_too=down_too)
-        return await (performing if self._observer is None else self._watch(operation, message, performing))
+        return await (self._watch(operation, message, performing) if self._is_told(operation) else performing)
 
     async def perform_each(
         self, operations: Sequence[Operation], message: Message, *, endpoint: str | None = None
@@ -123,10 +169,12 @@ class Sender:
 
     async def _send_in_order(self, items: Sequence[Item], deadline: float, stops: Stops) -> list[Result]:
         results: list[Result] = []
-        for number, item in enumerate(items, start=1):
+        turn = Turn(self._clock)
+        for item in items:
             results.append(await self._send(item, deadline))
-            if number % BURST == 0:
+            if turn.is_over():
                 await asyncio.sleep(0)
+                turn = Turn(self._clock)
             if stops(item, results[-1]):
                 return results + [SKIPPED] * (len(items) - len(results))
         return results
@@ -138,9 +186,13 @@ class Sender:
         """
         deadline, began = self.deadline(seconds), self._clock()
         results = await _perform_all(None if self._clock() >= deadline else self._plan(one, deadline) for one in items)
-        if self._observer is not None:
-            for item, result in zip(items, results, strict=True):
+        turn = Turn(self._clock)
+        for item, result in zip(items, results, strict=True):
+            if self._is_told(item.operation):
                 self._tell(item.operation, item.message, judge(item.operation.action, result), began)
+            if turn.is_over():
+                await asyncio.sleep(0)
+                turn = Turn(self._clock)
         return results
 
     async def send_outputs(self, hub: str, outputs: bytes) -> Sequence[Judgement]:
@@ -153,19 +205,20 @@ class Sender:
         return [judge(item.operation.action, result) for item, result in zip(items, results, strict=True)]
 
     async def read(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> list[Item]:
-        """The items of a JSON array, all checked. Others get their turn in between.
+        """The items of a JSON array, all checked. Raises ``InvalidItem`` and ``MalformedJson``."""
+        if len(text) <= LARGE:
+            return self._read(text, hub, kinds)
+        return await self.work_apart(lambda: self._read(text, hub, kinds))
 
-        Raises ``InvalidItem`` and ``MalformedJson``.
-        """
+    def _read(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> list[Item]:
         registry = self.registry(hub)
         longest = LONGEST_TARGET - registry.longest_url
-        items: list[Item] = []
         read = read_items(text, hub, kinds, registry.has_name, registry.fits, longest_target=longest)
-        for number, item in enumerate(read, start=1):
-            items += () if item is None else (item,)
-            if number % BURST == 0:
-                await asyncio.sleep(0)
-        return items
+        return [item for item in read if item is not None]
+
+    async def work_apart(self, work: Callable[[], T]) -> T:
+        """What ``work`` makes, in a thread, so that others get their turn meanwhile. Raises what ``work`` raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._workers, work)
 
     def read_one(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> Item:
         """One item from a JSON object. Raises ``InvalidItem`` and ``MalformedJson``."""
@@ -178,17 +231,31 @@ class Sender:
             return SKIPPED  # an attempt without time would only become unknown
         registry = self.registry(item.operation.hub)
         performing = registry.perform(item.operation, item.message, names=item.endpoints, deadline=deadline)
-        return await (performing if self._observer is None else self._watch(item.operation, item.message, performing))
+        watched = self._is_told(item.operation)
+        return await (self._watch(item.operation, item.message, performing) if watched else performing)
+
+    def _is_told(self, operation: Operation) -> bool:
+        """Whether somebody is told what became of it."""
+        return self._observer is not None or operation.action in _AUDITED
 
     async def _watch(self, operation: Operation, message: Message | None, performing: Awaitable[Result]) -> Result:
         began = self._clock()
-        result = await performing
+        try:
+            result = await performing
+        except asyncio.CancelledError:
+            if operation.action in _AUDITED:
+                self._audit(operation, "unknown")  # it may have happened
+            raise
         self._tell(operation, message, judge(operation.action, result), began)
         return result
 
     def _tell(self, operation: Operation, message: Message | None, judgement: Judgement, began: float) -> None:
-        """Tells the observer, if there is one, what became of an item that was not skipped."""
-        if self._observer is None or judgement.result is SKIPPED:
+        """Tells the observer, if there is one, what became of an item that was not skipped, and audits a close."""
+        if judgement.result is SKIPPED:
+            return
+        if operation.action in _AUDITED:
+            self._audit(operation, judgement.result.status.value)
+        if self._observer is None:
             return
         error, is_call = judgement.error, operation.action is Action.INVOKE
         done = 207 if judgement.meaning is Meaning.PARTIAL else 200 if is_call else 202
@@ -200,6 +267,16 @@ class Sender:
             code=None if error is None else error.code,
             answer=judgement.answer if is_call and error is None else None,
             seconds=self._clock() - began,
+        )
+
+    def _audit(self, operation: Operation, result: str) -> None:
+        note = NOTE.get()
+        self._auditor.connections_closed(
+            who="program" if note is None or not note.by else note.by,
+            what=_AUDITED[operation.action].format(group=operation.group, hub=operation.hub),
+            hub=operation.hub,
+            result=result,
+            request_id=TRACE.get().request_id,
         )
 
     def _plan(self, item: Item, deadline: float) -> Plan:

@@ -15,7 +15,7 @@ class MessageShape(BaseModel):
     model_config = ConfigDict(title="Message")
 
     target: str = Field(min_length=1, description="the client's method", examples=["newMessage"])
-    arguments: list[Any] = Field([], examples=[["ann", "hello"]])
+    arguments: list[Any] | None = Field(None, examples=[["ann", "hello"]])
     userId: str | None = Field(None, description="at most one of userId, groupName and connectionId")
     groupName: str | None = None
     connectionId: str | None = None
@@ -98,8 +98,10 @@ class InvocationShape(BaseModel):
     model_config = ConfigDict(title="Invocation")
 
     target: str = Field(min_length=1, description="the client's method", examples=["askName"])
-    arguments: list[Any] = Field([], examples=[["how are you?"]])
-    timeoutSeconds: float = Field(10, ge=1, le=100, description="how long the client may take")
+    arguments: list[Any] | None = Field(None, examples=[["how are you?"]])
+    timeoutSeconds: float | None = Field(
+        None, ge=1, le=100, description="how long the client may take; without it 10 seconds"
+    )
 
 
 class InvocationAnswer(BaseModel):

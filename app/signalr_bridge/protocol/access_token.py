@@ -6,7 +6,7 @@ Source: ``docs/protocol/functions-bindings.md`` 2.4 and 2.5, ``docs/protocol/res
 import binascii
 import hmac
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 from signalr_bridge.errors import BadToken, MalformedJson, ReservedClaim, TokenTooLong
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, ClaimValues, claim_text, write_lossless
-from signalr_bridge.protocol.signing_key import SigningKey
+from signalr_bridge.protocol.signing_key import SigningKey, digest_by_each
 
 LONGEST_TOKEN = 4096
 """The longest client token the service takes, in characters."""
+LONGEST_LIFETIME = 86_400
+"""The most seconds that a client's token may be valid."""
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _HEADER = {"alg": "HS256", "typ": "JWT"}
@@ -52,6 +54,7 @@ def client_claims(
     close_on_expiry: bool = False,
     lossless: bool = True,
     groups: Sequence[str] = (),
+    mark: str = "",
 ) -> dict[str, Any]:
     """The claims of a client's token, in the order in which the SDKs write them.
 
@@ -62,10 +65,11 @@ def client_claims(
         now: Seconds since 1970.
         lifetime: Seconds until the token expires.
         close_on_expiry: Whether the service closes the connection when the token expires.
-        lossless: Whether to add the claim ``bridge.claims``. Without it, a user id or a value that would be read as
-            that claim upstream raises ``ReservedClaim``.
+        lossless: Whether to add the claim ``bridge.claims``. With it, claims outside ASCII stand in that one alone.
+            Without it, a user id or a value that would be read as that claim upstream raises ``ReservedClaim``.
         groups: The groups that the client joins. They travel in ``bridge.claims`` alone, so without ``lossless`` they
             are lost.
+        mark: What tells the negotiation from others. It travels in the same way, and is empty without one.
     """
     payload: dict[str, Any] = {}
     if user_id is not None:
@@ -74,14 +78,23 @@ def client_claims(
         payload["asrs.s.coae"] = "true"
         payload["asrs.s.aeo"] = now + lifetime
     for name, values in claims.items():
-        _add_claim(payload, name, values, keep_sub=user_id is not None)
+        if not lossless or is_ascii(name, values):
+            _add_claim(payload, name, values, keep_sub=user_id is not None)
     # Beside a user id it is written even without claims: else the id "x, bridge.claims: ..." would be the only one.
-    if lossless and (claims or user_id or groups):
-        payload[LOSSLESS_CLAIM] = write_lossless(claims, groups)
+    if lossless and (claims or user_id or groups or mark):
+        payload[LOSSLESS_CLAIM] = write_lossless(claims, groups, mark)
     elif payload and LOSSLESS_CLAIM in repr(payload):
         raise ReservedClaim(f"The user id and the claims must not hold the text {LOSSLESS_CLAIM}.")
     payload.update(nbf=now, exp=now + lifetime, iat=now, aud=audience)
     return payload
+
+
+def is_ascii(name: str, values: ClaimValues) -> bool:
+    """Whether a claim is plain ASCII. The reference emulator sends no event at all of a client with another one.
+
+    Source: ``docs/protocol/service-emulation.md`` 3.2.
+    """
+    return name.isascii() and all(not isinstance(one, str) or one.isascii() for one in values)
 
 
 def _add_claim(payload: dict[str, Any], name: str, values: ClaimValues, *, keep_sub: bool) -> None:
@@ -161,6 +174,31 @@ def read_token(token: str, keys: Sequence[str], *, now: float | None = None, lee
     if now is not None:
         _check_times(claims, now, leeway)
     return claims
+
+
+def read_audience(token: str) -> str | None:
+    """The audience that a token by HS256 names, in which nothing is trusted. None for what is not such a token.
+
+    A token that is longer than the service takes is not one either.
+    """
+    header, _, rest = token.partition(".")
+    if len(token) > LONGEST_TOKEN or not token.isascii():
+        return None
+    try:
+        algorithm, audience = _decode_part(header).get("alg"), _decode_part(rest.partition(".")[0]).get("aud")
+    except BadToken:
+        return None
+    return audience if algorithm == "HS256" and isinstance(audience, str) else None
+
+
+def is_signed(token: str, keys: Iterable[SigningKey]) -> bool:
+    """Whether one of ``keys`` has signed the token by HMAC-SHA256, whatever it says. Every key is compared."""
+    signed, _, signature = token.rpartition(".")
+    try:
+        given = _decode_base64(signature)
+    except BadToken:
+        return False
+    return True in [hmac.compare_digest(one, given) for one in digest_by_each(keys, signed.encode())]
 
 
 def read_header(token: str) -> dict[str, Any]:

@@ -22,6 +22,8 @@ ClaimValues: TypeAlias = Sequence[str | int | float | bool]
 LOSSLESS_CLAIM = "bridge.claims"
 GROUPS_CLAIM = "bridge.groups"
 """Stands in ``bridge.claims`` for the groups that a negotiate handler named. No claim has this name."""
+MARK_CLAIM = "bridge.mark"
+"""Stands in ``bridge.claims`` for what tells the negotiation from others. No claim has this name."""
 NAME_IDENTIFIER = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
 
 # The JWT library of .NET renames claims on the way in. Here they get their short names back.
@@ -38,7 +40,7 @@ _LOSSLESS = f"{LOSSLESS_CLAIM}: "
 _NO_CLAIMS = urlsafe_b64encode(b"{}").rstrip(b"=").decode()
 # The groups stand first, so that what begins a value with groups is always the same.
 _WITH_GROUPS = _LOSSLESS + urlsafe_b64encode(b'{"' + GROUPS_CLAIM.encode()).decode()
-_ABOUT_THE_TOKEN = frozenset({"aud", "exp", "iat", "nbf", LOSSLESS_CLAIM, GROUPS_CLAIM})
+_ABOUT_THE_TOKEN = frozenset({"aud", "exp", "iat", "nbf", LOSSLESS_CLAIM, GROUPS_CLAIM, MARK_CLAIM})
 # A type has no blank and no comma. A piece that does not begin with a type belongs to the value before it.
 _BEGINS_CLAIM = re.compile(r"[^\s:,][^\s,]*?: ")
 
@@ -47,21 +49,25 @@ _BEGINS_CLAIM = re.compile(r"[^\s:,][^\s,]*?: ")
 class Claims:
     """A client's claims by type. ``exact`` means that they are as given at negotiate, and so may grant rights.
 
-    ``groups`` are those that the client joins, as a negotiate handler has named them. Only exact claims have some.
+    ``groups`` are those that the client joins, as a negotiate handler has named them, and ``mark`` tells the
+    negotiation from others. Only exact claims have them.
     """
 
     values: Mapping[str, list[str]] = field(default_factory=dict)
     exact: bool = False
     groups: Sequence[str] = ()
+    mark: str = ""
 
 
-def write_lossless(claims: Mapping[str, ClaimValues], groups: Sequence[str] = ()) -> str:
+def write_lossless(claims: Mapping[str, ClaimValues], groups: Sequence[str] = (), mark: str = "") -> str:
     """The value of the claim ``bridge.claims``."""
-    if not claims and not groups:
+    if not claims and not groups and not mark:
         return _NO_CLAIMS
     texts = {name: [claim_text(value) for value in values] for name, values in claims.items()}
     if groups:
         texts = {GROUPS_CLAIM: list(groups), **texts}
+    if mark:
+        texts[MARK_CLAIM] = [mark]
     short = {name: values[0] if len(values) == 1 else values for name, values in texts.items()}
     return urlsafe_b64encode(json_text.encode(short)).rstrip(b"=").decode()
 
@@ -115,8 +121,8 @@ def read_claims_line(line: str, user_id: str = "", *, lossless: bool = True) -> 
         exact = read_lossless(written)
         if exact is None:
             return Claims()
-        groups = exact.pop(GROUPS_CLAIM, ())
-        return Claims(exact, True, groups)
+        groups, mark = exact.pop(GROUPS_CLAIM, ()), exact.pop(MARK_CLAIM, [""])
+        return Claims(exact, True, groups, mark[0] if len(mark) == 1 else "")
     values: dict[str, list[str]] = {}
     for name, value in _split(line):
         if (short := _shorten(name)) is not None:

@@ -1,11 +1,14 @@
 """The hub protocol ``json``: messages as JSON objects, each ended by the byte 0x1E, and the handshake before them.
 
 Source: ``docs/protocol/service-emulation.md`` 4.1 and 4.3. Absent members are left out, never null, because clients
-fail on null.
+fail on null. What is read keeps the JSON text of arguments, items and results (``msgspec.Raw``), so that numbers stay
+as they were written.
 """
 
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from signalr_bridge.errors import MalformedJson, MalformedMessage
 from signalr_bridge.protocol import json_text
@@ -110,9 +113,9 @@ def _write_completion(message: Completion) -> dict[str, Any]:
 def read_message(record: bytes) -> HubMessage | None:
     """The message in a record, given without its separator. None for an unknown type, which is to be ignored.
 
-    Raises ``MalformedMessage``.
+    A half character that stands alone is read as U+FFFD. Raises ``MalformedMessage``.
     """
-    members = decode_object(record)
+    members = _read_members(json_text.mend_half_characters(record))
     kind = members.get("type")
     if type(kind) is not int:  # True would pass for 1
         raise MalformedMessage("Missing required property 'type'.")
@@ -159,6 +162,36 @@ def _read_completion(members: dict[str, Any]) -> Completion:
     return Completion(_text(members, "invocationId"), members.get("result"), error, has_result)
 
 
+_MEMBERS = {"type", "target", "invocationId", "headers", "streamIds", "error", "allowReconnect"}
+_OPENING = ord("[")
+
+
+def _read_members(record: bytes) -> dict[str, Any]:
+    """The members that messages have. Those that hold payloads are JSON text. Raises ``MalformedMessage``."""
+    try:
+        found = json_text.raw_members(record)
+    except MalformedJson:
+        decode_object(record)  # it says what is wrong
+        raise MalformedMessage("Error reading JSON.") from None
+    return {name: read_member(name, text) for name, text in found.items()}
+
+
+def read_member(name: str, text: msgspec.Raw) -> Any:
+    """The value of a member. Payloads, and what no message has, stay JSON text. Raises ``MalformedMessage``."""
+    try:
+        if name in _MEMBERS or (name == "arguments" and not is_array(text)):
+            return json_text.decode(text)
+        json_text.check(text)
+    except MalformedJson:
+        raise MalformedMessage("Error reading JSON.") from None
+    return text
+
+
+def is_array(text: msgspec.Raw) -> bool:
+    """Whether a JSON text without blanks around it is an array."""
+    return memoryview(text)[0] == _OPENING
+
+
 def decode_object(record: bytes) -> dict[str, Any]:
     """The members of a record. Raises ``MalformedMessage`` when it is not a JSON object."""
     try:
@@ -184,8 +217,8 @@ def _optional_text(members: dict[str, Any], name: str) -> str | None:
     return value
 
 
-def _arguments(members: dict[str, Any]) -> list[Any]:
+def _arguments(members: dict[str, Any]) -> Any:
     value = members.get("arguments")
-    if not isinstance(value, list):
+    if not isinstance(value, list | msgspec.Raw):
         raise MalformedMessage("Missing required property 'arguments'.")
     return value

@@ -13,10 +13,17 @@ Payload: TypeAlias = Any
 """What clients and handlers send each other: any JSON or MessagePack value, or ``msgspec.Raw`` JSON as a whole."""
 
 
+UNHELD = "An argument or a result is a value that cannot be carried: out of range, of an unknown kind or too deep."
+"""What the other side is told of a value that cannot be held."""
+STREAMS_NOT_CARRIED = "Streams from clients are not carried in serverless mode: send the items as arguments."
+"""What a client is told that calls a method with streams."""
+
+
 class Invocation(msgspec.Struct, frozen=True):
     """A call of a hub method. Without ``invocation_id`` the caller does not wait for an answer.
 
-    The arguments may be ``msgspec.Raw``, which is a JSON array as it came.
+    The arguments may be ``msgspec.Raw``, which is a JSON array as it came. ``fault`` is what the caller is told when
+    they could not be read. Then there are none.
     """
 
     target: str
@@ -24,6 +31,12 @@ class Invocation(msgspec.Struct, frozen=True):
     invocation_id: str | None = None
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     stream_ids: Sequence[str] = ()
+    fault: str | None = None
+
+    @property
+    def refusal(self) -> str | None:
+        """Why it cannot be carried out, for the one who called. None when it can."""
+        return STREAMS_NOT_CARRIED if self.stream_ids else self.fault
 
     def __repr__(self) -> str:
         """The headers are left out, because some clients repeat their bearer token there."""

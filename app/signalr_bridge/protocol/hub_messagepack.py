@@ -1,21 +1,19 @@
 """The hub protocol ``messagepack``: messages as MessagePack arrays, each behind its length in bytes.
 
-Source: ``docs/protocol/service-emulation.md`` 4.4. The handshake before it is that of ``hub_json``.
-
-Values are Python's own: ``bin`` is bytes, a timestamp (extension -1) is a datetime in UTC rounded to microseconds, and
-another extension is an ``Ext`` of msgspec.msgpack. The keys of a map may be everything that Python can hash. There may
-be many of them only if they are text, see ``has_too_many_keys``. A timestamp beyond the year 9999 is malformed.
+Source: ``docs/protocol/service-emulation.md`` 4.4. The handshake before it is that of ``hub_json``. What values are in
+Python is said in ``messagepack``. An invocation whose arguments cannot be held is read without them, see its ``fault``.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
-from signalr_bridge.errors import MalformedMessage
-from signalr_bridge.protocol import json_text
+from signalr_bridge.errors import MalformedJson, MalformedMessage, UnheldValue
+from signalr_bridge.protocol import json_text, messagepack
 from signalr_bridge.protocol.hub_message import (
+    UNHELD,
     CancelInvocation,
     Close,
     Completion,
@@ -27,32 +25,20 @@ from signalr_bridge.protocol.hub_message import (
     StreamItem,
 )
 
-MOST_KEYS = 10_000
-"""Most keys that are not text, in all maps of one body. The worst choice of so many keys takes about 0.1 s."""
-MOST_VALUES = 500_000
-"""Most values in a body with a large map. Counting so many takes about 0.1 s."""
-
-_SMALL_BODY = 32_768
-# A map of 256 entries or more, or bytes of something else that look like it. Smaller maps cannot be made slow.
-_LARGE_MAP = re.compile(rb"\xde[\x01-\xff]|\xdf")
-_DEEPEST = 2_000  # more than the decoder takes
-
-_TEXT = frozenset({*range(0xA0, 0xC0), 0xD9, 0xDA, 0xDB})
-_MAPS, _ARRAYS = {0xDE: 2, 0xDF: 4}, {0xDC: 2, 0xDD: 4}
-# The width of the length in bytes, and how many bytes come on top of that length.
-_SIZED = {0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0), 0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
-_SIZED |= {0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0)}
-# How many bytes follow the first one. Values that are not in here say it themselves.
-_FIXED = dict.fromkeys([*range(0x80), 0xC0, 0xC1, 0xC2, 0xC3, *range(0xE0, 0x100)], 0)
-_FIXED |= {0xA0 + length: length for length in range(32)}
-_FIXED |= {0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
-_FIXED |= {0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17}
-
 LARGEST_LENGTH = 0x7FFFFFFF
 _LONGEST_PREFIX = 5
 
 _ERROR, _VOID, _RESULT = 1, 2, 3
 """Kinds of completions."""
+
+
+def _encode_foreign(value: Any) -> Any:
+    if isinstance(value, float):  # one of a kind of its own
+        return float(value)
+    raise TypeError(f"MessagePack has no {type(value).__name__}")
+
+
+_ENCODER = msgspec.msgpack.Encoder(enc_hook=_encode_foreign)
 
 
 def name_keys(value: Payload) -> Payload:
@@ -67,58 +53,6 @@ def name_keys(value: Payload) -> Payload:
 
 def _is_name(key: Any) -> bool:
     return isinstance(key, str | int | float) and not isinstance(key, bool)
-
-
-def has_too_many_keys(body: bytes) -> bool:
-    """Whether a body with a large map has more than ``MOST_KEYS`` keys that are not text, or more than ``MOST_VALUES``.
-
-    Malformed bodies are left to the decoder.
-    """
-    if len(body) <= _SMALL_BODY or _LARGE_MAP.search(body) is None:
-        return False
-    keys, values = count(body)
-    return keys > MOST_KEYS or values > MOST_VALUES
-
-
-def count(body: bytes) -> tuple[int, int]:
-    """The number of keys that are not text, and of values.
-
-    Counting stops at the first malformed byte, or at one more than there may be.
-    """
-    position = keys = values = is_map = 0
-    left, around = 1, [(0, 0)]  # values still to come in the innermost container, and in those around it
-    while position < len(body) and len(around) < _DEEPEST:
-        while left == 0 and around:
-            left, is_map = around.pop()
-        if not around:
-            break
-        byte = body[position]
-        values += 1
-        keys += is_map and left % 2 == 0 and byte not in _TEXT  # in a map, every second one is a key
-        if keys > MOST_KEYS or values > MOST_VALUES:
-            break
-        left, position = left - 1, position + 1
-        if (follow := _FIXED.get(byte)) is not None:
-            position += follow
-        elif byte in _SIZED:
-            position = _skip_sized(body, position, byte)
-        else:
-            around.append((left, is_map))
-            position, left, is_map = _enter(body, position, byte)
-    return keys, values
-
-
-def _skip_sized(body: bytes, position: int, byte: int) -> int:
-    width, more = _SIZED[byte]
-    return position + width + more + int.from_bytes(body[position : position + width], "big")
-
-
-def _enter(body: bytes, position: int, byte: int) -> tuple[int, int, int]:
-    """The position behind the beginning of an array or a map, how many values it has, and 1 for a map."""
-    is_map = byte < 0x90 or byte in _MAPS
-    width = (_MAPS | _ARRAYS).get(byte, 0)
-    count = int.from_bytes(body[position : position + width], "big") if width else byte & 15
-    return position + width, count * 2 if is_map else count, int(is_map)
 
 
 def write_frame(body: bytes) -> bytes:
@@ -161,28 +95,29 @@ def _read_length(data: bytes, position: int) -> tuple[int, int] | None:
 
 
 def write_message(message: HubMessage) -> bytes:
-    """The complete frame. A result may be ``msgspec.Raw`` JSON, which is converted.
+    """The complete frame. Payloads may be ``msgspec.Raw`` JSON, which is converted. Of arguments see ``from_json``.
 
-    Raises the errors of msgspec for a value that MessagePack cannot hold, such as an integer of more than 64 bits.
+    Raises the errors of msgspec for a value that MessagePack cannot hold, such as an integer of more than 64 bits, and
+    ``MalformedJson``.
     """
     return write_frame(write_body(message))
 
 
 def write_body(message: HubMessage) -> bytes:
     """The message without its length, as it goes upstream."""
-    return msgspec.msgpack.encode(_to_items(message))
+    return _ENCODER.encode(_to_items(message))
 
 
 def _to_items(message: HubMessage) -> list[Any]:
     match message:
         case Invocation(target, arguments, invocation_id, headers, stream_ids):
-            return [1, headers, invocation_id, target, arguments, stream_ids]
+            return [1, headers, invocation_id, target, _to_values(arguments), stream_ids]
         case StreamItem(invocation_id, item):
-            return [2, {}, invocation_id, item]
+            return [2, {}, invocation_id, _to_values(item)]
         case Completion():
             return [3, {}, message.invocation_id, *_write_ending(message)]
         case StreamInvocation(target, arguments, invocation_id):
-            return [4, {}, invocation_id, target, arguments, []]
+            return [4, {}, invocation_id, target, _to_values(arguments), []]
         case CancelInvocation(invocation_id):
             return [5, {}, invocation_id]
         case Ping():
@@ -200,20 +135,65 @@ def _write_ending(message: Completion) -> list[Any]:
     return [_RESULT, json_text.decode(message.result) if is_json else message.result]
 
 
+def _to_values(payload: Payload) -> Payload:
+    return from_json(payload) if isinstance(payload, msgspec.Raw) else payload
+
+
+def from_json(text: bytes | msgspec.Raw) -> Any:
+    """The value of a JSON text as MessagePack can hold it.
+
+    Integers of more than 64 bits become the nearest float, and numbers that no float reaches become infinity, as
+    JavaScript makes of such JSON. Raises ``MalformedJson``, also for nesting that is too deep.
+    """
+    try:
+        return fit_integers(json_text.decode_widely(text))
+    except RecursionError:
+        raise MalformedJson("The values are nested too deeply.") from None
+
+
 def read_message(body: bytes) -> HubMessage | None:
     """The message in a body, given without its length. None for an unknown type, which is to be ignored.
 
-    Raises ``MalformedMessage``. Items beyond those that a message has are ignored, bytes behind the array are not.
+    Raises ``MalformedMessage``. Items beyond those that a message has are ignored, bytes behind the array are not. With
+    a value that cannot be held, an invocation has a ``fault``, a completion is an error, and a stream is ignored.
     """
-    return _read_items(_decode_array(body))
+    try:
+        items = _decode_array(body)
+    except UnheldValue:
+        return _read_unheld(body)
+    return _read_items(items)
 
 
 def read_invocation(body: bytes) -> Invocation:
-    """An invocation that came upstream. Items behind its arguments are ignored. Raises ``MalformedMessage``."""
-    message = _read_items(_decode_array(body)[:5])
+    """An invocation that came upstream. Items behind its streams are ignored. Raises ``MalformedMessage``."""
+    try:
+        items = _decode_array(body)
+    except UnheldValue:
+        message = _read_unheld(body)
+    else:
+        message = _read_items(items if _has_streams(items) else items[:5])
     if not isinstance(message, Invocation):
         raise MalformedMessage("The body is no invocation (type 1).")
     return message
+
+
+def _has_streams(items: Sequence[Any]) -> bool:
+    """Whether ids of streams stand behind the arguments. What else may stand there is ignored."""
+    if len(items) < 6 or not isinstance(items[5], list):
+        return False
+    return all(isinstance(one, str) for one in items[5])
+
+
+def _read_unheld(body: bytes) -> HubMessage | None:
+    """What is left of a message without the values that cannot be held. Raises ``MalformedMessage``."""
+    parts = messagepack.split(body, 4)
+    match messagepack.decode(parts[0]) if parts else None:
+        case 1:
+            message = _read_items([*map(messagepack.decode, parts), []])
+            return structs.replace(message, fault=UNHELD) if isinstance(message, Invocation) else message
+        case 3:
+            return Completion(_text([*map(messagepack.decode, parts[:3])], 2, "invocationId"), error=UNHELD)
+    return None
 
 
 def _read_items(items: Sequence[Any]) -> HubMessage | None:
@@ -258,12 +238,9 @@ def _read_completion(items: Sequence[Any]) -> Completion:
 
 
 def _decode_array(body: bytes) -> list[Any]:
-    if has_too_many_keys(body):
-        raise MalformedMessage("The message has too many values, or too many map keys that are no text.")
-    try:
-        items = msgspec.msgpack.decode(body)
-    except (msgspec.DecodeError, ValueError, RecursionError):  # ValueError: bad UTF-8, or a time after the year 9999
-        raise MalformedMessage("Error reading MessagePack.") from None
+    if messagepack.has_too_many_keys(body):
+        raise UnheldValue("The message has too many values, or too many map keys that are no text.")
+    items = messagepack.decode(body)
     if not isinstance(items, list) or not items:
         raise MalformedMessage("A message is a MessagePack array.")
     return items

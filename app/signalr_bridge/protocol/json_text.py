@@ -1,8 +1,18 @@
-"""JSON text read and written, with one error for everything that is not JSON."""
+"""JSON text read and written, with one error for everything that is not JSON.
 
+Numbers of JSON have any size and any number of digits. A text as a whole (``msgspec.Raw``) keeps them as they were
+written. In Python those with a fraction or an exponent become floats, see ``decode_exactly`` for all their digits.
+"""
+
+import json
+import math
 import re
 from base64 import b64encode
-from typing import Any
+from dataclasses import is_dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, Self
 
 import msgspec
 
@@ -10,29 +20,87 @@ from signalr_bridge.errors import MalformedJson, MalformedMessage
 
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
+_ANY = msgspec.json.Decoder(msgspec.Raw)
 _NAME = re.compile(rb'[\s,{]*("(?:[^"\\]|\\.)*")\s*:\s*')
+
+
+# A pair of escapes for one character, a half of one alone, or any other escape.
+_ESCAPE = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\u[dD](?P<half>[89a-fA-F]..)|\\.", re.DOTALL)
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+_MARK = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]+|[\]}]+|[:,]', re.DOTALL)
+_WRITTEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|\s+', re.DOTALL)
+_LOOSE = re.compile(rb"\\|^\s|[\[{,:]\s|\s[\]},:]")
+MOST_MARKS = 20_000
+"""The most runs of brackets, colons, commas and texts of an object whose members ``outline`` finds.
+
+So many take about 0.03 s.
+"""
+
+
+class WrittenNumber(float):
+    """A number of JSON with a fraction or an exponent. Its text is as it was written, so that a Decimal gets it whole.
+
+    Every calculation gives an ordinary float.
+    """
+
+    __slots__ = ("_text",)
+    _text: str
+
+    def __new__(cls, text: str) -> Self:
+        number = super().__new__(cls, text)
+        number._text = text
+        return number
+
+    def __str__(self) -> str:
+        return self._text
+
+    __repr__ = __str__
 
 
 def _encode_foreign(value: Any) -> Any:
     if isinstance(value, msgspec.msgpack.Ext):
         return b64encode(value.data).decode()
+    if isinstance(value, WrittenNumber):
+        return msgspec.Raw(str(value).encode())
     raise TypeError(f"JSON has no {type(value).__name__}")
 
 
-_ENCODER = msgspec.json.Encoder(enc_hook=_encode_foreign)
+_N, _F, _BACKSLASH = b"Nf\\"
+_KEPT = (bytes, bytearray, memoryview, datetime, Decimal)
+_ENCODER = msgspec.json.Encoder(enc_hook=_encode_foreign, decimal_format="number")
 
 
 def encode(value: Any) -> bytes:
     """The JSON text of a value, also of one that came in MessagePack.
 
-    Bytes and the data of an unknown extension become base64, a timestamp becomes RFC 3339, NaN and infinity become
-    null, and a name that is not text becomes its JSON text. Raises the errors of msgspec for a value that JSON cannot
-    hold.
+    Bytes and the data of an unknown extension become base64, a timestamp becomes RFC 3339, a ``Decimal`` a number with
+    all its digits, NaN and infinity become null, and a name that is not text becomes its JSON text. Raises the errors
+    of msgspec for a value that JSON cannot hold.
     """
-    try:
+    if type(value) is str:
         return _ENCODER.encode(value)
+    try:
+        text = _ENCODER.encode(value)
     except TypeError:
-        return _ENCODER.encode(_name_in_text(value))
+        value = _name_in_text(value)
+        text = _ENCODER.encode(value)
+    # To look for single bytes is much faster. The names of messages do not have them.
+    if (_N in text or _F in text) and (b"NaN" in text or b"Infinity" in text):
+        return _ENCODER.encode(_null_endless(value))  # a Decimal may stand there, as well as any text
+    return text
+
+
+def _null_endless(value: Any) -> Any:
+    """The value with None for each ``Decimal`` that is not a number or infinite."""
+    if isinstance(value, Decimal):
+        return value if value.is_finite() else None
+    if isinstance(value, dict):
+        return {_null_endless(name): _null_endless(one) for name, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_null_endless(one) for one in value]
+    if isinstance(value, msgspec.Struct) or is_dataclass(value):
+        return _null_endless(msgspec.to_builtins(value, builtin_types=_KEPT, enc_hook=_encode_foreign))
+    return value
 
 
 def _name_in_text(value: Any) -> Any:
@@ -70,6 +138,92 @@ def decode(text: bytes | msgspec.Raw) -> Any:
         raise MalformedJson("The body is not well-formed JSON in UTF-8.") from None
 
 
+def check_roughly(text: bytes) -> None:
+    """Raise ``MalformedJson`` for most of what is not JSON, and build no value. A large one takes a second to build."""
+    _decode_raw(_ANY, text)
+
+
+def decode_exactly(text: bytes | msgspec.Raw) -> Any:
+    """Like ``decode``, with a ``WrittenNumber`` for each number with a fraction or an exponent."""
+    try:
+        return _EXACT.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedJson("The body is not well-formed JSON in UTF-8.") from None
+
+
+_EXACT = msgspec.json.Decoder(float_hook=WrittenNumber)
+
+
+def decode_widely(text: bytes | msgspec.Raw) -> Any:
+    """Like ``decode``, with infinity for each number that Python cannot hold. Raises ``RecursionError``, too."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    if mend_half_characters(bytes(text)) != bytes(text):
+        raise MalformedJson("A text has half a character.")
+    try:
+        return json.loads(bytes(text).decode(), parse_int=_read_integer, parse_constant=_refuse_constant)
+    except ValueError:
+        raise MalformedJson("The body is not well-formed JSON in UTF-8.") from None
+
+
+def _read_integer(text: str) -> int | float:
+    try:
+        return int(text)
+    except ValueError:  # more digits than Python reads
+        return -math.inf if text.startswith("-") else math.inf
+
+
+def _refuse_constant(text: str) -> None:
+    raise MalformedJson(f"JSON has no {text}.")
+
+
+def compact(text: bytes) -> bytes:
+    """The text without blanks, and with characters instead of escapes where there can be. Numbers stay as written."""
+    return text if _LOOSE.search(text) is None else _WRITTEN.sub(_write_compactly, text)
+
+
+def _write_compactly(found: re.Match[bytes]) -> bytes:
+    if not found[0].startswith(b'"'):
+        return b""
+    return _ENCODER.encode(decode(found[0])) if b"\\" in found[0] else found[0]
+
+
+def check(text: bytes | msgspec.Raw) -> None:
+    """Raise ``MalformedJson`` for what is not JSON. What is nested too deeply, or has endless numbers, is taken unseen.
+
+    msgspec itself takes some faults within a value that it leaves raw.
+    """
+    try:
+        msgspec.json.decode(text)
+    except (RecursionError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        if not isinstance(error, RecursionError):
+            _check_slowly(bytes(text))
+
+
+def _check_slowly(text: bytes) -> None:
+    """Raise ``MalformedJson`` for what is not JSON, whatever its numbers are."""
+    try:
+        if mend_half_characters(text) != text:
+            raise MalformedJson("A text has half a character.")
+        json.loads(text.decode(), parse_constant=_refuse_constant)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise MalformedJson("The body is not well-formed JSON in UTF-8.") from None
+    except (RecursionError, ValueError):  # nested too deeply, or more digits than Python reads
+        return
+
+
+def mend_half_characters(text: bytes) -> bytes:
+    """The text with U+FFFD for every escape of a half character (a surrogate) that stands alone.
+
+    A client's JavaScript writes one for a text that is cut within an emoji. JSON's decoders refuse it.
+    """
+    if _BACKSLASH not in text or _HALF.search(text) is None:
+        return text
+    return _ESCAPE.sub(lambda found: found[0] if found["half"] is None else b"\\ufffd", text)
+
+
 def decode_object(text: bytes) -> dict[str, Any]:
     """The members of what another party answered. Raises ``MalformedMessage`` when it is not a JSON object."""
     try:
@@ -86,13 +240,85 @@ def first_character(text: bytes) -> bytes:
     return text.lstrip(b" \t\r\n")[:1]
 
 
-def members(text: bytes) -> dict[str, bytes]:
-    """The members of an object, each value still as JSON text. Raises ``MalformedJson`` and ``DuplicateMember``."""
+def members(text: bytes, most: int | None = None) -> dict[str, bytes]:
+    """The members of an object, each value still as JSON text. Raises ``MalformedJson`` and ``DuplicateMember``.
+
+    Where there are more than ``most``, the first ones are given, and nothing is looked for that stands there twice.
+    """
     found = _decode_raw(_MEMBERS, text)
+    if most is not None and len(found) > most:
+        return {name: bytes(value) for name, value in list(found.items())[:most]}
     values = {name: bytes(value) for name, value in found.items()}
     if _may_hold_more(text, values):
         _refuse_duplicates(text, values)
     return values
+
+
+class TooManyElements(Exception):
+    """A JSON array holds more elements than are wanted."""
+
+
+def first_elements(text: bytes, most: int) -> tuple[msgspec.Raw, ...]:
+    """The elements of an array, which has at most ``most``. Each refers to the text, and is JSON text in it.
+
+    Raises ``MalformedJson``, and ``TooManyElements`` as soon as there is one too many. What stands behind it is then
+    not looked at: a text of 8 MiB may hold four million elements, and to take them apart takes seconds.
+    """
+    try:
+        check_utf8(text)
+        found = _decoder_of_array(most).decode(text)
+    except msgspec.ValidationError:
+        raise TooManyElements from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise MalformedJson("The body is not well-formed JSON in UTF-8.") from None
+    return tuple(one for one in msgspec.structs.astuple(found) if one is not msgspec.UNSET)
+
+
+@lru_cache(maxsize=8)
+def _decoder_of_array(most: int) -> msgspec.json.Decoder[Any]:
+    """A decoder that stops at the element behind the last one that is wanted. A limit on a list is checked at its end.
+
+    Source: https://jcristharif.com/msgspec/structs.html#encoding-decoding-as-arrays.
+    """
+    fields = [(f"element_{number}", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for number in range(most)]
+    array = msgspec.defstruct("Array", fields, array_like=True, forbid_unknown_fields=True, gc=False)
+    return msgspec.json.Decoder(array)
+
+
+def raw_members(text: bytes) -> dict[str, msgspec.Raw]:
+    """The members of an object, as JSON text. Of several with one name the last counts. Raises ``MalformedJson``."""
+    try:
+        check_utf8(text)
+        return _MEMBERS.decode(text)
+    except RecursionError:
+        return outline(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise MalformedJson("The body is not well-formed JSON in UTF-8.") from None
+
+
+def outline(text: bytes) -> dict[str, msgspec.Raw]:
+    """The members of an object that is nested more deeply than the decoder goes.
+
+    Their texts are not looked into. Raises ``MalformedJson``, also for an object of more than ``MOST_MARKS`` marks.
+    """
+    found: dict[str, msgspec.Raw] = {}
+    depth, name, begin, last = 0, "", -1, b""
+    for number, match in enumerate(_MARK.finditer(text)):
+        mark = match[0]
+        if mark[0] in b"[{":
+            depth += len(mark)
+        elif mark[0] in b"]}":
+            depth -= len(mark)
+        if begin >= 0 and (depth == 0 or (depth == 1 and mark == b",")):
+            found[name], begin = msgspec.Raw(text[begin : match.end() - 1].strip()), -1
+        elif depth == 1 and begin < 0 and mark == b":":
+            name, begin = str(decode(last)), match.end()
+        last = mark
+        if number >= MOST_MARKS:
+            break
+    if depth != 0:
+        raise MalformedJson("The body is not well-formed JSON in UTF-8.")
+    return found
 
 
 def elements(text: bytes) -> list[bytes]:

@@ -6,7 +6,7 @@ Source: ``docs/protocol/rest-and-management.md`` 5.1 and 10.6.
 import msgspec
 
 from signalr_bridge.errors import MalformedJson, MalformedMessage
-from signalr_bridge.protocol import hub_json, hub_messagepack, json_text
+from signalr_bridge.protocol import hub_json, hub_messagepack
 from signalr_bridge.protocol.hub_message import Invocation
 from signalr_bridge.protocol.rest import write_message
 
@@ -14,12 +14,11 @@ from signalr_bridge.protocol.rest import write_message
 def write_packed(target: str, arguments: bytes) -> bytes:
     """The message finished for clients of JSON and of MessagePack. ``arguments`` is a JSON array.
 
-    Integers of more than 64 bits, which MessagePack does not have, become the nearest float there. Raises
+    Numbers that MessagePack does not have become there what ``hub_messagepack.from_json`` says. Raises
     ``MalformedJson`` for arguments that are nested too deeply.
     """
-    values = json_text.decode(arguments)
     try:
-        packed = hub_messagepack.write_message(Invocation(target, hub_messagepack.fit_integers(values)))
+        packed = hub_messagepack.write_message(Invocation(target, msgspec.Raw(arguments)))
     except RecursionError:
         raise MalformedJson("The arguments are nested too deeply.") from None
     plain = b'{"type":1,' + write_message(target, arguments)[1:] + hub_json.RECORD_SEPARATOR

@@ -363,10 +363,10 @@ def write_client_error(text: str) -> bytes:
 def read_result(body: bytes) -> msgspec.Raw:
     """The JSON of what the client returned, as it is. It is null when the client returned nothing.
 
-    Raises ``MalformedMessage``.
+    A half character that stands alone is read as U+FFFD. Raises ``MalformedMessage``.
     """
     try:
-        members = json_text.members(body)
+        members = json_text.members(json_text.mend_half_characters(body))
     except (MalformedJson, json_text.DuplicateMember):
         raise MalformedMessage("The answer is no result.") from None
     return msgspec.Raw(members.get("result", b"null"))
@@ -377,5 +377,5 @@ def read_client_error(body: bytes) -> str:
 
     Raises ``MalformedMessage``.
     """
-    message = json_text.decode_object(body).get("message")
+    message = json_text.decode_object(json_text.mend_half_characters(body)).get("message")
     return message if isinstance(message, str) else ""

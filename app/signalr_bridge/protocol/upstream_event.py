@@ -4,15 +4,15 @@ Source: ``docs/protocol/functions-bindings.md`` 1.3 to 1.8, ``docs/protocol/serv
 """
 
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import structs
 
-from signalr_bridge.errors import BadSignature, MalformedJson, MalformedMessage
+from signalr_bridge.errors import BadSignature, MalformedJson, MalformedMessage, UnheldValue
 from signalr_bridge.protocol import hub_json, hub_messagepack, json_text
-from signalr_bridge.protocol.hub_message import Closed, Completion, HubMessage, Invocation, Payload
+from signalr_bridge.protocol.hub_message import UNHELD, Closed, Completion, HubMessage, Invocation, Payload
 from signalr_bridge.protocol.names import read_parameters
 from signalr_bridge.protocol.signing_key import SigningKey, digest_by_each
 
@@ -142,7 +142,7 @@ def read_disconnected(body: bytes) -> Closed:
 
     The body may be empty, without ``error``, or spelt ``Type`` and ``Error``.
     """
-    text = body.removesuffix(hub_json.RECORD_SEPARATOR)
+    text = json_text.mend_half_characters(body.removesuffix(hub_json.RECORD_SEPARATOR))
     if not text.strip():
         return Closed()
     error = _lower_names(hub_json.decode_object(text)).get("error")
@@ -163,24 +163,23 @@ class _UsualInvocation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _USUAL = msgspec.json.Decoder(_UsualInvocation)
-_RAW_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_OPENING = ord("[")
 _SPELLING = {"invocationid": "invocationId", "streamids": "streamIds"}
 
 
 def read_invocation(body: bytes) -> Invocation:
     """The invocation in a body, with names in any case, with or without the separator. Raises ``MalformedMessage``.
 
-    Its arguments are ``msgspec.Raw``, so that numbers stay as they were written. See ``read_arguments``.
+    Its arguments are ``msgspec.Raw``, so that numbers stay as they were written. See ``read_arguments``. A half
+    character that stands alone is read as U+FFFD.
     """
-    text = body.removesuffix(hub_json.RECORD_SEPARATOR)
+    text = json_text.mend_half_characters(body.removesuffix(hub_json.RECORD_SEPARATOR))
     if not text.isascii():
         _check_utf8(text)  # msgspec does not check it in raw values
     try:
         found = _USUAL.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_unusual(text)
-    if found.type != 1 or not _is_array(found.arguments):
+    if found.type != 1 or not hub_json.is_array(found.arguments):
         return _read_unusual(text)
     return Invocation(
         found.target, found.arguments, found.invocationId or None, found.headers or {}, found.streamIds or []
@@ -188,14 +187,28 @@ def read_invocation(body: bytes) -> Invocation:
 
 
 def read_arguments(arguments: Sequence[Payload]) -> list[Payload]:
-    """The values of an invocation's arguments. Raises ``MalformedMessage`` for a number that Python cannot hold."""
+    """The values of an invocation's arguments.
+
+    Raises ``UnheldValue`` for a number that Python cannot hold and for nesting that is too deep, and
+    ``MalformedMessage`` for what is not JSON.
+    """
     if not isinstance(arguments, msgspec.Raw):
         return list(arguments)
+    values: list[Payload] = read_values(json_text.decode, arguments)
+    return values
+
+
+def read_values(decode: Callable[[msgspec.Raw], Any], text: msgspec.Raw) -> Any:
+    """What ``decode`` makes of a JSON text from a client. Raises as ``read_arguments`` does."""
     try:
-        values: list[Payload] = json_text.decode(arguments)
+        return decode(text)
+    except MalformedJson:
+        pass
+    try:
+        json_text.check(text)
     except MalformedJson:
         raise MalformedMessage("Error reading JSON.") from None
-    return values
+    raise UnheldValue(UNHELD)
 
 
 def _check_utf8(text: bytes) -> None:
@@ -205,13 +218,9 @@ def _check_utf8(text: bytes) -> None:
         raise MalformedMessage("Error reading JSON.") from None
 
 
-def _is_array(text: msgspec.Raw) -> bool:
-    return memoryview(text)[0] == _OPENING
-
-
 def _read_unusual(text: bytes) -> Invocation:
     """An invocation in another spelling. Raises ``MalformedMessage`` for what is not one."""
-    members = {_SPELLING.get(name, name): value for name, value in _lower_names(_read_members(text)).items()}
+    members = {_spell(name): value for name, value in _read_members(text).items()}
     if type(members.get("type")) is not int or members["type"] != 1:
         raise MalformedMessage("The body is no invocation (type 1).")
     arguments = members.get("arguments")
@@ -223,19 +232,14 @@ def _read_unusual(text: bytes) -> Invocation:
 
 def _read_members(text: bytes) -> dict[str, Any]:
     try:
-        raw = _RAW_MEMBERS.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return hub_json.decode_object(text)  # it says what is wrong
-    return {name: _read_member(name, value) for name, value in raw.items()}
-
-
-def _read_member(name: str, text: msgspec.Raw) -> Any:
-    if name.lower() == "arguments" and _is_array(text):
-        return text
-    try:
-        return json_text.decode(text)
+        raw = json_text.raw_members(text)
     except MalformedJson:
-        raise MalformedMessage("Error reading JSON.") from None
+        return hub_json.decode_object(text)  # it says what is wrong
+    return {name: hub_json.read_member(_spell(name), value) for name, value in raw.items()}
+
+
+def _spell(name: str) -> str:
+    return _SPELLING.get(name.lower(), name.lower())
 
 
 def write_completion(completion: Completion) -> bytes:

@@ -1,5 +1,6 @@
 """Settings of access: who may call, negotiate and deliver upstream events, and from which origins."""
 
+import hashlib
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -7,7 +8,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_v
 
 from signalr_bridge.protocol.origin import is_loopback_name, is_origin
 from signalr_bridge.settings.fields import (
-    LIVE,
+    JUDGED,
     Hub,
     Secrets,
     Section,
@@ -43,13 +44,23 @@ def _read_keys(value: Any) -> Any:
     if not isinstance(values, list):
         return values
     name = "key" if len(values) == 1 else "key-{}"
-    return [
-        # Each has a name of its own, because limits and kept answers are by name.
-        {"name": name.format(number)} | ({"key": one} if isinstance(one, str) else one)
-        if isinstance(one, str | dict)
-        else one
-        for number, one in enumerate(values, start=1)
-    ]
+    # Each has a name of its own, because limits and kept answers are by name.
+    return [_read_key(one, name.format(number)) for number, one in enumerate(values, start=1)]
+
+
+def _read_key(value: Any, name: str) -> Any:
+    if isinstance(value, str):
+        return {"name": name, "key": value, "form": "text"}
+    if not isinstance(value, dict):
+        return value
+    if "form" in value:
+        raise ValueError("a name in it means nothing: write key, sha256, name, hubs or rights")
+    return {"name": name, **value, "form": "named" if "name" in value else "unnamed"}
+
+
+def digest_of(key: str) -> bytes:
+    """The SHA-256 of a key."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
 def check_issuer(value: str) -> str:
@@ -83,6 +94,8 @@ class CallerKey(GrantSettings):
     key: SecretStr | None = None
     sha256: SecretStr | None = None
     name: str = "key"
+    form: Literal["text", "named", "unnamed"] = Field(default="named", exclude=True)
+    """How it was written: as a text alone, or as a table with or without a name. ``_read_keys`` sets it."""
 
     @field_validator("name")
     @classmethod
@@ -99,7 +112,16 @@ class CallerKey(GrantSettings):
             raise ValueError("a key has at least 16 characters: write a longer one")
         if self.sha256 is not None and not _SHA256.fullmatch(self.sha256.get_secret_value()):
             raise ValueError("a sha256 has 64 hexadecimal digits")
+        if self.digest == digest_of(""):
+            raise ValueError("the sha256 is that of an empty text, which everybody knows: write that of a key")
         return self
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the key."""
+        if self.sha256 is not None:
+            return bytes.fromhex(self.sha256.get_secret_value())
+        return digest_of("" if self.key is None else self.key.get_secret_value())
 
 
 class OidcSettings(Section):
@@ -127,7 +149,7 @@ class OidcSettings(Section):
 class CallersSettings(Section):
     """Who may call, and on which listener."""
 
-    keys: Annotated[tuple[CallerKey, ...], BeforeValidator(_read_keys), LIVE] = Field(
+    keys: Annotated[tuple[CallerKey, ...], BeforeValidator(_read_keys), JUDGED] = Field(
         default=(), description="API keys of backends, each with at least 16 characters"
     )
     oidc: OidcSettings = OidcSettings()
@@ -316,8 +338,8 @@ class EntraSettings(Section):
 class UpstreamSettings(Section):
     """Which upstream calls are accepted, and the answer to a message without a handler."""
 
-    code: Annotated[Secrets, LIVE] = Field(default=(), description="further secret(s) in the upstream URL's `code`")
-    keys: Annotated[Secrets, LIVE] = Field(default=(), description="keys that only verify upstream signatures")
+    code: Annotated[Secrets, JUDGED] = Field(default=(), description="further secret(s) in the upstream URL's `code`")
+    keys: Annotated[Secrets, JUDGED] = Field(default=(), description="keys that only verify upstream signatures")
     entra: EntraSettings = EntraSettings()
     allow_unsigned: bool = Field(default=False, description="accept upstream calls without a valid signature or token")
     unhandled: Annotated[Literal["404", "200"], BeforeValidator(read_text)] = Field(

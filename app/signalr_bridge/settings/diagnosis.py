@@ -126,10 +126,10 @@ def _has_entries(setting: Path) -> bool:
 
 
 def _list_members(setting: Path) -> list[str]:
-    """The names that an object in the setting's value may have. Empty when it holds no objects."""
+    """The names that may be written in an object of the setting's value. Empty when it holds no objects."""
     field = _find_field(setting) if setting else None
     model = None if field is None else _find_model(field.annotation)
-    return [] if model is None else list(model.model_fields)
+    return [] if model is None else [name for name, field in model.model_fields.items() if not field.exclude]
 
 
 def _find_model(annotation: Any) -> type[BaseModel] | None:

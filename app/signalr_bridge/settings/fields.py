@@ -31,17 +31,30 @@ class Section(BaseModel):
 class _Live:
     """The mark of a setting that may change while the bridge runs."""
 
+    judged: bool = False
+
 
 LIVE = _Live()
-"""Marks a field that may change while the bridge runs: ``Annotated[Secrets, LIVE]``.
+"""Marks a field that may change while the bridge runs, because no change of it opens anything.
 
 All other fields change at the next start. ``is_live`` tells them apart.
+"""
+
+JUDGED = _Live(judged=True)
+"""Marks a field that may change while the bridge runs, as long as nothing opens: ``Annotated[Secrets, JUDGED]``.
+
+``escalation`` judges its changes.
 """
 
 
 def is_live(field: FieldInfo) -> bool:
     """Whether the field may change while the bridge runs."""
-    return LIVE in field.metadata
+    return any(isinstance(one, _Live) for one in field.metadata)
+
+
+def is_judged(field: FieldInfo) -> bool:
+    """Whether a change of the field may open something."""
+    return any(isinstance(one, _Live) and one.judged for one in field.metadata)
 
 
 def read_list(value: Any) -> Any:

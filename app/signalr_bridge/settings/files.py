@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from signalr_bridge.settings.names import PREFIX, find_path
 from signalr_bridge.settings.value import Values, name_values, spell
 
 _SETTING = "BRIDGE_SETTINGS_FILE"
+MOST_BYTES = 1_048_576
+"""The most bytes of a file. It is what Kubernetes takes for a secret, and no file of settings comes near it."""
 _NOT_OURS = ("azure", "connectionstrings")
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _KEY = re.compile(r"[\w.\"'-]+\s*=|\[\w")
@@ -64,11 +67,10 @@ def read_file(path: Path) -> Values:
 def read_text(path: Path, setting: str) -> str:
     """The text of a file that ``setting`` names. Raises ``SettingsError``."""
     try:
-        read = path.read_bytes()
+        read = read_bytes(path)
     except (OSError, ValueError) as error:
-        why = (os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not a path").lower()
         raise SettingsError(
-            f"the file '{path.name}' cannot be read ({why}): write another path.", setting=setting
+            f"the file '{path.name}' cannot be read ({_explain(error)}): write another path.", setting=setting
         ) from None
     if read.startswith(_UTF_16):
         raise SettingsError("the file cannot be read as UTF-16: save it as UTF-8.", setting=setting, place=path.name)
@@ -82,6 +84,31 @@ def read_text(path: Path, setting: str) -> str:
             place=path.name,
             line=line,
         ) from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file. It does not wait for a writer, as the reader of a pipe would.
+
+    Raises ``OSError`` also for what is not a file and for a file that is too large, and ``ValueError`` for a text that
+    is not a path.
+    """
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("it is a pipe or a device")
+        read = file.read(MOST_BYTES + 1)
+    if len(read) > MOST_BYTES:
+        raise OSError(f"it has more than {MOST_BYTES} bytes")
+    return read
+
+
+def _explain(error: OSError | ValueError) -> str:
+    if isinstance(error, OSError):
+        return (os.strerror(error.errno) if error.errno else str(error)).lower()
+    return "not a path"
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _fault(path: Path, sentence: str, line: int | None = None) -> SettingsError:

@@ -1,23 +1,19 @@
-"""The settings in force, and what follows their changes. A change is taken over whole or not at all."""
+"""The settings in force, and what a change of them changes: what opens something waits for the next start."""
 
-import asyncio
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
-from signalr_bridge.errors import SettingsError
-from signalr_bridge.runtime import Clock
+from signalr_bridge.settings.access import CallerKey
 from signalr_bridge.settings.diagnosis import locating
+from signalr_bridge.settings.escalation import Escalation, leave_out_escalations
 from signalr_bridge.settings.fields import is_live
 from signalr_bridge.settings.loading import review
 from signalr_bridge.settings.model import EndpointSettings, HubSettings, Settings
 from signalr_bridge.settings.names import write_name
 from signalr_bridge.settings.rules import check_servable
-from signalr_bridge.settings.sources import Sources
 from signalr_bridge.settings.value import Values
 
 Commit: TypeAlias = Callable[[], None]
@@ -27,14 +23,6 @@ Prepare: TypeAlias = Callable[[Settings], Commit]
 Check: TypeAlias = Callable[[Settings, Values], None]
 """Raises ``SettingsError`` for settings that nobody could start with."""
 
-LOOK_SECONDS = 0.5
-"""Seconds between two looks at the files. A change is in force well within two seconds."""
-SETTLE_SECONDS = 0.1
-"""A file that changes again within so many seconds is still being written."""
-FORCED_SECONDS = 1.0
-"""The least seconds between two readings that are asked for although no file has changed."""
-
-_MOST_READINGS = 20
 _ENDPOINTS = frozenset({"endpoints", "connections"})
 _Section = TypeVar("_Section", bound=BaseModel)
 
@@ -47,15 +35,20 @@ class Change:
         settings: The settings to run with from now on.
         changed: What is new in them, in a few words each, without values.
         waiting: The names of settings whose change waits for the next start.
+        escalations: What would open something. It is not in ``settings``, and waits for the next start, too.
     """
 
     settings: Settings
     changed: tuple[str, ...]
     waiting: tuple[str, ...]
+    escalations: tuple[Escalation, ...]
 
 
-def plan_change(current: Settings, wanted: Settings) -> Change:
-    """The change to ``wanted``. Fields marked ``LIVE`` change at once. Those that allow access, and the rest, wait."""
+def plan_change(current: Settings, wanted: Settings, gone: Sequence[CallerKey] = ()) -> Change:
+    """The change to ``wanted``. Fields marked as live change at once, as far as nothing opens. All others wait.
+
+    ``gone`` are keys that were in force before ``current``. They need not hold their secrets.
+    """
     hubs = {
         name: _change(current.hubs.get(name) or HubSettings(), _find_hub(wanted, name))
         for name in {**wanted.hubs, **current.hubs}
@@ -64,8 +57,11 @@ def plan_change(current: Settings, wanted: Settings) -> Change:
         name: _change(one, wanted.forward[name]) if name in wanted.forward else one
         for name, one in current.forward.items()
     }
-    settings = _change(current, wanted).model_copy(update={"hubs": hubs, "forward": forward})
-    return Change(settings, tuple(_describe(current, settings)), tuple(_find_differences(settings, wanted)))
+    changed = _change(current, wanted).model_copy(update={"hubs": hubs, "forward": forward})
+    settings, escalations = leave_out_escalations(current, changed, gone)
+    named = {one.setting for one in escalations}
+    waiting = tuple(one for one in _find_differences(settings, wanted) if one not in named)
+    return Change(settings, tuple(_describe(current, settings)), waiting, escalations)
 
 
 def _change(current: _Section, wanted: BaseModel) -> _Section:
@@ -142,6 +138,10 @@ class SettingsListener(Protocol):
         """The settings of these names have changed. They take effect at the next start."""
         ...
 
+    def settings_opening(self, *, openings: Sequence[str]) -> None:
+        """Changes that would open something were left out. Each is named in a few words, without values."""
+        ...
+
     def settings_refused(self, *, reason: str) -> None:
         """A change was refused as a whole."""
         ...
@@ -165,120 +165,44 @@ class LiveSettings:
         check: Check = check_servable,
     ) -> None:
         self._current, self._prepare, self._listener, self._check = current, prepare, listener, check
+        self._told: tuple[tuple[str, ...], tuple[Escalation, ...]] = ((), ())
+        self._gone: list[CallerKey] = []
 
-    def take(self, values: Values) -> None:
-        """Switches to the settings in ``values`` that may change while running. Raises ``SettingsError``."""
-        wanted = review(values).accept()
+    def plan(self, values: Values) -> Change:
+        """The change to the settings in ``values``. Raises ``SettingsError`` for what nobody could start with.
+
+        It may take long and read files, so it is called in another thread than ``take``.
+        """
+        wanted, current = review(values).accept(), self._current()
         self._check(wanted, values)
-        current = self._current()
-        change = plan_change(current, wanted)
-        if change.waiting:
-            self._listener.settings_waiting(settings=change.waiting)
-        if change.settings == current:
+        change = plan_change(current, wanted, self._gone)
+        if change.settings != current:
+            self._check(change.settings, values)
+        return change
+
+    def take(self, change: Change, values: Values) -> None:
+        """Switches to the settings of a change, which was read from ``values``. Raises ``SettingsError``."""
+        self._tell_what_waits(change)
+        if change.settings == self._current():
             return
-        self._check(change.settings, values)
         with locating(values):
             commit = self._prepare(change.settings)
+        self._remember(self._current().callers.keys)
         commit()
         self._listener.settings_changed(changes=change.changed)
 
+    def _remember(self, keys: Sequence[CallerKey]) -> None:
+        """Keeps the names of keys and what they may do, without the keys themselves."""
+        for key in keys:
+            without_secret = key.model_copy(update={"key": None, "sha256": None})
+            if without_secret not in self._gone:
+                self._gone.append(without_secret)
 
-class Watcher:
-    """Reads the sources when they have changed, in a background task that is entered and left with the application.
-
-    Args:
-        sources: What is read.
-        take: Gets the values. It raises ``SettingsError`` for values that cannot be used.
-        listener: Is told when values are refused.
-        clock: Gives monotonic seconds.
-        interval: Seconds between two looks at the sources.
-        settle: Seconds without a change after which a file is read.
-    """
-
-    def __init__(
-        self,
-        sources: Sources,
-        take: Callable[[Values], None],
-        listener: SettingsListener,
-        *,
-        clock: Clock,
-        interval: float = LOOK_SECONDS,
-        settle: float = SETTLE_SECONDS,
-    ) -> None:
-        self._sources, self._take, self._listener, self._clock = sources, take, listener, clock
-        self._interval, self._settle = interval, settle
-        self._seen: Hashable = None  # what was read before may have changed since
-        self._forced_at = clock() - FORCED_SECONDS
-        self._refused: str | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._watching: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._watching = asyncio.create_task(self._watch())
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for task in (self._watching, self._reading):
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-
-    async def read_again(self) -> None:
-        """Reads all sources now. Calls that come meanwhile wait for the same reading."""
-        if self._reading is None:
-            now = self._clock()
-            unchanged = self._sources.look() == self._seen
-            if unchanged and now < self._forced_at + FORCED_SECONDS:
-                return
-            self._forced_at = now
-            self._reading = asyncio.create_task(self._read())
-        await asyncio.shield(self._reading)
-
-    async def _watch(self) -> None:
-        while True:
-            await asyncio.sleep(self._interval)
-            try:
-                if self._reading is None and await asyncio.to_thread(self._sources.look) != self._seen:
-                    await self._start_reading()
-            except Exception as error:  # whatever it is, the next look may go well
-                self._refuse_unexpected(error)
-
-    async def _start_reading(self) -> None:
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._read())
-        await asyncio.shield(self._reading)
-
-    async def _read(self) -> None:
-        try:
-            self._take(await self._read_settled())
-            self._refused = None
-        except SettingsError as error:
-            self._refuse(error)
-        except Exception as error:  # whatever it is, the old settings stay and watching goes on
-            self._refuse_unexpected(error)
-        finally:
-            self._reading = None
-
-    async def _read_settled(self) -> Values:
-        """What the sources say, read when they have stopped changing. Raises ``SettingsError``."""
-        self._seen = await asyncio.to_thread(self._sources.look)
-        for _ in range(_MOST_READINGS):
-            await asyncio.sleep(self._settle)
-            values = await asyncio.to_thread(self._sources.read)
-            before, self._seen = self._seen, await asyncio.to_thread(self._sources.look)
-            if before == self._seen:
-                return values
-        raise SettingsError("The files change faster than they can be read.")
-
-    def _refuse_unexpected(self, error: Exception) -> None:
-        """Refuses by the type of the error alone, because its text may quote a value."""
-        self._refuse(SettingsError(f"They cannot be read: {type(error).__name__}."))
-
-    def _refuse(self, error: SettingsError) -> None:
-        """Tells the listener of a refusal, once as long as its text stays the same."""
-        if error.detail != self._refused:
-            self._refused = error.detail
-            self._listener.settings_refused(reason=error.detail)
+    def _tell_what_waits(self, change: Change) -> None:
+        """Tells it once as long as it stays the same, because stores are read again and again."""
+        waiting, escalations = self._told
+        self._told = change.waiting, change.escalations
+        if change.escalations and change.escalations != escalations:
+            self._listener.settings_opening(openings=[str(one) for one in change.escalations])
+        if change.waiting and change.waiting != waiting:
+            self._listener.settings_waiting(settings=change.waiting)

@@ -21,7 +21,7 @@ from signalr_bridge.settings.access import (
     UpstreamSettings,
     read_authority,
 )
-from signalr_bridge.settings.fields import LIVE, Hub, Networks, Section, Texts, about
+from signalr_bridge.settings.fields import JUDGED, LIVE, Hub, Networks, Section, Texts, about
 from signalr_bridge.settings.traffic import (
     CallSettings,
     CredentialSettings,
@@ -84,9 +84,9 @@ class Settings(BaseSettings):
         min_length=1,
         description="the name of the connection, as functions call it",
     )
-    endpoints: Annotated[tuple[EndpointSettings, ...], LIVE] = ()
+    endpoints: Annotated[tuple[EndpointSettings, ...], JUDGED] = ()
     """The endpoints of ``connection``, which every hub has that names no other."""
-    connections: Annotated[dict[str, tuple[EndpointSettings, ...]], LIVE] = Field(default_factory=dict)
+    connections: Annotated[dict[str, tuple[EndpointSettings, ...]], JUDGED] = Field(default_factory=dict)
     """The endpoints of the further connections that hubs name, by name in lower case."""
     calls: CallSettings = CallSettings()
     allow_emulator_key: bool = Field(default=False, description="`serve` may use the emulator's well-known key")
@@ -127,7 +127,10 @@ class Settings(BaseSettings):
         default="info", description="the lowest level to log"
     )
     log_format: Literal["json", "text"] | None = Field(default=None, description="`json`, or `text` on a terminal")
-    authority_host: Annotated[str, BeforeValidator(read_authority)] = "https://login.microsoftonline.com"
+    # It is not shown, because it may have a user and a password in front of the host.
+    authority_host: Annotated[str, BeforeValidator(read_authority)] = Field(
+        default="https://login.microsoftonline.com", repr=False
+    )
     """Where tokens are issued. Azure's own name for it is ``AZURE_AUTHORITY_HOST``."""
     development: bool = Field(default=False, exclude=True)
     """Only ``dev`` sets it: callers on loopback need no key."""

@@ -12,6 +12,7 @@ from signalr_bridge.protocol.connection_string import EMULATOR_KEY
 from signalr_bridge.protocol.origin import is_loopback_name
 from signalr_bridge.settings.azure import UNNAMED, name_endpoint, spellings
 from signalr_bridge.settings.diagnosis import locate
+from signalr_bridge.settings.files import read_bytes
 from signalr_bridge.settings.model import EndpointSettings, Settings
 from signalr_bridge.settings.names import PREFIX, find_path
 from signalr_bridge.settings.value import SECRETS, UNWATCHED, Diagnostic, Values, refuse_errors
@@ -148,8 +149,7 @@ def _judge_plain_http(settings: Settings) -> Iterator[Diagnostic]:
 
 def _is_readable(path: str) -> bool:
     try:
-        with Path(path).open("rb") as file:
-            file.read(1)
+        read_bytes(Path(path))
     except (OSError, ValueError):
         return False
     return True

@@ -1,5 +1,6 @@
 """The sources of settings in their order: command line, environment, secrets, stores, and a settings file."""
 
+import hashlib
 import os
 import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -25,7 +26,8 @@ def read_secrets(folder: Path) -> Values:
     Files whose names begin with a dot belong to the platform.
     """
     try:
-        files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.is_file())
+        # What is neither a file nor a folder is an error. A link to a file that is gone is not a setting that is unset.
+        files = sorted(path for path in folder.iterdir() if not path.name.startswith(".") and not path.is_dir())
     except OSError as error:
         why = os.strerror(error.errno or 0).lower()
         raise SettingsError(
@@ -46,6 +48,37 @@ def _is_of_kubernetes(name: str, text: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What can be seen of the sources without reading them.
+
+    ``files`` are the watched files, with what tells of a change of each. ``stores`` changes when it is time to ask one.
+    """
+
+    files: tuple[tuple[str, tuple[int, ...] | None], ...]
+    stores: Hashable
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the files said, or why they could not be read, and what was seen of them just before."""
+
+    look: Look
+    found: Values = field(default_factory=dict, repr=False)
+    files: tuple[Values, ...] = field(default=(), repr=False)
+    error: SettingsError | None = None
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of all that was found. Readings of the same files in the same state have the same one."""
+        values = [
+            (name, one.value, one.source, one.line) for some in (self.found, *self.files) for name, one in some.items()
+        ]
+        return hashlib.sha256(
+            repr((self.look.files, values, str(self.error))).encode("utf-8", "surrogatepass")
+        ).digest()
+
+
+@dataclass(frozen=True, slots=True)
 class Sources:
     """All sources together.
 
@@ -61,25 +94,48 @@ class Sources:
     stores: Stores = field(default_factory=Stores, repr=False, compare=False)
     place: str = ENVIRONMENT
 
+    @property
+    def are_watched(self) -> bool:
+        """Whether anything can change: a file, a folder or a store."""
+        fixed = self._fixed()
+        return self.stores.are_there or bool([*_path(fixed, _SECRETS_DIR), *_files(fixed)])
+
     def read(self) -> Values:
         """Every setting of every source. Raises ``SettingsError`` for a file or a store that cannot be read."""
+        return self.complete(self.read_files())
+
+    def read_files(self) -> Reading:
+        """What can be read without asking a store. It does not raise for a file that cannot be read."""
+        seen = self.look()
+        try:
+            return Reading(seen, *self._read_files())
+        except SettingsError as error:
+            return Reading(seen, error=error)
+
+    def complete(self, reading: Reading) -> Values:
+        """Every setting of every source. Raises ``SettingsError`` for a file or a store that cannot be read."""
+        if reading.error is not None:
+            raise reading.error
+        found, files = reading.found, reading.files
+        stored = self.stores.read(first_of(found, *files))
+        return first_of(found, *stored, *files) if files or stored else found
+
+    def _read_files(self) -> tuple[Values, tuple[Values, ...]]:
         fixed = self._fixed()
         with _locate(fixed, _SECRETS_DIR):
             found = first_of(fixed, *(read_secrets(folder) for folder in _path(fixed, _SECRETS_DIR)))
         with _locate(found, _SETTINGS_FILE):
-            files = [read_file(file) for file in _files(found)]
-        stored = self.stores.read(first_of(found, *files))
-        return first_of(found, *stored, *files) if files or stored else found
+            return found, tuple(read_file(file) for file in _files(found))
 
-    def look(self) -> Hashable:
-        """A value that changes when a watched file changes, or when it is time to ask a store. Never raises."""
+    def look(self) -> Look:
+        """What changes when a watched file changes, or when it is time to ask a store. Never raises."""
         fixed = self._fixed()
         watched = [*_path(fixed, _SECRETS_DIR), *_files(fixed)]
         for folder in _path(fixed, _SECRETS_DIR):
             watched += sorted(folder.glob("*"))
             # The path of the settings file may itself be a secret.
             watched += [Path(text) for text in _read_quietly(folder / "BRIDGE_SETTINGS_FILE")]
-        return (self.stores.look(), *((str(path), _stat(path)) for path in watched))
+        return Look(tuple((str(path), _stat(path)) for path in watched), self.stores.look())
 
     def _fixed(self) -> Values:
         ours = ((name, text) for name, text in self.environment.items() if not _is_of_kubernetes(name, text))
@@ -117,11 +173,11 @@ def _stat(path: Path) -> tuple[int, ...] | None:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 
 def _read_quietly(path: Path) -> Iterator[str]:
     try:
-        yield path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
+        yield read_text(path, "BRIDGE_SETTINGS_FILE").strip()
+    except SettingsError:
         return

@@ -3,12 +3,13 @@
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Hashable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from importlib import import_module
 from math import isfinite
+from threading import Thread
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
@@ -308,10 +309,14 @@ class Stores:
             return []
         was_due = self._is_due()
         try:
-            with ThreadPoolExecutor(1) as thread:
-                return thread.submit(asyncio.run, self._read(_wanted_names(local))).result()
+            return _run_apart(self._read(_wanted_names(local)))
         finally:
             self._rounds, self._read_at = self._rounds + was_due, self._clock()
+
+    @property
+    def are_there(self) -> bool:
+        """Whether the settings that were read name a store."""
+        return self._addresses.any
 
     def look(self) -> Hashable:
         """A value that changes when it is time to ask again, and does not change back when that is done."""
@@ -348,6 +353,20 @@ class Stores:
                 raise refusal from None
             _LOG.warning("a store could not be read, what it said last stays", extra={"reason": refusal.detail})
         return self._last[setting]
+
+
+def _run_apart(reading: Coroutine[Any, Any, list[Values]]) -> list[Values]:
+    """Runs it in a loop of its own, in a thread that the end of the process does not wait for."""
+    future: Future[list[Values]] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(asyncio.run(reading))
+        except BaseException as error:  # also what ends a loop: whoever waits would wait for ever
+            future.set_exception(error)
+
+    Thread(target=run, name="stores", daemon=True).start()
+    return future.result()
 
 
 def _explain(setting: str, error: Exception) -> str:

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from signalr_bridge.protocol.connection_string import ConnectionString
 from signalr_bridge.settings.access import ClientSettings, CorsSettings, UpstreamSettings
-from signalr_bridge.settings.fields import LIVE, Secrets, Section, Texts, read_list
+from signalr_bridge.settings.fields import JUDGED, LIVE, Secrets, Section, Texts, read_list
 
 EndpointType: TypeAlias = Literal["Primary", "Secondary"]
 """How an endpoint is used: clients go to secondary ones only while no primary one is online."""
@@ -45,11 +45,11 @@ class EndpointTuning(Section):
     weight: Annotated[float, LIVE] = Field(
         default=1, ge=0, le=1_000_000, description="the endpoint's share of new clients; 0 sends it no new ones"
     )
-    upstream_app_id: Annotated[str | None, LIVE] = Field(
+    upstream_app_id: Annotated[str | None, JUDGED] = Field(
         default=None, description="the application id in the tokens of this instance's upstream calls"
     )
     lenient_404: Annotated[bool, LIVE] = Field(
-        default=False, description='a bare 404 means "absent", as from the reference emulator 1.1.0'
+        default=False, description='"absent" is said without an error code, as by Microsoft\'s emulator up to 1.1.0'
     )
 
 

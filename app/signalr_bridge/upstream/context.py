@@ -92,6 +92,11 @@ class Context:
         """The groups that a negotiate handler named. Nobody can forge them. Only ``connected`` joins them."""
         return self._claims.groups
 
+    @property
+    def negotiation_mark(self) -> str:
+        """What tells the client's negotiation from others. Nobody can forge it. It is empty without one."""
+        return self._claims.mark
+
     @cached_property
     def _claims(self) -> Claims:
         line, user_id = self._event.claims_line, self._event.user_id

@@ -1,21 +1,37 @@
-"""The choice of the handlers that see an event, and how the event ends: returned, refused or failed."""
+"""The choice of the handlers that see an event, how it ends (returned, refused or failed), and the answer to that."""
 
-import asyncio
 import logging
+import traceback
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 import msgspec
+from msgspec import structs
 
-from signalr_bridge.errors import HubError, InvalidName, NoHandler, Overloaded, Rejected, SettingsError
-from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.errors import (
+    DeliveryError,
+    HubError,
+    InternalError,
+    InvalidName,
+    NoHandler,
+    Overloaded,
+    Rejected,
+    SettingsError,
+)
+from signalr_bridge.protocol.hub_message import Completion, Payload
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED, MESSAGES
+from signalr_bridge.upstream.codecs import Codec
 from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.values import to_plain
+from signalr_bridge.web.cancellation import is_from_outside
 from signalr_bridge.web.trace import NOTE, Note
+from signalr_bridge.wire.exchange import Answer, make_answer
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
+_PACKAGE = str(Path(__file__).parents[1])
 
 ANY = "*"
 """In place of a name: all of them."""
@@ -59,6 +75,10 @@ class Handler(Protocol):
         is a failure.
         """
         ...
+
+
+class OutsideFailure(Exception):
+    """Something that a handler needs has failed, outside of this process. The text says what, without what was sent."""
 
 
 class Returned(msgspec.Struct, frozen=True):
@@ -145,6 +165,11 @@ class Dispatch:
         """Whether no other handler of the hub is more specific for all that this one would answer."""
         return handler.category != MESSAGES or self.find_for_message(hub, handler.event) is handler
 
+    @property
+    def connected_hubs(self) -> frozenset[str]:
+        """The hubs whose ``connected`` has a handler, in lower case. ``*`` stands for all hubs."""
+        return frozenset(one.hub.lower() for one in self.handlers if _sees(one, one.hub.lower(), CONNECTED))
+
     def find_for_connection(self, hub: str, event: str) -> list[Handler]:
         """Every handler of ``connected`` or ``disconnected``, in the order in which they were given."""
         hub = hub.lower()
@@ -195,8 +220,7 @@ async def answer_connection(handlers: Iterable[Handler], context: Context) -> En
 
 
 async def _run(handler: Handler, context: Context, refusal: type[HubError], *, needs_reason: bool = False) -> Ending:
-    if NOTE.get() is not None:
-        NOTE.set(Note(handler.source))
+    NOTE.set(Note(handler.source))
     try:
         return Returned(await handler.answer(context))
     except refusal as error:
@@ -205,12 +229,10 @@ async def _run(handler: Handler, context: Context, refusal: type[HubError], *, n
         if context.category == MESSAGES:
             raise
         return _fail(handler, context, error)
-    except asyncio.CancelledError as error:
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise  # the call itself was cancelled
-        return _fail(handler, context, error)  # something that the handler awaited was cancelled
-    except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
-        return _fail(handler, context, error)  # a handler cannot end the process
+    except BaseException as error:  # a handler cannot end the process
+        if is_from_outside(error):
+            raise
+        return _fail(handler, context, error)
 
 
 def failure_text(method: str) -> str:
@@ -219,7 +241,73 @@ def failure_text(method: str) -> str:
 
 
 def _fail(handler: Handler, context: Context, error: BaseException) -> Failed:
-    """Log the stack, the handler and the event. Of what the client sent, the log has only the event's name."""
+    """Log why, the handler and the event. Of what the client sent, the log has only the event's name."""
     where = {"handler": handler.source, "hub": context.hub, "category": context.category, "event": context.event}
-    _LOG.error("handler failed", exc_info=error, extra=where)
+    if (reason := explain_outside(error)) is None:
+        _LOG.error("handler failed", exc_info=error, extra=where)
+    else:
+        _LOG.error("handler failed", extra=where | {"error": type(error).__name__, "reason": reason})
     return Failed(type(error).__name__, error if isinstance(error, Overloaded) else None)
+
+
+def explain_outside(error: BaseException) -> str | None:
+    """What has failed outside of this process, and where a function of an author met it. None for any other error.
+
+    Such an error needs no stack. While a backend or the service is down, every event has one.
+    """
+    if not isinstance(error, OutsideFailure | DeliveryError | Overloaded | NoHandler):
+        return None
+    frames = traceback.extract_tb(error.__traceback__) if isinstance(error, DeliveryError) else []
+    of_author = [one for one in frames if not one.filename.startswith(_PACKAGE)]
+    return f"{error} ({of_author[-1].filename}, line {of_author[-1].lineno})" if of_author else str(error)
+
+
+def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str) -> tuple[Answer, Ending]:
+    """The answer to a message, and how the message ended.
+
+    A result that cannot be encoded makes it end as ``Failed``. Without an invocation id in the context, and for an
+    overload, there is no completion.
+
+    Args:
+        ending: What came of the message.
+        context: The message's context.
+        codec: Writes the completion.
+        media_type: The media type of what ``codec`` writes.
+
+    Raises:
+        Overloaded, InternalError: As ``check_failure`` does, when there is no completion.
+    """
+    invocation_id = context.invocation_id
+    if invocation_id is None or (isinstance(ending, Failed) and ending.overload is not None):
+        check_failure(ending)
+        return make_answer(200), ending
+    try:
+        body = _write(codec, _complete(ending, invocation_id, context.event))
+    except BaseException as error:  # whatever an author's objects raise while they are encoded
+        _LOG.exception("result cannot be encoded", extra={"hub": context.hub, "event": context.event})
+        ending = Failed(type(error).__name__)
+        body = codec.write_completion(_complete(ending, invocation_id, context.event))
+    return make_answer(200, body, media_type), ending
+
+
+def check_failure(ending: Ending) -> None:
+    """Raise ``Overloaded`` or ``InternalError`` for a failure, so that the status tells the service of it."""
+    if isinstance(ending, Failed):
+        raise ending.overload or InternalError("A handler of this event failed.")
+
+
+def _write(codec: Codec, completion: Completion) -> bytes:
+    try:
+        return codec.write_completion(completion)
+    except TypeError:  # an object that the codec does not know, such as a pydantic model
+        return codec.write_completion(structs.replace(completion, result=to_plain(completion.result)))
+
+
+def _complete(ending: Ending, invocation_id: str, method: str) -> Completion:
+    match ending:
+        case Returned(result):
+            return Completion(invocation_id, result=result, has_result=True)
+        case Refused(reason):
+            return Completion(invocation_id, error=reason)
+        case Failed():
+            return Completion(invocation_id, error=failure_text(method))

@@ -12,20 +12,22 @@ from heapq import merge
 from operator import attrgetter
 from typing import Any, ClassVar, Protocol, TypeVar
 
+import msgspec
+
 from signalr_bridge.errors import BridgeError, MalformedMessage
 from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import (
     DISCONNECTED,
     JSON,
     MESSAGES,
     EventHeaders,
-    read_arguments,
     read_disconnected,
 )
 from signalr_bridge.runtime import Clock, WallClock
 from signalr_bridge.upstream.codecs import CODECS
 from signalr_bridge.upstream.dispatch import Ending, Failed, Handler, Refused
-from signalr_bridge.upstream.values import cut, preview
+from signalr_bridge.upstream.values import cut, preview, preview_json
 
 KEPT = 100
 """How many events of each kind are kept, so that one kind does not push the others out."""
@@ -169,7 +171,7 @@ class EventRecord:
         try:
             if self.headers.category.lower() == MESSAGES:
                 message = CODECS[self.media_type].read_invocation(self.body)
-                return {"arguments": preview(read_arguments(message.arguments))}
+                return {} if message.fault else {"arguments": _show(message.arguments)}
             if self.headers.event.lower() == DISCONNECTED and self.media_type == JSON:
                 reason = read_disconnected(self.body).error
                 return {} if reason is None else {"reason": cut(reason)}
@@ -182,7 +184,11 @@ class EventRecord:
         if self.outcome != "returned" or not self.answer:
             return {}
         completion = CODECS[self.media_type].read_completion(self.answer)
-        return {"result": preview(completion.result)} if completion.has_result else {}
+        return {"result": _show(completion.result)} if completion.has_result else {}
+
+
+def _show(payload: Payload) -> Any:
+    return preview_json(payload) if isinstance(payload, msgspec.Raw) else preview(payload)
 
 
 class AnswerLike(Protocol):
@@ -294,7 +300,8 @@ class EventFeed:
         most_waiting: int = MOST_WAITING,
         pulse_seconds: float = PULSE_SECONDS,
     ) -> None:
-        self._wall_clock = wall_clock
+        self.wall_clock = wall_clock
+        """Gives seconds since 1970."""
         self._clock = clock
         self._boot = boot
         self._count = 0
@@ -306,7 +313,7 @@ class EventFeed:
 
     async def watch(self, record: EventRecord, answering: Awaitable[Answer]) -> Answer:
         """Await the answer of a call, and hand on what ``record`` then holds. Raises what ``answering`` raises."""
-        began, started = self._wall_clock(), self._clock()
+        began, started = self.wall_clock(), self._clock()
         try:
             answer = await answering
             record.status, record.answer = answer.status, answer.body
@@ -319,7 +326,7 @@ class EventFeed:
 
     def put(self, record: Record, seconds: float) -> None:
         """Hand on an event that has just ended, and that took so many seconds."""
-        self._hand_on(record, Stamp(_read_time(self._wall_clock() - seconds), seconds, self._boot))
+        self._hand_on(record, Stamp(_read_time(self.wall_clock() - seconds), seconds, self._boot))
 
     def _hand_on(self, record: Record, stamp: Stamp) -> None:
         self._count += 1

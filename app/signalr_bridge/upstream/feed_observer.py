@@ -3,14 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import msgspec
-
-from signalr_bridge.errors import MalformedMessage
-from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.rest import Action, ClientAnswer, Message, Operation
-from signalr_bridge.protocol.upstream_event import read_arguments
 from signalr_bridge.upstream.event_feed import EventFeed, Kind, Stamp
-from signalr_bridge.upstream.values import cut, preview
+from signalr_bridge.upstream.values import cut, preview_json
 from signalr_bridge.web.observer import Observer, ResultLike
 from signalr_bridge.web.trace import NOTE
 
@@ -84,7 +79,7 @@ class SendRecord:
             "action": ACTIONS[operation.action],
             "target": None if self.message is None else cut(self.message.target),
             "to": {name: cut(value) for name, value in find_target(operation).items()} or None,
-            "arguments": None if self.message is None else _show(self.message.arguments),
+            "arguments": None if self.message is None else preview_json(self.message.arguments),
             "result": result["status"],
             "endpoints": result.get("endpoints", []),
             **({} if operation.reason is None else {"reason": cut(operation.reason)}),
@@ -99,18 +94,10 @@ def find_target(operation: Operation) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _show(arguments: bytes) -> Any:
-    """The arguments, cut. None for numbers that Python cannot hold, which go out all the same."""
-    try:
-        return preview(read_arguments(msgspec.Raw(arguments)))
-    except MalformedMessage:
-        return None
-
-
 def _describe_answer(answer: ClientAnswer) -> dict[str, Any]:
     if answer.error is not None:
         return {"error": cut(answer.error)}
-    return {"result": None if answer.result is None else preview(json_text.decode(answer.result))}
+    return {"result": None if answer.result is None else preview_json(answer.result)}
 
 
 class FeedObserver(Observer):

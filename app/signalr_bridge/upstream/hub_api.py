@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from signalr_bridge.errors import InvokeFailed
+from signalr_bridge.errors import InvokeFailed, MalformedJson
 from signalr_bridge.protocol import json_text
-from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.protocol.hub_message import UNHELD, Payload
 from signalr_bridge.protocol.names import check_connection_id, check_group, check_hub, check_user_id
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.upstream.outbox import FoundOutbox, Outbox
@@ -274,7 +274,10 @@ class Connections(_CallersHubPart):
         answer = judgement.answer
         if answer.error is not None:
             raise InvokeFailed(answer.error)
-        return None if answer.result is None else json_text.decode(answer.result)
+        try:
+            return None if answer.result is None else json_text.decode(answer.result)
+        except MalformedJson:
+            raise InvokeFailed(UNHELD) from None
 
 
 @dataclass(frozen=True, slots=True)

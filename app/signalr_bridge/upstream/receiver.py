@@ -9,22 +9,20 @@ from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
-from msgspec import structs
 
 from signalr_bridge.errors import (
     BodyTooLarge,
-    BridgeError,
     Forbidden,
-    InternalError,
     InvalidHeader,
     MalformedJson,
     MalformedMessage,
     NoHandler,
+    UnheldValue,
     UnsupportedMediaType,
 )
 from signalr_bridge.protocol import upstream_event
 from signalr_bridge.protocol.claims import may_name_groups
-from signalr_bridge.protocol.hub_message import Completion, Payload
+from signalr_bridge.protocol.hub_message import Invocation, Payload
 from signalr_bridge.protocol.names import check_connection_id, check_hub
 from signalr_bridge.protocol.upstream_event import (
     CONNECTED,
@@ -42,19 +40,21 @@ from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import (
     Dispatch,
     Ending,
-    Failed,
     Handler,
     Refused,
     Returned,
     answer_connection,
     answer_message,
-    failure_text,
+    check_failure,
+    write_answer,
 )
 from signalr_bridge.upstream.event_feed import EventFeed, EventRecord
 from signalr_bridge.upstream.join import NEGOTIATED_JOIN
+from signalr_bridge.upstream.message_limit import MessageLimit
 from signalr_bridge.upstream.outbox import Outbox
-from signalr_bridge.upstream.values import to_plain
+from signalr_bridge.upstream.refused import close_refused
 from signalr_bridge.web.observer import Observer
+from signalr_bridge.web.refusals import Refusals
 from signalr_bridge.wire.exchange import Answer, make_answer
 
 Read = TypeVar("Read")
@@ -66,8 +66,8 @@ Values = Mapping[bytes, bytes]
 ReadBody = Callable[[int], Awaitable[bytes]]
 """Reads a body of at most so many bytes, or raises ``BodyTooLarge``."""
 
-# A reason travels in a URL. This many characters fit even when each takes twelve bytes there.
-_LONGEST_REASON = 500
+BeginFlight = Callable[[], None]
+"""Takes a place in flight for a call whose body is not read. Raises ``Overloaded``."""
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
@@ -120,80 +120,36 @@ def check_headers(headers: EventHeaders) -> None:
     check_connection_id(headers.connection_id)
 
 
-def parse(read: Callable[[Read], Message], body: Read) -> Message:
-    """What ``read`` reads from the body, or a part of it. Raises ``MalformedJson`` instead of ``MalformedMessage``."""
+def parse(read: Callable[[Read], Message], body: Read, media_type: str = upstream_event.JSON) -> Message:
+    """What ``read`` reads from the body, or a part of it.
+
+    Raises ``UnheldValue``, and ``MalformedJson`` or, for MessagePack, ``MalformedMessage``.
+    """
     try:
         return read(body)
     except MalformedMessage as error:
+        if isinstance(error, UnheldValue) or media_type == upstream_event.MESSAGEPACK:
+            raise
         raise MalformedJson(error.detail) from None
 
 
-async def close_refused(context: Context, reason: str) -> None:
-    """Close a connection that a handler refused. An error is logged, and not raised.
-
-    It is closed at the endpoint that called, or at all endpoints when that one is not known.
-
-    Args:
-        context: The context of the event that was refused.
-        reason: What the client is told.
-    """
+def _read_arguments(message: Invocation, handler: Handler | None) -> tuple[Sequence[Payload], str | None]:
+    """The arguments as the handler takes them, and why the message cannot be carried out. Raises ``MalformedJson``."""
+    arguments = message.arguments
+    if message.refusal is not None:
+        return (), message.refusal
+    if not isinstance(arguments, msgspec.Raw) or (handler is not None and handler.takes_json):
+        return arguments, None
     try:
-        await context.connections.close(context.connection_id, reason[:_LONGEST_REASON] or None)
-    except BridgeError as error:
-        _LOG.warning("a refused connection could not be closed", extra={"hub": context.hub, "reason": error.detail})
-    except Exception:  # the connection stays refused, whatever happened
-        _LOG.exception("a refused connection could not be closed", extra={"hub": context.hub})
+        return parse(upstream_event.read_arguments, arguments), None
+    except UnheldValue as error:
+        return (), error.detail
 
 
-def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str) -> tuple[Answer, Ending]:
-    """The answer to a message, and how the message ended.
-
-    A result that cannot be encoded makes it end as ``Failed``. Without an invocation id in the context, and for an
-    overload, there is no completion.
-
-    Args:
-        ending: What came of the message.
-        context: The message's context.
-        codec: Writes the completion.
-        media_type: The media type of what ``codec`` writes.
-
-    Raises:
-        Overloaded, InternalError: As ``check_failure`` does, when there is no completion.
-    """
-    invocation_id = context.invocation_id
-    if invocation_id is None or (isinstance(ending, Failed) and ending.overload is not None):
-        check_failure(ending)
-        return make_answer(200), ending
-    try:
-        body = _write(codec, _complete(ending, invocation_id, context.event))
-    except Exception as error:  # whatever an author's objects raise while they are encoded
-        _LOG.exception("result cannot be encoded", extra={"hub": context.hub, "event": context.event})
-        ending = Failed(type(error).__name__)
-        body = codec.write_completion(_complete(ending, invocation_id, context.event))
-    return make_answer(200, body, media_type), ending
-
-
-def check_failure(ending: Ending) -> None:
-    """Raise ``Overloaded`` or ``InternalError`` for a failure, so that the status tells the service of it."""
-    if isinstance(ending, Failed):
-        raise ending.overload or InternalError("A handler of this event failed.")
-
-
-def _write(codec: Codec, completion: Completion) -> bytes:
-    try:
-        return codec.write_completion(completion)
-    except TypeError:  # an object that the codec does not know, such as a pydantic model
-        return codec.write_completion(structs.replace(completion, result=to_plain(completion.result)))
-
-
-def _complete(ending: Ending, invocation_id: str, method: str) -> Completion:
-    match ending:
-        case Returned(result):
-            return Completion(invocation_id, result=result, has_result=True)
-        case Refused(reason):
-            return Completion(invocation_id, error=reason)
-        case Failed():
-            return Completion(invocation_id, error=failure_text(method))
+def _refuse(context: Context, reason: str) -> Refused:
+    """The ending of a message that cannot be carried out. A client that does not wait for it learns nothing of it."""
+    _LOG.warning("message dropped", extra={"hub": context.hub, "event": context.event, "reason": reason})
+    return Refused(reason)
 
 
 class Receiver:
@@ -207,6 +163,8 @@ class Receiver:
         events: The feed that shows the calls. None means that they are not shown.
         observer: Is told how each event ended.
         clock: Gives monotonic seconds.
+        refusals: Remembers connections that handlers refused.
+        message_limit: The limit of each client's messages. None is no limit.
     """
 
     def __init__(
@@ -219,6 +177,8 @@ class Receiver:
         events: EventFeed | None = None,
         observer: Observer,
         clock: Clock,
+        refusals: Refusals | None = None,
+        message_limit: MessageLimit | None = None,
     ) -> None:
         self._authenticator = authenticator
         self._dispatch = dispatch
@@ -226,6 +186,9 @@ class Receiver:
         self._most_bytes = most_bytes
         self._events = events
         self._observer, self._clock = observer, clock
+        self._refusals = Refusals(clock, "") if refusals is None else refusals
+        self._message_limit = message_limit
+        self._refusals.watch(dispatch.connected_hubs)
 
     @property
     def dispatch(self) -> Dispatch:
@@ -239,18 +202,22 @@ class Receiver:
         """
         check_verifiable(self._authenticator(), handlers)
         self._dispatch = Dispatch(handlers)
+        self._refusals.watch(self._dispatch.connected_hubs)
 
     def check(self, authenticator: UpstreamAuthenticator) -> None:
         """Raise ``SettingsError`` when a handler could never be called by these rules."""
         check_verifiable(authenticator, self._dispatch.handlers)
 
-    async def receive(self, query: bytes, lines: HeaderLines, read_body: ReadBody) -> Answer:
+    async def receive(
+        self, query: bytes, lines: HeaderLines, read_body: ReadBody, begin_flight: BeginFlight = lambda: None
+    ) -> Answer:
         """The answer to a call.
 
         Args:
             query: The request's query as it came.
             lines: The request's header lines, with names in lower case.
             read_body: Reads the body, when it is needed.
+            begin_flight: Called when the call is taken and its body is not needed.
 
         Raises:
             BridgeError: The answer is a problem.
@@ -263,7 +230,7 @@ class Receiver:
         call = _Call(headers, lines, values, endpoint, rules, record)
         began = self._clock()
         try:
-            answering = self._answer(call, read_body)
+            answering = self._answer(call, read_body, begin_flight)
             if self._events is None or record is None:
                 return await answering
             return await self._events.watch(record, answering)
@@ -277,13 +244,14 @@ class Receiver:
                 seconds=self._clock() - began,
             )
 
-    async def _answer(self, call: _Call, read_body: ReadBody) -> Answer:
+    async def _answer(self, call: _Call, read_body: ReadBody, begin_flight: BeginFlight) -> Answer:
         headers = call.headers
         media_type = read_media_type(call.values)
         category, event = headers.category.lower(), headers.event.lower()
         if category == CONNECTIONS and event == CONNECTED:
             check_length(call.values, self._most_bytes)
             body = b""  # it says nothing, and is not waited for
+            begin_flight()
         else:
             body = await read_body(self._most_bytes)
         if call.record is not None:
@@ -306,27 +274,52 @@ class Receiver:
         ending = await answer_connection(handlers, context)
         call.end(handlers, ending)
         check_failure(ending)
-        if isinstance(ending, Refused) and event == CONNECTED:
-            await close_refused(context, ending.reason)
+        if event == DISCONNECTED:
+            if self._message_limit is not None:
+                self._message_limit.forget(context.connection_id)
+        elif isinstance(ending, Refused):
+            await close_refused(context, ending.reason, self._refusals)
             raise Forbidden("A handler refused the connection.")
+        elif not self._refusals.is_empty:
+            self._refusals.admit(context.negotiation_mark)
         return make_answer(200)
 
     async def _answer_message(self, call: _Call, media_type: str, body: bytes) -> Answer:
         codec = CODECS[media_type]
-        message = parse(codec.read_invocation, body)
+        message = parse(codec.read_invocation, body, media_type)
         if message.target != call.headers.event and message.target.lower() != call.headers.event.lower():
             raise InvalidHeader("The header X-ASRS-Event is not the target that the body names.")
+        if self._message_limit is not None:
+            excess = self._message_limit.explain_excess(
+                call.headers.connection_id,
+                hub=call.headers.hub,
+                event=message.target,
+                answered=message.invocation_id is not None,
+            )
+            if excess is not None:
+                return self._answer_excess(call, message.invocation_id, codec, media_type, excess)
         handler = self._dispatch.find_for_message(call.headers.hub, call.headers.event)
-        arguments = message.arguments
-        if isinstance(arguments, msgspec.Raw) and not (handler is not None and handler.takes_json):
-            arguments = parse(upstream_event.read_arguments, arguments)
+        arguments, refusal = _read_arguments(message, handler)
         context = self._open(call, arguments, message.invocation_id, None)
-        ending = self._leave_unhandled(call, context) if handler is None else await answer_message(handler, context)
+        if handler is None:
+            ending = self._leave_unhandled(call, context)
+        elif refusal is not None:
+            ending = _refuse(context, refusal)
+        else:
+            ending = await answer_message(handler, context)
         handlers = () if handler is None else (handler,)
         call.end(handlers, ending)
         answer, ending = write_answer(ending, context, codec, media_type)
         call.end(handlers, ending)
         return answer
+
+    def _answer_excess(
+        self, call: _Call, invocation_id: str | None, codec: Codec, media_type: str, excess: str
+    ) -> Answer:
+        """The answer to a message over the limit. No handler is asked, and its arguments are not read."""
+        ending = Refused(excess)
+        call.end((), ending)
+        return write_answer(ending, self._open(call, (), invocation_id, None), codec, media_type)[0]
 
     def _leave_unhandled(self, call: _Call, context: Context) -> Ending:
         """The ending without a handler. A client that waits is told, because silence would look like success.
@@ -361,6 +354,8 @@ def build_receiver(
     most_bytes: int,
     observer: Observer,
     clock: Clock,
+    refusals: Refusals | None = None,
+    message_limit: MessageLimit | None = None,
 ) -> Receiver:
     """A receiver for these handlers. Raises ``SettingsError`` for handlers that could never be called.
 
@@ -375,4 +370,6 @@ def build_receiver(
         events=events,
         observer=observer,
         clock=clock,
+        refusals=refusals,
+        message_limit=message_limit,
     )

@@ -19,18 +19,20 @@ from signalr_bridge.web.front import find_request
 from signalr_bridge.web.problems import PROBLEM_ANSWER
 from signalr_bridge.web.request import Request
 from signalr_bridge.web.table import Audience, Description, Route
+from signalr_bridge.web.tokens import LEEWAY_SECONDS
 from signalr_bridge.wire.exchange import Answer
 
 _CHECKED_SECONDS = 1.0
-"""How often it is checked, when there is something to send, whether a stream's caller still may see it."""
+"""How often it is checked whether a stream's caller still may see it."""
 
 _KINDS = re.compile("[a-z]{1,32}(,[a-z]{1,32}){0,15}")
 
 
 async def receive_event(request: Request) -> Answer:
     """The service reports an event."""
-    incoming = request.incoming
-    return await request.part(Receiver).receive(incoming.query, incoming.headers, request.read_body)
+    incoming, flight = request.incoming, request.flight
+    assert flight is not None, "the front counts all calls of the service"
+    return await request.part(Receiver).receive(incoming.query, incoming.headers, request.read_body, flight.begin)
 
 
 async def watch_events(request: FastAPIRequest) -> Response:
@@ -61,15 +63,31 @@ def read_kinds(text: str | None) -> frozenset[Kind]:
 
 async def _stream(request: Request, listening: AbstractContextManager[EventStream]) -> AsyncIterator[bytes]:
     """What the stream gives, until the caller may not see it any more."""
-    access, clock = request.part(Access), asyncio.get_running_loop().time
-    checked = clock()
     with listening as stream:
-        async for chunk in stream:
-            if clock() - checked >= _CHECKED_SECONDS:
-                if not await access.still_admits(request):
-                    return
-                checked = clock()
-            yield chunk
+        guard = asyncio.create_task(_end_without_right(request, stream))
+        try:
+            async for chunk in stream:
+                yield chunk
+        finally:
+            guard.cancel()
+
+
+async def _end_without_right(request: Request, stream: EventStream) -> None:
+    """Ends the stream when its caller's key or right is gone, and at the end of its token. It need not say anything.
+
+    An error ends it, too, because then nobody knows whether the caller may go on.
+    """
+    access, until = request.part(Access), request.require_caller().until
+    now = request.part(EventFeed).wall_clock
+    if until is not None and until <= now():
+        until += LEEWAY_SECONDS  # it was taken, because the clocks of its issuer and of ours may differ
+    try:
+        while until is None or now() < until:
+            await asyncio.sleep(_CHECKED_SECONDS if until is None else max(0.0, min(_CHECKED_SECONDS, until - now())))
+            if not await access.still_admits(request):
+                return
+    finally:
+        stream.end()
 
 
 _CODE, _CODE_HEADER, _SIGNATURE, _ENTRA = "upstreamCode", "upstreamCodeHeader", "upstreamSignature", "upstreamToken"
@@ -147,6 +165,7 @@ ROUTES = (
         "receiveEvent",
         receive_event,
         audience=Audience.SERVICE,
+        reads_body=True,
         covers_below=True,
         description=Description(operation=_OPERATION),
     ),
@@ -157,6 +176,7 @@ ROUTES = (
         "receiveEventAsFunctions",
         receive_event,
         audience=Audience.SERVICE,
+        reads_body=True,
         covers_below=True,
         same_as="receiveEvent",
     ),

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from signalr_bridge.errors import MalformedJson
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.hub_message import Payload
 
@@ -21,8 +23,8 @@ MOST_NESTING = 5
 """How deep a preview shows maps and lists."""
 
 _MORE = "…"
-# MessagePack has these types, and JSON writes them as text.
-_KEPT = (bytes, bytearray, memoryview, datetime)
+# The codecs write these as each protocol has them.
+_KEPT = (bytes, bytearray, memoryview, datetime, Decimal)
 
 
 def cut(text: str) -> str:
@@ -34,6 +36,14 @@ def cut(text: str) -> str:
 def preview(value: Payload) -> Any:
     """A small copy of a value. Long texts are cut, bytes are counted, and of many items the first ones are shown."""
     return _Preview().show(value)
+
+
+def preview_json(text: bytes | msgspec.Raw) -> Any:
+    """The preview of a JSON text. A number that Python cannot hold is infinity. Too much nesting is cut."""
+    try:
+        return preview(json_text.decode_widely(text))
+    except (MalformedJson, RecursionError):
+        return _MORE
 
 
 class _Preview:
@@ -88,8 +98,8 @@ def _name_other(value: Any) -> str:
 def to_plain(value: Any) -> Payload:
     """The value with every object in it as maps, lists, texts and numbers.
 
-    Pydantic models are written by their aliases. Bytes and times stay, because the codecs write them as each protocol
-    does. For an object of another kind it raises the errors of msgspec and pydantic.
+    Pydantic models are written by their aliases. Bytes, times and decimals stay, because the codecs write them as each
+    protocol does. For an object of another kind it raises the errors of msgspec and pydantic.
     """
     return msgspec.to_builtins(value, builtin_types=_KEPT, enc_hook=_convert)
 
@@ -103,4 +113,6 @@ def encode_arguments(arguments: Sequence[Any]) -> bytes:
 
 
 def _convert(value: Any) -> Any:
+    if isinstance(value, float):  # one of a kind of its own
+        return float(value)
     return value.model_dump(by_alias=True) if isinstance(value, BaseModel) else to_jsonable_python(value)

@@ -103,15 +103,19 @@ class Access:
             self.check_caller(request, request.caller)
 
     async def still_admits(self, request: Request) -> bool:
-        """Whether the caller of an open stream may go on. Its key or right may be gone by now, or its token expired."""
+        """Whether the caller of an open stream may go on. Its key, its right or its token's key may be gone by now."""
         keys, tokens = request.headers_of(b"x-api-key"), read_bearers(request.headers_of(b"authorization"))
-        if keys:
+        if any(keys):
             caller = self.callers.recall(keys[0])
         else:
             address = self.address_of(request)
             caller = await self.callers.find_by_token(tokens, address, or_client=True) if tokens else None
             caller = caller or self._find_anonymous(request)
         return caller is not None and any(caller.may(right, None) for right in request.rights)
+
+    def is_backend(self, request: Request) -> bool:
+        """Whether a backend asks. In development every program of this machine may, and clients need no key either."""
+        return request.caller is not None and ListenerKind.ONLY not in self.anonymous
 
     async def find_caller(self, request: Request) -> None:
         """Sets the caller of the request. It stays None when the request has no credentials of a caller.

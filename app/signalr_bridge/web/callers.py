@@ -4,14 +4,16 @@ import hashlib
 import hmac
 import logging
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn, TypeAlias
 
 from signalr_bridge.errors import BadToken, Forbidden, RateLimited, Unauthenticated
+from signalr_bridge.protocol import json_text
 from signalr_bridge.runtime import Runtime, WallClock
-from signalr_bridge.settings.access import CallerKey, GrantSettings, OidcSettings
+from signalr_bridge.settings.access import CallerKey, GrantSettings, OidcSettings, digest_of
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.web.guards import ListenerKind
 from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers
@@ -29,6 +31,9 @@ FAILURES_AT_ONCE, FAILURES_PER_SECOND = 100, 1.0
 FindAddress: TypeAlias = Callable[[], str]
 """Works out the client's address. This work is done for requests that are refused or limited only."""
 
+_LATEST = 2.0**40  # seconds since 1970; a token may name a number that no float holds
+_COUNTED = re.compile(r"key(-\d+)?")
+"""The names of keys that the settings give no name."""
 _NAMES = ("azp", "appid", "client_id", "sub")
 _LOG = logging.getLogger("signalr_bridge.callers")
 
@@ -60,10 +65,20 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A backend that calls us. Logs show its ``name``, and limits and idempotency go by it."""
+    """A backend that calls us.
+
+    Args:
+        name: What people read in logs and events. Several callers may have one.
+        grants: What it may do.
+        identity: What limits and idempotency go by, which no two callers share. Empty stands for the name, where that
+            is given by nobody outside.
+        until: When its credential ends, in seconds since 1970. None means that it ends with the settings.
+    """
 
     name: str
     grants: tuple[Grant, ...] = (Grant(),)
+    identity: str = ""
+    until: float | None = None
 
     def may(self, right: Right, hub: str | None) -> bool:
         """Whether the caller has the right for ``hub``. None stands for what concerns all hubs."""
@@ -94,27 +109,28 @@ class KeyRing:
         return found[0] if found else None
 
 
-def digest_of(key: str) -> bytes:
-    """The SHA-256 of a key."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
-
-
 def read_keys(settings: Iterable[CallerKey]) -> KeyRing:
-    """The key ring of the keys that the settings name."""
-    return KeyRing((_read_digest(one), Caller(one.name, (read_grant(one),))) for one in settings)
+    """The key ring of the keys that the settings name.
+
+    Keys with one name are one caller's, so that it can change its key. A name that only counts the keys would go to
+    another caller's key when one before it is taken away, so there the key itself is the identity.
+    """
+    ring: list[tuple[bytes, Caller]] = []
+    for one in settings:
+        identity = identify("key", one.digest.hex() if _COUNTED.fullmatch(one.name) else one.name)
+        ring.append((one.digest, Caller(one.name, (read_grant(one),), identity)))
+    return KeyRing(ring)
+
+
+def identify(*parts: str) -> str:
+    """A text of one length that differs for callers of whom one of the parts differs, however long the parts are."""
+    return hashlib.sha256(json_text.encode(parts)).hexdigest()
 
 
 def read_grant(settings: GrantSettings) -> Grant:
     """The grant of a key or a role. Without rights in the settings it gives all, without hubs for all hubs."""
     rights = ALL_RIGHTS if settings.rights is None else frozenset(map(Right, settings.rights))
     return Grant(rights, None if settings.hubs is None else frozenset(settings.hubs))
-
-
-def _read_digest(key: CallerKey) -> bytes:
-    if key.sha256 is not None:
-        return bytes.fromhex(key.sha256.get_secret_value())
-    assert key.key is not None
-    return digest_of(key.key.get_secret_value())
 
 
 def read_caller(claims: Claims, roles: Mapping[str, Grant]) -> Caller:
@@ -130,7 +146,19 @@ def read_caller(claims: Claims, roles: Mapping[str, Grant]) -> Caller:
     granted = tuple(roles[one] for one in sorted(read_values(claims, "roles") & roles.keys()))
     if not granted:
         raise BadToken("the token has no role that the settings map")
-    return Caller(f"oidc:{_name(claims)}", granted)
+    until = min(claims["exp"], _LATEST)
+    return Caller(f"oidc:{_name(claims)}", granted, _identify(claims), until)
+
+
+def _identify(claims: Claims) -> str:
+    """The identity of a token's caller: its issuer and its whole subject. Without a subject, each token has its own.
+
+    ``azp`` and the like name an application, and several subjects may call by one.
+    """
+    subject = claims.get("sub")
+    if isinstance(subject, str) and subject:
+        return identify("oidc", claims["iss"], subject)
+    return identify("oidc", claims["iss"], "", json_text.encode(claims).hex())
 
 
 def _name(claims: Claims) -> str:
@@ -227,7 +255,7 @@ class Callers:
     def check_rate(self, caller: Caller) -> None:
         """Raise ``RateLimited`` when the caller calls too often."""
         if self._rate is not None:
-            check_wait(self._rate.take(caller.name), "You call too often; try again later.")
+            check_wait(self._rate.take(caller.identity or caller.name), "You call too often; try again later.")
 
     def _refuse(self, reason: str, address: str) -> NoReturn:
         check_wait(self._failures.take(address), "Too many wrong credentials came from your address; try again later.")

@@ -16,18 +16,20 @@ from signalr_bridge.errors import (
     InternalError,
     InvalidName,
     MethodNotAllowed,
-    Overloaded,
+    RateLimited,
     RouteNotFound,
     ShuttingDown,
 )
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.callers import Right
+from signalr_bridge.web.cancellation import is_from_outside
 from signalr_bridge.web.cors import CorsOf, apply_cors, find_settings, is_allowed
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import DEFECT_ANSWERED, NO_SUCH_ROUTE, answer_problem
 from signalr_bridge.web.request import PartsByType, Request
+from signalr_bridge.web.shares import Flight, Share, Shares, Shed
 from signalr_bridge.web.table import NOWHERE, Audience, PathItem, Route, Table
 from signalr_bridge.web.trace import CLIENT, NOTE, TRACE, Note, Trace, read_traceparent
 from signalr_bridge.wire.exchange import Answer, Disconnected, IncomingRequest
@@ -37,6 +39,7 @@ LONGEST_PATH = 32 * 1024
 
 # Python 3.11 takes 0.1 us to find a member in its enumeration.
 _CALLERS, _CLIENTS, _SERVICE = Audience.CALLERS, Audience.CLIENTS, Audience.SERVICE
+_CLOSING = Right.CONNECTIONS
 _HEALTH = "/health/"
 _REQUEST = "bridge.request"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
@@ -49,8 +52,9 @@ _LOG = logging.getLogger("signalr_bridge.access")
 class Front:
     """Answers every request. It is an application for servers with and without ASGI.
 
-    In this order it gives the request an id, adds the headers of CORS, takes a place in flight, checks the listener,
-    finds the route, finds the caller and checks its right, reads names, deadline and query, and has the route answer.
+    In this order it gives the request an id, adds the headers of CORS, checks the listener, finds the route, finds the
+    caller and checks its right, reads names, deadline and query, takes a place in flight, and has the route answer. A
+    route that reads a body has its place once the body has come. So nobody takes one who only begins to ask.
     The observer is told of the end. It never learns a query, because those of clients and of the service hold secrets.
 
     Whatever is raised before an answer has begun becomes an answer, also when it is not an ``Exception``. So no error
@@ -63,7 +67,7 @@ class Front:
         cors_of: Gives the settings of CORS by hub.
         runtime: The clock and new ids.
         observer: Is told of the end of each request.
-        most_in_flight: How many requests are answered at once. Health is never limited.
+        shares: What requests in flight may take together. Health takes nothing.
         separate: Whether callers have their own listener. Then a request without a mark counts as public.
         takes_notes: Whether somebody may watch. Then the observer is told of negotiations, too.
         only_this_machine: Whether requests of other machines are refused, as in development.
@@ -78,7 +82,7 @@ class Front:
         *,
         runtime: Runtime,
         observer: Observer,
-        most_in_flight: int,
+        shares: Shares,
         separate: bool,
         takes_notes: bool = False,
         only_this_machine: bool,
@@ -87,7 +91,8 @@ class Front:
         self._fastapi = fastapi
         self.parts, self._cors_of = parts, cors_of
         self._observer, self._clock, self._new_id = observer, runtime.clock, runtime.new_id
-        self._most_in_flight, self._in_flight = most_in_flight, 0
+        self.shares = shares
+        self._shares_by_audience = {_CLIENTS: shares.clients, _CALLERS: shares.callers, _SERVICE: shares.service}
         self._unmarked = ListenerKind.PUBLIC if separate else ListenerKind.ONLY
         self._separate = separate
         self._takes_notes = takes_notes
@@ -138,6 +143,8 @@ class Front:
         try:
             answer = await self._serve(request, path_item, route)
         except BridgeError as error:
+            if isinstance(error, RateLimited):
+                self.shares.count_shed(self._find_share(request, path_item), Shed.RATE)
             answer, problem = answer_problem(error, request.id), error
         except BaseException as error:
             if request.status or _is_thrown_away(error):
@@ -181,19 +188,26 @@ class Front:
             raise InvalidName("The path is longer than 32 KiB.")
         if path_item.audience is _CLIENTS and apply_cors(request, self._cors_of, loopback=self._only_this_machine):
             return Answer(HTTPStatus.NO_CONTENT)
-        place = 0 if request.path.startswith(_HEALTH) else 1
-        if place and self._in_flight >= self._most_in_flight:
-            raise Overloaded("Too many requests are being answered; try again.", headers={"Retry-After": "1"})
-        self._in_flight += place
+        if self._separate or self._only_this_machine:
+            self._check_listener(request, path_item)
+        if route is None:
+            raise _explain_missing(request, path_item)
+        await self._check(request, route)
+        if request.path.startswith(_HEALTH):
+            return await (self._hand_over(request) if route.answer is None else route.answer(request))
+        request.flight = flight = Flight(self.shares)
+        flight.share = self._find_share(request, path_item)
         try:
-            if self._separate or self._only_this_machine:
-                self._check_listener(request, path_item)
-            if route is None:
-                raise _explain_missing(request, path_item)
-            await self._check(request, route)
+            if not route.reads_body:
+                flight.begin()
             return await (self._hand_over(request) if route.answer is None else route.answer(request))
         finally:
-            self._in_flight -= place
+            flight.end()
+
+    def _find_share(self, request: Request, path_item: PathItem) -> Share:
+        """Whose share a request takes from. A caller that negotiates for its client is one of the callers."""
+        audience = _CALLERS if request.caller is not None else path_item.audience
+        return self._shares_by_audience.get(audience, self.shares.common)
 
     async def _check(self, request: Request, route: Route) -> None:
         """Checks what the table says of the route, and reads what it takes."""
@@ -203,8 +217,8 @@ class Front:
             request.read_names()
         elif route.audience is _CLIENTS:
             await request.part(Access).find_caller(request)
-        if self._takes_notes and (note := NOTE.get()) is not None:
-            note.by = _name_actor(request)
+        if self._takes_notes or _CLOSING in route.rights:
+            NOTE.set(Note(_name_actor(request)))
         if route.has_deadline:
             request.read_deadline()
         if route.query is not None:
@@ -350,8 +364,7 @@ def _judge(error: BaseException, request_id: str) -> BridgeError:
 
     A cancellation without a request to cancel this task was raised by code in it, and is a bug.
     """
-    task = asyncio.current_task()
-    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+    if is_from_outside(error):
         return ShuttingDown("This replica shuts down, and could not finish: what was asked for may have happened.")
     _LOG.error("unhandled error", exc_info=error, extra={"request_id": request_id})
     return InternalError("Something went wrong here; the log has the rest.")
@@ -370,4 +383,4 @@ def _cancel_again() -> None:
 
 def _is_thrown_away(error: BaseException) -> bool:
     """Whether Python throws away an unfinished request after the loop's end, when nothing can be sent any more."""
-    return isinstance(error, GeneratorExit) and asyncio._get_running_loop() is None
+    return isinstance(error, GeneratorExit) and is_from_outside(error)

@@ -32,6 +32,14 @@ class Observer:
             caller: The name of the backend that called. None when no caller was identified.
         """
 
+    def request_shed(self, *, share: str, reason: str) -> None:
+        """A request was turned away under load.
+
+        Args:
+            share: ``clients``, ``callers``, ``service``, or ``common`` for all others.
+            reason: ``rate``, ``in-flight``, or ``bytes``.
+        """
+
     def operation_ended(
         self,
         *,
@@ -72,6 +80,15 @@ class Observer:
             hub: As the call names it. This text, ``category`` and ``event`` have not always been checked.
             ending: ``returned``, ``refused``, ``failed``, or ``rejected`` when the call itself was not in order.
             endpoint: The name of the endpoint that called. None when that is not known.
+        """
+
+    def message_limited(self, *, hub: str, event: str, answered: bool) -> None:
+        """A client has sent more messages than it may, and this one has reached no handler.
+
+        Args:
+            hub: As the call names it.
+            event: The method that the client called. It is a text of the client's.
+            answered: Whether the client waits for an answer, which then says so.
         """
 
     def negotiation_ended(
@@ -118,6 +135,16 @@ class Observer:
             answer: What a client that was called has returned.
         """
 
+    def connections_closed(self, *, who: str, what: str, hub: str, result: str, request_id: str) -> None:
+        """All connections of a user, a group or a hub have been closed, or should have been.
+
+        Args:
+            who: The name of the caller, the source of the handler, or ``program`` for code outside of an event.
+            what: What was asked for, in a few words. It never holds a user.
+            result: What became of it over all endpoints, as in answers, such as ``accepted``.
+            request_id: The id of the request that led to it. Empty outside of a request.
+        """
+
     def forward_retried(self, *, handler: str, hub: str, event: str, reason: str, attempt: int, delay: float) -> None:
         """A backend has not taken an event. It is posted again after ``delay`` seconds. ``attempt`` counts from 1."""
 
@@ -143,6 +170,9 @@ class Observer:
 
     def settings_waiting(self, *, settings: Sequence[str]) -> None:
         """Settings of these names have changed, and take effect by a restart only."""
+
+    def settings_opening(self, *, openings: Sequence[str]) -> None:
+        """Changes are refused because something would open. Each is named in a few words, without values."""
 
     def settings_refused(self, *, reason: str) -> None:
         """New settings were refused whole. The old ones stay in force."""

@@ -1,32 +1,25 @@
-"""What a route reads from a request: names in the path, query, headers, body, deadline, and parts of the application.
+"""What a route reads from a request: names in the path, query, headers, body, deadline, and parts.
 
 Paths are matched as they were sent, so that ``a%2Fb`` is one name.
 """
 
 import asyncio
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-import msgspec
 from starlette.types import Receive, Scope, Send
 
 from signalr_bridge.errors import (
     BodyTooLarge,
-    BridgeError,
-    Fault,
     InvalidHeader,
-    InvalidItem,
     InvalidName,
     InvalidQuery,
     MalformedJson,
-    UnknownProperty,
     UnsupportedMediaType,
 )
-from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import (
     check_connection_id,
     check_group,
@@ -36,14 +29,12 @@ from signalr_bridge.protocol.names import (
 )
 from signalr_bridge.web.callers import Caller, Right
 from signalr_bridge.web.guards import ListenerKind
+from signalr_bridge.web.shares import Flight
 from signalr_bridge.wire.exchange import Disconnected, IncomingRequest
 
 JSON = "application/json"
 BODY_SECONDS = 30.0
-"""How long a body may take to come. The limit exists because a request in flight keeps others out."""
-
-MOST_FAULTS = 1000
-"""So many faults are told at most, because an answer must not be many times as large as what was sent."""
+"""How long a body may take to come. Its bytes count against those of others meanwhile."""
 
 Part = TypeVar("Part")
 
@@ -58,6 +49,9 @@ NAMES = frozenset({"hub", *_CHECKS})
 """The parameters that paths may have."""
 
 _SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
+_MOST_PARAMETERS = 1000  # more names to leave out than the service's own URL holds
+_BLANKS = b" \t\n\r\x0b\x0c"
+"""What ``bytes.strip`` takes away."""
 _NO_VALUES: Mapping[str, list[str]] = {}
 
 
@@ -81,6 +75,7 @@ class Request:
         "caller",
         "crosses_origin",
         "deadline",
+        "flight",
         "id",
         "incoming",
         "listener",
@@ -129,6 +124,8 @@ class Request:
         """Header lines that every answer to this request gets."""
         self.asgi: tuple[Scope, Receive, Send] | None = None
         """Where the request came from by ASGI. None where it did not."""
+        self.flight: Flight | None = None
+        """What it takes of its share. None where nothing is counted."""
 
     def header(self, name: bytes) -> str | None:
         """The first value of a header, whose name is in lower case. None when it is absent."""
@@ -219,41 +216,56 @@ class Request:
             raise UnsupportedMediaType("Send the body without a Content-Encoding.")
         return given
 
-    async def read_body(self, limit: int, seconds: float = BODY_SECONDS) -> bytes:
-        """The body.
+    async def read_body(self, limit: int, seconds: float = BODY_SECONDS, *, drops_blanks: bool = False) -> bytes:
+        """The body. Once it is there, the request takes its place in flight.
 
         Args:
             limit: How many bytes it may have.
             seconds: How long it may take to come.
+            drops_blanks: Whether no more than ``{}`` is wanted. Then white space is dropped as it comes, and anything
+                else ends the reading, so that nothing counts that anybody may send.
 
         Raises:
             BodyTooLarge: It is larger. This is raised as soon as that is known.
-            MalformedJson: It has not come to its end in time.
+            MalformedJson: It has not come to its end in time, or is more than is wanted.
             InvalidHeader: Its length is malformed.
+            Overloaded: Too many requests are in flight, or too many bytes of their bodies.
         """
         declared = self.header(b"content-length")
         if declared is not None and not (declared.isascii() and declared.isdigit()):
             raise InvalidHeader("The Content-Length is no number.")
-        body = self.incoming.whole_body()
-        if body is not None and len(body) <= limit:
-            return body
-        if body is not None or (declared is not None and int(declared) > limit):
+        body, flight = self.incoming.whole_body(), self.flight
+        if body is None and (declared is None or int(declared) <= limit):
+            length = 0 if declared is None or drops_blanks else int(declared)
+            body = await self._receive(limit, seconds, length, drops_blanks=drops_blanks)
+        elif body is None or len(body) > limit:
             raise self._too_large(limit)
+        elif flight is not None and not drops_blanks:
+            flight.add_bytes(len(body))
+        if flight is not None:
+            flight.begin()
+        return body
+
+    async def _receive(self, limit: int, seconds: float, length: int, *, drops_blanks: bool) -> bytes:
+        """The body piece by piece. A body whose ``length`` is known counts whole from its first byte on.
+
+        Otherwise many large bodies that come side by side would all be given up before one of them is there.
+        """
+        body, size = bytearray(), 0  # and not a list, in which each small piece would take many times its size
         try:
             async with asyncio.timeout(seconds):
-                return await self._read_pieces(limit)
+                while piece := await self.incoming.next_piece():
+                    size += len(piece)
+                    if size > limit:
+                        raise self._too_large(limit)
+                    body += piece.translate(None, _BLANKS) if drops_blanks else piece
+                    if not drops_blanks and self.flight is not None:
+                        self.flight.add_bytes(max(size, length) - self.flight.body_bytes)
+                    elif drops_blanks and len(body) > len(b"{}"):
+                        raise MalformedJson("Send no body.")
         except (TimeoutError, Disconnected):
             raise MalformedJson("The body did not come to its end in time.", headers={"Connection": "close"}) from None
-
-    async def _read_pieces(self, limit: int) -> bytes:
-        pieces: list[bytes] = []
-        size = 0
-        while piece := await self.incoming.next_piece():
-            size += len(piece)
-            if size > limit:
-                raise self._too_large(limit)
-            pieces.append(piece)
-        return b"".join(pieces)
+        return bytes(body)
 
     def _too_large(self, limit: int) -> BodyTooLarge:
         """The error, after which the rest of the body is still taken and dropped.
@@ -267,6 +279,8 @@ class Request:
 
 def read_query(query: bytes, known: Iterable[str]) -> dict[str, list[str]]:
     """The query's values by name. Raises ``InvalidQuery`` for a parameter that is not ``known``."""
+    if query.count(b"&") > _MOST_PARAMETERS:
+        raise InvalidQuery(f"The query has more than {_MOST_PARAMETERS:,} parameters.")
     try:
         pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, errors="strict", encoding="utf-8")
     except ValueError:
@@ -279,102 +293,6 @@ def read_query(query: bytes, known: Iterable[str]) -> dict[str, list[str]]:
         expected = f"it takes {', '.join(known)}" if known else "it takes none"
         raise InvalidQuery(f"The query has a parameter that this route does not know; {expected}.")
     return values
-
-
-@lru_cache(maxsize=64)
-def _decoder(expected: Any) -> msgspec.json.Decoder[Any]:
-    """The decoder of a type. To make one for each value costs many times what the decoding does."""
-    return msgspec.json.Decoder(expected)
-
-
-class ObjectReader:
-    """Reads the properties of a JSON object, whose names are found in any case, and collects faults.
-
-    A property whose value is null counts as absent.
-
-    Args:
-        text: The object.
-        pointer: The JSON pointer to it, with which the pointers in faults begin.
-
-    Raises:
-        MalformedJson: The text is not a JSON object.
-        InvalidItem: A property stands there twice.
-    """
-
-    def __init__(self, text: bytes, pointer: str) -> None:
-        self._pointer = pointer
-        self._faults: list[Fault] = []
-        self._given: dict[str, tuple[str, bytes]] = {}
-        try:
-            members = json_text.members(text)
-        except json_text.DuplicateMember as error:
-            members = {}
-            self.fault(pointer_part(error.name), InvalidItem, "This property stands there more than once.")
-            self.raise_faults()
-        for name, value in members.items():
-            spelled = name.lower()
-            if spelled in self._given:
-                detail = "This property stands there more than once, in two spellings."
-                self.fault(pointer_part(name), InvalidItem, detail)
-            if value != b"null":
-                self._given[spelled] = (name, value)
-
-    def fault(self, name: str, kind: type[BridgeError], detail: str) -> None:
-        """Note a fault of the property ``name``, or of the object itself when the name is empty."""
-        if len(self._faults) < MOST_FAULTS:
-            self._faults.append(Fault(f"{self._pointer}/{name}" if name else self._pointer, kind, detail))
-
-    def raise_faults(self) -> None:
-        """Raise ``InvalidItem`` with all faults, if there are any."""
-        if self._faults:
-            raise InvalidItem(list(dict.fromkeys(self._faults)))
-
-    def has(self, name: str) -> bool:
-        """Whether the property is there."""
-        return name.lower() in self._given
-
-    def refuse_unknown(self, known: Collection[str]) -> None:
-        """Note a fault for each property that is not ``known``."""
-        if all(name in known for name, _ in self._given.values()):  # the usual case
-            return
-        lowered = {name.lower() for name in known}
-        for spelled, (name, _) in self._given.items():
-            if len(self._faults) >= MOST_FAULTS:
-                return
-            if spelled not in lowered:
-                self.fault(pointer_part(name), UnknownProperty, f"The property '{printable(name)}' is not known here.")
-
-    def raw(self, name: str) -> bytes | None:
-        """The property as JSON text, or None when it is absent."""
-        found = self._given.get(name.lower())
-        return None if found is None else found[1]
-
-    def value(self, name: str, expected: Any, kind: str) -> Any:
-        """The property, or None when it is absent. A value of another type is a fault, and None, too.
-
-        Args:
-            name: The property.
-            expected: The type of its value.
-            kind: This type in words, for the text of the fault.
-        """
-        text = self.raw(name)
-        if text is None:
-            return None
-        try:
-            return _decoder(expected).decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            self.fault(name, InvalidItem, f"This is not {kind}.")
-            return None
-
-
-def printable(name: str) -> str:
-    """The first printable ASCII characters of a name in a request, 64 at most."""
-    return "".join(one for one in name[:64] if one.isascii() and one.isprintable())
-
-
-def pointer_part(name: str) -> str:
-    """A name in a request as one part of a JSON pointer, cut as ``printable`` does."""
-    return printable(name).replace("~", "~0").replace("/", "~1")
 
 
 @dataclass(frozen=True, slots=True)

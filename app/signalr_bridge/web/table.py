@@ -70,6 +70,7 @@ class Route:
         query: The query parameters that there are. None means that the query is not checked.
         has_deadline: Whether the caller may set a deadline by ``X-Request-Timeout``.
         is_idempotent: Whether the caller may name the request by ``Idempotency-Key``.
+        reads_body: Whether it reads the body. Then it has its place in flight when the body has come, and not before.
         covers_below: Whether the path is taken in any case, and every path below it, too.
         description: What the document says of it. None leaves it out.
         same_as: The operation id of a documented route that this one is another path of. It has no description.
@@ -86,6 +87,7 @@ class Route:
     query: tuple[str, ...] | None = None
     has_deadline: bool = False
     is_idempotent: bool = False
+    reads_body: bool = False
     covers_below: bool = False
     description: Description | None = None
     same_as: str = ""

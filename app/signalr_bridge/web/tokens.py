@@ -133,6 +133,14 @@ def read_bearers(authorizations: Iterable[str]) -> tuple[str, ...]:
 
 def take_apart(token: str) -> SignedToken:
     """The parts of a token. Raises ``BadToken`` for what is not a token, or cannot be verified."""
+    parts = _split(token)
+    header = _read_object(_decode(parts[0], "header"), "header")
+    signed = f"{parts[0]}.{parts[1]}".encode()
+    payload, signature = _decode(parts[1], "payload"), _decode(parts[2], "signature")
+    return SignedToken(_read_key_id(header), _read_algorithm(header), signed, payload, signature)
+
+
+def _split(token: str) -> list[str]:
     if not token.isascii():
         raise BadToken("the token holds characters that are not ASCII")
     if len(token) > _LONGEST_TOKEN:
@@ -140,15 +148,23 @@ def take_apart(token: str) -> SignedToken:
     parts = token.split(".")
     if len(parts) != 3:
         raise BadToken("the token is encrypted" if len(parts) == 5 else "the token does not have three parts")
-    header = _read_object(_decode(parts[0], "header"), "header")
-    signed = f"{parts[0]}.{parts[1]}".encode()
-    payload, signature = _decode(parts[1], "payload"), _decode(parts[2], "signature")
-    return SignedToken(_read_key_id(header), _read_algorithm(header), signed, payload, signature)
+    return parts
 
 
 def read_claims(token: SignedToken) -> dict[str, Any]:
     """The claims of a token, before or after it is verified. Raises ``BadToken`` for malformed ones."""
     return _read_object(token.payload, "payload")
+
+
+def read_unverified(token: str) -> dict[str, Any]:
+    """The claims of a token, whoever signed it and however: nobody checks them. Raises ``BadToken`` for what is no JWT.
+
+    So a symmetric algorithm, ``none`` and a header without ``kid`` are as good as any. The Functions binding reads an
+    ``idToken`` so. Source: ``docs/protocol/functions-bindings.md`` 2.1.
+    """
+    parts = _split(token)
+    _read_object(_decode(parts[0], "header"), "header")
+    return _read_object(_decode(parts[1], "payload"), "payload")
 
 
 def verify(token: SignedToken, key: PublishedKey) -> None:

@@ -34,7 +34,7 @@ CLIENT = "client"
 
 
 class Note(msgspec.Struct):
-    """Who acts, and what becomes known of a negotiation. It is taken for those who watch, and decides nothing.
+    """Who acts, and what becomes known of a negotiation. It is for audits and for those who watch, and decides nothing.
 
     Args:
         by: The name of the caller, the source of the handler, or ``CLIENT``.
@@ -50,7 +50,8 @@ class Note(msgspec.Struct):
 
 
 NOTE: ContextVar[Note | None] = ContextVar("note", default=None)
-"""It is set for every request while somebody may watch, and by ``acting``. None means that nothing is noted."""
+"""It is set for every request while somebody may watch, or that may close connections, for every event of a handler,
+and by ``acting``. None means that nothing is noted."""
 
 
 @contextmanager

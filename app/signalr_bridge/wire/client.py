@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.wire.client_protocol import Connection, Exchange
 from signalr_bridge.wire.dialer import Dialer, Origin, read_origin
 from signalr_bridge.wire.exchange import (
@@ -25,6 +26,7 @@ from signalr_bridge.wire.exchange import (
     Response,
     ResponseTooLarge,
     TimedOut,
+    read_retry_after,
 )
 from signalr_bridge.wire.proxies import Proxies, write_basic
 from signalr_bridge.wire.timeouts import Timeout, TimeoutWheel
@@ -62,8 +64,9 @@ class ClientOptions:
     """How a client differs from others.
 
     Args:
-        idle_seconds: How long an idle connection is kept. This must be less than the server's own time. Otherwise a
-            request is lost when the server closes the connection at the same moment.
+        idle_seconds: How long an idle connection is kept when the server does not say how long it keeps it. This must
+            be less than the server's own time. Otherwise a request is lost when the server closes the connection at the
+            same moment.
         dns_seconds: How long the addresses of a name are remembered.
         headers: Headers of every request.
         tls: The certificates that are trusted, instead of those that this machine trusts.
@@ -115,12 +118,11 @@ class Pool:
 
     def begin(self, exchange: Exchange, seconds: float) -> None:
         """Send a request at once if a connection is free, and otherwise as soon as one is."""
-        now = self._loop.time()
-        self._wheel.start(exchange, now + seconds)
-        idle, longest = self._idle, self._options.idle_seconds
+        self._wheel.start(exchange, self._loop.time() + seconds)
+        idle, now = self._idle, RUNTIME.clock()  # the loop's own clock may stand still
         while idle:
             connection = idle.pop()
-            if now - connection.idle_since < longest and not connection.is_closing:
+            if connection.is_usable(now):
                 connection.send(exchange)
                 return
             connection.close()
@@ -134,10 +136,11 @@ class Pool:
                 connection.send(exchange)
                 return
             exchange.stop()  # the caller has gone
-        connection.idle_since = self._loop.time()
+        now = RUNTIME.clock()
+        seconds = connection.rest(now, self._options.idle_seconds)
         self._idle.append(connection)
         if self._sweep is None:
-            self._sweep = self._wheel.add(self._options.idle_seconds, self._close_idle)
+            self._sweep = self._wheel.add(seconds, self._close_idle)
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection that is ending, and open another one where a request waits for it."""
@@ -211,13 +214,11 @@ class Pool:
 
     def _close_idle(self) -> None:
         """Close the connections that have been idle for too long."""
-        self._sweep = None
-        ends = self._loop.time() - self._options.idle_seconds
-        while self._idle and self._idle[0].idle_since <= ends:
-            self._idle[0].close()
-        if self._idle:
-            moment = self._idle[0].idle_since + self._options.idle_seconds
-            self._sweep = self._wheel.add(moment - self._loop.time(), self._close_idle)
+        now = RUNTIME.clock()
+        for connection in [one for one in self._idle if one.idle_until <= now]:
+            connection.close()
+        left = min((one.idle_until for one in self._idle), default=None)
+        self._sweep = None if left is None else self._wheel.add(left - now, self._close_idle)
 
     async def close(self) -> None:
         """End everything, and wait until it has ended."""
@@ -382,12 +383,3 @@ def _split_url(url: str) -> tuple[str, str, dict[str, str]]:
     userinfo, found, authority = rest[:end].rpartition("@")
     target = rest[end:] if rest[end:].startswith("/") else f"/{rest[end:]}"
     return f"{scheme}://{authority}", target, {"Authorization": write_basic(userinfo)} if found else {}
-
-
-def read_retry_after(text: str) -> float | None:
-    """The seconds that a ``Retry-After`` asks for, of which there are less than 100,000. A date is not taken.
-
-    Source: https://www.rfc-editor.org/rfc/rfc9110.html#section-10.2.3.
-    """
-    text = text.strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None

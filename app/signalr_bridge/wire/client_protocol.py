@@ -1,6 +1,7 @@
 """One connection of the HTTP client: a request goes out in one write, and the answer to it sets a future."""
 
 import asyncio
+import selectors
 from typing import Protocol, cast
 
 import httptools
@@ -13,6 +14,7 @@ from signalr_bridge.wire.exchange import (
     ResponseHeaders,
     ResponseTooLarge,
     TimedOut,
+    read_keep_alive,
 )
 from signalr_bridge.wire.timeouts import Timeout
 
@@ -27,6 +29,18 @@ LARGEST_DROPPED = 65_536
 
 DROP_SECONDS = 1.0
 """For how long such a body is waited for."""
+
+KEEP_ALIVE_MARGIN = 1.0
+"""How many seconds before its peer may close it a connection is given up. A request may be on its way for so long."""
+
+LONGEST_IDLE = 60.0
+"""For how many seconds an idle connection is kept at most, whatever its peer says. What lies between may forget it."""
+
+QUIET_SECONDS = 0.5
+"""A connection that was idle for longer is looked at before it is used: its peer may just have closed it."""
+
+# A selector that needs no descriptor of its own.
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 # So many bytes are parsed at once, until the head has come.
 _PIECE = 4096
@@ -100,8 +114,10 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_announced",
         "_body",
         "_exchange",
+        "_idle_since",
         "_interim",
         "_is_complete",
         "_is_spoilt",
@@ -113,7 +129,7 @@ class Connection(asyncio.Protocol):
         "_status",
         "_transport",
         "_unread",
-        "idle_since",
+        "idle_until",
     )
 
     _transport: asyncio.Transport
@@ -123,8 +139,9 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._exchange: Exchange | None = None
         self._is_spoilt = False  # it must not be used again
-        self.idle_since = 0.0
-        """Since when the connection has been free, on the loop's clock."""
+        self._idle_since = self.idle_until = 0.0
+        """Until when the connection may be used that is free, in monotonic seconds."""
+        self._announced: float | None = None  # for how many seconds the peer keeps an idle connection
         self._expect_answer()
 
     def _expect_answer(self) -> None:
@@ -138,6 +155,28 @@ class Connection(asyncio.Protocol):
     def is_closing(self) -> bool:
         """Whether nothing can be written any more."""
         return self._is_spoilt or self._transport.is_closing()
+
+    def rest(self, now: float, seconds: float) -> float:
+        """Begin to be idle. Gives for how many seconds: less than the peer keeps it, or ``seconds`` if it does not say.
+
+        ``now`` is a time of the monotonic clock.
+        """
+        if self._announced is not None:
+            seconds = min(max(self._announced - KEEP_ALIVE_MARGIN, 0.0), LONGEST_IDLE)
+        self._idle_since, self.idle_until = now, now + seconds
+        return seconds
+
+    def is_usable(self, now: float) -> bool:
+        """Whether a request may be sent on it. ``now`` is a time of the monotonic clock."""
+        if now >= self.idle_until or self.is_closing:
+            return False
+        return now - self._idle_since < QUIET_SECONDS or not self._is_readable()
+
+    def _is_readable(self) -> bool:
+        """Whether something has come that the event loop has not looked at: the end, as nothing else is expected."""
+        with _Selector() as selector:
+            selector.register(self._transport.get_extra_info("socket").fileno(), selectors.EVENT_READ)
+            return bool(selector.select(0))
 
     def send(self, exchange: Exchange) -> None:
         """Write the request of an exchange. The connection is free."""
@@ -283,6 +322,7 @@ class Connection(asyncio.Protocol):
             exchange.future.set_result(Response(self._status, self._lines, bytes(self._body)))
         if exchange.is_head:
             self._parser = httptools.HttpResponseParser(self)  # the former one waits for a body
+        self._announced = read_keep_alive(self._lines)
         is_free = self._keeps and not self.is_closing and not self._transport.get_write_buffer_size()
         self._expect_answer()
         if is_free:

@@ -1,7 +1,10 @@
 """HTTP exchanges as values: a request that has come and the answer to it, and the response to a call of ours."""
 
+import re
 import secrets
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Protocol
 
@@ -9,6 +12,7 @@ import msgspec
 
 from signalr_bridge.errors import BridgeError
 from signalr_bridge.protocol.problem import MEDIA_TYPE, problem_headers, write_problem
+from signalr_bridge.runtime import RUNTIME
 
 HeaderLines = Sequence[tuple[bytes, bytes]]
 """Header lines as they came or as they go out, with names in lower case."""
@@ -206,6 +210,48 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.body)} bytes)"
+
+
+_KEEP_ALIVE = b"keep-alive"
+_TIMEOUT = re.compile(rb"(?:^|[\s,;])timeout\s*=\s*([0-9]{1,9})", re.IGNORECASE)
+_LONGEST_WAIT = float(2**31)
+
+
+def read_keep_alive(lines: HeaderLines) -> float | None:
+    """For how many seconds the peer keeps the connection while it is idle. None when its header lines do not say.
+
+    Source: https://www.rfc-editor.org/rfc/rfc2068#section-19.7.1.1.
+    """
+    for name, value in lines:
+        if len(name) == len(_KEEP_ALIVE) and name.lower() == _KEEP_ALIVE:
+            found = _TIMEOUT.search(value)
+            return None if found is None else float(found[1])
+    return None
+
+
+def read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that a ``Retry-After`` asks for, at most 2^31. None without one that can be read.
+
+    A date is compared with the ``Date`` of the same answer, if there is one, so that our clock does not matter.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110.html#section-10.2.3.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), _LONGEST_WAIT)
+    moment, now = _read_date(text), _read_date(headers.get("Date", ""))
+    if moment is None:
+        return None
+    return min(max(moment - (RUNTIME.wall_clock() if now is None else now), 0.0), _LONGEST_WAIT)
+
+
+def _read_date(text: str) -> float | None:
+    """Seconds since 1970. Source: https://www.rfc-editor.org/rfc/rfc9110.html#section-5.6.7."""
+    try:
+        found = parsedate_to_datetime(text)
+        return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 class CallFailed(Exception):

@@ -13,6 +13,10 @@ class SafeText(str):
     """A framework's own kind of text, such as Django's."""
 
 
+class Own(BaseException):
+    """A kind of an author's own."""
+
+
 SEEN: list[NegotiateRequest] = []
 SESSIONS = {"session=ann": "ann"}
 
@@ -58,6 +62,9 @@ DONE: dict[str, Callable[[NegotiateRequest], Any]] = {
     "a hub error": fail(HubError("canary")),
     "an exit": fail(SystemExit("canary")),
     "a cancellation": fail(asyncio.CancelledError()),
+    "an interrupt": fail(KeyboardInterrupt("canary")),
+    "a generator's end": fail(GeneratorExit("canary")),
+    "its own kind": fail(Own("canary")),
     "a map": give({"user_id": "canary"}),
     "true": give(True),
     "a text": give("canary"),

@@ -516,6 +516,7 @@ async def test_a_new_secret_signs_the_next_call(tmp_path: Path) -> None:
             }
             sources = Sources(given, {})
             app = create_app(load(sources.read()), sources)
+            app.state.parts.watcher.settle = 0.05
             async with app.router.lifespan_context(app), client(app) as http:
                 claims_of(await http.post(TO_CHAT))
                 write(SECRETS[1])

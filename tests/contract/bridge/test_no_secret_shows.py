@@ -93,6 +93,7 @@ async def test_no_log_and_no_answer_holds_one(
         (tmp_path / name).write_text(text)
     sources = Sources({"BRIDGE_SECRETS_DIR": str(tmp_path)}, {})
     app = create_app(load(sources.read()), sources)
+    app.state.parts.watcher.settle = 0.05
     answers: list[httpx.Response] = []
     async with app.router.lifespan_context(app), client(app) as http:
         answers += await use(http, CANARY)

@@ -37,7 +37,9 @@ async def test_one_observer_hears_a_fact_of_each_kind(tmp_path: Path) -> None:
             "BRIDGE_NEGOTIATE__JWT": json.dumps([{"issuer": NOBODY, "audience": AUDIENCE}]),
             "BRIDGE_NEGOTIATE__HUBS": "chat",
             "BRIDGE_CONSOLE": "true",
+            "BRIDGE_LIMITS__CLIENT_MESSAGES_PER_SECOND": "1",
             "BRIDGE_LIMITS__DEADLINE_SECONDS": "1",
+            "BRIDGE_LIMITS__NEGOTIATE_PER_SECOND": "0.001",
             "BRIDGE_FORWARD__ORDERS__URL": backend.url,
             "BRIDGE_FORWARD__ORDERS__UNSIGNED": "true",
             "BRIDGE_FORWARD__ORDERS__TIMEOUT_SECONDS": "1",
@@ -46,6 +48,8 @@ async def test_one_observer_hears_a_fact_of_each_kind(tmp_path: Path) -> None:
             await bridge.send()
             await _call_upstream(bridge)
             await _negotiate(bridge)
+            await _negotiate(bridge)  # too often
+            await bridge.http.delete("/hubs/chat/users/u/connections", headers={"X-API-Key": CALLER})
             await _change_settings(bridge)
             wanted = {name for name, _ in inspect.getmembers(Observer, inspect.isfunction)} - SUCCESSES
             await _until_heard(recorder, wanted)
@@ -61,6 +65,9 @@ async def _call_upstream(bridge: Running) -> None:
         "Content-Type": "application/json",
     }
     await bridge.http.post("/upstream", headers=headers)
+    message = headers | {"X-ASRS-Category": "messages", "X-ASRS-Event": "."}  # a name that no backend is told of
+    for _ in range(2):
+        await bridge.http.post("/upstream", headers=message, content=b'{"type":1,"target":".","arguments":[]}')
 
 
 async def _negotiate(bridge: Running) -> None:
@@ -69,7 +76,8 @@ async def _negotiate(bridge: Running) -> None:
 
 
 async def _change_settings(bridge: Running) -> None:
-    bridge.write({"BRIDGE_CALLERS__KEYS": CALLER[::-1], "BRIDGE_NEGOTIATE__ANONYMOUS": "true"})
+    keys = json.dumps([CALLER[::-1], {"name": "new", "key": CALLER.upper()}])
+    bridge.write({"BRIDGE_CALLERS__KEYS": keys, "BRIDGE_NEGOTIATE__ANONYMOUS": "true"})
     await bridge.read_again()
     bridge.write({"BRIDGE_PORT": "none"})
     await bridge.read_again()

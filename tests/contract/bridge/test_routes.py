@@ -363,7 +363,7 @@ async def test_the_deadline_ends_a_call(running: Bridge) -> None:
         ("OPTIONS /hubs/chat/send", "POST"),
         ("GET /api/negotiate", "POST"),
         ("DELETE /upstream", "POST"),
-        ("POST /health/live", "GET"),
+        ("POST /health/live", "GET, HEAD"),
     ],
 )
 async def test_another_method(running: Bridge, request_line: str, allow: str) -> None:

@@ -74,6 +74,7 @@ async def running(
     write(folder, {"BRIDGE_CALLERS__KEYS": CALLER, **given})
     sources = Sources({"BRIDGE_SECRETS_DIR": str(folder)}, {})
     app = create_app(load(sources.read()), sources, runtime=runtime, observer=observer)
+    app.state.parts.watcher.settle = 0.05
     async with app.router.lifespan_context(app), client(app) as http:
         yield Running(app, http, folder)
 

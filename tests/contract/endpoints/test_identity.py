@@ -216,6 +216,8 @@ async def test_an_identity_endpoint_that_is_gone_is_named(world: World, monkeypa
 
 # --- the signing key
 
+_TOKENS = [("made-by-the-service", "chat"), ("made-by-the-service", "news"), ("made-by-somebody", "chat")]
+
 
 async def test_clients_tokens_are_signed_with_the_key_the_service_issues(world: World) -> None:
     endpoint = world.endpoint()
@@ -245,6 +247,20 @@ async def test_a_key_is_refreshed_by_the_calls_that_come_anyway(world: World) ->
     )
 
 
+async def test_issued_keys_are_remembered_as_long_as_tokens_signed_by_them_may_live(world: World) -> None:
+    world.identity.seconds = 9 * DAY
+    endpoint, keys = world.endpoint(), [f"issued-{number}".ljust(32, "-") for number in range(30)]
+    for number, key in enumerate(keys):
+        world.passed, world.service.key = number * KEY_SECONDS, key
+        await endpoint.credential.client_token(world.claims())
+    living = keys[-1 - int(DAY // KEY_SECONDS) :]
+    assert list(endpoint.credential.client_keys) == living[::-1], "the newest first"
+    world.passed += KEY_SECONDS + DAY - 60
+    assert list(endpoint.credential.client_keys) == keys[-1:]
+    world.passed += 120
+    assert list(endpoint.credential.client_keys) == []
+
+
 async def test_an_old_key_signs_while_a_new_one_is_refused(world: World) -> None:
     endpoint = world.endpoint()
     await endpoint.credential.client_token(world.claims())
@@ -258,6 +274,8 @@ async def test_a_forbidden_key_has_tokens_made(world: World) -> None:
     endpoint = world.endpoint()
     world.service.said = (403, {}, b"")
     assert await endpoint.credential.client_token(world.claims()) == "made-by-the-service"
+    obtained = [endpoint.credential.has_obtained(*one) for one in _TOKENS]
+    assert obtained == [True, False, False], "no key of ours tells that it is one of the hub's"
     assert await endpoint.credential.client_token(world.claims(user_id=None)) == "made-by-the-service"
     for more in (
         {"claims": {"role": ["admin"]}},

@@ -109,6 +109,10 @@ CREDENTIALS = [
     WrongStart("a key of 15 characters",
         "BRIDGE_CALLERS__KEYS (environment): entry 1: a key has at least 16 characters: write a longer one.",
         of(BRIDGE_CALLERS__KEYS="fifteen-letters")),
+    WrongStart("the hash of an empty text for that of a key",
+        "BRIDGE_CALLERS__KEYS (environment): entry 1: the sha256 is that of an empty text, which everybody knows: "
+        "write that of a key.",
+        of(BRIDGE_CALLERS__KEYS='[{"sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}]')),
     WrongStart("a list of keys that is no JSON",
         'BRIDGE_CALLERS__KEYS (environment): begins with [ but is no JSON list: write ["one", "two"].',
         of(BRIDGE_CALLERS__KEYS=f"['{KEY}']")),
@@ -288,6 +292,12 @@ FILES = [
     WrongStart("a folder where the file should be mounted",
         "BRIDGE_SETTINGS_FILE (environment): the file 'tests' cannot be read (is a directory): write another path.",
         of(BRIDGE_SETTINGS_FILE="/proc/self/cwd/tests")),
+    WrongStart("a device where the file should be mounted",
+        "BRIDGE_SETTINGS_FILE (environment): the file 'zero' cannot be read (it is a pipe or a device): "
+        "write another path.", of(BRIDGE_SETTINGS_FILE="/dev/zero")),
+    toml("a settings file of more than a megabyte",
+        "BRIDGE_SETTINGS_FILE (environment): the file 'bridge.toml' cannot be read (it has more than 1048576 bytes): "
+        "write another path.", "#" * 1_048_577),
     toml("a settings file that is empty",
         "BRIDGE_SETTINGS_FILE (environment): no setting stands in the file 'bridge.toml': write some, or another path.",
         "# later\n", level=WARNING),

@@ -356,6 +356,7 @@ async def test_a_stream_ends_when_its_key_or_its_right_goes(
         write(tmp_path, {"AzureSignalRConnectionString": connection, "BRIDGE_CALLERS__KEYS": KEYS})
         sources = Sources({"BRIDGE_SECRETS_DIR": str(tmp_path), "BRIDGE_CONSOLE": "true"}, {})
         app = create_app(load(sources.read()), sources)
+        app.state.parts.watcher.settle = 0.05
         bridge = await stack.enter_async_context(serve(app, service))
         headers = {"X-API-Key": WATCHER}
         async with bridge.http.stream("GET", "/events?kind=send", headers=headers) as answer:

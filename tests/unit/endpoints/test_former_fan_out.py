@@ -69,10 +69,10 @@ class Former:
             if outcome.code is not Code.OVERLOADED:
                 if operation.action is not Action.INVOKE or outcome.verdict is not Verdict.UNKNOWN:
                     self.health.record_call(one.url, outcome, period)
-                self.breakers[one.url].record(outcome)
+                self.breakers[one.url].record(outcome, attempt)
             earlier = settle(earlier, outcome)
             delay = next_delay(POLICY, operation.action, outcome, attempt, remaining, lambda: 0.0)
-            if delay is None or self.breakers[one.url].is_open:
+            if delay is None or self.breakers[one.url].ends_retries(outcome):
                 self._tell(operation, earlier)
                 return earlier
             fact = {"endpoint": one.name, "outcome": outcome.verdict, "code": outcome.code}

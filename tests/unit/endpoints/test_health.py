@@ -2,7 +2,7 @@
 
 import pytest
 from signalr_bridge.endpoints.endpoint import Outcome, Verdict
-from signalr_bridge.endpoints.health import FAILURES_TO_OFFLINE, Health, Report, State
+from signalr_bridge.endpoints.health import FAILURES_TO_OFFLINE, FIRST_PAUSE, LONGEST_PAUSE, Health, Report, State
 
 from tests.unit.endpoints.fakes import Clock, new_health, said
 
@@ -86,7 +86,7 @@ def test_since_when() -> None:
     assert health.report(URL) == Report(State.ONLINE, 1020, "could not be reached"), "the last error stays"
 
 
-def test_only_a_probe_brings_it_back() -> None:
+def test_only_a_probe_undoes_what_a_probe_said() -> None:
     health = new_health()
     health.record_probe(URL, REFUSED)
     call(health, GOOD[0], 10)
@@ -100,10 +100,11 @@ def test_a_good_probe_from_before_the_outage_says_nothing_of_the_present() -> No
     outages = health.outages(URL)
     call(health, TIMED_OUT, 3)
     health.record_probe(URL, GOOD[0], outages)
-    assert not health.is_online(URL)
+    assert not health.begin_trial(URL, is_message=True)
     assert health.has_worked(URL)
     health.record_probe(URL, GOOD[0], health.outages(URL))
-    assert health.is_online(URL)
+    assert health.begin_trial(URL, is_message=True)
+    assert not health.is_online(URL)
 
 
 def test_calls_from_before_the_recovery_say_nothing_of_the_present() -> None:
@@ -111,11 +112,89 @@ def test_calls_from_before_the_recovery_say_nothing_of_the_present() -> None:
     period = health.period(URL)
     call(health, TIMED_OUT, 3)
     health.record_probe(URL, GOOD[0])
+    health.record_call(URL, GOOD[0], period)
+    assert not health.is_online(URL), "that call was on its way before"
+    call(health, GOOD[0])
     for _ in range(10):
         health.record_call(URL, TIMED_OUT, period)
     assert health.is_online(URL)
     call(health, TIMED_OUT, 3)
     assert not health.is_online(URL)
+
+
+def message(health: Health, outcome: Outcome, times: int = 1) -> None:
+    for _ in range(times):
+        health.record_call(URL, outcome, health.period(URL), is_message=True)
+
+
+def test_good_probes_and_other_calls_do_not_hide_that_messages_hang() -> None:
+    health = new_health()
+    for _ in range(FAILURES_TO_OFFLINE):
+        assert health.is_online(URL)
+        message(health, TIMED_OUT)
+        call(health, GOOD[0])
+        health.record_probe(URL, GOOD[1], health.outages(URL))
+    assert health.report(URL).state is State.OFFLINE
+    call(health, GOOD[0])
+    assert not health.begin_trial(URL, is_message=False), "a join would tell nothing of messages"
+    assert not health.is_online(URL)
+    message(health, GOOD[0])
+    assert health.is_online(URL)
+
+
+def test_one_trial_at_a_time_with_growing_pauses() -> None:
+    clock = Clock()
+    health = Health(clock, clock)
+    message(health, TIMED_OUT, FAILURES_TO_OFFLINE)
+    assert not health.begin_trial(URL, is_message=True), "no probe was good yet"
+    health.record_probe(URL, GOOD[1], health.outages(URL))
+    pauses = []
+    for _ in range(8):
+        assert health.begin_trial(URL, is_message=True)
+        clock.now += 10
+        assert not health.begin_trial(URL, is_message=True), "one is under way"
+        message(health, TIMED_OUT, 2)  # and another, of somebody who knows of no other endpoint
+        began = clock.now
+        while not health.begin_trial(URL, is_message=True):
+            clock.now += 1
+        pauses.append(clock.now - began)
+        clock.now += LONGEST_PAUSE  # the caller of that one has gone: nobody tells how it ended
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+    health.record_probe(URL, REFUSED)
+    assert not health.begin_trial(URL, is_message=True), "the probe says that it would fail"
+    health.record_probe(URL, GOOD[1])
+    assert not health.is_online(URL)
+    assert health.begin_trial(URL, is_message=True)
+    message(health, GOOD[0])
+    assert health.is_online(URL)
+    message(health, TIMED_OUT, FAILURES_TO_OFFLINE)
+    health.record_probe(URL, GOOD[1])
+    assert health.begin_trial(URL, is_message=True), "pauses begin anew"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "back"),
+    [
+        (GOOD[0], True),
+        (GOOD[1], True),
+        (REJECTED, True),
+        (said("a", Verdict.UNKNOWN, 500), False),
+        (said("a", Verdict.REJECTED, 500), False),
+        (said("a", Verdict.REJECTED, 429, "throttled"), False),
+        (said("a", Verdict.REJECTED, 401, "denied"), False),
+        (REFUSED, False),
+    ],
+)
+def test_which_answer_to_a_trial_brings_it_back(outcome: Outcome, back: bool) -> None:
+    clock = Clock()
+    health = Health(clock, clock)
+    call(health, REFUSED, FAILURES_TO_OFFLINE)
+    health.record_probe(URL, GOOD[1])
+    assert health.begin_trial(URL, is_message=False)
+    call(health, outcome)
+    assert health.is_online(URL) is back
+    clock.now += FIRST_PAUSE
+    assert health.begin_trial(URL, is_message=False) is not back, "after a pause the next one"
 
 
 @pytest.mark.parametrize(("outcome", "worked"), [(GOOD[0], True), (GOOD[1], True), (REFUSED, False), (REJECTED, False)])

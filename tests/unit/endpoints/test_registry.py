@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from signalr_bridge.endpoints.attempts import CAPACITY
 from signalr_bridge.endpoints.endpoint import Code, Endpoint, Outcome, Verdict
-from signalr_bridge.endpoints.health import Report
+from signalr_bridge.endpoints.health import FIRST_PAUSE, Health, Report
 from signalr_bridge.endpoints.outcome import Status, result_bytes
 from signalr_bridge.endpoints.pending import Pending
 from signalr_bridge.endpoints.registry import Registry
@@ -278,6 +278,32 @@ async def test_what_is_down_is_not_tried(outcome: Outcome, tried: bool, code: Co
     assert result.outcomes[-1] == Outcome("b", "Primary", Verdict.ACCEPTED if tried else Verdict.OFFLINE, None, code)
     assert known.choose_for_client() is A, "no new clients, whatever the reason"
     assert (await known.perform_at(B, ALL, deadline=1010)).verdict is result.outcomes[-1].verdict
+
+
+async def test_one_call_is_tried_where_calls_have_failed_and_a_good_one_ends_it() -> None:
+    clock = Clock()
+    health = Health(clock, clock)
+    transport = FakeTransport({"b": [said("b", Verdict.UNKNOWN), said("b", Verdict.ACCEPTED)]})
+    known = registry([A, B], transport, health=health)
+    for _ in range(3):
+        health.record_call(B.url, said("b", Verdict.UNKNOWN), health.period(B.url), is_message=True)
+    join = Operation(Action.ADD_USER, "chat", user="u", group="g")
+
+    async def outcome_of(operation: Operation) -> Verdict:
+        result = await known.perform(operation, None, names=None, deadline=1010)
+        return next(one.verdict for one in result.outcomes if one.name == "b")
+
+    assert await outcome_of(ALL) is Verdict.OFFLINE, "no probe was good yet"
+    health.record_probe(B.url, said("b", Verdict.ACCEPTED))
+    assert await outcome_of(join) is Verdict.OFFLINE
+    assert (await known.perform_at(B, join, deadline=1010)).verdict is Verdict.OFFLINE
+    assert await outcome_of(ALL) is Verdict.UNKNOWN, "the trial"
+    assert await outcome_of(ALL) is Verdict.OFFLINE, "and then a pause"
+    assert known.choose_for_client() is A
+    clock.now += FIRST_PAUSE
+    assert [await outcome_of(ALL), await outcome_of(join)] == [Verdict.ACCEPTED, Verdict.ACCEPTED]
+    assert known.is_online(B)
+    assert transport.called.count("b") == 3
 
 
 def test_a_hub_has_its_own_strategy() -> None:

@@ -2,8 +2,10 @@
 
 import pytest
 from signalr_bridge.endpoints.attempts import RetryPolicy, attempt_seconds, next_delay, settle
+from signalr_bridge.endpoints.directory import make_policy
 from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
 from signalr_bridge.protocol.rest import Action
+from signalr_bridge.settings.model import CallSettings, RetrySettings
 
 from tests.unit.endpoints.fakes import said
 
@@ -87,6 +89,28 @@ def test_a_failure_is_tried_a_few_times_a_throttled_call_to_the_end_of_its_deadl
     assert delay(Action.SEND_TO_ALL, REFUSED, MOST_ATTEMPTS) is None
     assert delay(Action.ADD_USER, FAILED, MOST_ATTEMPTS) is None
     assert delay(Action.SEND_TO_ALL, BUSY, MOST_ATTEMPTS, remaining=10) is not None
+
+
+def test_where_the_retries_of_throttled_calls_are_counted_they_end_there() -> None:
+    counted = RetryPolicy(most_attempts=4, most_throttled=4)
+    tries = [next_delay(counted, Action.SEND_TO_ALL, BUSY, attempt, 1000, lambda: 1) for attempt in (1, 2, 3, 4)]
+    assert [one is None for one in tries] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("retry", "most"),
+    [
+        (None, (3, None)),
+        (RetrySettings(max_retries=3), (4, 4)),
+        (RetrySettings(max_retries=0), (1, 1)),
+        (RetrySettings(delay_seconds=1), (4, None)),
+    ],
+)
+def test_only_a_count_that_is_set_holds_for_throttled_calls(
+    retry: RetrySettings | None, most: tuple[int, int | None]
+) -> None:
+    policy = make_policy(CallSettings(retry=retry))
+    assert (policy.most_attempts, policy.most_throttled) == most
 
 
 @pytest.mark.parametrize("outcome", [REFUSED, TIMED_OUT, FAILED_MESSAGE, BUSY, MISROUTED])

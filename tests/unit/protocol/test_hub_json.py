@@ -1,14 +1,16 @@
 """The hub protocol in JSON: records as every official client understands them."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec import structs
 from signalr_bridge.errors import MalformedMessage
-from signalr_bridge.protocol import hub_json, hub_message
+from signalr_bridge.protocol import hub_json, hub_message, json_text
 from signalr_bridge.protocol.hub_json import (
     Handshake,
     read_handshake_request,
@@ -77,17 +79,35 @@ messages: st.SearchStrategy[HubMessage] = st.one_of(
 )
 
 
+def plain(one: HubMessage | None) -> HubMessage | None:
+    """The message with values instead of JSON text."""
+    match one:
+        case Invocation():
+            return structs.replace(one, arguments=value_of(one.arguments))
+        case StreamInvocation():
+            return replace(one, arguments=value_of(one.arguments))
+        case StreamItem():
+            return replace(one, item=value_of(one.item))
+        case Completion():
+            return structs.replace(one, result=value_of(one.result))
+    return one
+
+
+def value_of(payload: Any) -> Any:
+    return json_text.decode(payload) if isinstance(payload, msgspec.Raw) else payload
+
+
 @given(messages)
 def test_every_message_is_read_as_it_was_written(one: HubMessage) -> None:
     records, rest = split_records(write_message(one))
     assert rest == b""
-    assert [read_message(record) for record in records] == [one]
+    assert [plain(read_message(record)) for record in records] == [one]
 
 
 @given(st.lists(messages, max_size=4), st.binary().filter(lambda rest: b"\x1e" not in rest))
 def test_records_stand_side_by_side_and_the_rest_waits(several: list[HubMessage], rest: bytes) -> None:
     records, left = split_records(b"".join(map(write_message, several)) + rest)
-    assert [read_message(record) for record in records] == several
+    assert [plain(read_message(record)) for record in records] == several
     assert left == rest
 
 
@@ -134,3 +154,31 @@ def test_any_bytes_end_in_good_order(record: bytes) -> None:
     for read in (read_message, read_handshake_request):
         with suppress(MalformedMessage):
             read(record)
+
+
+# --- what a client may write
+
+
+@pytest.mark.parametrize("name", ["arguments", "item", "result"])
+def test_payloads_stay_as_they_were_written(name: str) -> None:
+    kind = {"arguments": 1, "item": 2, "result": 3}[name]
+    text = b'[1.10, 1e5, 1e999, 12345678901234567.89, %s, {"a":1,"a":2}]' % (b"9" * 5000)
+    message = read_message(b'{"type":%d,"invocationId":"7","target":"t","%s":%s}' % (kind, name.encode(), text))
+    assert bytes(getattr(message, name)) == text
+
+
+def test_half_characters_are_replaced_and_whole_ones_stay() -> None:
+    sent = (
+        b'{"type":1,"target":"\\ud800","arguments":["\\ud83d\\ude00 \\ud83d \\\\ud800 \\\\\\udc00","\\udc00\\ud800"]}'
+    )
+    message = plain(read_message(sent))
+    assert message == Invocation("\ufffd", ["\U0001f600 \ufffd \\ud800 \\\ufffd", "\ufffd\ufffd"], stream_ids=[])
+
+
+def test_a_value_that_is_nested_too_deeply_does_not_hide_whose_it_is() -> None:
+    deep = b"[" * 20_000 + b'"],}"' + b"]" * 20_000
+    message = read_message(b'{"arguments":%s , "type": 1,"invocationId":"7","target":"t"}' % deep)
+    assert isinstance(message, Invocation)
+    assert (message.target, message.invocation_id, bytes(message.arguments)) == ("t", "7", deep)
+    with pytest.raises(MalformedMessage):
+        read_message(b'{"type":1,"target":"t","arguments":%s}' % (b"[0," * 20_000 + b"0" + b"]" * 20_000))

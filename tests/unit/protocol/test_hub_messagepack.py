@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from signalr_bridge.errors import MalformedJson, MalformedMessage
 from signalr_bridge.protocol import hub_json, hub_message, json_text
 from signalr_bridge.protocol.hub_message import (
+    STREAMS_NOT_CARRIED,
+    UNHELD,
     CancelInvocation,
     Close,
     Completion,
@@ -161,7 +163,8 @@ def test_every_message_is_read_as_it_was_written(one: HubMessage) -> None:
 def test_values_that_json_knows_are_the_same_in_both(target: str, arguments: list[Any], id: str | None) -> None:
     one = Invocation(target, arguments, id, stream_ids=[])
     in_json = hub_json.read_message(hub_json.write_message(one).removesuffix(b"\x1e"))
-    assert read_frame(write_message(one)) == in_json == one
+    assert isinstance(in_json, Invocation)
+    assert read_frame(write_message(one)) == read_frame(write_message(in_json)) == one
 
 
 def _unpack(body: bytes) -> Any:
@@ -201,7 +204,18 @@ def test_upstream_takes_invocations_only(body: str) -> None:
         ("ca 3fc00000", 1.5),
         ("c4 02 00ff", b"\x00\xff"),
         ("d6 ff 00000001", datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)),
-        ("d7 ff ee6b27fc 00000001", datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC)),  # 999,999,999 nanoseconds are rounded
+        ("d7 ff ee6b27fc 00000001", datetime(1970, 1, 1, 0, 0, 1, 999_999, tzinfo=UTC)),  # 999,999,999 ns are cut off
+        ("c7 0c ff 3b9ac99c 0000003afff4417f", datetime.max.replace(tzinfo=UTC)),  # .NET's DateTime.MaxValue
+        ("c7 0c ff 3b9ac9ff 0000003afff4417f", datetime.max.replace(tzinfo=UTC)),
+        ("c7 0c ff 00000000 fffffff1886e0900", datetime.min.replace(tzinfo=UTC)),  # .NET's DateTime.MinValue
+        ("c7 0c ff 00000001 ffffffffffffffff", datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (
+            "92 a5 61 d7ff ee 6b c4 0a d7ff ee6b27fc 00000001",
+            ["a\ufffd\ufffd\ufffdk", bytes.fromhex("d7ffee6b27fc00000001")],
+        ),
+        ("a5 61 eda0bd 62", "a\ufffdb"),  # half a character, as JavaScript's MessagePack writes it
+        ("a2 c3 28", "\ufffd("),
+        ("d9 21 " + "61" * 31 + "c3 28", "a" * 31 + "\ufffd("),
         ("82 01 a1 61 c0 a1 62", {1: "a", None: "b"}),
         ("81 c4 01 6b 01", {b"k": 1}),
         ("81 92 01 02 03", {(1, 2): 3}),
@@ -225,15 +239,37 @@ def test_an_unknown_extension_is_kept_and_what_follows_is_read() -> None:
     [
         "c7 0c ff 00000000 7fffffffffffffff",
         "c7 0c ff 00000000 0000003afff44180",  # the year 10000
-        "c7 0c ff 3b9ac9ff 0000003afff4417f",  # a nanosecond before it, rounded up
         "c7 0c ff 00000000 fffffff1886e08ff",  # before the year 1
+        "c7 0c ff 3b9aca00 0000000000000000",  # a whole second in nanoseconds
         "d7 ff ffffffff00000001",
         "d4 ff 00",
+        "c7 00 ff",
+        "81 80 01",  # a map as a key
+        "91" * 5000 + "c0",
     ],
 )
-def test_a_timestamp_that_is_no_time(packed: str) -> None:
-    with pytest.raises(MalformedMessage):
-        read_invocation(bytes.fromhex("95 01 80 c0 a1 73 91" + packed))
+def test_a_value_that_cannot_be_held_is_a_fault_of_its_invocation_alone(packed: str) -> None:
+    value = bytes.fromhex(packed)
+    for streams in (b"", b"\x91\xa19"):
+        head = bytes([0x95 + bool(streams)])
+        body = head + bytes.fromhex("01 80 a1 37 a1 73 92 01") + value + streams
+        for read in (read_message, read_invocation):
+            assert read(body) == Invocation("s", [], "7", stream_ids=[], fault=UNHELD)
+    assert read_message(bytes.fromhex("95 03 80 a1 37 03") + value) == Completion("7", error=UNHELD)
+    assert read_message(bytes.fromhex("94 02 80 a1 37") + value) is None
+    assert read_message(bytes.fromhex("95 04 80 a1 37 a1 73 91") + value) is None
+
+
+@pytest.mark.parametrize("ending", ["", "00", "c1"])
+def test_what_is_malformed_stays_so_beside_a_value_that_cannot_be_held(ending: str) -> None:
+    body = bytes.fromhex("95 01 80 a1 37 a1 73 92 d4ff00" + ending)
+    with pytest.raises(MalformedMessage, match="Error reading MessagePack"):
+        read_message(body if ending != "00" else body + b"\x00")
+
+
+def test_streams_are_read_upstream_and_what_else_stands_there_is_not() -> None:
+    assert read_invocation(bytes.fromhex("96 01 80 a1 37 a1 73 90 91 a1 39")).refusal == STREAMS_NOT_CARRIED
+    assert read_invocation(bytes.fromhex("96 01 80 a1 37 a1 73 90 91 09")).refusal is None
 
 
 def test_a_time_goes_out_in_utc() -> None:
@@ -256,9 +292,9 @@ def test_a_result_may_be_raw_json() -> None:
 
 
 @pytest.mark.parametrize("opening", [b"\x91", b"\x81\xa1k"])
-def test_endless_nesting_is_malformed(opening: bytes) -> None:
-    with pytest.raises(MalformedMessage):
-        read_message(b"\x95\x01\x80\xc0\xa1s\x91" + opening * 100_000 + b"\xc0")
+def test_endless_nesting_cannot_be_held(opening: bytes) -> None:
+    read = read_message(b"\x95\x01\x80\xc0\xa1s\x91" + opening * 100_000 + b"\xc0")
+    assert read == Invocation("s", [], stream_ids=[], fault=UNHELD)
 
 
 _items = st.integers(-1, 12) | packed_values

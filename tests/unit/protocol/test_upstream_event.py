@@ -199,9 +199,7 @@ def test_arguments_are_kept_as_they_were_written(body: bytes, arguments: bytes) 
     assert bytes(found) == arguments
 
 
-@pytest.mark.parametrize(
-    "arguments", [b'["\xff"]', b'[{"\xff":1}]', b'["\\ud800"]', b"[01]", b"[1,]", b'["\x01"]', b"[" * 9999]
-)
+@pytest.mark.parametrize("arguments", [b'["\xff"]', b'[{"\xff":1}]', b"[01]", b"[1,]", b'["\x01"]', b"[" * 9999])
 @pytest.mark.parametrize("body", [b'{"type":1,"target":"s","arguments":%s}', b'{"Target":"s","ARGUMENTS":%s,"type":1}'])
 def test_arguments_that_are_not_json_in_utf8_are_malformed_although_nobody_decodes_them(
     body: bytes, arguments: bytes

@@ -141,7 +141,8 @@ def followed(one: Follower) -> LiveSettings:
 
 
 def take(live: LiveSettings, given: Mapping[str, str]) -> None:
-    live.take(gather(given, {}))
+    values = gather(given, {})
+    live.take(live.plan(values), values)
 
 
 def test_a_change_reaches_the_follower(caplog: pytest.LogCaptureFixture) -> None:
@@ -207,8 +208,10 @@ def test_what_changes_nothing_bothers_nobody() -> None:
     assert one.prepared == []
 
 
-def test_a_hubs_own_secrets_that_are_gone_count_no_more() -> None:
+def test_a_hubs_own_keys_that_are_gone_count_no_more_and_its_last_code_stays() -> None:
     before = settings(BRIDGE_HUBS__CHAT__UPSTREAM__KEYS=CANARY, BRIDGE_HUBS__CHAT__UPSTREAM__CODE=CANARY)
     for wanted in (settings(), settings(BRIDGE_HUBS__CHAT__STRATEGY="weighted")):
-        upstream = plan_change(before, wanted).settings.upstream_of("chat")
-        assert (upstream.keys, upstream.code) == ((), ())
+        plan = plan_change(before, wanted)
+        upstream = plan.settings.upstream_of("chat")
+        assert (upstream.keys, upstream.code) == ((), before.upstream_of("chat").code)
+        assert [one.setting for one in plan.escalations] == ["BRIDGE_HUBS__CHAT__UPSTREAM__CODE"]

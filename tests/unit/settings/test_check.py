@@ -49,6 +49,9 @@ def test_the_table(tmp_path: Path) -> None:
         "AzureSignalRConnectionString": connection("contoso", CANARY),
         "Azure__SignalR__Endpoints__uk__serviceUri": "https://uk.example",
         "AzureSignalRHttpClientTimeout": "00:00:05",
+        "AZURE_AUTHORITY_HOST": f"https://user:{CANARY}/{CANARY}@login.example",
+        "BRIDGE_FORWARD__B__URL": f"https://user:{CANARY}@backend:9000/x",
+        "BRIDGE_FORWARD__C__URL": f"https://{CANARY}@backend/@x?code={CANARY}",
         "BRIDGE_CALLERS__KEYS": CANARY * 2,
         "BRIDGE_UPSTREAM__CODE": CANARY,
         "BRIDGE_SETTINGS_FILE": str(tmp_path / "bridge.toml"),
@@ -59,6 +62,9 @@ def test_the_table(tmp_path: Path) -> None:
     rows = {row.setting: (row.value, row.source) for row in list_settings(values, found.diagnostics)}
     assert rows == {
         "AzureSignalRHttpClientTimeout": ("00:00:05", "environment"),
+        "AZURE_AUTHORITY_HOST": ("https://***@login.example", "environment"),
+        "BRIDGE_FORWARD__B__URL": ("https://***@backend:9000/x", "environment"),
+        "BRIDGE_FORWARD__C__URL": ("https://***@x?***", "environment"),
         "BRIDGE_CALLERS__KEYS": ("***", "environment"),
         "BRIDGE_UPSTREAM__CODE": ("***", "environment"),
         "BRIDGE_SETTINGS_FILE": (str(tmp_path / "bridge.toml"), "environment"),
@@ -72,7 +78,7 @@ def test_the_table(tmp_path: Path) -> None:
     assert re.search(r"BRIDGE_upstream:keys +\*\*\* +at once +bridge\.toml\n", text)
     assert "default  Primary  https://contoso.service.signalr.net  access key  1       environment" in text
     assert "uk       Primary  https://uk.example                   default     1       environment" in text
-    assert CANARY not in text
+    assert CANARY not in text + repr(found.settings) + repr(values)
 
 
 def test_what_was_not_understood_is_not_shown() -> None:
@@ -160,3 +166,12 @@ def test_five_planted_errors_in_one_run(tmp_path: Path) -> None:
     ):
         assert any(words in one for one in said), said
     assert CANARY not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "written", ["user:{}@login.example", "https://{}@login.example/t", "https://a b:{}@login.example"]
+)
+def test_an_authority_without_a_scheme_shows_no_password_either(written: str) -> None:
+    (row,) = list_settings(gather({"AZURE_AUTHORITY_HOST": written.format(CANARY)}, {}))
+    assert CANARY not in row.value
+    assert "***@login.example" in row.value

@@ -100,6 +100,10 @@ async def test_how_a_message_ends(ending: object, expected: object) -> None:
     assert await answer_message(FakeHandler(ending), context()) == expected
 
 
+class Own(BaseException):
+    """A kind of an author's own."""
+
+
 FINE, BROKEN, STRICT = None, RuntimeError(), Rejected("no")
 
 
@@ -118,6 +122,9 @@ FINE, BROKEN, STRICT = None, RuntimeError(), Rejected("no")
         ([SystemExit(3), FINE], Failed()),
         ([KeyboardInterrupt(), STRICT], Refused("no")),
         ([BaseExceptionGroup("several", [SystemExit()]), STRICT], Refused("no")),
+        ([GeneratorExit(), FINE], Failed()),
+        ([asyncio.CancelledError(), STRICT], Refused("no")),
+        ([Own(), STRICT], Refused("no")),
         ([Rejected("half \ud800")], Refused("half ?")),
         ([Rejected(5)], Refused("5")),
         ([Rejected()], Refused("")),

@@ -11,6 +11,7 @@ from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.front import Front
 from signalr_bridge.web.observer import SILENT
 from signalr_bridge.web.request import PartsByType
+from signalr_bridge.web.shares import Shares
 from signalr_bridge.web.table import Table
 from starlette.types import Receive, Scope, Send
 
@@ -39,7 +40,7 @@ def client() -> httpx.AsyncClient:
         no_cors,
         runtime=RUNTIME,
         observer=SILENT,
-        most_in_flight=10,
+        shares=Shares(10, 1_000_000, SILENT),
         separate=False,
         only_this_machine=False,
     )

@@ -2,7 +2,9 @@
 
 import hashlib
 import logging
+import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from signalr_bridge.web.callers import (
     FindAddress,
     Grant,
     Right,
+    read_caller,
     read_keys,
 )
 from signalr_bridge.web.guards import ListenerKind
@@ -54,10 +57,15 @@ def at(address: str) -> FindAddress:
     return lambda: address
 
 
+def shown(caller: Caller | None) -> Caller | None:
+    """The caller without what only limits and streams look at."""
+    return None if caller is None else Caller(caller.name, caller.grants)
+
+
 async def test_a_caller_is_known_by_its_key() -> None:
-    assert callers().find_by_key([ANN], at("")) == Caller("ann")
+    assert shown(callers().find_by_key([ANN], at(""))) == Caller("ann")
     bob = callers().find_by_key([BOB], at(""))
-    assert bob == Caller("bob", (Grant(frozenset({Right.SEND}), frozenset({"chat"})),))
+    assert shown(bob) == Caller("bob", (Grant(frozenset({Right.SEND}), frozenset({"chat"})),))
 
 
 @pytest.mark.parametrize("given", ["", " ", ANN[:-1], ANN + "6", ANN.upper(), "é", "\udcff"])
@@ -82,7 +90,7 @@ async def test_of_key_and_token_the_key_alone_is_judged() -> None:
     for beside in (token, "nonsense"):
         given = request(headers=[("X-API-Key", ANN), ("Authorization", f"Bearer {beside}")])
         await asked.find_caller(given)
-        assert given.caller == Caller("ann")
+        assert shown(given.caller) == Caller("ann")
     with pytest.raises(Unauthenticated):
         await asked.find_caller(request(headers=[("X-API-Key", "wrong"), ("Authorization", f"Bearer {token}")]))
 
@@ -98,12 +106,43 @@ async def test_a_token_is_known_in_any_case_of_its_scheme() -> None:
     token = signed(said(roles=["reader"], azp="batch"))
     given = request(headers=[("Authorization", f"bEaReR  {token} "), ("Authorization", "Basic y")])
     await Access(callers(), {}, HubNames((), ())).find_caller(given)
-    assert given.caller == Caller("oidc:batch", (ROLES["reader"],))
+    assert shown(given.caller) == Caller("oidc:batch", (ROLES["reader"],))
+
+
+async def identity(**claims: Any) -> str:
+    found = await callers().find_by_token([signed(said(roles=["reader"], **claims))], at(""))
+    assert found is not None
+    return found.identity
+
+
+async def test_a_token_s_caller_is_its_whole_subject() -> None:
+    first = await identity(azp="batch", sub="s" * 100 + "1")
+    assert first == await identity(azp="another", sub="s" * 100 + "1")
+    assert len({first, await identity(azp="batch", sub="s" * 100 + "2"), await identity(azp="batch", sub="é")}) == 3
+    assert re.fullmatch("[0-9a-f]{64}", first)
+    claims: dict[str, Any] = {"exp": 2, "roles": ["reader"], "azp": "batch"}
+    apart = [claims | {"iss": iss} | more for iss in ("a", "b") for more in ({"sub": "s"}, {"jti": "1"}, {"jti": "2"})]
+    assert len({read_caller(one, ROLES).identity for one in apart}) == 6, "another issuer, or no subject at all"
+
+
+def test_a_key_s_caller_is_its_name_or_else_the_key() -> None:
+    def identities(*keys: Any) -> list[str]:
+        ring = read_keys(CallersSettings.model_validate({"keys": [*keys]}).keys)
+        texts = [one if isinstance(one, str) else one["key"] for one in keys]
+        return [found.identity for text in texts if (found := ring.find(text)) is not None]
+
+    first, second = "a-first-key-of-many", "a-second-key-of-many"
+    both, left = identities(first, second), identities(second)
+    assert left == both[1:], "the second is the first now, and still another caller"
+    assert len({*both, *identities({"name": "oidc:batch", "key": first})}) == 3
+    named = identities({"name": "ann", "key": first}, {"name": "ann", "key": second})
+    assert len(named) == 2
+    assert len({*named}) == 1
 
 
 async def test_a_token_with_a_role() -> None:
     found = await callers().find_by_token([signed(said(roles=["reader", "x"], azp="batch"))], at(""))
-    assert found == Caller("oidc:batch", (ROLES["reader"],))
+    assert shown(found) == Caller("oidc:batch", (ROLES["reader"],))
     both = await callers().find_by_token([signed(said(roles=["sender", "reader"]))], at(""))
     assert both is not None
     assert both.may(Right.SEND, "chat")
@@ -130,7 +169,7 @@ async def test_wrong_credentials_are_limited_by_address_and_right_ones_are_not()
     with pytest.raises(RateLimited) as by_token:
         await checked.find_by_token(["wrong"], at("a"))
     assert by_key.value.headers == by_token.value.headers == {"Retry-After": "1"}
-    assert checked.find_by_key([ANN], at("a")) == Caller("ann"), "nobody locks others out who share an address"
+    assert shown(checked.find_by_key([ANN], at("a"))) == Caller("ann"), "nobody locks others out who share an address"
     with pytest.raises(Unauthenticated):
         checked.find_by_key(["wrong"], at("b"))
     clock.now += 1
@@ -145,7 +184,7 @@ async def test_the_address_is_worked_out_only_for_who_is_refused() -> None:
         asked.append("a")
         return "a"
 
-    assert callers().find_by_key([ANN], find_address) == Caller("ann")
+    assert shown(callers().find_by_key([ANN], find_address)) == Caller("ann")
     assert asked == []
     with pytest.raises(Unauthenticated):
         callers().find_by_key(["wrong"], find_address)
@@ -155,9 +194,9 @@ async def test_the_address_is_worked_out_only_for_who_is_refused() -> None:
 async def test_keys_are_changed_while_running() -> None:
     rings = [read_keys(SETTINGS.keys), read_keys(CallersSettings.model_validate({"keys": ["a-new-key-of-ann-1"]}).keys)]
     checked = Callers(lambda: rings[0], failures=Rate(1, FakeClock(0.0)))
-    assert checked.find_by_key([ANN], at("")) == Caller("ann")
+    assert shown(checked.find_by_key([ANN], at(""))) == Caller("ann")
     del rings[0]
-    assert checked.find_by_key(["a-new-key-of-ann-1"], at("")) == Caller("key")
+    assert shown(checked.find_by_key(["a-new-key-of-ann-1"], at(""))) == Caller("key")
     with pytest.raises(Unauthenticated):
         checked.find_by_key([ANN], at(""))
 

@@ -11,12 +11,14 @@ import httpx
 import pytest
 from signalr_bridge.errors import BridgeError, RateLimited
 from signalr_bridge.runtime import RUNTIME, Runtime
-from signalr_bridge.web.callers import Caller, Grant, KeyRing, Right, digest_of
+from signalr_bridge.settings.access import digest_of
+from signalr_bridge.web.callers import Caller, Grant, KeyRing, Right
 from signalr_bridge.web.front import LONGEST_PATH, Front
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
 from signalr_bridge.web.logs import LogObserver
 from signalr_bridge.web.observer import SILENT, Observer
 from signalr_bridge.web.request import Request
+from signalr_bridge.web.shares import Shares
 from signalr_bridge.web.table import Audience, Description, Route, Table
 from signalr_bridge.web.trace import TRACE
 from signalr_bridge.wire.exchange import Answer, IncomingRequest, make_answer
@@ -85,7 +87,7 @@ def front(
         no_cors,
         runtime=runtime,
         observer=observer,
-        most_in_flight=most,
+        shares=Shares(most, 1_000_000, observer),
         separate=separate,
         only_this_machine=only_this_machine,
     )

@@ -117,7 +117,12 @@ def fill(observer: Observer, caller: str | None = None) -> None:
         observer.credential_failed(credential="token", reason="status 500", failures=1, is_news=is_news)
     observer.settings_changed(changes=["endpoint a added", "endpoint b removed"])
     observer.settings_waiting(settings=["BRIDGE_PORT", "BRIDGE_HOST"])
+    observer.settings_opening(openings=["BRIDGE_CALLERS__KEYS: the key 'a' is new"])
     observer.settings_refused(reason="Two names.")
+
+
+def audited(what: str, result: str) -> tuple[str, str, dict[str, str]]:
+    return "info", "audit", {"message": "audit", "who": "settings", "what": what, "result": result}
 
 
 def test_the_log_writes_what_people_look_for(capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,12 +157,24 @@ def test_the_log_writes_what_people_look_for(capsys: pytest.CaptureFixture[str])
         ("info", "credentials", {"message": "credential is back", "credential": "token"}),
         ("warning", "credentials", {"message": "no credential", "credential": "token", "reason": "status 500"}),
         ("info", "settings", {"message": "settings changed", "changes": "endpoint a added; endpoint b removed"}),
+        audited("endpoint a added; endpoint b removed", "taken"),
         (
             "warning",
             "settings",
             {"message": "settings changed that wait for a restart", "settings": "BRIDGE_PORT, BRIDGE_HOST"},
         ),
+        audited("BRIDGE_PORT, BRIDGE_HOST changed", "refused until a restart"),
+        (
+            "warning",
+            "settings",
+            {
+                "message": "settings refused that would open something, they wait for a restart",
+                "settings": "BRIDGE_CALLERS__KEYS: the key 'a' is new",
+            },
+        ),
+        audited("BRIDGE_CALLERS__KEYS: the key 'a' is new", "refused until a restart"),
         ("error", "settings", {"message": "settings refused, the old ones stay", "reason": "Two names."}),
+        audited("Two names.", "refused"),
     ]
 
 
@@ -284,3 +301,29 @@ def test_a_call_that_cannot_be_logged_is_told_of(
     shown = read(capsys)
     assert "TypeError" in shown
     assert "canary" not in shown
+
+
+FORGED = "x\n2026-01-01T00:00:00Z [error    ] forged\x1b[2J\x9b31m\u2028\u202e"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("colours", [False, True])
+def test_what_is_logged_forges_no_line_and_steers_no_terminal(
+    form: Literal["text", "json"], *, colours: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: colours)
+    configure_logs("info", form)
+    log = logging.getLogger("signalr_bridge.upstream")
+    log.info(FORGED, extra={"event": FORGED, "hub": FORGED.replace(" ", "")})
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        log.exception("failed")
+    request(LogObserver(), path=f"/{FORGED}")
+    shown = re.sub("\x1b\\[[0-9;]*m", "", read(capsys)) if form == "text" else read(capsys)
+    assert re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e]", shown) == []
+    own = [line for line in shown.split("\n") if line and not line.startswith("    ")]
+    assert len(own) == 3
+    assert [line for line in own if line.startswith("2026-01-01T")] == []
+    if form == "json":
+        assert json.loads(own[0])["event"] == FORGED

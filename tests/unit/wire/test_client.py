@@ -4,8 +4,10 @@ import asyncio
 import gzip
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
+from email.utils import formatdate
 
 import pytest
 import trustme
@@ -311,15 +313,26 @@ async def test_a_body_that_nobody_waited_for_ends_its_connection() -> None:
         ("0", 0.0),
         ("7", 7.0),
         (" 120 ", 120.0),
-        ("99999", 99_999.0),
-        ("100000", None),
+        ("100000", 100_000.0),
+        ("9" * 400, 2.0**31),
         ("", None),
         ("-1", None),
         ("1.5", None),
         ("1e3", None),
         ("\u0663", None),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("Wed, 21 Oct 2026 07:28:30 GMT", 30.0),
+        ("Wed Oct 21 07:28:30 2026", 30.0),
+        ("Wed, 21 Oct 2026 07:27:00 GMT", 0.0),
+        ("Wed, 21 Oct 20266 07:27:00 GMT", None),
+        ("tomorrow", None),
     ],
 )
 def test_retry_after(text: str, seconds: float | None) -> None:
-    assert read_retry_after(text) == seconds
+    headers = {"Date": "Wed, 21 Oct 2026 07:28:00 GMT", "Retry-After": text}
+    assert read_retry_after(headers) == seconds
+
+
+def test_a_date_is_compared_with_our_clock_where_the_answer_has_none() -> None:
+    asked = read_retry_after({"Retry-After": formatdate(time.time() + 3600, usegmt=True)})
+    assert asked is not None
+    assert 3500 < asked <= 3600

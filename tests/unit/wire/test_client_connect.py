@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 import pytest
-from signalr_bridge.wire import dialer
+from signalr_bridge.wire import client_protocol, dialer
 from signalr_bridge.wire.client import Client, ClientOptions, ConnectTimedOut, NotSent
 from signalr_bridge.wire.dialer import Address, connect_first, sort_addresses
 
@@ -219,3 +219,17 @@ async def test_a_tls_peer_that_closes_is_not_used_again(certificates: Certificat
             assert (await ask(client, peer.https)).body == b"ok"
             await asyncio.sleep(0.05)
             assert len(peer.visits) == number
+
+
+async def test_a_tls_connection_that_was_quiet_is_looked_at_and_used_again(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_protocol, "QUIET_SECONDS", 0.0)
+    async with (
+        scripted(forever(OK), certificates.server()) as peer,
+        Client(ClientOptions(tls=certificates.client)) as client,
+    ):
+        for _ in range(3):
+            await ask(client, peer.https)
+            await asyncio.sleep(0.02)
+        assert len(peer.visits) == 1

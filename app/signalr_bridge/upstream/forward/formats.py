@@ -25,12 +25,12 @@ from signalr_bridge.protocol.names import escape_segment
 from signalr_bridge.protocol.problem import LONGEST_DETAIL, MEDIA_TYPE
 from signalr_bridge.protocol.upstream_event import CONNECTIONS, JSON
 from signalr_bridge.upstream.context import Context
-from signalr_bridge.upstream.dispatch import failure_text
+from signalr_bridge.upstream.dispatch import OutsideFailure, failure_text
 
 _REFUSALS = frozenset({400, 403, 409, 422})
 
 
-class BackendFailed(Exception):
+class BackendFailed(OutsideFailure):
     """The backend gave no answer, or one that means a failure. The text says which, without what was sent."""
 
 

@@ -14,13 +14,15 @@ from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.dispatch import explain_outside
 from signalr_bridge.upstream.forward.backends import Backends, delay_for_connection, delay_for_message, may_repeat
 from signalr_bridge.upstream.forward.formats import BackendFailed, BackendVerdict, Envelope, Signers
 from signalr_bridge.upstream.forward.queue import Backlog, Slot
 from signalr_bridge.upstream.forward.rule import Rule, read_rule
 from signalr_bridge.upstream.outbox import Outbox
-from signalr_bridge.upstream.receiver import close_refused
+from signalr_bridge.upstream.refused import close_refused
 from signalr_bridge.web.observer import Observer
+from signalr_bridge.web.refusals import Refusals
 from signalr_bridge.web.trace import TRACE
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
@@ -41,6 +43,7 @@ class Forward:
         runtime: The clocks, the random numbers and the ids.
         observer: Is told of every event that is posted again.
         pause: Waits between two attempts.
+        refusals: Remembers connections that were refused after the service had its answer.
     """
 
     takes_json = True
@@ -56,11 +59,13 @@ class Forward:
         runtime: Runtime,
         observer: Observer,
         pause: Pause = asyncio.sleep,
+        refusals: Refusals | None = None,
     ) -> None:
         self.source, self.hub, self.category, self.event = rule.source, rule.hub, rule.category, rule.event
         self._rule, self._signers = rule, signers
         self._backends, self._outbox, self._backlog = backends, outbox, backlog
         self._runtime, self._observer, self._pause = runtime, observer, pause
+        self._refusals = refusals
 
     async def answer(self, context: Context) -> Payload:
         """Post the event, send the outputs of the answer, and return its result.
@@ -168,10 +173,14 @@ class Forward:
         All that is left to do is to close the connection that was refused, and to log a failure.
         """
         if isinstance(error, HubError) and context.event.lower() == CONNECTED:
-            await close_refused(context, error.detail)
+            await close_refused(context, error.detail, self._refusals)
         elif not isinstance(error, HubError):
             where = {"handler": self.source, "hub": context.hub, "event": context.event}
-            _LOG.error("connection event failed late", exc_info=error, extra=where)
+            if (reason := explain_outside(error)) is None:
+                _LOG.error("connection event failed late", exc_info=error, extra=where)
+            else:
+                extra = where | {"error": type(error).__name__, "reason": reason}
+                _LOG.error("connection event failed late", extra=extra)
 
     async def _finish(self, context: Context, verdict: BackendVerdict) -> Payload:
         for line in verdict.logs:
@@ -206,6 +215,7 @@ def build_forwards(
     runtime: Runtime,
     observer: Observer,
     pause: Pause = asyncio.sleep,
+    refusals: Refusals | None = None,
 ) -> list[Forward]:
     """A handler for each of the rules of events, by their names. The other arguments are those of ``Forward``.
 
@@ -221,6 +231,7 @@ def build_forwards(
             runtime=runtime,
             observer=observer,
             pause=pause,
+            refusals=refusals,
         )
         for name, rule in rules.items()
         if rule.category != NEGOTIATE

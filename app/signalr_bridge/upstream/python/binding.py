@@ -1,26 +1,35 @@
 """A message's arguments, bound by position to a handler's parameters and converted to their types.
 
 MessagePack has bytes and times where JSON has only text. For ``bytes`` a text is base64, for ``datetime`` ISO 8601. So
-a handler with annotations gets the same values from every client. Fields of a model follow the model's own rules.
+a handler with annotations gets the same values from every client. Fields of a model follow the model's own rules. A
+``Decimal`` gets a number of JSON with all its digits, and a ``datetime`` takes what .NET makes of a ``DateTimeOffset``
+in MessagePack: an array of the time that its clock shows, as if that were UTC, and of its offset in minutes.
 """
 
 import inspect
 import types
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import msgspec
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import SchemaError
 
-from signalr_bridge.errors import HubError, SettingsError
-from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.errors import HubError, MalformedJson, MalformedMessage, SettingsError
+from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.hub_message import UNHELD, Payload
+from signalr_bridge.protocol.upstream_event import read_values
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.python.constraints import Constraints
 
 # Pydantic gives a value of exactly such a type back as it is.
 _PLAIN = (str, int, float, bool)
+MOST_OFFSETS = 10_000
+"""How many times with offsets one argument may have. With more of them it does not fit."""
+_LARGEST_OFFSET = 14 * 60  # .NET's, in minutes
 _BY_POSITION = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 _VARIABLE = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
@@ -42,16 +51,63 @@ class Parameter:
 
     def convert(self, method: str, value: Payload) -> Any:
         """The value in the type of the parameter. Raises ``HubError``, which never holds the value."""
+        if isinstance(value, msgspec.Raw):
+            value = self._read(value)
         if self.adapter is None or type(value) is self.plain:
             return value
         try:
-            return self.adapter.validate_python(value)
+            return self._validate(self.adapter, value)
         except ValidationError as error:
             broken = self.constraints.describe(error)
         except RecursionError:
             broken = ""
         reason = f": {broken}" if broken else ""
         raise HubError(f"Method '{method}': the argument '{self.name}' must be {self.expected}{reason}.")
+
+    @property
+    def needs_digits(self) -> bool:
+        """Whether it wants the numbers of JSON with all their digits."""
+        return self.constraints.holds("decimal")
+
+    def _read(self, text: msgspec.Raw) -> Payload:
+        decode = json_text.decode_exactly if self.needs_digits else json_text.decode
+        try:
+            return read_values(decode, text)
+        except MalformedMessage as error:
+            raise HubError(error.detail) from None
+
+    def _validate(self, adapter: TypeAdapter[Any], value: Payload) -> Any:
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            joined = _join_offsets(value, error) if self.constraints.holds("datetime") else value
+            if joined is value:
+                raise
+        return adapter.validate_python(joined)
+
+
+def _join_offsets(value: Payload, error: ValidationError) -> Payload:
+    """The value with a time for each pair of time and offset that stands where a time was expected."""
+    if error.error_count() > MOST_OFFSETS:
+        return value
+    errors = error.errors(include_url=False, include_context=False)
+    pairs = {id(one["input"]) for one in errors if one["type"].startswith("datetime_") and _is_pair(one["input"])}
+    return _join(value, pairs) if pairs else value
+
+
+def _is_pair(value: Payload) -> bool:
+    match value:
+        case [datetime() as moment, int() as minutes] if not isinstance(minutes, bool):
+            return moment.tzinfo is UTC and abs(minutes) <= _LARGEST_OFFSET
+    return False
+
+
+def _join(value: Payload, pairs: Collection[int]) -> Payload:
+    if id(value) in pairs:
+        return value[0].replace(tzinfo=timezone(timedelta(minutes=value[1])))
+    if isinstance(value, dict):
+        return {name: _join(one, pairs) for name, one in value.items()}
+    return [_join(one, pairs) for one in value] if isinstance(value, list) else value
 
 
 class Binding:
@@ -68,12 +124,22 @@ class Binding:
         self._parameters, self._rest = _read_parameters(function, source)
         self._required = sum(one.required for one in self._parameters)
 
+    @property
+    def needs_digits(self) -> bool:
+        """Whether a parameter wants the numbers of JSON with all their digits."""
+        return any(one.needs_digits for one in (*self._parameters, *([] if self._rest is None else [self._rest])))
+
     def fits(self, count: int) -> bool:
         """Whether the handler can be called with so many arguments."""
         return self._required <= count and (self._rest is not None or count <= len(self._parameters))
 
     def bind(self, method: str, arguments: Sequence[Payload]) -> list[Any]:
-        """The converted arguments. Raises ``HubError``, which names the method, the parameter and the expected type."""
+        """The converted arguments, which may be given as ``msgspec.Raw`` JSON.
+
+        Raises ``HubError``, which names the method, the parameter and the expected type.
+        """
+        if isinstance(arguments, msgspec.Raw):
+            arguments = _take_apart(arguments)
         parameters = self._parameters
         if len(arguments) < self._required:
             missing = parameters[len(arguments)]
@@ -87,6 +153,13 @@ class Binding:
             known = ", ".join(f"{one.name} ({one.expected})" for one in self._parameters) or "none"
             raise HubError(f"Method '{method}' was called with {count} arguments, more than it takes: {known}.")
         return [self._rest] * (count - len(self._parameters))
+
+
+def _take_apart(arguments: msgspec.Raw) -> list[msgspec.Raw]:
+    try:
+        return [msgspec.Raw(one) for one in json_text.elements(bytes(arguments))]
+    except MalformedJson:  # nested too deeply, because it was read before
+        raise HubError(UNHELD) from None
 
 
 def _read_parameters(function: Callable[..., Any], source: str) -> tuple[list[Parameter], Parameter | None]:

@@ -94,8 +94,13 @@ class Constraints:
 
     def __init__(self, schema: Any) -> None:
         nodes = list(_walk(schema))
+        self._kinds = {str(node.get("type")) for node in nodes}
         self._fields = {name for node in nodes if node.get("type") in _WITH_FIELDS for name in _read_names(node)}
         self._indexes = not any(node.get("type") in _WITH_KEYS for node in nodes)
+
+    def holds(self, kind: str) -> bool:
+        """Whether the parameter's type, or one within it, is of this kind in pydantic's core schema."""
+        return kind in self._kinds
 
     def describe(self, error: ValidationError) -> str:
         """A text such as ``field 'count' must be greater than 0``. It is empty when nothing may be shown."""

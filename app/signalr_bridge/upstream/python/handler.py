@@ -7,7 +7,7 @@ import math
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from signalr_bridge.errors import BridgeError, HubError, SettingsError
 from signalr_bridge.protocol.hub_message import Payload
@@ -80,8 +80,6 @@ class HandlerCall:
 class HubHandler:
     """One function of a hub. ``seconds`` limits filters and function together. None means no limit."""
 
-    takes_json: ClassVar[bool] = False
-
     hub: str
     category: str
     event: str
@@ -90,6 +88,11 @@ class HubHandler:
     binding: Binding
     filters: Sequence[HandlerCall] = ()
     seconds: float | None = None
+
+    @property
+    def takes_json(self) -> bool:
+        """Whether the arguments are wanted as JSON text, because a parameter wants all digits of a number."""
+        return self.binding.needs_digits
 
     async def answer(self, context: Context) -> Payload:
         """What the function returns. Raises ``TimeoutError`` when it takes too long and was cancelled."""
@@ -125,7 +128,7 @@ class HubHandler:
 
     def _bind(self, context: Context) -> list[Any]:
         try:
-            return self.binding.bind(context.event, context.arguments)
+            return self.binding.bind(context.event, context.sent_arguments)
         except HubError as error:
             where = {"handler": self.source, "hub": context.hub, "event": context.event, "reason": error.detail}
             _LOG.warning("arguments do not fit", extra=where)

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.upstream.dispatch import explain_outside
 from signalr_bridge.upstream.outbox import Outbox, OutboxScope
 from signalr_bridge.upstream.python.binding import find_needed, read_signature
 from signalr_bridge.upstream.python.handler import HandlerCall, check_function, explain_error, make_call, name_function
 from signalr_bridge.upstream.python.hub import Appointment, Hub, Occasion, read_appointments
 from signalr_bridge.upstream.python.threads import Threads
+from signalr_bridge.web.cancellation import is_from_outside
 from signalr_bridge.web.trace import acting
 
 _LOG = logging.getLogger("signalr_bridge.upstream")
@@ -71,7 +73,7 @@ class HubLifespan:
     async def __aenter__(self) -> None:
         with OutboxScope(self._outbox):
             for one in _those_of(Occasion.STARTUP, self._functions):
-                await _start(one)
+                await start_function(one)
             self._start_timers()
 
     async def __aexit__(self, *_: object) -> None:
@@ -113,7 +115,7 @@ class HubLifespan:
         await self._shut_down(ending)
         with OutboxScope(self._outbox):
             for one in _those_of(Occasion.STARTUP, functions):
-                await _run(one)
+                await run_function(one)
             self._functions = functions
             self._start_timers()
 
@@ -135,7 +137,7 @@ class HubLifespan:
     async def _shut_down(self, functions: Iterable[HubFunction]) -> None:
         with OutboxScope(self._outbox):
             for one in _those_of(Occasion.SHUTDOWN, functions):
-                await _run(one, self._seconds)
+                await run_function(one, self._seconds)
 
 
 class Timer:
@@ -165,7 +167,7 @@ class Timer:
             due += max(1, math.ceil((time() - due) / self._function.seconds)) * self._function.seconds
             await asyncio.sleep(due - time())
             self._is_running = True
-            await _run(self._function)
+            await run_function(self._function)
             self._is_running = False
 
 
@@ -173,32 +175,37 @@ def _those_of(occasion: Occasion, functions: Iterable[HubFunction]) -> list[HubF
     return [one for one in functions if one.occasion is occasion]
 
 
-async def _start(function: HubFunction) -> None:
+async def start_function(function: HubFunction) -> None:
     """Run a start-up function. Raises ``SettingsError`` when it fails, and the log has the stack."""
     try:
         with acting(function.source):
             await function.call()
     except SettingsError:
         raise
-    except (Exception, SystemExit, BaseExceptionGroup) as error:
-        _LOG.error("startup function failed", exc_info=error, extra={"handler": function.source})
+    except BaseException as error:
+        if is_from_outside(error):
+            raise
+        _log_failure(function, error)
         text = f"The bridge does not start, because the startup function {function.source} failed"
         raise SettingsError(f"{text} ({explain_error(error)}).") from error
 
 
-async def _run(function: HubFunction, seconds: float | None = None) -> None:
+async def run_function(function: HubFunction, seconds: float | None = None) -> None:
     """Run a function, and log what it raises. It cannot end the process."""
     try:
         async with asyncio.timeout(seconds):
             with acting(function.source):
                 await function.call()
-    except asyncio.CancelledError as error:
-        if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise  # it is the timer that is cancelled, and not something that the function awaited
-        _log_failure(function, error)
-    except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
+    except BaseException as error:
+        if is_from_outside(error):
+            raise
         _log_failure(function, error)
 
 
 def _log_failure(function: HubFunction, error: BaseException) -> None:
-    _LOG.error(f"{function.occasion.value} function failed", exc_info=error, extra={"handler": function.source})
+    words = f"{function.occasion.value} function failed"
+    where = {"handler": function.source}
+    if (reason := explain_outside(error)) is None:
+        _LOG.error(words, exc_info=error, extra=where)
+    else:
+        _LOG.error(words, extra=where | {"error": type(error).__name__, "reason": reason})

@@ -16,6 +16,7 @@ from signalr_bridge.upstream.python.handler import (
 )
 from signalr_bridge.upstream.python.hub import Hub, Registration, read_hub_name, read_hub_seconds, read_negotiate
 from signalr_bridge.upstream.python.threads import Threads
+from signalr_bridge.web.cancellation import is_from_outside
 
 _REFUSALS = (Rejected, Unauthenticated, Overloaded)
 
@@ -41,7 +42,9 @@ class PythonNegotiateHandler:
         except _REFUSALS:
             if not limit.expired():
                 raise
-        except (Exception, SystemExit, KeyboardInterrupt, BaseExceptionGroup) as error:
+        except BaseException as error:
+            if is_from_outside(error):
+                raise
             if not limit.expired():
                 raise NegotiateFailed(name_error(error)) from None
         else:

@@ -159,6 +159,10 @@ async def test_a_stop_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -
     [
         (ValueError("canary"), r"startup function .*fail failed \(ValueError, .*test_hub_lifespan\.py, line \d+\)\.$"),
         (SystemExit("canary"), r"failed \(SystemExit, "),
+        (KeyboardInterrupt("canary"), r"failed \(KeyboardInterrupt, "),
+        (GeneratorExit("canary"), r"failed \(GeneratorExit, "),
+        (asyncio.CancelledError("canary"), r"failed \(CancelledError, "),
+        (BaseException("canary"), r"failed \(BaseException, "),
         (Rejected("no database"), r"failed \(Rejected: no database\)"),
         (SettingsError("Set DATABASE_URL."), r"^Set DATABASE_URL\.$"),
     ],

@@ -1,0 +1,124 @@
+"""Refusals by handlers of ``connected``: a client that was refused negotiates in vain for a while.
+
+The service's close lets a client come back at once, and Microsoft's clients do so hundreds of times a second. A refused
+negotiation makes them wait as long as they do after any failure.
+"""
+
+import base64
+import hmac
+import math
+from collections import OrderedDict
+from collections.abc import Collection
+
+import msgspec
+
+from signalr_bridge.errors import Forbidden
+from signalr_bridge.protocol.problem import LONGEST_DETAIL
+from signalr_bridge.runtime import Clock
+
+FIRST_SECONDS, LONGEST_SECONDS = 5.0, 60.0
+"""How long the first refusal counts, and the most that one does. Each counts twice as long as the one before."""
+FORGOTTEN_SECONDS = 600.0
+"""So long after a refusal has ended, the next one is a first one again."""
+SHARED_SECONDS = 60.0
+"""So long after a client without user and cookie was let in, others that look the same are not held up."""
+MOST_REFUSED = 10_000
+"""How many refusals are kept. Each takes a connection, and the oldest are forgotten."""
+
+_MARK_BYTES = 12
+_EVERY = _SHARED = "*"
+_LONGEST_MARK = 32
+_GENERAL = "A handler refused this client a moment ago."
+
+
+class _Refusal(msgspec.Struct):
+    """Why and how long a mark is refused, and until when it is not refused at all. Times are monotonic seconds."""
+
+    reason: str = ""
+    seconds: float = 0.0
+    ends: float = 0.0
+    shared_until: float = 0.0
+
+
+class Refusals:
+    """Remembers refused negotiations by their marks. What is known here, other replicas do not know.
+
+    A mark stands in the client's token, and names its hub, user, query, cookies and address. It is an HMAC by a secret
+    of this process, so nobody can make one for somebody else.
+
+    Clients without user and cookie behind one address have one mark. One of them must not shut the others out: as soon
+    as one is let in, a refusal of that mark holds nobody up.
+
+    Args:
+        clock: Gives monotonic seconds.
+        secret: Makes the marks.
+    """
+
+    def __init__(self, clock: Clock, secret: str) -> None:
+        self._clock, self._secret = clock, secret.encode()
+        self._hubs: Collection[str] = ()
+        self._refused: OrderedDict[str, _Refusal] = OrderedDict()
+
+    def watch(self, hubs: Collection[str]) -> None:
+        """From now on handlers of these hubs may refuse connections. What others have refused is forgotten.
+
+        Names are in lower case. ``*`` stands for all hubs.
+        """
+        self._hubs = hubs
+        self._refused.clear()
+
+    def may_refuse(self, hub: str) -> bool:
+        """Whether handlers may refuse connections of the hub, whose name is in lower case."""
+        return hub in self._hubs or _EVERY in self._hubs
+
+    def mark(self, hub: str, user_id: str | None, query: str, cookies: bytes, address: str) -> str:
+        """The mark of a client's negotiation.
+
+        Args:
+            hub: The hub, in lower case.
+            user_id: The user. None for an anonymous client.
+            query: The query without tokens.
+            cookies: The lines of the header ``Cookie``.
+            address: The client's address.
+        """
+        user = "" if user_id is None else f"={user_id}"
+        said = b"\0".join([*(one.encode("utf-8", "replace") for one in (hub, user, query, address)), cookies])
+        digest = hmac.digest(self._secret, said, "sha256")[:_MARK_BYTES]
+        own = user_id is not None or cookies
+        return base64.urlsafe_b64encode(digest).decode() + ("" if own else _SHARED)
+
+    def refuse(self, mark: str, reason: str) -> None:
+        """A handler has refused the connection that was negotiated under this mark. An empty mark is nobody's."""
+        if not 0 < len(mark) <= _LONGEST_MARK:
+            return
+        now, known = self._clock(), self._refused.pop(mark, None) or _Refusal()
+        self._refused[mark] = known
+        if len(self._refused) > MOST_REFUSED:
+            self._refused.popitem(last=False)
+        if now < known.shared_until:
+            return
+        if now >= known.ends:  # several connections that are refused together are one refusal
+            is_first = now >= known.ends + FORGOTTEN_SECONDS
+            known.seconds = FIRST_SECONDS if is_first else min(max(2 * known.seconds, FIRST_SECONDS), LONGEST_SECONDS)
+            known.ends = now + known.seconds
+        known.reason = reason[:LONGEST_DETAIL]
+
+    def admit(self, mark: str) -> None:
+        """A connection that was negotiated under this mark was let in. That shows whether the mark is shared."""
+        if mark.endswith(_SHARED) and (known := self._refused.get(mark)) is not None:
+            known.ends = known.seconds = 0.0
+            known.shared_until = self._clock() + SHARED_SECONDS
+
+    def check(self, mark: str) -> None:
+        """Raise ``Forbidden``, with the text of the refusal, for a mark that was refused a moment ago."""
+        known = self._refused.get(mark)
+        if known is not None and (seconds := known.ends - self._clock()) > 0:
+            text = known.reason.encode("utf-8", "replace").decode()
+            raise Forbidden(
+                text if text.strip() else _GENERAL, headers={"Retry-After": str(max(1, math.ceil(seconds)))}
+            )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no refusal to remember."""
+        return not self._refused
