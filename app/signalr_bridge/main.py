@@ -43,6 +43,7 @@ from signalr_bridge.upstream.python.handler import HubHandler
 from signalr_bridge.upstream.python.hub import Hub
 from signalr_bridge.upstream.python.hub_lifespan import HubLifespan
 from signalr_bridge.upstream.python.loading import PythonHandlers, load_handlers
+from signalr_bridge.upstream.python.loop_watch import LoopWatch
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web import console
 from signalr_bridge.web.authorize import Access, HubNames
