@@ -92,7 +92,7 @@ class _Record:
     last_error: str | None = None
     worked: bool = False
     changes: int = 0
-    """How often the endpoint went from online to another state, or back."""
+    """How often its state has changed."""
 
     probed: State = State.ONLINE
     """What the last probe says."""
@@ -170,7 +170,7 @@ class Health:
             return
         if record.is_failing:
             self._end_trial(record)
-        elif record.state is State.ONLINE:
+        elif not record.state.is_down:
             record.failures += 1
             record.failed_messages += is_message
             if max(record.failures, record.failed_messages) >= FAILURES_TO_OFFLINE:
@@ -263,6 +263,6 @@ class Health:
         if record.state is state and record.since is not None:
             return
         if record.state is not state:
-            record.changes += State.ONLINE in {state, record.state}
+            record.changes += 1
             self.changes += 1
         record.state, record.since = state, self._now()

@@ -142,6 +142,17 @@ def test_good_probes_and_other_calls_do_not_hide_that_messages_hang() -> None:
     assert health.is_online(URL)
 
 
+def test_calls_that_hang_take_a_throttled_endpoint_offline_too() -> None:
+    health = new_health()
+    health.record_probe(URL, said("a", Verdict.REJECTED, 429, "throttled"))
+    message(health, TIMED_OUT, FAILURES_TO_OFFLINE)
+    assert health.state(URL) is State.OFFLINE
+    health.record_probe(URL, said("a", Verdict.REJECTED, 429, "throttled"), health.outages(URL))
+    assert health.begin_trial(URL, is_message=True), "it may accept it"
+    message(health, GOOD[0])
+    assert health.state(URL) is State.THROTTLED
+
+
 def test_one_trial_at_a_time_with_growing_pauses() -> None:
     clock = Clock()
     health = Health(clock, clock)
