@@ -13,12 +13,12 @@ import importlib
 import os
 import signal
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -47,7 +47,9 @@ from signalr_bridge.tail import watch
 from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.validation import review_to_serve
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
-from signalr_bridge.web.logs import configure_logs, is_text
+from signalr_bridge.web.logs import configure_logs, is_text, log_uncaught
+from signalr_bridge.web.standard_streams import open_missing_streams, queue_standard_streams
+from signalr_bridge.wire.connection_limit import ConnectionLimit
 from signalr_bridge.wire.server import Listener, bind
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -61,20 +63,40 @@ Origins = Annotated[
 ]
 
 
+_SERVING = {"serve", "dev", "emulator"}
+"""The commands that run until they are stopped, and answer others meanwhile."""
+
+
 def main() -> None:
     """Run a command. A ``BridgeError`` is printed without its stack, and ends the process with exit code 1."""
+    open_missing_streams()
+    if sys.argv[1:2] and sys.argv[1] in _SERVING:  # what prints a few lines and ends may wait for its reader
+        queue_standard_streams()
+        log_uncaught()
     if os.getpid() == 1:  # of a container, and the kernel keeps a signal from it that it has no handler for
         signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))  # servers set their own later
     try:
         cli()
     except BridgeError as error:
-        print(error.detail, file=sys.stderr)
+        with suppress(OSError):
+            print(error.detail, file=sys.stderr, flush=True)
         sys.exit(1)
+
+
+def _print(line: object, file: TextIO | None = None) -> None:
+    """Print a line at once. Raises ``SettingsError`` where it cannot be written, but for a reader that has gone."""
+    try:
+        print(line, file=file or sys.stdout, flush=True)
+    except BrokenPipeError:
+        raise  # typer ends the process quietly
+    except OSError as error:
+        stream = "standard output" if file is None else "standard error"
+        raise SettingsError(f"{stream} takes nothing ({os.strerror(error.errno or 0).lower()}).") from None
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"signalr-bridge {__version__}")
+        _print(f"signalr-bridge {__version__}")
         raise typer.Exit
 
 
@@ -112,6 +134,7 @@ async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
             drain_seconds=limits.drain_seconds,
             keep_alive_seconds=limits.keep_alive_seconds,
             end_streams=parts.begin_stop,
+            limit=ConnectionLimit.below_descriptors(_count_outgoing(settings)),
         )
         listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
         if (address := settings.callers.listen_address) is not None:
@@ -128,6 +151,11 @@ async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
         await listener.run_until_stopped(beside=others, begin_drain=parts.begin_drain)
         for one in beside:
             one.cancel()
+
+
+def _count_outgoing(settings: Settings) -> int:
+    """How many connections to endpoints and backends may be open."""
+    return settings.limits.connections * (len(settings.all_endpoints()) + len(settings.forward))
 
 
 async def _introduce(
@@ -212,8 +240,8 @@ def init(
 ) -> None:
     """Write a folder with a first handler, its test, settings, page and compose file."""
     for file in write_project(language, folder):
-        print(folder / file)
-    print(f"How to test and run it stands in {folder / 'README.md'}.")
+        _print(folder / file)
+    _print(f"How to test and run it stands in {folder / 'README.md'}.")
 
 
 @cli.command()
@@ -234,11 +262,11 @@ def check(
         probes = asyncio.run(probe_endpoints(report.settings))
         report = replace(report, diagnostics=(*report.diagnostics, *unknown), probes=probes)
     for line in [write_json(report)] if as_json else write_text(report):
-        print(line)
+        _print(line)
     for line in () if as_json else write_diagnostics(report.diagnostics):
-        print(line, file=sys.stderr)
+        _print(line, sys.stderr)
     if not as_json:
-        print(write_verdict(report))
+        _print(write_verdict(report))
     sys.exit(0 if report.good else 1)
 
 
@@ -262,8 +290,8 @@ def token(
             raise SettingsError("--claim is name=value.")
         claims.setdefault(name, []).append(value)
     info = asyncio.run(mint(loaded, hub, json_text.encode({"userId": user, "claims": claims})))
-    print(info.url)
-    print(info.access_token)
+    _print(info.url)
+    _print(info.access_token)
 
 
 def _read(file: Path) -> bytes:
@@ -283,7 +311,7 @@ def _paths(files: list[Path] | None) -> list[str]:
 
 def _accept(found: Review) -> Settings:
     for line in write_diagnostics([one for one in found.diagnostics if one.level is not Level.ERROR]):
-        print(line, file=sys.stderr)
+        _print(line, sys.stderr)
     return found.accept()
 
 

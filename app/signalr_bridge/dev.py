@@ -1,12 +1,15 @@
 """The assembly for development: bridge, emulator and demo in one process, on two ports, and a chat page."""
 
 import asyncio
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import quote
+
+from starlette.types import ASGIApp
 
 from signalr_bridge.dev_secret import ForwardSecret, keep_secret
 from signalr_bridge.dev_settings import FORWARD, DevSettings, is_remote, make_dev_settings
@@ -16,12 +19,14 @@ from signalr_bridge.main import Parts, create_app
 from signalr_bridge.protocol.connection_string import parse_connection_string
 from signalr_bridge.settings import EndpointSettings, Level, Settings, Sources, review
 from signalr_bridge.settings.access import CorsSettings
+from signalr_bridge.settings.traffic import LimitsSettings
 from signalr_bridge.upstream.forward.formats import Address, WebhookSigner
 from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.python.loading import load_handlers
 from signalr_bridge.upstream.python.reloader import Reloader
 from signalr_bridge.upstream.python.threads import Threads
 from signalr_bridge.web.logs import configure_logs
+from signalr_bridge.wire.connection_limit import ConnectionLimit
 from signalr_bridge.wire.server import STOP_SIGNALS, Listener, bind, on_signals
 
 _HOST = "127.0.0.1"
@@ -74,28 +79,27 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
     with bind(_HOST, next(one for one in (options.port, found.port, 8080) if one is not None), "--port") as sock:
         configure_logs(settings.log_level, settings.log_format)
         port, first = int(sock.getsockname()[1]), options.emulator_port
+        # The bridge has a connection to each emulator for each of its calls at once, and that has two ends here.
+        limit = ConnectionLimit.below_descriptors(settings.limits.connections * options.endpoints)
+        emulate = partial(
+            Emulator,
+            host="localhost",
+            upstream=f"http://{_HOST}:{port}/upstream",
+            origins=options.origins,
+            connection_limit=limit,
+        )
         async with AsyncExitStack() as stack:
             emulators = [
-                await stack.enter_async_context(
-                    Emulator(one, "localhost", upstream=f"http://{_HOST}:{port}/upstream", origins=options.origins)
-                )
+                await stack.enter_async_context(emulate(one))
                 for one in ([0] * options.endpoints if first == 0 else range(first, first + options.endpoints))
             ]
             settings = _complete(_allow(settings, options.origins), port, [one.connection_string for one in emulators])
             app = create_app(settings)
             parts: Parts = app.state.parts
-            limits = settings.limits
-            grace = limits.grace_seconds
+            grace = settings.limits.grace_seconds
             if options.forward is not None:
                 parts.backends.advice[Address(options.forward, "--forward").origin] = "start it, or check --forward"
-            listener = Listener(
-                app,
-                sock,
-                grace_seconds=grace,
-                drain_seconds=limits.drain_seconds,
-                keep_alive_seconds=limits.keep_alive_seconds,
-                end_streams=parts.begin_stop,
-            )
+            listener = _make_listener(app, sock, settings.limits, parts, limit)
             printing = asyncio.create_task(_print_when_started(listener, settings, emulators, secret))
             reloading = asyncio.create_task(_make_reloader(settings, parts).run()) if options.reload else None
             # The emulators end first. Their last events, that clients have gone, still reach the handlers.
@@ -105,6 +109,20 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
             printing.cancel()
             if reloading is not None:
                 reloading.cancel()
+
+
+def _make_listener(
+    app: ASGIApp, sock: socket.socket, limits: LimitsSettings, parts: Parts, limit: ConnectionLimit
+) -> Listener:
+    return Listener(
+        app,
+        sock,
+        grace_seconds=limits.grace_seconds,
+        drain_seconds=limits.drain_seconds,
+        keep_alive_seconds=limits.keep_alive_seconds,
+        end_streams=parts.begin_stop,
+        limit=limit,
+    )
 
 
 def _find_secret(options: DevOptions, environment: Mapping[str, str]) -> ForwardSecret | None:
@@ -172,7 +190,15 @@ async def run_emulator(
     """
     templates = [] if config is None else read_upstream_settings(config)
     told = templates or upstream or ()
-    emulator = Emulator(port, host, upstream=told, entra_issuer=issuer, entra_role=role, origins=origins)
+    emulator = Emulator(
+        port,
+        host,
+        upstream=told,
+        entra_issuer=issuer,
+        entra_role=role,
+        origins=origins,
+        connection_limit=ConnectionLimit.below_descriptors(),
+    )
     stopped = asyncio.Event()
     running = asyncio.create_task(_emulate(emulator, stopped))
 

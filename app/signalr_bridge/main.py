@@ -43,6 +43,7 @@ from signalr_bridge.upstream.python.handler import HubHandler
 from signalr_bridge.upstream.python.hub import Hub
 from signalr_bridge.upstream.python.hub_lifespan import HubLifespan
 from signalr_bridge.upstream.python.loading import PythonHandlers, load_handlers
+from signalr_bridge.upstream.python.loop_watch import LoopWatch
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web import console
 from signalr_bridge.web.authorize import Access, HubNames
@@ -247,6 +248,7 @@ def _list_opened(parts: Parts) -> list[Entered]:
         parts.backends,
         parts.backlog,
         RunningBridge(parts.sender),
+        LoopWatch(),
         parts.hub_lifespan,
     ]
 
@@ -307,11 +309,7 @@ def _make_sender(settings: Settings, directory: EndpointDirectory, runtime: Runt
 
 
 def _make_negotiator(snapshots: Snapshots, directory: EndpointDirectory, runtime: Runtime) -> Negotiator:
-    return Negotiator(
-        directory,
-        clock=runtime.wall_clock,
-        is_lossless=snapshots.is_lossless,
-    )
+    return Negotiator(directory, clock=runtime.wall_clock, is_lossless=snapshots.is_lossless)
 
 
 def _make_hub_lifespan(settings: Settings, loaded: PythonHandlers, sender: Sender) -> HubLifespan:

@@ -44,13 +44,13 @@ async def watch(url: str, key: str | None, out: TextIO = sys.stdout, *, every_ki
         every_kind: Whether to print negotiations and what is sent, too.
 
     Raises:
-        SettingsError: The bridge refuses to show events, or the address is malformed.
+        SettingsError: The bridge refuses to show events, the address is malformed, or the disk is full.
     """
     line_of = _choose_form(out, every_kind)
     path = "/events?kind=upstream,negotiate,send" if every_kind else "/events"
     with suppress(asyncio.CancelledError, KeyboardInterrupt):
         try:
-            print(line_of(None), file=out, flush=True)
+            _print(line_of(None), out)
             async for event in _follow(url.rstrip("/") + path, key):
                 _show(event, line_of, out)
         except BrokenPipeError:  # `tail | head` has ended, and the interpreter must not flush into it at its exit
@@ -63,11 +63,27 @@ def _show(event: Event, line_of: Callable[[Event | None], str], out: TextIO) -> 
     except Exception:  # whatever the event holds, later events are shown
         _leave_out()
     else:
+        _print(line, out)
+
+
+def _print(line: str, out: TextIO) -> None:
+    try:
         print(line, file=out, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise SettingsError(f"standard output takes nothing ({reason}).") from None
+
+
+def _note(words: str) -> None:
+    """Tell the user something that is not an event."""
+    with suppress(OSError):
+        print(words, file=sys.stderr, flush=True)
 
 
 def _leave_out() -> None:
-    print("An event cannot be read, and is left out.", file=sys.stderr, flush=True)
+    _note("An event cannot be read, and is left out.")
 
 
 def _choose_form(out: TextIO, every_kind: bool) -> Callable[[Event | None], str]:
@@ -97,7 +113,7 @@ async def _follow(url: str, key: str | None) -> AsyncIterator[Event]:
                 raise SettingsError("--url is no address such as http://localhost:8080.") from None
             except httpx.TransportError:
                 if pause == 0.25:
-                    print("The bridge does not answer; trying again.", file=sys.stderr, flush=True)
+                    _note("The bridge does not answer; trying again.")
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 

@@ -1,7 +1,7 @@
 """HAProxy and nginx before a bridge: real processes with settings as people write them, and no file of the system's."""
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,17 +101,21 @@ def run_haproxy(folder: Path, bridges: list[int], interval: str) -> Iterator[HAP
 
 
 @contextmanager
-def run_nginx(folder: Path, bridge: int, lanes: Mapping[str, float]) -> Iterator[str]:
-    """Its URL. Below ``/<lane>/`` the bridge is called over connections of this lane alone.
+def run_nginx(folder: Path, bridges: Sequence[int], lanes: Mapping[str, float]) -> Iterator[str]:
+    """Its URL. Below ``/<lane>/`` the bridges are called over connections of this lane alone.
+
+    It asks nobody for health. A bridge that refuses a connection is asked again for the next request, as without
+    ``max_fails=0`` it would be left out for ten seconds, in which the other one may end.
 
     Args:
         folder: Where its files may be.
-        bridge: The bridge's port.
+        bridges: The bridges' ports.
         lanes: For how many seconds each lane keeps a connection that nothing is asked on.
     """
     port, file = free_port(), folder / "nginx.conf"
+    servers = " ".join(f"server 127.0.0.1:{bridge} max_fails=0;" for bridge in bridges)
     upstreams = (
-        f"    upstream {lane} {{ server 127.0.0.1:{bridge}; keepalive 8; keepalive_timeout {seconds * 1000:.0f}ms; }}"
+        f"    upstream {lane} {{ {servers} keepalive 8; keepalive_timeout {seconds * 1000:.0f}ms; }}"
         for lane, seconds in lanes.items()
     )
     locations = (f"        location /{lane}/ {{ proxy_pass http://{lane}/; }}" for lane in lanes)

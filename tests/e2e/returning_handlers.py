@@ -5,7 +5,7 @@ from typing import Any
 
 from signalr_bridge import Context, Hub, Rejected
 
-mixed, platform, door = Hub("mixed"), Hub("platform"), Hub("door")
+mixed, platform, club = Hub("mixed"), Hub("platform"), Hub("club")
 
 
 @mixed.on("who")
@@ -14,7 +14,7 @@ async def who(context: Context) -> str | None:
     return context.user_id
 
 
-@door.connected
+@club.connected
 async def arrive(context: Context) -> None:
     if context.user_id == "banned":
         await asyncio.sleep(0.2)  # the client has started by then
@@ -23,12 +23,12 @@ async def arrive(context: Context) -> None:
         raise RuntimeError("a handler that fails lets the client in")
 
 
-@door.on("told")
+@club.on("told")
 async def told(context: Context) -> dict[str, Any]:
     line = context.headers.get("x-asrs-user-claims", "")
     return {"claims": dict(context.claims), "exact": context.claims_exact, "is ASCII": line.isascii()}
 
 
-@door.on("note")
+@club.on("note")
 async def note(context: Context) -> None:
     await context.clients.caller.send("noted")

@@ -196,7 +196,7 @@ def test_a_bad_group_name_in_a_body_is_no_broadcast(http: httpx.Client, client: 
         ("PUT", "/hubs/chat/groups//connections/c"),
         ("DELETE", "/hubs/chat/groups//connections"),
         ("DELETE", "/hubs/chat/users//connections"),
-        ("GET", "/hubs/chat/users/"),
+        ("GET", "/hubs/chat/users//"),
     ],
 )
 def test_an_empty_path_segment(dev: Machine, client: NodeClient, method: str, path: str) -> None:
@@ -215,7 +215,13 @@ def test_closing_nobody_is_not_closing_everybody(dev: Machine, client: NodeClien
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("POST", "/hubs/chat/send/"), ("POST", "/hubs/chat/negotiate/"), ("GET", "/health/live/"), ("GET", "/nowhere")],
+    [
+        ("POST", "/hubs/chat/send/"),
+        ("POST", "/hubs/chat/negotiate/"),
+        ("GET", "/health/live/"),
+        ("GET", "/hubs/chat/users/"),
+        ("GET", "/nowhere"),
+    ],
 )
 def test_a_trailing_slash_is_another_route(http: httpx.Client, method: str, path: str) -> None:
     check_problem(http.request(method, path), 404, "route-not-found")

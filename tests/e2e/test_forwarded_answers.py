@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.crowd import crowd
 from tests.e2e.forwarded import ask_backend, run_forwarding, run_recording_backend
 from tests.e2e.processes import Machine, eventually, free_port
+from tests.e2e.raw_client import raw_client
 
 PROBLEM, JSON = "application/problem+json", "application/json"
 GENERAL = "Method 'answer' failed."
@@ -80,3 +81,13 @@ def attempts_at(port: int, user: str) -> int | None:
     seen = ask_backend(port)
     named = zip(seen["attempts"].values(), seen["effects"], strict=True)
     return next((count for count, one in named if one[0] == "connected" and one[2] == user), None)
+
+
+def test_what_a_backend_gets_and_answers_is_as_it_was_written(machine: Machine, backend_port: int) -> None:
+    numbers = '[1e5,1.10,12345678901234567.89,1E400,{"a":1,"a":[ ]}]'
+    answer = json.dumps(f'{{"result":{numbers},"outputs":[{{"target":"x","arguments":{numbers}}}]}}')
+    with raw_client(machine.emulator_port, "json") as client:
+        arguments = f'[200,"{JSON}",{answer},{numbers}]'
+        client.send(f'{{"type":1,"invocationId":"7","target":"answer","arguments":{arguments}}}'.encode())
+        assert client.receive() == f'{{"type":1,"target":"x","arguments":{numbers}}}'.encode()
+        assert client.receive() == f'{{"type":3,"invocationId":"7","result":{numbers}}}'.encode()

@@ -55,7 +55,7 @@ def run_ways(folder: Path, lanes: dict[str, float]) -> Iterator[Ways]:
     with (
         run_emulator(emulator_port, f"http://127.0.0.1:{port}/upstream"),
         run_bridge(port, emulator_port, settings),
-        run_nginx(folder, port, lanes) as nginx,
+        run_nginx(folder, [port], lanes) as nginx,
     ):
         yield Ways(nginx, f"http://127.0.0.1:{port}")
 

@@ -78,11 +78,10 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
         port, emulator_port = free_port(), free_port()
         given = bridge_settings(emulator_port) | settings
         del given["BRIDGE_CALLERS__KEYS"]  # it would hide the file
-        with run_emulator(emulator_port, f"http://localhost:{port}/upstream"):
-            with Process("bridge", app_command("serve", "--port", str(port)), given) as bridge:
-                wait_until_answered(bridge, f"http://localhost:{port}/health/live")
-                machine = Machine(port, emulator_port, bridge, {"X-API-Key": API_KEY})
-                yield Loaded(machine, issuer, folder)
+        emulator = run_emulator(emulator_port, f"http://localhost:{port}/upstream")
+        with emulator, Process("bridge", app_command("serve", "--port", str(port)), given) as bridge:
+            wait_until_answered(bridge, f"http://localhost:{port}/health/live")
+            yield Loaded(Machine(port, emulator_port, bridge, {"X-API-Key": API_KEY}), issuer, folder)
 
 
 def head(method: str, path: str, length: int, *lines: str) -> bytes:
@@ -264,7 +263,7 @@ async def test_closes_are_audited(loaded: Loaded) -> None:
     wanted = [
         {"who": who, "what": "close the connections of group staff in hub audited", "result": result},
         {"who": who, "what": "close all connections of hub audited", "result": result},
-        {"who": "tests.e2e.closing:chat", "what": "close the connections of a user in hub audited", "result": result},
+        {"who": "tests.e2e.closing:arrive", "what": "close the connections of a user in hub audited", "result": result},
     ]
 
     def look() -> bool | None:

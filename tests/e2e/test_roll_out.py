@@ -1,8 +1,8 @@
 """Bridges are replaced one after the other while requests come: none fails, and what was accepted arrives once.
 
 HAProxy asks each bridge whether it is ready, and takes one out after three answers that say no. Some of the senders
-talk to HAProxy. The connections of the others go through it to a bridge, as behind a Service of Kubernetes: those of
-aiohttp, and those of Go's net/http.
+talk to HAProxy, some to nginx, which asks nobody. The connections of the others go through HAProxy to a bridge, as
+behind a Service of Kubernetes: those of aiohttp, and those of Go's net/http.
 """
 
 import asyncio
@@ -31,20 +31,21 @@ from tests.e2e.processes import (
     run_emulator,
     wait_until_answered,
 )
-from tests.e2e.proxies import HAProxy, run_haproxy
+from tests.e2e.proxies import HAProxy, run_haproxy, run_nginx
 from tests.golang import compile_go
 
 STOPS, INTERVAL, DRAIN_SECONDS = (10, "1s", "5") if FULL_SCALE else (2, "300ms", "2")
-SENDERS, CALLERS = (11, 10, 11), 4
-"""Senders to HAProxy, straight to a bridge, and straight to a bridge in Go; clients that call a handler."""
+SENDERS, CALLERS = (8, 8, 8, 8), 4
+"""Senders to HAProxy, to nginx, straight to a bridge, and straight to a bridge in Go; clients that call a handler."""
 LONGEST_PAUSE = 0.1
 
 
 @dataclass(frozen=True)
 class Replicas:
-    """The bridges by their ports, behind HAProxy, with an emulated service that calls them through it."""
+    """The bridges by their ports, behind HAProxy and nginx. The emulated service calls them through HAProxy."""
 
     proxy: HAProxy
+    nginx: str
     bridges: dict[int, Process]
     start: "Starter"
 
@@ -78,7 +79,9 @@ def run_replicas(folder: Path) -> Iterator[Replicas]:
         proxy = stack.enter_context(run_haproxy(folder, ports, INTERVAL))
         stack.enter_context(run_emulator(emulator_port, f"http://127.0.0.1:{proxy.http}/upstream"))
         start = Starter(stack, emulator_port)
-        replicas = Replicas(proxy, {port: start(port) for port in ports}, start)
+        bridges = {port: start(port) for port in ports}
+        nginx = stack.enter_context(run_nginx(folder, ports, {"roll-out": 60}))
+        replicas = Replicas(proxy, f"{nginx}/roll-out", bridges, start)
         for port in ports:
             proxy.wait_until_up(port)
         yield replicas
@@ -134,7 +137,7 @@ class Load:
 async def run_senders_in_go(folder: Path, url: str, load: Load) -> AsyncIterator[None]:
     program = folder / "senders"
     await asyncio.to_thread(compile_go, [E2E / "senders.go"], program)
-    command = [str(program), f"{url}/hubs/chat/send", API_KEY, str(SENDERS[2]), str(LONGEST_PAUSE)]
+    command = [str(program), f"{url}/hubs/chat/send", API_KEY, str(SENDERS[3]), str(LONGEST_PAUSE)]
     with Process("senders in Go", command) as senders:
         yield
         senders.stdin.close()
@@ -156,18 +159,19 @@ async def keep_connection() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.mark.timeout(600)
-async def test_a_roll_out_behind_haproxy_fails_no_request_and_loses_no_message(
+async def test_a_roll_out_fails_no_request_and_loses_no_message(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     load, arrived = Load(), list[str]()
     with run_replicas(tmp_path) as replicas:
-        ways = [f"http://127.0.0.1:{port}" for port in (replicas.proxy.http, replicas.proxy.tcp)]
-        async with crowd(ways[0]) as clients, clients.member("reader") as reader:
+        over_http, over_tcp = (f"http://127.0.0.1:{port}" for port in (replicas.proxy.http, replicas.proxy.tcp))
+        ways = {"haproxy": over_http, "nginx": replicas.nginx, "tcp": over_tcp}
+        async with crowd(over_http) as clients, clients.member("reader") as reader:
             reading = asyncio.create_task(reader.collect("count", arrived))
-            async with run_senders_in_go(tmp_path, ways[1], load), asyncio.TaskGroup() as group:
-                for way, senders in zip(ways, SENDERS, strict=False):
+            async with run_senders_in_go(tmp_path, over_tcp, load), asyncio.TaskGroup() as group:
+                for (name, url), senders in zip(ways.items(), SENDERS, strict=False):
                     for index in range(senders):
-                        group.create_task(load.send(way, f"{way}-{index}"))
+                        group.create_task(load.send(url, f"{name}-{index}"))
                 for index in range(CALLERS):
                     group.create_task(load.invoke(clients, f"caller-{index}"))
                 group.create_task(load.negotiate(clients, "visitor"))

@@ -26,6 +26,7 @@ from signalr_bridge.protocol.connection_string import EMULATOR_KEY, write_connec
 from signalr_bridge.protocol.hub_message import Ping
 from signalr_bridge.protocol.rest import ERROR_CODE_HEADER
 from signalr_bridge.runtime import RUNTIME, Runtime
+from signalr_bridge.wire.connection_limit import ConnectionLimit
 from signalr_bridge.wire.server import open_socket
 from signalr_bridge.wire.websocket import WebSocketServer
 
@@ -54,6 +55,7 @@ class Emulator:
         entra_role: The role that such identities have.
         entra_certificates: The certificates by which the issuer is verified, instead of those of this machine.
         origins: Further origins whose pages may call, beside those of this machine.
+        connection_limit: Counts the connections of clients and callers. None counts none.
         runtime: The clocks and ids.
 
     Raises:
@@ -78,6 +80,7 @@ class Emulator:
         entra_role: Role = "owner",
         entra_certificates: ssl.SSLContext | None = None,
         origins: Sequence[str] = (),
+        connection_limit: ConnectionLimit | None = None,
         runtime: Runtime = RUNTIME,
     ) -> None:
         if not keys or not all(keys):
@@ -98,6 +101,7 @@ class Emulator:
         rest = RestApi(self.hubs, tokens, limits.invoke_seconds)
         paths = _Paths(self._acceptor, rest, TokenIssuer(tokens, self._keys[0]))
         self._guard = self.app = Guard(_allow_origins(paths), origins)
+        self._connection_limit = connection_limit
         self._server: WebSocketServer | None = None
 
     @property
@@ -131,7 +135,7 @@ class Emulator:
         self._guard.loopback_only = all(ip_address(one.getsockname()[0]).is_loopback for one in sockets)
         self._acceptor.open()
         await self._upstream.start()
-        self._server = WebSocketServer(self.app, sockets)
+        self._server = WebSocketServer(self.app, sockets, self._connection_limit)
         self._pinging = asyncio.create_task(self._ping())
         await self._server.start()
 

@@ -34,7 +34,7 @@ TURN_SECONDS = 0.01
 LARGE = 65_536
 """A text of more bytes is read in a thread, because that may take a second."""
 
-_READERS = 2
+_WORKERS = 2
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ class Sender:
         self._clock = clock
         self._default_seconds = default_seconds
         # Not the event loop's own threads, which look up the names of hosts for everybody.
-        self._readers = ThreadPoolExecutor(_READERS, "read items")
+        self._workers = ThreadPoolExecutor(_WORKERS, "read items")
 
     def registry(self, hub: str) -> Registry:
         """The endpoints of a hub, whose name may be in any case."""
@@ -206,7 +206,9 @@ class Sender:
 
     async def read(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> list[Item]:
         """The items of a JSON array, all checked. Raises ``InvalidItem`` and ``MalformedJson``."""
-        return await self.read_apart(text, lambda: self._read(text, hub, kinds))
+        if len(text) <= LARGE:
+            return self._read(text, hub, kinds)
+        return await self.work_apart(lambda: self._read(text, hub, kinds))
 
     def _read(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> list[Item]:
         registry = self.registry(hub)
@@ -214,14 +216,9 @@ class Sender:
         read = read_items(text, hub, kinds, registry.has_name, registry.fits, longest_target=longest)
         return [item for item in read if item is not None]
 
-    async def read_apart(self, text: bytes, read: Callable[[], T]) -> T:
-        """What ``read`` makes of the text. A large one is read in a thread, so that others get their turn meanwhile.
-
-        Raises what ``read`` raises.
-        """
-        if len(text) <= LARGE:
-            return read()
-        return await asyncio.get_running_loop().run_in_executor(self._readers, read)
+    async def work_apart(self, work: Callable[[], T]) -> T:
+        """What ``work`` makes, in a thread, so that others get their turn meanwhile. Raises what ``work`` raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._workers, work)
 
     def read_one(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> Item:
         """One item from a JSON object. Raises ``InvalidItem`` and ``MalformedJson``."""

@@ -182,11 +182,13 @@ class Watcher:
             await asyncio.shield(self._reading)
 
     def _begin(self, reading: Coroutine[Any, Any, None]) -> None:
-        self._reading = asyncio.create_task(self._guard(reading))
-        self._reading.add_done_callback(self._forget)
+        self._reading = asyncio.create_task(self._run(reading))
 
-    def _forget(self, reading: asyncio.Task[None]) -> None:
-        self._reading = None
+    async def _run(self, reading: Coroutine[Any, Any, None]) -> None:
+        try:
+            await self._guard(reading)
+        finally:
+            self._reading = None
 
     async def _watch(self) -> None:
         while True:

@@ -9,12 +9,10 @@ from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
-from msgspec import structs
 
 from signalr_bridge.errors import (
     BodyTooLarge,
     Forbidden,
-    InternalError,
     InvalidHeader,
     MalformedJson,
     MalformedMessage,
@@ -24,7 +22,7 @@ from signalr_bridge.errors import (
 )
 from signalr_bridge.protocol import upstream_event
 from signalr_bridge.protocol.claims import may_name_groups
-from signalr_bridge.protocol.hub_message import Completion, Invocation, Payload
+from signalr_bridge.protocol.hub_message import Invocation, Payload
 from signalr_bridge.protocol.names import check_connection_id, check_hub
 from signalr_bridge.protocol.upstream_event import (
     CONNECTED,
@@ -42,20 +40,19 @@ from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import (
     Dispatch,
     Ending,
-    Failed,
     Handler,
     Refused,
     Returned,
     answer_connection,
     answer_message,
-    failure_text,
+    check_failure,
+    write_answer,
 )
 from signalr_bridge.upstream.event_feed import EventFeed, EventRecord
 from signalr_bridge.upstream.join import NEGOTIATED_JOIN
 from signalr_bridge.upstream.message_limit import MessageLimit
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.refused import close_refused
-from signalr_bridge.upstream.values import to_plain
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.refusals import Refusals
 from signalr_bridge.wire.exchange import Answer, make_answer
@@ -134,57 +131,6 @@ def parse(read: Callable[[Read], Message], body: Read, media_type: str = upstrea
         if isinstance(error, UnheldValue) or media_type == upstream_event.MESSAGEPACK:
             raise
         raise MalformedJson(error.detail) from None
-
-
-def write_answer(ending: Ending, context: Context, codec: Codec, media_type: str) -> tuple[Answer, Ending]:
-    """The answer to a message, and how the message ended.
-
-    A result that cannot be encoded makes it end as ``Failed``. Without an invocation id in the context, and for an
-    overload, there is no completion.
-
-    Args:
-        ending: What came of the message.
-        context: The message's context.
-        codec: Writes the completion.
-        media_type: The media type of what ``codec`` writes.
-
-    Raises:
-        Overloaded, InternalError: As ``check_failure`` does, when there is no completion.
-    """
-    invocation_id = context.invocation_id
-    if invocation_id is None or (isinstance(ending, Failed) and ending.overload is not None):
-        check_failure(ending)
-        return make_answer(200), ending
-    try:
-        body = _write(codec, _complete(ending, invocation_id, context.event))
-    except BaseException as error:  # whatever an author's objects raise while they are encoded
-        _LOG.exception("result cannot be encoded", extra={"hub": context.hub, "event": context.event})
-        ending = Failed(type(error).__name__)
-        body = codec.write_completion(_complete(ending, invocation_id, context.event))
-    return make_answer(200, body, media_type), ending
-
-
-def check_failure(ending: Ending) -> None:
-    """Raise ``Overloaded`` or ``InternalError`` for a failure, so that the status tells the service of it."""
-    if isinstance(ending, Failed):
-        raise ending.overload or InternalError("A handler of this event failed.")
-
-
-def _write(codec: Codec, completion: Completion) -> bytes:
-    try:
-        return codec.write_completion(completion)
-    except TypeError:  # an object that the codec does not know, such as a pydantic model
-        return codec.write_completion(structs.replace(completion, result=to_plain(completion.result)))
-
-
-def _complete(ending: Ending, invocation_id: str, method: str) -> Completion:
-    match ending:
-        case Returned(result):
-            return Completion(invocation_id, result=result, has_result=True)
-        case Refused(reason):
-            return Completion(invocation_id, error=reason)
-        case Failed():
-            return Completion(invocation_id, error=failure_text(method))
 
 
 def _read_arguments(message: Invocation, handler: Handler | None) -> tuple[Sequence[Payload], str | None]:

@@ -1,5 +1,6 @@
 """The OpenAPI document, which FastAPI renders from the table of routes, and the application that FastAPI makes."""
 
+import asyncio
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -61,6 +62,7 @@ class BridgeApp(FastAPI):
         self._prefix = root_path
         self._table = table
         self._more_schemes = more_schemes
+        self._describing = asyncio.Lock()
         for route in table.routes:
             if route.endpoint is not None:
                 self.add_api_route(
@@ -84,6 +86,9 @@ class BridgeApp(FastAPI):
             # By ASGI the path begins with the root path. Else a route would be cut that begins as the prefix does.
             scope["root_path"] = prefix = self._prefix + scope.get("root_path", "")
             scope["path"] = prefix + scope["path"]
+        if self.openapi_schema is None and scope["type"] == "http" and scope["path"].endswith(self.openapi_url or "/"):
+            async with self._describing:  # in a thread, because it takes a third of a second
+                await asyncio.to_thread(self.openapi)
         await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:

@@ -354,7 +354,7 @@ def _explain_missing(request: Request, path_item: PathItem) -> BridgeError:
     """The error of a path or a method that no route has."""
     if path_item.audience is _SERVICE:
         return MethodNotAllowed("The service calls with POST.", headers={"Allow": path_item.allow})
-    if path_item is not NOWHERE:
+    if path_item is not NOWHERE or request.method == "CONNECT":
         return MethodNotAllowed("This route takes other methods; see Allow.", headers={"Allow": path_item.allow})
     return InvalidName("A path segment is empty.") if "//" in request.path else RouteNotFound(NO_SUCH_ROUTE)
 

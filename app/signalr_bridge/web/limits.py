@@ -16,7 +16,6 @@ Address: TypeAlias = IPv4Address | IPv6Address
 HeaderLines: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _MOST_HOPS = 32
-_FOR = re.compile(r'(?:^|;)\s*for="?([^;"]*)"?\s*(?=;|$)', re.IGNORECASE)
 _WITH_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[0-9.]+))(?::[0-9]{1,5})?")
 
 
@@ -117,10 +116,18 @@ def _walk(near: Address, hops: list[str], trusted: Sequence[Network]) -> Address
 
 
 def _read_forwarded(text: str) -> Iterator[str]:
-    """The ``for`` of each element (RFC 7239). An element without one is a hop that hides itself."""
-    for element in text.split(","):
-        match = _FOR.search(element)
-        yield match[1] if match else ""
+    """The ``for`` of each of the last elements (RFC 7239). An element without one is a hop that hides itself."""
+    return map(_read_for, text.split(",")[-_MOST_HOPS:])
+
+
+def _read_for(element: str) -> str:
+    """The value of ``for``, without its quotes. It is read in one pass: clients write these headers, too."""
+    for pair in element.split(";"):
+        name, _, value = pair.strip().partition("=")
+        value = value.removeprefix('"').removesuffix('"')
+        if name.lower() == "for" and '"' not in value:
+            return value
+    return ""
 
 
 def _join(lines: HeaderLines, name: bytes) -> str:

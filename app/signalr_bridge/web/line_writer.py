@@ -10,6 +10,12 @@ from typing import TextIO
 _MOST_WAITING = 10_000
 """In lines. They are about 3 MB of access lines, and a second of them under load."""
 
+_LONG_BYTES = 2048
+"""A line that is longer than this counts on its own, by its bytes."""
+
+_MOST_LONG_BYTES = 16 * 1024 * 1024
+"""Of all long lines that wait. So lines that clients make long, and stacks, do not take the memory."""
+
 _PAUSE_SECONDS = 0.05
 """From one batch to the next. A thread that woke for every line would cost more than the lines."""
 
@@ -26,6 +32,7 @@ class LineWriter:
         write: Writes bytes, and may block. It raises ``OSError`` or ``ValueError`` when the stream is broken.
         describe_dropped: The line that says how many lines were dropped.
         most_waiting: How many lines may wait.
+        most_long_bytes: How many bytes the long ones among them may have.
     """
 
     def __init__(
@@ -34,11 +41,15 @@ class LineWriter:
         describe_dropped: Callable[[int], bytes],
         *,
         most_waiting: int = _MOST_WAITING,
+        most_long_bytes: int = _MOST_LONG_BYTES,
     ) -> None:
         self.dropped = 0
         """How many lines were dropped since the start, because they found no room or the stream was broken."""
-        self._told = 0
-        self._write, self._describe_dropped, self._most_waiting = write, describe_dropped, most_waiting
+        self.describe_dropped = describe_dropped
+        """The line that says how many lines were dropped."""
+        self._told = self._long_bytes = 0
+        self._is_stuck = False
+        self._write, self._most_waiting, self._most_long_bytes = write, most_waiting, most_long_bytes
         self._queue: SimpleQueue[bytes | threading.Event | None] = SimpleQueue()
         self._counting, self._hurry = threading.Lock(), threading.Event()
         # A thread that the process waited for would let a stream that takes nothing keep the process alive.
@@ -46,22 +57,41 @@ class LineWriter:
 
     def put(self, line: bytes) -> None:
         """Takes a line, without its line feed. It never waits."""
-        if self._queue.qsize() < self._most_waiting:
+        if self._queue.qsize() < self._most_waiting and (len(line) <= _LONG_BYTES or self._has_room(len(line))):
             self._queue.put(line)
         else:
             self._count_dropped(1)
 
+    def put_piece(self, data: bytes) -> None:
+        """Takes what need not be a line, and is written as it is. It never waits, and counts as a line."""
+        self.put(_Piece(data))
+
     def flush(self) -> None:
-        """Returns when all lines that were put have been written, or when a second has passed."""
+        """Returns when all lines that were put have been written, or when a second has passed.
+
+        After a flush that was in vain the next one does not wait, unless the stream has taken something since: the end
+        of a process has several.
+        """
         written = threading.Event()
         self._queue.put(written)
         self._hurry.set()
-        written.wait(_FLUSH_SECONDS)
+        self._is_stuck = not written.wait(0 if self._is_stuck else _FLUSH_SECONDS)
 
     def close(self) -> None:
         """Ends the thread once it has written what was put. Lines that come later are lost."""
         self._queue.put(None)
         self._hurry.set()
+
+    def _has_room(self, size: int) -> bool:
+        with self._counting:
+            is_little = self._long_bytes + size <= self._most_long_bytes
+            self._long_bytes += size if is_little else 0
+        return is_little
+
+    def _give_back(self, lines: list[bytes]) -> None:
+        size = sum(len(line) for line in lines if len(line) > _LONG_BYTES)
+        with self._counting:
+            self._long_bytes -= size
 
     def _count_dropped(self, lines: int) -> None:
         with self._counting:
@@ -72,7 +102,9 @@ class LineWriter:
         while not ended:
             batch = [self._queue.get()]
             batch += [self._queue.get() for _ in range(self._queue.qsize())]
-            self._write_lines([item for item in batch if isinstance(item, bytes)])
+            lines = [item for item in batch if isinstance(item, bytes)]
+            self._write_lines(lines)
+            self._give_back(lines)
             for item in batch:
                 if isinstance(item, threading.Event):
                     item.set()
@@ -83,12 +115,16 @@ class LineWriter:
     def _write_lines(self, lines: list[bytes]) -> None:
         """Writes a batch that has just been taken. What was dropped so far came behind it."""
         dropped = self.dropped
-        more = [self._describe_dropped(dropped - self._told)] if dropped > self._told else []
+        more = [self.describe_dropped(dropped - self._told)] if dropped > self._told else []
         try:
-            self._write(b"".join(line + b"\n" for line in [*lines, *more]))
-            self._told = dropped
+            self._write(b"".join(line if type(line) is _Piece else line + b"\n" for line in [*lines, *more]))
+            self._told, self._is_stuck = dropped, False
         except (OSError, ValueError):
             self._count_dropped(len(lines))
+
+
+class _Piece(bytes):
+    """Bytes that are written as they are."""
 
 
 def make_write(stream: TextIO | None) -> Callable[[bytes], object]:

@@ -2,10 +2,12 @@
 
 import json
 import logging
+import re
 import sys
+import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
@@ -16,12 +18,19 @@ from signalr_bridge.protocol.rest import Action
 from signalr_bridge.runtime import WallClock
 from signalr_bridge.web.line_writer import LineWriter, make_write
 from signalr_bridge.web.observer import Observer
+from signalr_bridge.web.standard_streams import QueuedStream
 
 _OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 """The attributes of every record. The others are the fields that were logged."""
 
 _LONGEST_PATH = 2048
 """In characters, of a path in a line of the log."""
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""What ends a line, steers a terminal or turns the direction of writing. Clients can put it into names and texts."""
+
+_BEYOND_ASCII = re.compile("[\x80-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Those of them that JSON leaves as they are."""
 
 _ACCESS = "signalr_bridge.access"
 """The logger of requests."""
@@ -44,6 +53,22 @@ def configure_logs(level: str, form: Literal["json", "text"] | None) -> LineWrit
     logging.getLogger("signalr_bridge").setLevel(level.upper())
     _leave_out_what_is_not_shown()
     return handler.writer
+
+
+def log_uncaught() -> None:
+    """Make lines of the log of warnings, and of errors that nobody can catch: those in threads, and of finalizers."""
+    logging.captureWarnings(True)
+    threading.excepthook = _log_of_thread
+    sys.unraisablehook = _log_unraisable
+
+
+def _log_of_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_type is not SystemExit:
+        _LOG.error("error in a thread", exc_info=args.exc_value)
+
+
+def _log_unraisable(args: "sys.UnraisableHookArgs") -> None:
+    _LOG.error("error that nobody can catch", exc_info=args.exc_value)
 
 
 def is_text(form: Literal["json", "text"] | None) -> bool:
@@ -70,7 +95,12 @@ class _LineHandler(logging.Handler):
     def __init__(self, stream: TextIO | None, formatter: logging.Formatter) -> None:
         super().__init__()
         self.setFormatter(formatter)
-        self.writer = LineWriter(make_write(stream), self._describe_dropped)
+        if isinstance(stream, QueuedStream):  # what is printed there and the lines of the log stay in order
+            self.writer = stream.writer
+            self.writer.describe_dropped = self._describe_dropped
+        else:
+            self.writer = LineWriter(make_write(stream), self._describe_dropped)
+        self._owns_writer = not isinstance(stream, QueuedStream)
         self.json_writer = self.writer if isinstance(formatter, _JsonLines) else None
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -87,7 +117,8 @@ class _LineHandler(logging.Handler):
         self.writer.flush()
 
     def close(self) -> None:
-        self.writer.close()
+        if self._owns_writer:
+            self.writer.close()
         super().close()
 
     def _make_line(self, record: logging.LogRecord) -> bytes:
@@ -114,9 +145,31 @@ class _JsonLines(logging.Formatter):
 
 def _write_json(fields: dict[str, Any]) -> str:
     try:
-        return msgspec.json.encode(fields, enc_hook=repr).decode()
+        return _escape_json(msgspec.json.encode(fields, enc_hook=repr)).decode()
     except UnicodeEncodeError:  # half a character, perhaps in the text of an exception
         return json.dumps(fields, default=repr)
+
+
+def _escape_json(line: bytes) -> bytes:
+    """The line with the controls escaped that JSON may hold as they are."""
+    if line.isascii():
+        return line
+    return _BEYOND_ASCII.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()
+
+
+def _show_controls(text: str) -> str:
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def _show_all_controls(_: object, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Let nothing that was logged look like another line, or steer the terminal."""
+    return {name: _show_controls(one) if isinstance(one, str) else one for name, one in fields.items()}
+
+
+def _write_stack(stream: TextIO, error: structlog.typing.ExcInfo) -> None:
+    """The stack, without local variables, which hold keys and tokens. No line of it begins as a line of the log."""
+    for line in "".join(traceback.format_exception(*error)).splitlines():
+        stream.write(f"\n    {_show_controls(line)}")
 
 
 def _text_formatter() -> logging.Formatter:
@@ -131,11 +184,11 @@ def _text_formatter() -> logging.Formatter:
         ],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            # The default would show local variables, and with them keys and tokens.
+            _show_all_controls,
             structlog.dev.ConsoleRenderer(
                 event_key="message",
                 colors=_is_terminal(sys.stderr),
-                exception_formatter=structlog.dev.plain_traceback,
+                exception_formatter=_write_stack,
             ),
         ],
     )
@@ -216,7 +269,7 @@ class LogObserver(Observer):
                 timestamp=datetime.fromtimestamp(self._wall_clock(), UTC),
             )
             try:
-                writer.put(_ENCODER.encode(line))  # a tenth of what the calls below cost
+                writer.put(_escape_json(_ENCODER.encode(line)))  # a tenth of what the calls below cost
                 return
             except UnicodeEncodeError:
                 pass  # half a character, perhaps in a token's name for the caller

@@ -144,8 +144,8 @@ class Table:
     def find(self, path: str) -> Found:
         """The path item of a path as it came. It is ``NOWHERE`` when there is none.
 
-        An empty segment counts as a value, so that an empty name is refused and finds no other route. What short paths
-        lead to is kept, because most callers use few of them.
+        An empty segment counts as a value, so that an empty name is refused and finds no other route. At the end, behind
+        a slash, it is none. What short paths lead to is kept, because most callers use few of them.
         """
         found = self._kept.get(path)
         if found is None:
@@ -160,7 +160,7 @@ class Table:
         if (path_item := self._plain.get(path)) is not None:
             return path_item, _NO_SEGMENTS
         segments = path.split("/")
-        for shape in self._shapes.get(len(segments), ()):
+        for shape in self._shapes.get(len(segments), ()) if segments[-1] else ():
             if (path_item := shape.path_items.get(shape.literals(segments))) is not None:
                 return path_item, dict(zip(path_item.parameters, shape.values(segments), strict=True))
         lowered = f"{path.lower()}/"

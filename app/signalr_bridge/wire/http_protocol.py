@@ -9,8 +9,9 @@ from typing import Any, cast
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from signalr_bridge.errors import InvalidHeader
+from signalr_bridge.errors import InvalidHeader, Overloaded
 from signalr_bridge.wire.asgi import AsgiCycle, build_scope
+from signalr_bridge.wire.connection_limit import ConnectionLimit, Room
 from signalr_bridge.wire.exchange import BROKEN, Answer, IncomingRequest, write_answer, write_refusal
 from signalr_bridge.wire.request_reader import ReceivedRequest, RequestReader
 from signalr_bridge.wire.timeouts import ConnectionTimeouts
@@ -20,6 +21,11 @@ MOST_PIPELINED = 8
 
 # So many bytes are parsed at once. A request may be 20 bytes long, and to parse it costs a hundred times as much.
 _PIECE = 16_384
+
+ALWAYS_ANSWERED = "/health/"
+"""What paths begin with that are answered by the application also where there are too many connections."""
+
+_TOO_MANY = Overloaded("Too many connections are open; try again.", headers={"Retry-After": "1"})
 _LOG = logging.getLogger("uvicorn.error")  # as for ASGI applications
 
 
@@ -32,6 +38,8 @@ class ListenerState(ServerState):
         """Whether an answer ends its connection. Requests are still taken."""
         self.quiet_seconds = 0.0
         """How long nothing may have come on a connection that ``BoundedProtocol.shutdown`` ends."""
+        self.limit: ConnectionLimit | None = None
+        """Counts the connections. None counts none."""
 
 
 Begin = Callable[[IncomingRequest], Coroutine[Any, Any, Answer] | None]
@@ -63,6 +71,7 @@ class BoundedProtocol(asyncio.Protocol):
         "_first_lines",
         "_idle_seconds",
         "_is_paused",
+        "_is_refused",
         "_loop",
         "_reader",
         "_refusal",
@@ -97,6 +106,7 @@ class BoundedProtocol(asyncio.Protocol):
         self._current: ReceivedRequest | None = None  # the one that is being answered
         self._refusal = b""  # what goes out behind the last answer
         self._is_paused = False
+        self._is_refused = False  # there are too many connections
         self.is_full = False
         """Whether the client accepts no further bytes for now."""
         self._writable: asyncio.Event | None = None
@@ -113,10 +123,17 @@ class BoundedProtocol(asyncio.Protocol):
         """Address and port of whoever is connected. None where there is none."""
         self._timeouts = ConnectionTimeouts(self._loop, self.transport, self._idle_seconds)
         self._timeouts.expect_head()
+        limit = self._server_state.limit
+        room = Room.FREE if limit is None else limit.add(self, self._loop.time())
+        self._is_refused = room is Room.EXTRA
+        if room is Room.NONE:
+            self.transport.abort()
         self._server_state.connections.add(cast(Any, self))  # uvicorn names its own protocols
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server_state.connections.discard(cast(Any, self))
+        if self._server_state.limit is not None:
+            self._server_state.limit.remove(self)
         self._timeouts.end()
         for request in (self._current, self._reader.request):
             if request is not None and not request.is_answered:
@@ -150,6 +167,16 @@ class BoundedProtocol(asyncio.Protocol):
         if self._current is None and not self._waiting and self._reader.is_between_requests:
             self._timeouts.close_if_quiet(self._server_state.quiet_seconds)
 
+    def quiet_since(self) -> float | None:
+        """Since when it waits for a request, of which a part may have come. None while it owes an answer, or ends."""
+        if self._current is not None or self._reader.request is not None or self.transport.is_closing():
+            return None
+        return self._timeouts.quiet_since
+
+    def close(self) -> None:
+        """End the connection. The server needs its place."""
+        self._timeouts.close()
+
     # -- what comes ------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
@@ -182,7 +209,10 @@ class BoundedProtocol(asyncio.Protocol):
     def head_has_come(self, request: ReceivedRequest) -> None:
         """A request has begun. It is answered now, or in its turn."""
         self._timeouts.head_since = None
-        if self._current is None:
+        if self._is_refused and not request.path.startswith(ALWAYS_ANSWERED):
+            self._reader.has_ended = True
+            self._write_and_close(write_refusal(_TOO_MANY))
+        elif self._current is None:
             self._start(request)
         else:
             self.pause_reading()
@@ -276,7 +306,9 @@ class BoundedProtocol(asyncio.Protocol):
         last: the client would find its connection reset before it reads the answer.
         """
         request.give_up_body()
-        if self._server_state.is_draining and request.keep_alive:
+        if self._is_refused:
+            request.keep_alive = False
+        elif self._server_state.is_draining and request.keep_alive:
             reader = self._reader
             is_last = request is reader.request and request.is_whole and not reader.is_in_head
             request.keep_alive = not is_last or bool(self._waiting)

@@ -270,14 +270,19 @@ class RequestReader:
         version = parser.get_http_version()
         if self._hosts != 1 and (self._hosts or version == "1.1"):
             raise InvalidHeader("A request has one Host header.")
-        path, query = split_target(url)
         method = parser.get_method().decode()
+        path, query = split_target(url) if method != "CONNECT" else split_tunnel(url)
         keep_alive = version != "1.0" and method != "CONNECT" and parser.should_keep_alive()
+        before = self.request
         self.request = request = ReceivedRequest(
             connection, method, path, query, headers, version, keep_alive, self._expects_continue
         )
         if parser.should_upgrade() and method != "CONNECT":
-            self._decline_upgrade(request)
+            try:
+                self._decline_upgrade(request)
+            except httptools.HttpParserError:  # the parser does not look at the body of a request with an upgrade
+                self.request = before
+                raise InvalidHeader("This is no HTTP request: The length of the body cannot be known.") from None
         connection.head_has_come(request)
 
     def on_body(self, body: bytes) -> None:
@@ -309,6 +314,14 @@ class RequestReader:
         self._is_head_repeated = True
         successor.feed_data(b"\r\n".join([*head, b"", b""]))
         self._successor = successor
+
+
+def split_tunnel(target: bytes) -> tuple[str, bytes]:
+    """The path and the query of the target of a CONNECT. The path is empty where the target is a host, as it should."""
+    try:
+        return split_target(target)
+    except InvalidHeader:
+        return "", b""
 
 
 def split_target(target: bytes) -> tuple[str, bytes]:

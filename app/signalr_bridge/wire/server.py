@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from signalr_bridge.errors import BridgeError, SettingsError
+from signalr_bridge.wire.connection_limit import ConnectionLimit
 from signalr_bridge.wire.http_protocol import BoundedProtocol, ListenerState
 
 KEEP_ALIVE_SECONDS = 120.0
@@ -173,6 +174,7 @@ class Listener(Server):
         keep_alive_seconds: How long a connection is kept without a request.
         end_streams: Called when the socket is closed, to end answers that would never end by themselves.
         owns_lifespan: Whether it runs the application's lifespan. One of several listeners must do that.
+        limit: Counts the connections of all listeners. None counts none.
     """
 
     def __init__(
@@ -185,6 +187,7 @@ class Listener(Server):
         keep_alive_seconds: float = KEEP_ALIVE_SECONDS,
         end_streams: Callable[[], None] | None = None,
         owns_lifespan: bool = True,
+        limit: ConnectionLimit | None = None,
     ) -> None:
         self._lifespan_watch = LifespanWatch(app)
         super().__init__(
@@ -197,6 +200,7 @@ class Listener(Server):
             timeout_graceful_shutdown=_CUT_SECONDS,
         )
         self.server_state: ListenerState = ListenerState()
+        self.server_state.limit = limit
         self.server_state.quiet_seconds = min(drain_seconds, _QUIET_SECONDS)
         self._grace_seconds, self._drain_seconds = grace_seconds, drain_seconds
         self._ended = asyncio.Event()

@@ -196,9 +196,14 @@ class ConnectionTimeouts:
 
     def close_if_quiet(self, seconds: float) -> None:
         """End the connection if for so many seconds it has waited for a request of which nothing has come."""
-        since = self.head_since if self.idle_since is None else self.idle_since
+        since = self.quiet_since
         if since is None or since + seconds <= self._loop.time():
             self.close()
+
+    @property
+    def quiet_since(self) -> float | None:
+        """Since when a request is waited for, or the rest of its head. None when none is."""
+        return self.head_since if self.idle_since is None else self.idle_since
 
     def end(self) -> None:
         """The connection has ended."""

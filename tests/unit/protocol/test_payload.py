@@ -24,6 +24,13 @@ def test_integers_that_messagepack_lacks_become_floats_there_alone() -> None:
     assert msgpack.unpackb(found["messagepack"][1:])[4] == [float(huge), -float(huge), 2**64 - 1, -(2**63)]
 
 
+def test_numbers_that_python_cannot_hold_are_endless_in_messagepack_alone() -> None:
+    arguments = b"[1e400,-1e400,%s,1e5]" % (b"7" * 5000)
+    found = msgpack.unpackb(write_packed("t", arguments))
+    assert arguments in found["json"]
+    assert msgpack.unpackb(found["messagepack"][1:])[4] == [float("inf"), float("-inf"), float("inf"), 1e5]
+
+
 def test_a_body_says_what_it_is() -> None:
     assert media_type_of(write_message("t", b"[]")) == JSON
     assert media_type_of(write_packed("t", b"[]")) == EVERY_PROTOCOL

@@ -1,11 +1,13 @@
 """Where settings come from: precedence, secrets in a folder, files; and every value remembers its source."""
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.settings import Level, Sources, gather, load, review
+from signalr_bridge.settings import Level, Sources, check_embedded, gather, load, review
 from signalr_bridge.settings.value import Value
 
 from tests.unit.settings.given import connection, from_file, loaded, toml
@@ -241,3 +243,55 @@ def test_no_value_is_in_a_repr() -> None:
     values = gather({"AzureSignalRConnectionString": connection(key="canary")}, {"bridge_port": "canary"})
     assert "canary" not in repr(values) + repr(Sources({"x": "canary"}, {"y": "canary"}))
     assert isinstance(values["bridge_port"], Value)
+
+
+# --- what is not a file
+
+
+def put_fifo(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def put_link_to_nothing(path: Path) -> None:
+    path.symlink_to("nothing")
+
+
+def put_link_to_itself(path: Path) -> None:
+    path.symlink_to(path.name)
+
+
+def put_too_much(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+
+
+def put_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+@pytest.mark.parametrize("put", [put_fifo, put_link_to_nothing, put_link_to_itself, put_too_much, put_device])
+def test_what_cannot_be_read_whole_and_at_once_is_an_error(put: Callable[[Path], None], tmp_path: Path) -> None:
+    """Neither is it waited for, nor is it as if the setting were not there."""
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    put(folder / "BRIDGE_UPSTREAM__CODE")
+    put(tmp_path / "bridge.toml")
+    for environment in (
+        {"BRIDGE_SETTINGS_FILE": str(tmp_path / "bridge.toml")},
+        {"BRIDGE_SECRETS_DIR": str(folder)},
+    ):
+        sources = Sources(environment, {})
+        assert sources.look() == sources.look()
+        with pytest.raises(SettingsError, match=r"^BRIDGE_S\w+ \(environment\): the file '.*' cannot be read"):
+            sources.read()
+    (folder / "BRIDGE_SETTINGS_FILE").symlink_to("BRIDGE_UPSTREAM__CODE")
+    assert Sources({"BRIDGE_SECRETS_DIR": str(folder)}, {}).look()
+
+
+def test_a_certificate_that_cannot_be_read_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "certificate.pem")
+    prefix = "Azure__SignalR__Endpoints__a__"
+    ids = {f"{prefix}tenantId": "t", f"{prefix}clientId": "c", f"{prefix}serviceUri": "https://a.service.signalr.net"}
+    settings = loaded({**ids, f"{prefix}clientCertificate": str(tmp_path / "certificate.pem")})
+    with pytest.raises(SettingsError, match="names a file that cannot be read"):
+        check_embedded(settings)

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +15,9 @@ from signalr_bridge.settings.live import Change
 from signalr_bridge.settings.value import Values
 from signalr_bridge.settings.watcher import FORCED_SECONDS, LOOK_SECONDS, SETTLE_SECONDS, Watcher
 from signalr_bridge.web.logs import LogObserver
+
+from tests.e2e.processes import Process
+from tests.unit.observed import Recorder
 
 
 class Clock:
@@ -163,3 +168,89 @@ async def test_an_error_that_nobody_expects_does_not_end_the_watch(
         file.write_text("port = 333")
         await until(lambda: taken.ports[-1] == 333)
     assert "canary" not in caplog.text
+
+
+async def test_a_folder_whose_content_is_swapped_is_never_seen_half(tmp_path: Path) -> None:
+    """As Kubernetes does it: links into ``..data``, which is a link that is moved to the next folder."""
+    for number in (1, 2):
+        (tmp_path / f"..{number}").mkdir()
+        (tmp_path / f"..{number}/BRIDGE_PORT").write_text(str(number))
+    (tmp_path / "..data").symlink_to("..1")
+    (tmp_path / "BRIDGE_PORT").symlink_to("..data/BRIDGE_PORT")
+    taken, listener = Taken(), Recorder()
+    sources = Sources({"BRIDGE_SECRETS_DIR": str(tmp_path)}, {})
+    async with Watcher(sources, taken, listener, clock=Clock(), interval=0.005, settle=0.02):
+        await until(lambda: taken.ports == ["1"])
+        (tmp_path / "..new").symlink_to("..2")
+        (tmp_path / "..new").rename(tmp_path / "..data")
+        await until(lambda: taken.ports == ["1", "2"])
+        (tmp_path / "..data").unlink()
+        await until(lambda: len(listener.of("settings_refused")) == 1)
+        (tmp_path / "..data").symlink_to("..1")
+        await until(lambda: taken.ports == ["1", "2", "1"])
+    assert "BRIDGE_PORT" in listener.of("settings_refused")[0]["reason"], (
+        "a link to nothing is not as if nothing were set"
+    )
+
+
+async def test_a_file_counts_when_two_readings_say_the_same(file: Path) -> None:
+    """Also one that is written over with as many bytes, and whose times are put back."""
+    taken = Taken()
+    async with watching(file, taken, Clock(), settle=0.1):
+        for number in range(2, 8):
+            times = file.stat().st_atime_ns, file.stat().st_mtime_ns
+            file.write_text(f"port = {number}")
+            os.utime(file, ns=times)
+            await asyncio.sleep(0.03)
+        await until(lambda: taken.ports[-1] == 7)
+    assert taken.ports == [1, 7]
+
+
+async def test_who_asks_during_a_reading_gets_what_was_written_before(file: Path) -> None:
+    taken = Taken()
+    async with watching(file, taken, Clock(), interval=10) as watcher:
+        first = asyncio.create_task(watcher.read_again())
+        await until(lambda: taken.ports == [1])
+        file.write_text("port = 22")
+        await watcher.read_again()
+        await first
+    assert taken.ports == [1, 22]
+
+
+DEAD_MOUNT = """
+import asyncio, signal, sys, threading
+from signalr_bridge.settings import Sources
+from signalr_bridge.settings.watcher import Watcher
+from signalr_bridge.web.observer import Observer
+
+
+class DeadMount(Sources):
+    def look(self):
+        threading.Event().wait()
+
+
+class Printer(Observer):
+    def settings_refused(self, *, reason):
+        print(reason, flush=True)
+
+
+async def main():
+    stopped = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    clock = asyncio.get_running_loop().time
+    async with Watcher(DeadMount({}, {}), None, Printer(), clock=clock, interval=0.01, longest=0.1) as watcher:
+        await watcher.read_again()
+        await watcher.read_again()
+        print("threads", threading.active_count(), flush=True)
+        await stopped.wait()
+
+
+asyncio.run(main())
+"""
+
+
+def test_a_dead_mount_is_said_once_and_does_not_keep_the_process_from_ending() -> None:
+    with Process("dead mount", [sys.executable, "-c", DEAD_MOUNT]) as process:
+        process.wait_for_line("^threads 2$")
+        assert process.stop() == 0
+        assert sum("cannot be read within 0.1 seconds" in line for line in process.lines) == 1

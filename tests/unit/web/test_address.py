@@ -41,6 +41,9 @@ def forwarded(*values: str) -> Lines:
         ("10.0.0.1", forwarded("for=1.1.1.1, for=198.51.100.9"), "198.51.100.9"),
         ("10.0.0.1", forwarded('for="[2001:db8::1]:80"'), "2001:db8::/64"),
         ("10.0.0.1", forwarded("for=unknown"), "10.0.0.1"),
+        ("10.0.0.1", forwarded('for="198.51.100.9;proto=https'), "198.51.100.9"),
+        ("10.0.0.1", forwarded('for=1.1.1."1 ; for = 1.1.1.2;  FOR="198.51.100.9" '), "198.51.100.9"),
+        ("10.0.0.1", forwarded("for=" + " " * 60_000 + '"x'), "10.0.0.1"),  # it took a minute
         ("10.0.0.1", forwarded("for=_hidden"), "10.0.0.1"),
         ("10.0.0.1", forwarded("proto=https"), "10.0.0.1"),
         # A proxy that writes one header lets the other one through.

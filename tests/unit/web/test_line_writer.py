@@ -108,6 +108,30 @@ def test_nobody_waits_for_ever_for_a_stream_that_takes_nothing(writer: LineWrite
     assert stream.lines == []
 
 
+def test_long_lines_count_by_their_bytes(stream: Stream) -> None:
+    writer = LineWriter(stream.write, lambda count: b"%d dropped" % count, most_long_bytes=10_000)
+    fill(writer, stream, b"a" * 6000, b"b" * 6000, b"short", b"c" * 3000)
+    assert writer.dropped == 1
+    stream.open.set()
+    writer.flush()
+    assert [len(line) for line in stream.lines] == [10, 6000, 5, 3000, 9]
+    for _ in range(3):
+        writer.put(b"d" * 9000)
+        writer.flush()
+    assert writer.dropped == 1, "what was written counts no longer"
+    writer.close()
+
+
+def test_a_piece_is_written_as_it_is(writer: LineWriter, stream: Stream) -> None:
+    fill(writer, stream)
+    writer.put_piece(b"half a ")
+    writer.put_piece(b"line\n")
+    writer.put(b"whole")
+    stream.open.set()
+    writer.flush()
+    assert b"".join(stream.written) == b"on its way\nhalf a line\nwhole\n"
+
+
 def test_lines_of_many_threads_come_out_whole_and_each_threads_in_order(stream: Stream) -> None:
     writer = LineWriter(stream.write, lambda count: b"%d dropped" % count)
 

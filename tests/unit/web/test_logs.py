@@ -301,3 +301,29 @@ def test_a_call_that_cannot_be_logged_is_told_of(
     shown = read(capsys)
     assert "TypeError" in shown
     assert "canary" not in shown
+
+
+FORGED = "x\n2026-01-01T00:00:00Z [error    ] forged\x1b[2J\x9b31m\u2028\u202e"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("colours", [False, True])
+def test_what_is_logged_forges_no_line_and_steers_no_terminal(
+    form: Literal["text", "json"], *, colours: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: colours)
+    configure_logs("info", form)
+    log = logging.getLogger("signalr_bridge.upstream")
+    log.info(FORGED, extra={"event": FORGED, "hub": FORGED.replace(" ", "")})
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        log.exception("failed")
+    request(LogObserver(), path=f"/{FORGED}")
+    shown = re.sub("\x1b\\[[0-9;]*m", "", read(capsys)) if form == "text" else read(capsys)
+    assert re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e]", shown) == []
+    own = [line for line in shown.split("\n") if line and not line.startswith("    ")]
+    assert len(own) == 3
+    assert [line for line in own if line.startswith("2026-01-01T")] == []
+    if form == "json":
+        assert json.loads(own[0])["event"] == FORGED

@@ -97,7 +97,7 @@ def _join_offsets(value: Payload, error: ValidationError) -> Payload:
 
 def _is_pair(value: Payload) -> bool:
     match value:
-        case [datetime() as moment, int() as minutes]:
+        case [datetime() as moment, int() as minutes] if not isinstance(minutes, bool):
             return moment.tzinfo is UTC and abs(minutes) <= _LARGEST_OFFSET
     return False
 

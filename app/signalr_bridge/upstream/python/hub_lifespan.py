@@ -73,7 +73,7 @@ class HubLifespan:
     async def __aenter__(self) -> None:
         with OutboxScope(self._outbox):
             for one in _those_of(Occasion.STARTUP, self._functions):
-                await _start(one)
+                await start_function(one)
             self._start_timers()
 
     async def __aexit__(self, *_: object) -> None:
@@ -115,7 +115,7 @@ class HubLifespan:
         await self._shut_down(ending)
         with OutboxScope(self._outbox):
             for one in _those_of(Occasion.STARTUP, functions):
-                await _run(one)
+                await run_function(one)
             self._functions = functions
             self._start_timers()
 
@@ -137,7 +137,7 @@ class HubLifespan:
     async def _shut_down(self, functions: Iterable[HubFunction]) -> None:
         with OutboxScope(self._outbox):
             for one in _those_of(Occasion.SHUTDOWN, functions):
-                await _run(one, self._seconds)
+                await run_function(one, self._seconds)
 
 
 class Timer:
@@ -167,7 +167,7 @@ class Timer:
             due += max(1, math.ceil((time() - due) / self._function.seconds)) * self._function.seconds
             await asyncio.sleep(due - time())
             self._is_running = True
-            await _run(self._function)
+            await run_function(self._function)
             self._is_running = False
 
 
@@ -175,7 +175,7 @@ def _those_of(occasion: Occasion, functions: Iterable[HubFunction]) -> list[HubF
     return [one for one in functions if one.occasion is occasion]
 
 
-async def _start(function: HubFunction) -> None:
+async def start_function(function: HubFunction) -> None:
     """Run a start-up function. Raises ``SettingsError`` when it fails, and the log has the stack."""
     try:
         with acting(function.source):
@@ -190,7 +190,7 @@ async def _start(function: HubFunction) -> None:
         raise SettingsError(f"{text} ({explain_error(error)}).") from error
 
 
-async def _run(function: HubFunction, seconds: float | None = None) -> None:
+async def run_function(function: HubFunction, seconds: float | None = None) -> None:
     """Run a function, and log what it raises. It cannot end the process."""
     try:
         async with asyncio.timeout(seconds):

@@ -62,9 +62,9 @@ def _work(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], work: Ca
 def _try(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
     try:
         return work(), None
-    except StopIteration as stop:  # a future cannot hold it
-        error = RuntimeError("The handler raised StopIteration.")
-        error.__cause__ = stop
+    except (StopIteration, GeneratorExit) as end:  # they would end the coroutines that wait for the future
+        error = RuntimeError(f"The handler raised {type(end).__name__}.")
+        error.__cause__ = end
         return None, error
     except BaseException as error:
         return None, error

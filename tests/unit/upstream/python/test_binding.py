@@ -2,15 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import msgpack
+import msgspec
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
 from signalr_bridge import Context
 from signalr_bridge.errors import HubError, SettingsError
-from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol import hub_messagepack, json_text
+from signalr_bridge.protocol.hub_message import UNHELD, StreamItem
 from signalr_bridge.upstream.python.binding import Binding, describe_type
 
 
@@ -213,3 +217,72 @@ def test_a_value_of_a_plain_type_is_bound_as_pydantic_would(annotation: type, gi
     [found] = Binding(function, "test").bind("send", [given])
     assert (found, type(found)) == (bound, type(bound))
     assert found == TypeAdapter(annotation).validate_python(given)
+
+
+# --- numbers with all their digits, and times with offsets
+
+
+class Price(BaseModel):
+    amount: Decimal
+    rate: float = 0.0
+    more: Any = None
+
+
+async def price(context: Context, price: Price, all: list[Decimal | None], limit: Decimal | None = None) -> None: ...
+async def only(context: Context, values: list[Any], limit: Decimal) -> None: ...
+async def times(context: Context, moment: datetime, more: list[datetime], other: Any = None) -> None: ...
+async def either(context: Context, moment: datetime | list[Any]) -> None: ...
+async def stay(context: Context, stay: "Stay") -> None: ...
+
+
+class Stay(BaseModel):
+    until: datetime | None
+    nights: dict[str, tuple[datetime, int]] = {}
+
+
+def test_numbers_of_json_reach_a_decimal_with_all_their_digits() -> None:
+    assert Binding(price, "test").needs_digits
+    assert not Binding(number, "test").needs_digits
+    text = b'[{"amount":12345678901234567.89,"rate":1.10,"more":1.10},[0.10,null,1e5,-7,"1.50"],1e999]'
+    [bound, all, limit] = Binding(price, "test").bind("go", msgspec.Raw(text))
+    assert [bound.amount, *all] == [Decimal("12345678901234567.89"), Decimal("0.10"), None, 100000, -7, Decimal("1.50")]
+    assert [str(one) for one in (all[0], limit)] == ["0.10", "1E+999"]
+    assert (type(bound.rate), bound.rate, bound.more, bound.more + 1) == (float, 1.1, 1.1, 2.1)
+    assert json_text.encode([bound.more, limit]) == b"[1.10,1E+999]", "it goes on as it was written"
+    assert msgpack.unpackb(hub_messagepack.write_body(StreamItem("1", bound.more)))[3] == 1.1
+
+
+@pytest.mark.parametrize("values", [b"[1e999]", b"[%s]" % (b"7" * 5000), b"[" * 5000 + b"]" * 5000])
+def test_what_a_parameter_cannot_hold_refuses_the_call(values: bytes) -> None:
+    with pytest.raises(HubError) as refused:
+        Binding(only, "test").bind("go", msgspec.Raw(b"[%s,1]" % values))
+    assert refused.value.detail == UNHELD
+
+
+LOCAL = datetime(2024, 3, 22, 10, 11, 12, tzinfo=UTC)
+"""What the clock shows there, as if it were in UTC: so .NET writes a DateTimeOffset of 10:11:12+02:00."""
+THERE = datetime(2024, 3, 22, 10, 11, 12, tzinfo=timezone(timedelta(hours=2)))
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "bound"),
+    [
+        (times, [[LOCAL, 120], [[LOCAL, 120], LOCAL]], [THERE, [THERE, LOCAL]]),
+        (times, [LOCAL, [], [LOCAL, 120]], [LOCAL, [], [LOCAL, 120]]),
+        (times, [[LOCAL, -840], []], [LOCAL.replace(tzinfo=timezone(timedelta(hours=-14))), []]),
+        (either, [[LOCAL, 120]], [[LOCAL, 120]]),
+        (stay, [{"until": [LOCAL, 120], "nights": {"a": [LOCAL, 7]}}], [Stay(until=THERE, nights={"a": (LOCAL, 7)})]),
+    ],
+)
+def test_a_time_with_its_offset_in_minutes(
+    function: Callable[..., Any], arguments: list[Any], bound: list[Any]
+) -> None:
+    found = bind(function, *arguments)
+    assert found == bound
+    assert repr(found) == repr(bound), "offsets, too"
+
+
+@pytest.mark.parametrize("given", [[LOCAL, 841], [LOCAL, True], [LOCAL, 1.0], [LOCAL], [LOCAL, 1, 1], ["2024", 1]])
+def test_what_is_no_time_with_an_offset(given: list[Any]) -> None:
+    with pytest.raises(HubError, match="'moment' must be datetime"):
+        bind(times, given, [])

@@ -69,7 +69,38 @@ CHANGES = {
     "the root, head": "200",
     "PATCH /": "405 method-not-allowed",
     "OPTIONS /": "405 method-not-allowed",
+    # HEAD is answered wherever GET is, and Allow says so.
+    "ready, without a body": "200",
+    "HEAD /health/live": "200",
+    "POST /health/live": "405 method-not-allowed",
+    "PATCH /health/live": "405 method-not-allowed",
+    "OPTIONS /health/live": "405 method-not-allowed",
+    "PATCH /health/ready": "405 method-not-allowed",
+    "OPTIONS /health/ready": "405 method-not-allowed",
+    "preflight of /health/live": "405 method-not-allowed",
+    "a head between two": "200",
+    "close on a head": "200",
+    "members, head": "200",
+    "PATCH /hubs/chat/groups/team%2F1/connections": "405 method-not-allowed",
+    "OPTIONS /hubs/chat/groups/team%2F1/connections": "405 method-not-allowed",
     # Who is not let in takes no place in flight, and learns that before it learns of the load.
+    "send by nobody, one in flight": "401 unauthenticated",
+    "nothing, one in flight": "404 route-not-found",
+    "another method, one in flight": "405 method-not-allowed",
+
+
+    # A path with a slash at its end is another path, which no route has.
+    "a user of nothing": "404 route-not-found",
+    "a connection of nothing": "404 route-not-found",
+    "a member of nothing": "404 route-not-found",
+    "POST /hubs/chat/groups: slash at the end": "404 route-not-found",
+    "DELETE /hubs/chat/groups/team%2F1/connections: slash at the end": "404 route-not-found",
+    "DELETE /hubs/chat/connections: slash at the end": "404 route-not-found",
+    "GET /hubs/chat/groups/team%2F1/connections: slash at the end": "404 route-not-found",
+    # RFC 9110, section 9.3.6: its target is a host and a port, and has no path.
+    "a tunnel to a host": "405 method-not-allowed",
+
+
     "send by nobody": "401 unauthenticated",
     "nothing": "404 route-not-found",
     "another method": "405 method-not-allowed",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.contract.bridge.answers.cases.request import JSON, by
+from tests.contract.bridge.answers.cases.request import JSON, by, case
 from tests.contract.bridge.answers.cases.sending import WORDS, soon
 from tests.contract.bridge.answers.exchange import Case
 
@@ -110,6 +110,8 @@ def lists() -> Iterator[Case]:
         yield by("reader", f"members {query[:60]}", "GET", path.format("g") + query)
     yield by("reader", "members of the next page", "GET", path.format("say-pages") + f"?continuationToken={token}")
     yield by("reader", "members, head", "HEAD", path.format("g"))
+    yield by("reader", "members by head", "HEAD", path.format("g"))
+    yield case("members by head to nobody", "HEAD", path.format("g"))
 
 
 def calls() -> Iterator[Case]:
