@@ -188,9 +188,10 @@ def _mark(request: Request, access: Access, hub: str, token: ClientToken) -> Cli
     clients have its address and cookies.
     """
     refusals = request.part(Refusals)
-    lossless = request.part(ClientAdmission).rules_of(hub).lossless
-    if not lossless or not refusals.may_refuse(hub) or access.is_backend(request):
+    if not refusals.may_refuse(hub) or access.is_backend(request):
         return token
+    if not request.part(ClientAdmission).rules_of(hub).lossless:
+        return token  # it has no place for a mark
     query = str(read_client_query(request.incoming.query.decode("latin-1")))
     cookies = b"\0".join(value for name, value in request.incoming.headers if name == b"cookie")
     before = "" if token.user_id is not None or cookies else _find_old_mark(request, hub)

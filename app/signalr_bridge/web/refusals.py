@@ -90,7 +90,8 @@ class Refusals:
         if user_id is not None or cookies:
             return mark
         shared, _, own = before.partition(_SHARED)
-        return f"{mark}{_SHARED}{own if shared == mark else self._new_id()[:_OWN_LETTERS]}"
+        is_again = shared == mark and len(own) == _OWN_LETTERS
+        return f"{mark}{_SHARED}{own if is_again else self._new_id()[:_OWN_LETTERS]}"
 
     def refuse(self, mark: str, reason: str) -> None:
         """A handler has refused the connection that was negotiated under this mark. An empty mark is nobody's."""
