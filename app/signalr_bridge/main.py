@@ -144,7 +144,7 @@ def create_app(
     backends, backlog = Backends(runtime.clock, settings.limits.connections), _make_backlog(settings)
     loaded = _load_handlers(settings, hubs)
     negotiate_handlers = _make_negotiate_handlers(snapshots, loaded, backends, sender, runtime)
-    refusals = Refusals(runtime.clock, runtime.new_id())
+    refusals = Refusals(runtime.clock, runtime.new_id)
     forwards = _make_forwards(snapshots, backends, backlog, sender, refusals, runtime, observer)
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
     issuer_keys = IssuerKeys(runtime.clock, observer=observer)
