@@ -1,7 +1,5 @@
 """The routes of negotiation, for SignalR clients and for backends that ask on behalf of their clients."""
 
-from typing import Any
-
 from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
@@ -51,13 +49,16 @@ _OF_THE_PLATFORM = ("x-ms-client-principal", "x-ms-token-")
 """So begin the headers by which App Service says who a client is. Elsewhere a client may write them itself."""
 
 
+_Claim = str | float | bool
+
+
 class NegotiateBody(BaseModel):
     """What a caller may ask for. A client sends nothing."""
 
-    model_config = ConfigDict(title="NegotiateRequest")
+    model_config = ConfigDict(title="NegotiateRequest", extra="forbid")
 
-    userId: str | None = None
-    claims: dict[str, Any] | None = Field(None, examples=[{"role": ["admin", "editor"]}])
+    userId: str | None = Field(None, min_length=1)
+    claims: dict[str, _Claim | list[_Claim]] | None = Field(None, examples=[{"role": ["admin", "editor"]}])
     lifetimeSeconds: int | None = Field(None, ge=1, le=86_400, description="without it, what the settings say")
     endpoint: str | None = Field(None, description="the name of an endpoint that is online")
     closeOnExpiry: bool | None = Field(None, description="without it, what the settings say")
