@@ -28,8 +28,6 @@ CONTRACT = {
     504: "delivery-unknown client-timeout",
 }
 LISTED = {(status, code) for status, codes in CONTRACT.items() for code in codes.split()}
-# The service alone gets it, for a body in MessagePack, which malformed-json would call JSON.
-LISTED |= {(400, "malformed-message")}
 # Never an answer under their own code: translated (forbidden), a completion's text, start-up only, or raised to an
 # author outside any event.
 UNLISTED = {(403, "rejected"), (200, "hub-error"), (500, "bad-settings")}
