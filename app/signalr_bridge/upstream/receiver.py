@@ -16,6 +16,7 @@ from signalr_bridge.errors import (
     InvalidHeader,
     MalformedJson,
     MalformedMessage,
+    MalformedMessagePack,
     NoHandler,
     UnheldValue,
     UnsupportedMediaType,
@@ -123,14 +124,15 @@ def check_headers(headers: EventHeaders) -> None:
 def parse(read: Callable[[Read], Message], body: Read, media_type: str = upstream_event.JSON) -> Message:
     """What ``read`` reads from the body, or a part of it.
 
-    Raises ``UnheldValue``, and ``MalformedJson`` or, for MessagePack, ``MalformedMessage``.
+    Raises ``UnheldValue``, and ``MalformedJson`` or its kind of MessagePack.
     """
     try:
         return read(body)
     except MalformedMessage as error:
-        if isinstance(error, UnheldValue) or media_type == upstream_event.MESSAGEPACK:
+        if isinstance(error, UnheldValue):
             raise
-        raise MalformedJson(error.detail) from None
+        kind = MalformedMessagePack if media_type == upstream_event.MESSAGEPACK else MalformedJson
+        raise kind(error.detail) from None
 
 
 def _read_arguments(message: Invocation, handler: Handler | None) -> tuple[Sequence[Payload], str | None]:
