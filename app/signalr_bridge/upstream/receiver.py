@@ -138,7 +138,7 @@ def parse(read: Callable[[Read], Message], body: Read, media_type: str = upstrea
 def _read_arguments(message: Invocation, handler: Handler | None) -> tuple[Sequence[Payload], str | None]:
     """The arguments as the handler takes them, and why the message cannot be carried out. Raises ``MalformedJson``."""
     arguments = message.arguments
-    if message.refusal is not None:
+    if message.fault is not None or message.stream_ids:
         return (), message.refusal
     if not isinstance(arguments, msgspec.Raw) or (handler is not None and handler.takes_json):
         return arguments, None
