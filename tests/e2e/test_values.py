@@ -83,7 +83,7 @@ def call_upstream(machine: Machine, protocol: str, body: bytes, event: str = "ec
         return http.post(f"{machine.url}/upstream", content=body, headers=headers)
 
 
-def test_a_value_that_cannot_be_held_costs_one_invocation_an_error(client: RawClient, protocol: str) -> None:
+def test_a_value_that_has_no_place_costs_one_invocation_an_error(client: RawClient, protocol: str) -> None:
     write = WRITE[protocol]
     for spoken, arguments in TOO_MUCH:
         if spoken == protocol:

@@ -28,9 +28,10 @@ CONTRACT = {
     504: "delivery-unknown client-timeout",
 }
 LISTED = {(status, code) for status, codes in CONTRACT.items() for code in codes.split()}
-# Never an answer under their own code: translated (forbidden), a completion's text, start-up only, or
-# raised to an author outside any event.
-UNLISTED = {(403, "rejected"), (200, "hub-error"), (500, "bad-settings"), (503, "not-running")}
+# Never an answer under their own code: translated (forbidden), a completion's text, start-up only, or raised to an
+# author outside any event.
+UNLISTED = {(403, "rejected"), (200, "hub-error"), (500, "bad-settings")}
+UNLISTED |= {(503, "not-running")}
 
 
 def kinds() -> list[type[BridgeError]]:

@@ -33,7 +33,7 @@ from signalr_bridge.protocol.upstream_event import (
     HeaderLines,
     decode_header,
 )
-from signalr_bridge.runtime import Clock
+from signalr_bridge.runtime import RUNTIME, Clock
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, UpstreamRules
 from signalr_bridge.upstream.codecs import CODECS, Codec
 from signalr_bridge.upstream.context import Context
@@ -186,7 +186,7 @@ class Receiver:
         self._most_bytes = most_bytes
         self._events = events
         self._observer, self._clock = observer, clock
-        self._refusals = Refusals(clock, "") if refusals is None else refusals
+        self._refusals = Refusals(clock, RUNTIME.new_id) if refusals is None else refusals
         self._message_limit = message_limit
         self._refusals.watch(dispatch.connected_hubs)
 

@@ -48,7 +48,7 @@ MOUNTED = "signalr_bridge.mounted"
 NAMES = frozenset({"hub", *_CHECKS})
 """The parameters that paths may have."""
 
-_SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,6})?")
+_SECONDS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,20})?")  # a double has up to 17 digits
 _MOST_PARAMETERS = 1000  # more names to leave out than the service's own URL holds
 _BLANKS = b" \t\n\r\x0b\x0c"
 """What ``bytes.strip`` takes away."""

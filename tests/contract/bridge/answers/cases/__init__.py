@@ -87,8 +87,6 @@ CHANGES = {
     "send by nobody, one in flight": "401 unauthenticated",
     "nothing, one in flight": "404 route-not-found",
     "another method, one in flight": "405 method-not-allowed",
-
-
     # A path with a slash at its end is another path, which no route has.
     "a user of nothing": "404 route-not-found",
     "a connection of nothing": "404 route-not-found",
@@ -99,8 +97,6 @@ CHANGES = {
     "GET /hubs/chat/groups/team%2F1/connections: slash at the end": "404 route-not-found",
     # RFC 9110, section 9.3.6: its target is a host and a port, and has no path.
     "a tunnel to a host": "405 method-not-allowed",
-
-
     "send by nobody": "401 unauthenticated",
     "nothing": "404 route-not-found",
     "another method": "405 method-not-allowed",
