@@ -92,7 +92,7 @@ class _Record:
     last_error: str | None = None
     worked: bool = False
     changes: int = 0
-    """How often the endpoint went from online to another state, or back."""
+    """How often its state has changed."""
 
     probed: State = State.ONLINE
     """What the last probe says."""
@@ -101,8 +101,12 @@ class _Record:
     """How many calls in a row have failed."""
     failed_messages: int = 0
     """How many messages in a row have failed, whatever other calls did in between."""
+    was_silent: bool = False
+    """Whether one of these calls had been sent, and was not answered. A probe that is answered says little of that."""
     is_failing: bool = False
-    """Whether calls have taken the endpoint offline. Only a call brings it back."""
+    """Whether calls have taken the endpoint offline."""
+    trusts_probes: bool = True
+    """Whether a call was answered since a good probe last brought the endpoint back."""
     outages: int = 0
     may_try: bool = False
     """Whether a probe was good that began after calls took the endpoint offline."""
@@ -125,7 +129,8 @@ class Health:
 
     Probes and calls are judged apart, because an endpoint may answer the ones and not the others. Calls that fail take
     it offline whatever its probes say. Then a good probe lets one trial call through at a time, with growing pauses.
-    Only a good call brings the endpoint back.
+    Only a good call brings the endpoint back. Where calls could not even be sent, a good probe does so once, because it
+    shows that the endpoint can be reached again, and perhaps nobody calls.
 
     Args:
         now: Gives seconds since 1970.
@@ -157,10 +162,11 @@ class Health:
             self._count(record, url, outcome, period, is_message)
             return
         record.worked |= outcome.verdict in ANSWERS
+        record.trusts_probes = True
         if record.is_failing:
             self._end_outage(record, outcome, period, is_message)
         else:
-            record.failures = 0
+            record.failures, record.was_silent = 0, False
             record.failed_messages = 0 if is_message else record.failed_messages
 
     def _count(self, record: _Record, url: str, outcome: Outcome, period: int, is_message: bool) -> None:
@@ -170,9 +176,10 @@ class Health:
             return
         if record.is_failing:
             self._end_trial(record)
-        elif record.state is State.ONLINE:
+        elif not record.state.is_down:
             record.failures += 1
             record.failed_messages += is_message
+            record.was_silent |= outcome.verdict is Verdict.UNKNOWN
             if max(record.failures, record.failed_messages) >= FAILURES_TO_OFFLINE:
                 self._begin_outage(record, url)
 
@@ -196,7 +203,7 @@ class Health:
             self._end_trial(record)
         elif period == record.changes and record.is_brought_back_by(is_message):
             record.is_failing, record.is_trying, record.trials = False, False, 0
-            record.failures = 0
+            record.failures, record.was_silent = 0, False
             record.failed_messages = 0 if is_message else record.failed_messages
             self._turn(record)
 
@@ -219,18 +226,21 @@ class Health:
     def record_probe(self, url: str, outcome: Outcome, outages: int | None = None) -> None:
         """Records the outcome of a probe. A bad answer takes the endpoint offline, and a good one brings it back.
 
-        Where calls took it offline, a good answer only lets a trial call through. One to a probe that began before that
-        is out of date, and changes nothing.
+        Where calls took it offline, a good answer mostly lets a trial call through and no more. One to a probe that
+        began before that is out of date, and changes nothing.
         """
         record = self._record(url)
         record.worked |= outcome.verdict in ANSWERS
         record.last_error = explain(outcome) or record.last_error
         record.probed = judge_probe(outcome)
-        record.may_try |= outages in {None, record.outages} and not record.probed.is_down
-        was_online = record.state is State.ONLINE
+        if outages in {None, record.outages} and not record.probed.is_down:
+            record.may_try = True
+            if record.is_failing and record.trusts_probes and not record.was_silent:
+                record.is_failing = record.trusts_probes = False
+        was_down = record.state.is_down
         self._turn(record)
-        if record.state is State.ONLINE and not was_online:
-            record.failures = record.failed_messages = 0
+        if was_down and not record.state.is_down:
+            record.failures, record.failed_messages, record.was_silent = 0, 0, False
 
     def is_online(self, url: str) -> bool:
         """Whether the endpoint may get new clients."""
@@ -263,6 +273,6 @@ class Health:
         if record.state is state and record.since is not None:
             return
         if record.state is not state:
-            record.changes += State.ONLINE in {state, record.state}
+            record.changes += 1
             self.changes += 1
         record.state, record.since = state, self._now()

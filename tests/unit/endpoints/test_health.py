@@ -142,6 +142,39 @@ def test_good_probes_and_other_calls_do_not_hide_that_messages_hang() -> None:
     assert health.is_online(URL)
 
 
+def test_calls_that_hang_take_a_throttled_endpoint_offline_too() -> None:
+    health = new_health()
+    health.record_probe(URL, said("a", Verdict.REJECTED, 429, "throttled"))
+    message(health, TIMED_OUT, FAILURES_TO_OFFLINE)
+    assert health.state(URL) is State.OFFLINE
+    health.record_probe(URL, said("a", Verdict.REJECTED, 429, "throttled"), health.outages(URL))
+    assert health.begin_trial(URL, is_message=True), "it may accept it"
+    message(health, GOOD[0])
+    assert health.state(URL) is State.THROTTLED
+
+
+def test_where_calls_could_not_be_sent_a_good_probe_is_enough_once() -> None:
+    health = new_health()
+    message(health, REFUSED, FAILURES_TO_OFFLINE)
+    outages = health.outages(URL)
+    health.record_probe(URL, GOOD[1], outages - 1)
+    assert not health.is_online(URL)
+    health.record_probe(URL, GOOD[1], outages)
+    assert health.is_online(URL), "perhaps nobody calls"
+    message(health, REFUSED, FAILURES_TO_OFFLINE)
+    health.record_probe(URL, GOOD[1], health.outages(URL))
+    assert not health.is_online(URL), "that probe was wrong"
+    assert health.begin_trial(URL, is_message=True)
+    message(health, GOOD[0])
+    message(health, REFUSED, FAILURES_TO_OFFLINE)
+    health.record_probe(URL, GOOD[1], health.outages(URL))
+    assert health.is_online(URL)
+    message(health, REFUSED, FAILURES_TO_OFFLINE - 1)
+    message(health, TIMED_OUT)
+    health.record_probe(URL, GOOD[1], health.outages(URL))
+    assert not health.is_online(URL)
+
+
 def test_one_trial_at_a_time_with_growing_pauses() -> None:
     clock = Clock()
     health = Health(clock, clock)
@@ -188,7 +221,7 @@ def test_one_trial_at_a_time_with_growing_pauses() -> None:
 def test_which_answer_to_a_trial_brings_it_back(outcome: Outcome, back: bool) -> None:
     clock = Clock()
     health = Health(clock, clock)
-    call(health, REFUSED, FAILURES_TO_OFFLINE)
+    call(health, TIMED_OUT, FAILURES_TO_OFFLINE)
     health.record_probe(URL, GOOD[1])
     assert health.begin_trial(URL, is_message=False)
     call(health, outcome)

@@ -96,9 +96,8 @@ async def test_calls_that_find_it_down_ring_for_an_early_probe() -> None:
         for _ in range(3):
             health.record_call(A.url, said("a", Verdict.UNREACHABLE), health.period(A.url))
         assert not health.is_online(A.url)
-        await until(lambda: health.begin_trial(A.url, is_message=False))
+        await until(lambda: health.is_online(A.url))
     assert len(transport.calls) == 2
-    assert not health.is_online(A.url), "only a call brings it back"
 
 
 async def test_calls_that_find_it_down_during_a_probe_ring_too() -> None:
@@ -113,8 +112,8 @@ async def test_calls_that_find_it_down_during_a_probe_ring_too() -> None:
     async with prober([A], transport, health, interval=1):
         await until(lambda: len(transport.calls) == 1)
         await asyncio.sleep(0.01)
-        assert not health.begin_trial(A.url, is_message=False), "that probe was on its way before"
-        await until(lambda: health.begin_trial(A.url, is_message=False))
+        assert not health.is_online(A.url), "that probe was on its way before"
+        await until(lambda: health.is_online(A.url))
     assert len(transport.calls) == 2
 
 
