@@ -144,7 +144,7 @@ def create_app(
     backends, backlog = Backends(runtime.clock, settings.limits.connections), _make_backlog(settings)
     loaded = _load_handlers(settings, hubs)
     negotiate_handlers = _make_negotiate_handlers(snapshots, loaded, backends, sender, runtime)
-    refusals = Refusals(runtime.clock, runtime.new_id())
+    refusals = Refusals(runtime.clock, runtime.new_id)
     forwards = _make_forwards(snapshots, backends, backlog, sender, refusals, runtime, observer)
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
     issuer_keys = IssuerKeys(runtime.clock, observer=observer)
@@ -242,15 +242,8 @@ def _list_opened(parts: Parts) -> list[Entered]:
     """What the application's lifespan enters, in this order, and leaves in the other one."""
     snapshots = parts.snapshots
     watched = [] if snapshots.watcher is None else [snapshots.watcher]
-    return [
-        *snapshots.opened,
-        *watched,
-        parts.backends,
-        parts.backlog,
-        RunningBridge(parts.sender),
-        LoopWatch(),
-        parts.hub_lifespan,
-    ]
+    calls: list[Entered] = [parts.backends, parts.backlog]
+    return [*snapshots.opened, *watched, *calls, RunningBridge(parts.sender), LoopWatch(), parts.hub_lifespan]
 
 
 def _make_fastapi(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:

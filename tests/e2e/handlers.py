@@ -82,7 +82,7 @@ async def relay(context: Context, text: str) -> str:
     return "relayed"
 
 
-class Order(BaseModel):
+class Purchase(BaseModel):
     """What a shop's client sends."""
 
     price: Decimal
@@ -96,13 +96,13 @@ async def price(context: Context, amount: Decimal) -> Decimal:
 
 
 @chat.on("orders")
-async def orders(context: Context, given: list[Order], limit: Decimal | None = None) -> list[str]:
+async def orders(context: Context, given: list[Purchase], limit: Decimal | None = None) -> list[str]:
     """Each price and the limit, with all digits that reached the handler."""
     return [*(f"{one.price} {type(one.weight).__name__}" for one in given), str(limit)]
 
 
 @chat.on("moments")
-async def moments(context: Context, moment: datetime, more: list[datetime], order: Order) -> list[str]:
+async def moments(context: Context, moment: datetime, more: list[datetime], order: Purchase) -> list[str]:
     """Each time as ISO 8601, with the offset that it has here."""
     return [one.isoformat() for one in (moment, *more, order.placed) if one is not None]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.e2e.processes import ROOT, free_port
 from tests.install import find
 
-PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
+PAGE = (ROOT / "docs/operations.md").read_text("utf-8")
 
 
 def find_block(language: str) -> str:

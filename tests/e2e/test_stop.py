@@ -1,16 +1,15 @@
 """How ``serve`` stops, at real processes: it drains, then closes its listeners, then waits for what is in flight."""
 
 import http.client
-import socket
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Self
 
 import httpx
+import pytest
 
 from tests.e2e.processes import (
     API_KEY,
@@ -20,60 +19,11 @@ from tests.e2e.processes import (
     run_bridge,
     run_emulator,
 )
+from tests.e2e.wired import Wire, ask, is_closed, is_stopping, send
 
 SENDERS = 32
+MESSAGE = '{"target":"noted"}'
 DRAIN = 2.0
-READY = "/health/ready"
-
-
-class Wire:
-    """A connection, by which bytes go as they are."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=20)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def send(self, *lines: str, body: str = "") -> None:
-        """Lines with their ends, and whatever is behind them."""
-        self._socket.sendall("".join(f"{line}\r\n" for line in lines).encode() + body.encode())
-
-    def read(self) -> tuple[int, bool]:
-        """The status of the next answer, and whether it says that it ends the connection."""
-        answer = http.client.HTTPResponse(self._socket)
-        answer.begin()
-        answer.read()
-        return answer.status, answer.will_close
-
-    def read_to_end(self) -> bytes:
-        """What comes until the server ends the connection."""
-        return b"".join(iter(lambda: self._socket.recv(65_536), b""))
-
-
-def ask(path: str) -> tuple[str, ...]:
-    return (f"GET {path} HTTP/1.1", "Host: x", "")
-
-
-def send(target: str, length: int = 0) -> tuple[str, ...]:
-    return (
-        "POST /hubs/chat/send HTTP/1.1",
-        "Host: x",
-        f"X-API-Key: {API_KEY}",
-        "Content-Type: application/json",
-        f"Content-Length: {length or len(message(target))}",
-        "",
-    )
-
-
-def message(target: str) -> str:
-    return f'{{"target":"{target}"}}'
 
 
 @dataclass
@@ -87,7 +37,7 @@ class Balancer:
     def watch(self) -> None:
         while not self.ended.is_set():
             try:
-                ready = httpx.get(f"http://127.0.0.1:{self.port}{READY}", trust_env=False, timeout=2).is_success
+                ready = httpx.get(f"http://127.0.0.1:{self.port}/health/ready", trust_env=False, timeout=2).is_success
             except httpx.TransportError:
                 ready = False
             (self.is_up.set if ready else self.is_up.clear)()
@@ -112,7 +62,7 @@ class Sender:
                 connection.request(
                     "POST",
                     "/hubs/chat/send",
-                    message("noted"),
+                    MESSAGE,
                     {"X-API-Key": API_KEY, "Content-Type": "application/json"},
                 )
                 answer = connection.getresponse()
@@ -161,27 +111,10 @@ def bridge(**settings: str) -> Iterator[tuple[Process, int]]:
         yield process, port
 
 
-def state(port: int, path: str = READY) -> tuple[int, str]:
-    answer = httpx.get(f"http://127.0.0.1:{port}{path}", trust_env=False, timeout=5)
-    return answer.status_code, answer.json()["status"]
-
-
 def begin_stop(process: Process, *ports: int) -> None:
     process.terminate()
     for port in ports:
         eventually(partial(is_stopping, port), "503 of /health/ready")
-
-
-def is_stopping(port: int) -> bool | None:
-    return state(port) == (503, "stopping") or None
-
-
-def is_closed(port: int) -> bool | None:
-    try:
-        Wire(port).close()
-    except ConnectionRefusedError:
-        return True
-    return None
 
 
 def test_no_request_fails_while_it_stops_under_load() -> None:
@@ -195,27 +128,39 @@ def test_no_request_fails_while_it_stops_under_load() -> None:
             Wire(callers) as watching,
             under_load(callers) as senders,
         ):
-            idle.send(*ask("/health/live"))
-            assert idle.read() == (200, False)
+            idle.send(*ask())
+            assert idle.read() == (200, None, False)
             watching.send("GET /events HTTP/1.1", "Host: x", f"X-API-Key: {API_KEY}", "")
-            half_body.send(*send("noted"), body=message("noted")[:5])
+            half_body.send(*send(MESSAGE), body=MESSAGE[:5])
             eventually(lambda: min(one.accepted for one in senders) > 2 or None, "every sender has sent")
 
             begin_stop(process, public, callers)
-            assert state(callers, "/health/live") == (200, "live")
-            idle.send(*ask("/health/live"))
-            assert idle.read() == (200, True), "a connection from before is answered, and its answer ends it"
-            fresh.send(*send("noted"), body=message("noted"))
-            assert fresh.read() == (202, True)
+            idle.send(*ask())
+            assert idle.read() == (200, None, True), "a connection from before is answered, and its answer ends it"
+            fresh.send(*send(MESSAGE), body=MESSAGE)
+            assert fresh.read() == (202, None, True)
 
             half_head.send("GET /health/live HTTP/1.1", "Host: x")
             assert b"200 OK" in watching.read_to_end(), "a stream ends when the listener is closed"
             for port in (public, callers):
                 eventually(partial(is_closed, port), "both listeners are closed")
             half_head.send("")
-            assert half_head.read() == (200, True)
-            half_body.send(body=message("noted")[5:])
-            assert half_body.read() == (202, True)
+            assert half_head.read() == (200, None, True)
+            half_body.send(body=MESSAGE[5:])
+            assert half_body.read() == (202, None, True)
         assert process.wait() == 0
     assert [one.failures for one in senders if one.failures] == []
     assert min(one.accepted for one in senders) > 2
+
+
+@pytest.mark.parametrize("drain", [60, 0])
+def test_a_second_signal_ends_it_at_once(drain: int) -> None:
+    """While it drains, and in the grace."""
+    settings = {"BRIDGE_LIMITS__DRAIN_SECONDS": str(drain), "BRIDGE_LIMITS__GRACE_SECONDS": "60"}
+    port = free_port()
+    with run_bridge(port, free_port(), settings) as process, Wire(port) as half_body:
+        half_body.send(*send(MESSAGE), body=MESSAGE[:5])
+        process.terminate()
+        eventually(partial(is_stopping if drain else is_closed, port), "the stop has begun")
+        process.terminate()
+        assert process.wait(15) == 0

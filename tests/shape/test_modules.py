@@ -16,6 +16,7 @@ ALLOWED_IN_PROTOCOL = {
     "binascii",
     "collections.abc",
     "dataclasses",
+    "decimal",
     "enum",
     "functools",
     "hashlib",

@@ -6,7 +6,7 @@ import pytest
 
 from tests.shape.test_product import run
 
-MOST = {"send": 31, "negotiate": 31, "upstream to Python": 24, "upstream to HTTP": 39}
+MOST = {"send": 31, "negotiate": 31, "upstream to Python": 25, "upstream to HTTP": 40}
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ from typing import Any
 from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.errors import BadToken, MalformedJson
 from signalr_bridge.protocol import json_text
-from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, ClaimValues, claim_text
+from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, ClaimValues, claim_text, read_mark
 from signalr_bridge.protocol.names import has_control_character, read_parameters
 from signalr_bridge.protocol.upstream_event import HeaderLines
 from signalr_bridge.web.issuer_keys import Issuers
-from signalr_bridge.web.tokens import read_bearers, read_user
+from signalr_bridge.web.tokens import read_bearers, read_unverified, read_user
 
 _PRINCIPAL_ID = "x-ms-client-principal-id"
 _PRINCIPAL = "x-ms-client-principal"
@@ -105,6 +105,18 @@ def drop_old_parameters(signers: ClientSigners, hub: str, query: bytes) -> bytes
         return any(name.lower() == _IN_QUERY and signers.have_signed(token, hub) for name, token in named)
 
     return b"&".join(one for one in query.split(b"&") if not is_old(one))
+
+
+def find_old_mark(signers: ClientSigners, hub: str, lines: HeaderLines) -> str:
+    """What told the client's negotiation before this one from others, by its old token. Empty without one."""
+    for token in read_bearers(value.decode("latin-1") for name, value in lines if name == b"authorization"):
+        if signers.have_signed(token, hub):
+            try:
+                carried = read_unverified(token).get(LOSSLESS_CLAIM)  # our own key has signed it
+            except BadToken:
+                continue
+            return read_mark(carried) if isinstance(carried, str) else ""
+    return ""
 
 
 def claim_texts(claims: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -1,7 +1,5 @@
 """The routes of negotiation, for SignalR clients and for backends that ask on behalf of their clients."""
 
-from typing import Any
-
 from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
@@ -22,7 +20,7 @@ from signalr_bridge.errors import (
     UnknownEndpoint,
 )
 from signalr_bridge.negotiate.admitter import Candidate
-from signalr_bridge.negotiate.identity import drop_old_parameters, drop_old_tokens
+from signalr_bridge.negotiate.identity import drop_old_parameters, drop_old_tokens, find_old_mark
 from signalr_bridge.negotiate.negotiator import ClientToken, ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import is_blank, read_request
 from signalr_bridge.negotiate.rules import ClientAdmission, log_refusal, read_client_request
@@ -51,13 +49,16 @@ _OF_THE_PLATFORM = ("x-ms-client-principal", "x-ms-token-")
 """So begin the headers by which App Service says who a client is. Elsewhere a client may write them itself."""
 
 
+_Claim = str | float | bool
+
+
 class NegotiateBody(BaseModel):
     """What a caller may ask for. A client sends nothing."""
 
-    model_config = ConfigDict(title="NegotiateRequest")
+    model_config = ConfigDict(title="NegotiateRequest", extra="forbid")
 
-    userId: str | None = None
-    claims: dict[str, Any] | None = Field(None, examples=[{"role": ["admin", "editor"]}])
+    userId: str | None = Field(None, min_length=1)
+    claims: dict[str, _Claim | list[_Claim]] | None = Field(None, examples=[{"role": ["admin", "editor"]}])
     lifetimeSeconds: int | None = Field(None, ge=1, le=86_400, description="without it, what the settings say")
     endpoint: str | None = Field(None, description="the name of an endpoint that is online")
     closeOnExpiry: bool | None = Field(None, description="without it, what the settings say")
@@ -188,18 +189,26 @@ def _mark(request: Request, access: Access, hub: str, token: ClientToken) -> Cli
     clients have its address and cookies.
     """
     refusals = request.part(Refusals)
-    lossless = request.part(ClientAdmission).rules_of(hub).lossless
-    if not lossless or not refusals.may_refuse(hub) or access.is_backend(request):
+    if not refusals.may_refuse(hub) or access.is_backend(request):
         return token
+    if not request.part(ClientAdmission).rules_of(hub).lossless:
+        return token  # it has no place for a mark
     query = str(read_client_query(request.incoming.query.decode("latin-1")))
     cookies = b"\0".join(value for name, value in request.incoming.headers if name == b"cookie")
-    mark = refusals.mark(hub, token.user_id, query, cookies, access.find_exact_address(request) or "")
+    before = "" if token.user_id is not None or cookies else _find_old_mark(request, hub)
+    mark = refusals.mark(hub, token.user_id, query, cookies, access.find_exact_address(request) or "", before=before)
     try:
         refusals.check(mark)
     except Forbidden:
         log_refusal("a handler of connected refused it a moment ago", access.address_of(request))
         raise
     return structs.replace(token, mark=mark)
+
+
+def _find_old_mark(request: Request, hub: str) -> str:
+    if request.last_header(b"authorization") is None:
+        return ""
+    return find_old_mark(request.part(ClientSigners), hub, request.incoming.headers)
 
 
 async def _negotiate_by_handler(request: Request, access: Access, candidate: Candidate) -> ConnectionInfo:

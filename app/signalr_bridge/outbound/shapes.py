@@ -6,13 +6,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from signalr_bridge.settings.model import EndpointType
 
-_Endpoints = Field(None, description="endpoint names, or objects as the endpoint list has them; absent: all online")
+_Endpoints = Field(
+    None, min_length=1, description="endpoint names, or objects as the endpoint list has them; absent: all online"
+)
 
 
 class MessageShape(BaseModel):
     """A message to everybody, or to one user, group or connection."""
 
-    model_config = ConfigDict(title="Message")
+    model_config = ConfigDict(title="Message", extra="forbid")
 
     target: str = Field(min_length=1, description="the client's method", examples=["newMessage"])
     arguments: list[Any] | None = Field(None, examples=[["ann", "hello"]])
@@ -26,6 +28,8 @@ class MessageShape(BaseModel):
 class GroupAction(BaseModel):
     """A user or a connection joins or leaves a group, or leaves all."""
 
+    model_config = ConfigDict(extra="forbid")
+
     action: Literal["add", "remove", "removeAll"]
     userId: str | None = Field(None, description="exactly one of userId and connectionId")
     connectionId: str | None = None
@@ -37,7 +41,7 @@ class GroupAction(BaseModel):
 class CloseShape(BaseModel):
     """Close the connections of a user or a group, or one connection."""
 
-    model_config = ConfigDict(title="Close")
+    model_config = ConfigDict(title="Close", extra="forbid")
 
     action: Literal["close"]
     connectionId: str | None = Field(None, description="exactly one of connectionId, userId and groupName")
@@ -95,7 +99,7 @@ class MembersShape(BaseModel):
 class InvocationShape(BaseModel):
     """A call of a client's method."""
 
-    model_config = ConfigDict(title="Invocation")
+    model_config = ConfigDict(title="Invocation", extra="forbid")
 
     target: str = Field(min_length=1, description="the client's method", examples=["askName"])
     arguments: list[Any] | None = Field(None, examples=[["how are you?"]])

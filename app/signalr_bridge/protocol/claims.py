@@ -84,6 +84,12 @@ def read_lossless(text: str) -> dict[str, list[str]] | None:
     return values if all(isinstance(one, str) for value in values.values() for one in value) else None
 
 
+def read_mark(text: str) -> str:
+    """The mark of the negotiation in a value of ``bridge.claims``. Empty without one."""
+    found = (read_lossless(text) or {}).get(MARK_CLAIM, [])
+    return found[0] if len(found) == 1 else ""
+
+
 def claim_text(value: str | int | float | bool) -> str:
     """A claim's value as the service shows it."""
     return value if isinstance(value, str) else json_text.encode(value).decode()

@@ -41,8 +41,28 @@ _IDEMPOTENCY_HEADER = {
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
 _TEXT = {"type": "string"}
-_NAME = {"type": "string", "minLength": 1, "maxLength": 1024}
-_SCHEMAS = {"hub": {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}$"}}
+_CONTROLS = r"\u0000-\u001f\u007f-\u009f"
+# A name holds no control character, and one character at least that is neither a blank nor a dot.
+_CONNECTION = {"type": "string", "pattern": rf"^[^{_CONTROLS}]*[^\s.{_CONTROLS}][^{_CONTROLS}]*$"}
+_NAME = {**_CONNECTION, "maxLength": 1024}
+_SCHEMAS: dict[str, dict[str, Any]] = {
+    "hub": {"type": "string", "pattern": r"^[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}$"},
+    "groupName": _NAME,
+    "userId": _NAME,
+    "connectionId": _CONNECTION,
+    "excluded": {"type": "array", "items": _CONNECTION, "minItems": 1},
+    "confirm": {"type": "string", "enum": ["all"]},
+    "onError": {"type": "string", "enum": ["stop", "continue"]},
+    "order": {"type": "string", "enum": ["sequence", "none"]},
+    "ttlSeconds": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
+    "top": {"type": "integer", "minimum": 1, "maximum": 200},
+    "strict": {"type": "boolean"},
+    "kind": {"type": "string", "pattern": "^[a-z]+(,[a-z]+)*$", "examples": ["upstream,negotiate,send"]},
+}
+"""What a parameter of the path or of the query may be. Others are texts."""
+
+_NEEDED = {"confirm"}
+"""The parameters of a query that must be there."""
 
 
 class BridgeApp(FastAPI):
@@ -131,11 +151,11 @@ async def _never(request: FastAPIRequest) -> None:
 
 def _describe(route: Route, description: Description) -> dict[str, Any]:
     parameters = [
+        *({"name": one, "in": "path", "required": True, "schema": _SCHEMAS[one]} for one in route.parameters),
         *(
-            {"name": one, "in": "path", "required": True, "schema": _SCHEMAS.get(one, _NAME)}
-            for one in route.parameters
+            {"name": one, "in": "query", "required": one in _NEEDED, "schema": _SCHEMAS.get(one, _TEXT)}
+            for one in route.query or ()
         ),
-        *({"name": one, "in": "query", "required": False, "schema": _TEXT} for one in route.query or ()),
         *([_TIMEOUT_HEADER] if route.has_deadline else []),
         *([_IDEMPOTENCY_HEADER] if route.is_idempotent else []),
     ]

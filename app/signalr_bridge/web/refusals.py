@@ -14,19 +14,19 @@ import msgspec
 
 from signalr_bridge.errors import Forbidden
 from signalr_bridge.protocol.problem import LONGEST_DETAIL
-from signalr_bridge.runtime import Clock
+from signalr_bridge.runtime import Clock, NewId
 
 FIRST_SECONDS, LONGEST_SECONDS = 5.0, 60.0
 """How long the first refusal counts, and the most that one does. Each counts twice as long as the one before."""
 FORGOTTEN_SECONDS = 600.0
 """So long after a refusal has ended, the next one is a first one again."""
-SHARED_SECONDS = 60.0
+SHARED_SECONDS = 600.0
 """So long after a client without user and cookie was let in, others that look the same are not held up."""
 MOST_REFUSED = 10_000
 """How many refusals are kept. Each takes a connection, and the oldest are forgotten."""
 
-_MARK_BYTES = 12
-_EVERY = _SHARED = "*"
+_MARK_BYTES, _OWN_LETTERS = 12, 8
+_EVERY, _SHARED = "*", "."
 _LONGEST_MARK = 32
 _GENERAL = "A handler refused this client a moment ago."
 
@@ -46,16 +46,17 @@ class Refusals:
     A mark stands in the client's token, and names its hub, user, query, cookies and address. It is an HMAC by a secret
     of this process, so nobody can make one for somebody else.
 
-    Clients without user and cookie behind one address have one mark. One of them must not shut the others out: as soon
-    as one is let in, a refusal of that mark holds nobody up.
+    Clients without user and cookie behind one address look the same. One of them must not shut the others out: as soon
+    as one is let in, a refusal of what they share holds nobody up. So their marks have a part of their own as well. It
+    is the same again when the client negotiates with its old token, as the official JavaScript client does.
 
     Args:
         clock: Gives monotonic seconds.
-        secret: Makes the marks.
+        new_id: Gives the secret that makes the marks, and the parts of their own.
     """
 
-    def __init__(self, clock: Clock, secret: str) -> None:
-        self._clock, self._secret = clock, secret.encode()
+    def __init__(self, clock: Clock, new_id: NewId) -> None:
+        self._clock, self._new_id, self._secret = clock, new_id, new_id().encode()
         self._hubs: Collection[str] = ()
         self._refused: OrderedDict[str, _Refusal] = OrderedDict()
 
@@ -71,7 +72,7 @@ class Refusals:
         """Whether handlers may refuse connections of the hub, whose name is in lower case."""
         return hub in self._hubs or _EVERY in self._hubs
 
-    def mark(self, hub: str, user_id: str | None, query: str, cookies: bytes, address: str) -> str:
+    def mark(self, hub: str, user_id: str | None, query: str, cookies: bytes, address: str, *, before: str = "") -> str:
         """The mark of a client's negotiation.
 
         Args:
@@ -80,17 +81,25 @@ class Refusals:
             query: The query without tokens.
             cookies: The lines of the header ``Cookie``.
             address: The client's address.
+            before: The mark in the client's old token. Empty without one.
         """
         user = "" if user_id is None else f"={user_id}"
         said = b"\0".join([*(one.encode("utf-8", "replace") for one in (hub, user, query, address)), cookies])
         digest = hmac.digest(self._secret, said, "sha256")[:_MARK_BYTES]
-        own = user_id is not None or cookies
-        return base64.urlsafe_b64encode(digest).decode() + ("" if own else _SHARED)
+        mark = base64.urlsafe_b64encode(digest).decode()
+        if user_id is not None or cookies:
+            return mark
+        shared, _, own = before.partition(_SHARED)
+        is_again = shared == mark and len(own) == _OWN_LETTERS
+        return f"{mark}{_SHARED}{own if is_again else self._new_id()[:_OWN_LETTERS]}"
 
     def refuse(self, mark: str, reason: str) -> None:
         """A handler has refused the connection that was negotiated under this mark. An empty mark is nobody's."""
-        if not 0 < len(mark) <= _LONGEST_MARK:
-            return
+        if 0 < len(mark) <= _LONGEST_MARK:
+            for one in _parts_of(mark):
+                self._note(one, reason)
+
+    def _note(self, mark: str, reason: str) -> None:
         now, known = self._clock(), self._refused.pop(mark, None) or _Refusal()
         self._refused[mark] = known
         if len(self._refused) > MOST_REFUSED:
@@ -105,20 +114,28 @@ class Refusals:
 
     def admit(self, mark: str) -> None:
         """A connection that was negotiated under this mark was let in. That shows whether the mark is shared."""
-        if mark.endswith(_SHARED) and (known := self._refused.get(mark)) is not None:
+        shared, separator, _ = mark.partition(_SHARED)
+        if separator and (known := self._refused.get(shared)) is not None:
             known.ends = known.seconds = 0.0
             known.shared_until = self._clock() + SHARED_SECONDS
 
     def check(self, mark: str) -> None:
         """Raise ``Forbidden``, with the text of the refusal, for a mark that was refused a moment ago."""
-        known = self._refused.get(mark)
-        if known is not None and (seconds := known.ends - self._clock()) > 0:
-            text = known.reason.encode("utf-8", "replace").decode()
-            raise Forbidden(
-                text if text.strip() else _GENERAL, headers={"Retry-After": str(max(1, math.ceil(seconds)))}
-            )
+        if not self._refused:
+            return
+        refused = [known for one in _parts_of(mark) if (known := self._refused.get(one)) is not None]
+        longest = max(refused, key=lambda known: known.ends, default=None)
+        if longest is not None and (seconds := longest.ends - self._clock()) > 0:
+            text = longest.reason.encode("utf-8", "replace").decode()
+            raise Forbidden(text if text.strip() else _GENERAL, headers={"Retry-After": str(math.ceil(seconds))})
 
     @property
     def is_empty(self) -> bool:
         """Whether there is no refusal to remember."""
         return not self._refused
+
+
+def _parts_of(mark: str) -> list[str]:
+    """What is refused when this mark is: the whole, and what clients that look the same share of it."""
+    shared, separator, _ = mark.partition(_SHARED)
+    return [mark, shared] if separator else [mark]

@@ -144,8 +144,8 @@ class Table:
     def find(self, path: str) -> Found:
         """The path item of a path as it came. It is ``NOWHERE`` when there is none.
 
-        An empty segment counts as a value, so that an empty name is refused and finds no other route. At the end, behind
-        a slash, it is none. What short paths lead to is kept, because most callers use few of them.
+        An empty segment counts as a value, so that an empty name is refused and finds no other route. At the end, it
+        is not one, so that no route is found. What short paths lead to is kept, because most callers use few of them.
         """
         found = self._kept.get(path)
         if found is None:

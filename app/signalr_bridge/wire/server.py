@@ -229,6 +229,7 @@ class Listener(Server):
         """Close the socket, wait for the connections to end, and cut them at the end of the grace."""
         self.drain()
         await self._close_sockets()
+        await _pause()  # what has arrived is read
         loop = asyncio.get_running_loop()
         ends = loop.time() + self._grace_seconds
         while self._has_calls() and loop.time() < ends and not self.force_exit:

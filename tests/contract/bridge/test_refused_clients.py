@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -168,8 +169,15 @@ async def test_an_anonymous_client_does_not_shut_out_others_behind_its_address(t
         assert (await at.negotiate()).status_code == 403
         at.ahead[0] += 5.1
         assert await at.connect(await at.negotiate(), do="") == 200, "this one is let in"
-        for _ in range(3):
-            assert await at.connect(await at.negotiate()) == 403, "and so that one shuts out nobody"
+        refused = await at.negotiate()
+        old = {"Authorization": f"Bearer {refused.json()['accessToken']}"}
+        assert await at.connect(refused) == 403
+        assert (await at.negotiate()).status_code == 200, "so that one shuts out nobody"
+        held_up = await at.negotiate(old)
+        assert (held_up.status_code, held_up.headers["retry-after"]) == (403, "5"), "but itself"
+        at.ahead[0] += 5
+        assert await at.connect(await at.negotiate(old)) == 403
+        assert (await at.negotiate(old)).headers["retry-after"] == "10"
 
 
 async def test_a_negotiate_handler_is_asked_first_and_names_the_user(tmp_path: Path) -> None:
@@ -183,8 +191,10 @@ async def test_a_negotiate_handler_is_asked_first_and_names_the_user(tmp_path: P
 async def test_a_refusal_that_a_backend_says_late_counts_as_well(tmp_path: Path) -> None:
     refuses = answer(403, b'{"detail":"Not here."}', "Content-Type: application/problem+json")
 
+    answered = threading.Event()
+
     def script(call: Call, output: BufferedIOBase) -> None:
-        (refuses if len(backend.calls) > 2 else answer(503))(call, output)
+        (refuses if answered.is_set() else answer(503))(call, output)
 
     with Backend(script) as backend:
         forward = {"URL": backend.url, "UNSIGNED": "true", "TIMEOUT_SECONDS": "0.1", "HUB": "chat"}
@@ -192,6 +202,7 @@ async def test_a_refusal_that_a_backend_says_late_counts_as_well(tmp_path: Path)
         settings |= {f"BRIDGE_FORWARD__A__{name}": text for name, text in forward.items()}
         async with refusing_hub(tmp_path, **settings) as at:
             assert await at.connect(await at.negotiate()) == 200, "the service has its answer"
+            answered.set()
             refused = await at.negotiate()
             for _ in range(200):
                 if refused.status_code == 200:

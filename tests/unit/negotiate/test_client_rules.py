@@ -5,6 +5,7 @@ from base64 import b64encode
 from dataclasses import replace
 from typing import Any
 
+import jwt
 import pytest
 from signalr_bridge.errors import BadToken, InvalidName
 from signalr_bridge.negotiate.negotiator import ClientToken
@@ -149,8 +150,21 @@ async def test_claims_are_copied_from_an_id_token_that_is_verified() -> None:
 async def test_an_id_token_may_be_believed_as_it_is() -> None:
     rules = ClientRules(platform=True, id_token=IdToken(ID_TOKEN, None), claim_types=("roles",))
     forged = signed(said(exp=1, roles="x"), "rsa-foreign")
-    assert await claims(rules, with_id_token(forged)) == {"roles": ("x",)}
-    await refusal(rules, with_id_token("nonsense"))
+    told = {"roles": "x"}
+    unsigned = jwt.encode(told, "", "none")
+    for token in (forged, jwt.encode(told, "k" * 32), unsigned, jwt.encode(told, "k" * 32, headers={"typ": "other"})):
+        assert await claims(rules, with_id_token(token)) == {"roles": ("x",)}
+    twice = b64encode(b'{"roles":1,"roles":2}').decode()
+    for token in (
+        "nonsense",
+        "a.b.c",
+        "e30.W10.",
+        f"é{unsigned}",
+        f"{unsigned}..",
+        f"e30.{twice}.",
+        f"{unsigned}{'x' * 16_384}",
+    ):
+        await refusal(rules, with_id_token(token))
 
 
 def test_nothing_secret_shows() -> None:

@@ -75,6 +75,25 @@ async def test_everything_a_caller_can_ask_for() -> None:
     }
 
 
+async def test_claims_outside_ascii_travel_encoded_alone_and_a_user_id_is_warned_about_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    wanted = ClientToken("zoë", {"role": ["a"], "città": ["b"], "team": ["red", "grün"], "sub": ["é"], "age": [7, "é"]})
+    exact, plain = negotiator(), negotiator(lossless=False)
+    await exact.negotiate("chat", wanted)
+    claims = read((await exact.negotiate("chat", wanted)).access_token)
+    assert lossless_claims(claims).keys() == wanted.claims.keys()
+    assert claims.keys() == {"asrs.s.uid", "role", "bridge.claims", "nbf", "exp", "iat", "aud"}
+    await exact.negotiate_all("chat", wanted)
+    assert [one.message for one in caplog.records] == ["user id outside ASCII"]
+    assert "reference emulator" in vars(caplog.records[0])["reason"]
+    await plain.negotiate("chat", ClientToken("ann", wanted.claims))
+    claims = read((await plain.negotiate("chat", ClientToken("ann", wanted.claims))).access_token)
+    assert claims["team"] == ["red", "grün"]
+    assert [one.message for one in caplog.records[1:]] == ["claim outside ASCII"]
+    assert "zoë" not in caplog.text
+
+
 async def test_a_claim_that_the_service_would_misread_is_renamed() -> None:
     claims = read((await negotiator().negotiate("chat", ClientToken(claims={"sub": ["x"], "aud": ["y"]}))).access_token)
     assert (claims["asrs.u.sub"], claims["asrs.u.aud"], claims["aud"]) == ("x", "y", URL)

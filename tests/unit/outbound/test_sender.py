@@ -1,5 +1,6 @@
 """Items on their way: in order, side by side, and what stops the rest."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -166,6 +167,20 @@ async def test_nothing_is_sent_of_an_array_with_an_error() -> None:
     with pytest.raises(InvalidItem):
         await sender(wire).send_outputs("chat", b'[{"target":"t"},{"target":""}]')
     assert not wire.calls
+
+
+async def test_others_get_their_turn_while_a_large_text_is_read() -> None:
+    large = [{"action": "add", "userId": "u" * 500, "groupName": "g" * 500} for _ in range(1000)]
+    for given, needs_turns in ((large, True), (large[:1], False)):
+        reading, turns = asyncio.ensure_future(items(sender(transport()), *given)), 0
+        while not reading.done():
+            turns += 1
+            await asyncio.sleep(0)
+        assert len(await reading) == len(given)
+        assert (turns > 10) is needs_turns
+    with pytest.raises(InvalidItem) as caught:
+        await items(sender(transport()), *[one | {"x": 0} for one in large])
+    assert len(caught.value.faults) == 1000
 
 
 async def test_outputs_of_a_handler() -> None:

@@ -248,7 +248,7 @@ def test_an_unknown_extension_is_kept_and_what_follows_is_read() -> None:
         "91" * 5000 + "c0",
     ],
 )
-def test_a_value_that_cannot_be_held_is_a_fault_of_its_invocation_alone(packed: str) -> None:
+def test_a_value_that_has_no_place_is_a_fault_of_its_invocation_alone(packed: str) -> None:
     value = bytes.fromhex(packed)
     for streams in (b"", b"\x91\xa19"):
         head = bytes([0x95 + bool(streams)])
@@ -261,7 +261,7 @@ def test_a_value_that_cannot_be_held_is_a_fault_of_its_invocation_alone(packed: 
 
 
 @pytest.mark.parametrize("ending", ["", "00", "c1"])
-def test_what_is_malformed_stays_so_beside_a_value_that_cannot_be_held(ending: str) -> None:
+def test_what_is_malformed_stays_so_beside_a_value_that_has_no_place(ending: str) -> None:
     body = bytes.fromhex("95 01 80 a1 37 a1 73 92 d4ff00" + ending)
     with pytest.raises(MalformedMessage, match="Error reading MessagePack"):
         read_message(body if ending != "00" else body + b"\x00")
@@ -292,7 +292,7 @@ def test_a_result_may_be_raw_json() -> None:
 
 
 @pytest.mark.parametrize("opening", [b"\x91", b"\x81\xa1k"])
-def test_endless_nesting_cannot_be_held(opening: bytes) -> None:
+def test_endless_nesting_has_no_place(opening: bytes) -> None:
     read = read_message(b"\x95\x01\x80\xc0\xa1s\x91" + opening * 100_000 + b"\xc0")
     assert read == Invocation("s", [], stream_ids=[], fault=UNHELD)
 

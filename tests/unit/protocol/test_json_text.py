@@ -154,3 +154,30 @@ def test_a_value_that_no_protocol_holds(value: Any) -> None:
 def test_a_large_object_is_walked_by_its_members_and_not_by_its_size() -> None:
     large = json.dumps({str(number): "x" * 1000 for number in range(1000)}).encode()
     assert len(json_text.members(large)) == 1000
+
+
+def test_an_array_is_taken_apart_up_to_a_number_of_elements() -> None:
+    three = b' [ {"a":[1,2]} , 2,"\xc3\xa9" ] '
+    assert [bytes(one) for one in json_text.first_elements(three, 3)] == [b'{"a":[1,2]}', b"2", '"é"'.encode()]
+    assert json_text.first_elements(b"[]", 3) == ()
+    assert [bytes(one) for one in json_text.first_elements(b"[null]", 3)] == [b"null"]
+    with pytest.raises(json_text.TooManyElements):
+        json_text.first_elements(three, 2)
+    with pytest.raises(json_text.TooManyElements):
+        json_text.first_elements(b"[1,2,3 nothing behind is looked at", 2)
+    for wrong in (b"[1", b"[1,]", b"[1] 2", b'["\xff"]', b"[" * 5000):
+        with pytest.raises(MalformedJson):
+            json_text.first_elements(wrong, 3)
+    for wrong in (b"", b" ", b"[1", b"1,2", b'"\xff"', b"[" * 5000, b"[" * 5000 + b"]" * 5000):
+        with pytest.raises(MalformedJson):
+            json_text.decode(wrong)
+        with pytest.raises(MalformedJson):
+            json_text.check_roughly(wrong)
+    json_text.check_roughly(b' {"a": [1, "\xc3\xa9"]} ')
+
+
+def test_of_too_many_members_the_first_are_given() -> None:
+    text = b'{"a":1,"b":2,"c":3,"a":4}'
+    assert json_text.members(text, 2) == {"a": b"4", "b": b"2"}
+    with pytest.raises(json_text.DuplicateMember):
+        json_text.members(text, 3)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from signalr_bridge.errors import Forbidden
+from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.web import refusals as module
 from signalr_bridge.web.refusals import Refusals
 
@@ -12,7 +13,7 @@ from tests.unit.upstream.issued import FakeClock
 
 def make() -> tuple[Refusals, FakeClock, Callable[[str], str | None]]:
     clock = FakeClock(100.0)
-    refusals = Refusals(clock, "secret")
+    refusals = Refusals(clock, RUNTIME.new_id)
 
     def wait(mark: str) -> str | None:
         """The seconds that an answer names. None when nothing is refused."""
@@ -72,7 +73,7 @@ def test_a_mark_names_everything_and_nobody_else_makes_it() -> None:
         refusals.mark("chat", "ann", "{}", *same[3:]),
         refusals.mark("chat", "ann", same[2], b"session=2", same[4]),
         refusals.mark(*same[:4], "203.0.113.8"),
-        Refusals(FakeClock(0.0), "another").mark(*same),
+        Refusals(FakeClock(0.0), RUNTIME.new_id).mark(*same),
     }
     assert len(marks) == 1
     assert len(others) == 8
@@ -82,18 +83,39 @@ def test_a_mark_names_everything_and_nobody_else_makes_it() -> None:
 
 def test_clients_that_look_the_same_do_not_shut_each_other_out() -> None:
     refusals, clock, wait = make()
-    shared, own = refusals.mark("chat", None, "{}", b"", "a"), refusals.mark("chat", None, "{}", b"session=1", "a")
-    for mark in (shared, own):
+    with_cookie = refusals.mark("chat", None, "{}", b"session=1", "a")
+
+    def new() -> str:
+        return refusals.mark("chat", None, "{}", b"", "a")
+
+    for mark in (new(), with_cookie):
         refusals.refuse(mark, "no")
-        assert wait(mark) == "5"
-        refusals.admit(mark)
-    assert (wait(shared), wait(own)) == (None, "5"), "who has a cookie of its own is told apart"
+        refusals.admit(new())
+        refusals.admit(with_cookie)
+    assert (wait(new()), wait(with_cookie)) == (None, "5"), "who has a cookie is told apart"
     clock.now += module.SHARED_SECONDS - 1
-    refusals.refuse(shared, "no")
-    assert wait(shared) is None
+    refusals.refuse(new(), "no")
+    assert wait(new()) is None
     clock.now += 1
-    refusals.refuse(shared, "no")
-    assert wait(shared) == "5", "nobody else has been let in for a minute"
+    refusals.refuse(new(), "no")
+    assert wait(new()) == "5", "nobody else has been let in for ten minutes"
+
+
+def test_a_client_with_its_old_token_is_told_apart_from_those_that_look_the_same() -> None:
+    refusals, clock, wait = make()
+    same = ("chat", None, "{}", b"", "a")
+    mine, other = refusals.mark(*same), refusals.mark(*same)
+    assert mine != other
+    refusals.refuse(mine, "no")
+    assert wait(other) == "5", "as long as nobody was let in they are one"
+    refusals.admit(other)
+    again = refusals.mark(*same, before=mine)
+    assert (again, wait(again), wait(refusals.mark(*same))) == (mine, "5", None)
+    clock.now += 5
+    refusals.refuse(again, "no")
+    assert (wait(again), wait(other)) == ("10", None)
+    assert refusals.mark("news", *same[1:], before=mine)[:16] != mine[:16]
+    assert refusals.mark("news", *same[1:], before=mine)[16:] != mine[16:], "a token of another page is not believed"
 
 
 def test_memory_is_bounded_and_other_handlers_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:

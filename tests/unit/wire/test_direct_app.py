@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import re
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -13,6 +14,8 @@ from signalr_bridge.wire import timeouts
 from signalr_bridge.wire.exchange import Answer, Disconnected, IncomingRequest
 from signalr_bridge.wire.server import Listener, bind
 from starlette.types import Receive, Scope, Send
+
+from tests.unit.wire.conftest import LOOPS
 
 Handler = Callable[[IncomingRequest], Awaitable[Answer]]
 
@@ -416,6 +419,35 @@ async def test_a_server_that_stops_answers_what_has_come_and_ends_idle_connectio
         answers = await asyncio.wait_for(busy.read(), 5)
     assert statuses(answers) == [200, 200]
     assert answers.count(b"connection: close") == 1
+
+
+@pytest.mark.parametrize("loop_of", LOOPS.values(), ids=LOOPS)
+def test_a_connection_that_waits_to_be_accepted_is_served(loop_of: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """The system has made it already, and would reset it when the socket is closed."""
+
+    async def stop() -> bytes:
+        waiting: list[socket.socket] = []
+
+        def connect() -> None:
+            waiting.append(socket.create_connection(("127.0.0.1", port)))
+            waiting[0].sendall(GET)
+
+        with bind("127.0.0.1", 0, "none") as sock:
+            port = sock.getsockname()[1]
+            app = Application(ask_for_all)
+            listener = Listener(app, sock, grace_seconds=5, owns_lifespan=False, end_streams=connect)
+            serving = asyncio.create_task(listener.serve(sockets=[sock]))
+            await listener.ready.wait()
+            listener.should_exit = True
+            await serving
+        with waiting[0] as client:
+            client.settimeout(5)
+            return client.recv(65_536)
+
+    with asyncio.Runner(loop_factory=loop_of) as runner:
+        answers = runner.run(stop())
+    assert statuses(answers) == [200]
+    assert b"connection: close" in answers
 
 
 class Stubborn(asyncio.Protocol):

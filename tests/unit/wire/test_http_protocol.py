@@ -321,3 +321,55 @@ def test_the_echo_is_an_answer_to_its_request() -> None:
     assert echo(ONE_IS) == Answer(
         200, [(b"content-type", b"text/plain"), (b"content-length", b"27")], b"POST /hubs/a%2Fb/send abcde"
     )
+
+
+@WAYS
+async def test_while_it_drains_the_last_answer_ends_the_connection(way: Callable[[], App | DirectApp]) -> None:
+    app, state, wire = way(), ListenerState(), Wire()
+    protocol = connect(app, state, wire)
+    protocol.data_received(INNER)
+    await let_go(state)
+    state.is_draining = True
+    protocol.data_received(INNER * 3 + INNER[:10])
+    await let_go(state)
+    assert wire.written.count(ANSWER) == 4
+    assert b"connection: close" not in wire.written, "the next request has begun to come"
+    protocol.shutdown()
+    assert not wire.closed
+    protocol.data_received(INNER[10:])
+    await let_go(state)
+    assert wire.written.count(ANSWER) == 5
+    assert wire.written.count(b"connection: close") == 1
+    assert wire.closed
+
+
+async def test_an_answer_before_the_body_has_come_does_not_end_the_connection() -> None:
+    app, state, wire = DirectApp(reads=False), ListenerState(), Wire()
+    protocol = connect(app, state, wire)
+    state.is_draining = True
+    protocol.data_received(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na")
+    await let_go(state)
+    protocol.shutdown()
+    assert wire.written.count(ANSWER) == 1
+    assert b"connection: close" not in wire.written
+    assert not wire.closed
+    protocol.data_received(b"bc")
+    protocol.shutdown()
+    assert wire.closed
+
+
+async def test_a_connection_is_left_on_which_a_request_may_be_on_its_way() -> None:
+    state, wire = ListenerState(), Wire()
+    state.quiet_seconds = 0.1
+    protocol = connect(DirectApp(), state, wire)
+    protocol.shutdown()
+    assert not wire.closed
+    await asyncio.sleep(0.12)
+    protocol.shutdown()
+    assert wire.closed
+
+
+async def let_go(state: ListenerState) -> None:
+    """Until nothing is answered any more."""
+    while state.tasks:
+        await asyncio.gather(*state.tasks)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from signalr_bridge.errors import Overloaded
-from signalr_bridge.upstream.forward.queue import PerConnectionQueue
+from signalr_bridge.upstream.forward.queue import Backlog, PerConnectionQueue
 
 
 async def turns() -> None:
@@ -88,3 +88,21 @@ async def test_an_event_that_fails_lets_the_next_one_go() -> None:
         with pytest.raises(RuntimeError), slot:
             raise RuntimeError
     assert len(queue) == 0
+
+
+async def test_what_is_on_its_way_has_the_rest_of_the_grace() -> None:
+    told: list[str] = []
+
+    async def arrive(after: float, name: str) -> None:
+        await asyncio.sleep(after)
+        told.append(name)
+
+    async def end_late(error: Exception) -> None:
+        raise AssertionError from error
+
+    async with Backlog(grace_seconds=0.5) as backlog:
+        await backlog.deliver(arrive(0.1, "soon"), 0, end_late)
+        await backlog.deliver(arrive(60, "never"), 0, end_late)
+        backlog.begin_stop()
+        assert len(backlog) == 2
+    assert told == ["soon"]
