@@ -284,6 +284,18 @@ async def test_a_peer_that_says_how_long_it_keeps_a_connection_is_taken_at_its_w
         assert len(peer.visits) == 1
 
 
+async def test_the_last_word_of_a_peer_counts() -> None:
+    async def script(visit: Visit) -> None:
+        for seconds in (b"75", b"1"):
+            await visit.answer(OK.replace(b"\r\n\r\n", b"\r\nKeep-Alive: timeout=" + seconds + b"\r\n\r\n"))
+        await visit.until_gone()
+
+    async with scripted(script) as peer, Client(ClientOptions()) as client:
+        for connections in (1, 1, 2):
+            await begin(client, peer)
+            assert len(peer.visits) == connections
+
+
 class Leaving(threading.Thread):
     """A server on a thread of its own. It answers one request on each connection, and hangs up a moment later."""
 
