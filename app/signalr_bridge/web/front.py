@@ -200,6 +200,8 @@ class Front:
         try:
             if not route.reads_body:
                 flight.begin()
+            elif request.caller is not None and request.hub_segment is not None:
+                request.recheck = request.part(Access).check_again
             return await (self._hand_over(request) if route.answer is None else route.answer(request))
         finally:
             flight.end()
@@ -262,6 +264,8 @@ class Front:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if request.caller is None and request.flight is not None:
+                    request.flight.end()  # who takes a page slowly keeps nobody out
                 request.status = message["status"]
                 message["headers"] = [*message["headers"], *_own_headers(request)]
             elif request.method == "HEAD" and message["type"] == "http.response.body":
