@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from signalr_bridge.wire import timeouts
@@ -454,7 +454,7 @@ def test_a_connection_that_waits_to_be_accepted_is_served(loop_of: Callable[[], 
 class Uncopied(socket.socket):
     """A socket of a process that has no descriptor left."""
 
-    def dup(self) -> socket.socket:
+    def dup(self) -> Self:
         raise OSError(errno.EMFILE, "Too many open files")
 
 
