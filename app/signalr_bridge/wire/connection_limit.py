@@ -38,8 +38,8 @@ class Room(Enum):
 class ConnectionLimit:
     """A bound on the connections of all servers of a process.
 
-    At the bound the connections that have waited longest for a request, or its rest, make room for a new one. Where all are busy,
-    the new one is refused. That is logged once, and again after a minute without it.
+    At the bound the connections that have waited longest for a request, or its rest, make room for a new one. Where all
+    are busy, the new one is refused. That is logged once, and again after a minute without it.
 
     Args:
         most: How many connections may be open.
