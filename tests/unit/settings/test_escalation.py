@@ -255,7 +255,7 @@ def test_the_digest_of_nothing_is_no_key() -> None:
 
 def test_how_a_key_was_written_is_nothing_to_write() -> None:
     with pytest.raises(
-        SettingsError, match="BRIDGE_CALLERS__KEYS .*a name in it means nothing: write key, sha256, name,"
+        SettingsError, match=r"BRIDGE_CALLERS__KEYS .*a name in it means nothing: write key, sha256, name,"
     ):
         settings([key(A) | {"form": "text"}])
 
