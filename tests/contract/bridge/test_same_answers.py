@@ -23,9 +23,9 @@ STATUSES = {100, 200, 202, 204, 207, 400, 401, 403, 404, 405, 409, 413, 415, 422
 CODES = """
     body-too-large confirmation-required connection-not-found delivery-failed delivery-unknown client-timeout forbidden
     hub-not-found idempotency-in-progress idempotency-mismatch internal-error invalid-continuation-token invalid-header
-    invalid-item invalid-name invalid-query invoke-failed malformed-json malformed-message method-not-allowed
-    no-default-hub no-endpoint-available no-handler not-present overloaded rate-limited reserved-claim route-not-found
-    throttled token-too-long unauthenticated unknown-endpoint unknown-property unsupported-media-type url-too-long
+    invalid-item invalid-name invalid-query invoke-failed malformed-json method-not-allowed no-default-hub
+    no-endpoint-available no-handler not-present overloaded rate-limited reserved-claim route-not-found throttled
+    token-too-long unauthenticated unknown-endpoint unknown-property unsupported-media-type url-too-long
 """
 """Those of the contract that a request can meet today. For others the bridge must stop, or have an identity."""
 

@@ -101,9 +101,6 @@ CHANGES = {
     "client of rooms": "200",
     "client of outside": "200",
     "client of strict": "200",
-    "send by nobody": "401 unauthenticated",
-    "nothing": "404 route-not-found",
-    "another method": "405 method-not-allowed",
     # A fault in MessagePack is called so.
     "packed message of nothing": "400 malformed-json",
     "packed message of nonsense": "400 malformed-json",
