@@ -195,6 +195,12 @@ class MalformedJson(BridgeError):
     code, title, status = "malformed-json", "Malformed JSON", 400
 
 
+class MalformedMessagePack(MalformedJson):
+    """A body is not a message in MessagePack. Its code is that of a body in JSON."""
+
+    title = "Malformed MessagePack"
+
+
 class InvalidName(BridgeError):
     """A hub, group, user id or connection id is one that the service does not take."""
 

@@ -118,7 +118,8 @@ def check_return(node: NodeClients, machine: Machine) -> None:
 def test_a_client_gets_messages_through(node: NodeClients, azure: Azure, emulator_port: int, kind: str) -> None:
     with run_identity_bridge(azure, emulator_port, azure.settings(kind, emulator_port) | JWTS) as machine:
         check_chat(node, machine)
-        check_return(node, machine)
+        if kind == "system-assigned":
+            check_return(node, machine)
         check_silence(azure, machine)
 
 

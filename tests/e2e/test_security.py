@@ -71,6 +71,9 @@ def test_a_key_opens_its_right_for_its_hub_on_the_callers_listener_alone(bridge:
     assert send(bridge.callers, LIMITED[:-1]) == "unauthenticated"
     assert send(bridge.callers, "") == "unauthenticated"
     assert send(bridge.public, API_KEY) == "route-not-found"
+    headers = {"X-API-Key": API_KEY, "X-Forwarded-For": "198.51.100.100"}
+    answer = bridge.public.post("/hubs/lobby/negotiate", json={"userId": "ann"}, headers=headers)
+    assert code_of(answer) == "unauthenticated", "nobody is a caller there"
 
 
 def negotiate(bridge: Listeners, hub: str, **headers: str) -> str:

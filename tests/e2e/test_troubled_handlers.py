@@ -1,8 +1,11 @@
 """Handlers that raise what ends a program, or hold everybody up, in a real ``serve``, which goes on."""
 
 import json
+import re
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -14,10 +17,36 @@ from tests.e2e.troubled import KINDS
 HUBS = [f"tests.e2e.troubled:{hub}" for hub in ("raising", "filtered", "blocking", "printing")]
 
 
+class Broken(BaseHTTPRequestHandler):
+    """A backend that answers 500."""
+
+    def do_POST(self) -> None:
+        self.send_error(500)
+
+    def log_message(self, format: str, *arguments: object) -> None: ...
+
+
 @pytest.fixture(scope="module")
-def bridge() -> Iterator[tuple[Process, Service]]:
+def backend() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def bridge(backend: str) -> Iterator[tuple[Process, Service]]:
     port = free_port()
-    settings = {"BRIDGE_HANDLERS": ",".join(HUBS), "BRIDGE_LIMITS__GRACE_SECONDS": "3"}
+    settings = {
+        "BRIDGE_HANDLERS": ",".join(HUBS),
+        "BRIDGE_LIMITS__GRACE_SECONDS": "3",
+        "BRIDGE_LIMITS__DEADLINE_SECONDS": "0.5",
+        "BRIDGE_FORWARD__BROKEN__HUB": "broken",
+        "BRIDGE_FORWARD__BROKEN__URL": backend,
+        "BRIDGE_FORWARD__BROKEN__UNSIGNED": "true",
+    }
     with run_bridge(port, free_port(), settings) as process, service_of(port) as service:
         yield process, service
 
@@ -72,6 +101,25 @@ def test_a_handler_that_holds_everybody_up_is_named_once(bridge: tuple[Process, 
 def _all_told(process: Process) -> list[dict[str, Any]] | None:
     told = read_lines(process, "handler holds everybody up")
     return told if len(told) >= 2 else None
+
+
+def test_a_failure_outside_is_a_line_without_a_stack(bridge: tuple[Process, Service]) -> None:
+    process, service = bridge
+    for hub, event in (("broken", "anything"), ("printing", "send")):
+        assert service.invoke(hub, event)["error"] == f"Method '{event}' failed."
+    lines = process.wait_for(
+        lambda _: _find_failures(process, "forward.broken", "tests.e2e.troubled:send"), "two lines"
+    )
+    forward, handler = lines
+    assert "exception" not in forward | handler
+    assert (forward["error"], forward["reason"]) == ("BackendUnavailable", "The backend answered 500.")
+    assert handler["error"] in {"NoEndpointAvailable", "DeliveryFailed"}
+    assert re.search(r"\(.*/tests/e2e/troubled\.py, line \d+\)$", handler["reason"])
+
+
+def _find_failures(process: Process, *handlers: str) -> list[dict[str, Any]] | None:
+    found = {line["handler"]: line for line in read_lines(process, "handler failed")}
+    return [found[one] for one in handlers] if found.keys() >= set(handlers) else None
 
 
 def test_what_python_writes_to_standard_error_is_a_line(bridge: tuple[Process, Service]) -> None:

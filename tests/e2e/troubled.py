@@ -128,6 +128,12 @@ async def print_much(context: Context, times: int) -> str:
     return "printed"
 
 
+@printing.on("send")
+async def send(context: Context) -> None:
+    """To an instance that is down."""
+    await context.clients.all.send("newMessage")
+
+
 @printing.on("warn")
 async def warn(context: Context, text: str) -> None:
     """Everything that Python itself writes to standard error."""

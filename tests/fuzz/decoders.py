@@ -4,6 +4,8 @@ A decoder may refuse what it is given by an error of ours; anything else that it
 """
 
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from signalr_bridge.errors import BridgeError
 from signalr_bridge.protocol import hub_json, hub_messagepack, json_text, messagepack, upstream_event
@@ -12,6 +14,7 @@ from signalr_bridge.protocol.claims import are_forged, read_claims_line, read_lo
 from signalr_bridge.protocol.connection_string import parse_connection_string
 from signalr_bridge.protocol.signing_key import SigningKey
 from signalr_bridge.protocol.upstream_event import find_signer
+from signalr_bridge.settings.files import read_file
 from signalr_bridge.upstream.entra import read_application, read_key_id
 from signalr_bridge.web.tokens import read_keys, read_keys_address
 from signalr_bridge.wire.request_reader import ReceivedRequest, RequestReader
@@ -93,6 +96,20 @@ def _read_http(data: bytes) -> object:
     return told
 
 
+_FOLDER = TemporaryDirectory()
+
+
+def _read_settings(name: str) -> Decoder:
+    """Reads a settings file of this name."""
+    file = Path(_FOLDER.name) / name
+
+    def read(data: bytes) -> object:
+        file.write_bytes(data)
+        return read_file(file)
+
+    return read
+
+
 DECODERS: dict[str, Decoder] = {
     "json invocation": upstream_event.read_invocation,
     "messagepack invocation": upstream_event.read_messagepack_invocation,
@@ -117,6 +134,8 @@ DECODERS: dict[str, Decoder] = {
         hub_messagepack.read_message(one) for one in hub_messagepack.split_frames(data)[0]
     ],
     "http answer": read_answer,
+    "settings in TOML": _read_settings("bridge.toml"),
+    "settings in JSON": _read_settings("local.settings.json"),
 }
 
 

@@ -18,9 +18,21 @@ INVOCATION = {
     "streamIds": ["1"],
 }
 _MOMENT = msgpack.Timestamp(1, 2)
+_LATEST = msgpack.Timestamp(253_402_300_799, 999_999_900)
+"""``DateTime.MaxValue`` of .NET."""
+_BEYOND = [msgpack.Timestamp(2**63 - 1, 999_999_999), msgpack.Timestamp(-(2**63), 0)]
+HALVES = (
+    b'{"type":1,"invocationId":"0","target":"send",'
+    b'"arguments":["\\ud800","\\udc00\\ud83d",{"\\udfff":"\\ud83d\\ude00"}]}'
+)
+NUMBERS = (
+    b'{"type":1,"invocationId":"0","target":"send",'
+    b'"arguments":[12345678901234567.89,1e5,1E-400,-0.0,123456789012345678901234567890,0.1000000000000000055511151231257827]}'
+)
 MESSAGEPACK = [
     [1, {}, "0", "send", ["é", b"\xff", -1, 2**64 - 1, 1.5, None, {"a": [1]}, {1: 2}]],
     [1, {"a": "b"}, None, "send", [msgpack.ExtType(5, b"x"), _MOMENT], ["1"]],
+    [1, {}, "0", "send", [_LATEST, [_LATEST, 60], [_MOMENT, -840], *_BEYOND, "12345678901234567.89"]],
 ]
 OTHERS = [[3, {}, "0", 3, {"a": 1}], [3, {}, "0", 1, "broken"], [6], [7, "bye", True]]
 LINE = (
@@ -32,8 +44,31 @@ def _packed(value: object) -> bytes:
     return msgpack.packb(value)  # type: ignore[no-any-return]
 
 
+TOML = b"""\
+[[callers.keys]]
+name = "shop"
+key = "a-key-of-the-shop"
+hubs = ["chat"]
+rights = ["send"]
+
+[upstream]
+code = ["a-code"]
+
+[limits]
+body_bytes = 1_000_000
+"""
+"""Where it is cut off behind a line, it is valid all the same."""
+JSON = b"""{"IsEncrypted": false, // a comment
+"Values": {"AzureSignalRConnectionString": "Endpoint=http://localhost;AccessKey=abc=;Version=1.0;"},
+"Host": {"CORS": "*"}}"""
+
 SEEDS: dict[str, list[bytes]] = {
-    "json invocation": [json.dumps(INVOCATION).encode(), b'{"Type":1,"Target":"send","arguments":null}\x1e'],
+    "json invocation": [
+        json.dumps(INVOCATION).encode(),
+        HALVES,
+        NUMBERS,
+        b'{"Type":1,"Target":"send","arguments":null}\x1e',
+    ],
     "messagepack invocation": [_packed(one) for one in MESSAGEPACK],
     "disconnected": [b'{"type":11,"error":"lost"}', b'{"Type":11,"Error":null}', b" "],
     "event headers": [
@@ -55,7 +90,7 @@ SEEDS: dict[str, list[bytes]] = {
         b"POST / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nExpect: 100-continue\r\n"
         b"Content-Length: 1\r\n\r\nxCONNECT /x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nrest",
     ],
-    "json text": [json.dumps(INVOCATION).encode()],
+    "json text": [json.dumps(INVOCATION).encode(), NUMBERS],
     "json members": [b'{"a": 1, "b": [1, {}], "a\\u0000": "x"}'],
     "json elements": [b'[1, {"a": []}, "x", null]'],
     "json records": [
@@ -71,4 +106,6 @@ SEEDS: dict[str, list[bytes]] = {
         b"\x06HTTP/1.0 404 Not Found\r\nX-A: b\r\n\r\nuntil the end",
         b"\x00HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\nConnection: keep-alive\r\n\r\n",
     ],
+    "settings in TOML": [TOML, *(TOML[:end] for end in (TOML.index(b"hubs ="), TOML.index(b"[upstream]")))],
+    "settings in JSON": [JSON],
 }

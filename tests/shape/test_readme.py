@@ -10,8 +10,8 @@ from tests.shape.tree import ROOT, tree_lines
 
 # What a caller may meet. Whoever changes a line here changes the HTTP interface.
 CONTRACT = {
-    400: "malformed-json malformed-message invalid-name invalid-query invalid-header token-too-long "
-    "confirmation-required invalid-continuation-token",
+    400: "malformed-json invalid-name invalid-query invalid-header token-too-long confirmation-required "
+    "invalid-continuation-token",
     401: "unauthenticated",
     403: "forbidden",
     404: "route-not-found hub-not-found no-default-hub connection-not-found not-present no-handler",
@@ -28,9 +28,9 @@ CONTRACT = {
     504: "delivery-unknown client-timeout",
 }
 LISTED = {(status, code) for status, codes in CONTRACT.items() for code in codes.split()}
-# Never an answer under their own code: translated (forbidden), a completion's text, start-up only, or raised to an
-# author outside any event.
-UNLISTED = {(403, "rejected"), (200, "hub-error"), (500, "bad-settings")}
+# Never an answer under their own code: translated (malformed-json, forbidden), a completion's text, start-up only, or
+# raised to an author outside any event.
+UNLISTED = {(400, "malformed-message"), (403, "rejected"), (200, "hub-error"), (500, "bad-settings")}
 UNLISTED |= {(503, "not-running")}
 
 

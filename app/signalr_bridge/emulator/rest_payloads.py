@@ -13,7 +13,6 @@ from signalr_bridge.emulator.codecs import CODECS, Frame
 from signalr_bridge.emulator.hubs import Member, send
 from signalr_bridge.errors import MalformedJson, MalformedMessage
 from signalr_bridge.protocol import json_text, messagepack
-from signalr_bridge.protocol.hub_json import is_array
 from signalr_bridge.protocol.hub_message import Invocation, Payload
 from signalr_bridge.protocol.payload import read_packed
 from signalr_bridge.protocol.rest import EVERY_PROTOCOL, JSON, MESSAGEPACK
@@ -78,7 +77,7 @@ def read_payload(body: bytes) -> Invocation:
     except MalformedJson as exc:
         raise BadRequest("message", exc.detail) from None
     arguments = members.get("arguments", _NULL)
-    return _make_message(target, [] if arguments == _NULL else arguments, is_array(arguments))
+    return _make_message(target, [] if arguments == _NULL else arguments, json_text.is_array(arguments))
 
 
 def _check(text: msgspec.Raw) -> msgspec.Raw:

@@ -163,7 +163,6 @@ def _read_completion(members: dict[str, Any]) -> Completion:
 
 
 _MEMBERS = {"type", "target", "invocationId", "headers", "streamIds", "error", "allowReconnect"}
-_OPENING = ord("[")
 
 
 def _read_members(record: bytes) -> dict[str, Any]:
@@ -179,17 +178,12 @@ def _read_members(record: bytes) -> dict[str, Any]:
 def read_member(name: str, text: msgspec.Raw) -> Any:
     """The value of a member. Payloads, and what no message has, stay JSON text. Raises ``MalformedMessage``."""
     try:
-        if name in _MEMBERS or (name == "arguments" and not is_array(text)):
+        if name in _MEMBERS or (name == "arguments" and not json_text.is_array(text)):
             return json_text.decode(text)
         json_text.check(text)
     except MalformedJson:
         raise MalformedMessage("Error reading JSON.") from None
     return text
-
-
-def is_array(text: msgspec.Raw) -> bool:
-    """Whether a JSON text without blanks around it is an array."""
-    return memoryview(text)[0] == _OPENING
 
 
 def decode_object(record: bytes) -> dict[str, Any]:

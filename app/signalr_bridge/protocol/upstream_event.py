@@ -179,7 +179,7 @@ def read_invocation(body: bytes) -> Invocation:
         found = _USUAL.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_unusual(text)
-    if found.type != 1 or not hub_json.is_array(found.arguments):
+    if found.type != 1 or not json_text.is_array(found.arguments):
         return _read_unusual(text)
     return Invocation(
         found.target, found.arguments, found.invocationId or None, found.headers or {}, found.streamIds or []

@@ -47,7 +47,7 @@ def leave_out_escalations(
     Args:
         current: The settings in force.
         wanted: Those to change to. In fields that may not change while running they are the same.
-        gone: Keys that were in force before. One that was lost with the end of a file may come back with it.
+        gone: Former keys, for names that ``current`` may lack. One that was lost with a file's end may come back.
     """
     found: list[Escalation] = []
     endpoints = _EndpointJudge(current, wanted, found)
@@ -68,18 +68,22 @@ def _judge_keys(
     current: Settings, wanted: Settings, gone: Sequence[CallerKey], found: list[Escalation]
 ) -> tuple[CallerKey, ...]:
     """The keys, without new ones that nobody like them had, and with no more hubs and rights than they have."""
-    former = [*current.callers.keys, *gone]
     known = {one.digest: one for one in reversed(current.callers.keys)}  # the first of equal keys counts
     taken: list[CallerKey] = []
     for key in wanted.callers.keys:
-        before = known.get(key.digest)
+        before, former = known.get(key.digest), _find_alike(key, current.callers.keys, gone)
         if before is not None:
             taken.append(_limit(key, before, found))
-        elif any(_is_alike(key, one) and _covers(one, key) for one in former):
+        elif any(_covers(one, key) for one in former):
             taken.append(key)
         else:
             found.append(Escalation(_KEYS, _describe_new(key, former)))
     return tuple(taken)
+
+
+def _find_alike(key: CallerKey, current: Sequence[CallerKey], gone: Sequence[CallerKey]) -> Sequence[CallerKey]:
+    """The keys whose place a key may take. Those that are gone count where nobody like them is in force."""
+    return [one for one in current if _is_alike(key, one)] or [one for one in gone if _is_alike(key, one)]
 
 
 def _limit(key: CallerKey, before: CallerKey, found: list[Escalation]) -> CallerKey:
@@ -95,7 +99,7 @@ def _limit(key: CallerKey, before: CallerKey, found: list[Escalation]) -> Caller
 def _describe_new(key: CallerKey, former: Sequence[CallerKey]) -> str:
     if key.form == "unnamed":
         return f"the new key '{key.name}' has no name in its table, and so nothing tells what it may have"
-    if not any(_is_alike(key, one) for one in former):
+    if not former:
         return f"the key '{key.name}' is new"
     return f"the new key '{key.name}' would get more hubs or rights than the former one of this name"
 

@@ -47,7 +47,7 @@ class Change:
 def plan_change(current: Settings, wanted: Settings, gone: Sequence[CallerKey] = ()) -> Change:
     """The change to ``wanted``. Fields marked as live change at once, as far as nothing opens. All others wait.
 
-    ``gone`` are keys that were in force before ``current``. They need not hold their secrets.
+    ``gone`` are the last keys of names that were in force before ``current``. They need not hold their secrets.
     """
     hubs = {
         name: _change(current.hubs.get(name) or HubSettings(), _find_hub(wanted, name))
@@ -192,11 +192,12 @@ class LiveSettings:
         self._listener.settings_changed(changes=change.changed)
 
     def _remember(self, keys: Sequence[CallerKey]) -> None:
-        """Keeps the names of keys and what they may do, without the keys themselves."""
-        for key in keys:
-            without_secret = key.model_copy(update={"key": None, "sha256": None})
-            if without_secret not in self._gone:
-                self._gone.append(without_secret)
+        """Keeps what the keys of each name may do, without the keys themselves, in the place of what was kept of it."""
+        names = {(one.form, one.name) for one in keys}
+        self._gone = [
+            *(one for one in self._gone if (one.form, one.name) not in names),
+            *(one.model_copy(update={"key": None, "sha256": None}) for one in keys),
+        ]
 
     def _tell_what_waits(self, change: Change) -> None:
         """Tells it once as long as it stays the same, because stores are read again and again."""

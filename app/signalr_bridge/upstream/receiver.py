@@ -16,6 +16,7 @@ from signalr_bridge.errors import (
     InvalidHeader,
     MalformedJson,
     MalformedMessage,
+    MalformedMessagePack,
     NoHandler,
     UnheldValue,
     UnsupportedMediaType,
@@ -123,20 +124,21 @@ def check_headers(headers: EventHeaders) -> None:
 def parse(read: Callable[[Read], Message], body: Read, media_type: str = upstream_event.JSON) -> Message:
     """What ``read`` reads from the body, or a part of it.
 
-    Raises ``UnheldValue``, and ``MalformedJson`` or, for MessagePack, ``MalformedMessage``.
+    Raises ``UnheldValue``, and ``MalformedJson`` or its kind of MessagePack.
     """
     try:
         return read(body)
     except MalformedMessage as error:
-        if isinstance(error, UnheldValue) or media_type == upstream_event.MESSAGEPACK:
+        if isinstance(error, UnheldValue):
             raise
-        raise MalformedJson(error.detail) from None
+        kind = MalformedMessagePack if media_type == upstream_event.MESSAGEPACK else MalformedJson
+        raise kind(error.detail) from None
 
 
 def _read_arguments(message: Invocation, handler: Handler | None) -> tuple[Sequence[Payload], str | None]:
     """The arguments as the handler takes them, and why the message cannot be carried out. Raises ``MalformedJson``."""
     arguments = message.arguments
-    if message.refusal is not None:
+    if message.fault is not None or message.stream_ids:
         return (), message.refusal
     if not isinstance(arguments, msgspec.Raw) or (handler is not None and handler.takes_json):
         return arguments, None

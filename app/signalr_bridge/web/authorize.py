@@ -104,14 +104,27 @@ class Access:
 
     async def still_admits(self, request: Request) -> bool:
         """Whether the caller of an open stream may go on. Its key, its right or its token's key may be gone by now."""
+        caller = await self._find_again(request)
+        return caller is not None and any(caller.may(right, None) for right in request.rights)
+
+    async def check_again(self, request: Request) -> None:
+        """Sets the caller anew, for a request whose body has come late. It may have less rights by now.
+
+        Raises ``Unauthenticated`` and ``Forbidden``.
+        """
+        request.caller = caller = await self._find_again(request)
+        if caller is None:
+            raise Unauthenticated(REFUSAL, headers=CHALLENGE)
+        caller.check(request.rights, None if request.hub_segment is None else request.hub)
+
+    async def _find_again(self, request: Request) -> Caller | None:
+        """The caller of a request that was admitted before. None when it would not be admitted any more."""
         keys, tokens = request.headers_of(b"x-api-key"), read_bearers(request.headers_of(b"authorization"))
         if any(keys):
-            caller = self.callers.recall(keys[0])
-        else:
-            address = self.address_of(request)
-            caller = await self.callers.find_by_token(tokens, address, or_client=True) if tokens else None
-            caller = caller or self._find_anonymous(request)
-        return caller is not None and any(caller.may(right, None) for right in request.rights)
+            return self.callers.recall(keys[0])
+        address = self.address_of(request)
+        caller = await self.callers.find_by_token(tokens, address, or_client=True) if tokens else None
+        return caller or self._find_anonymous(request)
 
     def is_backend(self, request: Request) -> bool:
         """Whether a backend asks. In development every program of this machine may, and clients need no key either."""

@@ -5,7 +5,7 @@ Paths are matched as they were sent, so that ``a%2Fb`` is one name.
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -83,6 +83,7 @@ class Request:
         "names",
         "part",
         "path",
+        "recheck",
         "rights",
         "status",
         "values",
@@ -126,6 +127,8 @@ class Request:
         """Where the request came from by ASGI. None where it did not."""
         self.flight: Flight | None = None
         """What it takes of its share. None where nothing is counted."""
+        self.recheck: Callable[[Request], Awaitable[None]] | None = None
+        """Checks the caller again when the body has come late, because its right may have gone meanwhile."""
 
     def header(self, name: bytes) -> str | None:
         """The first value of a header, whose name is in lower case. None when it is absent."""
@@ -230,6 +233,7 @@ class Request:
             MalformedJson: It has not come to its end in time, or is more than is wanted.
             InvalidHeader: Its length is malformed.
             Overloaded: Too many requests are in flight, or too many bytes of their bodies.
+            Unauthenticated, Forbidden: The caller's key or right has gone while the body came.
         """
         declared = self.header(b"content-length")
         if declared is not None and not (declared.isascii() and declared.isdigit()):
@@ -238,10 +242,13 @@ class Request:
         if body is None and (declared is None or int(declared) <= limit):
             length = 0 if declared is None or drops_blanks else int(declared)
             body = await self._receive(limit, seconds, length, drops_blanks=drops_blanks)
+            if self.recheck is not None:
+                await self.recheck(self)
         elif body is None or len(body) > limit:
             raise self._too_large(limit)
         elif flight is not None and not drops_blanks:
-            flight.add_bytes(len(body))
+            flight.begin(len(body))
+            return body
         if flight is not None:
             flight.begin()
         return body
@@ -259,7 +266,7 @@ class Request:
                     if size > limit:
                         raise self._too_large(limit)
                     body += piece.translate(None, _BLANKS) if drops_blanks else piece
-                    if not drops_blanks and self.flight is not None:
+                    if not drops_blanks and self.flight is not None and self.flight.body_bytes < max(size, length):
                         self.flight.add_bytes(max(size, length) - self.flight.body_bytes)
                     elif drops_blanks and len(body) > len(b"{}"):
                         raise MalformedJson("Send no body.")

@@ -464,3 +464,15 @@ def test_arguments_go_out_as_the_bytes_that_came() -> None:
 def test_arguments_that_are_no_json_in_utf8_are_refused(arguments: bytes) -> None:
     with pytest.raises(MalformedJson):
         read(b'{"target":"t","arguments":' + arguments + b"}")
+
+
+def test_nothing_is_read_behind_as_many_faults_as_are_told() -> None:
+    unknown = {"target": "t"} | {f"p{number}": 0 for number in range(700)}
+    read = read_items(
+        json.dumps([unknown] * 1000).encode(), "chat", ALL, lambda name: True, lambda action, message: True
+    )
+    assert next(read) is None
+    with pytest.raises(InvalidItem) as caught:
+        next(read)
+    assert len(caught.value.faults) == 1000
+    assert caught.value.faults[-1].pointer == "#/1/p299"

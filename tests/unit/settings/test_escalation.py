@@ -225,11 +225,24 @@ def test_a_key_that_was_lost_with_the_end_of_a_file_comes_back_with_it() -> None
     whole, cut = [key(A, hubs=["x"]), key(B, "b")], [key(A)]
     running = Running(settings(whole))
     running.take(write({"keys": cut}))
-    assert running.allowed() == allowed(settings([key(A, hubs=["x"])]))
+    assert running.reach() == reach(settings([key(A, hubs=["x"])]))
     running.take(write({"keys": whole}))
     assert running.current == settings(whole)
     running.take(write({"keys": [*whole, key(C, "b"), key(D, "a")]}))
-    assert running.allowed() == allowed(settings([*whole, key(C, "b")]))
+    assert running.reach() == reach(settings([*whole, key(C, "b")]))
+
+
+def test_what_a_key_had_before_it_was_limited_counts_no_more() -> None:
+    running = Running(settings([key(A), key(B, "b")]))
+    limited = [key(A, hubs=["x"]), key(B, "b")]
+    running.take(write({"keys": limited}))
+    running.take(write({"keys": [*limited, key(C)]}))
+    assert running.current == settings(limited)
+    running.take(write({"keys": [key(B, "b")]}))
+    running.take(write({"keys": [key(A), key(C), key(B, "b")]}))
+    assert running.current == settings([key(B, "b")])
+    running.take(write({"keys": limited}))
+    assert running.current == settings(limited)
 
 
 def test_the_digest_of_nothing_is_no_key() -> None:
@@ -361,14 +374,14 @@ class Running:
         values = gather(environment, {})
         self._live.take(self._live.plan(values), values)
 
-    def allowed(self) -> set[object]:
-        return allowed(self.current)
+    def reach(self) -> set[object]:
+        return reach(self.current)
 
 
 HUBS = ("chat", "orders", "vault", "other")
 
 
-def allowed(current: Settings) -> set[object]:
+def reach(current: Settings) -> set[object]:
     """All that anybody may do: by each key, with each code, signed by each key, and as a client."""
     found: set[object] = set()
     ring = read_keys(current.callers.keys)
@@ -474,7 +487,7 @@ def test_a_file_cut_off_at_any_byte_opens_nothing(tmp_path: Path) -> None:
     file.write_text(FILE)
     whole = load(gather({"BRIDGE_SETTINGS_FILE": str(file)}, {}))
     rotated = {(C, Right.SEND, "chat"), *(("code", hub, "new-code") for hub in HUBS if hub != "vault")}
-    former, seen, running = allowed(whole) | rotated, set[object](), Running(whole)
+    allowed, seen, running = reach(whole) | rotated, set[object](), Running(whole)
     for text in (FILE, CHANGED):
         for length in range(len(text) + 1):
             if (found := parse(text[:length])) is None or repr(found) in seen:
@@ -484,10 +497,10 @@ def test_a_file_cut_off_at_any_byte_opens_nothing(tmp_path: Path) -> None:
             file.write_text(text[:length])
             with suppress(SettingsError):
                 running.take({"BRIDGE_SETTINGS_FILE": str(file)})
-            assert running.allowed() <= former, text[:length]
+            assert running.reach() <= allowed, text[:length]
     assert len(seen) > 60
     running.take({"BRIDGE_SETTINGS_FILE": str(file)})
-    assert rotated <= running.allowed(), "what is whole is taken, but for the new key"
+    assert rotated <= running.reach(), "what is whole is taken, but for the new key"
 
 
 def parse(text: str) -> object | None:

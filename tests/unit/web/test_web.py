@@ -1,10 +1,22 @@
 """The small parts of the edge: names, queries, deadlines, bodies, callers, loopback."""
 
+from typing import Any
+
 import pytest
-from signalr_bridge.errors import BodyTooLarge, InvalidHeader, InvalidName, InvalidQuery, UnsupportedMediaType
+from signalr_bridge.errors import (
+    BodyTooLarge,
+    InvalidHeader,
+    InvalidName,
+    InvalidQuery,
+    MalformedJson,
+    Overloaded,
+    UnsupportedMediaType,
+)
 from signalr_bridge.protocol.origin import is_loopback
 from signalr_bridge.web.guards import is_of_this_machine
-from signalr_bridge.web.request import JSON, read_query
+from signalr_bridge.web.observer import SILENT
+from signalr_bridge.web.request import JSON, Request, read_query
+from signalr_bridge.web.shares import Flight, Shares
 from signalr_bridge.web.trace import read_traceparent
 
 from tests.unit.web.requests import request
@@ -156,6 +168,38 @@ async def test_who_waits_for_leave_to_send_it_hears_that_it_will_not_be_read() -
     with pytest.raises(BodyTooLarge) as caught:
         await request(headers=[("Content-Length", "4"), ("Expect", "100-continue")], chunks=[]).read_body(3)
     assert caught.value.headers == {"Connection": "close"}
+
+
+def flown(most_bytes: int = 100, **given: Any) -> tuple[Request, Shares]:
+    """A request of a caller that is counted, and what is in flight."""
+    shares, asked = Shares(10, most_bytes, SILENT), request(**given)
+    asked.flight = Flight(shares, shares.callers)
+    return asked, shares
+
+
+async def test_a_body_counts_from_its_first_byte_and_takes_its_place_at_its_end() -> None:
+    asked, shares = flown(chunks=[b"ab", b"c", b""])
+    assert await asked.read_body(3) == b"abc"
+    assert (shares.callers.body_bytes, shares.callers.in_flight) == (3, 1)
+
+
+@pytest.mark.parametrize("headers", [[], [("Content-Length", "101")]])
+async def test_a_body_over_the_budget_is_not_read_to_its_end(headers: list[tuple[str, str]]) -> None:
+    asked, shares = flown(headers=headers, chunks=[b"a" * 50, b"a" * 51, b"never read"])
+    with pytest.raises(Overloaded):
+        await asked.read_body(1000)
+    assert (shares.callers.in_flight, shares.callers.body_bytes) == (0, 0 if headers else 50)
+
+
+async def test_a_body_that_is_to_be_blank_takes_no_bytes() -> None:
+    for chunks in ([b""], [b" " * 5000, b"\n{", b"\t} ", b""], [b"{}"]):
+        asked, shares = flown(chunks=chunks)
+        assert await asked.read_body(6000, drops_blanks=True) in {b"", b"{}"}
+        assert (shares.callers.body_bytes, shares.callers.in_flight) == (0, 1)
+    asked, shares = flown(chunks=[b' {"a"', b"never read"])
+    with pytest.raises(MalformedJson):
+        await asked.read_body(6000, drops_blanks=True)
+    assert shares.callers.in_flight == 0
 
 
 @pytest.mark.parametrize("length", ["", "x", "-1", "²"])

@@ -115,6 +115,9 @@ class Binding:
 
     It is built once for each handler. Raises ``SettingsError`` for a function that cannot be a handler.
 
+    Attributes:
+        needs_digits: Whether a parameter wants the numbers of JSON with all their digits.
+
     Args:
         function: The function.
         source: Where it is.
@@ -123,11 +126,8 @@ class Binding:
     def __init__(self, function: Callable[..., Any], source: str) -> None:
         self._parameters, self._rest = _read_parameters(function, source)
         self._required = sum(one.required for one in self._parameters)
-
-    @property
-    def needs_digits(self) -> bool:
-        """Whether a parameter wants the numbers of JSON with all their digits."""
-        return any(one.needs_digits for one in (*self._parameters, *([] if self._rest is None else [self._rest])))
+        known = self._parameters if self._rest is None else [*self._parameters, self._rest]
+        self.needs_digits = any(one.needs_digits for one in known)
 
     def fits(self, count: int) -> bool:
         """Whether the handler can be called with so many arguments."""

@@ -97,9 +97,16 @@ CHANGES = {
     "GET /hubs/chat/groups/team%2F1/connections: slash at the end": "404 route-not-found",
     # RFC 9110, section 9.3.6: its target is a host and a port, and has no path.
     "a tunnel to a host": "405 method-not-allowed",
-    "send by nobody": "401 unauthenticated",
-    "nothing": "404 route-not-found",
-    "another method": "405 method-not-allowed",
+    # The token of a client without a user tells this client apart, by a random mark in bridge.claims.
+    "client of rooms": "200",
+    "client of outside": "200",
+    "client of strict": "200",
+    # A fault in MessagePack is called so.
+    "packed message of nothing": "400 malformed-json",
+    "packed message of nonsense": "400 malformed-json",
+    "packed message of an object": "400 malformed-json",
+    "packed message of half": "400 malformed-json",
+    "packed message of more behind it": "400 malformed-json",
     # The service lacks the operation: the answer says so, and asks nobody to try again.
     "call: bare": "502 invoke-failed",
     "members of say-bare": "503 no-endpoint-available",
