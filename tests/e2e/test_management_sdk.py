@@ -8,7 +8,7 @@ from typing import Any
 
 import msgpack
 
-from tests.e2e.processes import free_port, run_emulator
+from tests.e2e.processes import Machine
 from tests.e2e.raw_client import RawClient, raw_client, token_as_recorded
 from tests.vectors import read_vectors
 
@@ -53,10 +53,9 @@ def broadcasts(key: str) -> Iterator[bytes]:
             yield body_of(request)
 
 
-def test_every_recorded_request_is_taken_and_every_recorded_client_gets_the_messages() -> None:
-    port = free_port()
+def test_every_recorded_request_is_taken_and_every_recorded_client_gets_the_messages(apart: Machine) -> None:
+    port = apart.emulator_port
     with ExitStack() as stack:
-        stack.enter_context(run_emulator(port, "http://127.0.0.1:9/"))
         tokens = [token_as_recorded(one["header"], one["claims"]) for one in RECORDED["clients"]]
         clients: list[RawClient] = [stack.enter_context(raw_client(port, "json", one)) for one in tokens]
         packed = stack.enter_context(raw_client(port, "messagepack", tokens[0]))

@@ -68,7 +68,13 @@ def client(apart: Machine, protocol: str) -> Iterator[RawClient]:
         yield client
 
 
-def call_upstream(machine: Machine, protocol: str, body: bytes, event: str = "echo") -> httpx.Response:
+@pytest.fixture(scope="module")
+def service(apart: Machine) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=apart.url, trust_env=False, timeout=10) as http:
+        yield http
+
+
+def call_upstream(service: httpx.Client, protocol: str, body: bytes, event: str = "echo") -> httpx.Response:
     """What the service sends for a client's message, with its body as it is."""
     kinds = {"json": "application/json", "messagepack": "application/x-msgpack"}
     headers = {
@@ -79,8 +85,7 @@ def call_upstream(machine: Machine, protocol: str, body: bytes, event: str = "ec
         "X-ASRS-Signature": "sha256=" + hmac.new(EMULATOR_KEY.encode(), b"c1", hashlib.sha256).hexdigest(),
         "Content-Type": kinds[protocol],
     }
-    with httpx.Client(trust_env=False, timeout=10) as http:
-        return http.post(f"{machine.url}/upstream", content=body, headers=headers)
+    return service.post("/upstream", content=body, headers=headers)
 
 
 def test_a_value_that_has_no_place_costs_one_invocation_an_error(client: RawClient, protocol: str) -> None:
@@ -94,14 +99,14 @@ def test_a_value_that_has_no_place_costs_one_invocation_an_error(client: RawClie
     assert client.answer() == {"id": "8", "result": 3}
 
 
-def test_the_bridge_answers_the_service_by_a_completion(apart: Machine) -> None:
+def test_the_bridge_answers_the_service_by_a_completion(service: httpx.Client) -> None:
     for protocol, arguments in TOO_MUCH:
         write = WRITE[protocol]
-        answer = call_upstream(apart, protocol, write("7", "echo", arguments))
+        answer = call_upstream(service, protocol, write("7", "echo", arguments))
         assert (answer.status_code, UNHELD in answer.text) == (200, True), arguments[:40]
-        unheard = call_upstream(apart, protocol, write(None, "echo", arguments))
+        unheard = call_upstream(service, protocol, write(None, "echo", arguments))
         assert (unheard.status_code, unheard.content) == (200, b"")
-    broken = call_upstream(apart, "messagepack", b"\x96\x01\x80")
+    broken = call_upstream(service, "messagepack", b"\x96\x01\x80")
     assert (broken.status_code, broken.json()["code"]) == (400, "malformed-json")
     assert (broken.json()["title"], "JSON" in broken.json()["detail"]) == ("Malformed MessagePack", False)
 
@@ -166,14 +171,14 @@ def test_what_a_caller_sends_reaches_clients_as_it_was_written(apart: Machine) -
         )
 
 
-def test_streams_are_refused(apart: Machine, client: RawClient, protocol: str) -> None:
+def test_streams_are_refused(service: httpx.Client, client: RawClient, protocol: str) -> None:
     write, streams = WRITE[protocol], {"json": '["9"]', "messagepack": "91a139"}[protocol]
     client.send(write(None, "add", ADD[protocol], streams))
     client.send(write("7", "add", ADD[protocol], streams))
     assert client.answer() == {"id": "7", "error": STREAMS}
     client.send(write("8", "add", ADD[protocol]))
     assert client.answer() == {"id": "8", "result": 3}
-    answer = call_upstream(apart, protocol, write("7", "add", ADD[protocol], streams), "add")
+    answer = call_upstream(service, protocol, write("7", "add", ADD[protocol], streams), "add")
     assert (answer.status_code, STREAMS in answer.text) == (200, True)
 
 
@@ -192,9 +197,9 @@ def test_streams_and_half_characters_of_microsofts_client(apart: Machine, node: 
         client.stop()
 
 
-def test_half_characters_from_the_service(apart: Machine) -> None:
+def test_half_characters_from_the_service(service: httpx.Client) -> None:
     body = b'{"type":1,"invocationId":"1","target":"echo","arguments":["\\\\ud83d","\\ud83d","\\ud83d\\ude00"]}'
-    answer: Any = json.loads(call_upstream(apart, "json", body).content[:-1])
+    answer: Any = json.loads(call_upstream(service, "json", body).content[:-1])
     assert answer["result"] == ["\\ud83d", "\ufffd", "\U0001f600"]
-    unpacked = call_upstream(apart, "messagepack", packed("1", "echo", "91 a4 61eda0bd")).content
+    unpacked = call_upstream(service, "messagepack", packed("1", "echo", "91 a4 61eda0bd")).content
     assert msgpack.unpackb(unpacked[1:])[4] == ["a\ufffd"]

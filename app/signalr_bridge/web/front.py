@@ -92,7 +92,6 @@ class Front:
         self.parts, self._cors_of = parts, cors_of
         self._observer, self._clock, self._new_id = observer, runtime.clock, runtime.new_id
         self.shares = shares
-        self._shares_by_audience = {_CLIENTS: shares.clients, _CALLERS: shares.callers, _SERVICE: shares.service}
         self._unmarked = ListenerKind.PUBLIC if separate else ListenerKind.ONLY
         self._separate = separate
         self._takes_notes = takes_notes
@@ -195,21 +194,24 @@ class Front:
         await self._check(request, route)
         if request.path.startswith(_HEALTH):
             return await (self._hand_over(request) if route.answer is None else route.answer(request))
-        request.flight = flight = Flight(self.shares)
-        flight.share = self._find_share(request, path_item)
+        request.flight = flight = Flight(self.shares, self._find_share(request, path_item))
         try:
-            if not route.reads_body:
+            if route.reads_body:
+                request.recheck = _check_again
+            else:
                 flight.begin()
-            elif request.caller is not None and request.hub_segment is not None:
-                request.recheck = request.part(Access).check_again
             return await (self._hand_over(request) if route.answer is None else route.answer(request))
         finally:
             flight.end()
 
     def _find_share(self, request: Request, path_item: PathItem) -> Share:
         """Whose share a request takes from. A caller that negotiates for its client is one of the callers."""
-        audience = _CALLERS if request.caller is not None else path_item.audience
-        return self._shares_by_audience.get(audience, self.shares.common)
+        audience = path_item.audience
+        if request.caller is not None or audience is _CALLERS:
+            return self.shares.callers
+        if audience is _CLIENTS:
+            return self.shares.clients
+        return self.shares.service if audience is _SERVICE else self.shares.common
 
     async def _check(self, request: Request, route: Route) -> None:
         """Checks what the table says of the route, and reads what it takes."""
@@ -323,6 +325,12 @@ def _read_path(scope: Scope) -> str:
 def _escape(path: str) -> str:
     """The decoded path as a path. In place of a ``%`` stands what no name can hold."""
     return quote(path, safe="/:").replace("%25", "%FF")
+
+
+async def _check_again(request: Request) -> None:
+    """Checks the caller of a request whose body has come late. Raises what ``Access.check_again`` does."""
+    if request.caller is not None and request.hub_segment is not None:
+        await request.part(Access).check_again(request)
 
 
 def find_request(scope: Scope) -> Request:

@@ -247,7 +247,8 @@ class Request:
         elif body is None or len(body) > limit:
             raise self._too_large(limit)
         elif flight is not None and not drops_blanks:
-            flight.add_bytes(len(body))
+            flight.begin(len(body))
+            return body
         if flight is not None:
             flight.begin()
         return body
@@ -265,7 +266,7 @@ class Request:
                     if size > limit:
                         raise self._too_large(limit)
                     body += piece.translate(None, _BLANKS) if drops_blanks else piece
-                    if not drops_blanks and self.flight is not None:
+                    if not drops_blanks and self.flight is not None and self.flight.body_bytes < max(size, length):
                         self.flight.add_bytes(max(size, length) - self.flight.body_bytes)
                     elif drops_blanks and len(body) > len(b"{}"):
                         raise MalformedJson("Send no body.")

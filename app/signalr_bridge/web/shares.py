@@ -63,6 +63,9 @@ class Shares:
         most_in_flight: How many requests may be in flight.
         most_bytes: How many bytes their bodies may have together.
         observer: Is told of each request that is turned away.
+
+    Attributes:
+        body_bytes: The bytes of all bodies in flight.
     """
 
     def __init__(self, most_in_flight: int, most_bytes: int, observer: Observer) -> None:
@@ -74,7 +77,7 @@ class Shares:
         self._most_common = most_in_flight - 3 * kept
         self._common_taken = 0
         self._most_bytes, self._most_of_one = most_bytes, most_bytes - most_bytes // PARTS_OF_BYTES
-        self._bytes = 0
+        self.body_bytes = 0
         self._observer = observer
 
     @property
@@ -110,17 +113,11 @@ class Shares:
             size: How many bytes.
             taken: How many were taken for the same body before.
         """
-        is_alone = self._bytes == taken
-        if self._bytes + size > self._most_bytes or not (is_alone or share.body_bytes + size <= self._most_of_one):
+        every, own = self.body_bytes + size, share.body_bytes + size
+        if every > self._most_bytes or (own > self._most_of_one and self.body_bytes != taken):
             self.count_shed(share, Shed.BYTES)
             raise Overloaded("The bodies of all requests in flight are too large together; try again.", headers=_RETRY)
-        self._bytes += size
-        share.body_bytes += size
-
-    def leave_bytes(self, share: Share, size: int) -> None:
-        """Give the bytes of a body back."""
-        self._bytes -= size
-        share.body_bytes -= size
+        self.body_bytes, share.body_bytes = every, own
 
     def count_shed(self, share: Share, reason: Shed) -> None:
         """Note that a request was turned away."""
@@ -136,41 +133,44 @@ class Flight:
 
     Args:
         shares: What there is to take.
+        share: Whose share it is, which is known once it is known who asks.
 
     Attributes:
-        share: Whose share it is. It is known once it is known who asks.
+        body_bytes: How many bytes count for the body.
     """
 
-    __slots__ = ("_bytes", "_has_place", "_shares", "share")
+    __slots__ = ("_has_place", "_share", "_shares", "body_bytes")
 
-    def __init__(self, shares: Shares) -> None:
-        self._shares = shares
-        self.share = shares.common
+    def __init__(self, shares: Shares, share: Share) -> None:
+        self._shares, self._share = shares, share
         self._has_place = False
-        self._bytes = 0
+        self.body_bytes = 0
 
-    def begin(self) -> None:
-        """Take a place, unless the request has one. Raises ``Overloaded``."""
+    def begin(self, size: int = 0) -> None:
+        """Take a place, unless the request has one, and so many bytes. Raises ``Overloaded``."""
+        share = self._share
         if not self._has_place:
-            self._shares.take_place(self.share)
+            if share.in_flight < share.kept:  # the usual case, in two operations
+                share.in_flight += 1
+            else:
+                self._shares.take_place(share)
             self._has_place = True
+        if size > 0:
+            self._shares.take_bytes(share, size, self.body_bytes)
+            self.body_bytes += size
 
     def add_bytes(self, size: int) -> None:
         """Bytes of the body have come, or are announced. Raises ``Overloaded``."""
-        if size > 0:
-            self._shares.take_bytes(self.share, size, self._bytes)
-            self._bytes += size
-
-    @property
-    def body_bytes(self) -> int:
-        """How many bytes count for the body."""
-        return self._bytes
+        self._shares.take_bytes(self._share, size, self.body_bytes)
+        self.body_bytes += size
 
     def end(self) -> None:
         """Give everything back."""
+        share, size = self._share, self.body_bytes
         if self._has_place:
             self._has_place = False
-            self._shares.leave_place(self.share)
-        if self._bytes:
-            size, self._bytes = self._bytes, 0
-            self._shares.leave_bytes(self.share, size)
+            self._shares.leave_place(share)
+        if size:
+            share.body_bytes -= size
+            self._shares.body_bytes -= size
+            self.body_bytes = 0

@@ -115,6 +115,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_announced",
+        "_announces",
         "_body",
         "_exchange",
         "_idle_since",
@@ -142,6 +143,7 @@ class Connection(asyncio.Protocol):
         self._idle_since = self.idle_until = 0.0
         """Until when the connection may be used that is free, in monotonic seconds."""
         self._announced: float | None = None  # for how many seconds the peer keeps an idle connection
+        self._announces = True  # whether the peer says that. One that does not in its first answer never does
         self._expect_answer()
 
     def _expect_answer(self) -> None:
@@ -322,7 +324,9 @@ class Connection(asyncio.Protocol):
             exchange.future.set_result(Response(self._status, self._lines, bytes(self._body)))
         if exchange.is_head:
             self._parser = httptools.HttpResponseParser(self)  # the former one waits for a body
-        self._announced = read_keep_alive(self._lines)
+        if self._announces:
+            self._announced = read_keep_alive(self._lines)
+            self._announces = self._announced is not None
         is_free = self._keeps and not self.is_closing and not self._transport.get_write_buffer_size()
         self._expect_answer()
         if is_free:

@@ -39,6 +39,7 @@ async def test_one_observer_hears_a_fact_of_each_kind(tmp_path: Path) -> None:
             "BRIDGE_CONSOLE": "true",
             "BRIDGE_LIMITS__CLIENT_MESSAGES_PER_SECOND": "1",
             "BRIDGE_LIMITS__DEADLINE_SECONDS": "1",
+            "BRIDGE_LIMITS__GRACE_SECONDS": "0",
             "BRIDGE_LIMITS__NEGOTIATE_PER_SECOND": "0.001",
             "BRIDGE_FORWARD__ORDERS__URL": backend.url,
             "BRIDGE_FORWARD__ORDERS__UNSIGNED": "true",

@@ -4,9 +4,10 @@ from itertools import product
 
 import pytest
 from msgspec import Raw
-from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE, Code, Outcome, Verdict
+from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE, Code, Outcome, Verdict, make_endpoint
 from signalr_bridge.endpoints.rest_transport import RestTransport, read_answer, read_content
 from signalr_bridge.errors import MalformedJson
+from signalr_bridge.protocol.connection_string import ConnectionString
 from signalr_bridge.protocol.rest import (
     CLIENT_ERROR_CODE,
     Action,
@@ -87,6 +88,28 @@ def test_a_404_with_a_known_code_is_absent(action: Action, code: str) -> None:
 @pytest.mark.parametrize("code", ["", "Warning.Hub.NotExisted", "NotFound"])
 def test_a_404_with_another_is_misrouted(code: str) -> None:
     assert read(Action.CONNECTION_EXISTS, 404, x_ms_error_code=code).code == "endpoint-misrouted"
+
+
+LENIENT = make_endpoint("e", "Primary", ConnectionString("https://e.example", "k" * 32), lambda: 0, lenient_404=True)
+EMULATORS_OWN = {"Content-Type": "application/problem+json; charset=utf-8"}
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("headers", [EMULATORS_OWN, {}, {"content-type": "text/html"}])
+def test_a_bare_404_is_absent_only_where_the_emulator_says_so_itself(action: Action, headers: dict[str, str]) -> None:
+    found = read_answer(LENIENT, Operation(action, "chat"), 404, headers)
+    is_its_own = headers is EMULATORS_OWN and action.api_version == "2022-06-01" and not action.is_message
+    assert found.verdict is (V.ABSENT if is_its_own else V.REJECTED)
+    strict = read_answer(E, Operation(action, "chat"), 404, headers)
+    assert (strict.verdict, strict.code) == (V.REJECTED, "endpoint-misrouted")
+    assert ("LENIENT_404" in (strict.why or "")) is is_its_own
+
+
+@pytest.mark.parametrize("action", [Action.INVOKE, Action.LIST_MEMBERS])
+def test_an_operation_that_the_service_lacks(action: Action) -> None:
+    assert read(action, 404).why == "the service does not have this operation"
+    assert read(action, 404, x_ms_error_code="Warning.Group.NotExisted").verdict is V.ABSENT
+    assert read(action, 404, x_ms_error_code="Error.Hub.Strange").why is None
 
 
 def test_a_known_code_on_another_status_says_nothing() -> None:

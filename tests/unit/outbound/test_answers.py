@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from signalr_bridge.endpoints.endpoint import Code, Outcome, Verdict
 from signalr_bridge.endpoints.outcome import SKIPPED, Result, merge
 from signalr_bridge.errors import BridgeError
@@ -86,6 +87,17 @@ def test_a_result_is_the_body_and_a_problem_says_what_each_endpoint_said() -> No
     with pytest.raises(BridgeError) as caught:
         answer_item(SEND, merge(SEND, [DENIED]))
     assert caught.value.extensions == {"endpoints": [DENIED.as_json()]}
+
+
+def test_what_an_endpoint_cannot_do_is_told_and_nobody_is_asked_to_try_again() -> None:
+    lacking = replace(MISROUTED, why="the service does not have this operation")
+    with pytest.raises(BridgeError) as caught:
+        answer_question(Action.USER_EXISTS, merge(Action.USER_EXISTS, [ABSENT, lacking]))
+    assert problem(caught.value) == (503, "no-endpoint-available", None)
+    assert caught.value.detail == "Endpoint 'e': the service does not have this operation."
+    with pytest.raises(BridgeError) as caught:
+        answer_item(SEND, merge(SEND, [replace(REFUSED, code=Code.NO_CREDENTIAL, why="status 500")]))
+    assert "status 500" not in caught.value.detail, "that is between the bridge and its issuer"
 
 
 @pytest.mark.parametrize(

@@ -262,7 +262,7 @@ def put_link_to_itself(path: Path) -> None:
 
 def put_too_much(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(1 << 30)
+        file.truncate(1 << 40)
 
 
 def put_device(path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -203,17 +204,31 @@ async def test_a_file_counts_when_two_readings_say_the_same(file: Path) -> None:
             os.utime(file, ns=times)
             await asyncio.sleep(0.03)
         await until(lambda: taken.ports[-1] == 7)
-    assert taken.ports == [1, 7]
+        times = file.stat().st_atime_ns, file.stat().st_mtime_ns
+        file.write_text("port = 8")
+        os.utime(file, ns=times)
+        await until(lambda: taken.ports[-1] == 8)
+    assert taken.ports == [1, 7, 8]
 
 
 async def test_who_asks_during_a_reading_gets_what_was_written_before(file: Path) -> None:
-    taken = Taken()
+    begun, goes_on = threading.Event(), threading.Event()
+
+    class Slow(Taken):
+        def plan(self, values: Values) -> Change:
+            begun.set()
+            goes_on.wait(10)
+            return super().plan(values)
+
+    taken = Slow()
     async with watching(file, taken, Clock(), interval=10) as watcher:
         first = asyncio.create_task(watcher.read_again())
-        await until(lambda: taken.ports == [1])
+        await until(begun.is_set)
         file.write_text("port = 22")
-        await watcher.read_again()
-        await first
+        second = asyncio.create_task(watcher.read_again())
+        await asyncio.sleep(0)
+        goes_on.set()
+        await asyncio.gather(first, second)
     assert taken.ports == [1, 22]
 
 

@@ -178,6 +178,24 @@ def test_the_log_writes_what_people_look_for(capsys: pytest.CaptureFixture[str])
     ]
 
 
+def test_a_misrouted_endpoint_is_told_of_once_until_it_is_well_again(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+    observer = LogObserver()
+    for name, code, reason in [
+        ("a", "endpoint-misrouted", "set this"),
+        ("a", "endpoint-misrouted", "set this"),
+        ("b", "endpoint-misrouted", None),
+        ("a", None, None),
+        ("a", "endpoint-misrouted", "set this"),
+    ]:
+        observer.probe_ended(endpoint=name, outcome="rejected", code=code, reason=reason, has_credential=True)
+    shown = [(one["level"], one["message"], one["endpoint"], one["reason"]) for one in lines(capsys)]
+    told = ("warning", "endpoint is misrouted and gets no clients", "a", "set this")
+    assert [shown[0], shown[2]] == [told, told]
+    assert shown[1][2:] == ("b", "it answers 404, and not in the service's words: check its address")
+    assert len(shown) == 3
+
+
 def test_a_request_without_a_caller_names_none(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("info", "json")
     fill(LogObserver())

@@ -54,8 +54,7 @@ def test_no_more_are_in_flight_than_may_be(most: int, does: list[tuple[int, bool
     flights: list[Flight] = []
     for which, begins in does:
         if begins:
-            flight = Flight(shares)
-            flight.share = shares.every[which]
+            flight = Flight(shares, shares.every[which])
             try:
                 flight.begin()
             except Overloaded:
@@ -70,8 +69,7 @@ def test_no_more_are_in_flight_than_may_be(most: int, does: list[tuple[int, bool
 
 
 def flown(shares: Shares, share: Share, *sizes: int) -> Flight:
-    flight = Flight(shares)
-    flight.share = share
+    flight = Flight(shares, share)
     for size in sizes:
         flight.add_bytes(size)
     return flight
@@ -101,7 +99,7 @@ def test_one_body_may_take_all_bytes_and_several_leave_a_twentieth_to_others() -
 
 def test_a_place_is_taken_once_and_given_back_once() -> None:
     shares = Shares(10, 10, Recorder())
-    flight = flown(shares, shares.callers, 0, 5)
+    flight = flown(shares, shares.callers, 5)
     flight.begin()
     flight.begin()
     assert shares.callers.in_flight == 1

@@ -173,8 +173,7 @@ async def test_who_waits_for_leave_to_send_it_hears_that_it_will_not_be_read() -
 def flown(most_bytes: int = 100, **given: Any) -> tuple[Request, Shares]:
     """A request of a caller that is counted, and what is in flight."""
     shares, asked = Shares(10, most_bytes, SILENT), request(**given)
-    asked.flight = Flight(shares)
-    asked.flight.share = shares.callers
+    asked.flight = Flight(shares, shares.callers)
     return asked, shares
 
 

@@ -1,6 +1,10 @@
 """When a connection is used again, and what becomes of a body that nobody wants."""
 
 import asyncio
+import socket
+import threading
+import time
+from contextlib import suppress
 
 import pytest
 from signalr_bridge.wire import client_protocol
@@ -143,3 +147,83 @@ async def test_a_dropped_body_is_not_waited_for_long(monkeypatch: pytest.MonkeyP
             assert await peer.ended.get() == 1
         assert (await ask(client, peer, largest=None)).status == 200
         assert len(peer.visits) == 2
+
+
+# For how long it is kept.
+
+
+@pytest.mark.parametrize(
+    ("line", "idle", "connections"),
+    [
+        (b"Keep-Alive: timeout=2, max=100", 0.2, 2),
+        (b"keep-alive: max=9, Timeout=3", 0.2, 1),
+        (b"Keep-Alive: timeout=1", 0.0, 2),
+        (b"Keep-Alive: timeout=0", 0.0, 2),
+        (b"Keep-Alive: max=9", 0.2, 1),
+        (b"X-Keep-Ali: timeout=1", 0.2, 1),
+    ],
+)
+async def test_a_connection_is_kept_for_less_than_its_peer_keeps_it(
+    monkeypatch: pytest.MonkeyPatch, line: bytes, idle: float, connections: int
+) -> None:
+    monkeypatch.setattr(client_protocol, "KEEP_ALIVE_MARGIN", 1.9)
+    answer = OK.replace(b"\r\n\r\n", b"\r\n" + line + b"\r\n\r\n")
+    async with scripted(forever(answer)) as peer, Client(ClientOptions(idle_seconds=15)) as client:
+        await ask(client, peer)
+        await asyncio.sleep(idle)
+        await ask(client, peer)
+        assert len(peer.visits) == connections
+
+
+async def test_a_peer_that_says_how_long_it_keeps_a_connection_is_taken_at_its_word() -> None:
+    answer = OK.replace(b"\r\n\r\n", b"\r\nKeep-Alive: timeout=75\r\n\r\n")
+    async with scripted(forever(answer)) as peer, Client(ClientOptions(idle_seconds=0.05)) as client:
+        await ask(client, peer)
+        await asyncio.sleep(0.2)
+        await ask(client, peer)
+        assert len(peer.visits) == 1
+
+
+async def test_the_last_word_of_a_peer_counts() -> None:
+    async def script(visit: Visit) -> None:
+        for seconds in (b"75", b"1"):
+            await visit.answer(OK.replace(b"\r\n\r\n", b"\r\nKeep-Alive: timeout=" + seconds + b"\r\n\r\n"))
+        await visit.until_gone()
+
+    async with scripted(script) as peer, Client(ClientOptions()) as client:
+        for connections in (1, 1, 2):
+            await ask(client, peer)
+            assert len(peer.visits) == connections
+
+
+class Leaving(threading.Thread):
+    """A server on a thread of its own. It answers one request on each connection, and hangs up a moment later."""
+
+    def __init__(self, listening: socket.socket, seconds: float) -> None:
+        super().__init__(daemon=True)
+        self.listening, self.seconds, self.requests = listening, seconds, 0
+        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+    def run(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection = self.listening.accept()[0]
+                with connection:
+                    if connection.recv(65_536):
+                        self.requests += 1
+                        connection.sendall(OK)
+                        time.sleep(self.seconds)
+
+
+async def test_a_message_is_not_sent_where_the_peer_has_hung_up_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop stood still when the peer hung up, so nobody was told. The message would become unknown."""
+    monkeypatch.setattr(client_protocol, "QUIET_SECONDS", 0.15)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = Leaving(listening, 0.1)
+        server.start()
+        async with Client(ClientOptions()) as client:
+            for _ in range(2):
+                call = client.begin("POST", server.url, "/", b"", b"x", seconds=5, largest=1000)
+                assert (await call).body == b"ok"
+                time.sleep(0.2)  # noqa: ASYNC251
+        assert server.requests == 2

@@ -20,7 +20,7 @@ ROUTES = {
     if operation["tags"] != ["upstream"]  # the service's: it has no rights, but proofs
 }
 RIGHTS = {route.operation: route.rights for route in APP.front.table.routes if route.rights}
-FOR_ANYBODY = {"healthLive", "healthReady"}
+FOR_ANYBODY = {"healthLive", "healthLiveHead", "healthReady", "healthReadyHead"}
 JOIN = {"action": "add", "connectionId": "c", "groupName": "g"}
 BODIES: dict[str, Any] = {
     "negotiate": {"userId": "ann"},
