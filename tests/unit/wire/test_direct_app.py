@@ -1,6 +1,7 @@
 """Applications that answer without ASGI, over real sockets: bodies, waits, endings, and what they do wrong."""
 
 import asyncio
+import errno
 import logging
 import re
 import socket
@@ -460,6 +461,30 @@ def test_a_connection_that_waits_to_be_accepted_is_served(loop_of: Callable[[], 
         answers = runner.run(stop())
     assert statuses(answers) == [200]
     assert b"connection: close" in answers
+
+
+class Uncopied(socket.socket):
+    """A socket of a process that has no descriptor left."""
+
+    def dup(self) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+
+async def test_a_server_without_descriptors_stops_as_any_other() -> None:
+    async def wait(_: IncomingRequest) -> Answer:
+        await asyncio.sleep(0.2)
+        return answer("served")
+
+    with bind("127.0.0.1", 0, "none") as bound, Uncopied(fileno=bound.detach()) as sock:
+        listener = Listener(Application(wait), sock, grace_seconds=5, owns_lifespan=False)
+        serving = asyncio.create_task(listener.serve(sockets=[sock]))
+        await listener.ready.wait()
+        async with connecting(listener) as (reader, writer):
+            writer.write(GET)
+            await asyncio.sleep(0.1)
+            listener.should_exit = True
+            assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"served")
+        await serving
 
 
 class Stubborn(asyncio.Protocol):
