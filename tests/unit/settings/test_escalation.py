@@ -257,6 +257,13 @@ def test_the_digest_of_nothing_is_no_key() -> None:
             settings([{"name": "a", "sha256": text}])
 
 
+def test_how_a_key_was_written_is_nothing_to_write() -> None:
+    with pytest.raises(
+        SettingsError, match=r"BRIDGE_CALLERS__KEYS .*a name in it means nothing: write key, sha256, name,"
+    ):
+        settings([key(A) | {"form": "text"}])
+
+
 # --- codes and keys of the upstream
 
 CODE, KEYS = "BRIDGE_UPSTREAM__CODE", "BRIDGE_UPSTREAM__KEYS"
