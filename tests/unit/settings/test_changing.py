@@ -116,6 +116,7 @@ def test_the_connection_of_a_hub_may_come_and_change() -> None:
         plan = plan_change(there, gone)
         assert _hosts(plan.settings) == ["o"]
         assert [one.setting for one in plan.escalations] == ["BRIDGE_HUBS__CHAT__CONNECTION"]
+        assert plan.waiting == (), "nothing else was said of the hub"
         assert plan_change(plan.settings, settings(**other)).settings == there
     with_named = plan_change(there, settings(**other, **named)).settings
     assert _hosts(with_named) == ["o", "e"]
