@@ -369,7 +369,8 @@ class BoundedProtocol(asyncio.Protocol):
         if self._is_paused:
             self.resume_reading()
         if self.pipeline:
-            self._start(self.pipeline.pop(0))
+            self._start(waited := self.pipeline.pop(0))
+            self._body_since = None if waited.is_whole else self._loop.time()
         elif self._refusal:
             self._write_and_close(self._refusal)
             return
