@@ -168,10 +168,13 @@ class BoundedProtocol(asyncio.Protocol):
             self._timeouts.close_if_quiet(self._server_state.quiet_seconds)
 
     def quiet_since(self) -> float | None:
-        """Since when it waits for a request, of which a part may have come. None while it owes an answer, or ends."""
-        if self._current is not None or self._reader.request is not None or self.transport.is_closing():
+        """Since when its client lets us wait: for a request, or for a body that nobody needs. Else None.
+
+        So whoever announces a body and sends none keeps no place, also not behind an answer that did not wait for it.
+        """
+        if self.transport.is_closing():
             return None
-        return self._timeouts.quiet_since
+        return self._timeouts.quiet_since if self._current is None else self._current.awaited_since
 
     def close(self) -> None:
         """End the connection. The server needs its place."""
