@@ -31,10 +31,10 @@ async def test_a_failed_call_keeps_nothing_until_the_garbage_collector_comes() -
         pass
 
     def fail(body: Body) -> None:
-        raise ValueError
+        raise LookupError
 
     async def call(body: Body) -> None:
-        with pytest.raises(ValueError):
+        with pytest.raises(LookupError):
             await Threads().run(fail, body)
 
     body = Body()
