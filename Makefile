@@ -52,7 +52,7 @@ trial: programs  ## What takes long: fuzz by examples (FUZZ_EXAMPLES=50000) and 
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest --timeout 3600 tests/fuzz $(ARGS)
 	@$(BIN)/python -m tests.fuzz.coverage_guided $(FUZZ_SECONDS)
 	@FULL_SCALE=1 $(BIN)/python -m pytest tests/e2e/test_event_order.py tests/e2e/test_backend_down.py \
-		tests/e2e/test_roll_out.py tests/e2e/test_idle_connections.py
+		tests/e2e/test_roll_out.py tests/e2e/test_idle_connections.py tests/e2e/test_schemathesis.py
 
 lint: $(TOOLS) $(STATIC)
 	@$(BIN)/ruff format --check --quiet . || { echo 'not formatted: run make format'; exit 1; }

@@ -10,6 +10,7 @@ if sys.platform == "win32":
 import asyncio
 import gc
 import importlib
+import logging
 import os
 import signal
 from collections.abc import Callable, Coroutine
@@ -52,6 +53,7 @@ from signalr_bridge.web.standard_streams import open_missing_streams, queue_stan
 from signalr_bridge.wire.connection_limit import ConnectionLimit
 from signalr_bridge.wire.server import Listener, bind
 
+_LOG = logging.getLogger("signalr_bridge")
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 Handlers = Annotated[list[str] | None, typer.Option("--handlers", help="Python handlers, as module:attribute")]
@@ -325,8 +327,21 @@ def _development() -> ModuleType:
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine. A task that a handler has started cannot end the process by what it raises."""
     with asyncio.Runner(loop_factory=_choose_loop()) as runner:
-        runner.run(work)
+        loop = runner.get_loop()
+        asyncio.set_event_loop(loop)
+        task = loop.create_task(work)
+        while not task.done():
+            try:
+                loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt) as error:
+                # Servers take Ctrl-C by handlers of their own. Before that it is the user's.
+                by_user = isinstance(error, KeyboardInterrupt)
+                by_user = by_user and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+                if task.done() or by_user:
+                    raise
+                _LOG.error("a task raised what would have ended the process", exc_info=error)
 
 
 def _choose_loop() -> Callable[[], asyncio.AbstractEventLoop]:

@@ -111,7 +111,7 @@ def check_return(node: NodeClients, machine: Machine) -> None:
     assert client.event("reconnected")["connectionId"] not in {None, client.connection_id}
     client.stop()
     statuses = re.findall(r'"path": ?"/hubs/chat/negotiate", ?"status": ?(\d+)', machine.bridge.output)
-    assert statuses[-2:] == ["200", "200"]
+    assert set(statuses) <= {"200"}
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=[kind.partition(";")[0] for kind in KINDS])

@@ -42,6 +42,12 @@ def raise_in_thread(context: Context, kind: str) -> None:
     raise KINDS[kind]()
 
 
+@raising.on("raiseInTask")
+async def raise_in_task(context: Context, kind: str) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(raise_it(context, kind))
+
+
 class Wicked(BaseModel):
     """A result that raises where it is written."""
 

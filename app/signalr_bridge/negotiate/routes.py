@@ -195,8 +195,10 @@ def _mark(request: Request, access: Access, hub: str, token: ClientToken) -> Cli
         return token  # it has no place for a mark
     query = str(read_client_query(request.incoming.query.decode("latin-1")))
     cookies = b"\0".join(value for name, value in request.incoming.headers if name == b"cookie")
+    claims = repr((token.claims, token.groups)) if token.claims or token.groups else ""
     before = "" if token.user_id is not None or cookies else _find_old_mark(request, hub)
-    mark = refusals.mark(hub, token.user_id, query, cookies, access.find_exact_address(request) or "", before=before)
+    address = access.find_exact_address(request) or ""
+    mark = refusals.mark(hub, token.user_id, query, cookies, address, claims=claims, before=before)
     try:
         refusals.check(mark)
     except Forbidden:

@@ -74,11 +74,19 @@ def _judge_keys(
         before, former = known.get(key.digest), _find_alike(key, current.callers.keys, gone)
         if before is not None:
             taken.append(_limit(key, before, found))
+        elif _is_key_cut_off(key, current.callers.keys):
+            found.append(Escalation(_KEYS, f"the new key '{key.name}' {_CUT_OFF}"))
         elif any(_covers(one, key) for one in former):
             taken.append(key)
         else:
             found.append(Escalation(_KEYS, _describe_new(key, former)))
     return tuple(taken)
+
+
+def _is_key_cut_off(key: CallerKey, current: Sequence[CallerKey]) -> bool:
+    """Whether a key is the beginning of one in force. A key that is given by its digest does not tell."""
+    known = [one.key.get_secret_value() for one in current if one.key is not None]
+    return key.key is not None and _is_cut_off(key.key.get_secret_value(), known)
 
 
 def _find_alike(key: CallerKey, current: Sequence[CallerKey], gone: Sequence[CallerKey]) -> Sequence[CallerKey]:

@@ -43,8 +43,8 @@ class _Refusal(msgspec.Struct):
 class Refusals:
     """Remembers refused negotiations by their marks. What is known here, other replicas do not know.
 
-    A mark stands in the client's token, and names its hub, user, query, cookies and address. It is an HMAC by a secret
-    of this process, so nobody can make one for somebody else.
+    A mark stands in the client's token, and names its hub, user (or claims), query, cookies and address. It is an HMAC
+    by a secret of this process, so nobody can make one for somebody else.
 
     Clients without user and cookie behind one address look the same. One of them must not shut the others out: as soon
     as one is let in, a refusal of what they share holds nobody up. So their marks have a part of their own as well. It
@@ -72,7 +72,17 @@ class Refusals:
         """Whether handlers may refuse connections of the hub, whose name is in lower case."""
         return hub in self._hubs or _EVERY in self._hubs
 
-    def mark(self, hub: str, user_id: str | None, query: str, cookies: bytes, address: str, *, before: str = "") -> str:
+    def mark(
+        self,
+        hub: str,
+        user_id: str | None,
+        query: str,
+        cookies: bytes,
+        address: str,
+        *,
+        claims: str = "",
+        before: str = "",
+    ) -> str:
         """The mark of a client's negotiation.
 
         Args:
@@ -81,9 +91,10 @@ class Refusals:
             query: The query without tokens.
             cookies: The lines of the header ``Cookie``.
             address: The client's address.
+            claims: The claims and groups of a client without user. Handlers may judge by them.
             before: The mark in the client's old token. Empty without one.
         """
-        user = "" if user_id is None else f"={user_id}"
+        user = claims if user_id is None else f"={user_id}"
         said = b"\0".join([*(one.encode("utf-8", "replace") for one in (hub, user, query, address)), cookies])
         digest = hmac.digest(self._secret, said, "sha256")[:_MARK_BYTES]
         mark = base64.urlsafe_b64encode(digest).decode()

@@ -122,7 +122,8 @@ class BoundedProtocol(asyncio.Protocol):
         self.peer = _read_address(transport.get_extra_info("peername"))
         """Address and port of whoever is connected. None where there is none."""
         self._timeouts = ConnectionTimeouts(self._loop, self.transport, self._idle_seconds)
-        self._timeouts.expect_head()
+        # One that is new is idle, too. Clients keep connections in hand that they have opened and did not need.
+        self._timeouts.expect_request()
         limit = self._server_state.limit
         room = Room.FREE if limit is None else limit.add(self, self._loop.time())
         self._is_refused = room is Room.EXTRA

@@ -264,7 +264,9 @@ class Listener(Server):
         The sockets stay open by their copies until the event loop has stopped to accept on them.
         """
         loop = asyncio.get_running_loop()
-        copies = [one.dup() for one in self._sockets]
+        copies: list[socket.socket] = []
+        with suppress(OSError):  # there is no descriptor left, and then those that wait are reset
+            copies += [one.dup() for one in self._sockets]
         for server in self.servers:
             server.close()
         for sock in self._sockets:

@@ -117,7 +117,7 @@ class TimeoutWheel:
 
 
 HEAD_SECONDS = 30.0
-"""How long a connection may stay open without a whole head. It holds for the first head, and for one that has begun."""
+"""How long a head may take to come to its end."""
 
 WRITE_SECONDS = 30.0
 """How long a peer may accept none of the bytes that are sent to it."""
@@ -166,7 +166,7 @@ class ConnectionTimeouts:
         """Whether an answer is being made or sent. A slow head does not cut it off."""
 
     def expect_request(self) -> None:
-        """The last request has been answered. The next one may take ``idle_seconds`` to begin."""
+        """The last request has been answered, or none has come. The next one may take ``idle_seconds`` to begin."""
         self.idle_since = now = self._loop.time()
         if self._timer is None or now + self._idle_seconds < self._rings_at:
             self._ring_at(now + self._idle_seconds)

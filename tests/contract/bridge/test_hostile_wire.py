@@ -85,7 +85,7 @@ ONE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 @pytest.mark.parametrize(
     "sent",
     [
-        b"",
+        b"G",
         b"GET /health/live HT",
         ONE + b"GET /health/live HT",
         ONE + b"\r\n",  # a line between requests is nothing, and ends uvicorn's own wait

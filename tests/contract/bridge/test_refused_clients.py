@@ -122,6 +122,19 @@ async def test_the_same_negotiate_is_refused_with_the_text_and_no_other(tmp_path
         assert await at.connect(await at.negotiate(mine), do="") == 200
 
 
+async def test_clients_without_user_are_told_apart_by_their_claims(tmp_path: Path) -> None:
+    """A handler may refuse one tenant, and those of another behind the same address have nothing to do with it."""
+    rules = {
+        "BRIDGE_NEGOTIATE__ID_TOKEN": "{headers.x-id}",
+        "BRIDGE_NEGOTIATE__ID_TOKEN_UNVERIFIED": "true",
+        "BRIDGE_NEGOTIATE__CLAIM_TYPES": "tenant",
+    }
+    one, other = ({"X-Id": jwt.encode({"tenant": name}, "k" * 32)} for name in ("one", "other"))
+    async with refusing_hub(tmp_path, **ANONYMOUS, **rules) as at:
+        assert await at.connect(await at.negotiate(one)) == 403
+        assert [(await at.negotiate(each)).status_code for each in (one, other)] == [403, 200]
+
+
 async def test_nobody_but_the_bridge_sees_the_mark(tmp_path: Path) -> None:
     async with refusing_hub(tmp_path, **NAMED) as at:
         marked = await at.negotiate()

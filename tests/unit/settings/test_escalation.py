@@ -206,6 +206,9 @@ WAITING: Mapping[str, tuple[object, object, dict[str, list[tuple[str, str]]]]] =
     "a table that is called as a plain key is": ([A], [A, key(B, "key")], {B: []}),
     "a plain key for a table": ([key(A, "key")], [key(A, "key"), B], {B: []}),
     "a plain key for one without a name": ([key(A, None)], [key(A, None), B], {B: []}),
+    "a plain key that is cut off": ([A], [A[:-1]], {A[:-1]: [], A: []}),
+    "the second of two plain keys is cut off": (f"{A},{B}", f"{A},{B[:-1]}", {B[:-1]: []}),
+    "a key that is cut off, of the same name": ([key(A)], [key(A), key(A[:-1])], {A[:-1]: []}),
 }
 
 
@@ -251,6 +254,13 @@ def test_the_digest_of_nothing_is_no_key() -> None:
     for text in (nothing, nothing.upper()):
         with pytest.raises(SettingsError, match="entry 1: the sha256 is that of an empty text"):
             settings([{"name": "a", "sha256": text}])
+
+
+def test_how_a_key_was_written_is_nothing_to_write() -> None:
+    with pytest.raises(
+        SettingsError, match=r"BRIDGE_CALLERS__KEYS .*a name in it means nothing: write key, sha256, name,"
+    ):
+        settings([key(A) | {"form": "text"}])
 
 
 # --- codes and keys of the upstream

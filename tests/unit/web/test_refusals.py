@@ -69,6 +69,7 @@ def test_a_mark_names_everything_and_nobody_else_makes_it() -> None:
         refusals.mark("news", *same[1:]),
         refusals.mark("chat", "bob", *same[2:]),
         refusals.mark("chat", None, *same[2:]),
+        refusals.mark("chat", None, *same[2:], claims="({'tenant': ['a']}, ())"),
         refusals.mark("chat", "", *same[2:]),
         refusals.mark("chat", "ann", "{}", *same[3:]),
         refusals.mark("chat", "ann", same[2], b"session=2", same[4]),
@@ -76,7 +77,7 @@ def test_a_mark_names_everything_and_nobody_else_makes_it() -> None:
         Refusals(FakeClock(0.0), RUNTIME.new_id).mark(*same),
     }
     assert len(marks) == 1
-    assert len(others) == 8
+    assert len(others) == 9
     assert not marks & others
     assert "ann" not in repr(marks)
 

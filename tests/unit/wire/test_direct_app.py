@@ -1,6 +1,7 @@
 """Applications that answer without ASGI, over real sockets: bodies, waits, endings, and what they do wrong."""
 
 import asyncio
+import errno
 import logging
 import re
 import socket
@@ -267,7 +268,7 @@ async def test_what_is_still_on_its_way_behind_an_answer_is_dropped() -> None:
         assert statuses(await send(listener, *pieces)) == [413, 200]
 
 
-@pytest.mark.parametrize("sent", [b"", b"GET /x HT", GET + b"\r\n", GET + b"G", POST % 100 + b"x"])
+@pytest.mark.parametrize("sent", [b"G", b"GET /x HT", GET + b"\r\n", GET + b"G", POST % 100 + b"x"])
 async def test_who_is_slow_is_let_go(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeouts, "HEAD_SECONDS", 0.3)
 
@@ -312,6 +313,18 @@ async def test_an_idle_connection_ends_and_a_busy_one_does_not() -> None:
     async with serving(wait) as (listener, _):
         listener.config.timeout_keep_alive = 0.2  # type: ignore[assignment]
         assert statuses(await send(listener, GET + GET)) == [200, 200]
+
+
+async def test_a_connection_that_was_not_used_yet_is_idle_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go, for one, keeps a connection in hand that it has opened and did not need."""
+    monkeypatch.setattr(timeouts, "HEAD_SECONDS", 0.1)
+    async with serving(ask_for_all) as (listener, _):
+        async with connecting(listener) as (reader, writer):
+            await asyncio.sleep(0.3)
+            writer.write(GET + LAST)
+            assert statuses(await asyncio.wait_for(reader.read(), 10)) == [200, 200]
+        listener.config.timeout_keep_alive = 0.2  # type: ignore[assignment]
+        assert await send(listener, b"") == b""
 
 
 async def test_a_head_gets_no_body() -> None:
@@ -448,6 +461,30 @@ def test_a_connection_that_waits_to_be_accepted_is_served(loop_of: Callable[[], 
         answers = runner.run(stop())
     assert statuses(answers) == [200]
     assert b"connection: close" in answers
+
+
+class Uncopied(socket.socket):
+    """A socket of a process that has no descriptor left."""
+
+    def dup(self) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+
+async def test_a_server_without_descriptors_stops_as_any_other() -> None:
+    async def wait(_: IncomingRequest) -> Answer:
+        await asyncio.sleep(0.2)
+        return answer("served")
+
+    with bind("127.0.0.1", 0, "none") as bound, Uncopied(fileno=bound.detach()) as sock:
+        listener = Listener(Application(wait), sock, grace_seconds=5, owns_lifespan=False)
+        serving = asyncio.create_task(listener.serve(sockets=[sock]))
+        await listener.ready.wait()
+        async with connecting(listener) as (reader, writer):
+            writer.write(GET)
+            await asyncio.sleep(0.1)
+            listener.should_exit = True
+            assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"served")
+        await serving
 
 
 class Stubborn(asyncio.Protocol):

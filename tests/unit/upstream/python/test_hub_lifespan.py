@@ -160,7 +160,7 @@ async def test_a_stop_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -
         (ValueError("canary"), r"startup function .*fail failed \(ValueError, .*test_hub_lifespan\.py, line \d+\)\.$"),
         (SystemExit("canary"), r"failed \(SystemExit, "),
         (KeyboardInterrupt("canary"), r"failed \(KeyboardInterrupt, "),
-        (GeneratorExit("canary"), r"failed \(GeneratorExit, "),
+        (GeneratorExit("canary"), r"failed \(RuntimeError, "),
         (asyncio.CancelledError("canary"), r"failed \(CancelledError, "),
         (BaseException("canary"), r"failed \(BaseException, "),
         (Rejected("no database"), r"failed \(Rejected: no database\)"),
