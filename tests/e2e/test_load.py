@@ -231,12 +231,17 @@ async def test_what_is_open_ends_with_the_right(loaded: Loaded) -> None:
         watching = asyncio.ensure_future(until_ended(http, **{"X-API-Key": WATCHER}))
         await asyncio.wait_for(brief, 10)  # at the end of its token, though it has nothing to say
         assert not watching.done()
-        late = head("POST", f"{HUB}/send", 15, f"X-API-Key: {LATE}", "Content-Type: application/json")
-        async with begun(loaded, 1, late + b'{"target":') as ((reader, writer),):
+        sent = f"X-API-Key: {LATE}", "Content-Type: application/json"
+        late, later = head("POST", f"{HUB}/send", 15, *sent), head("POST", "/api/negotiate", 15, *sent)
+        async with (
+            begun(loaded, 1, late + b'{"target":') as (first,),
+            begun(loaded, 1, later + b'{"userId":') as (second,),
+        ):
             loaded.admit(ALL, {"name": "closer", "key": CLOSER, "rights": ["send"]})
             await asyncio.wait_for(watching, 20)
-            writer.write(b' "t"}')
-            assert (await reader.readuntil(b"\r\n")).split()[1] == b"401", "its key has gone while its body came"
+            for reader, writer in (first, second):
+                writer.write(b' "t"}')
+                assert (await reader.readuntil(b"\r\n")).split()[1] == b"401", "its key has gone while its body came"
         assert (await http.get("/events", headers={"X-API-Key": WATCHER})).status_code == 401
         lost = await http.post(f"{HUB}/outputs", json=outputs, headers=once)
         assert (lost.status_code, lost.headers["x-problem-code"]) == (403, "forbidden"), "and no kept answer"

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from signalr_bridge.protocol.connection_string import ConnectionString
 from signalr_bridge.settings.access import CallerKey, GrantSettings, UpstreamSettings
+from signalr_bridge.settings.azure import UNNAMED
 from signalr_bridge.settings.model import EndpointSettings, Settings
 from signalr_bridge.settings.names import write_name
 from signalr_bridge.settings.rules import name_source
@@ -50,6 +51,7 @@ def leave_out_escalations(
         gone: Former keys, for names that ``current`` may lack. One that was lost with a file's end may come back.
     """
     found: list[Escalation] = []
+    wanted = _keep_connections(current, wanted, found)
     endpoints = _EndpointJudge(current, wanted, found)
     settings = wanted.model_copy(
         update={
@@ -203,6 +205,26 @@ def _is_cut_off(text: str, former: Iterable[str]) -> bool:
 
 
 # --- endpoints
+
+
+def _keep_connections(current: Settings, wanted: Settings, found: list[Escalation]) -> Settings:
+    """The settings, in which each hub that has a connection of its own keeps one.
+
+    Otherwise the hub would move to the instances of all hubs. Their keys could report its events, and whoever is there
+    would get its messages. Its named endpoints are those of all hubs, and so they still come and go.
+    """
+    hubs, connections = dict(wanted.hubs), dict(wanted.connections)
+    for name, before in current.hubs.items():
+        own = (before.connection or wanted.connection).lower()
+        if hubs[name].connection is not None or own == wanted.connection.lower():
+            continue
+        text = "would go, and then the hub would be at the instances of all hubs"
+        found.append(Escalation(write_name(("hubs", name, "connection")), text))
+        hubs[name] = hubs[name].model_copy(update={"connection": before.connection})
+        unnamed = [one for one in current.endpoints_of(name) if one.name == UNNAMED]
+        named = [one for one in wanted.endpoints if one.name != UNNAMED]
+        connections.setdefault(own, (*unnamed, *named))
+    return wanted.model_copy(update={"hubs": hubs, "connections": connections})
 
 
 class _EndpointJudge:

@@ -60,7 +60,9 @@ def plan_change(current: Settings, wanted: Settings, gone: Sequence[CallerKey] =
     changed = _change(current, wanted).model_copy(update={"hubs": hubs, "forward": forward})
     settings, escalations = leave_out_escalations(current, changed, gone)
     named = {one.setting for one in escalations}
-    waiting = tuple(one for one in _find_differences(settings, wanted) if one not in named)
+    # A hub that is gone says no more than one that was never there.
+    said = wanted.model_copy(update={"hubs": {**dict.fromkeys(current.hubs, HubSettings()), **wanted.hubs}})
+    waiting = tuple(one for one in _find_differences(settings, said) if one not in named)
     return Change(settings, tuple(_describe(current, settings)), waiting, escalations)
 
 

@@ -102,7 +102,7 @@ Joins = Annotated[tuple[JoinSettings, ...], BeforeValidator(read_joins)]
 class HubSettings(Section):
     """What holds for one hub. A section that is None is as for all hubs."""
 
-    connection: Annotated[str | None, LIVE] = Field(
+    connection: Annotated[str | None, JUDGED] = Field(
         default=None, description="the name of the hub's connection; default: `BRIDGE_CONNECTION`"
     )
     strategy: Literal["weighted", "sticky-user"] = Field(

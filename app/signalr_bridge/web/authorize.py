@@ -115,7 +115,7 @@ class Access:
         request.caller = caller = await self._find_again(request)
         if caller is None:
             raise Unauthenticated(REFUSAL, headers=CHALLENGE)
-        caller.check(request.rights, None if request.hub_segment is None else request.hub)
+        caller.check(request.rights, self.hub_names.default if request.hub_segment is None else request.hub)
 
     async def _find_again(self, request: Request) -> Caller | None:
         """The caller of a request that was admitted before. None when it would not be admitted any more."""

@@ -330,7 +330,7 @@ def _escape(path: str) -> str:
 
 async def _check_again(request: Request) -> None:
     """Checks the caller of a request whose body has come late. Raises what ``Access.check_again`` does."""
-    if request.caller is not None and request.hub_segment is not None:
+    if request.caller is not None:
         await request.part(Access).check_again(request)
 
 

@@ -138,6 +138,9 @@ async def test_hubs_get_another_connection(tmp_path: Path, service: Emulator) ->
         response = await bridge.http.get("/hubs/chat/endpoints", headers={"X-API-Key": CALLER})
         assert [one["endpoint"] for one in response.json()] == [other.url]
         assert [await bridge.call_upstream(key) for key in (OLD, NEW)] == [401, 200], "chat is another's now"
+        bridge.write({"BRIDGE_HUBS__CHAT__CONNECTION": ""})
+        await bridge.read_again()
+        assert [await bridge.call_upstream(key) for key in (OLD, NEW)] == [401, 200], "and not everybody's again"
 
 
 @pytest.mark.parametrize(

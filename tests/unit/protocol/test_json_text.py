@@ -165,7 +165,7 @@ def test_an_array_is_taken_apart_up_to_a_number_of_elements() -> None:
         json_text.first_elements(three, 2)
     with pytest.raises(json_text.TooManyElements):
         json_text.first_elements(b"[1,2,3 nothing behind is looked at", 2)
-    for wrong in (b"[1", b"[1,]", b"[1] 2", b'["\xff"]', b"[" * 5000):
+    for wrong in (b"[1", b"[1,]", b"[1] 2", b'["\xff"]', b"[" * 5000, b"{}", b"null"):
         with pytest.raises(MalformedJson):
             json_text.first_elements(wrong, 3)
     for wrong in (b"", b" ", b"[1", b"1,2", b'"\xff"', b"[" * 5000, b"[" * 5000 + b"]" * 5000):

@@ -104,13 +104,27 @@ def test_what_allows_access_and_the_rest_wait_for_a_restart(name: str) -> None:
     assert plan.settings.model_copy(update={"hubs": {}}) == settings()
 
 
-def test_the_connection_of_a_hub_may_come_and_go() -> None:
+def test_the_connection_of_a_hub_may_come_and_change() -> None:
+    """One that is gone waits: the keys of all hubs' instance would be this hub's, and its messages would go there."""
     other = {"BRIDGE_HUBS__CHAT__CONNECTION": "Other", "Other": connection("o")}
     there = plan_change(settings(), settings(**other)).settings
-    assert there.endpoints_of("chat")[0].connection.endpoint == "https://o.service.signalr.net"
-    gone = plan_change(there, settings()).settings
-    assert gone.endpoints_of("chat") == settings().endpoints
-    assert gone.connections == {}
+    assert _hosts(there) == ["o"]
+    next_one = {"BRIDGE_HUBS__CHAT__CONNECTION": "Next", "Next": connection("n")}
+    assert _hosts(plan_change(there, settings(**next_one)).settings) == ["n"]
+    named = {"Azure__SignalR__Endpoints__e": connection("e")}
+    for gone in (settings(), settings(Other=connection("o"))):
+        plan = plan_change(there, gone)
+        assert _hosts(plan.settings) == ["o"]
+        assert [one.setting for one in plan.escalations] == ["BRIDGE_HUBS__CHAT__CONNECTION"]
+        assert plan.waiting == (), "nothing else was said of the hub"
+        assert plan_change(plan.settings, settings(**other)).settings == there
+    with_named = plan_change(there, settings(**other, **named)).settings
+    assert _hosts(with_named) == ["o", "e"]
+    assert _hosts(plan_change(with_named, settings()).settings) == ["o"], "a named endpoint goes at once"
+
+
+def _hosts(found: Settings) -> list[str]:
+    return [one.connection.endpoint.removeprefix("https://").partition(".")[0] for one in found.endpoints_of("chat")]
 
 
 # --- taken whole or not at all

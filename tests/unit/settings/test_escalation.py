@@ -55,12 +55,13 @@ EVERYTHING: dict[str, Any] = {
     },
     "forward": {"orders": {"url": "http://backend", "secrets": ["s"]}},
 }
-HARMLESS = {"connection", "hubs.chat.connection", "forward.orders.secrets"}
+HARMLESS = {"connection", "forward.orders.secrets"}
 """These name an instance of ours, or sign what we send. Nobody gets in by them."""
 JUDGED = {
     "callers.keys",
     "connections",
     "endpoints",
+    "hubs.chat.connection",
     "hubs.chat.upstream.code",
     "hubs.chat.upstream.keys",
     "upstream.code",

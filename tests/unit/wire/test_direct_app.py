@@ -8,10 +8,11 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from signalr_bridge.wire import timeouts
+from signalr_bridge.wire.connection_limit import ConnectionLimit
 from signalr_bridge.wire.exchange import Answer, Disconnected, IncomingRequest
 from signalr_bridge.wire.server import Listener, bind
 from starlette.types import Receive, Scope, Send
@@ -463,10 +464,38 @@ def test_a_connection_that_waits_to_be_accepted_is_served(loop_of: Callable[[], 
     assert b"connection: close" in answers
 
 
+@pytest.mark.parametrize("begun", [POST % 5 + b"ab", GET + POST % 5 + b"ab", GET + b"GET /x", b""])
+async def test_who_has_not_sent_a_whole_request_makes_room(begun: bytes) -> None:
+    async with serving(ask_for_all) as (listener, _):
+        listener.server_state.limit = ConnectionLimit(1, 0)
+        async with connecting(listener) as (reader, writer):
+            writer.write(begun)
+            await asyncio.sleep(0.1)
+            assert statuses(await send(listener, LAST)) == [200]
+            assert statuses(await asyncio.wait_for(reader.read(), 5)) == [200] * begun.count(GET)
+
+
+async def test_who_waits_for_an_answer_makes_no_room() -> None:
+    release = asyncio.Event()
+
+    async def wait(_: IncomingRequest) -> Answer:
+        await release.wait()
+        return answer()
+
+    async with serving(wait) as (listener, _):
+        listener.server_state.limit = ConnectionLimit(1, 1)
+        async with connecting(listener) as (reader, writer):
+            writer.write(POST % 2 + b"ab")
+            await asyncio.sleep(0.1)
+            assert statuses(await send(listener, GET)) == [503]
+            release.set()
+            assert (await asyncio.wait_for(reader.readline(), 5)).split()[1] == b"200"
+
+
 class Uncopied(socket.socket):
     """A socket of a process that has no descriptor left."""
 
-    def dup(self) -> socket.socket:
+    def dup(self) -> Self:
         raise OSError(errno.EMFILE, "Too many open files")
 
 
