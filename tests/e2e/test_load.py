@@ -139,10 +139,10 @@ async def test_a_thousand_clients_who_begin_a_body_shut_nobody_out(loaded: Loade
             assert answers == [b"401"] * 20, "before anything of the body is read"
 
 
-def memory_of(pid: int) -> int:
-    """The most bytes that a process has had in memory so far."""
+def memory_of(pid: int, what: str = "VmHWM") -> int:
+    """The most bytes that a process has had in memory so far, or what it has now."""
     text = Path(f"/proc/{pid}/status").read_text()
-    return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith("VmHWM:"))
+    return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(f"{what}:"))
 
 
 async def test_bodies_in_flight_have_a_budget_together(loaded: Loaded) -> None:
@@ -167,6 +167,18 @@ async def test_bodies_in_flight_have_a_budget_together(loaded: Loaded) -> None:
     assert set(statuses) <= {202, 503}
     assert memory_of(loaded.machine.bridge.pid) - before < 8 * BUDGET
     assert await ask_as_everybody(loaded) == [200, 200, 202, 200, 200], "what was taken has been given back"
+
+
+async def test_a_refused_body_is_not_kept(loaded: Loaded) -> None:
+    """Neither by the stack of its refusal, which nothing would free before the garbage collector comes."""
+    piece = b"%x\r\n%s\r\n" % (LARGE // 8, b" " * (LARGE // 8))
+    lines = f"X-API-Key: {API_KEY}", "Content-Type: application/json"
+    chunked = head("POST", f"{HUB}/send", 0, *lines).replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    before = memory_of(loaded.machine.bridge.pid, "VmRSS")
+    for _ in range(40):
+        async with begun(loaded, 1, chunked + piece * 9) as ((reader, _),):
+            assert b" 413 " in await reader.readline()
+    assert memory_of(loaded.machine.bridge.pid, "VmRSS") - before < 4 * BUDGET
 
 
 async def _send(http: httpx.AsyncClient, body: bytes) -> httpx.Response:

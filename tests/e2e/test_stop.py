@@ -1,6 +1,7 @@
 """How ``serve`` stops, at real processes: it drains, then closes its listeners, then waits for what is in flight."""
 
 import http.client
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -164,3 +165,15 @@ def test_a_second_signal_ends_it_at_once(drain: int) -> None:
         eventually(partial(is_stopping if drain else is_closed, port), "the stop has begun")
         process.terminate()
         assert process.wait(15) == 0
+
+
+def test_a_second_signal_under_load_is_no_defect() -> None:
+    """What calls in flight use is closed behind them also then."""
+    callers = free_port()
+    with bridge(BRIDGE_CALLERS__LISTEN=f"127.0.0.1:{callers}") as (process, public), under_load(callers) as senders:
+        eventually(lambda: min(one.accepted for one in senders) > 2 or None, "every sender has sent")
+        begin_stop(process, public, callers)
+        process.terminate()
+        assert process.wait(15) == 0
+    assert not re.search("Traceback|Exception", process.output)
+    assert not any(one.startswith("500") for sender in senders for one in sender.failures)

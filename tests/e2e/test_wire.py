@@ -152,6 +152,13 @@ def test_more_connections_than_files(kept: Kept) -> None:
         os.kill(emulator.pid, signal.SIGCONT)
         assert {one.read() for one in busy} == {(202, None, False)}
 
+        for lines in ((*NEGOTIATE, "Content-Length: 9", ""), (*send(MESSAGE)[:2], "Content-Length: 9", "")):
+            for _ in range(DESCRIPTORS):  # from the former to the latter kind, each of them has all places
+                stack.enter_context(Wire(port)).send(*lines, body="{")
+            with Wire(port) as one:
+                one.send(*send(MESSAGE), body=MESSAGE)
+                assert one.read() == (202, None, False), "a body that does not come takes no caller's place"
+
         before = [seconds_used(one) for one in (bridge, emulator)]
         with Wire(port) as one:
             one.send(*ask())

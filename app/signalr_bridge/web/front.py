@@ -144,7 +144,8 @@ class Front:
         except BridgeError as error:
             if isinstance(error, RateLimited):
                 self.shares.count_shed(self._find_share(request, path_item), Shed.RATE)
-            answer, problem = answer_problem(error, request.id), error
+            answer = answer_problem(error, request.id)
+            problem = error.with_traceback(None)  # else this frame and the body would wait for the garbage collector
         except BaseException as error:
             if request.status or _is_thrown_away(error):
                 self._tell_end(request, started)

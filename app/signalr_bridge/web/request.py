@@ -258,6 +258,7 @@ class Request:
 
         Otherwise many large bodies that come side by side would all be given up before one of them is there.
         """
+        self.incoming.is_dispensable = drops_blanks
         body, size = bytearray(), 0  # and not a list, in which each small piece would take many times its size
         try:
             async with asyncio.timeout(seconds):

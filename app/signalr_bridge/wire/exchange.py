@@ -29,7 +29,7 @@ class IncomingRequest:
         peer: Address and port of whoever is connected. None where there is none, as with a Unix socket.
     """
 
-    __slots__ = ("headers", "method", "path", "peer", "query")
+    __slots__ = ("headers", "is_dispensable", "method", "path", "peer", "query")
 
     def __init__(
         self, method: str, path: str, query: bytes, headers: HeaderLines, peer: tuple[str, int] | None
@@ -39,6 +39,8 @@ class IncomingRequest:
         self.query = query
         self.headers = headers
         self.peer = peer
+        self.is_dispensable = False
+        """Whether the connection may be ended while the body is waited for. It is an anonymous client's."""
 
     def whole_body(self) -> bytes | None:
         """The body, when all of it has come and none was taken. None means that ``next_piece`` must be asked."""

@@ -171,6 +171,15 @@ class BoundedProtocol(asyncio.Protocol):
             self._timeouts.close_if_quiet(self._server_state.quiet_seconds)
 
     def quiet_since(self) -> float | None:
+<<<<<<< HEAD
+        """Since when its client lets us wait: for a request, or for a body that nobody needs. Else None.
+
+        So whoever announces a body and sends none keeps no place, also not behind an answer that did not wait for it.
+        """
+        if self.transport.is_closing():
+            return None
+        return self._timeouts.quiet_since if self._current is None else self._current.awaited_since
+=======
         """Since when it waits for a request, of which a part may have come. None while it owes an answer, or ends.
 
         Nothing is owed yet to who has not sent the whole body. Otherwise connections that only begin to ask would take
@@ -182,6 +191,7 @@ class BoundedProtocol(asyncio.Protocol):
         if self._current is None and last is None:
             return self._timeouts.quiet_since
         return self._body_since if self._current is last and last is not None and not last.is_whole else None
+>>>>>>> h-reader
 
     def close(self) -> None:
         """End the connection. The server needs its place."""

@@ -54,6 +54,7 @@ class ReceivedRequest(IncomingRequest):
         "_body",
         "_connection",
         "_was_taken",
+        "awaited_since",
         "change",
         "expects_continue",
         "has_begun",
@@ -81,6 +82,7 @@ class ReceivedRequest(IncomingRequest):
         self.query = query
         self.headers = headers
         self.peer = connection.peer
+        self.is_dispensable = False
         self.version = version
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
@@ -97,6 +99,8 @@ class ReceivedRequest(IncomingRequest):
         self._connection = connection
         self._body: bytes | bytearray = b""
         self._was_taken = False
+        self.awaited_since: float | None = None
+        """Since when, by the event loop's clock, bytes of a body are waited for that is dispensable. Else None."""
         self.change: asyncio.Event | None = None
         """Set when bytes come, or the end of the body, of the answer or of the connection. None where nobody waits."""
 
@@ -157,7 +161,10 @@ class ReceivedRequest(IncomingRequest):
         while not (self._body or self.is_whole):
             if self.is_disconnected:
                 raise Disconnected
+            if self.is_dispensable:
+                self.awaited_since = asyncio.get_running_loop().time()
             await self.until_change()
+        self.awaited_since = None
         return self.take()
 
 

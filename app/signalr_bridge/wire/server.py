@@ -206,6 +206,7 @@ class Listener(Server):
         self._ended = asyncio.Event()
         self._end_streams = end_streams
         self._beside: Sequence[Listener] = ()
+        self._calls_have_ended = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to serve. Raises the ``BridgeError`` by which the application's lifespan failed at its start."""
@@ -223,6 +224,9 @@ class Listener(Server):
             self._end_streams()
         # The other listeners' calls use what the application's lifespan closes, which uvicorn ends last.
         await asyncio.gather(self._end_calls(), *(one.stop() for one in self._beside))
+        self._calls_have_ended = True
+        if self.force_exit:  # then uvicorn leaves the lifespan's end out
+            self._lifespan_watch.cancel()
         await super().shutdown(sockets)
 
     async def _end_calls(self) -> None:
@@ -234,8 +238,8 @@ class Listener(Server):
         ends = loop.time() + self._grace_seconds
         while self._has_calls() and loop.time() < ends and not self.force_exit:
             await _pause()
-        if self._has_calls() and not self.force_exit:
-            await self._cancel_calls()
+        if self._has_calls():
+            await self._cancel_calls(_POLL_SECONDS if self.force_exit else _CUT_SECONDS)
         for connection in list(self.server_state.connections):
             connection.transport.abort()
 
@@ -245,13 +249,13 @@ class Listener(Server):
             connection.shutdown()
         return bool(self.server_state.connections or self.server_state.tasks)
 
-    async def _cancel_calls(self) -> None:
-        """Cancel the calls that outlast the grace. Each is answered, for which there is a moment."""
+    async def _cancel_calls(self, seconds: float) -> None:
+        """Cancel the calls that outlast the grace. Each is answered, for which there are so many ``seconds``."""
         if calls := list(self.server_state.tasks):
             _LOG.warning("calls did not end in time and are cancelled", extra={"count": len(calls)})
             for call in calls:
                 call.cancel()
-            await asyncio.wait(calls, timeout=_CUT_SECONDS)
+            await asyncio.wait(calls, timeout=seconds)
             await _pause()  # what was written goes out
 
     async def _close_sockets(self) -> None:
@@ -339,7 +343,8 @@ class Listener(Server):
     def _stop(self, stopped: asyncio.Event) -> None:
         for one in (self, *self._beside):
             one.should_exit = one.force_exit = stopped.is_set()
-        if stopped.is_set() or not self.ready.is_set():
+        # Calls in flight use what the lifespan closes. So it ends behind them also where it has to end at once.
+        if not self.ready.is_set() or (stopped.is_set() and self._calls_have_ended):
             self._lifespan_watch.cancel()
         stopped.set()
 

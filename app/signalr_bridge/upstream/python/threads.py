@@ -33,7 +33,10 @@ class Threads:
         work = partial(contextvars.copy_context().run, function, *arguments)
         self._jobs.put(partial(_work, loop, future, work))
         self._see_to_a_thread()
-        return await future
+        try:
+            return await future
+        finally:
+            del future  # an error refers to the frames that it has passed, and would wait for the garbage collector
 
     def _see_to_a_thread(self) -> None:
         if not self._idle.acquire(blocking=False) and self._count < self._most:
@@ -57,6 +60,7 @@ def _work(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], work: Ca
     result, error = _try(work)
     with suppress(RuntimeError):  # the loop has ended, and the result is not needed any longer
         loop.call_soon_threadsafe(_settle, future, result, error)
+    del future, error  # the error refers to this frame, too
 
 
 def _try(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:

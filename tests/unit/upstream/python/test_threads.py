@@ -2,9 +2,11 @@
 
 import asyncio
 import contextvars
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from typing import Any
 
 import pytest
@@ -22,6 +24,31 @@ async def test_results_errors_and_context_variables_come_through() -> None:
         await threads.run({}.__getitem__, "x")
     with pytest.raises(RuntimeError, match="StopIteration"):
         await threads.run(next, iter(()))
+
+
+async def test_a_failed_call_keeps_nothing_until_the_garbage_collector_comes() -> None:
+    class Body:
+        pass
+
+    def fail(body: Body) -> None:
+        raise LookupError
+
+    async def call(body: Body) -> None:
+        with pytest.raises(LookupError):
+            await Threads().run(fail, body)
+
+    body = Body()
+    known = weakref.ref(body)
+    gc.disable()
+    try:
+        await call(body)
+        del body
+        for _ in range(100):  # the thread lets go of it a moment later
+            if known() is not None:
+                await asyncio.sleep(0.01)
+        assert known() is None
+    finally:
+        gc.enable()
 
 
 async def test_threads_are_used_again() -> None:
