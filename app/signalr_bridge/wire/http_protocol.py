@@ -65,7 +65,6 @@ class BoundedProtocol(asyncio.Protocol):
         "_app",
         "_app_state",
         "_begin",
-        "_body_since",
         "_context",
         "_current",
         "_dated",
@@ -106,7 +105,6 @@ class BoundedProtocol(asyncio.Protocol):
         self._waiting = b""  # what has come, and is parsed when fewer requests wait
         self._current: ReceivedRequest | None = None  # the one that is being answered
         self._refusal = b""  # what goes out behind the last answer
-        self._body_since: float | None = None  # since when the rest of a body is waited for
         self._is_paused = False
         self._is_refused = False  # there are too many connections
         self.is_full = False
@@ -171,7 +169,6 @@ class BoundedProtocol(asyncio.Protocol):
             self._timeouts.close_if_quiet(self._server_state.quiet_seconds)
 
     def quiet_since(self) -> float | None:
-<<<<<<< HEAD
         """Since when its client lets us wait: for a request, or for a body that nobody needs. Else None.
 
         So whoever announces a body and sends none keeps no place, also not behind an answer that did not wait for it.
@@ -179,19 +176,6 @@ class BoundedProtocol(asyncio.Protocol):
         if self.transport.is_closing():
             return None
         return self._timeouts.quiet_since if self._current is None else self._current.awaited_since
-=======
-        """Since when it waits for a request, of which a part may have come. None while it owes an answer, or ends.
-
-        Nothing is owed yet to who has not sent the whole body. Otherwise connections that only begin to ask would take
-        all places.
-        """
-        if self.transport.is_closing():
-            return None
-        last = self._reader.request
-        if self._current is None and last is None:
-            return self._timeouts.quiet_since
-        return self._body_since if self._current is last and last is not None and not last.is_whole else None
->>>>>>> h-reader
 
     def close(self) -> None:
         """End the connection. The server needs its place."""
@@ -225,8 +209,6 @@ class BoundedProtocol(asyncio.Protocol):
         else:
             if self._current is None or reader.is_in_head:
                 self._timeouts.expect_head()
-            elif self._body_since is None and reader.request is not None and not reader.request.is_whole:
-                self._body_since = self._loop.time()
 
     def head_has_come(self, request: ReceivedRequest) -> None:
         """A request has begun. It is answered now, or in its turn."""
@@ -369,7 +351,7 @@ class BoundedProtocol(asyncio.Protocol):
         request.is_answered = True
         if request.change is not None:
             request.change.set()
-        self._current = self._body_since = None
+        self._current = None
         self._timeouts.is_answering = False
         if request is self._reader.request and request.is_whole:
             self._reader.request = None
@@ -379,8 +361,7 @@ class BoundedProtocol(asyncio.Protocol):
         if self._is_paused:
             self.resume_reading()
         if self.pipeline:
-            self._start(waited := self.pipeline.pop(0))
-            self._body_since = None if waited.is_whole else self._loop.time()
+            self._start(self.pipeline.pop(0))
         elif self._refusal:
             self._write_and_close(self._refusal)
             return
