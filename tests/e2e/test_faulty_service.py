@@ -27,7 +27,8 @@ from tests.e2e.processes import (
 from tests.unit.upstream.fakes import event, header_lines
 
 ITEM = {"target": "t", "arguments": [1]}
-NOT_THERE = answer_of(404, x_ms_error_code="Warning.Connection.NotExisted")
+ABSENT = "Warning.Connection.NotExisted"
+NOT_THERE = answer_of(404, x_ms_error_code=ABSENT)
 
 
 @asynccontextmanager
@@ -65,7 +66,9 @@ async def deliver(http: httpx.AsyncClient) -> httpx.Response:
 
 async def test_no_message_goes_out_on_a_connection_that_its_peer_gives_up_and_throttled_calls_are_counted() -> None:
     async with programmable_server() as service, programmable_server() as backend:
-        service.answer, service.honest = answer_of(202, Keep_Alive="timeout=2"), {"/connections/probe": NOT_THERE}
+        kept = "timeout=2"  # each answer says so, for a probe has had the first one of its connection
+        service.answer = answer_of(202, Keep_Alive=kept)
+        service.honest = {"/connections/probe": answer_of(404, x_ms_error_code=ABSENT, Keep_Alive=kept)}
         backend.say(204)
         settings = {
             "BRIDGE_FORWARD__ALL__URL": f"{backend.url}/event",
@@ -129,7 +132,7 @@ async def test_where_messages_hang_no_clients_are_sent_and_one_message_at_a_time
             return str(next(one["state"] for one in listed if one["name"] == "default"))
 
         async def send() -> str:
-            answer = await http.post("/hubs/chat/send", json=ITEM, headers={"X-Request-Timeout": "0.3"})
+            answer = await http.post("/hubs/chat/send", json=ITEM, headers={"X-Request-Timeout": "1"})
             return str(next(one["outcome"] for one in answer.json()["endpoints"] if one["name"] == "default"))
 
         for _ in range(3):

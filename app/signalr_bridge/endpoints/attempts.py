@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Endpoint, Outcome, Transport, Verdict, plain_outcome
-from signalr_bridge.endpoints.health import Health
+from signalr_bridge.endpoints.health import Health, counts_against
 from signalr_bridge.endpoints.pending import Pending
 from signalr_bridge.protocol.rest import Action, Message, Operation
 from signalr_bridge.runtime import Clock, Random
@@ -20,6 +20,9 @@ LEAST_SECONDS = 0.1
 
 CAPACITY = 100
 """The tokens of a full ``RetryBreaker``. Retries end when half of them are gone."""
+
+LEAST_PATIENCE = 0.9
+"""Seconds. A call with less time that fails tells nothing of the endpoint. One caller's haste must harm no others."""
 
 MOST_TOKENS = 3
 """How many tokens one call may take, however often it is tried. One call alone must not end the retries of others."""
@@ -255,12 +258,17 @@ class Attempts:
             delay=delay,
         )
 
+    def tells(self, deadline: float) -> bool:
+        """Whether a call that begins now has so much time that its end tells something of the endpoint."""
+        return deadline - self._clock() >= LEAST_PATIENCE
+
     def _record(self, call: _Call, outcome: Outcome, attempt: int) -> None:
         if outcome.code is Code.OVERLOADED:  # it was our own pool that was full
             return
         call.breaker.record(outcome, attempt)
-        # When a called client keeps us waiting, that says nothing about the endpoint.
-        if call.operation.action is not Action.INVOKE or outcome.verdict is not Verdict.UNKNOWN:
+        # When a called client keeps us waiting, or a caller does not wait, that says nothing about the endpoint.
+        is_hasty = call.deadline - call.began < LEAST_PATIENCE and counts_against(outcome)
+        if not is_hasty and (call.operation.action is not Action.INVOKE or outcome.verdict is not Verdict.UNKNOWN):
             is_message = call.operation.action.is_message
             self._health.record_call(call.endpoint.url, outcome, call.period, is_message=is_message)
 

@@ -257,7 +257,7 @@ class Registry:
         if down_too or names is not None:
             up, down = split_targets(self.endpoints, _never if down_too else self._is_down, names)
         if down:
-            up, down = self._try_again(up, down, operation.action)
+            up, down = self._try_again(up, down, operation.action, deadline)
         starts = [partial(self._attempts.begin, one, operation, message, deadline) for one in up]
         if up is view.up and not down:
             return Plan(starts, partial(_merge_whole, view.accepted, operation.action))
@@ -269,7 +269,7 @@ class Registry:
         ``deadline`` is a time of the registry's clock.
         """
         is_down = len(self._instances) > 1 and self._is_down(endpoint)
-        if is_down and not self._may_try(endpoint, operation.action):
+        if is_down and not self._may_try(endpoint, operation.action, deadline):
             return self._leave_out(endpoint, operation)
         return await self._attempts.begin(endpoint, operation, None, deadline)
 
@@ -278,15 +278,16 @@ class Registry:
         return self._instances
 
     def _try_again(
-        self, up: Sequence[Endpoint], down: Sequence[Endpoint], action: Action
+        self, up: Sequence[Endpoint], down: Sequence[Endpoint], action: Action, deadline: float
     ) -> tuple[Sequence[Endpoint], Sequence[Endpoint]]:
         """The endpoints to ask, and those to leave out. One that may work again is asked by one call, as a trial."""
-        tried = [one for one in down if self._may_try(one, action)]
+        tried = [one for one in down if self._may_try(one, action, deadline)]
         return ([*up, *tried], [one for one in down if one not in tried]) if tried else (up, down)
 
-    def _may_try(self, endpoint: Endpoint, action: Action) -> bool:
-        # A client that is called may keep us waiting, so its call tells too little.
-        return action is not Action.INVOKE and self._health.begin_trial(endpoint.url, action.is_message)
+    def _may_try(self, endpoint: Endpoint, action: Action, deadline: float) -> bool:
+        # A client that is called may keep us waiting, and a caller may not wait, so such a call tells too little.
+        tells = action is not Action.INVOKE and self._attempts.tells(deadline)
+        return tells and self._health.begin_trial(endpoint.url, action.is_message)
 
     def _merge(self, operation: Operation, down: Sequence[Endpoint], outcomes: list[Outcome]) -> Result:
         return merge(operation.action, [*outcomes, *(self._leave_out(one, operation) for one in down)])

@@ -20,7 +20,7 @@ class Connection(Protocol):
     """A connection that is counted."""
 
     def quiet_since(self) -> float | None:
-        """Since when it waits for a request, by the event loop's clock. None while somebody waits for an answer."""
+        """Since when its client lets us wait, by the event loop's clock. None while it owes an answer."""
 
     def close(self) -> None:
         """End the connection."""
@@ -38,8 +38,8 @@ class Room(Enum):
 class ConnectionLimit:
     """A bound on the connections of all servers of a process.
 
-    At the bound the connections that have waited longest for a request make room for a new one. Where all are busy,
-    the new one is refused. That is logged once, and again after a minute without it.
+    At the bound the connections whose clients have let us wait longest make room for a new one. Where all are busy, the
+    new one is refused. That is logged once, and again after a minute without it.
 
     Args:
         most: How many connections may be open.

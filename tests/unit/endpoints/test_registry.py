@@ -306,6 +306,30 @@ async def test_one_call_is_tried_where_calls_have_failed_and_a_good_one_ends_it(
     assert transport.called.count("b") == 3
 
 
+@pytest.mark.parametrize("verdict", [Verdict.UNKNOWN, Verdict.UNREACHABLE])
+async def test_the_short_deadlines_of_one_caller_take_no_endpoint_from_the_others(verdict: Verdict) -> None:
+    clock = Clock()
+    health = Health(clock, clock)
+    transport = FakeTransport({"b": [said("b", verdict)]})
+    known = registry([A, B], transport, health=health)
+
+    async def send(seconds: float) -> int:
+        await known.perform(ALL, MESSAGE, names=None, deadline=clock.now + seconds)
+        return transport.called.count("b")
+
+    for _ in range(5):
+        await send(0.8)
+    assert known.is_online(B)
+    before = await send(10)
+    while known.is_online(B):
+        before = await send(10)
+    health.record_probe(B.url, said("b", Verdict.UNKNOWN))
+    health.record_probe(B.url, said("b", Verdict.ACCEPTED))
+    if verdict is Verdict.UNKNOWN:
+        assert await send(0.8) == before, "such a call is no trial either"
+        assert await send(10) == before + 1
+
+
 def test_a_hub_has_its_own_strategy() -> None:
     def choose(random: float, hub: str) -> str:
         known = Registry(

@@ -464,9 +464,15 @@ def test_a_connection_that_waits_to_be_accepted_is_served(loop_of: Callable[[], 
     assert b"connection: close" in answers
 
 
-@pytest.mark.parametrize("begun", [GET + b"GET /x", b""])
-async def test_who_has_not_sent_a_whole_request_makes_room(begun: bytes) -> None:
-    async with serving(ask_for_all) as (listener, _):
+@pytest.mark.parametrize("begun", [POST % 5 + b"ab", GET + POST % 5 + b"ab", GET + b"GET /x", b""])
+async def test_who_sends_no_body_that_nobody_needs_makes_room(begun: bytes) -> None:
+    """Neither who only begins one, nor who does so behind another request."""
+
+    async def take(request: IncomingRequest) -> Answer:
+        request.is_dispensable = True
+        return await ask_for_all(request)
+
+    async with serving(take) as (listener, _):
         listener.server_state.limit = ConnectionLimit(1, 0)
         async with connecting(listener) as (reader, writer):
             writer.write(begun)
