@@ -68,7 +68,7 @@ class Former:
             outcome = replace(answer, name=one.name, endpoint_type=one.endpoint_type)
             if outcome.code is not Code.OVERLOADED:
                 if operation.action is not Action.INVOKE or outcome.verdict is not Verdict.UNKNOWN:
-                    self.health.record_call(one.url, outcome, period)
+                    self.health.record_call(one.url, outcome, period, is_message=operation.action.is_message)
                 self.breakers[one.url].record(outcome, attempt)
             earlier = settle(earlier, outcome)
             delay = next_delay(POLICY, operation.action, outcome, attempt, remaining, lambda: 0.0)
