@@ -148,7 +148,7 @@ class Watcher:
         self._refused: str | None = None
         self._reading: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
-        self._asked: asyncio.Task[None] | None = None
+        self._asked: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         self._watching = asyncio.create_task(self._watch())
@@ -157,7 +157,7 @@ class Watcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in (self._watching, self._asked, self._reading):
+        for task in (self._watching, *self._asked, self._reading):
             if task is not None:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
@@ -170,7 +170,9 @@ class Watcher:
             _LOG.info("asked to read the settings again, but there is no file, folder or store to read")
             return
         _LOG.info("asked to read the settings again")
-        self._asked = asyncio.create_task(self.read_again())
+        asked = asyncio.create_task(self.read_again())
+        self._asked.add(asked)  # the loop itself keeps no task alive
+        asked.add_done_callback(self._asked.discard)
 
     async def read_again(self) -> None:
         """Reads all sources now. Calls that come meanwhile wait for the same reading."""

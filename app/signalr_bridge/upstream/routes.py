@@ -1,6 +1,7 @@
 """The routes of the upstream: one takes the service's events, and another one shows them."""
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
@@ -9,7 +10,7 @@ from typing import Any
 from fastapi import Request as FastAPIRequest
 from starlette.responses import Response, StreamingResponse
 
-from signalr_bridge.errors import InvalidQuery
+from signalr_bridge.errors import BridgeError, InvalidQuery
 from signalr_bridge.protocol.upstream_event import JSON, MESSAGEPACK
 from signalr_bridge.upstream.event_feed import EventFeed, EventStream, Kind
 from signalr_bridge.upstream.receiver import Receiver
@@ -24,6 +25,8 @@ from signalr_bridge.wire.exchange import Answer
 
 _CHECKED_SECONDS = 1.0
 """How often it is checked whether a stream's caller still may see it."""
+
+_LOG = logging.getLogger("signalr_bridge.upstream")
 
 _KINDS = re.compile("[a-z]{1,32}(,[a-z]{1,32}){0,15}")
 
@@ -86,6 +89,8 @@ async def _end_without_right(request: Request, stream: EventStream) -> None:
             await asyncio.sleep(_CHECKED_SECONDS if until is None else max(0.0, min(_CHECKED_SECONDS, until - now())))
             if not await access.still_admits(request):
                 return
+    except BridgeError as error:
+        _LOG.warning("event stream ended, because its caller cannot be judged", extra={"error": error.code})
     finally:
         stream.end()
 
