@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e.processes import Process, free_port, run_bridge
@@ -148,3 +149,14 @@ def test_timers_and_the_stop_go_on_whatever_their_functions_raise(bridge: tuple[
     assert failed.count(("interrupt", "KeyboardInterrupt: canary")) > 1
     (last,) = read_lines(process, "shutdown function failed")
     assert last["exception"].endswith("GeneratorExit: canary")
+
+
+def test_a_handler_that_cannot_be_cancelled_does_not_keep_the_process() -> None:
+    port = free_port()
+    settings = {"BRIDGE_HANDLERS": "tests.e2e.troubled:stubborn", "BRIDGE_LIMITS__GRACE_SECONDS": "0"}
+    with run_bridge(port, free_port(), settings) as process, service_of(port) as service, ThreadPoolExecutor(1) as one:
+        call = one.submit(service.send, "stubborn", "stay")
+        process.wait_for_line("staying")
+        process.terminate()
+        assert process.wait(20) == 0
+        assert isinstance(call.exception(), httpx.TransportError)

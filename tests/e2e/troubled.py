@@ -160,3 +160,16 @@ class _Finalized:
 
     def __del__(self) -> None:
         raise ValueError(self._text)
+
+
+stubborn = Hub("stubborn")
+
+
+@stubborn.on("stay")
+async def stay(context: Context) -> None:
+    while True:
+        try:
+            print("staying", flush=True)
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            continue
