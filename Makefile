@@ -43,7 +43,7 @@ serve: $(RUNTIME)  ## Run the bridge alone, with settings from the environment
 # Test
 
 test: lint programs  ## Check everything: format, lint, types, imports, and every test (ARGS go to pytest)
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: lint  ## The quick half of test, without browser and processes: under a minute
 	@$(BIN)/python -m pytest -n 6 --hypothesis-profile=quick -m "not slow" tests/unit tests/contract tests/shape $(ARGS)

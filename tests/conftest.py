@@ -1,30 +1,16 @@
-"""For all tests: how they share two cores, how many examples property tests try, and logging that is put back."""
+"""For all tests: how many examples property tests try, and logging that is put back."""
 
 import logging
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-_ONE_AFTER_THE_OTHER = {"bench", "browser", "e2e", "fuzz"}
-"""The folders whose tests start processes, or are meant to have a core of their own."""
 
 _LOGGING_SWITCHES = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
 
 # `make check`, whose processes share the cores: how fast a value is made says nothing there. `make test` tries
 # hypothesis's own 100 examples.
 settings.register_profile("quick", max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups for ``--dist loadgroup``: tests with processes run one after the other, and all others file by file."""
-    top = Path(__file__).parent
-    for item in items:
-        path = item.path.relative_to(top)
-        group = "processes" if path.parts[0] in _ONE_AFTER_THE_OTHER else path.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture
