@@ -3,6 +3,7 @@
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TypeAlias
 
@@ -85,7 +86,7 @@ def find_client(peer: str | None, lines: HeaderLines, trusted: Sequence[Network]
         lines: The raw header lines, with names in lower case.
         trusted: The networks of trusted proxies.
     """
-    near = _read_address(peer or "")
+    near = _read_peer(peer or "")
     if near is None or not _is_among(near, trusted):
         return near
     forwarded, forwarded_for = _join(lines, b"forwarded"), _join(lines, b"x-forwarded-for")
@@ -142,6 +143,12 @@ def _read_address(text: str) -> Address | None:
     except ValueError:
         return None
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+
+
+@lru_cache(1024)
+def _read_peer(text: str) -> Address | None:
+    """The same of whoever is connected, which is short and often the same."""
+    return _read_address(text)
 
 
 def _is_among(address: Address, networks: Iterable[Network]) -> bool:

@@ -95,7 +95,7 @@ class Refusals:
             before: The mark in the client's old token. Empty without one.
         """
         user = claims if user_id is None else f"={user_id}"
-        said = b"\0".join([*(one.encode("utf-8", "replace") for one in (hub, user, query, address)), cookies])
+        said = "\0".join((hub, user, query, address, "")).encode("utf-8", "replace") + cookies
         digest = hmac.digest(self._secret, said, "sha256")[:_MARK_BYTES]
         mark = base64.urlsafe_b64encode(digest).decode()
         if user_id is not None or cookies:
