@@ -10,7 +10,7 @@ from functools import partial
 from signalr_bridge.errors import Forbidden, HubNotFound, InvalidName, Unauthenticated
 from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, Callers, FindAddress
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
-from signalr_bridge.web.limits import Network, find_address, find_client
+from signalr_bridge.web.limits import Network, find_address, find_client, write_peer
 from signalr_bridge.web.request import Request
 from signalr_bridge.web.tokens import read_bearers
 
@@ -83,6 +83,8 @@ class Access:
         """The client's address, and not the network that limits go by. None when it is not known."""
         incoming = request.incoming
         peer = None if incoming.peer is None else incoming.peer[0]
+        if not self.trusted_proxies:
+            return write_peer(peer or "")  # the usual case, which is kept
         found = find_client(peer, incoming.headers, self.trusted_proxies)
         return None if found is None else str(found)
 

@@ -86,7 +86,7 @@ def find_client(peer: str | None, lines: HeaderLines, trusted: Sequence[Network]
         lines: The raw header lines, with names in lower case.
         trusted: The networks of trusted proxies.
     """
-    near = _read_peer(peer or "")
+    near = _read_address(peer or "")
     if near is None or not _is_among(near, trusted):
         return near
     forwarded, forwarded_for = _join(lines, b"forwarded"), _join(lines, b"x-forwarded-for")
@@ -96,6 +96,13 @@ def find_client(peer: str | None, lines: HeaderLines, trusted: Sequence[Network]
         if text
     }
     return found.pop() if len(found) == 1 else near
+
+
+@lru_cache(1024)
+def write_peer(peer: str) -> str | None:
+    """The address of whoever is connected, as addresses are written. None when it is not one."""
+    address = _read_address(peer)
+    return None if address is None else str(address)
 
 
 def name_address(address: Address | None) -> str:
@@ -143,12 +150,6 @@ def _read_address(text: str) -> Address | None:
     except ValueError:
         return None
     return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
-
-
-@lru_cache(1024)
-def _read_peer(text: str) -> Address | None:
-    """The same of whoever is connected, which is short and often the same."""
-    return _read_address(text)
 
 
 def _is_among(address: Address, networks: Iterable[Network]) -> bool:

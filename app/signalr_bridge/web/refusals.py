@@ -5,10 +5,10 @@ negotiation makes them wait as long as they do after any failure.
 """
 
 import base64
-import hmac
 import math
 from collections import OrderedDict
 from collections.abc import Collection
+from hashlib import blake2s
 
 import msgspec
 
@@ -43,8 +43,8 @@ class _Refusal(msgspec.Struct):
 class Refusals:
     """Remembers refused negotiations by their marks. What is known here, other replicas do not know.
 
-    A mark stands in the client's token, and names its hub, user (or claims), query, cookies and address. It is an HMAC
-    by a secret of this process, so nobody can make one for somebody else.
+    A mark stands in the client's token, and names its hub, user (or claims), query, cookies and address. It is made
+    with a secret of this process (keyed BLAKE2, RFC 7693), so nobody can make one for somebody else.
 
     Clients without user and cookie behind one address look the same. One of them must not shut the others out: as soon
     as one is let in, a refusal of what they share holds nobody up. So their marks have a part of their own as well. It
@@ -96,7 +96,7 @@ class Refusals:
         """
         user = claims if user_id is None else f"={user_id}"
         said = "\0".join((hub, user, query, address, "")).encode("utf-8", "replace") + cookies
-        digest = hmac.digest(self._secret, said, "sha256")[:_MARK_BYTES]
+        digest = blake2s(said, key=self._secret, digest_size=_MARK_BYTES).digest()
         mark = base64.urlsafe_b64encode(digest).decode()
         if user_id is not None or cookies:
             return mark
