@@ -54,7 +54,7 @@ def test_every_line_comes_out(form: str, end: str, code: int) -> None:
 def test_a_stream_that_takes_nothing_stops_neither_the_loop_nor_the_end() -> None:
     work = """
     async def serve():
-        for _ in range(40):
+        for _ in range(60):  # 10,000 lines wait, and as many may be in the writer's hand
             for _ in range(1000):
                 tell("/a/path/that/fills/every/pipe")
             await asyncio.sleep(0)
