@@ -160,3 +160,15 @@ def test_serve_names_what_it_ignores(name: str, near: str) -> None:
     done = run(*app_command("serve"), **{name: "x", "AzureSignalRConnectionString": string("https://a.example")})
     assert done.returncode == 1, "nobody could call"
     assert f"{name} (environment): means nothing; did you mean {near}?" in done.stderr
+
+
+def test_no_url_is_shown_with_its_user_or_password() -> None:
+    done = check(
+        AzureSignalRConnectionString=string("https://a.service.signalr.net"),
+        AZURE_AUTHORITY_HOST=f"https://user:{CANARY}@login.example",
+        BRIDGE_FORWARD__B__URL=f"https://{CANARY}:x@backend.example/signalr?code={CANARY}",
+        BRIDGE_FORWARD__B__UNSIGNED="true",
+        BRIDGE_CALLERS__KEYS=CALLER,
+    )
+    assert "https://***@login.example" in done.stdout
+    assert "https://***@backend.example/signalr" in done.stdout

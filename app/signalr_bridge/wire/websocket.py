@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from starlette.types import ASGIApp
 from uvicorn import Config
@@ -33,11 +33,11 @@ class CountedHttp(HttpToolsProtocol):
         self._answered_at = 0.0
         self._owes_answer = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(cast(asyncio.Transport, transport))
         self._answered_at = self.loop.time()
         if self._limit is not None and self._limit.add(self, self._answered_at) is not Room.FREE:
-            transport.abort()
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
