@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import API_KEY, E2E, Machine, clean_environment, run_apart
+from tests.e2e.processes import API_KEY, E2E, ROOT, Machine, clean_environment, run_apart
 
 IS_FULL = bool(os.environ.get("FULL_SCALE"))
 PHASES = "examples,coverage,fuzzing,stateful" if IS_FULL else "examples,coverage"
 SECONDS = 600 if IS_FULL else 25
+HOOKS = {"SCHEMATHESIS_HOOKS": "tests.e2e.schemathesis_hooks", "PYTHONPATH": str(ROOT)}
 OPEN = {
     "BRIDGE_DOCS": "true",
     "BRIDGE_CONSOLE": "true",
@@ -42,7 +43,7 @@ def test_schemathesis_finds_nothing(machine: Machine, tmp_path: Path) -> None:
         *("--seed", "1", "--request-timeout", "10"),
     ]
     ended = subprocess.run(
-        command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=900, check=False
+        command, cwd=tmp_path, env=clean_environment() | HOOKS, capture_output=True, text=True, timeout=900, check=False
     )
     assert ended.returncode == 0, ended.stdout[-20_000:] + ended.stderr
     log = machine.bridge.output

@@ -57,7 +57,7 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     "ttlSeconds": {"type": "integer", "minimum": 0, "maximum": 999_999_999},
     "top": {"type": "integer", "minimum": 1, "maximum": 200},
     "strict": {"type": "boolean"},
-    "kind": {"type": "string", "pattern": "^[a-z]+(,[a-z]+)*$", "examples": ["upstream,negotiate,send"]},
+    "kind": {"type": "string", "pattern": "^[a-z]{1,32}(,[a-z]{1,32}){0,15}$", "examples": ["upstream,negotiate,send"]},
 }
 """What a parameter of the path or of the query may be. Others are texts."""
 
