@@ -13,7 +13,7 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.functions.ncrontab import Crontab, read_crontab
 
 _SPAN = re.compile(
-    r"(?:(?P<days>\d{1,5})(?P<sign>[.:])(?=\d+:\d+))?(?P<hours>\d{1,5}):(?P<minutes>\d{1,2})"
+    r"(?:(?P<days>\d{1,5})(?:\.|:(?=\d+:\d+:)))?(?P<hours>\d{1,5}):(?P<minutes>\d{1,2})"
     r"(?::(?P<seconds>\d{1,2})(?:\.(?P<fraction>\d{1,7}))?)?",
     re.ASCII,
 )
