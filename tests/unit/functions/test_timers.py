@@ -256,7 +256,7 @@ async def test_where_timers_do_not_run(caplog: pytest.LogCaptureFixture) -> None
         ("0 * * * * *", {"WEBSITE_TIME_ZONE": "Mars"}, "^WEBSITE_TIME_ZONE: write a name"),
     ],
 )
-def test_a_mistake_is_a_start_up_error_also_where_no_timers_run(
+def test_what_is_wrong_is_a_start_up_error_also_where_no_timers_run(
     schedule: str, settings: dict[str, str], text: str
 ) -> None:
     machine = Machine()
