@@ -9,19 +9,17 @@ from functools import partial
 from starlette.types import ASGIApp
 
 from signalr_bridge import __version__
-from signalr_bridge.endpoints import routes as endpoint_routes
 from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
-from signalr_bridge.hubs import ROUTES as HUB_ROUTES
+from signalr_bridge.functions.app import FunctionApps
 from signalr_bridge.hubs import HubList, name_hubs
-from signalr_bridge.negotiate import routes as negotiate_routes
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
 from signalr_bridge.negotiate.rules import ClientAdmission, build_clients
-from signalr_bridge.outbound import routes as outbound_routes
 from signalr_bridge.outbound.idempotency import Idempotency
 from signalr_bridge.outbound.sender import Sender
+from signalr_bridge.routes import list_routes
 from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.settings import Settings, Sources, check_embedded, check_servable
 from signalr_bridge.settings.live import Check
@@ -45,7 +43,6 @@ from signalr_bridge.upstream.python.hub_lifespan import HubLifespan
 from signalr_bridge.upstream.python.loading import PythonHandlers, load_handlers
 from signalr_bridge.upstream.python.loop_watch import LoopWatch
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
-from signalr_bridge.web import console
 from signalr_bridge.web.authorize import Access, HubNames
 from signalr_bridge.web.callers import build_callers, name_anonymous
 from signalr_bridge.web.document import BridgeApp
@@ -57,7 +54,7 @@ from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.refusals import Refusals
 from signalr_bridge.web.request import PartsByType
 from signalr_bridge.web.shares import Shares
-from signalr_bridge.web.table import Audience, Route, Table
+from signalr_bridge.web.table import Table
 
 _LOG = logging.getLogger("signalr_bridge")
 
@@ -83,12 +80,14 @@ class Parts(PartsByType):
     events: EventFeed
     snapshots: Snapshots
     hub_lifespan: HubLifespan
+    function_apps: FunctionApps
     hubs: HubList
 
     def begin_drain(self) -> None:
         """From now on the bridge is not ready, and begins no further run of a timer. Requests are still answered."""
         self.directory.begin_stop()
         self.hub_lifespan.begin_drain()
+        self.function_apps.begin_drain()
 
     def begin_stop(self) -> None:
         """Ends the streams. From now on the grace counts. What is in flight still goes on."""
@@ -146,16 +145,16 @@ def create_app(
     negotiate_handlers = _make_negotiate_handlers(snapshots, loaded, backends, sender, runtime)
     refusals = Refusals(runtime.clock, runtime.new_id)
     forwards = _make_forwards(snapshots, backends, backlog, sender, refusals, runtime, observer)
-    handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards]
+    negotiator = _make_negotiator(snapshots, directory, runtime)
+    function_apps = FunctionApps()
+    handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards, *function_apps.handlers]
     issuer_keys = IssuerKeys(runtime.clock, observer=observer)
-    access = _make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, runtime)
-    hub_lifespan = _make_hub_lifespan(settings, loaded, sender)
     receiver = _make_receiver(snapshots, handlers, sender, events, refusals, runtime, observer)
     parts = Parts(
-        access=access,
+        access=_make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, runtime),
         clients=build_clients(settings, issuer_keys, runtime, negotiate_handlers),
         directory=directory,
-        negotiator=_make_negotiator(snapshots, directory, runtime),
+        negotiator=negotiator,
         client_signers=snapshots.client_signers,
         sender=sender,
         idempotency=Idempotency(runtime.clock),
@@ -166,7 +165,8 @@ def create_app(
         backlog=backlog,
         events=events,
         snapshots=snapshots,
-        hub_lifespan=hub_lifespan,
+        hub_lifespan=_make_hub_lifespan(settings, loaded, sender),
+        function_apps=function_apps,
         hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers),
     )
     return _make_app(settings, parts, runtime, observer)
@@ -196,34 +196,6 @@ def _load_handlers(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | N
     return load_handlers(named, None if hubs is None else (), default_seconds=settings.limits.handler_seconds)
 
 
-def _list_routes(settings: Settings, directory: EndpointDirectory) -> list[Route]:
-    """The routes of all flows, and those that FastAPI adds by itself."""
-    shown = _list_console(settings, directory) if settings.console else []
-    documents = ("/openapi.json", "/docs", "/docs/oauth2-redirect") if settings.docs else ()
-    return [
-        *HUB_ROUTES,
-        *endpoint_routes.ROUTES,
-        *negotiate_routes.ROUTES,
-        *outbound_routes.ROUTES,
-        *shown,
-        *upstream_routes.ROUTES,
-        *(
-            Route(method, path, f"{method} {path}", audience=Audience.ANYBODY)
-            for path in documents
-            for method in ("GET", "HEAD")
-        ),
-    ]
-
-
-def _list_console(settings: Settings, directory: EndpointDirectory) -> list[Route]:
-    """The page, its files, and what it reads."""
-
-    def client_urls() -> list[str]:
-        return [one.client_url for one in directory.endpoints]
-
-    return [*upstream_routes.EVENTS, *console.list_routes(client_urls, development=settings.development)]
-
-
 def _make_observer(settings: Settings, events: EventFeed, observer: Observer | None) -> Observer:
     """The observer, and with a console the feed of events beside it. None stands for the log."""
     observer = LogObserver() if observer is None else observer
@@ -231,7 +203,7 @@ def _make_observer(settings: Settings, events: EventFeed, observer: Observer | N
 
 
 def _make_app(settings: Settings, parts: Parts, runtime: Runtime, observer: Observer) -> BridgeApp:
-    table = Table(_list_routes(settings, parts.directory))
+    table = Table(list_routes(settings, parts.directory))
     app = _make_fastapi(settings, table, _list_opened(parts))
     app.state.parts = parts
     app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
@@ -243,7 +215,15 @@ def _list_opened(parts: Parts) -> list[Entered]:
     snapshots = parts.snapshots
     watched = [] if snapshots.watcher is None else [snapshots.watcher]
     calls: list[Entered] = [parts.backends, parts.backlog]
-    return [*snapshots.opened, *watched, *calls, RunningBridge(parts.sender), LoopWatch(), parts.hub_lifespan]
+    return [
+        *snapshots.opened,
+        *watched,
+        *calls,
+        RunningBridge(parts.sender),
+        LoopWatch(),
+        parts.hub_lifespan,
+        parts.function_apps,
+    ]
 
 
 def _make_fastapi(settings: Settings, table: Table, opened: Iterable[Entered]) -> BridgeApp:

@@ -20,6 +20,7 @@ FIELDS = {
     "endpoint",
     "endpoint_type",
     "event",
+    "function",
     "handler",
     "handlers",
     "hub",

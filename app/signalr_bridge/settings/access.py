@@ -21,7 +21,7 @@ from signalr_bridge.settings.fields import (
     read_text,
 )
 
-RightName = Literal["negotiate", "send", "groups", "connections", "read"]
+RightName = Literal["negotiate", "send", "groups", "connections", "read", "functions", "functions-admin"]
 Rights = Annotated[tuple[RightName, ...], BeforeValidator(read_list)]
 Hubs = Annotated[tuple[Hub, ...], BeforeValidator(read_list)]
 
@@ -293,6 +293,9 @@ class NegotiateSettings(ClientSettings):
     """The rules for the clients of all hubs."""
 
     hubs: Texts = Field(default=(), description="further hubs that clients may negotiate for; `*` for all")
+    paths: Annotated[dict[str, Hub], BeforeValidator(read_map)] = Field(
+        default_factory=dict, description='further paths of negotiate: `{"/api/chat/negotiate": "chat"}`'
+    )
 
     @field_validator("hubs")
     @classmethod

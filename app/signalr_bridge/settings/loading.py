@@ -31,6 +31,7 @@ _CONNECTION = "AzureSignalRConnectionString"
 _OF_A_HUB = ("hubs", ("connection",))
 _AUTHORITY = "azure_authority_host"
 _MOST_ROUNDS = 3
+_APPS = (("function_app", "folder"), ("functions", "url"))
 _DECISIVE = {"url", "category", "format", "unsigned"}
 
 
@@ -94,6 +95,8 @@ def review(values: Values) -> Review:
     nested["endpoints"] = tuned[connections[0]]
     nested["connections"] = {name.lower(): tuned[name] for name in connections[1:]}
     nested["calls"] = calls.settings
+    if any(nested.get(section, {}).get(name) for section, name in _APPS):
+        nested["app_settings"] = {one.written: one.text for name, one in values.items() if not name.startswith(_PREFIX)}
     settings, wrong = _build(nested, values)
     diagnostics = list(dict.fromkeys(locate(one, values) for one in [*diagnostics, *wrong]))
     is_wrong = any(one.level is Level.ERROR for one in diagnostics)

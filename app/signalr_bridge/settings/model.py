@@ -29,8 +29,11 @@ from signalr_bridge.settings.traffic import (
     EndpointTuning,
     EndpointType,
     ForwardSettings,
+    FunctionAppSettings,
+    FunctionsSettings,
     HubSettings,
     LimitsSettings,
+    OutputSettings,
     ReloadSettings,
     RetrySettings,
     complete_hubs,
@@ -48,10 +51,13 @@ __all__ = [
     "EndpointType",
     "EntraSettings",
     "ForwardSettings",
+    "FunctionAppSettings",
+    "FunctionsSettings",
     "HubSettings",
     "JwtSettings",
     "LimitsSettings",
     "NegotiateSettings",
+    "OutputSettings",
     "RetrySettings",
     "Section",
     "Settings",
@@ -96,6 +102,9 @@ class Settings(BaseSettings):
     negotiate: NegotiateSettings = NegotiateSettings()
     upstream: UpstreamSettings = UpstreamSettings()
     forward: dict[str, ForwardSettings] = Field(default_factory=dict)
+    function_app: FunctionAppSettings = FunctionAppSettings()
+    functions: FunctionsSettings = FunctionsSettings()
+    output: OutputSettings = OutputSettings()
     hubs: dict[str, HubSettings] = Field(default_factory=dict)
     hubs_only: bool = Field(default=False, description="callers, too, may only use hubs that settings or handlers name")
     cors: CorsSettings = CorsSettings()
@@ -115,6 +124,7 @@ class Settings(BaseSettings):
         default=None, description="only settings with this label; default: those without a label"
     )
     app_configuration_prefix: str = Field(default="", description="only keys with this prefix, which is removed")
+    strict: bool = Field(default=False, description="unknown names stop the start")
     docs: bool = Field(default=False, description="serve `/docs` and `/openapi.json`")
     console: bool = Field(
         default=False, description="serve the page at `/`, and `/events` to callers who may `read` every hub"
@@ -132,6 +142,11 @@ class Settings(BaseSettings):
         default="https://login.microsoftonline.com", repr=False
     )
     """Where tokens are issued. Azure's own name for it is ``AZURE_AUTHORITY_HOST``."""
+    app_settings: dict[str, str] = Field(default_factory=dict, repr=False, exclude=True)
+    """All values by their names as they were written, for `%Name%` in bindings and for the code of function apps.
+
+    It is empty where no function app runs. It may hold secrets.
+    """
     development: bool = Field(default=False, exclude=True)
     """Only ``dev`` sets it: callers on loopback need no key."""
 

@@ -26,7 +26,7 @@ Path: TypeAlias = tuple[str, ...]
 """The names of a setting's sections and of its field, from the outside in."""
 
 _NAMED: Mapping[str, type[BaseModel]] = {"hubs": HubSettings, "forward": ForwardSettings, "endpoints": EndpointTuning}
-_NO_NAMES = frozenset({*_NAMED, "connections", "calls", "authority_host", "development"})
+_NO_NAMES = frozenset({*_NAMED, "connections", "calls", "authority_host", "app_settings", "development"})
 
 
 @cache

@@ -172,6 +172,33 @@ class ForwardSettings(Section):
     )
 
 
+class FunctionAppSettings(Section):
+    """A function app in Python, which runs inside the bridge."""
+
+    folder: str | None = Field(default=None, description="the folder of a Python function app to run in the bridge")
+    timers: bool = Field(default=False, description="run the timers of function apps; of several replicas one does so")
+
+
+class FunctionsSettings(Section):
+    """Functions in a program beside the bridge, which speaks the Functions host's custom-handler contract."""
+
+    url: str | None = Field(default=None, description="the program's address, such as `http://app:7071`", repr=False)
+    folder: str | None = Field(
+        default=None, description="the folder with its `function.json` files; default: ask the program for its list"
+    )
+    secrets: Annotated[Secrets, LIVE] = Field(
+        default=(), description="sign every call with each of these secrets (`whsec_...`)"
+    )
+
+
+class OutputSettings(Section):
+    """How items are read."""
+
+    empty_means_all: bool = Field(
+        default=False, description="an empty destination means everybody, as in the Functions bindings"
+    )
+
+
 class LimitsSettings(Section):
     """Rates, sizes and times."""
 

@@ -46,6 +46,8 @@ class Right(StrEnum):
     GROUPS = "groups"
     CONNECTIONS = "connections"
     READ = "read"
+    FUNCTIONS = "functions"
+    FUNCTIONS_ADMIN = "functions-admin"
 
 
 ALL_RIGHTS = frozenset(Right)

@@ -35,6 +35,7 @@ AT_ONCE = {
     "a code": ({"BRIDGE_UPSTREAM__CODE": CANARY}, "BRIDGE_UPSTREAM__CODE changed"),
     "a verifying key": ({"BRIDGE_UPSTREAM__KEYS": CANARY}, "BRIDGE_UPSTREAM__KEYS changed"),
     "a forward's secret": ({"BRIDGE_FORWARD__ORDERS__SECRETS": CANARY}, "BRIDGE_FORWARD__ORDERS__SECRETS changed"),
+    "a functions' secret": ({"BRIDGE_FUNCTIONS__SECRETS": CANARY}, "BRIDGE_FUNCTIONS__SECRETS changed"),
     "a hub's connection": (
         {"BRIDGE_HUBS__CHAT__CONNECTION": "Other", "Other": connection("o", CANARY)},
         "BRIDGE_HUBS__CHAT__CONNECTION changed",
@@ -83,7 +84,13 @@ def test_what_changes_at_once_is_marked_and_nothing_else() -> None:
     assert [name for name in ours if not is_marked(name)] == []
     assert [name for name in LATER if is_marked(name)] == []
     marked = {write_name(path) for path, field in settings_by_path().items() if is_live(field)}
-    assert marked == {"BRIDGE_CONNECTION", "BRIDGE_CALLERS__KEYS", "BRIDGE_UPSTREAM__CODE", "BRIDGE_UPSTREAM__KEYS"}
+    assert marked == {
+        "BRIDGE_CONNECTION",
+        "BRIDGE_CALLERS__KEYS",
+        "BRIDGE_FUNCTIONS__SECRETS",
+        "BRIDGE_UPSTREAM__CODE",
+        "BRIDGE_UPSTREAM__KEYS",
+    }
     below = {
         section: [path for path, field in settings_below(section).items() if is_live(field)] for section in SECTIONS
     }

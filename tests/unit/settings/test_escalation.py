@@ -55,7 +55,7 @@ EVERYTHING: dict[str, Any] = {
     },
     "forward": {"orders": {"url": "http://backend", "secrets": ["s"]}},
 }
-HARMLESS = {"connection", "forward.orders.secrets"}
+HARMLESS = {"connection", "forward.orders.secrets", "functions.secrets"}
 """These name an instance of ours, or sign what we send. Nobody gets in by them."""
 JUDGED = {
     "callers.keys",

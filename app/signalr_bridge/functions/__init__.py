@@ -1,0 +1,1 @@
+"""Function apps: their triggers and bindings, and where their functions run."""

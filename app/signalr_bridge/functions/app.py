@@ -1,0 +1,177 @@
+"""Function apps as parts of the bridge: their functions become handlers, routes and timers."""
+
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from types import MappingProxyType, TracebackType
+from typing import Self, TypeAlias
+
+from signalr_bridge.functions.bindings import Bindings
+from signalr_bridge.functions.description import Binding, FunctionDescription, Kind
+from signalr_bridge.functions.expressions import BindingData
+from signalr_bridge.functions.http_triggers import FunctionRoutes, HttpFunction
+from signalr_bridge.functions.invocation import (
+    FunctionResult,
+    Invocation,
+    Runner,
+    TimerCall,
+    TriggerData,
+)
+from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.runtime import Runtime
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.dispatch import Handler
+
+_LOG = logging.getLogger("signalr_bridge.functions")
+_NOTHING: Mapping[str, Payload] = MappingProxyType({})
+
+RunTimer: TypeAlias = Callable[[TimerCall], Awaitable[None]]
+"""Runs a function for its timer."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFunction:
+    """A function that runs by a schedule. Its trigger says which."""
+
+    function: FunctionDescription
+    run: RunTimer
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A function that does not run here. ``reason`` is a sentence for people."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppFunctions:
+    """What one app brings: its functions by what starts them, and those that do not run here."""
+
+    handlers: Sequence[Handler] = ()
+    http: Sequence[HttpFunction] = ()
+    timers: Sequence[TimerFunction] = ()
+    left_out: Sequence[LeftOut] = field(default=())
+
+
+class Invoker:
+    """Calls functions: with their inputs filled, and what they put into their outputs sent.
+
+    Args:
+        runner: Runs them.
+        bindings: Fills inputs and sends outputs.
+        runtime: The clock, and new ids.
+    """
+
+    def __init__(self, runner: Runner, bindings: Bindings, runtime: Runtime) -> None:
+        self._runner, self._bindings, self._runtime = runner, bindings, runtime
+
+    async def invoke(
+        self, function: FunctionDescription, trigger: TriggerData, named: Mapping[str, Payload] = _NOTHING
+    ) -> FunctionResult:
+        """Call a function. Raises what ``Runner`` and ``Bindings`` raise."""
+        data = self._gather(function, trigger, named)
+        inputs = await self._bindings.read_inputs(function, data)
+        result = await self._runner.run(Invocation(function, self._runtime.new_id(), trigger, inputs, named))
+        await self._bindings.send_outputs(function, data, result.outputs)
+        return result
+
+    def _gather(self, function: FunctionDescription, trigger: TriggerData, named: Mapping[str, Payload]) -> BindingData:
+        moment = datetime.fromtimestamp(self._runtime.wall_clock(), UTC)
+        guid = str(uuid.UUID(hex=self._runtime.new_id(), version=4))
+        return BindingData(function.name, moment, guid, named=named)
+
+
+class FunctionHandler:
+    """A function with a ``signalRTrigger`` as the handler of an event.
+
+    Args:
+        function: Which one.
+        trigger: Its trigger.
+        invoker: Calls it.
+    """
+
+    takes_json = True
+
+    def __init__(self, function: FunctionDescription, trigger: Binding, invoker: Invoker) -> None:
+        self.hub, self.category = trigger.text("hubName").lower(), trigger.text("category").lower()
+        self.event, self.source = trigger.text("event"), function.source
+        self._function, self._invoker = function, invoker
+
+    async def answer(self, context: Context) -> Payload:
+        """What the function returns. Raises what the function does."""
+        return (await self._invoker.invoke(self._function, context)).result
+
+
+def sort_functions(
+    functions: Sequence[FunctionDescription], invoker: Invoker, bindings: Bindings, *, prefix: str = "api"
+) -> AppFunctions:
+    """The functions of an app by what starts them. Raises ``SettingsError`` for one that could never work.
+
+    Args:
+        functions: All functions of the app.
+        invoker: Calls them.
+        bindings: Checks what their bindings say.
+        prefix: What stands in front of the routes of those that answer requests.
+    """
+    handlers: list[Handler] = []
+    http: list[HttpFunction] = []
+    timers: list[TimerFunction] = []
+    left_out: list[LeftOut] = []
+    for one in functions:
+        trigger = one.trigger
+        if trigger is None or trigger.kind not in set(Kind):
+            what = "has no trigger" if trigger is None else f"starts by {trigger.type}, which the bridge does not have"
+            left_out.append(LeftOut(one.name, f"it {what}"))
+            continue
+        bindings.check(one)
+        call = partial(invoker.invoke, one)
+        if trigger.kind == Kind.SIGNALR_TRIGGER:
+            handlers.append(FunctionHandler(one, trigger, invoker))
+        elif trigger.kind == Kind.HTTP_TRIGGER:
+            http.append(HttpFunction(one, prefix, call))
+        else:
+            timers.append(TimerFunction(one, _as_timer(call)))
+    return AppFunctions(handlers, http, timers, left_out)
+
+
+def _as_timer(call: Callable[[TriggerData], Awaitable[FunctionResult]]) -> RunTimer:
+    async def run(timer: TimerCall) -> None:
+        await call(timer)
+
+    return run
+
+
+class FunctionApps:
+    """All function apps of the bridge. It is entered once what they send with is open.
+
+    Args:
+        apps: What each app brings.
+    """
+
+    def __init__(self, apps: Sequence[AppFunctions] = ()) -> None:
+        self.routes = FunctionRoutes()
+        self._apps = list(apps)
+        self.routes.use([one for app in self._apps for one in app.http])
+        for left_out in (one for app in self._apps for one in app.left_out):
+            _LOG.warning("function left out", extra={"function": left_out.name, "reason": left_out.reason})
+
+    @property
+    def handlers(self) -> list[Handler]:
+        """The handlers of all apps."""
+        return [one for app in self._apps for one in app.handlers]
+
+    def begin_drain(self) -> None:
+        """Begin no further run of a timer."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let what runs end."""

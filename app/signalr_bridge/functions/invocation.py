@@ -1,0 +1,120 @@
+"""One call of a function: what starts it, what it is given, and what comes of it.
+
+A trigger makes an ``Invocation``. A ``Runner`` runs it: in this process, or in another one over HTTP.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+from signalr_bridge.functions.description import FunctionDescription
+from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.dispatch import OutsideFailure
+
+
+class FunctionFailed(OutsideFailure):
+    """A function, or one of its bindings, has failed. The text says which and how, without what was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCall:
+    """A request to a function, as the app may see it: without the credentials that the bridge has checked.
+
+    Attributes:
+        method: The HTTP method.
+        url: The absolute URL, with the query that the app may see.
+        path: The path as it came.
+        query: The values of each parameter, by name. ``access_token``, ``id`` and ``code`` are left out.
+        headers: The values of each header, by its name in lower case. ``authorization`` and ``x-functions-key`` are
+            left out, and the platform's headers where they are not believed.
+        route: The parameters of the route, unescaped.
+        body: The body as it came.
+    """
+
+    method: str
+    url: str
+    path: str
+    query: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    headers: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    route: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """What a function answers to a request. ``headers`` are in order, and a name may be repeated."""
+
+    status: int = 200
+    headers: Sequence[tuple[str, str]] = ()
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TimerCall:
+    """One run of a timer.
+
+    Attributes:
+        is_past_due: Whether it runs later than it should have.
+        last: When it was due before. None for the first run.
+        next: When it is due again. None for a timer that is never due again.
+        updated: When this was worked out.
+    """
+
+    is_past_due: bool
+    last: datetime | None
+    next: datetime | None
+    updated: datetime
+
+
+TriggerData: TypeAlias = Context | HttpCall | TimerCall
+"""What started a function: an event of a hub, a request, or a timer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call of a function.
+
+    Attributes:
+        function: Which one.
+        id: The id of the call. It stands in logs.
+        trigger: What started it.
+        inputs: The values of its input bindings by their names, as JSON has them. They hold tokens.
+        named: The arguments of a message by the names that the trigger gives them, and the parameters of a route.
+    """
+
+    function: FunctionDescription
+    id: str
+    trigger: TriggerData
+    inputs: Mapping[str, object] = field(default_factory=dict, repr=False)
+    named: Mapping[str, Payload] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionResult:
+    """What a function has given.
+
+    Attributes:
+        outputs: What its ``signalR`` outputs are to send, as JSON text by the name of the binding. ``$return`` is one.
+        result: What it has returned, where no binding takes that.
+        reply: What it answers to a request. None where it was not a request.
+    """
+
+    outputs: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    result: Payload = None
+    reply: HttpReply | None = None
+
+
+class Runner(Protocol):
+    """Runs functions."""
+
+    async def run(self, invocation: Invocation) -> FunctionResult:
+        """Run a function to its end.
+
+        Raises:
+            FunctionFailed: It failed outside of this process, or the call could not be made.
+            HubError: It refuses the event with a text for the client.
+            Exception: Whatever the function itself raises.
+        """
+        ...
