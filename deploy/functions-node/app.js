@@ -1,6 +1,6 @@
 // Loads an app: the files that its package.json names (v4), or else the folders with a function.json (v3).
 
-import { readdirSync, statSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -71,10 +71,9 @@ function loadScript(file, type) {
 }
 
 function functionFolders(folder) {
-  const names = readdirSync(folder).filter((name) =>
-    statSync(path.join(folder, name, "function.json"), { throwIfNoEntry: false })?.isFile(),
-  );
-  return names.sort();
+  return readdirSync(folder)
+    .filter((name) => existsSync(path.join(folder, name, "function.json")))
+    .sort();
 }
 
 async function loadFolders(folder, names, registry) {
@@ -93,10 +92,11 @@ async function loadFolders(folder, names, registry) {
 async function loadFolder(directory, name, type) {
   const { scriptFile, entryPoint, disabled, bindings } = readJson(path.join(directory, "function.json"));
   if (!Array.isArray(bindings)) throw new Error("function.json has no bindings");
-  const file = path.join(directory, scriptFile ?? findScript(directory));
-  const callback = findEntryPoint(await loadScript(file, type), entryPoint);
   const named = bindings.map(({ name: binding, ...known }) => [binding, known]);
-  return { name, scriptFile, entryPoint, disabled, directory, callback, bindings: Object.fromEntries(named) };
+  const described = { name, scriptFile, entryPoint, disabled, directory, bindings: Object.fromEntries(named) };
+  if (isDisabled(name, disabled)) return described; // its code is often one that cannot be loaded any more
+  const file = path.join(directory, scriptFile ?? findScript(directory));
+  return { ...described, callback: findEntryPoint(await loadScript(file, type), entryPoint) };
 }
 
 function findScript(directory) {
