@@ -98,7 +98,9 @@ def read_host(folder: Path) -> HostFile:
 def _lower(given: object) -> dict[str, Any]:
     """The members of an object by their names in lower case."""
     if not isinstance(given, dict):
-        raise SettingsError(f"{HOST_FILE} is not one: it is an object, and so are its 'extensions' and 'customHandler'.")
+        raise SettingsError(
+            f"{HOST_FILE} is not one: it is an object, and so are its 'extensions' and 'customHandler'."
+        )
     return {str(name).lower(): value for name, value in given.items()}
 
 
