@@ -9,6 +9,7 @@ from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Self, TypeAlias
 
+from signalr_bridge.functions.binding_data import gather
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.description import Binding, FunctionDescription, Kind
 from signalr_bridge.functions.expressions import BindingData
@@ -83,7 +84,7 @@ class Invoker:
     def _gather(self, function: FunctionDescription, trigger: TriggerData, named: Mapping[str, Payload]) -> BindingData:
         moment = datetime.fromtimestamp(self._runtime.wall_clock(), UTC)
         guid = str(uuid.UUID(hex=self._runtime.new_id(), version=4))
-        return BindingData(function.name, moment, guid, named=named)
+        return gather(function.name, moment, guid, trigger, named)
 
 
 class FunctionHandler:
@@ -122,7 +123,9 @@ def sort_functions(
     http: list[HttpFunction] = []
     timers: list[TimerFunction] = []
     left_out: list[LeftOut] = []
-    for one in functions:
+    resolved = [bindings.resolve(one) for one in functions]
+    bindings.check_connections(resolved)
+    for one in resolved:
         trigger = one.trigger
         if trigger is None or trigger.kind not in set(Kind):
             what = "has no trigger" if trigger is None else f"starts by {trigger.type}, which the bridge does not have"
