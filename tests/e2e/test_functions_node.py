@@ -9,11 +9,13 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 import httpx
 import pytest
+from standardwebhooks import Webhook
 
 from tests.e2e.functions_node import APPS, SERVER, copy_app, run_functions_node, write_app
 from tests.e2e.processes import NODE, Process
@@ -277,6 +279,7 @@ STREAM = {
           body: (await request.text()).toUpperCase() + request.headers.get('x-several'),
         }) });
         app.post('binary', { handler: async (request) => ({ body: new Uint8Array(await request.arrayBuffer()) }) });
+        app.post('nothing', { handler: () => {} });
         app.post('fails', { handler: () => { throw new Error('no'); } });
     """,
 }
@@ -294,7 +297,32 @@ def test_an_app_that_streams_is_answered_whole(tmp_path: Path) -> None:
         echoed = functions.call("binary", request(body=bytes_sent, Headers=headers))["ReturnValue"]
         assert (echoed["body"], echoed["isBase64Encoded"]) == (bytes_sent, True)
         assert functions.post("fails", request(body="")).status_code == 500
+        assert functions.call("nothing", request())["ReturnValue"] is None
         assert functions.call("upper", request(body="d"))["ReturnValue"]["body"] == "Da,b"
+
+
+def test_where_secrets_are_set_only_signed_calls_run(tmp_path: Path) -> None:
+    secret, other = ("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
+    body = json.dumps({"Data": {"invocation": EVENT}, "Metadata": {"message": '"hi"'}})
+    settings = {"FUNCTIONS_NODE_SECRETS": f"{other}, {secret}"}
+    with ExitStack() as stack:
+        app = stack.enter_context(run_functions_node(copy_app("node_v3", tmp_path / "app"), settings))
+        functions = stack.enter_context(Functions(*app))
+
+        def post(signature: str, moment: datetime, **more: str) -> int:
+            headers = {"webhook-id": "msg_1", "webhook-timestamp": str(int(moment.timestamp()))}
+            headers |= {"webhook-signature": signature, "Content-Type": "application/json"} | more
+            return functions.http.post("/sendMessage", content=body, headers=headers).status_code
+
+        now = datetime.now(UTC)
+        good = Webhook(secret).sign("msg_1", now, body)
+        assert post(f"v1,AAAA {good}", now) == 200
+        assert post(good, now - timedelta(seconds=1)) == 401
+        assert post(good, now, **{"webhook-id": "msg_2"}) == 401
+        assert post(Webhook("whsec_" + "A" * 32).sign("msg_1", now, body), now) == 401
+        old = now - timedelta(minutes=6)
+        assert post(Webhook(secret).sign("msg_1", old, body), old) == 401
+        assert post("", now) == 401
 
 
 def list_functions(folder: Path) -> "subprocess.CompletedProcess[str]":
