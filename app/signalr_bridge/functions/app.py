@@ -13,6 +13,7 @@ from typing import Self
 
 from signalr_bridge.functions.app_folder import HostFile
 from signalr_bridge.functions.app_settings import AppSettings
+from signalr_bridge.functions.binding_data import gather
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.description import Binding, FunctionDescription, Kind
 from signalr_bridge.functions.expressions import BindingData
@@ -101,7 +102,7 @@ class Invoker:
     def _gather(self, function: FunctionDescription, trigger: TriggerData, named: Mapping[str, Payload]) -> BindingData:
         moment = datetime.fromtimestamp(self._runtime.wall_clock(), UTC)
         guid = str(uuid.UUID(hex=self._runtime.new_id(), version=4))
-        return BindingData(function.name, moment, guid, named=named)
+        return gather(function.name, moment, guid, trigger, named)
 
 
 class FunctionHandler:
@@ -147,18 +148,17 @@ def sort_functions(
     handlers: list[Handler] = []
     http: list[HttpFunction] = []
     timers: list[TimerFunction] = []
-    left_out: list[LeftOut] = []
-    for one in functions:
-        trigger = one.trigger
-        reason = find_reason(one, host, app_settings, is_beside=is_beside)
-        if reason is not None or trigger is None:
-            left_out.append(LeftOut(one.name, reason or ""))
-            continue
+    reasons = [(one, find_reason(one, host, app_settings, is_beside=is_beside)) for one in functions]
+    left_out = [LeftOut(one.name, reason) for one, reason in reasons if reason is not None]
+    resolved = [bindings.resolve(one) for one, reason in reasons if reason is None]
+    bindings.check_connections(resolved)
+    for one in resolved:
         bindings.check(one)
         call = partial(invoker.invoke, one)
-        if trigger.kind == Kind.SIGNALR_TRIGGER:
+        trigger = one.trigger
+        if trigger is not None and trigger.kind == Kind.SIGNALR_TRIGGER:
             handlers.append(FunctionHandler(one, trigger, invoker))
-        elif trigger.kind == Kind.HTTP_TRIGGER:
+        elif trigger is not None and trigger.kind == Kind.HTTP_TRIGGER:
             http.append(HttpFunction(one, host.route_prefix, call))
         else:
             timers.append(TimerFunction(one, _as_timer(call)))

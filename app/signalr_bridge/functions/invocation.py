@@ -34,6 +34,8 @@ class HttpCall:
             left out, and the platform's headers where they are not believed.
         route: The parameters of the route, unescaped.
         body: The body as it came.
+        authorization: The values of the header ``authorization``, which the app does not see. Bindings that name an id
+            token or a claim read them.
     """
 
     method: str
@@ -43,6 +45,7 @@ class HttpCall:
     headers: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
     route: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    authorization: Sequence[str] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
