@@ -186,8 +186,6 @@ class FunctionApps:
         self._apps = list(apps)
         self.routes.use([one for app in self._apps for one in app.http])
         self._timers.use([one for app in self._apps for one in app.timers])
-        for left_out in self.left_out:
-            _LOG.warning("function left out", extra={"function": left_out.name, "reason": left_out.reason})
 
     @property
     def left_out(self) -> list[LeftOut]:
@@ -208,6 +206,8 @@ class FunctionApps:
         self._timers.begin_stop()
 
     async def __aenter__(self) -> Self:
+        for one in self.left_out:
+            _LOG.warning("function left out", extra={"function": one.name, "reason": one.reason})
         await self._timers.__aenter__()
         return self
 

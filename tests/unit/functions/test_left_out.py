@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from signalr_bridge.functions.app import AppFunctions, FunctionApps
 from signalr_bridge.functions.app_folder import HostFile
 from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.description import read_description
-from signalr_bridge.functions.left_out import find_reason
+from signalr_bridge.functions.left_out import LeftOut, find_reason
+from signalr_bridge.functions.timers import Timers
 
 SIGNALR = {"name": "$return", "type": "signalR", "direction": "out", "hubName": "chat"}
 HTTP = {"name": "req", "type": "httpTrigger", "direction": "in"}
@@ -98,3 +100,12 @@ def test_host_json_may_name_those_that_run() -> None:
     assert reason(TIMER, host=HostFile(functions=frozenset({"other"}))) == text
     assert reason(TIMER, host=HostFile(functions=frozenset({"work"}))) is None
     assert reason(TIMER, host=HostFile(functions=frozenset())) == text
+
+
+async def test_each_of_them_is_a_line_when_the_bridge_starts(caplog: pytest.LogCaptureFixture) -> None:
+    timers = Timers(AppSettings({}), is_on=True, wall_clock=lambda: 0.0, grace_seconds=0)
+    apps = FunctionApps(timers, [AppFunctions(left_out=[LeftOut("Work", "it has no trigger"), LeftOut("Rest", "x")])])
+    assert caplog.records == []
+    async with apps:
+        lines = [(one.message, one.__dict__["function"], one.__dict__["reason"]) for one in caplog.records]
+    assert lines == [("function left out", "Work", "it has no trigger"), ("function left out", "Rest", "x")]
