@@ -9,6 +9,7 @@ from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Self
 
+from signalr_bridge.errors import Rejected
 from signalr_bridge.functions.binding_data import gather
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.description import Binding, FunctionDescription, Kind
@@ -23,6 +24,7 @@ from signalr_bridge.functions.invocation import (
 )
 from signalr_bridge.functions.timers import RunTimer, TimerFunction, Timers
 from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.protocol.upstream_event import MESSAGES
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import Handler
@@ -92,10 +94,25 @@ class FunctionHandler:
         self.hub, self.category = trigger.text("hubName").lower(), trigger.text("category").lower()
         self.event, self.source = trigger.text("event"), function.source
         self._function, self._invoker = function, invoker
+        self._names = trigger.texts("parameterNames") or ()
 
     async def answer(self, context: Context) -> Payload:
-        """What the function returns. Raises what the function does."""
-        return (await self._invoker.invoke(self._function, context)).result
+        """What the function returns. Raises what it does, and ``Rejected`` for another number of arguments."""
+        named = name_arguments(self._names, context)
+        return (await self._invoker.invoke(self._function, context, named)).result
+
+
+def name_arguments(names: Sequence[str], context: Context) -> dict[str, Payload]:
+    """The arguments of a message by their names. Raises ``Rejected`` for another number of them.
+
+    Without names nothing is named, and there may be any number, as in the binding.
+    """
+    if not names or context.category != MESSAGES:
+        return {}
+    if len(context.arguments) != len(names):
+        wanted, given = len(names), len(context.arguments)
+        raise Rejected(f"Method '{context.event}' takes {wanted} argument(s), and was given {given}.")
+    return dict(zip(names, context.arguments, strict=True))
 
 
 def sort_functions(
@@ -112,24 +129,33 @@ def sort_functions(
     handlers: list[Handler] = []
     http: list[HttpFunction] = []
     timers: list[TimerFunction] = []
-    left_out: list[LeftOut] = []
-    resolved = [bindings.resolve(one) for one in functions]
+    chosen, left_out = _choose(functions)
+    resolved = [bindings.resolve(one) for one in chosen]
     bindings.check_connections(resolved)
     for one in resolved:
-        trigger = one.trigger
-        if trigger is None or trigger.kind not in set(Kind):
-            what = "has no trigger" if trigger is None else f"starts by {trigger.type}, which the bridge does not have"
-            left_out.append(LeftOut(one.name, f"it {what}"))
-            continue
         bindings.check(one)
-        call = partial(invoker.invoke, one)
-        if trigger.kind == Kind.SIGNALR_TRIGGER:
+        trigger, call = one.trigger, partial(invoker.invoke, one)
+        if trigger is not None and trigger.kind == Kind.SIGNALR_TRIGGER:
             handlers.append(FunctionHandler(one, trigger, invoker))
-        elif trigger.kind == Kind.HTTP_TRIGGER:
+        elif trigger is not None and trigger.kind == Kind.HTTP_TRIGGER:
             http.append(HttpFunction(one, prefix, call))
         else:
             timers.append(TimerFunction(one, _as_timer(call)))
     return AppFunctions(handlers, http, timers, left_out)
+
+
+def _choose(functions: Sequence[FunctionDescription]) -> tuple[list[FunctionDescription], list[LeftOut]]:
+    """The functions that run here, and those that do not."""
+    chosen: list[FunctionDescription] = []
+    left_out: list[LeftOut] = []
+    for one in functions:
+        trigger = one.trigger
+        if trigger is not None and trigger.kind in set(Kind):
+            chosen.append(one)
+            continue
+        what = "has no trigger" if trigger is None else f"starts by {trigger.type}, which the bridge does not have"
+        left_out.append(LeftOut(one.name, f"it {what}"))
+    return chosen, left_out
 
 
 def _as_timer(call: Callable[[TriggerData], Awaitable[FunctionResult]]) -> RunTimer:
