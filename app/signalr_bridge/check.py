@@ -76,8 +76,8 @@ class CheckReport:
 
     @property
     def errors(self) -> int:
-        """How many things are wrong, apart from warnings."""
-        wrong = sum(one.level is not Level.WARNING for one in self.diagnostics)
+        """How many things are wrong, apart from warnings and notes."""
+        wrong = sum(one.level.is_wrong for one in self.diagnostics)
         return wrong + sum(not probe.well for probe in self.probes)
 
     @property

@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.origin import is_loopback
 from signalr_bridge.settings import find_connections
+from signalr_bridge.settings.azure import DEFAULT, WRITTEN_BY_TOOLS
 from signalr_bridge.settings.fields import read_list
+from signalr_bridge.settings.files import EVERY_ORIGIN
 from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, find_path
-from signalr_bridge.settings.rules import EVERY_ORIGIN
-from signalr_bridge.settings.value import COMMAND_LINE, Value, Values, name_values
+from signalr_bridge.settings.value import COMMAND_LINE, Value, Values, drop_blank, name_values, spell
 
 DEMO = "signalr_bridge.demo:chat"
 """The handler that ``dev`` runs where the settings name nothing that handles events."""
@@ -20,8 +21,7 @@ FORWARD = "dev"
 _OURS = PREFIX.lower()
 _PORT = "host:localhttpport"
 _OF_AZURE = ("azuresignalr", "azure:signalr")
-_ENDPOINT_NAMES = ("azure:signalr:endpoints:", "azure_signalr_")  # the latter are those of Service Connector
-_CONNECTION = "azuresignalrconnectionstring"
+_ENDPOINT_NAMES = ("azure:signalr:endpoints:",)
 _OWN = "dev"
 """The source of what ``dev`` sets where the settings are silent."""
 
@@ -100,7 +100,7 @@ def make_dev_settings(values: Values, *, remote: bool = False) -> DevSettings:
         values: All settings of all sources.
         remote: Whether events may be posted to other machines.
     """
-    values = {spelled: one for spelled, one in values.items() if one.text}
+    values = drop_blank(values)
     reasons = dict(_find_overruled(values))
     kept = {spelled: one for spelled, one in values.items() if spelled not in reasons}
     left_out = {} if remote else dict(_find_remote(kept))
@@ -162,7 +162,7 @@ def _is_connection(spelled: str, connections: Sequence[str]) -> bool:
     if spelled.startswith(_OURS) and find_path(spelled.removeprefix(_OURS)) is not None:
         return False
     name = spelled.removeprefix(_OURS).removeprefix("connectionstrings:").removeprefix("customconnstr_")
-    known = {_CONNECTION, *(one.lower() for one in connections)}
+    known = {*map(spell, (DEFAULT, *WRITTEN_BY_TOOLS, *connections))}
     return name.startswith(_ENDPOINT_NAMES) or name in known or name.startswith(tuple(f"{one}:" for one in known))
 
 

@@ -54,13 +54,23 @@ class SettingsError(BridgeError):
         setting: The name of the setting. It is empty where the sentence names it.
         place: Where the setting was found, such as ``environment`` or ``bridge.toml``.
         line: Its line in that file, from 1.
+        column: Where in the line, from 1.
     """
 
     code, title = "bad-settings", "Bad settings"
 
-    def __init__(self, sentence: str = "", *, setting: str = "", place: str = "", line: int | None = None) -> None:
-        self.sentence, self.setting, self.place, self.line = sentence, setting, place, line
+    def __init__(
+        self,
+        sentence: str = "",
+        *,
+        setting: str = "",
+        place: str = "",
+        line: int | None = None,
+        column: int | None = None,
+    ) -> None:
+        self.sentence, self.setting, self.place, self.line, self.column = sentence, setting, place, line, column
         where = place if line is None else f"{place}, line {line}"
+        where = where if column is None else f"{where}, column {column}"
         name = f"{setting} ({where})" if where else setting
         super().__init__(f"{name}: {sentence}" if setting else sentence)
 

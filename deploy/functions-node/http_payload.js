@@ -40,7 +40,8 @@ function readBody(body, contentType) {
 /** The answer's JSON value for a typed one. */
 export function fromHttpResponse({ statusCode, headers = {}, cookies = [], body }) {
   const known = Object.entries(headers ?? {}).map(([name, value]) => [name, String(value)]);
-  const answer = { statusCode: Number(statusCode ?? 200), headers: Object.fromEntries(known), ...writeBody(body) };
+  const status = Number(statusCode ?? 200);
+  const answer = { statusCode: Number.isInteger(status) ? status : 200, headers: Object.fromEntries(known), ...writeBody(body) };
   const type = contentTypeOf(body);
   if (type && !known.some(([name]) => name.toLowerCase() === "content-type")) answer.headers["Content-Type"] = type;
   if (cookies?.length) answer.headers["Set-Cookie"] = cookies.map(writeCookie);

@@ -33,8 +33,10 @@ export class Invocation {
     try {
       const { context, inputs } = await model.getArguments();
       this.context = context;
-      const response = await model.getResponse(context, await this.#call(core, model, context, inputs));
-      return await this.#answer(response, streamed);
+      const result = await this.#call(core, model, context, inputs);
+      const response = await model.getResponse(context, result);
+      // Without a result the library answers nothing to the request that it has taken.
+      return await this.#answer(response, isNothing(result) ? undefined : streamed);
     } finally {
       streamed?.drop();
     }
@@ -125,6 +127,10 @@ function readInput({ type }, value) {
 
 function writeOutput(data) {
   return data?.http ? fromHttpResponse(data.http) : fromTypedData(data);
+}
+
+function isNothing(value) {
+  return value === undefined || value === null;
 }
 
 function isTrigger({ type }) {

@@ -9,6 +9,7 @@ import { startModel } from "./http_stream.js";
 import { applyLocalSettings, readJsonIfAny } from "./local_settings.js";
 import { captureConsole, say } from "./log.js";
 import { FunctionServer } from "./server.js";
+import { readSecrets } from "./signature.js";
 
 const USAGE = "usage: node functions-node FOLDER [--host 127.0.0.1] [--port 7071] [--list]";
 const OPTIONS = {
@@ -43,7 +44,8 @@ async function list(registry, folder, writeOut) {
 }
 
 async function serve(registry, { folder, host, port }) {
-  const server = new FunctionServer(registry, readJsonIfAny("host.json")?.extensions?.http?.routePrefix);
+  const prefix = readJsonIfAny("host.json")?.extensions?.http?.routePrefix;
+  const server = new FunctionServer(registry, prefix, takeSecrets());
   const bound = await server.listen(port, host);
   await loadApp(folder, registry);
   await registry.runHooks("appStart", registry.appContext({ functionAppDirectory: folder }));
@@ -53,6 +55,13 @@ async function serve(registry, { folder, host, port }) {
   stopOnSignals(server, registry);
   const names = [...registry.functions.keys()].join(", ");
   say(`runs ${registry.functions.size} functions at http://${host.includes(":") ? `[${host}]` : host}:${bound}: ${names}`);
+}
+
+/** The secrets, which the app's code does not see. */
+function takeSecrets() {
+  const keys = readSecrets(process.env.FUNCTIONS_NODE_SECRETS);
+  delete process.env.FUNCTIONS_NODE_SECRETS;
+  return keys;
 }
 
 function stopOnSignals(server, registry) {

@@ -4,6 +4,8 @@ import http from "node:http";
 import { describe, isDisabled } from "./app.js";
 import { BadPayload, Invocation } from "./invocation.js";
 import { InvocationLog, print } from "./log.js";
+import { parseJson } from "./payload.js";
+import { isSigned } from "./signature.js";
 
 const MOST_BYTES = 64 * 1024 * 1024;
 const MOST_RUNS = 1024;
@@ -22,12 +24,15 @@ export class FunctionServer {
   streamPort = undefined;
   #registry;
   #routePrefix;
+  #keys;
   #running = new Set();
   #server;
 
-  constructor(registry, routePrefix) {
+  /** @param keys those that sign calls; without any, calls are unsigned, as the Functions host's are. */
+  constructor(registry, routePrefix, keys) {
     this.#registry = registry;
     this.#routePrefix = routePrefix;
+    this.#keys = keys;
     this.#server = http.createServer((request, response) => this.#serve(request, response));
     this.#server.keepAliveTimeout = KEEP_ALIVE_MS;
   }
@@ -68,15 +73,18 @@ export class FunctionServer {
     if (request.method !== "GET" && request.method !== "HEAD") throw new Refused(405, "send GET or POST");
     if (name === "") return { body: { status: "ready" } };
     if (name !== "functions") throw new Refused(404, "functions are run by POST");
-    const prefix = this.#routePrefix;
-    return { headers: prefix === undefined ? {} : { "X-Functions-Route-Prefix": prefix }, body: describe(this.#registry) };
+    const isPrefixed = typeof this.#routePrefix === "string";
+    const headers = isPrefixed ? { "X-Functions-Route-Prefix": encodeURI(this.#routePrefix) } : {};
+    return { headers, body: describe(this.#registry) };
   }
 
   async #run(name, request) {
     const fn = this.#registry.functions.get(name);
     if (fn === undefined || isDisabled(name, fn.disabled)) throw new Refused(404, "there is no such function");
     if (this.#running.size > MOST_RUNS) throw new Refused(503, "too many functions run");
-    const payload = await readPayload(request);
+    const bytes = await readBody(request);
+    if (this.#keys.length > 0 && !isSigned(request.headers, bytes, this.#keys)) throw new Refused(401, "the call is not signed");
+    const payload = readPayload(bytes);
     return new Invocation(this.#registry, fn, this.streamPort).run(payload, request.headers).catch((error) => {
       if (error instanceof BadPayload) throw new Refused(400, error.message);
       print("error", error?.stack ?? String(error), new InvocationLog(name));
@@ -93,11 +101,12 @@ function readName(url) {
   }
 }
 
-async function readPayload(request) {
+async function readBody(request) {
   // A page can send any other type without being asked for leave, so only this one is read.
   if (!/^application\/json\s*(;|$)/i.test(request.headers["content-type"] ?? "")) {
     throw new Refused(415, "the body is not application/json");
   }
+  if (Number(request.headers["content-length"]) > MOST_BYTES) throw new Refused(413, "the body is too long");
   const chunks = [];
   let size = 0;
   for await (const chunk of request) {
@@ -105,13 +114,13 @@ async function readPayload(request) {
     if (size > MOST_BYTES) throw new Refused(413, "the body is too long");
     chunks.push(chunk);
   }
-  try {
-    const payload = JSON.parse(Buffer.concat(chunks).toString("utf8"));
-    if (payload !== null && typeof payload === "object") return payload;
-  } catch {
-    // told below, with every other body that is not an object
-  }
-  throw new Refused(400, "the body is not a JSON object");
+  return Buffer.concat(chunks);
+}
+
+function readPayload(bytes) {
+  const payload = parseJson(bytes.toString("utf8"));
+  if (payload === null || typeof payload !== "object") throw new Refused(400, "the body is not a JSON object");
+  return payload;
 }
 
 function toProblem(error) {

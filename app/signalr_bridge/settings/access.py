@@ -186,6 +186,9 @@ class CorsSettings(Section):
         default=(), description="origins whose pages may negotiate, such as `https://*.contoso.com` (`*` is one label)"
     )
     headers: Texts = Field(default=(), description="further headers that their requests may have")
+    credentials: bool = Field(
+        default=True, description="their requests may have cookies, as those of SignalR's JavaScript client by default"
+    )
 
     @field_validator("origins")
     @classmethod

@@ -16,7 +16,7 @@ from signalr_bridge.protocol.connection_string import (
     read_origin,
 )
 from signalr_bridge.settings.traffic import CredentialSettings, EndpointSettings, EndpointType
-from signalr_bridge.settings.value import Diagnostic, Level, Value, Values
+from signalr_bridge.settings.value import Diagnostic, Level, Value, Values, spell
 
 KEYS = (
     "serviceUri",
@@ -54,6 +54,13 @@ Texts = Mapping[str, str]
 _PATH = re.compile(r"(?:^|;)\s*Endpoint\s*=\s*[a-z]+://[^;/]+/[^;\s]", re.IGNORECASE)
 _UNUSED_PATH = "Endpoint has a path, which is not used: write the address alone, as https://name.service.signalr.net."
 
+DEFAULT = "AzureSignalRConnectionString"
+"""The name of the connection where nothing names another one."""
+WRITTEN_BY_TOOLS = ("AZURE_SIGNALR_CONNECTIONSTRING", "Azure__SignalR__ConnectionString")
+"""The names under which Azure's own tools write a connection string: Service Connector, and those for the SDK.
+
+Source: https://learn.microsoft.com/azure/service-connector/how-to-integrate-signalr.
+"""
 UNNAMED = "default"
 NAMED = "azure:signalr:endpoints:"
 _FORMS: tuple[tuple[str, EndpointType], ...] = (("", "Primary"), (":primary", "Primary"), (":secondary", "Secondary"))
@@ -239,7 +246,7 @@ def _of(where: str) -> str:
 
 def read_unnamed(values: Values, connection: str) -> list[Candidate]:
     """The unnamed endpoint, at most one: by a connection string or, without one, by identity."""
-    name = connection.lower()
+    name = spell(connection)
     identity = read_identity(values, f"{name}:", UNNAMED)
     for spelling in spellings(name):
         found = values.get(spelling)
@@ -249,9 +256,25 @@ def read_unnamed(values: Values, connection: str) -> list[Candidate]:
     return [] if identity is None else [identity]
 
 
+def find_written_by_tools(values: Values, connection: str) -> Candidate | None:
+    """The unnamed endpoint that one of Azure's own tools has written, for the connection that nobody has set.
+
+    None for a connection of another name: who names one means that one alone.
+    """
+    if spell(connection) != spell(DEFAULT):
+        return None
+    for name in WRITTEN_BY_TOOLS:
+        for candidate in read_unnamed(values, name):
+            note = Diagnostic.note(name, f"is taken, because {DEFAULT} is not set.")
+            settings = candidate.settings and candidate.settings.model_copy(update={"setting": name})
+            return replace(candidate, settings=settings, diagnostics=(note, *candidate.diagnostics))
+    return None
+
+
 def spellings(connection: str) -> tuple[str, ...]:
-    """The names under which a connection string may stand. The first match wins."""
-    return f"connectionstrings:{connection}", f"customconnstr_{connection}", connection
+    """The names in ``Values`` under which a connection string may stand. The first match wins."""
+    name = spell(connection)
+    return f"connectionstrings:{name}", f"customconnstr_{name}", name
 
 
 def read_named(values: Values) -> list[Candidate]:

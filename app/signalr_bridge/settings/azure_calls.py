@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from signalr_bridge.settings.azure import KEYS, NAMED, spellings
+from signalr_bridge.settings.azure import DEFAULT, KEYS, NAMED, WRITTEN_BY_TOOLS, spellings
 from signalr_bridge.settings.names import nearest_name
 from signalr_bridge.settings.traffic import CallSettings, RetrySettings
 from signalr_bridge.settings.value import Diagnostic, Value, Values, spell
@@ -19,7 +19,7 @@ _RETRY = "azuresignalrretry"
 _MESSAGEPACK = "azure:signalr:hubprotocol:messagepack:enabled"
 _TIME = re.compile(r"(?:(\d{1,5})\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2}(?:\.\d{1,7})?))?")
 
-_PREFIXES = ("azuresignalr", "azure:signalr")
+_PREFIXES = ("azuresignalr", "azure:signalr", "azure_signalr_connectionstring")
 _OTHERS = (
     "AzureSignalRServiceTransportType",
     "AzureSignalRHttpClientTimeout",
@@ -30,7 +30,10 @@ _OTHERS = (
     "Azure__SignalR__HubProtocol__MessagePack__Enabled",
 )
 _HINTS = {
-    "azure:signalr:connectionstring": "is the name of the SDK; functions call it AzureSignalRConnectionString.",
+    **{
+        spell(name): f"is not used, because there are other endpoints: {DEFAULT} is its name."
+        for name in WRITTEN_BY_TOOLS
+    },
     "azure:signalr:hubprotocol": "is not used: payloads are JSON as callers wrote them.",
     "azure:signalr:hubprotocol:newtonsoftjson:camelcase": "is not used: payloads are JSON as callers wrote them.",
     "azure:signalr:hubprotocol:messagepack": (
@@ -48,13 +51,16 @@ class CallsFound:
     used: frozenset[str]
 
 
-def read_calls(values: Values) -> CallsFound:
-    """How endpoints are called. What is wrong is in the result's ``diagnostics``."""
+def read_calls(values: Values, named: Collection[str] = ()) -> CallsFound:
+    """How endpoints are called. What is wrong is in the result's ``diagnostics``.
+
+    ``named`` are all names that were found, those of blank values among them.
+    """
     reader = _ValueReader(values)
     persistent = reader.read(_TRANSPORT, _read_transport, "write Transient or Persistent, in this spelling.") or False
     seconds = reader.read(_TIMEOUT, _read_time, "write hours, minutes and seconds, such as 00:01:40, and no zero.")
     messagepack = reader.read(_MESSAGEPACK, _read_flag, "write true or false.") or False
-    retry = _read_retry(reader, values)
+    retry = _read_retry(reader, {*values, *named})
     if persistent:
         text = "Persistent is served over REST, as Transient is: there is no persistent transport yet."
         reader.diagnostics.append(Diagnostic.warning(values[_TRANSPORT].written, text))
@@ -88,9 +94,9 @@ class _ValueReader:
         return value
 
 
-def _read_retry(reader: _ValueReader, values: Values) -> RetrySettings | None:
-    """The retries. Any name below the prefix switches them on, even an empty ``Default``."""
-    below = [name for name in values if name.startswith(f"{_RETRY}:")]
+def _read_retry(reader: _ValueReader, names: Collection[str]) -> RetrySettings | None:
+    """The retries. Any name below the prefix switches them on, even ``Default``, which has no value."""
+    below = [name for name in names if name.startswith(f"{_RETRY}:")]
     if not below:
         return None
     reader.used.update(name for name in below if name == f"{_RETRY}:default")
@@ -154,7 +160,7 @@ def find_unused(values: Values, connections: Iterable[str], used: Collection[str
 
 
 def _is_meant_for_us(spelled: str, connections: Iterable[str]) -> bool:
-    lowered = [name.lower() for name in connections]
+    lowered = [spell(name) for name in connections]
     own = {one for name in lowered for one in spellings(name)}
     below = tuple(f"{name}:" for name in lowered)
     plain = spelled.removeprefix("connectionstrings:").removeprefix("customconnstr_")
@@ -162,9 +168,7 @@ def _is_meant_for_us(spelled: str, connections: Iterable[str]) -> bool:
 
 
 def _explain(spelled: str, found: Value, connections: list[str], values: Values) -> str:
-    if not found.text:
-        return "is blank, and so not used: remove it, or write its value."
-    if spelled in (spellings_of_all := [one for name in connections for one in spellings(name.lower())]):
+    if spelled in (spellings_of_all := [one for name in connections for one in spellings(name)]):
         winner = next(values[one].written for one in spellings_of_all if one in values)
         return f"is not used: {winner} takes priority."
     near = nearest_name(found.written, _known(spelled, found, connections))

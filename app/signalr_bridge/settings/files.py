@@ -52,7 +52,12 @@ _JSON_HINTS = (
     ("Expecting value", 'write a text in double quotes ("text"), a number, or true or false'),
     ("Extra data", "remove what stands behind the last }"),
 )
-_KNOWN_MEMBERS = {"Values", "ConnectionStrings", "Host", "IsEncrypted"}
+_KNOWN_MEMBERS = {"values", "connectionstrings", "host", "isencrypted"}
+EVERY_ORIGIN = "host:cors"
+"""``"CORS": "*"`` of a ``local.settings.json``."""
+NO_VALUES = "local.settings.json:values"
+"""Stands for the ``Values`` of a ``local.settings.json`` that has none."""
+_OF_HOST = {"cors": "BRIDGE_CORS__ORIGINS", "corscredentials": "BRIDGE_CORS__CREDENTIALS"}
 
 
 def read_file(path: Path) -> Values:
@@ -111,8 +116,8 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
-def _fault(path: Path, sentence: str, line: int | None = None) -> SettingsError:
-    return SettingsError(sentence, setting=_SETTING, place=path.name, line=line)
+def _fault(path: Path, sentence: str, line: int | None = None, column: int | None = None) -> SettingsError:
+    return SettingsError(sentence, setting=_SETTING, place=path.name, line=line, column=column)
 
 
 def _find_hint(hints: tuple[tuple[str, str], ...], said: str) -> str:
@@ -122,28 +127,34 @@ def _find_hint(hints: tuple[tuple[str, str], ...], said: str) -> str:
 
 def _read_local_settings(text: str, path: Path) -> Iterator[tuple[str, Any]]:
     document = _decode(text, path)
-    if not isinstance(document, dict) or not (document.keys() & _KNOWN_MEMBERS or not document):
+    if not isinstance(document, dict):
         raise _fault(path, 'is no local.settings.json: write the settings as {"Values": {...}}.')
-    if document.get("IsEncrypted") is True:
+    members = {name.lower(): value for name, value in document.items()}
+    if members and not members.keys() & _KNOWN_MEMBERS:
+        raise _fault(path, 'is no local.settings.json: write the settings as {"Values": {...}}.')
+    if str(members.get("isencrypted")).lower() == "true":
         raise _fault(path, "is encrypted: run 'func settings decrypt' first.")
-    values, strings = document.get("Values") or {}, document.get("ConnectionStrings") or {}
-    if not isinstance(values, dict) or not isinstance(strings, dict):
+    values, strings = members.get("values"), members.get("connectionstrings") or {}
+    if not isinstance(values or {}, dict) or not isinstance(strings, dict):
         raise _fault(path, "is no local.settings.json: 'Values' is an object, {\"Values\": {...}}.")
-    yield from _read_host(document.get("Host"))
-    yield from values.items()
+    yield from _read_host(members.get("host"))
+    yield from [(NO_VALUES, path.name)] if members and values is None else (values or {}).items()
     yield from ((f"ConnectionStrings:{name}", _string(one)) for name, one in strings.items())
 
 
 def _read_host(host: Any) -> Iterator[tuple[str, Any]]:
-    """What the Functions host is told. Origins for CORS are ours, unless they are all of them, which we never allow."""
-    if isinstance(host, dict):
-        for name, value in host.items():
-            yield _name_of_host(name, value), value
+    """What the Functions host is told. Origins for CORS are ours, but for all of them, which we never allow."""
+    for name, value in host.items() if isinstance(host, dict) else ():
+        origins = [one.strip() for one in str(value).split(",")]
+        if name.lower() == "cors" and "*" in origins:
+            yield f"Host:{name}", "*"
+            origins.remove("*")
+            value = ",".join(origins) or None
+        yield _name_of_host(name), value
 
 
-def _name_of_host(name: str, value: Any) -> str:
-    is_ours = name.lower() == "cors" and str(value).strip() != "*"
-    return "BRIDGE_CORS__ORIGINS" if is_ours else f"Host:{name}"
+def _name_of_host(name: str) -> str:
+    return _OF_HOST.get(name.lower(), f"Host:{name}")
 
 
 def _decode(text: str, path: Path) -> Any:
@@ -153,7 +164,7 @@ def _decode(text: str, path: Path) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         hint = _find_hint(_JSON_HINTS, error.msg)
-        raise _fault(path, f"is not well-formed JSON: {hint}.", error.lineno) from None
+        raise _fault(path, f"is not well-formed JSON: {hint}.", error.lineno, error.colno) from None
     except (ValueError, RecursionError):
         raise _fault(path, "is not well-formed JSON: see what stands there.") from None
 
@@ -208,11 +219,10 @@ def _name_toml(names: tuple[str, ...]) -> str:
 
 def _name_json(names: tuple[str, ...]) -> str:
     """The setting at a path in a ``local.settings.json``. Empty for what is not one."""
-    if names[:1] == ("Host",) and len(names) == 2:
-        return _name_of_host(names[1], "")
-    if len(names) != 2 or names[0] not in {"Values", "ConnectionStrings"}:
+    if len(names) != 2:
         return ""
-    return names[1] if names[0] == "Values" else f"ConnectionStrings:{names[1]}"
+    named = {"host": _name_of_host(names[1]), "values": names[1], "connectionstrings": f"ConnectionStrings:{names[1]}"}
+    return named.get(names[0].lower(), "")
 
 
 def _name_lines(found: Mapping[KeyPath, int], name: Any) -> Mapping[str, tuple[int, ...]]:

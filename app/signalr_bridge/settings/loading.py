@@ -8,7 +8,14 @@ from pydantic import ValidationError
 
 from signalr_bridge.errors import InvalidName, SettingsError
 from signalr_bridge.protocol.names import check_hub
-from signalr_bridge.settings.azure import Candidate, judge_connection, read_named, read_unnamed
+from signalr_bridge.settings.azure import (
+    DEFAULT,
+    Candidate,
+    find_written_by_tools,
+    judge_connection,
+    read_named,
+    read_unnamed,
+)
 from signalr_bridge.settings.azure_calls import find_unused, read_calls
 from signalr_bridge.settings.diagnosis import explain, find_paths, locate
 from signalr_bridge.settings.model import EndpointSettings, EndpointTuning, Settings
@@ -24,10 +31,9 @@ from signalr_bridge.settings.names import (
 )
 from signalr_bridge.settings.rules import find_notices, take_quotes_off
 from signalr_bridge.settings.sources import Sources
-from signalr_bridge.settings.value import Diagnostic, Level, Value, Values, refuse_errors, spell
+from signalr_bridge.settings.value import Diagnostic, Level, Value, Values, drop_blank, refuse_errors, spell
 
 _PREFIX = PREFIX.lower()
-_CONNECTION = "AzureSignalRConnectionString"
 _OF_A_HUB = ("hubs", ("connection",))
 _AUTHORITY = "azure_authority_host"
 _MOST_ROUNDS = 3
@@ -67,14 +73,18 @@ def load(values: Values) -> Settings:
 
 def review(values: Values) -> Review:
     """The settings with all diagnostics. Never raises for what the values say."""
-    values, quoted = take_quotes_off(values)
+    everything = values
+    values, quoted = take_quotes_off(drop_blank(values))
     connections = find_connections(values)
-    values, more = take_quotes_off(values, [one.lower() for one in connections])
+    values, more = take_quotes_off(values, [spell(one) for one in connections])
     values = _adopt(values, connections)
     nested, diagnostics = _nest(values)
     named = read_named(values)
     read = {name: read_unnamed(values, name) for name in connections}
-    calls = read_calls(values)
+    adopted = None if named or any(read.values()) else find_written_by_tools(values, connections[0])
+    if adopted is not None:
+        read[connections[0]] = [adopted]
+    calls = read_calls(values, everything)
     used = {one for found in (*read.values(), named) for candidate in found for one in candidate.used} | calls.used
     tuned = {name: _tune([*unnamed, *named], nested.get("endpoints", {}), values) for name, unnamed in read.items()}
     diagnostics += [
@@ -93,12 +103,12 @@ def review(values: Values) -> Review:
         *find_notices(values, connections),
     ]
     nested["endpoints"] = tuned[connections[0]]
-    nested["connections"] = {name.lower(): tuned[name] for name in connections[1:]}
+    nested["connections"] = {spell(name): tuned[name] for name in connections[1:]}
     nested["calls"] = calls.settings
     if any(nested.get(section, {}).get(name) for section, name in _APPS):
         nested["app_settings"] = {one.written: one.text for name, one in values.items() if not name.startswith(_PREFIX)}
     settings, wrong = _build(nested, values)
-    diagnostics = list(dict.fromkeys(locate(one, values) for one in [*diagnostics, *wrong]))
+    diagnostics = list(dict.fromkeys(locate(one, everything) for one in [*diagnostics, *wrong]))
     is_wrong = any(one.level is Level.ERROR for one in diagnostics)
     return Review(None if is_wrong else settings, tuple(diagnostics), settings or _build_partial(nested))
 
@@ -106,9 +116,9 @@ def review(values: Values) -> Review:
 def find_connections(values: Values) -> list[str]:
     """The names of all connections, as they were written, the default one first."""
     named = [found for found in _find_naming(values) if not _is_connection_string(found)]
-    default = next((found.text for found in named if spell(found.written) == f"{_PREFIX}connection"), _CONNECTION)
+    default = next((found.text for found in named if spell(found.written) == f"{_PREFIX}connection"), DEFAULT)
     names = [default, *(found.text for found in named)]
-    return list({name.lower(): name for name in reversed(names)}.values())[::-1]
+    return list({spell(name): name for name in reversed(names)}.values())[::-1]
 
 
 def _find_naming(values: Values) -> Iterator[Value]:
@@ -138,7 +148,7 @@ def _adopt(values: Values, connections: Iterable[str]) -> Values:
     """
     plain = dict(values)
     for name in connections:
-        taken = f"{_PREFIX}{name.lower()}"
+        taken = f"{_PREFIX}{spell(name)}"
         for spelled in [one for one in plain if one == taken or one.startswith(f"{taken}:")]:
             if find_path(spelled.removeprefix(_PREFIX)) is None:
                 found = plain.pop(spelled)

@@ -38,6 +38,7 @@ from signalr_bridge.settings.traffic import (
     RetrySettings,
     complete_hubs,
 )
+from signalr_bridge.settings.value import spell
 
 __all__ = [
     "CallSettings",
@@ -93,7 +94,7 @@ class Settings(BaseSettings):
     endpoints: Annotated[tuple[EndpointSettings, ...], JUDGED] = ()
     """The endpoints of ``connection``, which every hub has that names no other."""
     connections: Annotated[dict[str, tuple[EndpointSettings, ...]], JUDGED] = Field(default_factory=dict)
-    """The endpoints of the further connections that hubs name, by name in lower case."""
+    """The endpoints of the further connections that hubs name, by name as ``connection_of`` gives it."""
     calls: CallSettings = CallSettings()
     allow_emulator_key: bool = Field(default=False, description="`serve` may use the emulator's well-known key")
     default_hub: Hub | None = Field(default=None, description="the hub of `/api/negotiate`")
@@ -194,14 +195,14 @@ class Settings(BaseSettings):
         return self.upstream if own is None or own.upstream is None else own.upstream
 
     def connection_of(self, hub: str) -> str:
-        """The name of a hub's connection, in lower case."""
+        """The name of a hub's connection, in lower case, with its levels joined by ``:``."""
         own = self.hubs.get(hub.lower())
-        return (own.connection if own and own.connection else self.connection).lower()
+        return spell(own.connection if own and own.connection else self.connection)
 
     def endpoints_of(self, hub: str) -> tuple[EndpointSettings, ...]:
         """The endpoints of a hub's connection."""
         name = self.connection_of(hub)
-        return self.endpoints if name == self.connection.lower() else self.connections.get(name, ())
+        return self.endpoints if name == spell(self.connection) else self.connections.get(name, ())
 
     def all_endpoints(self) -> tuple[EndpointSettings, ...]:
         """The endpoints of all connections. Named ones, which belong to each connection, appear once."""

@@ -12,14 +12,12 @@ from signalr_bridge.protocol.connection_string import EMULATOR_KEY
 from signalr_bridge.protocol.origin import is_loopback_name
 from signalr_bridge.settings.azure import UNNAMED, name_endpoint, spellings
 from signalr_bridge.settings.diagnosis import locate
-from signalr_bridge.settings.files import read_bytes
+from signalr_bridge.settings.files import EVERY_ORIGIN, NO_VALUES, read_bytes
 from signalr_bridge.settings.model import EndpointSettings, Settings
 from signalr_bridge.settings.names import PREFIX, find_path
-from signalr_bridge.settings.value import SECRETS, UNWATCHED, Diagnostic, Values, refuse_errors
+from signalr_bridge.settings.value import SECRETS, UNWATCHED, Diagnostic, Level, Values, refuse_errors
 
 _OURS = ("bridge_", "azure:signalr", "azuresignalr")
-EVERY_ORIGIN = "host:cors"
-"""``"CORS": "*"`` of a ``local.settings.json``."""
 _Judge: TypeAlias = Callable[[Settings], Iterator[Diagnostic]]
 _PORTABLE = re.compile(r"[A-Za-z0-9_]+")
 
@@ -122,6 +120,8 @@ def name_source(settings: Settings, endpoint: EndpointSettings) -> str:
     """The setting that the endpoint was read from."""
     if endpoint.name != UNNAMED:
         return name_endpoint(endpoint.name)
+    if endpoint.setting:
+        return endpoint.setting
     return next((name for name, found in settings.connections.items() if endpoint in found), settings.connection)
 
 
@@ -168,10 +168,13 @@ def _judge_entra(settings: Settings) -> Iterator[Diagnostic]:
 
 def find_notices(values: Values, connections: Iterable[str]) -> Iterator[Diagnostic]:
     """The warnings about the values themselves. ``connections`` are the names of the connections."""
-    names = [spelled for name in connections for spelled in spellings(name.lower())]
+    names = [spelled for name in connections for spelled in spellings(name)]
     yield from _find_shadows(values, (*_OURS, *names))
     yield from _find_empty_file(values)
     yield from _find_awkward(values)
+    if (missing := values.get(NO_VALUES)) is not None:
+        text = f"the file '{missing.text}' has none, and they are a function app's settings: write them there."
+        yield Diagnostic(Level.WARNING, "Values", text, missing.source)
     if (everybody := values.get(EVERY_ORIGIN)) is not None:
         yield Diagnostic.warning(
             everybody.written, '"*" is not used, because pages get in with cookies: write the origins of your pages.'

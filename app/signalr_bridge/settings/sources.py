@@ -14,7 +14,10 @@ from signalr_bridge.settings.files import read_file, read_text
 from signalr_bridge.settings.stores import Stores
 from signalr_bridge.settings.value import COMMAND_LINE, ENVIRONMENT, SECRETS, Value, Values, first_of, name_values
 
-_OF_KUBERNETES = re.compile(r"BRIDGE_(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)", re.ASCII)
+_OF_KUBERNETES = re.compile(
+    r"BRIDGE_(?:[A-Z0-9]+_)*(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)", re.ASCII
+)
+_PORT_OF_KUBERNETES = re.compile(r"BRIDGE_(?:[A-Z0-9]+_)*PORT", re.ASCII)
 _ADDRESS_OF_KUBERNETES = re.compile(r"(?:tcp|udp|sctp)://")
 _SECRETS_DIR = "bridge_secrets_dir"
 _SETTINGS_FILE = "bridge_settings_file"
@@ -40,10 +43,12 @@ def read_secrets(folder: Path) -> Values:
 def _is_of_kubernetes(name: str, text: Any) -> bool:
     """Whether Kubernetes wrote the variable, as it does in every container for a Service named ``bridge``.
 
+    A Service may also be named ``bridge-metrics`` or so.
+
     Source: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables.
     """
     return _OF_KUBERNETES.fullmatch(name) is not None or (
-        name == "BRIDGE_PORT" and _ADDRESS_OF_KUBERNETES.match(str(text)) is not None
+        _PORT_OF_KUBERNETES.fullmatch(name) is not None and _ADDRESS_OF_KUBERNETES.match(str(text)) is not None
     )
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.runtime import RUNTIME, Runtime, WallClock
-from signalr_bridge.settings.value import Values, name_values
+from signalr_bridge.settings.value import Values, name_values, spell
 
 DEFAULT_SECONDS = 60.0
 
@@ -377,7 +377,7 @@ def _explain(setting: str, error: Exception) -> str:
 
 def _wanted_names(local: Values) -> Callable[[str], bool]:
     """Says of a name whether it may be a setting: ours, Azure's for SignalR, or that of a connection."""
-    connections = {one.text.lower() for name, one in local.items() if name.endswith("connection") and one.text}
+    connections = {spell(one.text) for name, one in local.items() if name.endswith("connection") and one.text}
     known = (*_AZURES, *connections)
     prefixes = (*known, *(f"{kind}{name}" for kind in ("connectionstrings:", "customconnstr_") for name in known))
-    return lambda name: name.replace("__", ":").lower().startswith(prefixes)
+    return lambda name: spell(name).startswith(prefixes)

@@ -54,13 +54,17 @@ class EndpointTuning(Section):
 
 
 class EndpointSettings(EndpointTuning):
-    """One SignalR instance. The unnamed one is called ``default``. ``source`` is where it was found."""
+    """One SignalR instance. The unnamed one is called ``default``. ``source`` is where it was found.
+
+    ``setting`` names the setting of an unnamed one where that is not its connection's name.
+    """
 
     name: str = "default"
     endpoint_type: EndpointType = "Primary"
     connection: ConnectionString
     credential: CredentialSettings = CredentialSettings()
     source: str = ""
+    setting: str = ""
 
 
 class RetrySettings(Section):

@@ -1,6 +1,7 @@
 """Values of settings as they were found, with name and source, and diagnostics about them.
 
-``__`` in the environment and ``:`` in files both separate levels. Names ignore case.
+``__`` in the environment and ``:`` in files both separate levels. Names ignore case. A blank value is as if it were not
+set, from whatever source, and the end of a line is not a part of a value.
 """
 
 from collections.abc import Iterable, Mapping
@@ -41,6 +42,11 @@ class Value:
         return str(self.value).strip()
 
     @property
+    def is_blank(self) -> bool:
+        """Whether it is as if it were not set, such as what compose makes of ``${NAME:-}``."""
+        return isinstance(self.value, str) and not self.value.strip()
+
+    @property
     def place(self) -> str:
         """The source, or the flag of the command line."""
         if self.source != COMMAND_LINE:
@@ -68,10 +74,15 @@ def name_values(
         lines: By name in the spelling of ``Values``: the line of the setting, and those of the items of its list.
     """
     return {
-        spell(name): Value(name, value, source, (), *_split(lines.get(spell(name), ())))
+        spell(name): Value(name, _cut_line_end(value), source, (), *_split(lines.get(spell(name), ())))
         for name, value in named
         if value is not None
     }
+
+
+def _cut_line_end(value: Any) -> Any:
+    """The value without the end of its line, which an env file from Windows and a file with one secret leave there."""
+    return value.rstrip("\r\n") if isinstance(value, str) else value
 
 
 def _split(lines: tuple[int, ...]) -> tuple[int | None, tuple[int, ...]]:
@@ -79,23 +90,38 @@ def _split(lines: tuple[int, ...]) -> tuple[int | None, tuple[int, ...]]:
 
 
 def first_of(*sources: Values) -> Values:
-    """The settings of all sources. The first source wins where several have the same setting."""
+    """The settings of all sources. The first source wins where several have the same setting, unless it is blank."""
     merged: dict[str, Value] = {}
     for source in reversed(sources):
         for name, found in source.items():
             below = merged.get(name)
-            merged[name] = (
-                found if below is None else replace(found, shadows=(*found.shadows, below.source, *below.shadows))
-            )
+            if below is None or below.is_blank:
+                merged[name] = found
+            elif not found.is_blank:
+                merged[name] = replace(found, shadows=(*found.shadows, below.source, *below.shadows))
     return merged
 
 
+def drop_blank(values: Values) -> Values:
+    """The settings that are set. A blank one only tells where somebody meant to set it."""
+    return {name: found for name, found in values.items() if not found.is_blank}
+
+
 class Level(StrEnum):
-    """How serious a diagnostic is. ``ERROR`` stops everything, ``UNKNOWN`` fails `check`, ``WARNING`` is only shown."""
+    """How serious a diagnostic is: ``ERROR`` stops everything, ``UNKNOWN`` fails `check`, the others are only shown.
+
+    ``WARNING`` is about what may be meant otherwise, and ``NOTE`` about what is well, but may surprise.
+    """
 
     ERROR = "mistake"
     UNKNOWN = "unknown"
     WARNING = "warning"
+    NOTE = "note"
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether `check` fails for it."""
+        return self in {Level.ERROR, Level.UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +129,7 @@ class Diagnostic:
     """Something to say about a setting.
 
     ``setting`` is the name as it was written, or empty. ``text`` says what to do. ``place`` is where the setting was
-    found, and ``line`` its line in that file, from 1.
+    found, ``line`` its line in that file, and ``column`` where in the line, both from 1.
     """
 
     level: Level
@@ -111,18 +137,19 @@ class Diagnostic:
     text: str
     place: str = ""
     line: int | None = None
+    column: int | None = None
 
     def __str__(self) -> str:
         return self.as_error().detail
 
     def as_error(self) -> SettingsError:
         """The diagnostic as an error."""
-        return SettingsError(self.text, setting=self.setting, place=self.place, line=self.line)
+        return SettingsError(self.text, setting=self.setting, place=self.place, line=self.line, column=self.column)
 
     @classmethod
     def of(cls, error: SettingsError) -> Self:
         """What an error says."""
-        return cls(Level.ERROR, error.setting, error.sentence, error.place, error.line)
+        return cls(Level.ERROR, error.setting, error.sentence, error.place, error.line, error.column)
 
     @classmethod
     def error(cls, setting: str, text: str) -> Self:
@@ -131,6 +158,10 @@ class Diagnostic:
     @classmethod
     def warning(cls, setting: str, text: str) -> Self:
         return cls(Level.WARNING, setting, text)
+
+    @classmethod
+    def note(cls, setting: str, text: str) -> Self:
+        return cls(Level.NOTE, setting, text)
 
 
 def refuse_errors(diagnostics: Iterable[Diagnostic]) -> None:

@@ -1,4 +1,4 @@
-"""CORS: web pages of configured origins may negotiate, with credentials, and nothing else.
+"""CORS: web pages of configured origins may negotiate, with credentials unless that is switched off, and nothing else.
 
 Source: https://fetch.spec.whatwg.org/#http-cors-protocol
 """
@@ -39,7 +39,9 @@ def apply_cors(request: Request, cors_of: CorsOf, *, loopback: bool = False) -> 
     settings = find_settings(request, cors_of)
     allowed = is_allowed(origins[0], settings, loopback=loopback)
     if allowed:
-        request.answer_headers += [(b"access-control-allow-origin", origins[0].encode("latin-1")), _CREDENTIALS]
+        request.answer_headers.append((b"access-control-allow-origin", origins[0].encode("latin-1")))
+        if settings.credentials:
+            request.answer_headers.append(_CREDENTIALS)
     if request.method == "OPTIONS" and _asks_for_a_method(request):
         request.answer_headers += _preflight(settings.headers) if allowed else []
         return True

@@ -101,7 +101,7 @@ CREDENTIALS = [
         of(AzureSignalRConnectionString=f"{STRING}ApplicationName=chat;")),
     WrongStart("a blank connection string",
         f"{HERE}: there is no endpoint: set it to the connection string of your SignalR instance, "
-        "or Azure__SignalR__Endpoints__<name> for each of several.", of(AzureSignalRConnectionString=" "), also=1),
+        "or Azure__SignalR__Endpoints__<name> for each of several.", of(AzureSignalRConnectionString=" ")),
     WrongStart("the emulator's key in `serve`",
         f"{HERE}: has the emulator's access key, which is public and would let anybody sign "
         "upstream calls: write your instance's own, or set BRIDGE_ALLOW_EMULATOR_KEY=true if this is no production.",
@@ -120,7 +120,8 @@ CREDENTIALS = [
         "BRIDGE_CALLERS__KEYS (environment): begins with { and is no JSON list: put it in [ ].",
         of(BRIDGE_CALLERS__KEYS=f'{{"key": "{KEY}"}}')),
     WrongStart("a right that does not exist",
-        "BRIDGE_CALLERS__KEYS (environment): entry 2: write negotiate, send, groups, connections or read.",
+        "BRIDGE_CALLERS__KEYS (environment): entry 2: "
+        "write negotiate, send, groups, connections, read, functions or functions-admin.",
         of(BRIDGE_CALLERS__KEYS=f'["{KEY}", {{"key": "{KEY}-2", "rights": ["publish"]}}]')),
     WrongStart("both a connection string and a serviceUri",
         f"{HERE}: the connection string is used, and what stands beside it is not: "
@@ -141,7 +142,7 @@ CREDENTIALS = [
     WrongStart("no primary endpoint",
         "Azure__SignalR__Endpoints (environment): every endpoint is Secondary: make one Primary (<name>__primary, or "
         f"<name>__type=Primary), or set {CONNECTION}.",
-        of(AzureSignalRConnectionString="", Azure__SignalR__Endpoints__uk__secondary=STRING), also=1),
+        of(AzureSignalRConnectionString="", Azure__SignalR__Endpoints__uk__secondary=STRING)),
 ]  # fmt: skip
 
 ACCESS = [
@@ -339,7 +340,7 @@ FILES = [
         "docs = true\n# what nobody handles\n[upstream]\nunhandled = 500\n"),
     toml("a secret of 3 bytes in a file", f"BRIDGE_FORWARD__ORDERS__SECRETS (bridge.toml, line 3): {SECRETS}",
         '[forward.orders]\nurl = "http://127.0.0.1:9000/signalr"\nsecrets = ["whsec_QUJD"]\n'),
-    WrongStart("broken JSON: a comma that is missing", JSON.format(4, "write a comma in front of this"),
+    WrongStart("broken JSON: a comma that is missing", JSON.format("4, column 5", "write a comma in front of this"),
         {}, "local.settings.json",
         '{\n  "Values": {\n    "BRIDGE_DOCS": "true"\n    "BRIDGE_HUBS_ONLY": "true"\n  }\n}\n'),
     WrongStart("settings outside of Values",

@@ -42,9 +42,7 @@ def test_an_address_to_listen_on(text: str, address: tuple[str, int]) -> None:
     assert loaded({"BRIDGE_CALLERS__LISTEN": text}).callers.listen_address == address
 
 
-@pytest.mark.parametrize(
-    "text", ["8081", ":8081", "127.0.0.1", "127.0.0.1:65536", "::1:80", "a b:80", "http://x:80", ""]
-)
+@pytest.mark.parametrize("text", ["8081", ":8081", "127.0.0.1", "127.0.0.1:65536", "::1:80", "a b:80", "http://x:80"])
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(SettingsError, match="BRIDGE_CALLERS__LISTEN"):
         loaded({"BRIDGE_CALLERS__LISTEN": text})

@@ -113,9 +113,8 @@ def test_a_malformed_one_is_named_by_setting_and_key_never_by_value(name: str, t
     assert "canary" not in repr(caught.value)
 
 
-def test_a_blank_named_endpoint_is_an_error() -> None:
-    with pytest.raises(SettingsError, match="East"):
-        loaded({NAMED + "East": " "})
+def test_a_blank_named_endpoint_is_none() -> None:
+    assert endpoints({NAMED + "East": " ", NAMED + "West": connection("west")}) == [("West", "Primary", "west")]
 
 
 def test_beside_an_unnamed_connection_string_a_service_uri_does_not_count() -> None:
