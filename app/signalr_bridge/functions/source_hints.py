@@ -65,9 +65,7 @@ def read_hints(folder: Path) -> SourceHints:
         shown = path.relative_to(folder).as_posix()
         empty += (Hint(f"{shown}:{number}", word) for number, word in _find_empty(lines))
         platform += (
-            Hint(f"{shown}:{number}", match[1].lower())
-            for number, line in lines
-            for match in _PLATFORM.finditer(line)
+            Hint(f"{shown}:{number}", match[1].lower()) for number, line in lines for match in _PLATFORM.finditer(line)
         )
     return SourceHints(tuple(empty), tuple(platform))
 
@@ -124,7 +122,7 @@ def _name_of(line: str) -> str:
 def _may_be_empty(value: str, lines: Sequence[tuple[int, str]]) -> bool:
     if re.match(_EMPTY, value):
         return True
-    own = re.split(rf",\s*[\"'`]?\w+[\"'`]?\s*:", value, maxsplit=1)[0]  # without the members behind it
+    own = re.split(r",\s*[\"'`]?\w+[\"'`]?\s*:", value, maxsplit=1)[0]  # without the members behind it
     if _MAY_BE_EMPTY.search(own):
         return True
     identifier = _IDENTIFIER.match(own)
