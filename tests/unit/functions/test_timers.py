@@ -142,8 +142,8 @@ async def test_what_a_run_is_told() -> None:
     runs = Runs(machine)
     async with timers(
         machine,
-        function(runs, "%When%", runOnStartup=True),
-        settings={"When": "0 * 11 * * *", "WEBSITE_TIME_ZONE": "Europe/Berlin"},
+        function(runs, "0 * 11 * * *", runOnStartup=True),
+        settings={"WEBSITE_TIME_ZONE": "Europe/Berlin"},
     ):
         await machine.last(90)
     assert [call.describe() for call in runs.calls[:3]] == [
@@ -246,13 +246,8 @@ async def test_where_timers_do_not_run(caplog: pytest.LogCaptureFixture) -> None
 @pytest.mark.parametrize(
     ("schedule", "settings", "text"),
     [
-        (
-            "0 0 25 * * *",
-            {},
-            r"^The function tick \(function_app\.py:tick\) has a schedule that cannot be used: its field",
-        ),
-        ("", {}, "The function tick .*: write six fields"),
-        ("%When%", {}, r"The function tick .*: %When% stands for a setting that is not there"),
+        ("0 0 25 * * *", {}, r"^tick\.timer\.schedule \(function_app\.py:tick\): its field \{hour\} is wrong\. Write "),
+        ("", {}, r"^tick\.timer\.schedule .*: write six fields"),
         ("0 * * * * *", {"WEBSITE_TIME_ZONE": "Mars"}, "^WEBSITE_TIME_ZONE: write a name"),
     ],
 )
