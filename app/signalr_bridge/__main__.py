@@ -1,4 +1,4 @@
-"""The command line: serve, dev, emulator, check, token, tail, init."""
+"""The command line: serve, dev, emulator, check, token, tail, init, import."""
 
 import sys
 
@@ -39,6 +39,7 @@ from signalr_bridge.errors import BridgeError, SettingsError
 from signalr_bridge.hosts import find_unknown_hosts, watch_hosts
 from signalr_bridge.init import list_languages, write_project
 from signalr_bridge.main import Parts, create_app, mint
+from signalr_bridge.migration import migrate, write_settings
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings import Level, Review, Settings, Sources, review
@@ -247,6 +248,20 @@ def init(
     for file in write_project(language, folder):
         _print(folder / file)
     _print(f"How to test and run it stands in {folder / 'README.md'}.")
+
+
+@cli.command("import")
+def import_app(
+    folder: Annotated[Path, typer.Argument(help="the function app's folder, with its host.json")],
+    out: Annotated[Path, typer.Option(help="the file to write; it must not be there yet")] = Path("bridge.toml"),
+    no_run: Annotated[bool, typer.Option("--no-run", help="read files only, and load no code of the app")] = False,
+) -> None:
+    """Write a bridge.toml for a function app, and print what becomes of each function, and what needs a hand."""
+    migration = migrate(folder, run=not no_run)
+    for line in migration.table:
+        _print(line)
+    for line in write_settings(migration, out):
+        _print(line)
 
 
 @cli.command()

@@ -220,6 +220,17 @@ def resolve_settings(function: FunctionDescription, app_settings: Mapping[str, s
     return replace(function, bindings=bindings)
 
 
+def find_settings(function: FunctionDescription) -> list[str]:
+    """The names of the app settings that stand as ``%Name%`` in the bindings of a function that work here."""
+    texts = (
+        text
+        for binding in function.bindings
+        for property_, text in binding.properties.items()
+        if binding.kind in set(Kind) and property_.lower() in _WITH_SETTINGS and isinstance(text, str)
+    )
+    return [name for text in texts for name in _SETTING.findall(text)]
+
+
 def _resolve_binding(function: FunctionDescription, binding: Binding, spelled: Mapping[str, str]) -> Binding:
     def fill(property_: str, value: Any) -> Any:
         if property_.lower() not in _WITH_SETTINGS or not isinstance(value, str) or "%" not in value:

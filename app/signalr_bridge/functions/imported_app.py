@@ -228,8 +228,8 @@ def _read_list(text: bytes) -> list[FunctionDescription] | str:
         document = json.loads(text)
     except (ValueError, RecursionError):
         return "its process ended without a list of functions."
-    if isinstance(document, dict) and isinstance(document.get("error"), str):
-        return document["error"]
+    if isinstance(document, dict):
+        return str(document.get("error") or "its process printed no list of functions.")
     if not isinstance(document, list) or not all(isinstance(one, dict) for one in document):
         return "its process printed no list of functions."
     return [read_description(one, str(one.get("name") or ""), _name_source(one)) for one in document]

@@ -3,14 +3,17 @@
 A function is tried with every door shut first. What it needs open is what makes it start.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.functions.app import AppFunctions, FunctionApps, Invoker, sort_functions
+from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.description import FunctionDescription, Kind
+from signalr_bridge.functions.expressions import resolve_settings
 from signalr_bridge.functions.imported_app import ImportedApp
 from signalr_bridge.functions.invocation import FunctionFailed, FunctionResult, Invocation
 from signalr_bridge.functions.timers import make_timers
@@ -69,7 +72,7 @@ class Connections:
     """The connections that the app's bindings name: that of most hubs, and those of single hubs that name another."""
 
     default: str = DEFAULT_CONNECTION
-    of_hubs: Mapping[str, str] | None = None
+    of_hubs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ class Judge:
         return Judgement(fates, self.connections, doors, self._find_error(starting, doors))
 
     def _find_fate(self, function: FunctionDescription) -> Fate:
-        first: SettingsError | None = None
+        first, last = None, SettingsError()
         for doors in _ATTEMPTS:
             settings, bindings = self._open(doors)
             try:
@@ -139,7 +142,9 @@ class Judge:
     def _start(self, functions: Sequence[FunctionDescription], settings: Settings, bindings: Bindings) -> AppFunctions:
         """The functions as parts of the bridge. Raises ``SettingsError`` where they could not start."""
         invoker = Invoker(_NoRunner(), bindings, RUNTIME)
-        brought = sort_functions(functions, invoker, bindings, prefix=self._app.host.route_prefix)
+        app_settings = AppSettings(settings.app_settings)
+        is_beside = not self._app.model.is_python
+        brought = sort_functions(functions, invoker, bindings, self._app.host, app_settings, is_beside=is_beside)
         FunctionApps(make_timers(settings, RUNTIME), [replace(brought, left_out=())])
         return brought
 
@@ -156,7 +161,7 @@ class Judge:
             "BRIDGE_NEGOTIATE__PLATFORM_IDENTITY": doors.platform_identity,
             "BRIDGE_NEGOTIATE__TRUST_CLIENT_INPUT": doors.trust_client_input,
         }
-        of_hubs = {f"BRIDGE_HUBS__{hub}__CONNECTION": name for hub, name in (self.connections.of_hubs or {}).items()}
+        of_hubs = {f"BRIDGE_HUBS__{hub}__CONNECTION": name for hub, name in self.connections.of_hubs.items()}
         found = review(first_of(name_values((ours | of_hubs).items(), "import"), _without_ours(self._app.settings)))
         return found.settings or found.partial or found.accept()
 
@@ -168,18 +173,20 @@ def _without_ours(settings: Values) -> Values:
 
 def find_connections(app: ImportedApp) -> Connections:
     """The connections that the bindings of an app name. A hub that has two keeps the first, and the check says so."""
+    known = {one.written: one.text for one in app.settings.values()}
     of_hubs: dict[str, str] = {}
-    for hub, name in _name_connections(app.functions):
-        of_hubs.setdefault(hub, name)
+    for function in app.functions:
+        with suppress(SettingsError):  # the function's own check says which setting is missing
+            for hub, name in _name_connections(resolve_settings(function, known)):
+                of_hubs.setdefault(hub, name)
     named = sorted(set(of_hubs.values()))
     default = DEFAULT_CONNECTION if not named or DEFAULT_CONNECTION in named else named[0]
     return Connections(default, {hub: name for hub, name in sorted(of_hubs.items()) if name != default})
 
 
-def _name_connections(functions: Iterable[FunctionDescription]) -> Iterator[tuple[str, str]]:
-    """The hub and the connection of each binding whose hub is always the same."""
-    for function in functions:
-        for binding in function.bindings:
-            hub = binding.text("hubName")
-            if binding.kind in _WITH_HUB and hub and not set("{}%") & set(hub):
-                yield hub.lower(), binding.text("connectionStringSetting") or DEFAULT_CONNECTION
+def _name_connections(function: FunctionDescription) -> Iterator[tuple[str, str]]:
+    """The hub and the connection of each binding of a function whose hub is always the same."""
+    for binding in function.bindings:
+        hub = binding.text("hubName")
+        if binding.kind in _WITH_HUB and hub and "{" not in hub:
+            yield hub.lower(), binding.text("connectionStringSetting") or DEFAULT_CONNECTION
