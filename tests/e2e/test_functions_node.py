@@ -210,7 +210,7 @@ def test_v3_a_disabled_function_is_listed_and_does_not_run(v3: Functions) -> Non
 def test_what_is_no_call_of_the_bridge_is_refused(
     v4: Functions, status: int, name: str, content: str, headers: Mapping[str, str]
 ) -> None:
-    sent = {"Content-Type": "application/json"} | headers
+    sent = {"Content-Type": "application/json", **headers}
     assert v4.http.post(f"/{name}", content=content, headers=sent).status_code == status
 
 

@@ -5,6 +5,13 @@ from dataclasses import dataclass, replace
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.errors import InvalidName, SettingsError
+from signalr_bridge.functions.belief import (
+    CLIENT_KINDS,
+    believes_platform,
+    check_expression,
+    check_id_token,
+    list_names,
+)
 from signalr_bridge.functions.connections import check_connections
 from signalr_bridge.functions.description import Binding, FunctionDescription, Kind
 from signalr_bridge.functions.expressions import (
@@ -16,13 +23,6 @@ from signalr_bridge.functions.expressions import (
 )
 from signalr_bridge.functions.inputs import HubBinding, Inputs
 from signalr_bridge.functions.outputs import Outputs
-from signalr_bridge.functions.trust import (
-    CLIENT_KINDS,
-    believes_platform,
-    check_expression,
-    check_id_token,
-    list_names,
-)
 from signalr_bridge.negotiate.identity import name_by_principal
 from signalr_bridge.negotiate.negotiator import Negotiator
 from signalr_bridge.negotiate.rules import RulesOf

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
+from signalr_bridge.functions.belief import SIGNALR_KINDS
 from signalr_bridge.functions.description import Binding, FunctionDescription, Kind
 from signalr_bridge.functions.expressions import fault
-from signalr_bridge.functions.trust import SIGNALR_KINDS
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.settings.names import write_name
 

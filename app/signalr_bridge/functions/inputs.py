@@ -9,10 +9,10 @@ from msgspec import structs
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.errors import BadToken, InvalidName, Unauthenticated
+from signalr_bridge.functions.belief import is_from_platform
 from signalr_bridge.functions.description import Binding, FunctionDescription, Kind
 from signalr_bridge.functions.expressions import BindingData, Expression, Origin
 from signalr_bridge.functions.invocation import FunctionFailed
-from signalr_bridge.functions.trust import is_from_platform
 from signalr_bridge.negotiate.admitter import REFUSAL
 from signalr_bridge.negotiate.identity import (
     check_written_user_id,
