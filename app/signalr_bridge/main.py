@@ -282,6 +282,7 @@ def _make_sender(settings: Settings, directory: EndpointDirectory, runtime: Runt
         default_seconds=settings.limits.deadline_seconds,
         observer=observer if settings.console else None,
         auditor=observer,
+        empty_means_all=settings.output.empty_means_all,
     )
 
 

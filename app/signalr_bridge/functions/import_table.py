@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from signalr_bridge.functions.app_folder import HOST_FILE
+from signalr_bridge.functions.belief import CLIENT_KINDS
 from signalr_bridge.functions.description import Binding, FunctionDescription, Kind
 from signalr_bridge.functions.imported_app import LOCAL_SETTINGS, ImportedApp, Model, find_missing_scripts
 from signalr_bridge.functions.importer import Fate, Judgement
 from signalr_bridge.functions.source_hints import Hint, SourceHints
-from signalr_bridge.functions.trust import CLIENT_KINDS
 from signalr_bridge.settings.files import EVERY_ORIGIN
 
 _BACKENDS = "write them anew as handlers in Python, or as a backend in any language (docs/handlers.md, deploy/examples)"

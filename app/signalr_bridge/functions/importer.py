@@ -11,13 +11,13 @@ from typing import TypeAlias
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.functions.app import AppFunctions, FunctionApps, Invoker, sort_functions
 from signalr_bridge.functions.app_settings import AppSettings
+from signalr_bridge.functions.belief import SIGNALR_KINDS
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.description import FunctionDescription, Kind
 from signalr_bridge.functions.expressions import resolve_settings
 from signalr_bridge.functions.imported_app import ImportedApp
 from signalr_bridge.functions.invocation import FunctionFailed, FunctionResult, Invocation
 from signalr_bridge.functions.timers import make_timers
-from signalr_bridge.functions.trust import SIGNALR_KINDS
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings import Settings, review
 from signalr_bridge.settings.value import Values, first_of, name_values
@@ -177,7 +177,7 @@ def find_connections(app: ImportedApp) -> Connections:
     of_hubs: dict[str, str] = {}
     for function in app.functions:
         with suppress(SettingsError):  # the function's own check says which setting is missing
-            for hub, name in _name_connections(resolve_settings(function, known)):
+            for hub, name in _name_connections(resolve_settings(function, AppSettings(known))):
                 of_hubs.setdefault(hub, name)
     named = sorted(set(of_hubs.values()))
     default = DEFAULT_CONNECTION if not named or DEFAULT_CONNECTION in named else named[0]
