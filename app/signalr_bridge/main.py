@@ -13,6 +13,7 @@ from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
 from signalr_bridge.functions.app import FunctionApps
+from signalr_bridge.functions.timers import make_timers
 from signalr_bridge.hubs import HubList, name_hubs
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
@@ -93,6 +94,7 @@ class Parts(PartsByType):
         """Ends the streams. From now on the grace counts. What is in flight still goes on."""
         self.events.close()
         self.hub_lifespan.begin_stop()
+        self.function_apps.begin_stop()
         self.backlog.begin_stop()
 
     @property
@@ -146,7 +148,7 @@ def create_app(
     refusals = Refusals(runtime.clock, runtime.new_id)
     forwards = _make_forwards(snapshots, backends, backlog, sender, refusals, runtime, observer)
     negotiator = _make_negotiator(snapshots, directory, runtime)
-    function_apps = FunctionApps()
+    function_apps = FunctionApps(make_timers(settings, runtime))
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards, *function_apps.handlers]
     issuer_keys = IssuerKeys(runtime.clock, observer=observer)
     receiver = _make_receiver(snapshots, handlers, sender, events, refusals, runtime, observer)

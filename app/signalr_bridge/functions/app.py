@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import Self, TypeAlias
+from typing import Self
 
+from signalr_bridge.functions.binding_data import gather
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.description import Binding, FunctionDescription, Kind
 from signalr_bridge.functions.expressions import BindingData
@@ -20,6 +21,7 @@ from signalr_bridge.functions.invocation import (
     TimerCall,
     TriggerData,
 )
+from signalr_bridge.functions.timers import RunTimer, TimerFunction, Timers
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.upstream.context import Context
@@ -27,17 +29,6 @@ from signalr_bridge.upstream.dispatch import Handler
 
 _LOG = logging.getLogger("signalr_bridge.functions")
 _NOTHING: Mapping[str, Payload] = MappingProxyType({})
-
-RunTimer: TypeAlias = Callable[[TimerCall], Awaitable[None]]
-"""Runs a function for its timer."""
-
-
-@dataclass(frozen=True, slots=True)
-class TimerFunction:
-    """A function that runs by a schedule. Its trigger says which."""
-
-    function: FunctionDescription
-    run: RunTimer
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +74,7 @@ class Invoker:
     def _gather(self, function: FunctionDescription, trigger: TriggerData, named: Mapping[str, Payload]) -> BindingData:
         moment = datetime.fromtimestamp(self._runtime.wall_clock(), UTC)
         guid = str(uuid.UUID(hex=self._runtime.new_id(), version=4))
-        return BindingData(function.name, moment, guid, named=named)
+        return gather(function.name, moment, guid, trigger, named)
 
 
 class FunctionHandler:
@@ -122,7 +113,9 @@ def sort_functions(
     http: list[HttpFunction] = []
     timers: list[TimerFunction] = []
     left_out: list[LeftOut] = []
-    for one in functions:
+    resolved = [bindings.resolve(one) for one in functions]
+    bindings.check_connections(resolved)
+    for one in resolved:
         trigger = one.trigger
         if trigger is None or trigger.kind not in set(Kind):
             what = "has no trigger" if trigger is None else f"starts by {trigger.type}, which the bridge does not have"
@@ -150,13 +143,16 @@ class FunctionApps:
     """All function apps of the bridge. It is entered once what they send with is open.
 
     Args:
+        timers: Runs those that run by a schedule.
         apps: What each app brings.
     """
 
-    def __init__(self, apps: Sequence[AppFunctions] = ()) -> None:
+    def __init__(self, timers: Timers, apps: Sequence[AppFunctions] = ()) -> None:
         self.routes = FunctionRoutes()
+        self._timers = timers
         self._apps = list(apps)
         self.routes.use([one for app in self._apps for one in app.http])
+        self._timers.use([one for app in self._apps for one in app.timers])
         for left_out in (one for app in self._apps for one in app.left_out):
             _LOG.warning("function left out", extra={"function": left_out.name, "reason": left_out.reason})
 
@@ -167,11 +163,18 @@ class FunctionApps:
 
     def begin_drain(self) -> None:
         """Begin no further run of a timer."""
+        self._timers.begin_drain()
+
+    def begin_stop(self) -> None:
+        """Begin no further run of a timer. From now on the grace counts."""
+        self._timers.begin_stop()
 
     async def __aenter__(self) -> Self:
+        await self._timers.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let what runs end."""
+        await self._timers.__aexit__(kind, error, trace)

@@ -5,13 +5,16 @@ A trigger makes an ``Invocation``. A ``Runner`` runs it: in this process, or in 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol, TypeAlias
 
 from signalr_bridge.functions.description import FunctionDescription
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import OutsideFailure
+
+_NEVER_YET = datetime.min.replace(tzinfo=UTC)
+_NEVER_AGAIN = datetime.max.replace(tzinfo=UTC)
 
 
 class FunctionFailed(OutsideFailure):
@@ -31,6 +34,8 @@ class HttpCall:
             left out, and the platform's headers where they are not believed.
         route: The parameters of the route, unescaped.
         body: The body as it came.
+        authorization: The values of the header ``authorization``, which the app does not see. Bindings that name an id
+            token or a claim read them.
     """
 
     method: str
@@ -40,6 +45,7 @@ class HttpCall:
     headers: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
     route: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False)
+    authorization: Sequence[str] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +62,31 @@ class TimerCall:
     """One run of a timer.
 
     Attributes:
-        is_past_due: Whether it runs later than it should have.
-        last: When it was due before. None for the first run.
-        next: When it is due again. None for a timer that is never due again.
-        updated: When this was worked out.
+        is_past_due: Whether a run was missed, and this one makes up for it. The bridge makes up for none.
+        last: When it ran before. None for the first run.
+        next: When this run was due. For a run at the start it is when the timer is due next, and None for one that is
+            never due. So the host has it.
+        updated: When this was worked out. None for the first run.
+        follows_clock: Whether its schedule goes by the clock on the wall, and so with daylight saving time.
     """
 
     is_past_due: bool
     last: datetime | None
     next: datetime | None
-    updated: datetime
+    updated: datetime | None
+    follows_clock: bool = True
+
+    def describe(self) -> dict[str, object]:
+        """The trigger's value as the host gives it, to be written as JSON."""
+        return {
+            "Schedule": {"AdjustForDST": self.follows_clock},
+            "ScheduleStatus": {
+                "Last": (self.last or _NEVER_YET).isoformat(),
+                "LastUpdated": (self.updated or _NEVER_YET).isoformat(),
+                "Next": (self.next or _NEVER_AGAIN).isoformat(),
+            },
+            "IsPastDue": self.is_past_due,
+        }
 
 
 TriggerData: TypeAlias = Context | HttpCall | TimerCall

@@ -7,16 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from signalr_bridge.endpoints.client_signers import ClientSigners
-from signalr_bridge.errors import BadToken, MalformedJson
+from signalr_bridge.errors import BadToken, InvalidName, MalformedJson
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, ClaimValues, claim_text, read_mark
-from signalr_bridge.protocol.names import has_control_character, read_parameters
+from signalr_bridge.protocol.names import check_client_user_id, has_control_character, read_parameters
 from signalr_bridge.protocol.upstream_event import HeaderLines
 from signalr_bridge.web.issuer_keys import Issuers
 from signalr_bridge.web.tokens import read_bearers, read_unverified, read_user
 
 _PRINCIPAL_ID = "x-ms-client-principal-id"
 _PRINCIPAL = "x-ms-client-principal"
+_IN_PRINCIPAL = {
+    _PRINCIPAL_ID: "userId",
+    "x-ms-client-principal-name": "userDetails",
+    "x-ms-client-principal-idp": "identityProvider",
+}
+"""Members of the principal of Static Web Apps, by the header in which App Service has the same."""
+_ROLES = "roles"
+_MALFORMED = "the platform's principal is malformed"
 _IN_QUERY = "access_token"
 _SCALAR = str | int | float | bool
 
@@ -48,40 +56,65 @@ async def read_jwt(issuers: Issuers, tokens: Sequence[str], *, named: bool) -> C
 
 
 def read_platform(headers: Mapping[str, Sequence[str]]) -> ClientIdentity | None:
-    """The identity in the headers of App Service or Container Apps. None when no user has signed in.
+    """The identity in the headers of App Service, Container Apps or Static Web Apps. None when no user has signed in.
 
-    ``headers`` are by name in lower case. Raises ``BadToken`` for headers that are malformed or repeated.
+    Static Web Apps send ``x-ms-client-principal`` alone: the user's id is in it, and its roles become the claim
+    ``roles``. ``headers`` are by name in lower case. Raises ``BadToken`` for headers that are malformed or repeated.
 
-    Source: https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities
+    Source: https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities and
+    https://learn.microsoft.com/azure/static-web-apps/user-information
     """
     ids = headers.get(_PRINCIPAL_ID, ())
-    if not ids:
+    if not ids and _PRINCIPAL not in headers:
         return None
-    if len(ids) != 1 or not ids[0]:
+    principal = _decode_principal(headers.get(_PRINCIPAL, ()))
+    user_id = ids[0] if ids else principal.get("userId") or None
+    if user_id is None:
+        return None
+    if len(ids) > 1 or not isinstance(user_id, str) or not user_id:
         raise BadToken("the platform's user id is empty or repeated")
-    return ClientIdentity(ids[0], _read_principal(headers.get(_PRINCIPAL, ())))
+    return ClientIdentity(user_id, _read_principal(principal))
 
 
-def _read_principal(values: Sequence[str]) -> dict[str, list[str]]:
-    if len(values) > 1:
-        raise BadToken("the platform's principal is repeated")
+def name_by_principal(headers: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    """The headers with those that App Service sends and Static Web Apps leave out: the user's id, name and provider.
+
+    They are read from ``x-ms-client-principal``. A principal that is malformed names nobody.
+    """
+    if _PRINCIPAL_ID in headers or _PRINCIPAL not in headers:
+        return headers
+    try:
+        principal = _decode_principal(headers[_PRINCIPAL])
+    except BadToken:
+        return headers
+    named = {name: principal.get(member) for name, member in _IN_PRINCIPAL.items()}
+    return {**{name: [one] for name, one in named.items() if isinstance(one, str) and one}, **headers}
+
+
+def _read_principal(principal: Mapping[str, Any]) -> dict[str, list[str]]:
+    listed, roles = principal.get("claims") or [], principal.get("userRoles") or []
+    if not isinstance(listed, list) or not isinstance(roles, list):
+        raise BadToken(_MALFORMED)
     claims: dict[str, list[str]] = {}
-    for one in _decode_principal(values[0]) if values else ():
+    for one in [*listed, *({"typ": _ROLES, "val": role} for role in roles)]:
         if not isinstance(one, dict) or not isinstance(one.get("typ"), str) or not isinstance(one.get("val"), str):
-            raise BadToken("the platform's principal is malformed")
+            raise BadToken(_MALFORMED)
         claims.setdefault(one["typ"], []).append(one["val"])
     return claims
 
 
-def _decode_principal(text: str) -> list[Any]:
+def _decode_principal(values: Sequence[str]) -> Mapping[str, Any]:
+    if not values:
+        return {}
+    if len(values) > 1:
+        raise BadToken("the platform's principal is repeated")
     try:
-        decoded = json_text.decode(b64decode(text.encode("ascii"), validate=True))
+        decoded = json_text.decode(b64decode(values[0].encode("ascii"), validate=True))
     except (binascii.Error, UnicodeEncodeError, MalformedJson):
         decoded = None
-    claims = decoded.get("claims", []) if isinstance(decoded, dict) else None
-    if not isinstance(claims, list):
-        raise BadToken("the platform's principal is malformed")
-    return claims
+    if not isinstance(decoded, dict):
+        raise BadToken(_MALFORMED)
+    return decoded
 
 
 def drop_old_tokens(signers: ClientSigners, hub: str, lines: HeaderLines) -> HeaderLines:
@@ -141,6 +174,44 @@ def copy_claims(claims: Mapping[str, Any], types: Sequence[str]) -> dict[str, Cl
 def is_forgery(text: str) -> bool:
     """Whether the text would break the service's header line, or be read there as claims of ours."""
     return LOSSLESS_CLAIM in text or has_control_character(text)
+
+
+def take_only(values: Sequence[str], kind: str) -> str:
+    """The one value of what a template wants. Raises ``BadToken`` when it is absent, empty or repeated."""
+    if len(values) != 1 or not values[0]:
+        raise BadToken(f"a value of the {kind} that the template wants is absent, empty or repeated")
+    return values[0]
+
+
+def check_written_user_id(user_id: str) -> str:
+    """The user id that a template makes. Raises ``InvalidName`` for one that no client may have."""
+    if is_forgery(check_client_user_id(user_id)):
+        raise InvalidName("The user id holds what would forge claims.")
+    return user_id
+
+
+def check_verified_user_id(user_id: str | None) -> str | None:
+    """The user id that a token or the platform names. Raises ``BadToken`` for one that no client may have."""
+    if user_id is None:
+        return None
+    try:
+        check_client_user_id(user_id)
+    except InvalidName:
+        raise BadToken("the user id is one that no client may have") from None
+    if is_forgery(user_id):
+        raise BadToken("the user id holds what would forge claims")
+    return user_id
+
+
+async def read_id_token(token: str, issuers: Issuers | None) -> Mapping[str, Any]:
+    """The claims of an id token, in front of which ``Bearer`` may stand. Raises ``BadToken``.
+
+    Args:
+        token: The token.
+        issuers: The issuers whose tokens count. None believes what the token says, whoever wrote it.
+    """
+    token = next(iter(read_bearers([token])), token)
+    return read_unverified(token) if issuers is None else (await issuers.check(token)).claims
 
 
 def _scalars(value: Any) -> tuple[_SCALAR, ...]:

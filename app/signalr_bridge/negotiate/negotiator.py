@@ -77,15 +77,18 @@ class Choice:
     online: bool
     info: ConnectionInfo | None
 
-    def as_json(self) -> dict[str, Any]:
-        """The endpoint as it stands in answers."""
+    def describe(self) -> dict[str, Any]:
+        """The endpoint alone."""
         return {
             "endpointType": self.endpoint.endpoint_type,
             "name": self.endpoint.name,
             "endpoint": self.endpoint.url,
             "online": self.online,
-            "connectionInfo": self.info and self.info.as_json(),
         }
+
+    def as_json(self) -> dict[str, Any]:
+        """The endpoint and its connection info as they stand in answers."""
+        return {**self.describe(), "connectionInfo": self.info and self.info.as_json()}
 
 
 class Negotiator:

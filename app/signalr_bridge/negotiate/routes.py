@@ -27,6 +27,7 @@ from signalr_bridge.negotiate.rules import ClientAdmission, log_refusal, read_cl
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.admission import NegotiateRequest
 from signalr_bridge.protocol.claims import claim_text
+from signalr_bridge.protocol.platform_headers import is_platform_header
 from signalr_bridge.protocol.upstream_event import HeaderLines, decode_header, read_client_query
 from signalr_bridge.settings.model import EndpointType
 from signalr_bridge.web.authorize import Access
@@ -45,8 +46,6 @@ _CALLERS_ONLY = "Only a caller may say for whom: send an API key in the header X
 
 _LONGEST_QUERY = 8 * 1024
 _NOT_KEPT = ((b"cache-control", b"no-store"),)
-_OF_THE_PLATFORM = ("x-ms-client-principal", "x-ms-token-")
-"""So begin the headers by which App Service says who a client is. Elsewhere a client may write them itself."""
 
 
 _Claim = str | float | bool
@@ -246,7 +245,7 @@ def _list_headers(candidate: Candidate) -> dict[str, list[str]]:
     headers: dict[str, list[str]] = {}
     for name, value in candidate.lines:
         spelled = name.decode("latin-1")
-        if candidate.platform or not spelled.startswith(_OF_THE_PLATFORM):
+        if candidate.platform or not is_platform_header(spelled):
             headers.setdefault(spelled, []).append(decode_header(value))
     return headers
 

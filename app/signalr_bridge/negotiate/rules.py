@@ -8,29 +8,32 @@ from typing import NoReturn, TypeAlias
 
 import msgspec
 
-from signalr_bridge.errors import BadToken, Forbidden, InvalidName, SettingsError, Unauthenticated
+from signalr_bridge.errors import BadToken, Forbidden, SettingsError, Unauthenticated
 from signalr_bridge.negotiate.admitter import NO_HANDLERS, REFUSAL, Admitter, Candidate
 from signalr_bridge.negotiate.identity import (
     NOBODY,
     ClientIdentity,
+    check_verified_user_id,
+    check_written_user_id,
     claim_texts,
     copy_claims,
     group_values,
-    is_forgery,
+    read_id_token,
     read_jwt,
     read_platform,
+    take_only,
 )
 from signalr_bridge.negotiate.negotiator import ClientToken
 from signalr_bridge.protocol.admission import NegotiateHandler, NegotiateRequest
 from signalr_bridge.protocol.claims import ClaimValues
-from signalr_bridge.protocol.names import check_client_user_id, read_parameters
+from signalr_bridge.protocol.names import read_parameters
 from signalr_bridge.protocol.upstream_event import HeaderLines, decode_header
 from signalr_bridge.runtime import Runtime, WallClock
 from signalr_bridge.settings.model import ClientSettings, JwtSettings, Settings
 from signalr_bridge.web.callers import CHALLENGE, FindAddress, check_wait
 from signalr_bridge.web.issuer_keys import IssuerKeys, Issuers
 from signalr_bridge.web.limits import Rate
-from signalr_bridge.web.tokens import TokenRules, read_bearers, read_unverified
+from signalr_bridge.web.tokens import TokenRules, read_bearers
 from signalr_bridge.web.trace import TRACE
 
 _PLACEHOLDER = re.compile(r"\{(?:(query|headers)\.([A-Za-z0-9_.-]{1,64})|(claims)\.([^{}\s]{1,256}))\}")
@@ -74,9 +77,7 @@ class Template:
             values = sources.get(kind, {}).get(name, ())
             if not values and self.optional:
                 return None
-            if len(values) != 1 or not values[0]:
-                raise BadToken(f"a value of the {kind} that the template wants is absent, empty or repeated")
-            filled += before + values[0]
+            filled += before + take_only(values, kind)
         return filled + self._rest
 
 
@@ -190,7 +191,7 @@ class ClientRules:
         ``identity`` is who the client is, where that is known already.
         """
         if identity is None:
-            identity = await self._identify(client_request)
+            identity = await self.identify(client_request)
         claims = await self._read_claims(identity, client_request)
         user_id = self._name(identity, client_request)
         if user_id is None and not claims:
@@ -203,12 +204,13 @@ class ClientRules:
         Raises ``BadToken`` and ``InvalidName`` for a client that shows a bad one.
         """
         try:
-            identity = await self._identify(client_request)
+            identity = await self.identify(client_request)
         except _NoIdentity:
             return None, False
         return await self.admit(client_request, identity), identity is not NOBODY
 
-    async def _identify(self, client_request: ClientRequest) -> ClientIdentity:
+    async def identify(self, client_request: ClientRequest) -> ClientIdentity:
+        """Who the client is. Raises ``BadToken`` for a client that shows a bad identity, or none where it must."""
         if self.issuers is not None and (tokens := client_request.tokens):
             return await read_jwt(self.issuers, tokens, named=self.user_id is None)
         found = read_platform(client_request.headers) if self.platform else None
@@ -220,7 +222,7 @@ class ClientRules:
 
     def _name(self, identity: ClientIdentity, client_request: ClientRequest) -> str | None:
         if self.user_id is None:
-            return _check_verified(identity.user_id)
+            return check_verified_user_id(identity.user_id)
         sources = {
             "headers": client_request.headers,
             "query": client_request.query,
@@ -229,18 +231,13 @@ class ClientRules:
         user_id = self.user_id.fill(sources)
         if user_id is None:
             return None
-        if is_forgery(check_client_user_id(user_id)):
-            raise InvalidName("The user id holds what would forge claims.")
-        return user_id
+        return check_written_user_id(user_id)
 
     async def _read_claims(self, identity: ClientIdentity, client_request: ClientRequest) -> dict[str, ClaimValues]:
         if self.id_token is None:
             return copy_claims(identity.claims, self.claim_types)
-        template, issuers = self.id_token.template, self.id_token.issuers
-        token = template.fill({"headers": client_request.headers, "query": client_request.query}) or ""
-        token = next(iter(read_bearers([token])), token)
-        said = (await issuers.check(token)).claims if issuers is not None else read_unverified(token)
-        return copy_claims(said, self.claim_types)
+        token = self.id_token.template.fill({"headers": client_request.headers, "query": client_request.query})
+        return copy_claims(await read_id_token(token or "", self.id_token.issuers), self.claim_types)
 
 
 RulesOf: TypeAlias = Callable[[str | None], ClientRules]
@@ -347,19 +344,6 @@ def find_errors(settings: Settings) -> Iterator[SettingsError]:
                 _parse(text, f"BRIDGE_{prefix}NEGOTIATE__{member.upper()}")
             except SettingsError as error:
                 yield error
-
-
-def _check_verified(user_id: str | None) -> str | None:
-    """The user id that a token or the platform names. Raises ``BadToken`` for one that no client may have."""
-    if user_id is None:
-        return None
-    try:
-        check_client_user_id(user_id)
-    except InvalidName:
-        raise BadToken("the user id is one that no client may have") from None
-    if is_forgery(user_id):
-        raise BadToken("the user id holds what would forge claims")
-    return user_id
 
 
 def _build_rules(

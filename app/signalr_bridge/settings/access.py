@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from signalr_bridge.protocol.origin import is_loopback_name, is_origin
+from signalr_bridge.protocol.platform_headers import is_platform_header
 from signalr_bridge.settings.fields import (
     JUDGED,
     Hub,
@@ -33,7 +34,6 @@ _HTTPS = re.compile(r"https://[^\s/?#@]+(?:/[^\s?#]*)?")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 _PLACEHOLDER = re.compile(r"\{(query|headers|claims)\.([^{}]{1,256})\}")
-_OF_THE_PLATFORM = re.compile(r"x-ms-(client-principal|token-).*", re.IGNORECASE)
 _RESERVED = re.compile(r"|nameid|(asrs|bridge)\..*|http://schemas\.xmlsoap\.org/.*/nameidentifier")
 
 _ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -233,6 +233,11 @@ class JwtSettings(Section):
         return check_issuer(value)
 
 
+def is_reserved_claim(type_: str) -> bool:
+    """Whether a claim of this type cannot be copied, because the service or the bridge reserves it."""
+    return _RESERVED.fullmatch(type_) is not None
+
+
 class ClientSettings(Section):
     """How clients are admitted and identified: for all hubs, or for one."""
 
@@ -261,7 +266,7 @@ class ClientSettings(Section):
     @field_validator("claim_types")
     @classmethod
     def _check_types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any(_RESERVED.fullmatch(one) for one in value):
+        if any(map(is_reserved_claim, value)):
             raise ValueError("a claim's type is empty, or one that the service or the bridge reserves")
         return value
 
@@ -289,7 +294,7 @@ class ClientSettings(Section):
         return bool(written) and not self.trust_client_input
 
     def _is_the_platforms(self, kind: str, name: str) -> bool:
-        return self.platform_identity and kind == "headers" and _OF_THE_PLATFORM.fullmatch(name) is not None
+        return self.platform_identity and kind == "headers" and is_platform_header(name.lower())
 
 
 class NegotiateSettings(ClientSettings):

@@ -128,7 +128,7 @@ REFUSED = {
         "(local.settings.json, line 4, column 2): is not well-formed JSON: write a comma in front of this.",
     ),
     "a Windows path": (
-        b'{"Values": {"a": "D:\\site"}}',
+        b'{"Values": {"a": "C:\\Data"}}',
         "line 1, column 21): is not well-formed JSON: a backslash begins an escape: write each backslash twice.",
     ),
     "UTF-16": (PLAIN.encode("utf-16"), "the file cannot be read as UTF-16: save it as UTF-8."),

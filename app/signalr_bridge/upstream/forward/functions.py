@@ -1,7 +1,7 @@
 """The format functions: the contract between the Functions host and a custom handler, which runs unchanged.
 
 Source: Microsoft's page "Azure Functions custom handlers" for the payloads of request and response, and
-``docs/protocol/functions-bindings.md`` 1.5 (the invocation context) and 3.1 to 3.3 (the leniency of outputs).
+``docs/protocol/functions-bindings.md`` 1.5 (the invocation context).
 """
 
 import uuid
@@ -13,6 +13,7 @@ import msgspec
 
 from signalr_bridge.errors import MalformedJson, Rejected, SettingsError
 from signalr_bridge.protocol import json_text
+from signalr_bridge.protocol.function_outputs import read_output
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.json_text import DuplicateMember
 from signalr_bridge.protocol.upstream_event import JSON, MESSAGES
@@ -32,8 +33,6 @@ from signalr_bridge.upstream.forward.formats import (
 
 _MOST_LOGS, _LONGEST_LOG = 100, 1024
 _SYS = "sys"
-_DESTINATIONS = (b"connectionId", b"userId", b"groupName")
-_ACTIONS = {b"0": b'"add"', b"1": b'"remove"', b"2": b'"removeAll"'}
 
 
 class FunctionsFormat:
@@ -127,37 +126,7 @@ def _write_context(context: Context) -> dict[str, Any]:
 def _read_outputs(text: bytes) -> Iterator[bytes]:
     if text != b"null":
         for value in json_text.members(text).values():
-            yield from _read_output(value, depth=0)
-
-
-def _read_output(value: bytes, depth: int) -> Iterator[bytes]:
-    """The items of an output: an object, an array of objects, or either as JSON text, which is unwrapped once."""
-    match json_text.first_character(value):
-        case b"{":
-            yield _tidy(value)
-        case b"[":
-            for element in json_text.elements(value):
-                yield _tidy(element) if element != b"null" else element
-        case b'"' if depth == 0:
-            text = json_text.decode(value).strip()
-            yield from _read_output(text.encode(), depth=1) if text else ()
-        case _ if value != b"null":
-            raise MalformedJson
-
-
-def _tidy(item: bytes) -> bytes:
-    """What the binding reads of an item: the known properties, and the first of several destinations."""
-    if json_text.first_character(item) == b'"':
-        item = json_text.decode(item).encode()
-    given = {name.lower().encode(): value for name, value in json_text.members(item).items() if value != b"null"}
-    destination = next((name for name in _DESTINATIONS if name.lower() in given), b"")
-    names = [b"target", b"arguments", b"endpoints", destination]
-    if b"target" not in given:
-        given[b"action"] = action = _ACTIONS.get(given.get(b"action", b""), given.get(b"action", b"null"))
-        more = {b'"close"': b"reason", b'"removeall"': b""}.get(action.lower(), b"groupName")
-        names = [b"action", b"endpoints", destination, more]
-    kept = {name: given[name.lower()] for name in names if name.lower() in given}
-    return b"{" + b",".join(b'"%s":%s' % pair for pair in kept.items()) + b"}"
+            yield from read_output(value)
 
 
 def _read_logs(text: bytes) -> tuple[str, ...]:

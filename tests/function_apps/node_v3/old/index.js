@@ -1,0 +1,1 @@
+throw new Error('the library of this function is not installed any more');
