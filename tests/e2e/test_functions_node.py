@@ -5,6 +5,7 @@ The payloads are those of Microsoft's page "Azure Functions custom handlers": wh
 
 import base64
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -220,20 +221,23 @@ MODULE = {
         import { app } from '@azure/functions';
         app.hook.appStart((start) => { start.hookData.at = 'noon'; });
         app.hook.appTerminate((end) => console.log('began at', end.hookData.at));
+        app.hook.preInvocation(() => { throw new Error('taken back'); }).dispose();
         app.hook.preInvocation((before) => {
           before.hookData.handler = before.functionHandler;
           before.functionHandler = async (...inputs) => `wrapped ${await before.hookData.handler(...inputs)}`;
         });
         app.hook.postInvocation((after) => { if (after.error?.message === 'pardoned') after.error = null; });
         app.hook.log((said) => { said.message = said.message.replace('password', '***'); });
-        const trigger = { type: 'signalRTrigger', name: 'event', hubName: 'h', category: 'messages', event: 'e' };
+        const hub = { hubName: 'h', category: 'messages', event: 'e', parameterNames: ['text'] };
+        const trigger = { type: 'signalRTrigger', name: 'event', ...hub };
         const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
         app.generic('slow', { trigger, handler: async (event, context) => {
           console.warn('begins', event.Arguments[0]);
           await sleep(event.Arguments[0]);
           context.log('the password');
-          return `${context.options.trigger.marks ??= 0}`;
+          return context.options.trigger.parameterNames.push('mine'); // which no later run may see
         } });
+        app.generic('seen', { trigger, handler: (event, context) => Object.keys(context.triggerMetadata) });
         app.generic('pardoned', { trigger, handler: () => { throw new Error('pardoned'); } });
         app.generic('refused', { trigger, handler: () => Promise.reject('a text') });
     """,
@@ -253,6 +257,8 @@ def test_a_package_of_modules_with_hooks_ends_what_it_has_begun(tmp_path: Path) 
 
         assert functions.post("refused", EVENT).status_code == 500
         assert functions.call("pardoned", EVENT)["ReturnValue"] is None
+        metadata = {"Text": '"hi"', "sys": {"MethodName": "seen"}}
+        assert functions.call("seen", EVENT, metadata)["ReturnValue"] == "wrapped text"
         threads = [threading.Thread(target=run, args=(milliseconds,)) for milliseconds in (400, 200)]
         for thread in threads:
             thread.start()
@@ -263,7 +269,7 @@ def test_a_package_of_modules_with_hooks_ends_what_it_has_begun(tmp_path: Path) 
         for thread in threads:
             thread.join()
     assert answers == {
-        one: {"Outputs": {}, "ReturnValue": "wrapped 0", "Logs": [f"begins {one}", "the ***"]} for one in (400, 200)
+        one: {"Outputs": {}, "ReturnValue": "wrapped 2", "Logs": [f"begins {one}", "the ***"]} for one in (400, 200)
     }
     assert process.lines[-1] == "app: information: began at noon"
 
@@ -299,6 +305,15 @@ def test_an_app_that_streams_is_answered_whole(tmp_path: Path) -> None:
         assert functions.post("fails", request(body="")).status_code == 500
         assert functions.call("nothing", request())["ReturnValue"] is None
         assert functions.call("upper", request(body="d"))["ReturnValue"]["body"] == "Da,b"
+        assert listening(process.pid) == ["0100007F", "0100007F"]  # the server, and the library's own
+
+
+def listening(pid: int) -> list[str]:
+    """The addresses where a process listens, in the system's hexadecimal form."""
+    held = {os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir() if one.is_symlink()}
+    tables = [Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table]
+    return [row[1].split(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in held]
 
 
 def test_where_secrets_are_set_only_signed_calls_run(tmp_path: Path) -> None:
