@@ -12,68 +12,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from tests.e2e.functions_node import APPS, SERVER, copy_app, run_functions_node, write_app
-from tests.e2e.processes import NODE, Process
-
-EVENT = {
-    "Arguments": ["friends", "hi"],
-    "Error": None,
-    "Category": "messages",
-    "Event": "sendToGroup",
-    "Hub": "chat",
-    "ConnectionId": "c1",
-    "UserId": "ann",
-    "Headers": {"X-ASRS-Hub": "chat"},
-    "Query": None,
-    "Claims": None,
-}
-TIMER = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": True}
-INFO = {"url": "http://localhost/client/?hub=chat", "accessToken": "a.b.c"}
-
-
-class Functions:
-    """The functions of one app, called by their names."""
-
-    def __init__(self, process: Process, url: str) -> None:
-        self.process = process
-        self.http = httpx.Client(base_url=url, trust_env=False, timeout=10)
-        self.descriptions = {one["name"]: one for one in self.http.get("/functions").json()}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.http.close()
-
-    def post(self, name: str, value: object, metadata: Mapping[str, object] | None = None, **inputs: str) -> Any:
-        """A call with this value for the trigger, whatever the trigger is called."""
-        data = {self.trigger(name)["name"]: value, **inputs}
-        return self.http.post(f"/{name}", json={"Data": data, "Metadata": metadata or {}})
-
-    def call(self, name: str, value: object, metadata: Mapping[str, object] | None = None, **inputs: str) -> Any:
-        answer = self.post(name, value, metadata, **inputs)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def trigger(self, name: str) -> Any:
-        return next(one for one in self.descriptions[name]["bindings"] if one["type"].endswith("Trigger"))
-
-
-def request(method: str = "POST", body: str | None = None, **more: Any) -> dict[str, Any]:
-    headers = {"Content-Type": ["application/json"], "X-Several": ["a", "b"]}
-    given = {"Url": "https://chat.example/api/x?sender=bob", "Method": method, "Query": {"sender": "bob"}}
-    return given | {"Headers": headers, "Params": {}} | ({} if body is None else {"Body": body}) | more
-
-
-def text(value: object) -> str:
-    """As the host writes an input binding: the text, as JSON text."""
-    return json.dumps(json.dumps(value))
+from tests.e2e.functions_node import (
+    APPS,
+    EVENT,
+    INFO,
+    SERVER,
+    TIMER,
+    Functions,
+    copy_app,
+    request,
+    run_functions_node,
+    text,
+    write_app,
+)
+from tests.e2e.processes import NODE
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +171,45 @@ def test_what_is_no_call_of_the_bridge_is_refused(
 ) -> None:
     sent = {"Content-Type": "application/json"} | headers
     assert v4.http.post(f"/{name}", content=content, headers=sent).status_code == status
+
+
+TRIGGER = '{"type": "httpTrigger", "name": "req", "direction": "in"}'
+ODD = {
+    "redirect/function.json": f'{{"bindings": [{TRIGGER}, {{"type": "http", "direction": "out", "name": "$return"}}]}}',
+    "redirect/index.mjs": """
+        export default async (context, req) => ({
+          status: 302, headers: { Location: `/${req.params.to}` }, body: null,
+          cookies: [{ name: 'seen', value: 'a b', maxAge: 60, httpOnly: true, sameSite: 'Strict' }],
+        });
+    """,
+    "form/function.json": f'{{"bindings": [{TRIGGER}, {{"type": "http", "direction": "out", "name": "res"}}]}}',
+    "form/run.js": """
+        exports.run = (context, req) => {
+          const form = req.parseFormBody();
+          const { value, fileName } = form.get('file');
+          context.res.set('X-Field', form.get('field').value.toString()).send(`${fileName}: ${value.toString('hex')}`);
+        };
+        exports.other = () => {};
+    """,
+    "fail/function.json": f'{{"bindings": [{TRIGGER}], "scriptFile": "../form/fail.js"}}',
+    "form/fail.js": "module.exports = (context) => { context.done(new Error('by done')); };",
+}
+
+
+def test_v3_functions_of_other_forms(tmp_path: Path) -> None:
+    with run_functions_node(write_app(tmp_path, ODD)) as app, Functions(*app) as functions:
+        moved = functions.call("redirect", request(Params={"to": "there"}))["ReturnValue"]
+        cookie = "seen=a%20b; Max-Age=60; HttpOnly; SameSite=Strict"
+        headers = {"Location": "/there", "Set-Cookie": [cookie]}
+        assert moved == {"statusCode": 302, "headers": headers, "body": ""}
+        form = httpx.Request("POST", "http://x", data={"field": "\u00e9"}, files={"file": ("a.bin", b"\r\n\xff")})
+        sent = {"Content-Type": [form.headers["Content-Type"]]}
+        parsed = functions.call("form", request(body=base64.b64encode(form.read()).decode(), Headers=sent))
+        answer = parsed["Outputs"]["res"]
+        assert answer["headers"] == {"x-field": "\u00e9", "Content-Type": "text/plain; charset=utf-8"}
+        assert answer["body"] == "a.bin: 0d0aff"
+        assert functions.post("fail", request()).status_code == 500
+        functions.process.wait_for_line("fail: error: Error: by done")
 
 
 MODULE = {
