@@ -288,7 +288,11 @@ def _assemble(settings: Settings) -> tuple[Sequence[HubFacts], list[Diagnostic]]
         parts: Parts = create_app(settings).state.parts
     except SettingsError as error:
         return [], [Diagnostic.of(error)]
-    return parts.hubs.describe(), []
+    left_out = [
+        Diagnostic.warning(one.name, f"this function is left out, because {one.reason}.")
+        for one in parts.function_apps.left_out
+    ]
+    return parts.hubs.describe(), left_out
 
 
 async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
