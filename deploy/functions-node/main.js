@@ -51,13 +51,13 @@ async function serve(registry, { folder, host, port }) {
   const prefix = readJsonIfAny("host.json")?.extensions?.http?.routePrefix;
   const keys = takeSecrets();
   const server = new FunctionServer(registry, prefix, keys);
+  stopOnSignals(server, registry);
   const bound = await server.listen(port, host);
   await loadApp(folder, registry);
   await registry.runHooks("appStart", registry.appContext({ functionAppDirectory: folder }));
   server.streamPort = await startModel(registry.model);
   registry.locked = true;
   server.ready = true;
-  stopOnSignals(server, registry);
   if (keys.length === 0 && !LOOPBACK.test(host)) {
     say(`whoever reaches ${host} can run every function: let only the bridge in, or set FUNCTIONS_NODE_SECRETS`);
   }
@@ -76,6 +76,7 @@ function stopOnSignals(server, registry) {
   let stops = false;
   const stop = async () => {
     if (stops) process.exit(1); // asked twice
+    if (!server.ready) process.exit(0); // nothing has begun
     stops = true;
     setTimeout(() => process.exit(1), ENDS_WITHIN_MS).unref();
     await server.close();
