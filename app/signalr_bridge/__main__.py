@@ -1,4 +1,4 @@
-"""The command line: serve, dev, emulator, check, token, tail, init."""
+"""The command line: serve, dev, emulator, check, token, tail, init, import."""
 
 import sys
 
@@ -13,7 +13,6 @@ import importlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -36,9 +35,11 @@ from signalr_bridge.check import (
 )
 from signalr_bridge.endpoints.credentials import find_proxies
 from signalr_bridge.errors import BridgeError, SettingsError
+from signalr_bridge.event_loop import run_to_end
 from signalr_bridge.hosts import find_unknown_hosts, watch_hosts
 from signalr_bridge.init import list_languages, write_project
 from signalr_bridge.main import Parts, create_app, mint
+from signalr_bridge.migration import migrate, write_settings
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings import Level, Review, Settings, Sources, review
@@ -64,9 +65,6 @@ Origins = Annotated[
     list[str] | None, typer.Option("--allow-origin", help="an origin, scheme://host[:port], whose pages may connect")
 ]
 
-
-_LEFT_SECONDS = 1.0
-"""How long tasks that outlive everything have to end."""
 
 _SERVING = {"serve", "dev", "emulator"}
 """The commands that run until they are stopped, and answer others meanwhile."""
@@ -123,7 +121,7 @@ def serve(
     values = sources.read()
     loaded = _accept(review_to_serve(values))
     configure_logs(loaded.log_level, loaded.log_format)
-    _run(_serve(loaded, sources, values))
+    run_to_end(_serve(loaded, sources, values))
 
 
 async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
@@ -204,7 +202,7 @@ def dev(
         origins=allow_origin or (),
         reload=reload,
     )
-    _run(development.run_dev(options, os.environ))
+    run_to_end(development.run_dev(options, os.environ))
 
 
 @cli.command()
@@ -223,7 +221,7 @@ def emulator(
         raise SettingsError("--entra-role is owner, rest-owner or reader.")
     template = config and _read(config)
     run = _development().run_emulator
-    _run(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
+    run_to_end(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
 
 
 @cli.command()
@@ -247,6 +245,20 @@ def init(
     for file in write_project(language, folder):
         _print(folder / file)
     _print(f"How to test and run it stands in {folder / 'README.md'}.")
+
+
+@cli.command("import")
+def import_app(
+    folder: Annotated[Path, typer.Argument(help="the function app's folder, with its host.json")],
+    out: Annotated[Path, typer.Option(help="the file to write; it must not be there yet")] = Path("bridge.toml"),
+    no_run: Annotated[bool, typer.Option("--no-run", help="read files only, and load no code of the app")] = False,
+) -> None:
+    """Write a bridge.toml for a function app, and print what becomes of each function, and what needs a hand."""
+    migration = migrate(folder, run=not no_run)
+    for line in migration.table:
+        _print(line)
+    for line in write_settings(migration, out):
+        _print(line)
 
 
 @cli.command()
@@ -327,51 +339,6 @@ def _development() -> ModuleType:
         if not (error.name or "").startswith(tuple(f"signalr_bridge.{one}" for one in ("dev", "emulator", "demo"))):
             raise
         raise SettingsError("This installation has no development tools (dev and emulator).") from None
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine. A task that a handler has started cannot end the process by what it raises, nor keep it."""
-    loop = _choose_loop()()
-    asyncio.set_event_loop(loop)
-    try:
-        _run_in(loop, loop.create_task(work))
-    finally:
-        _end_tasks(loop)
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        asyncio.set_event_loop(None)
-        loop.close()
-
-
-def _run_in(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
-    while not task.done():
-        try:
-            loop.run_until_complete(task)
-        except (SystemExit, KeyboardInterrupt) as error:
-            # Servers take Ctrl-C by handlers of their own. Before that it is the user's.
-            by_user = isinstance(error, KeyboardInterrupt)
-            by_user = by_user and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-            if task.done() or by_user:
-                raise
-            _LOG.error("a task raised what would have ended the process", exc_info=error)
-
-
-def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel the tasks that are left. One that catches that is not waited for, as ``asyncio.run`` would for ever."""
-    if left := asyncio.all_tasks(loop):
-        for one in left:
-            one.cancel()
-        with suppress(SystemExit, KeyboardInterrupt):
-            loop.run_until_complete(asyncio.wait(left, timeout=_LEFT_SECONDS))
-
-
-def _choose_loop() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop's loop where it is installed, else asyncio's, which is slower. uvloop is not built for every platform."""
-    try:
-        uvloop = importlib.import_module("uvloop")
-    except ModuleNotFoundError:
-        return asyncio.new_event_loop
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 if __name__ == "__main__":

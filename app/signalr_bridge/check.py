@@ -17,7 +17,7 @@ from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Outcome, make_endpo
 from signalr_bridge.endpoints.prober import PROBE, PROBE_SECONDS
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.main import create_app
+from signalr_bridge.main import Parts, create_app
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings.azure import UNNAMED
 from signalr_bridge.settings.diagnosis import locate
@@ -223,9 +223,12 @@ def report_unreadable(error: SettingsError) -> CheckReport:
 
 def _judge_assembly(settings: Settings) -> Iterator[Diagnostic]:
     try:
-        create_app(settings)
+        parts: Parts = create_app(settings).state.parts
     except SettingsError as error:
         yield Diagnostic.of(error)
+    else:
+        for one in parts.function_apps.left_out:
+            yield Diagnostic.warning(one.name, f"this function is left out, because {one.reason}.")
 
 
 async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:

@@ -49,6 +49,7 @@ def test_where_the_settings_are_silent() -> None:
     assert settings.negotiate.anonymous
     assert (settings.negotiate.user_id, settings.negotiate.trust_client_input) == ("{query.userId}", True)
     assert settings.negotiate.hubs == ("*",)
+    assert settings.function_app.timers
     assert (settings.console, settings.docs, settings.log_level) == (True, True, "warning")
     assert list(made({}).describe()) == []
 
@@ -83,7 +84,7 @@ OVERRULED = {
     "BRIDGE_STATE__URL": "redis://prod.example",
     "BRIDGE_STATE__KEYS": "cAnArY",
     "BRIDGE_VIRTUAL__A__KEYS": "cAnArY",
-    "BRIDGE_FUNCTION_APP__TIMERS": "true",
+    "BRIDGE_FUNCTION_APP__TIMERS": "false",
 }
 
 
@@ -97,6 +98,7 @@ def test_what_is_overruled_is_named_and_judged_by_nobody() -> None:
     assert (settings.endpoints, settings.connections) == ((), {})
     assert settings.callers.listen is None
     assert not settings.hubs_only
+    assert settings.function_app.timers, "dev is the one replica that runs them"
     assert settings.negotiate.hubs == ("news", "sport", "*")
     lines = list(found.describe())
     assert "cAnArY" not in "".join([*lines, repr(found)])

@@ -1,6 +1,8 @@
 """Function apps as parts of the bridge: their functions become handlers, routes and timers."""
 
+import asyncio
 import logging
+import math
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,18 +12,22 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from signalr_bridge.errors import Rejected
+from signalr_bridge.functions.app_folder import HostFile
+from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.binding_data import gather
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.description import Binding, FunctionDescription, Kind
 from signalr_bridge.functions.expressions import BindingData
 from signalr_bridge.functions.http_triggers import FunctionRoutes, HttpFunction
 from signalr_bridge.functions.invocation import (
+    FunctionFailed,
     FunctionResult,
     Invocation,
     Runner,
     TimerCall,
     TriggerData,
 )
+from signalr_bridge.functions.left_out import LeftOut, find_reason
 from signalr_bridge.functions.timers import RunTimer, TimerFunction, Timers
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import MESSAGES
@@ -34,14 +40,6 @@ _NOTHING: Mapping[str, Payload] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A function that does not run here. ``reason`` is a sentence for people."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class AppFunctions:
     """What one app brings: its functions by what starts them, and those that do not run here."""
 
@@ -51,6 +49,24 @@ class AppFunctions:
     left_out: Sequence[LeftOut] = field(default=())
 
 
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """How many seconds a function may run: for an event or a request, and for its timer. ``inf`` is no limit."""
+
+    call: float = 60
+    timer: float = 1800
+
+
+def read_time_limit(host: HostFile, handler_seconds: float) -> TimeLimit:
+    """How long the functions of an app may run: as its ``host.json`` says, or else as the bridge's settings do.
+
+    A timer nobody waits for. Where ``host.json`` is silent it has 30 minutes, as in the Functions host.
+    """
+    if host.timeout_seconds is not None:
+        return TimeLimit(host.timeout_seconds, host.timeout_seconds)
+    return TimeLimit(handler_seconds)
+
+
 class Invoker:
     """Calls functions: with their inputs filled, and what they put into their outputs sent.
 
@@ -58,10 +74,11 @@ class Invoker:
         runner: Runs them.
         bindings: Fills inputs and sends outputs.
         runtime: The clock, and new ids.
+        limit: How long they may run.
     """
 
-    def __init__(self, runner: Runner, bindings: Bindings, runtime: Runtime) -> None:
-        self._runner, self._bindings, self._runtime = runner, bindings, runtime
+    def __init__(self, runner: Runner, bindings: Bindings, runtime: Runtime, limit: TimeLimit = TimeLimit()) -> None:
+        self._runner, self._bindings, self._runtime, self._limit = runner, bindings, runtime, limit
 
     async def invoke(
         self, function: FunctionDescription, trigger: TriggerData, named: Mapping[str, Payload] = _NOTHING
@@ -69,9 +86,20 @@ class Invoker:
         """Call a function. Raises what ``Runner`` and ``Bindings`` raise."""
         data = self._gather(function, trigger, named)
         inputs = await self._bindings.read_inputs(function, data)
-        result = await self._runner.run(Invocation(function, self._runtime.new_id(), trigger, inputs, named))
+        result = await self._run(Invocation(function, self._runtime.new_id(), trigger, inputs, named))
         await self._bindings.send_outputs(function, data, result.outputs)
         return result
+
+    async def _run(self, invocation: Invocation) -> FunctionResult:
+        seconds = self._limit.timer if isinstance(invocation.trigger, TimerCall) else self._limit.call
+        limit = asyncio.timeout(seconds if math.isfinite(seconds) else None)
+        try:
+            async with limit:
+                return await self._runner.run(invocation)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise FunctionFailed(f"The function {invocation.function.name} took longer than {seconds:g} s.") from error
 
     def _gather(self, function: FunctionDescription, trigger: TriggerData, named: Mapping[str, Payload]) -> BindingData:
         moment = datetime.fromtimestamp(self._runtime.wall_clock(), UTC)
@@ -116,7 +144,13 @@ def name_arguments(names: Sequence[str], context: Context) -> dict[str, Payload]
 
 
 def sort_functions(
-    functions: Sequence[FunctionDescription], invoker: Invoker, bindings: Bindings, *, prefix: str = "api"
+    functions: Sequence[FunctionDescription],
+    invoker: Invoker,
+    bindings: Bindings,
+    host: HostFile,
+    app_settings: AppSettings,
+    *,
+    is_beside: bool = False,
 ) -> AppFunctions:
     """The functions of an app by what starts them. Raises ``SettingsError`` for one that could never work.
 
@@ -124,38 +158,28 @@ def sort_functions(
         functions: All functions of the app.
         invoker: Calls them.
         bindings: Checks what their bindings say.
-        prefix: What stands in front of the routes of those that answer requests.
+        host: What the app's ``host.json`` says.
+        app_settings: The app's settings, by which functions are disabled.
+        is_beside: Whether they run in a program beside the bridge.
     """
     handlers: list[Handler] = []
     http: list[HttpFunction] = []
     timers: list[TimerFunction] = []
-    chosen, left_out = _choose(functions)
-    resolved = [bindings.resolve(one) for one in chosen]
+    reasons = [(one, find_reason(one, host, app_settings, is_beside=is_beside)) for one in functions]
+    left_out = [LeftOut(one.name, reason) for one, reason in reasons if reason is not None]
+    resolved = [bindings.resolve(one) for one, reason in reasons if reason is None]
     bindings.check_connections(resolved)
     for one in resolved:
         bindings.check(one)
-        trigger, call = one.trigger, partial(invoker.invoke, one)
+        call = partial(invoker.invoke, one)
+        trigger = one.trigger
         if trigger is not None and trigger.kind == Kind.SIGNALR_TRIGGER:
             handlers.append(FunctionHandler(one, trigger, invoker))
         elif trigger is not None and trigger.kind == Kind.HTTP_TRIGGER:
-            http.append(HttpFunction(one, prefix, call, bindings.believes_platform(one)))
+            http.append(HttpFunction(one, host.route_prefix, call, bindings.believes_platform(one)))
         else:
             timers.append(TimerFunction(one, _as_timer(call)))
     return AppFunctions(handlers, http, timers, left_out)
-
-
-def _choose(functions: Sequence[FunctionDescription]) -> tuple[list[FunctionDescription], list[LeftOut]]:
-    """The functions that run here, and those that do not."""
-    chosen: list[FunctionDescription] = []
-    left_out: list[LeftOut] = []
-    for one in functions:
-        trigger = one.trigger
-        if trigger is not None and trigger.kind in set(Kind):
-            chosen.append(one)
-            continue
-        what = "has no trigger" if trigger is None else f"starts by {trigger.type}, which the bridge does not have"
-        left_out.append(LeftOut(one.name, f"it {what}"))
-    return chosen, left_out
 
 
 def _as_timer(call: Callable[[TriggerData], Awaitable[FunctionResult]]) -> RunTimer:
@@ -179,8 +203,11 @@ class FunctionApps:
         self._apps = list(apps)
         self.routes.use([one for app in self._apps for one in app.http])
         self._timers.use([one for app in self._apps for one in app.timers])
-        for left_out in (one for app in self._apps for one in app.left_out):
-            _LOG.warning("function left out", extra={"function": left_out.name, "reason": left_out.reason})
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """The functions of all apps that do not run here."""
+        return [one for app in self._apps for one in app.left_out]
 
     @property
     def handlers(self) -> list[Handler]:
@@ -196,6 +223,8 @@ class FunctionApps:
         self._timers.begin_stop()
 
     async def __aenter__(self) -> Self:
+        for one in self.left_out:
+            _LOG.warning("function left out", extra={"function": one.name, "reason": one.reason})
         await self._timers.__aenter__()
         return self
 

@@ -4,6 +4,7 @@ Source: https://learn.microsoft.com/azure/azure-functions/functions-host-json
 """
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ class HostFile:
         is_there: Whether the app has one. The Functions host calls a folder without it no app.
         route_prefix: What stands in front of routes, without slashes. It may be empty.
         functions: The names of the functions that run, in lower case. None is all of them.
-        timeout_seconds: How long a function may run. None where nothing is said, and for "for ever".
+        timeout_seconds: How long a function may run. ``inf`` is without limit. None where nothing is said.
         custom_handler: What is said of the program that runs the functions. None where there is none.
         others: The names of its other members.
     """
@@ -89,10 +90,14 @@ def read_host(folder: Path) -> HostFile:
         True,
         ROUTE_PREFIX if prefix is None else str(prefix).strip("/ "),
         None if not isinstance(named, list) else frozenset(str(one).lower() for one in named),
-        read_time_span(document.get("functiontimeout")),
+        _read_timeout(document.get("functiontimeout")),
         None if custom is None else _lower(custom),
         tuple(sorted(document.keys() - {"version", "functions", "functiontimeout", "customhandler"})),
     )
+
+
+def _read_timeout(given: object) -> float | None:
+    return math.inf if str(given).strip() in {"-1", "-1.00:00:00"} else read_time_span(given)
 
 
 def _lower(given: object) -> dict[str, Any]:

@@ -92,6 +92,7 @@ class FunctionDescription:
         script_file: The file with its code, as ``function.json`` has it. Empty without one.
         entry_point: The name of its code in that file. Empty without one.
         is_disabled: Whether the app itself says that it does not run.
+        disabled_by: The setting that says whether it runs, where ``disabled`` in ``function.json`` names one.
     """
 
     name: str
@@ -100,6 +101,7 @@ class FunctionDescription:
     script_file: str = ""
     entry_point: str = ""
     is_disabled: bool = False
+    disabled_by: str = ""
 
     @property
     def trigger(self) -> Binding | None:
@@ -138,8 +140,16 @@ def read_description(document: object, name: str, source: str) -> FunctionDescri
         source,
         str(document.get("scriptFile") or ""),
         str(document.get("entryPoint") or ""),
-        document.get("disabled") is True,
+        *_read_disabled(document.get("disabled")),
     )
+
+
+def _read_disabled(given: object) -> tuple[bool, str]:
+    """Whether ``disabled`` says so itself, and the setting that it names, as ``NAME`` or ``%NAME%``."""
+    text = given.strip() if isinstance(given, str) else ""
+    if text.lower() in {"true", "1", "false", "0"}:
+        return text.lower() in {"true", "1"}, ""
+    return given is True, text.strip("%")
 
 
 def _read_binding(given: object, source: str) -> Binding:

@@ -17,6 +17,7 @@ from typing import Self, TypeAlias
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.description import FunctionDescription
+from signalr_bridge.functions.expressions import fault
 from signalr_bridge.functions.invocation import TimerCall
 from signalr_bridge.functions.schedule import Schedule, read_schedule
 from signalr_bridge.functions.time_zones import read_zone
@@ -69,23 +70,22 @@ class TimerPlan:
         return self.function.function.name
 
 
-def read_plan(function: TimerFunction, app_settings: AppSettings, zone: tzinfo) -> TimerPlan:
+def read_plan(function: TimerFunction, zone: tzinfo) -> TimerPlan:
     """When a function runs. Raises ``SettingsError`` that names the function and says what to write.
 
     Args:
         function: Its trigger has the schedule, ``runOnStartup`` and ``useMonitor``. The last is not used: what a
             monitor would remember is the runs that were missed.
-        app_settings: The app's settings, for ``%Name%``.
         zone: The time zone of the schedule's clock.
     """
     trigger = function.function.trigger
-    text = "" if trigger is None else trigger.text("schedule")
+    if trigger is None:
+        raise SettingsError(f"The function {function.function.name} has no trigger.")
     try:
-        schedule = read_schedule(app_settings.resolve(text), zone)
+        schedule = read_schedule(trigger.text("schedule"), zone)
     except SettingsError as error:
-        what = f"The function {function.function.name} ({function.function.source}) has a schedule that cannot be used"
-        raise SettingsError(f"{what}: {error.sentence}") from None
-    return TimerPlan(function, schedule, trigger is not None and trigger.text("runOnStartup").lower() == "true")
+        raise fault(function.function, trigger, "schedule", error.sentence) from None
+    return TimerPlan(function, schedule, trigger.text("runOnStartup").lower() == "true")
 
 
 def settle(schedule: Schedule, due: datetime, seen: datetime, now: datetime) -> datetime | None:
@@ -168,7 +168,7 @@ class Timers:
     Leaving it lets runs that are under way end, and cancels those that take longer than the grace.
 
     Args:
-        app_settings: The settings of the apps: for ``%Name%`` in schedules, and the time zone.
+        app_settings: The settings of the apps. One names the time zone.
         is_on: Whether timers run in this replica.
         wall_clock: The clock that the schedules go by.
         grace_seconds: How long runs that are under way may take to end.
@@ -199,7 +199,7 @@ class Timers:
         changes nothing then.
         """
         zone = read_zone(self._app_settings) if functions else UTC
-        self._plans = [read_plan(one, self._app_settings, zone) for one in functions]
+        self._plans = [read_plan(one, zone) for one in functions]
         if self._is_open:
             self._start()
 
@@ -248,7 +248,9 @@ class Timers:
             return timer
         if timer is not None:
             self._end([timer])
-        _LOG.info("timer started", extra={"function": plan.name})
+        due = plan.schedule.next_after(datetime.fromtimestamp(self._wall_clock(), UTC))
+        what = "it is never due" if due is None else f"due next at {due.isoformat()}"
+        _LOG.info("timer started", extra={"function": plan.name, "what": what})
         return Timer(plan, self._wall_clock, self._sleep)
 
     def _end(self, timers: Iterable[Timer]) -> None:

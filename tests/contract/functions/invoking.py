@@ -6,6 +6,8 @@ from typing import Any
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.functions.app import Invoker, sort_functions
+from signalr_bridge.functions.app_folder import HostFile
+from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.description import FunctionDescription, read_description
 from signalr_bridge.functions.invocation import FunctionResult, HttpCall, Invocation, TriggerData
@@ -76,7 +78,7 @@ async def invoke(
     """Call a function as its trigger does, once all of it has been checked."""
     bindings, code = bindings_of(app, issuers, **app_settings), code or Code()
     invoker = Invoker(code, bindings, RUNTIME)
-    sort_functions([function], invoker, bindings)
+    sort_functions([function], invoker, bindings, HostFile(), AppSettings(app_settings))
     await invoker.invoke(bindings.resolve(function), started, named or {})
     return code.calls[-1]
 
@@ -90,7 +92,7 @@ def is_refused(app: BridgeApp, *functions: FunctionDescription, **app_settings: 
     """What a start says of functions. None where it takes them."""
     bindings = bindings_of(app, None, **app_settings)
     try:
-        sort_functions(functions, Invoker(Code(), bindings, RUNTIME), bindings)
+        sort_functions(functions, Invoker(Code(), bindings, RUNTIME), bindings, HostFile(), AppSettings(app_settings))
     except SettingsError as error:
         return error.detail
     return None

@@ -131,16 +131,3 @@ def test_a_time_zone_that_nobody_has(name: str) -> None:
 def test_every_zone_of_windows_is_one_of_the_database() -> None:
     assert len(ZONES) > 130
     assert [name for name, zone in ZONES.items() if ZoneInfo(zone).key != zone] == []
-
-
-@pytest.mark.parametrize("text", ["%Schedule%", "%schedule%", "0 */5 * %My__Hours% * *"])
-def test_settings_in_a_schedule(text: str) -> None:
-    settings = AppSettings({"Schedule": "0 */5 * * * *", "My:Hours": "*"})
-    assert settings.resolve(text) == "0 */5 * * * *"
-
-
-def test_a_setting_that_is_not_there() -> None:
-    with pytest.raises(SettingsError, match=r"^%Other% stands for a setting that is not there\. Set Other\.$"):
-        AppSettings({"Blank": " "}).resolve("0 %Other% * * * *")
-    with pytest.raises(SettingsError, match="Set Blank"):
-        AppSettings({"Blank": " "}).resolve("%Blank%")

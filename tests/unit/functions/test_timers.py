@@ -142,8 +142,8 @@ async def test_what_a_run_is_told() -> None:
     runs = Runs(machine)
     async with timers(
         machine,
-        function(runs, "%When%", runOnStartup=True),
-        settings={"When": "0 * 11 * * *", "WEBSITE_TIME_ZONE": "Europe/Berlin"},
+        function(runs, "0 * 11 * * *", runOnStartup=True),
+        settings={"WEBSITE_TIME_ZONE": "Europe/Berlin"},
     ):
         await machine.last(90)
     assert [call.describe() for call in runs.calls[:3]] == [
@@ -232,6 +232,17 @@ async def test_functions_that_are_listed_anew() -> None:
     assert (len(first.times), len(second.times), len(other.times)) == (4, 1, 1)
 
 
+async def test_the_log_says_when_a_timer_is_due(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    machine = Machine()
+    runs = Runs(machine)
+    both = function(runs, "0 0 3 * * *"), function(runs, "0 0 0 31 2 *", name="never")
+    async with timers(machine, *both, settings={"WEBSITE_TIME_ZONE": "Tokyo Standard Time"}):
+        await machine.last(1)
+    lines = [(one.__dict__["function"], one.__dict__["what"]) for one in caplog.records]
+    assert lines == [("tick", "due next at 2026-11-29T03:00:00+09:00"), ("never", "it is never due")]
+
+
 async def test_where_timers_do_not_run(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     machine = Machine()
@@ -246,13 +257,8 @@ async def test_where_timers_do_not_run(caplog: pytest.LogCaptureFixture) -> None
 @pytest.mark.parametrize(
     ("schedule", "settings", "text"),
     [
-        (
-            "0 0 25 * * *",
-            {},
-            r"^The function tick \(function_app\.py:tick\) has a schedule that cannot be used: its field",
-        ),
-        ("", {}, "The function tick .*: write six fields"),
-        ("%When%", {}, r"The function tick .*: %When% stands for a setting that is not there"),
+        ("0 0 25 * * *", {}, r"^tick\.timer\.schedule \(function_app\.py:tick\): its field \{hour\} is wrong\. Write "),
+        ("", {}, r"^tick\.timer\.schedule .*: write six fields"),
         ("0 * * * * *", {"WEBSITE_TIME_ZONE": "Mars"}, "^WEBSITE_TIME_ZONE: write a name"),
     ],
 )
