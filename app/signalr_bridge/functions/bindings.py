@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.errors import InvalidName, SettingsError
+from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.belief import (
     CLIENT_KINDS,
     believes_platform,
@@ -70,7 +71,7 @@ class Bindings:
 
     def resolve(self, function: FunctionDescription) -> FunctionDescription:
         """The function with app settings for each ``%Name%``. Raises ``SettingsError`` for one that is missing."""
-        return resolve_settings(function, self._settings.app_settings)
+        return resolve_settings(function, AppSettings(self._settings.app_settings))
 
     def believes_platform(self, function: FunctionDescription) -> bool:
         """Whether the platform's headers are believed in requests to this function."""

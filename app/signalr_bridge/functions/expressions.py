@@ -208,13 +208,14 @@ def _show(written: str) -> str:
     return "".join(one for one in written[:64] if one.isprintable())
 
 
-def resolve_settings(function: FunctionDescription, app_settings: Mapping[str, str]) -> FunctionDescription:
+def resolve_settings(function: FunctionDescription, app_settings: AppSettings) -> FunctionDescription:
     """The function with app settings for each ``%Name%`` in its bindings that work here.
 
     Raises ``SettingsError`` for a setting that is missing.
     """
-    found, kinds = AppSettings(app_settings), set(Kind)
-    bindings = [_resolve_binding(function, one, found) if one.kind in kinds else one for one in function.bindings]
+    bindings = [
+        _resolve_binding(function, one, app_settings) if one.kind in set(Kind) else one for one in function.bindings
+    ]
     return replace(function, bindings=tuple(bindings))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from signalr_bridge.errors import BadToken, SettingsError
+from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.binding_data import gather
 from signalr_bridge.functions.description import FunctionDescription, read_description
 from signalr_bridge.functions.expressions import BindingData, parse, resolve_settings
@@ -146,7 +147,7 @@ def describe(**properties: Any) -> FunctionDescription:
     ],
 )
 def test_app_settings(written: str, resolved: str) -> None:
-    settings = {"Hub": "chat", "Azure:Hub": "nested", "template": "{headers.x}"}
+    settings = AppSettings({"Hub": "chat", "Azure:Hub": "nested", "template": "{headers.x}"})
     found = resolve_settings(describe(hubName=written, connectionStringSetting="%Hub%"), settings).bindings
     assert (found[0].text("hubName"), found[0].text("connectionStringSetting")) == (resolved, "%Hub%")
     assert found[1].text("queueName") == "%absent%", "bindings that do not work here stay as they are"
@@ -154,4 +155,4 @@ def test_app_settings(written: str, resolved: str) -> None:
 
 def test_an_app_setting_that_is_missing() -> None:
     with pytest.raises(SettingsError, match=re.escape("negotiate.info.hubName (negotiate/function.json): %Absent%")):
-        resolve_settings(describe(hubName="%Absent%"), {})
+        resolve_settings(describe(hubName="%Absent%"), AppSettings({}))
