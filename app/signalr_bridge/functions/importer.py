@@ -30,7 +30,7 @@ MakeBindings: TypeAlias = Callable[[Settings], Bindings]
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class Openings:
     """What a function needs open in order to start.
 
     Attributes:
@@ -41,13 +41,13 @@ class Doors:
     platform_identity: bool = False
     trust_client_input: bool = False
 
-    def __or__(self, other: "Doors") -> "Doors":
-        return Doors(
+    def __or__(self, other: "Openings") -> "Openings":
+        return Openings(
             self.platform_identity or other.platform_identity, self.trust_client_input or other.trust_client_input
         )
 
 
-_ATTEMPTS = (Doors(), Doors(platform_identity=True), Doors(trust_client_input=True), Doors(True, True))
+_ATTEMPTS = (Openings(), Openings(platform_identity=True), Openings(trust_client_input=True), Openings(True, True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Fate:
 
     function: FunctionDescription
     brought: AppFunctions | None
-    doors: Doors = Doors()
+    doors: Openings = Openings()
     error: SettingsError | None = None
 
 
@@ -88,7 +88,7 @@ class Judgement:
 
     fates: Sequence[Fate]
     connections: Connections
-    doors: Doors
+    doors: Openings
     together: SettingsError | None = None
 
 
@@ -110,13 +110,13 @@ class Judge:
     def __init__(self, app: ImportedApp, make_bindings: MakeBindings) -> None:
         self._app, self._make_bindings = app, make_bindings
         self.connections = find_connections(app)
-        self._tried: dict[Doors, tuple[Settings, Bindings]] = {}
+        self._tried: dict[Openings, tuple[Settings, Bindings]] = {}
 
     def judge(self) -> Judgement:
         """What becomes of the app."""
         functions = sorted(self._app.functions, key=lambda one: (one.name.lower(), one.name))
         fates = [self._find_fate(one) for one in functions]
-        doors = Doors()
+        doors = Openings()
         for one in fates:
             doors |= one.doors
         starting = [one.function for one in fates if one.brought is not None]
@@ -130,9 +130,9 @@ class Judge:
                 return Fate(bindings.resolve(function), self._start([function], settings, bindings), doors, first)
             except SettingsError as error:
                 first, last = first or error, error
-        return Fate(function, None, Doors(), last)
+        return Fate(function, None, Openings(), last)
 
-    def _find_error(self, functions: Sequence[FunctionDescription], doors: Doors) -> SettingsError | None:
+    def _find_error(self, functions: Sequence[FunctionDescription], doors: Openings) -> SettingsError | None:
         try:
             self._start(functions, *self._open(doors))
         except SettingsError as error:
@@ -148,13 +148,13 @@ class Judge:
         FunctionApps(make_timers(settings, RUNTIME), [replace(brought, left_out=())])
         return brought
 
-    def _open(self, doors: Doors) -> tuple[Settings, Bindings]:
+    def _open(self, doors: Openings) -> tuple[Settings, Bindings]:
         if doors not in self._tried:
             settings = self._load(doors)
             self._tried[doors] = (settings, self._make_bindings(settings))
         return self._tried[doors]
 
-    def _load(self, doors: Doors) -> Settings:
+    def _load(self, doors: Openings) -> Settings:
         ours = {
             "BRIDGE_FUNCTION_APP__FOLDER": str(self._app.folder),  # otherwise there are no app settings
             "BRIDGE_CONNECTION": self.connections.default,
