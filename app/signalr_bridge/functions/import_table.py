@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from signalr_bridge.functions.app_folder import HOST_FILE
+from signalr_bridge.functions.belief import CLIENT_KINDS
 from signalr_bridge.functions.description import Binding, FunctionDescription, Kind
 from signalr_bridge.functions.imported_app import LOCAL_SETTINGS, ImportedApp, Model, find_missing_scripts
 from signalr_bridge.functions.importer import Fate, Judgement
 from signalr_bridge.functions.source_hints import Hint, SourceHints
-from signalr_bridge.functions.trust import CLIENT_KINDS
 from signalr_bridge.settings.files import EVERY_ORIGIN
 
 _BACKENDS = "write them anew as handlers in Python, or as a backend in any language (docs/handlers.md, deploy/examples)"
@@ -102,12 +102,12 @@ def _read_level(trigger: Binding) -> str:
 
 def _find_hands(fate: Fate) -> Iterator[str]:
     function, trigger = fate.function, fate.function.trigger
-    if fate.doors.platform_identity:
+    if fate.grants.platform_identity:
         yield (
             "It reads who has signed in from headers of App Service. A container does not take them off what clients "
             "send, so the file lets this machine alone reach the bridge until you have decided."
         )
-    if fate.doors.trust_client_input:
+    if fate.grants.trust_client_input:
         yield (
             "It names a client by what the client itself writes, so anybody can be anybody. The file lets this machine "
             "alone reach the bridge until you have decided."
@@ -184,7 +184,7 @@ def _judge_code(app: ImportedApp, judgement: Judgement, hints: SourceHints) -> I
             f"The code seems to send to an empty destination ({_write_places(hints.empty_destinations)}), which means "
             "everybody to the bindings. The file has output.empty_means_all = true. Take it out if that is not so."
         )
-    if hints.platform_headers and not judgement.doors.platform_identity:
+    if hints.platform_headers and not judgement.grants.platform_identity:
         yield (
             f"The code reads headers of a platform's sign-in ({_write_places(hints.platform_headers)}). They are taken "
             "off every request, unless negotiate.platform_identity = true."
