@@ -185,8 +185,11 @@ def find_connections(app: ImportedApp) -> Connections:
 
 
 def _name_connections(function: FunctionDescription) -> Iterator[tuple[str, str]]:
-    """The hub and the connection of each binding of a function whose hub is always the same."""
+    """The hub and the connection of each binding of a function whose hub is always the same.
+
+    A connection string in place of a name is left out, because it is a secret. The function's own check tells of it.
+    """
     for binding in function.bindings:
-        hub = binding.text("hubName")
-        if binding.kind in _WITH_HUB and hub and "{" not in hub:
-            yield hub.lower(), binding.text("connectionStringSetting") or DEFAULT_CONNECTION
+        hub, name = binding.text("hubName"), binding.text("connectionStringSetting") or DEFAULT_CONNECTION
+        if binding.kind in _WITH_HUB and hub and "{" not in hub and not set(";=") & set(name):
+            yield hub.lower(), name
