@@ -46,7 +46,7 @@ _OF_THE_HOST = (
     "bridge_log_level",
     "bridge_log_format",
 )
-_OF_EVENTS = ("bridge_handlers", "bridge_forward:")
+_OF_EVENTS = ("bridge_handlers", "bridge_forward:", "bridge_function_app:", "bridge_functions:")
 _NOT_STARTED = (
     "The bridge is mounted, and its lifespan does not run: write FastAPI(lifespan=realtime.lifespan), or "
     "'async with realtime.lifespan(app)' in the lifespan of your own, where realtime is what bridge() returned."

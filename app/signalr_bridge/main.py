@@ -24,6 +24,7 @@ from signalr_bridge.routes import list_routes
 from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.settings import Settings, Sources, check_embedded, check_servable
 from signalr_bridge.settings.live import Check
+from signalr_bridge.settings.model import FunctionAppSettings, FunctionsSettings
 from signalr_bridge.settings.watcher import Watcher
 from signalr_bridge.snapshots import Entered, Snapshots
 from signalr_bridge.upstream import routes as upstream_routes
@@ -179,7 +180,8 @@ async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
 
     Raises the errors of ``read_request`` and of ``Negotiator.negotiate``.
     """
-    app = create_app(settings.model_copy(update={"handlers": (), "forward": {}}), hubs=())
+    without = {"handlers": (), "forward": {}, "function_app": FunctionAppSettings(), "functions": FunctionsSettings()}
+    app = create_app(settings.model_copy(update=without), hubs=())
     parts: Parts = app.state.parts
     async with app.router.lifespan_context(
         app
@@ -280,6 +282,7 @@ def _make_sender(settings: Settings, directory: EndpointDirectory, runtime: Runt
         default_seconds=settings.limits.deadline_seconds,
         observer=observer if settings.console else None,
         auditor=observer,
+        empty_means_all=settings.output.empty_means_all,
     )
 
 

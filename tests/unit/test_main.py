@@ -7,6 +7,7 @@ import pytest
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.main import create_app, mint
 from signalr_bridge.settings import gather, load
+from signalr_bridge.settings.model import FunctionAppSettings
 
 CONNECTION = "Endpoint=https://a.example;AccessKey=canary-canary-canary;Version=1.0;"
 
@@ -85,7 +86,8 @@ async def test_a_token_is_made_without_the_handlers_of_installed_packages(
     (tmp_path / "installed_hub.py").write_text(INSTALLED)
     monkeypatch.syspath_prepend(tmp_path)
     given = load(gather(settings(), {}))
-    info = await mint(given, "chat", b"{}")
+    app_too = given.model_copy(update={"function_app": FunctionAppSettings(folder=str(tmp_path / "nowhere"))})
+    info = await mint(app_too, "chat", b"{}")
     assert info.access_token
     assert "installed_hub" not in sys.modules
 

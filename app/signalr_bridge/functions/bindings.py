@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.errors import InvalidName, SettingsError
+from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.belief import (
     CLIENT_KINDS,
     believes_platform,
@@ -65,12 +66,12 @@ class Bindings:
     ) -> None:
         self._settings = settings
         self._inputs = Inputs(rules_of, settings, negotiator, directory)
-        self._outputs = Outputs(sender, empty_means_all=settings.output.empty_means_all)
+        self._outputs = Outputs(sender)
         self._known: dict[str, tuple[FunctionDescription, _HubBindings]] = {}
 
     def resolve(self, function: FunctionDescription) -> FunctionDescription:
         """The function with app settings for each ``%Name%``. Raises ``SettingsError`` for one that is missing."""
-        return resolve_settings(function, self._settings.app_settings)
+        return resolve_settings(function, AppSettings(self._settings.app_settings))
 
     def check(self, function: FunctionDescription) -> None:
         """Raise ``SettingsError`` for a binding that could never work, such as one that nothing resolves.

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.description import Binding, FunctionDescription, Kind
 from signalr_bridge.functions.dotnet_format import (
     DEFAULT_MOMENT,
@@ -23,9 +24,9 @@ from signalr_bridge.functions.dotnet_format import (
 from signalr_bridge.negotiate.identity import take_only
 from signalr_bridge.protocol.hub_message import Payload
 
-_SETTING = re.compile(r"%([^%{}\s/]+)%")
+_SETTING = re.compile(r"%[A-Za-z_][^%{}\s/]*%")
 _REFERENCE = re.compile(r"\{([^{}]*)\}")
-_WITH_SETTINGS = frozenset({"hubname", "category", "event", "userid", "idtoken", "schedule", "route"})
+_WITH_SETTINGS = frozenset({"hubname", "category", "event", "userid", "idtoken", "route"})
 """The properties in which ``%Name%`` stands for an app setting."""
 _GUID, _MOMENT = "guid", "moment"
 _OF_THE_SYSTEM = {
@@ -207,17 +208,15 @@ def _show(written: str) -> str:
     return "".join(one for one in written[:64] if one.isprintable())
 
 
-def resolve_settings(function: FunctionDescription, app_settings: Mapping[str, str]) -> FunctionDescription:
+def resolve_settings(function: FunctionDescription, app_settings: AppSettings) -> FunctionDescription:
     """The function with app settings for each ``%Name%`` in its bindings that work here.
 
-    Raises ``SettingsError`` for a setting that is missing.
+    Raises ``SettingsError`` for a setting that is missing. The schedule of a timer is left to it.
     """
-    spelled = {_spell(name): value for name, value in app_settings.items()}
-    kinds = set(Kind)
-    bindings = tuple(
-        _resolve_binding(function, one, spelled) if one.kind in kinds else one for one in function.bindings
-    )
-    return replace(function, bindings=bindings)
+    bindings = [
+        _resolve_binding(function, one, app_settings) if one.kind in set(Kind) else one for one in function.bindings
+    ]
+    return replace(function, bindings=tuple(bindings))
 
 
 def find_settings(function: FunctionDescription) -> list[str]:
@@ -231,23 +230,16 @@ def find_settings(function: FunctionDescription) -> list[str]:
     return [name for text in texts for name in _SETTING.findall(text)]
 
 
-def _resolve_binding(function: FunctionDescription, binding: Binding, spelled: Mapping[str, str]) -> Binding:
-    def fill(property_: str, value: Any) -> Any:
-        if property_.lower() not in _WITH_SETTINGS or not isinstance(value, str) or "%" not in value:
+def _resolve_binding(function: FunctionDescription, binding: Binding, app_settings: AppSettings) -> Binding:
+    def resolve(property_: str, value: Any) -> Any:
+        if property_.lower() not in _WITH_SETTINGS or not isinstance(value, str) or not _SETTING.search(value):
             return value
-        return _SETTING.sub(lambda match: find(property_, match[1]), value)
+        try:
+            return app_settings.resolve(value)
+        except SettingsError as error:
+            raise fault(function, binding, property_, error.sentence) from None
 
-    def find(property_: str, name: str) -> str:
-        found = spelled.get(_spell(name))
-        if found is None:
-            raise fault(function, binding, property_, f"%{_show(name)}% is no app setting: set {_show(name)}.")
-        return found
-
-    return replace(binding, properties={name: fill(name, value) for name, value in binding.properties.items()})
-
-
-def _spell(name: str) -> str:
-    return name.lower().replace("__", ":")
+    return replace(binding, properties={name: resolve(name, one) for name, one in binding.properties.items()})
 
 
 def fault(function: FunctionDescription, binding: Binding, property_: str, sentence: str) -> SettingsError:

@@ -177,7 +177,7 @@ def find_connections(app: ImportedApp) -> Connections:
     of_hubs: dict[str, str] = {}
     for function in app.functions:
         with suppress(SettingsError):  # the function's own check says which setting is missing
-            for hub, name in _name_connections(resolve_settings(function, known)):
+            for hub, name in _name_connections(resolve_settings(function, AppSettings(known))):
                 of_hubs.setdefault(hub, name)
     named = sorted(set(of_hubs.values()))
     default = DEFAULT_CONNECTION if not named or DEFAULT_CONNECTION in named else named[0]

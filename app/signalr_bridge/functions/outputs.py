@@ -20,11 +20,10 @@ class Outputs:
 
     Args:
         sender: Sends items.
-        empty_means_all: Whether an empty destination is as if absent.
     """
 
-    def __init__(self, sender: Sender, *, empty_means_all: bool) -> None:
-        self._sender, self._empty_means_all = sender, empty_means_all
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
 
     async def send(self, function: FunctionDescription, binding: HubBinding, data: BindingData, text: bytes) -> None:
         """Send the items of one output in order. The first that fails ends it.
@@ -39,7 +38,7 @@ class Outputs:
             FunctionFailed: It is not well formed, and nothing is sent, or an item was not delivered.
         """
         try:
-            items = b",".join(read_output(text, empty_means_all=self._empty_means_all))
+            items = b",".join(read_output(text))
         except (MalformedJson, DuplicateMember):
             why = "what it holds is no object, no array of objects, and not the JSON text of these"
             raise fail(function, binding.binding, why) from None

@@ -248,7 +248,9 @@ class Timers:
             return timer
         if timer is not None:
             self._end([timer])
-        _LOG.info("timer started", extra={"function": plan.name})
+        due = plan.schedule.next_after(datetime.fromtimestamp(self._wall_clock(), UTC))
+        what = "it is never due" if due is None else f"due next at {due.isoformat()}"
+        _LOG.info("timer started", extra={"function": plan.name, "what": what})
         return Timer(plan, self._wall_clock, self._sleep)
 
     def _end(self, timers: Iterable[Timer]) -> None:

@@ -92,7 +92,7 @@ def name_by_principal(headers: Mapping[str, Sequence[str]]) -> Mapping[str, Sequ
 
 
 def _read_principal(principal: Mapping[str, Any]) -> dict[str, list[str]]:
-    listed, roles = principal.get("claims") or [], principal.get("userRoles") or []
+    listed, roles = principal.get("claims", []), principal.get("userRoles") or []
     if not isinstance(listed, list) or not isinstance(roles, list):
         raise BadToken(_MALFORMED)
     claims: dict[str, list[str]] = {}

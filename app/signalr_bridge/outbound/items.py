@@ -32,6 +32,7 @@ _MOST_EXCLUDED = LONGEST_TARGET // len("&excluded=")
 """No URL holds so many."""
 _MOST_ENDPOINTS = 1000
 _TOO_LONG = f"Its URL would be longer than {LONGEST_TARGET:,} bytes: exclude fewer connections."
+_EMPTY = b'""'
 _NO_ARGUMENTS = msgspec.Raw(b"[]")
 _LEAST_DUPLICATE = json_text.least_duplicate("target")
 """That of the shortest name of a plain message."""
@@ -50,7 +51,20 @@ _CHECKS = {"userId": check_user_id, "groupName": check_group, "connectionId": ch
 
 
 class ItemReader(ObjectReader):
-    """The properties of an item. What is wrong with one becomes a fault of the reader."""
+    """The properties of an item. What is wrong with one becomes a fault of the reader.
+
+    Args:
+        text: The item.
+        pointer: The JSON pointer to it.
+        empty_means_all: Whether an empty destination counts as absent.
+    """
+
+    def __init__(self, text: bytes, pointer: str, *, empty_means_all: bool = False) -> None:
+        super().__init__(text, pointer)
+        if empty_means_all:
+            for name in _CHECKS:
+                if self.raw(name) == _EMPTY:
+                    self.leave_out(name)
 
     def name(self, name: str) -> str:
         """The user, group or connection in a property. It is empty when it is absent, or not valid (a fault)."""
@@ -137,6 +151,7 @@ def read_item(
     *,
     pointer: str = "#",
     longest_target: int = LONGEST_TARGET,
+    empty_means_all: bool = False,
 ) -> Item:
     """One item from a JSON object. Raises ``InvalidItem`` with all faults, and ``MalformedJson``.
 
@@ -148,10 +163,11 @@ def read_item(
         fits: Whether a message is small enough.
         pointer: Where the item stands in the body, as a JSON pointer.
         longest_target: The most bytes of the path and query of its URL.
+        empty_means_all: Whether an empty destination counts as absent, as in the Functions binding.
     """
     item = _read_plain(text, hub) if Kind.MESSAGE in kinds else None
     if item is None:
-        item = _read_any(text, hub, kinds, has_endpoint, pointer)
+        item = _read_any(text, hub, kinds, has_endpoint, pointer, empty_means_all=empty_means_all)
     if len(text) > longest_target // 4 and len(write_target(item.operation)) > longest_target:
         raise InvalidItem([Fault(pointer, UrlTooLong, _TOO_LONG)])
     if item.message is not None and not fits(item.operation.action, item.message):
@@ -176,7 +192,7 @@ _PLAIN = msgspec.json.Decoder(_PlainMessage)
 def _read_plain(text: bytes, hub: str) -> Item | None:
     """The item of a message as most are, for a fraction of the time. None for any other text, and for one with a fault.
 
-    What it takes, ``_read_any`` takes too, and reads the same from it.
+    What it takes, ``_read_any`` takes too, and reads the same from it. So it does not take an empty destination.
     """
     try:
         json_text.check_utf8(text)
@@ -212,12 +228,20 @@ def _read_plain_names(plain: _PlainMessage) -> tuple[int, Action, tuple[str, str
     return known, _SEND[destination], names
 
 
-def _read_any(text: bytes, hub: str, kinds: Collection[Kind], has_endpoint: HasEndpoint, pointer: str) -> Item:
+def _read_any(
+    text: bytes,
+    hub: str,
+    kinds: Collection[Kind],
+    has_endpoint: HasEndpoint,
+    pointer: str,
+    *,
+    empty_means_all: bool,
+) -> Item:
     """An item of any form. Raises ``InvalidItem`` with all faults, and ``MalformedJson``."""
     if json_text.first_character(text) != b"{":
         json_text.check_roughly(text)  # what does not parse at all is another error
         raise InvalidItem([Fault(pointer, InvalidItem, "An item is a JSON object.")])
-    reader = ItemReader(text, pointer)
+    reader = ItemReader(text, pointer, empty_means_all=empty_means_all)
     kind = _find_kind(reader, kinds)
     item = _READERS[kind](reader, hub)
     endpoints = reader.endpoints(has_endpoint)
@@ -234,6 +258,7 @@ def read_items(
     fits: Fits,
     *,
     longest_target: int = LONGEST_TARGET,
+    empty_means_all: bool = False,
 ) -> Iterator[Item | None]:
     """The items of a JSON array one by one, each as ``read_item`` reads it. None stands for one with a fault.
 
@@ -250,7 +275,16 @@ def read_items(
         try:
             if len(element) > LARGEST_ITEM:
                 raise InvalidItem([Fault(pointer, InvalidItem, f"An item may have {LARGEST_ITEM:,} bytes.")])
-            item = read_item(element, hub, kinds, has_endpoint, fits, pointer=pointer, longest_target=longest_target)
+            item = read_item(
+                element,
+                hub,
+                kinds,
+                has_endpoint,
+                fits,
+                pointer=pointer,
+                longest_target=longest_target,
+                empty_means_all=empty_means_all,
+            )
         except InvalidItem as error:
             faults += error.faults[: MOST_FAULTS - len(faults)]
             if len(faults) == MOST_FAULTS:

@@ -69,6 +69,7 @@ class Sender:
         default_seconds: How long a call may take that names no deadline.
         observer: Is told what became of each item. None where nobody may watch, so that nothing is done for it.
         auditor: Is told of each close of a user, a group or a hub.
+        empty_means_all: Whether an empty destination of an item counts as absent, as in the Functions binding.
     """
 
     def __init__(
@@ -79,9 +80,10 @@ class Sender:
         default_seconds: float,
         observer: Observer | None = None,
         auditor: Observer = SILENT,
+        empty_means_all: bool = False,
     ) -> None:
         self._directory, self._observer, self._auditor = directory, observer, auditor
-        self._clock = clock
+        self._clock, self._empty_means_all = clock, empty_means_all
         self._default_seconds = default_seconds
         # Not the event loop's own threads, which look up the names of hosts for everybody.
         self._workers = ThreadPoolExecutor(_WORKERS, "read items")
@@ -213,7 +215,15 @@ class Sender:
     def _read(self, text: bytes, hub: str, kinds: frozenset[Kind]) -> list[Item]:
         registry = self.registry(hub)
         longest = LONGEST_TARGET - registry.longest_url
-        read = read_items(text, hub, kinds, registry.has_name, registry.fits, longest_target=longest)
+        read = read_items(
+            text,
+            hub,
+            kinds,
+            registry.has_name,
+            registry.fits,
+            longest_target=longest,
+            empty_means_all=self._empty_means_all,
+        )
         return [item for item in read if item is not None]
 
     async def work_apart(self, work: Callable[[], T]) -> T:
@@ -224,7 +234,15 @@ class Sender:
         """One item from a JSON object. Raises ``InvalidItem`` and ``MalformedJson``."""
         registry = self.registry(hub)
         longest = LONGEST_TARGET - registry.longest_url
-        return read_item(text, hub, kinds, registry.has_name, registry.fits, longest_target=longest)
+        return read_item(
+            text,
+            hub,
+            kinds,
+            registry.has_name,
+            registry.fits,
+            longest_target=longest,
+            empty_means_all=self._empty_means_all,
+        )
 
     async def _send(self, item: Item, deadline: float) -> Result:
         if self._clock() >= deadline:

@@ -36,7 +36,7 @@ def take_quotes_off(values: Values, connections: Iterable[str] = ()) -> tuple[Va
         values: All settings.
         connections: The names of connections, in lower case.
     """
-    ours = (*_OURS, "connectionstrings:", "customconnstr_", *connections)
+    ours = (*_OURS, "azure_", "connectionstrings:", "customconnstr_", *connections)
     quoted = {name: found for name, found in values.items() if name.startswith(ours) and _is_quoted(found.value)}
     plain = {name: replace(found, value=found.text[1:-1]) for name, found in quoted.items()}
     text = "stands in quotes, which are kept and would be a part of it: write it without them."

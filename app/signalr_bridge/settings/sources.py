@@ -123,7 +123,7 @@ class Sources:
             raise reading.error
         found, files = reading.found, reading.files
         stored = self.stores.read(first_of(found, *files))
-        return first_of(found, *stored, *files) if files or stored else found
+        return self.stores.follow(first_of(found, *stored, *files) if files or stored else found)
 
     def _read_files(self) -> tuple[Values, tuple[Values, ...]]:
         fixed = self._fixed()

@@ -68,6 +68,10 @@ class ObjectReader:
         """Whether the property is there."""
         return name.lower() in self._given
 
+    def leave_out(self, name: str) -> None:
+        """Take the property for absent."""
+        self._given.pop(name.lower(), None)
+
     def refuse_unknown(self, known: Collection[str]) -> None:
         """Note a fault for each property that is not ``known``."""
         if all(name in known for name, _ in self._given.values()):  # the usual case

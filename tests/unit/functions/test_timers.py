@@ -232,6 +232,17 @@ async def test_functions_that_are_listed_anew() -> None:
     assert (len(first.times), len(second.times), len(other.times)) == (4, 1, 1)
 
 
+async def test_the_log_says_when_a_timer_is_due(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    machine = Machine()
+    runs = Runs(machine)
+    both = function(runs, "0 0 3 * * *"), function(runs, "0 0 0 31 2 *", name="never")
+    async with timers(machine, *both, settings={"WEBSITE_TIME_ZONE": "Tokyo Standard Time"}):
+        await machine.last(1)
+    lines = [(one.__dict__["function"], one.__dict__["what"]) for one in caplog.records]
+    assert lines == [("tick", "due next at 2026-11-29T03:00:00+09:00"), ("never", "it is never due")]
+
+
 async def test_where_timers_do_not_run(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     machine = Machine()

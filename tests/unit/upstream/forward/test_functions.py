@@ -185,7 +185,15 @@ def test_each_output_is_an_object_an_array_or_text(given: Any, sent: Any) -> Non
         ),
         ({"target": "t", "userId": "u", "groupName": "g"}, {"target": "t", "userId": "u"}),
         ({"target": "t", "connectionId": None, "groupName": "g"}, {"target": "t", "groupName": "g"}),
-        ({"target": "t", "userId": "", "groupName": "g"}, {"target": "t", "userId": ""}),  # an error when it is sent
+        # An error when it is sent, unless an empty destination counts as absent.
+        (
+            {"target": "t", "userId": "", "groupName": "g", "connectionId": None},
+            {"target": "t", "userId": "", "groupName": "g"},
+        ),
+        (
+            {"target": "t", "connectionId": "", "userId": "u", "groupName": "g"},
+            {"target": "t", "connectionId": "", "userId": "u"},
+        ),
         ({"target": None, **JOIN, "userId": "u"}, JOIN),
         ({"action": 1, "userId": "u", "groupName": "g"}, {"action": "remove", "userId": "u", "groupName": "g"}),
         ({"action": "removeAll", "userId": "u", "groupName": "g"}, {"action": "removeAll", "userId": "u"}),
