@@ -1,4 +1,4 @@
-"""The command line: serve, dev, emulator, check, token, tail, init."""
+"""The command line: serve, dev, emulator, check, token, tail, init, import."""
 
 import sys
 
@@ -13,7 +13,6 @@ import importlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -36,9 +35,13 @@ from signalr_bridge.check import (
 )
 from signalr_bridge.endpoints.credentials import find_proxies
 from signalr_bridge.errors import BridgeError, SettingsError
+from signalr_bridge.event_loop import run_to_end
+from signalr_bridge.functions.app_values import read_with_app
+from signalr_bridge.functions.python_app import PythonApp
 from signalr_bridge.hosts import find_unknown_hosts, watch_hosts
 from signalr_bridge.init import list_languages, write_project
 from signalr_bridge.main import Parts, create_app, mint
+from signalr_bridge.migration import migrate, write_settings
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings import Level, Review, Settings, Sources, review
@@ -60,13 +63,11 @@ Handlers = Annotated[list[str] | None, typer.Option("--handlers", help="Python h
 SettingsFiles = Annotated[
     list[Path] | None, typer.Option("--settings", help="bridge.toml or local.settings.json; the last one counts first")
 ]
+FunctionApp = Annotated[Path | None, typer.Option("--function-app", help="the folder of a Python function app to run")]
 Origins = Annotated[
     list[str] | None, typer.Option("--allow-origin", help="an origin, scheme://host[:port], whose pages may connect")
 ]
 
-
-_LEFT_SECONDS = 1.0
-"""How long tasks that outlive everything have to end."""
 
 _SERVING = {"serve", "dev", "emulator"}
 """The commands that run until they are stopped, and answer others meanwhile."""
@@ -116,21 +117,24 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="port to listen on")] = None,
     settings: SettingsFiles = None,
     handlers: Handlers = None,
+    function_app: FunctionApp = None,
 ) -> None:
     """Run the bridge, with settings from the environment and a file."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the bridge runs, it would end the process
-    sources = _find_sources(settings, {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None})
-    values = sources.read()
-    loaded = _accept(review_to_serve(values))
+    flags = {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None}
+    read = read_with_app(_find_sources(settings, flags | _name_app(function_app)))
+    loaded = _accept(review_to_serve(read.values))
     configure_logs(loaded.log_level, loaded.log_format)
-    _run(_serve(loaded, sources, values))
+    run_to_end(_serve(loaded, read.sources, read.values, read.app))
 
 
-async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
+async def _serve(settings: Settings, sources: Sources, values: Values, python_app: PythonApp | None) -> None:
     with ExitStack() as stack:
         stack.enter_context(locating(values))
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
-        app = create_app(settings, sources)
+        app = create_app(settings, sources, python_app=python_app)
+        if python_app is not None:
+            python_app.enter()
         parts: Parts = app.state.parts
         limits = settings.limits
         listen = partial(
@@ -187,6 +191,7 @@ def dev(
     secret: Annotated[str | None, typer.Option(help="signs what --forward posts: whsec_ and base64")] = None,
     remote: Annotated[bool, typer.Option("--remote", help="events may be posted to other machines")] = False,
     allow_origin: Origins = None,
+    function_app: FunctionApp = None,
     reload: Annotated[bool, typer.Option("--reload", help="load the handlers anew when their files change")] = False,
 ) -> None:
     """Run bridge, emulated service and workbench on this machine alone, without an Azure account."""
@@ -202,9 +207,10 @@ def dev(
         secret=secret,
         remote=remote,
         origins=allow_origin or (),
+        function_app=None if function_app is None else str(function_app),
         reload=reload,
     )
-    _run(development.run_dev(options, os.environ))
+    run_to_end(development.run_dev(options, os.environ))
 
 
 @cli.command()
@@ -223,7 +229,7 @@ def emulator(
         raise SettingsError("--entra-role is owner, rest-owner or reader.")
     template = config and _read(config)
     run = _development().run_emulator
-    _run(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
+    run_to_end(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
 
 
 @cli.command()
@@ -249,9 +255,24 @@ def init(
     _print(f"How to test and run it stands in {folder / 'README.md'}.")
 
 
+@cli.command("import")
+def import_app(
+    folder: Annotated[Path, typer.Argument(help="the function app's folder, with its host.json")],
+    out: Annotated[Path, typer.Option(help="the file to write; it must not be there yet")] = Path("bridge.toml"),
+    no_run: Annotated[bool, typer.Option("--no-run", help="read files only, and load no code of the app")] = False,
+) -> None:
+    """Write a bridge.toml for a function app, and print what becomes of each function, and what needs a hand."""
+    migration = migrate(folder, run=not no_run)
+    for line in migration.table:
+        _print(line)
+    for line in write_settings(migration, out):
+        _print(line)
+
+
 @cli.command()
 def check(
     settings: SettingsFiles = None,
+    function_app: FunctionApp = None,
     probe: Annotated[
         bool, typer.Option("--probe", help="also ask every endpoint whether it takes the credential")
     ] = False,
@@ -259,7 +280,7 @@ def check(
 ) -> None:
     """Print what was understood of the settings, with secrets masked. Exit with 1 when one is wrong."""
     try:
-        report = examine(_find_sources(settings, {}).read())
+        report = examine(_find_sources(settings, _name_app(function_app)).read())
     except SettingsError as error:
         report = report_unreadable(error)
     if probe and report.settings is not None:
@@ -310,6 +331,11 @@ def _find_sources(files: list[Path] | None, flags: dict[str, Any]) -> Sources:
     return Sources(dict(os.environ), flags | {"bridge_settings_file": _paths(files) or None})
 
 
+def _name_app(folder: Path | None) -> dict[str, str | None]:
+    """The flag for the folder of a function app."""
+    return {"bridge_function_app__folder": None if folder is None else str(folder)}
+
+
 def _paths(files: list[Path] | None) -> list[str]:
     return [str(one) for one in files or ()]
 
@@ -327,51 +353,6 @@ def _development() -> ModuleType:
         if not (error.name or "").startswith(tuple(f"signalr_bridge.{one}" for one in ("dev", "emulator", "demo"))):
             raise
         raise SettingsError("This installation has no development tools (dev and emulator).") from None
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine. A task that a handler has started cannot end the process by what it raises, nor keep it."""
-    loop = _choose_loop()()
-    asyncio.set_event_loop(loop)
-    try:
-        _run_in(loop, loop.create_task(work))
-    finally:
-        _end_tasks(loop)
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        asyncio.set_event_loop(None)
-        loop.close()
-
-
-def _run_in(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
-    while not task.done():
-        try:
-            loop.run_until_complete(task)
-        except (SystemExit, KeyboardInterrupt) as error:
-            # Servers take Ctrl-C by handlers of their own. Before that it is the user's.
-            by_user = isinstance(error, KeyboardInterrupt)
-            by_user = by_user and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-            if task.done() or by_user:
-                raise
-            _LOG.error("a task raised what would have ended the process", exc_info=error)
-
-
-def _end_tasks(loop: asyncio.AbstractEventLoop) -> None:
-    """Cancel the tasks that are left. One that catches that is not waited for, as ``asyncio.run`` would for ever."""
-    if left := asyncio.all_tasks(loop):
-        for one in left:
-            one.cancel()
-        with suppress(SystemExit, KeyboardInterrupt):
-            loop.run_until_complete(asyncio.wait(left, timeout=_LEFT_SECONDS))
-
-
-def _choose_loop() -> Callable[[], asyncio.AbstractEventLoop]:
-    """uvloop's loop where it is installed, else asyncio's, which is slower. uvloop is not built for every platform."""
-    try:
-        uvloop = importlib.import_module("uvloop")
-    except ModuleNotFoundError:
-        return asyncio.new_event_loop
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 if __name__ == "__main__":

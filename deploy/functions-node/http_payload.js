@@ -51,8 +51,8 @@ export function fromHttpResponse({ statusCode, headers = {}, cookies = [], body 
 /** The members of an answer that are its body: text, or base64 where its bytes are no text. */
 export function writeBody(data) {
   if (!data?.bytes) {
-    const value = fromTypedData(data);
-    return { body: typeof value === "string" ? value : value === undefined ? "" : JSON.stringify(value) };
+    const value = fromTypedData(data) ?? "";
+    return { body: typeof value === "string" ? value : JSON.stringify(value) };
   }
   try {
     return { body: TEXT.decode(data.bytes) };
@@ -64,7 +64,7 @@ export function writeBody(data) {
 function contentTypeOf(data) {
   if (data?.bytes) return data.bytes.length ? "application/octet-stream" : undefined;
   const value = fromTypedData(data);
-  if (value === undefined) return undefined;
+  if (value === undefined || value === null) return undefined;
   return typeof value === "string" ? "text/plain; charset=utf-8" : "application/json; charset=utf-8";
 }
 

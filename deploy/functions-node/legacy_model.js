@@ -54,7 +54,7 @@ class LegacyInvocation {
 
   async getResponse(context, result) {
     const { bindings } = this.#core.metadata;
-    const outputs = Object.entries(bindings).filter(([, { direction }]) => direction !== "in");
+    const outputs = Object.entries(bindings).filter(([, { direction }]) => /out$/i.test(direction));
     const returned = result === null || typeof result !== "object" || "$return" in bindings ? {} : result;
     const outputData = [];
     for (const [name, { type }] of outputs.filter(([name]) => name !== "$return")) {

@@ -56,8 +56,9 @@ export class FunctionServer {
   async #serve(request, response) {
     const work = this.#answer(request).catch(toProblem);
     this.#running.add(work);
+    // A function whose caller has gone is waited for by nobody, and takes nobody's place.
+    response.once("close", () => this.#running.delete(work));
     const { status = 200, headers = {}, body } = await work;
-    this.#running.delete(work);
     const bytes = Buffer.from(JSON.stringify(body));
     if (!this.#server.listening) headers.Connection = "close";
     response.writeHead(status, { "Content-Type": "application/json", "Content-Length": bytes.length, ...headers });

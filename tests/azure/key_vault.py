@@ -10,20 +10,22 @@ _PAGE = 2
 
 class KeyVault(Standin):
     """``put`` sets a secret. ``said`` replaces every answer. Its host is an address: so the resource in its challenge
-    can be a domain above it, which the client library insists on."""
+    can be a domain above it, which the client library insists on. With a ``name`` it is one of Key Vault's own hosts,
+    which a proxy has to lead to it."""
 
-    def __init__(self, issuer: Issuer) -> None:
+    def __init__(self, issuer: Issuer, name: str = "") -> None:
+        self._name = name
         self._issuer = issuer
         self._secrets: dict[str, list[tuple[int, str]]] = {}
         self._enabled: dict[str, bool] = {}
         self.time = 1_700_000_000
         self.said: Answer | None = None
         self.asked: list[str] = []
-        super().__init__(issuer.authority)
+        super().__init__(issuer.authority, *filter(None, [name]))
 
     @property
     def url(self) -> str:
-        return f"https://127.0.0.1:{self.port}"
+        return f"https://{self._name or f'127.0.0.1:{self.port}'}"
 
     def put(self, name: str, value: str, *, enabled: bool = True) -> str:
         """The new version's address. The vault's clock moves on only when a test says so."""
@@ -41,7 +43,7 @@ class KeyVault(Standin):
     def answer(self, request: Request) -> Answer:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme != "Bearer" or token not in self._issuer.issued:
-            resource = f"https://0.0.1:{self.port}"
+            resource = "https://" + (self._name.partition(".")[2] or f"0.0.1:{self.port}")
             challenge = f'Bearer authorization="{self._issuer.url}/a-tenant", resource="{resource}"'
             return 401, {"WWW-Authenticate": challenge}, b""
         self.asked.append(request.path.rstrip("/"))

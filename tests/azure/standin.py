@@ -36,10 +36,10 @@ def json_answer(value: Any, status: int = 200, **headers: str) -> Answer:
 
 
 class Standin:
-    """Over TLS with an ``authority``. While ``open`` is not set, whoever asks waits."""
+    """Over TLS with an ``authority``. While ``open`` is not set, whoever asks waits. Its certificate has ``hosts``."""
 
-    def __init__(self, authority: trustme.CA | None) -> None:
-        self.authority = authority
+    def __init__(self, authority: trustme.CA | None, *hosts: str) -> None:
+        self.authority, self.hosts = authority, ("localhost", "127.0.0.1", *hosts)
         self.open = threading.Event()
         self.open.set()
         self._server = _listen(self, authority)
@@ -121,6 +121,6 @@ def _listen(standin: Standin, authority: trustme.CA | None) -> _Server:
     server.standin = standin
     if authority is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+        authority.issue_cert(*standin.hosts).configure_cert(context)
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     return server

@@ -5,74 +5,33 @@ The payloads are those of Microsoft's page "Azure Functions custom handlers": wh
 
 import base64
 import json
+import os
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from tests.e2e.functions_node import APPS, SERVER, copy_app, run_functions_node, write_app
-from tests.e2e.processes import NODE, Process
-
-EVENT = {
-    "Arguments": ["friends", "hi"],
-    "Error": None,
-    "Category": "messages",
-    "Event": "sendToGroup",
-    "Hub": "chat",
-    "ConnectionId": "c1",
-    "UserId": "ann",
-    "Headers": {"X-ASRS-Hub": "chat"},
-    "Query": None,
-    "Claims": None,
-}
-TIMER = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": None, "IsPastDue": True}
-INFO = {"url": "http://localhost/client/?hub=chat", "accessToken": "a.b.c"}
-
-
-class Functions:
-    """The functions of one app, called by their names."""
-
-    def __init__(self, process: Process, url: str) -> None:
-        self.process = process
-        self.http = httpx.Client(base_url=url, trust_env=False, timeout=10)
-        self.descriptions = {one["name"]: one for one in self.http.get("/functions").json()}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.http.close()
-
-    def post(self, name: str, value: object, metadata: Mapping[str, object] | None = None, **inputs: str) -> Any:
-        """A call with this value for the trigger, whatever the trigger is called."""
-        data = {self.trigger(name)["name"]: value, **inputs}
-        return self.http.post(f"/{name}", json={"Data": data, "Metadata": metadata or {}})
-
-    def call(self, name: str, value: object, metadata: Mapping[str, object] | None = None, **inputs: str) -> Any:
-        answer = self.post(name, value, metadata, **inputs)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    def trigger(self, name: str) -> Any:
-        return next(one for one in self.descriptions[name]["bindings"] if one["type"].endswith("Trigger"))
-
-
-def request(method: str = "POST", body: str | None = None, **more: Any) -> dict[str, Any]:
-    headers = {"Content-Type": ["application/json"], "X-Several": ["a", "b"]}
-    given = {"Url": "https://chat.example/api/x?sender=bob", "Method": method, "Query": {"sender": "bob"}}
-    return given | {"Headers": headers, "Params": {}} | ({} if body is None else {"Body": body}) | more
-
-
-def text(value: object) -> str:
-    """As the host writes an input binding: the text, as JSON text."""
-    return json.dumps(json.dumps(value))
+from tests.e2e.functions_node import (
+    APPS,
+    EVENT,
+    INFO,
+    SERVER,
+    TIMER,
+    Functions,
+    copy_app,
+    request,
+    run_functions_node,
+    text,
+    write_app,
+)
+from tests.e2e.processes import NODE
 
 
 @pytest.fixture(scope="module")
@@ -214,26 +173,68 @@ def test_what_is_no_call_of_the_bridge_is_refused(
     assert v4.http.post(f"/{name}", content=content, headers=sent).status_code == status
 
 
+TRIGGER = '{"type": "httpTrigger", "name": "req", "direction": "in"}'
+ODD = {
+    "redirect/function.json": f'{{"bindings": [{TRIGGER}, {{"type": "http", "direction": "out", "name": "$return"}}]}}',
+    "redirect/index.mjs": """
+        export default async (context, req) => ({
+          status: 302, headers: { Location: `/${req.params.to}` }, body: null,
+          cookies: [{ name: 'seen', value: 'a b', maxAge: 60, httpOnly: true, sameSite: 'Strict' }],
+        });
+    """,
+    "form/function.json": f'{{"bindings": [{TRIGGER}, {{"type": "http", "direction": "out", "name": "res"}}]}}',
+    "form/run.js": """
+        exports.run = (context, req) => {
+          const form = req.parseFormBody();
+          const { value, fileName } = form.get('file');
+          context.res.set('X-Field', form.get('field').value.toString()).send(`${fileName}: ${value.toString('hex')}`);
+        };
+        exports.other = () => {};
+    """,
+    "fail/function.json": f'{{"bindings": [{TRIGGER}], "scriptFile": "../form/fail.js"}}',
+    "form/fail.js": "module.exports = (context) => { context.done(new Error('by done')); };",
+}
+
+
+def test_v3_functions_of_other_forms(tmp_path: Path) -> None:
+    with run_functions_node(write_app(tmp_path, ODD)) as app, Functions(*app) as functions:
+        moved = functions.call("redirect", request(Params={"to": "there"}))["ReturnValue"]
+        cookie = "seen=a%20b; Max-Age=60; HttpOnly; SameSite=Strict"
+        headers = {"Location": "/there", "Set-Cookie": [cookie]}
+        assert moved == {"statusCode": 302, "headers": headers, "body": ""}
+        form = httpx.Request("POST", "http://x", data={"field": "\u00e9"}, files={"file": ("a.bin", b"\r\n\xff")})
+        sent = {"Content-Type": [form.headers["Content-Type"]]}
+        parsed = functions.call("form", request(body=base64.b64encode(form.read()).decode(), Headers=sent))
+        answer = parsed["Outputs"]["res"]
+        assert answer["headers"] == {"x-field": "\u00e9", "Content-Type": "text/plain; charset=utf-8"}
+        assert answer["body"] == "a.bin: 0d0aff"
+        assert functions.post("fail", request()).status_code == 500
+        functions.process.wait_for_line("fail: error: Error: by done")
+
+
 MODULE = {
     "package.json": '{"type": "module", "main": "{lib,src}/**/*.js"}',
     "src/deep/one.js": """
         import { app } from '@azure/functions';
         app.hook.appStart((start) => { start.hookData.at = 'noon'; });
         app.hook.appTerminate((end) => console.log('began at', end.hookData.at));
+        app.hook.preInvocation(() => { throw new Error('taken back'); }).dispose();
         app.hook.preInvocation((before) => {
           before.hookData.handler = before.functionHandler;
           before.functionHandler = async (...inputs) => `wrapped ${await before.hookData.handler(...inputs)}`;
         });
         app.hook.postInvocation((after) => { if (after.error?.message === 'pardoned') after.error = null; });
         app.hook.log((said) => { said.message = said.message.replace('password', '***'); });
-        const trigger = { type: 'signalRTrigger', name: 'event', hubName: 'h', category: 'messages', event: 'e' };
+        const hub = { hubName: 'h', category: 'messages', event: 'e', parameterNames: ['text'] };
+        const trigger = { type: 'signalRTrigger', name: 'event', ...hub };
         const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
         app.generic('slow', { trigger, handler: async (event, context) => {
           console.warn('begins', event.Arguments[0]);
           await sleep(event.Arguments[0]);
           context.log('the password');
-          return `${context.options.trigger.marks ??= 0}`;
+          return context.options.trigger.parameterNames.push('mine'); // which no later run may see
         } });
+        app.generic('seen', { trigger, handler: (event, context) => Object.keys(context.triggerMetadata) });
         app.generic('pardoned', { trigger, handler: () => { throw new Error('pardoned'); } });
         app.generic('refused', { trigger, handler: () => Promise.reject('a text') });
     """,
@@ -253,6 +254,8 @@ def test_a_package_of_modules_with_hooks_ends_what_it_has_begun(tmp_path: Path) 
 
         assert functions.post("refused", EVENT).status_code == 500
         assert functions.call("pardoned", EVENT)["ReturnValue"] is None
+        metadata = {"Text": '"hi"', "sys": {"MethodName": "seen"}}
+        assert functions.call("seen", EVENT, metadata)["ReturnValue"] == "wrapped text"
         threads = [threading.Thread(target=run, args=(milliseconds,)) for milliseconds in (400, 200)]
         for thread in threads:
             thread.start()
@@ -263,7 +266,7 @@ def test_a_package_of_modules_with_hooks_ends_what_it_has_begun(tmp_path: Path) 
         for thread in threads:
             thread.join()
     assert answers == {
-        one: {"Outputs": {}, "ReturnValue": "wrapped 0", "Logs": [f"begins {one}", "the ***"]} for one in (400, 200)
+        one: {"Outputs": {}, "ReturnValue": "wrapped 2", "Logs": [f"begins {one}", "the ***"]} for one in (400, 200)
     }
     assert process.lines[-1] == "app: information: began at noon"
 
@@ -299,6 +302,15 @@ def test_an_app_that_streams_is_answered_whole(tmp_path: Path) -> None:
         assert functions.post("fails", request(body="")).status_code == 500
         assert functions.call("nothing", request())["ReturnValue"] is None
         assert functions.call("upper", request(body="d"))["ReturnValue"]["body"] == "Da,b"
+        assert listening(process.pid) == ["0100007F", "0100007F"]  # the server, and the library's own
+
+
+def listening(pid: int) -> list[str]:
+    """The addresses where a process listens, in the system's hexadecimal form."""
+    held = {os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir() if one.is_symlink()}
+    tables = [Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:] for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table]
+    return [row[1].split(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in held]
 
 
 def test_where_secrets_are_set_only_signed_calls_run(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from signalr_bridge.protocol.issued_key import (
 )
 from signalr_bridge.protocol.signing_key import SigningKey
 from signalr_bridge.runtime import Random, WallClock
+from signalr_bridge.settings.azure_identity import make_default
 from signalr_bridge.settings.model import CredentialSettings
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, Response, ResponseTooLarge, read_retry_after
@@ -131,17 +132,19 @@ def _make_application(settings: CredentialSettings, authority: str) -> AsyncToke
 
 
 def _make_default(settings: CredentialSettings, authority: str, environment: Mapping[str, str]) -> AsyncTokenCredential:
-    from azure.identity.aio import ChainedTokenCredential, DefaultAzureCredential
+    from azure.identity.aio import ChainedTokenCredential
 
     hints: dict[str, Any] = {"additionally_allowed_tenants": [*settings.allowed_tenants]}
     if settings.client_id is not None:
         hints["managed_identity_client_id"] = settings.client_id
     if settings.tenant_id is not None:
         hints["workload_identity_tenant_id"] = settings.tenant_id
+    options = {"authority": authority, **_options()}
     if settings.resource_id is None:
-        return DefaultAzureCredential(authority=authority, **hints, **_options())
+        return make_default(settings.variables, environment, options, **hints)
     hints.pop("managed_identity_client_id", None)
-    rest = DefaultAzureCredential(authority=authority, exclude_managed_identity_credential=True, **hints, **_options())
+    hints["exclude_managed_identity_credential"] = True
+    rest = make_default(settings.variables, environment, options, **hints)
     return ChainedTokenCredential(_make_managed(settings.model_copy(update={"client_id": None}), environment), rest)
 
 

@@ -7,7 +7,9 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from signalr_bridge.errors import SettingsError
 
@@ -20,8 +22,24 @@ MOST_BYTES = 4_194_304
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 """What a program needs of our environment. Nothing else of it is handed on, because it may hold secrets."""
 
+_MOST_COMPLAINTS = 65_536
 _CHUNK = 65_536
 _POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """What a process has said. It may hold secrets of the app.
+
+    Attributes:
+        code: Its exit code.
+        output: What it printed.
+        complaints: The beginning of what it printed to standard error.
+    """
+
+    code: int
+    output: bytes = field(repr=False)
+    complaints: bytes = field(repr=False)
 
 
 class AppProcess:
@@ -36,8 +54,8 @@ class AppProcess:
     def __init__(self, folder: Path, values: Mapping[str, str], seconds: float = MOST_SECONDS) -> None:
         self._folder, self._values, self._seconds = folder, dict(values), seconds
 
-    def run(self, command: Sequence[str], more: Mapping[str, str] | None = None) -> tuple[int, bytes]:
-        """The exit code and what was printed. What the program says in its errors is not kept.
+    def run(self, command: Sequence[str], more: Mapping[str, str] | None = None) -> Printed:
+        """Run a program to its end.
 
         Args:
             command: The program and its arguments.
@@ -48,10 +66,10 @@ class AppProcess:
         """
         child = self._start(command, self._make_environment() | dict(more or {}))
         try:
-            printed = self._read(child)
+            output, complaints = self._read(child)
         finally:
             _end(child)
-        return child.returncode, printed
+        return Printed(child.returncode, output, complaints)
 
     def _start(self, command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         try:
@@ -61,7 +79,7 @@ class AppProcess:
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
                 start_new_session=True,
             )
         except (OSError, ValueError):  # a value with a null byte is a ValueError
@@ -72,25 +90,52 @@ class AppProcess:
         # What an app's settings say comes second: a PATH among them would choose the program that runs.
         return self._values | kept
 
-    def _read(self, child: subprocess.Popen[bytes]) -> bytes:
-        """What is printed until the program ends. One that it has started may hold the output open for ever."""
-        output = -1 if child.stdout is None else child.stdout.fileno()
-        os.set_blocking(output, False)
+    def _read(self, child: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
+        """What is printed until the program ends. One that it has started may hold the pipes open for ever."""
+        output, complaints = _Pipe(child.stdout, MOST_BYTES), _Pipe(child.stderr, _MOST_COMPLAINTS)
         until = time.monotonic() + self._seconds
-        found, is_open = bytearray(), True
         while True:
             has_ended = _has_ended(child)
-            chunk = _take(output) if is_open else None
-            found += chunk or b""
-            is_open = is_open and chunk != b""
-            if len(found) > MOST_BYTES:
+            are_quiet = not (output.take() | complaints.take())
+            if output.has_more:
                 raise SettingsError(f"The app cannot be loaded, because its list has more than {MOST_BYTES} bytes.")
-            if has_ended and not chunk:
-                return bytes(found)
+            if has_ended and are_quiet:
+                return output.found, complaints.found
             if time.monotonic() > until:
                 raise SettingsError(f"The app cannot be loaded within {self._seconds:g} s.")
-            if not chunk:
-                select.select([output] if is_open else [], [], [], _POLL_SECONDS)
+            if are_quiet:
+                select.select([one for one in (output, complaints) if one.is_open], [], [], _POLL_SECONDS)
+
+
+class _Pipe:
+    """One end of a pipe, and the beginning of what comes through it."""
+
+    def __init__(self, pipe: IO[bytes] | None, most: int) -> None:
+        self._descriptor = -1 if pipe is None else pipe.fileno()
+        self._most, self._found = most, bytearray()
+        self.is_open, self.has_more = pipe is not None, False
+        os.set_blocking(self._descriptor, False)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    @property
+    def found(self) -> bytes:
+        return bytes(self._found)
+
+    def take(self) -> bool:
+        """Read what is there. It gives whether there was anything."""
+        if not self.is_open:
+            return False
+        try:
+            chunk = os.read(self._descriptor, _CHUNK)
+        except BlockingIOError:
+            return False
+        room = self._most - len(self._found)
+        self._found += chunk[:room]
+        self.has_more = self.has_more or len(chunk) > room
+        self.is_open = chunk != b""
+        return self.is_open
 
 
 def _has_ended(child: subprocess.Popen[bytes]) -> bool:
@@ -98,18 +143,11 @@ def _has_ended(child: subprocess.Popen[bytes]) -> bool:
     return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _take(output: int) -> bytes | None:
-    """What is there to be read. Empty at the end, None where nothing is there yet."""
-    try:
-        return os.read(output, _CHUNK)
-    except BlockingIOError:
-        return None
-
-
 def _end(child: subprocess.Popen[bytes]) -> None:
     """End the program, and what it has started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    if child.stdout is not None:
-        child.stdout.close()
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()

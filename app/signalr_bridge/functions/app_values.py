@@ -5,7 +5,9 @@ all sources are silent.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from signalr_bridge.errors import InvalidName, SettingsError
 from signalr_bridge.functions.app_settings import AppSettings
@@ -15,23 +17,52 @@ from signalr_bridge.functions.description import FunctionDescription, Kind
 from signalr_bridge.functions.expressions import resolve_settings
 from signalr_bridge.functions.python_app import PythonApp, load_python_app
 from signalr_bridge.protocol.names import check_hub
+from signalr_bridge.settings.diagnosis import locate
 from signalr_bridge.settings.loading import list_app_settings
 from signalr_bridge.settings.names import write_name
-from signalr_bridge.settings.value import SECRETS, Values, drop_blank, name_values
+from signalr_bridge.settings.sources import Sources
+from signalr_bridge.settings.value import SECRETS, Diagnostic, Values, drop_blank, first_of, name_values
 
 SOURCE = "function app"
 """The source of what the bindings of an app say."""
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _FOLDER = "bridge_function_app:folder"
 _NOT_FOR_CODE = ("host:", "bridge_")
 
 
-def find_python_app(values: Values, folder: Path) -> PythonApp | None:
+@dataclass(frozen=True, slots=True)
+class AppReading:
+    """All settings once the app that they name is loaded.
+
+    Attributes:
+        values: All settings, what the app says of connections among them.
+        sources: The same sources, by which that counts after each change, too.
+        app: The app. None where the settings name none.
+    """
+
+    values: Values = field(repr=False)
+    sources: Sources
+    app: PythonApp | None
+
+
+def read_with_app(sources: Sources) -> AppReading:
+    """All settings, and the Python function app that they name. Raises what ``Sources`` and ``load_python_app`` do."""
+    values = sources.read()
+    app = find_python_app(values, sources.folder)
+    if app is None:
+        return AppReading(values, sources, None)
+    defaults = list_connections(app.descriptions, drop_blank(values))
+    return AppReading(first_of(values, defaults), replace(sources, defaults=defaults), app)
+
+
+def find_python_app(values: Values, folder: Path, more: Mapping[str, str] = _NOTHING) -> PythonApp | None:
     """The Python function app that the settings name, with its code loaded. None where they name none.
 
     Args:
         values: All settings of all sources.
         folder: The folder that its path is relative to.
+        more: Further settings of the app, which count first.
 
     Raises:
         SettingsError: What ``load_python_app`` does.
@@ -40,7 +71,11 @@ def find_python_app(values: Values, folder: Path) -> PythonApp | None:
     found = values.get(_FOLDER)
     if found is None:
         return None
-    return load_python_app(folder / found.text, list_app_settings(values), list_variables(values))
+    app_settings, variables = list_app_settings(values) | dict(more), {**list_variables(values), **more}
+    try:
+        return load_python_app(folder / found.text, app_settings, variables)
+    except SettingsError as error:
+        raise locate(Diagnostic.of(error), values).as_error() from error
 
 
 def list_variables(values: Values) -> Mapping[str, str]:

@@ -64,6 +64,10 @@ class PythonApp:
     descriptions: Sequence[FunctionDescription]
     functions: "Sequence[PythonFunction]" = field(repr=False)
 
+    def enter(self) -> None:
+        """Make its folder the current one of the process, as it is under the worker: code opens its files so."""
+        os.chdir(self.folder)
+
 
 def load_python_app(folder: Path, app_settings: Mapping[str, str], variables: Mapping[str, str]) -> PythonApp:
     """The app in a folder, with its code. The process is from then on as the worker's is for the app.

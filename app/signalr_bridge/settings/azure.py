@@ -15,6 +15,7 @@ from signalr_bridge.protocol.connection_string import (
     read_address,
     read_origin,
 )
+from signalr_bridge.settings.azure_identity import read_variables
 from signalr_bridge.settings.traffic import CredentialSettings, EndpointSettings, EndpointType
 from signalr_bridge.settings.value import Diagnostic, Level, Value, Values, spell
 
@@ -80,9 +81,12 @@ class Candidate:
     used: frozenset[str] = frozenset()
 
 
-def read_string(spelled: str, found: Value, name: str, endpoint_type: EndpointType) -> Candidate:
-    """The endpoint of a connection string. Its errors are named by key and position, never with a value."""
-    used = frozenset({spelled})
+def read_string(values: Values, spelled: str, name: str, endpoint_type: EndpointType) -> Candidate:
+    """The endpoint of a connection string, which stands under the name ``spelled``.
+
+    Its errors are named by key and position, never with a value.
+    """
+    found, used = values[spelled], frozenset({spelled})
     try:
         connection = parse_connection_string(found.text)
     except MalformedConnectionString as error:
@@ -91,20 +95,20 @@ def read_string(spelled: str, found: Value, name: str, endpoint_type: EndpointTy
         name=name,
         endpoint_type=endpoint_type,
         connection=connection,
-        credential=_read_credential(connection),
+        credential=_read_credential(connection, values),
         source=found.source,
     )
     said = (Diagnostic.warning(found.written, _UNUSED_PATH),) if _PATH.search(found.text) else ()
     return Candidate(name, endpoint_type, settings, said, used)
 
 
-def _read_credential(connection: ConnectionString) -> CredentialSettings:
+def _read_credential(connection: ConnectionString, values: Values) -> CredentialSettings:
     """The credential that ``AuthType`` stands for. Source: ``docs/protocol/rest-and-management.md`` 9.1."""
     kind = connection.auth_type
     if kind == "aad":
         kind = "azure.app" if connection.client_id and connection.tenant_id else "azure.msi"
     if kind == "azure":
-        return CredentialSettings(kind="default")
+        return CredentialSettings(kind="default", variables=read_variables(values))
     if kind == "azure.msi":
         return CredentialSettings(kind="managed-identity", client_id=connection.client_id)
     return CredentialSettings() if kind is None else _read_application(connection)
@@ -136,11 +140,14 @@ def read_identity(values: Values, prefix: str, name: str) -> Candidate | None:
     diagnostics = tuple(_judge(given, fallbacks, where))
     broken = any(one.level is Level.ERROR for one in diagnostics)
     endpoint_type: EndpointType = "Secondary" if given.get("type", "").lower() == "secondary" else "Primary"
-    settings = None if broken else _build(given, fallbacks, name, endpoint_type, uri)
+    credential = CredentialSettings() if broken else _read_identity_credential(given, fallbacks, values)
+    settings = None if broken else _build(given, credential, name, endpoint_type, uri)
     return Candidate(name, endpoint_type, settings, diagnostics, frozenset(prefix + key.lower() for key in found))
 
 
-def _build(given: Texts, fallbacks: Texts, name: str, endpoint_type: EndpointType, uri: Value) -> EndpointSettings:
+def _build(
+    given: Texts, credential: CredentialSettings, name: str, endpoint_type: EndpointType, uri: Value
+) -> EndpointSettings:
     addresses = {key: read_address(given[key]) for key in ("serverEndpoint", "clientEndpoint") if key in given}
     connection = ConnectionString(
         endpoint=read_origin(given["serviceUri"]) or "",
@@ -151,15 +158,17 @@ def _build(given: Texts, fallbacks: Texts, name: str, endpoint_type: EndpointTyp
         name=name,
         endpoint_type=endpoint_type,
         connection=connection,
-        credential=_read_identity_credential(given, fallbacks),
+        credential=credential,
         source=uri.source,
     )
 
 
-def _read_identity_credential(given: Texts, fallbacks: Texts) -> CredentialSettings:
+def _read_identity_credential(given: Texts, fallbacks: Texts, values: Values) -> CredentialSettings:
     kind, keys = _choose(given)
     known = {**fallbacks, **given} if kind == "workload-identity" else given
     fields: dict[str, Any] = {_FIELDS[key]: known[key] for key in keys if key in known}
+    if kind == "default":
+        fields["variables"] = read_variables(values)
     tenants = [one.strip() for one in given.get("additionallyAllowedTenants", "").split(";") if one.strip()]
     return CredentialSettings.model_validate({"kind": kind, "allowed_tenants": tuple(tenants), **fields})
 
@@ -251,7 +260,7 @@ def read_unnamed(values: Values, connection: str) -> list[Candidate]:
     for spelling in spellings(name):
         found = values.get(spelling)
         if found is not None and found.text:
-            string = read_string(spelling, found, UNNAMED, "Primary")
+            string = read_string(values, spelling, UNNAMED, "Primary")
             return [string if identity is None else _prefer(string, identity, f"{connection}: the connection string")]
     return [] if identity is None else [identity]
 
@@ -285,9 +294,9 @@ def read_named(values: Values) -> list[Candidate]:
 def _read_name(values: Values, name: str, written: str) -> Iterator[Candidate]:
     prefix = NAMED + name
     strings = [
-        read_string(prefix + suffix, found, written, endpoint_type)
+        read_string(values, prefix + suffix, written, endpoint_type)
         for suffix, endpoint_type in _FORMS
-        if (found := values.get(prefix + suffix)) is not None
+        if prefix + suffix in values
     ]
     identity = read_identity(values, f"{prefix}:", written)
     if identity is None:

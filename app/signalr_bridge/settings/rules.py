@@ -36,7 +36,7 @@ def take_quotes_off(values: Values, connections: Iterable[str] = ()) -> tuple[Va
         values: All settings.
         connections: The names of connections, in lower case.
     """
-    ours = (*_OURS, "connectionstrings:", "customconnstr_", *connections)
+    ours = (*_OURS, "azure_", "connectionstrings:", "customconnstr_", *connections)
     quoted = {name: found for name, found in values.items() if name.startswith(ours) and _is_quoted(found.value)}
     plain = {name: replace(found, value=found.text[1:-1]) for name, found in quoted.items()}
     text = "stands in quotes, which are kept and would be a part of it: write it without them."
@@ -85,7 +85,8 @@ def _judge_endpoints(settings: Settings) -> Iterator[Diagnostic]:
 
 def _judge_callers(settings: Settings) -> Iterator[Diagnostic]:
     callers = settings.callers
-    if not callers.keys and callers.oidc.issuer is None and not callers.anonymous:
+    has_app = settings.function_app.folder or settings.functions.url  # whose functions say themselves who may call
+    if not has_app and not callers.keys and callers.oidc.issuer is None and not callers.anonymous:
         yield Diagnostic.error(
             "BRIDGE_CALLERS__KEYS",
             "nobody could call: set it to one or more keys of at least 16 characters, "

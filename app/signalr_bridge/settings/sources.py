@@ -128,7 +128,8 @@ class Sources:
             raise reading.error
         found, files = reading.found, reading.files
         stored = self.stores.read(first_of(found, *files))
-        return first_of(found, *stored, *files, self.defaults) if files or stored or self.defaults else found
+        followed = self.stores.follow(first_of(found, *stored, *files) if files or stored else found)
+        return first_of(followed, self.defaults) if self.defaults else followed
 
     def _read_files(self) -> tuple[Values, tuple[Values, ...]]:
         fixed = self._fixed()

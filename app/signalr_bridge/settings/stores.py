@@ -3,37 +3,42 @@
 import asyncio
 import json
 import logging
+import os
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from importlib import import_module
 from math import isfinite
 from threading import Thread
-from types import ModuleType
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, TypeVar
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.runtime import RUNTIME, Runtime, WallClock
-from signalr_bridge.settings.value import Values, name_values, spell
+from signalr_bridge.settings.azure_identity import AzureVariables, leave_out_of_store, make_default, read_variables
+from signalr_bridge.settings.key_vault import (
+    SecretAddress,
+    Vault,
+    import_library,
+    is_https,
+    open_vault,
+    read_secret_address,
+)
+from signalr_bridge.settings.references import drop_references, find_references, is_reference
+from signalr_bridge.settings.value import Diagnostic, Level, Value, Values, name_values, refuse_errors, spell
 
 DEFAULT_SECONDS = 60.0
 
-VAULT_SOURCE = "Key Vault"
-VAULT_EXTRA = "key-vault"
-_OURS = "bridge-"
-_MOST_AT_ONCE = 8
-
 CONFIGURATION_SOURCE = "App Configuration"
 CONFIGURATION_EXTRA = "app-configuration"
-_REFERENCE = "application/vnd.microsoft.appconfig.keyvaultref+json"
+_KIND_OF_REFERENCE = "application/vnd.microsoft.appconfig.keyvaultref+json"
+_STORES = ("bridge_key_vault", "bridge_app_configuration")
 _FEATURES = ".appconfig.featureflag/"
 _NO_LABEL = "\0"
 
 READ_SECONDS = 10.0
+_Result = TypeVar("_Result")
 _LOG = logging.getLogger("signalr_bridge.settings")
-_AZURES = ("bridge_", "azure:signalr", "azuresignalr")
+_AZURES = ("bridge_", "azure:signalr", "azuresignalr", "azure_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,65 +60,53 @@ class StoreAddresses:
 
 def read_addresses(values: Values) -> StoreAddresses:
     """The stores that the settings name. Raises ``SettingsError`` for what is not an address."""
+    for found in (values[name] for name in values if name.startswith(_STORES) and is_reference(values[name])):
+        text = "is read before any reference to Key Vault is resolved: write the value itself."
+        raise SettingsError(text, setting=found.written, place=found.place, line=found.line)
     return StoreAddresses(
         vault=_read_address(values, "key_vault_url"),
         configuration=_read_address(values, "app_configuration_endpoint"),
-        connection_string=_read(values, "app_configuration_connection_string"),
-        label=_read(values, "app_configuration_label"),
-        prefix=_read(values, "app_configuration_prefix") or "",
+        connection_string=_read(values, "bridge_app_configuration_connection_string"),
+        label=_read(values, "bridge_app_configuration_label"),
+        prefix=_read(values, "bridge_app_configuration_prefix") or "",
         seconds=_read_seconds(values),
     )
 
 
 def _read(values: Values, name: str) -> str | None:
-    found = values.get(f"bridge_{name}")
+    found = values.get(name)
     return None if found is None else found.text or None
 
 
 def _read_address(values: Values, name: str) -> str | None:
-    text = _read(values, name)
+    text = _read(values, f"bridge_{name}")
     if text is not None and not is_https(text):
         raise SettingsError(f"BRIDGE_{name.upper()}: write an https address.")
     return text
 
 
-def is_https(text: str) -> bool:
-    """Whether the text is an https address. Anything else would get our credential."""
-    try:
-        parts = urlsplit(text)
-        return parts.scheme == "https" and bool(parts.hostname) and parts.username is None
-    except ValueError:
-        return False
-
-
 def _read_seconds(values: Values) -> float:
     """How often the stores are asked. A wrong value counts as the default here, the model reports it."""
     try:
-        seconds = float(_read(values, "reload:stores_seconds") or DEFAULT_SECONDS)
+        seconds = float(_read(values, "bridge_reload:stores_seconds") or DEFAULT_SECONDS)
     except ValueError:
         return DEFAULT_SECONDS
     return seconds if isfinite(seconds) and seconds > 0 else DEFAULT_SECONDS
 
 
-def import_library(module: str, extra: str, setting: str) -> ModuleType:
-    """An optional library. Raises ``SettingsError``, which names the extra that installs it."""
-    try:
-        return import_module(module)
-    except ImportError:
-        raise SettingsError(
-            f"{setting}: this installation has no library for it: install signalr-bridge[{extra}]."
-        ) from None
-
-
 class StoreCredential:
     """An ``AsyncTokenCredential`` that caches tokens itself.
 
-    Every reading has its own event loop, so the library's cache would not last. ``clock`` gives seconds since
-    1970.
+    Every reading has its own event loop, so the library's cache would not last.
+
+    Args:
+        authority: The address at which Entra issues tokens. None is what the library takes.
+        variables: What the environment, the files and the folder of secrets say of the credential.
+        clock: Gives seconds since 1970.
     """
 
-    def __init__(self, authority: str | None, clock: WallClock) -> None:
-        self._authority, self._clock = authority, clock
+    def __init__(self, authority: str | None, variables: AzureVariables, clock: WallClock) -> None:
+        self._authority, self._variables, self._clock = authority, variables, clock
         self._tokens: dict[str, Any] = {}
 
     async def get_token(self, *scopes: str, **options: Any) -> Any:
@@ -136,12 +129,11 @@ class StoreCredential:
         return token
 
     async def _ask(self, scopes: tuple[str, ...]) -> Any:
-        from azure.identity.aio import DefaultAzureCredential
-
         # The library's log messages may quote an answer.
         logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
         more = {} if self._authority is None else {"authority": self._authority}
-        async with DefaultAzureCredential(**more) as credential:
+        made: Any = make_default(self._variables, os.environ, more)
+        async with made as credential:
             return await credential.get_token_info(*scopes)
 
     async def close(self) -> None:
@@ -152,54 +144,6 @@ class StoreCredential:
 
     async def __aexit__(self, *_: object) -> None:
         """Nothing stays open."""
-
-
-def name_setting(secret: str) -> str:
-    """The setting that a secret's name stands for."""
-    name = secret.replace("--", "__")
-    if not secret.lower().startswith(_OURS):
-        return name
-    name = name.replace("-", "_")
-    return name[:7] + name[7:].lstrip("_")
-
-
-class Vault:
-    """One key vault. A secret is fetched when its ``updated_on`` is new, and once more at the next reading.
-
-    The second time is needed because two changes may happen within the same second.
-    """
-
-    def __init__(self, url: str, credential: Any, options: Mapping[str, Any]) -> None:
-        self._url, self._credential, self._options = url, credential, dict(options)
-        self._known: dict[str, tuple[Any, bool, str]] = {}
-
-    async def read(self, wanted: Callable[[str], bool]) -> Values:
-        """The secrets as settings. Only those are fetched whose setting's name is ``wanted``."""
-        async with open_vault(self._url, self._credential, self._options) as client:
-            listed = {
-                one.name: one.updated_on
-                async for one in client.list_properties_of_secrets()
-                if one.enabled is not False and one.key_id is None and wanted(name_setting(one.name))
-            }
-            limit = asyncio.Semaphore(_MOST_AT_ONCE)
-            found = await asyncio.gather(*(self._fetch(client, limit, *one) for one in listed.items()))
-        self._known = dict(zip(listed, found, strict=True))
-        return name_values(((name_setting(name), value) for name, (_, _, value) in self._known.items()), VAULT_SOURCE)
-
-    async def _fetch(self, client: Any, limit: asyncio.Semaphore, name: str, updated: Any) -> tuple[Any, bool, str]:
-        known = self._known.get(name)
-        same = known is not None and known[0] == updated
-        if known is not None and same and known[1]:
-            return known
-        async with limit:
-            secret = await client.get_secret(name)
-        return updated, same, secret.value or ""
-
-
-def open_vault(url: str, credential: Any, options: Mapping[str, Any], setting: str = "BRIDGE_KEY_VAULT_URL") -> Any:
-    """A client of the vault. Raises ``SettingsError``, which names ``setting``, when the library is missing."""
-    library = import_library("azure.keyvault.secrets.aio", VAULT_EXTRA, setting)
-    return library.SecretClient(url, credential, **options)
 
 
 class AppConfiguration:
@@ -255,11 +199,12 @@ class AppConfiguration:
             vaults: dict[str, Any] = {}
             for name, value, is_reference in self._items:
                 if is_reference:
-                    vault, secret, version = _read_reference(name, value)
-                    if vault not in vaults:
-                        opened = open_vault(vault, self._credential, self._options, name)
-                        vaults[vault] = await stack.enter_async_context(opened)
-                    found.append((name, (await vaults[vault].get_secret(secret, version)).value or ""))
+                    secret = _read_reference(name, value)
+                    if secret.vault not in vaults:
+                        opened = open_vault(secret.vault, self._credential, self._options, name)
+                        vaults[secret.vault] = await stack.enter_async_context(opened)
+                    fetched = await vaults[secret.vault].get_secret(secret.name, secret.version)
+                    found.append((name, fetched.value or ""))
         return found
 
 
@@ -267,19 +212,18 @@ def _read_item(item: Any, prefix: str) -> tuple[str, str, bool] | None:
     if item.key.startswith(_FEATURES):
         return None
     kind = (item.content_type or "").partition(";")[0].strip().lower()
-    return item.key.removeprefix(prefix), item.value or "", kind == _REFERENCE
+    return item.key.removeprefix(prefix), item.value or "", kind == _KIND_OF_REFERENCE
 
 
-def _read_reference(name: str, value: str) -> tuple[str, str, str | None]:
-    """Vault, secret and version of ``{"uri": "https://<vault>/secrets/<name>[/<version>]"}``."""
+def _read_reference(name: str, value: str) -> SecretAddress:
+    """The secret that ``{"uri": "https://<vault>/secrets/<name>[/<version>]"}`` refers to."""
     try:
-        uri = str(json.loads(value)["uri"])
-        host, path = urlsplit(uri).netloc, [one for one in urlsplit(uri).path.split("/") if one]
+        found = read_secret_address(str(json.loads(value)["uri"]))
     except (ValueError, KeyError, TypeError):
-        uri, host, path = "", "", []
-    if not is_https(uri) or len(path) not in {2, 3} or path[0] != "secrets":
+        found = None
+    if found is None:
         raise SettingsError(f"{name}: refers to no secret in Key Vault.")
-    return f"https://{host}", path[1], path[2] if len(path) == 3 else None
+    return found
 
 
 class Stores:
@@ -295,7 +239,12 @@ class Stores:
         self._addresses = StoreAddresses()
         self._vault: Vault | None = None
         self._configuration: AppConfiguration | None = None
+        self._authority: str | None = None
+        self._variables = AzureVariables()
+        self._credential = StoreCredential(None, self._variables, self._wall_clock)
         self._last: dict[str, Values] = {}
+        self._secrets: dict[SecretAddress, str] = {}
+        self._are_references = False
         self._read_at, self._rounds = self._clock(), 0
 
     def read(self, local: Values) -> list[Values]:
@@ -309,31 +258,79 @@ class Stores:
             return []
         was_due = self._is_due()
         try:
-            return _run_apart(self._read(_wanted_names(local)))
+            return [leave_out_of_store(one) for one in _run_apart(self._read(_wanted_names(local)))]
         finally:
             self._rounds, self._read_at = self._rounds + was_due, self._clock()
 
+    def follow(self, values: Values) -> Values:
+        """The settings, with the secret in the place of each reference to Key Vault.
+
+        A secret that cannot be read counts as it was read last. Raises ``SettingsError`` with a line for each reference
+        that means nothing, or whose secret was never read.
+        """
+        references = find_references(values, _wanted_names(values))
+        self._are_references = bool(references.found)
+        refuse_errors(references.errors)
+        if not references.found:
+            return values
+        was_due = self._is_due()
+        try:
+            refuse_errors(_run_apart(self._fetch(references.secrets)))
+        finally:
+            self._rounds, self._read_at = self._rounds + was_due, self._clock()
+        return references.fill(values, self._secrets)
+
+    async def _fetch(self, secrets: Mapping[SecretAddress, Value]) -> list[Diagnostic]:
+        """Reads the secrets, each of which one setting refers to. A version of a secret never changes."""
+        self._secrets = {one: text for one, text in self._secrets.items() if one in secrets}
+        missing = [one for one in secrets if one.version is None or one not in self._secrets]
+        async with AsyncExitStack() as stack:
+            clients: dict[str, Any] = {}
+            for one in missing:
+                if one.vault not in clients:
+                    opened = open_vault(one.vault, self._credential, self._options, secrets[one].written)
+                    clients[one.vault] = await stack.enter_async_context(opened)
+            fetches = [self._fetch_one(clients[one.vault], one, secrets[one]) for one in missing]
+            said = [await one for one in fetches[:1]]  # which brings the token for all
+            said += await asyncio.gather(*fetches[1:])
+        return [one for one in said if one is not None]
+
+    async def _fetch_one(self, client: Any, secret: SecretAddress, found: Value) -> Diagnostic | None:
+        """Reads a secret. Gives what is to be said of one that was never read, and cannot be read now."""
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                self._secrets[secret] = (await client.get_secret(secret.name, secret.version)).value or ""
+        except Exception as error:  # the library raises many types, and their texts may quote an answer
+            refusal = _advise(error)
+            if secret not in self._secrets:
+                return Diagnostic(Level.ERROR, found.written, refusal, found.place, found.line)
+            _LOG.warning("a secret could not be read, what it was last stays", extra={"reason": refusal})
+        return None
+
     @property
     def are_there(self) -> bool:
-        """Whether the settings that were read name a store."""
-        return self._addresses.any
+        """Whether the settings that were read name a store, or refer to one."""
+        return self._addresses.any or self._are_references
 
     def look(self) -> Hashable:
         """A value that changes when it is time to ask again, and does not change back when that is done."""
         return self._rounds + self._is_due()
 
     def _is_due(self) -> bool:
-        return self._addresses.any and self._clock() >= self._read_at + self._addresses.seconds
+        return self.are_there and self._clock() >= self._read_at + self._addresses.seconds
 
     def _open(self, addresses: StoreAddresses, local: Values) -> None:
-        if addresses == self._addresses:
+        authority = _read(local, "azure_authority_host")
+        variables = read_variables(drop_references(local))
+        if (addresses, authority, variables) == (self._addresses, self._authority, self._variables):
             return
-        authority = local.get("azure_authority_host")
-        credential = StoreCredential(None if authority is None else authority.text or None, self._wall_clock)
-        self._addresses, self._last = addresses, {}
-        self._vault = Vault(addresses.vault, credential, self._options) if addresses.vault else None
+        if addresses != self._addresses:
+            self._last = {}
+        self._addresses, self._authority, self._variables = addresses, authority, variables
+        self._credential = StoreCredential(authority, variables, self._wall_clock)
+        self._vault = Vault(addresses.vault, self._credential, self._options) if addresses.vault else None
         configured = addresses.configuration or addresses.connection_string
-        self._configuration = AppConfiguration(addresses, credential, self._options) if configured else None
+        self._configuration = AppConfiguration(addresses, self._credential, self._options) if configured else None
 
     async def _read(self, wanted: Callable[[str], bool]) -> list[Values]:
         readings = []
@@ -355,9 +352,9 @@ class Stores:
         return self._last[setting]
 
 
-def _run_apart(reading: Coroutine[Any, Any, list[Values]]) -> list[Values]:
+def _run_apart(reading: Coroutine[Any, Any, _Result]) -> _Result:
     """Runs it in a loop of its own, in a thread that the end of the process does not wait for."""
-    future: Future[list[Values]] = Future()
+    future: Future[_Result] = Future()
 
     def run() -> None:
         try:
@@ -373,6 +370,18 @@ def _explain(setting: str, error: Exception) -> str:
     status = getattr(error, "status_code", None)
     why = type(error).__name__ if not isinstance(status, int) else f"status {status}"
     return f"{setting}: the store cannot be read ({why})."
+
+
+def _advise(error: Exception) -> str:
+    status = getattr(error, "status_code", None)
+    if status in {401, 403}:
+        return (
+            f"its secret cannot be read (status {status}): give the bridge's identity the role Key Vault Secrets User."
+        )
+    if status == 404:
+        return "its secret is not there (status 404): write the name of a secret of that vault, and its version."
+    why = type(error).__name__ if not isinstance(status, int) else f"status {status}"
+    return f"its secret cannot be read ({why}): make the vault reachable, and give the bridge an identity."
 
 
 def _wanted_names(local: Values) -> Callable[[str], bool]:

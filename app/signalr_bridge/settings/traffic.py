@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, SecretStr
 
 from signalr_bridge.protocol.connection_string import ConnectionString
 from signalr_bridge.settings.access import ClientSettings, CorsSettings, UpstreamSettings
+from signalr_bridge.settings.azure_identity import AzureVariables
 from signalr_bridge.settings.fields import JUDGED, LIVE, Secrets, Section, Texts, read_list
 
 EndpointType: TypeAlias = Literal["Primary", "Secondary"]
@@ -31,6 +32,8 @@ class CredentialSettings(Section):
     certificate_file: str | None = None
     token_file: str | None = None
     allowed_tenants: tuple[str, ...] = ()
+    variables: AzureVariables = AzureVariables()
+    """What the settings say under the names of the library's variables. They count for ``default``."""
 
     def describe(self) -> str:
         """The credential in a few words, without any secret."""

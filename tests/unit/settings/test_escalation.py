@@ -144,7 +144,7 @@ def test_every_field_inside_what_is_judged_is_known() -> None:
     }
     assert set(CredentialSettings.model_fields) == {
         *("kind", "tenant_id", "client_id", "resource_id", "object_id"),
-        *("client_secret", "certificate_file", "token_file", "allowed_tenants"),
+        *("client_secret", "certificate_file", "token_file", "allowed_tenants", "variables"),
     }
     assert {name for name, field in EndpointSettings.model_fields.items() if is_judged(field)} == {"upstream_app_id"}
 
