@@ -274,7 +274,7 @@ def test_hubs_with_their_handlers_and_who_may_connect() -> None:
         ("Azure__SignalR__Colour__Of__Things", "is not used: remove it."),
     ],
 )
-def test_strict_makes_an_unknown_name_a_mistake(name: str, text: str) -> None:
+def test_strict_makes_an_unknown_name_an_error(name: str, text: str) -> None:
     given = {"AzureSignalRConnectionString": connection(), name: "x"}
     assert review(gather(given, {})).settings is not None
     found = review(gather(given | {"BRIDGE_STRICT": "true"}, {}))
