@@ -20,6 +20,8 @@ COPY LICENSE README.md pyproject.toml ./
 COPY app app
 # What `init` writes: app/signalr_bridge/templates has links to these.
 COPY deploy/examples deploy/examples
+# What `import` loads a JavaScript app with: app/signalr_bridge/functions has a link to it.
+COPY deploy/functions-node deploy/functions-node
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && /opt/build/bin/pip --python /opt/signalr-bridge/bin/python install --no-deps dist/*.whl
 

@@ -78,7 +78,7 @@ def _list_read(app: ImportedApp, connections: Iterable[str]) -> list[str]:
 
 
 def _write_top(app: ImportedApp, judgement: Judgement) -> Iterator[str]:
-    if judgement.doors.platform_identity or judgement.doors.trust_client_input:
+    if judgement.grants.platform_identity or judgement.grants.trust_client_input:
         yield "# Decide: what is opened under [negotiate] lets whoever reaches the bridge say who they are. Until then"
         yield "# this machine alone reaches it. Take this line out once what stands in front sees to that."
         yield 'host = "127.0.0.1"'
@@ -108,14 +108,14 @@ def _write_app(app: ImportedApp, judgement: Judgement) -> Iterator[str]:
 
 
 def _write_negotiate(judgement: Judgement) -> Iterator[str]:
-    doors = judgement.doors
-    if doors.platform_identity or doors.trust_client_input:
+    grants = judgement.grants
+    if grants.platform_identity or grants.trust_client_input:
         yield "[negotiate]"
-    if doors.platform_identity:
+    if grants.platform_identity:
         yield "# Bindings read who has signed in from headers that App Service, Container Apps or Static Web Apps"
         yield "# write. Such a platform takes them off what clients send. A container does not."
         yield "platform_identity = true"
-    if doors.trust_client_input:
+    if grants.trust_client_input:
         yield "# Bindings name a client by a header or a parameter that the client writes itself."
         yield "trust_client_input = true"
 

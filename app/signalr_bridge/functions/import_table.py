@@ -20,6 +20,10 @@ _NOT_RUN = {
     Model.UNKNOWN: "The files do not say in which language this app is written",
 }
 _RIGHTS = {"function": "functions", "admin": "functions-admin"}
+_UNSEEN = (
+    "Its bindings are in the code, and --no-run reads files only. There may be more functions than those that the code "
+    "shows at a glance."
+)
 _MOST_PLACES = 3
 
 OTHERWISE = (
@@ -50,8 +54,7 @@ class Row:
 def list_rows(app: ImportedApp, judgement: Judgement) -> list[Row]:
     """A row for each function of an app."""
     rows = [_write_row(app, one) for one in judgement.fates]
-    unseen = "It was not seen, because --no-run reads files only, and its bindings are in the code."
-    return [*rows, *(Row(one, "not seen", (unseen,)) for one in app.unseen)]
+    return [*rows, *(Row(one, "not seen", (_UNSEEN,)) for one in app.unseen)]
 
 
 def _write_row(app: ImportedApp, fate: Fate) -> Row:
@@ -102,12 +105,12 @@ def _read_level(trigger: Binding) -> str:
 
 def _find_hands(fate: Fate) -> Iterator[str]:
     function, trigger = fate.function, fate.function.trigger
-    if fate.doors.platform_identity:
+    if fate.grants.platform_identity:
         yield (
             "It reads who has signed in from headers of App Service. A container does not take them off what clients "
             "send, so the file lets this machine alone reach the bridge until you have decided."
         )
-    if fate.doors.trust_client_input:
+    if fate.grants.trust_client_input:
         yield (
             "It names a client by what the client itself writes, so anybody can be anybody. The file lets this machine "
             "alone reach the bridge until you have decided."
@@ -184,7 +187,7 @@ def _judge_code(app: ImportedApp, judgement: Judgement, hints: SourceHints) -> I
             f"The code seems to send to an empty destination ({_write_places(hints.empty_destinations)}), which means "
             "everybody to the bindings. The file has output.empty_means_all = true. Take it out if that is not so."
         )
-    if hints.platform_headers and not judgement.doors.platform_identity:
+    if hints.platform_headers and not judgement.grants.platform_identity:
         yield (
             f"The code reads headers of a platform's sign-in ({_write_places(hints.platform_headers)}). They are taken "
             "off every request, unless negotiate.platform_identity = true."
@@ -205,11 +208,20 @@ def write_table(app: ImportedApp, rows: Sequence[Row], hands: Sequence[str]) -> 
         yield ""
         yield f"{'function':<{width}}what it became"
         yield from (f"{one.function:<{width}}{one.became}" for one in rows)
-    told = [(one.function, hand) for one in rows for hand in one.hands] + [("", hand) for hand in hands]
-    if told:
+    told = _group([(one.function, hand) for one in rows for hand in one.hands])
+    if told or hands:
         yield ""
         yield "Needs a hand:"
-        yield from (f"- {name}: {hand}" if name else f"- {hand}" for name, hand in told)
+        yield from (f"- {', '.join(names)}: {hand}" for hand, names in told.items())
+        yield from (f"- {hand}" for hand in hands)
     yield ""
     yield "What the bridge does otherwise than the bindings:"
     yield from (f"- {one}" for one in OTHERWISE)
+
+
+def _group(told: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    """The names of the functions by what is said of them."""
+    grouped: dict[str, list[str]] = {}
+    for name, hand in told:
+        grouped.setdefault(hand, []).append(name)
+    return grouped

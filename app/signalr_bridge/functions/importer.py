@@ -1,6 +1,6 @@
 """What becomes of each function of an app: the same checks as at a start, under the settings that it needs.
 
-A function is tried with every door shut first. What it needs open is what makes it start.
+A function is tried with nothing granted first. What it needs is what makes it start.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,8 +30,8 @@ MakeBindings: TypeAlias = Callable[[Settings], Bindings]
 
 
 @dataclass(frozen=True, slots=True)
-class Openings:
-    """What a function needs open in order to start.
+class Grants:
+    """What the settings have to grant a function so that it starts.
 
     Attributes:
         platform_identity: It reads headers that a platform writes.
@@ -41,13 +41,13 @@ class Openings:
     platform_identity: bool = False
     trust_client_input: bool = False
 
-    def __or__(self, other: "Openings") -> "Openings":
-        return Openings(
+    def __or__(self, other: "Grants") -> "Grants":
+        return Grants(
             self.platform_identity or other.platform_identity, self.trust_client_input or other.trust_client_input
         )
 
 
-_ATTEMPTS = (Openings(), Openings(platform_identity=True), Openings(trust_client_input=True), Openings(True, True))
+_ATTEMPTS = (Grants(), Grants(platform_identity=True), Grants(trust_client_input=True), Grants(True, True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ class Fate:
     Attributes:
         function: It, with app settings for each ``%Name%`` that is known.
         brought: What it is here. None for one that cannot start.
-        doors: What has to be open for it.
-        error: Why it does not start as it is. None where nothing has to be open.
+        grants: What has to be granted for it.
+        error: Why it does not start as it is. None where nothing has to be granted.
     """
 
     function: FunctionDescription
     brought: AppFunctions | None
-    doors: Openings = Openings()
+    grants: Grants = Grants()
     error: SettingsError | None = None
 
 
@@ -82,13 +82,13 @@ class Judgement:
     Attributes:
         fates: Those of its functions, in the order of their names.
         connections: What its bindings call their connections.
-        doors: What has to be open for all of them.
+        grants: What has to be granted for all of them.
         together: Why they cannot start together, although each of them could. None where they can.
     """
 
     fates: Sequence[Fate]
     connections: Connections
-    doors: Openings
+    grants: Grants
     together: SettingsError | None = None
 
 
@@ -110,31 +110,31 @@ class Judge:
     def __init__(self, app: ImportedApp, make_bindings: MakeBindings) -> None:
         self._app, self._make_bindings = app, make_bindings
         self.connections = find_connections(app)
-        self._tried: dict[Openings, tuple[Settings, Bindings]] = {}
+        self._tried: dict[Grants, tuple[Settings, Bindings]] = {}
 
     def judge(self) -> Judgement:
         """What becomes of the app."""
         functions = sorted(self._app.functions, key=lambda one: (one.name.lower(), one.name))
         fates = [self._find_fate(one) for one in functions]
-        doors = Openings()
+        grants = Grants()
         for one in fates:
-            doors |= one.doors
+            grants |= one.grants
         starting = [one.function for one in fates if one.brought is not None]
-        return Judgement(fates, self.connections, doors, self._find_error(starting, doors))
+        return Judgement(fates, self.connections, grants, self._find_error(starting, grants))
 
     def _find_fate(self, function: FunctionDescription) -> Fate:
         first, last = None, SettingsError()
-        for doors in _ATTEMPTS:
-            settings, bindings = self._open(doors)
+        for grants in _ATTEMPTS:
+            settings, bindings = self._grant(grants)
             try:
-                return Fate(bindings.resolve(function), self._start([function], settings, bindings), doors, first)
+                return Fate(bindings.resolve(function), self._start([function], settings, bindings), grants, first)
             except SettingsError as error:
                 first, last = first or error, error
-        return Fate(function, None, Openings(), last)
+        return Fate(function, None, Grants(), last)
 
-    def _find_error(self, functions: Sequence[FunctionDescription], doors: Openings) -> SettingsError | None:
+    def _find_error(self, functions: Sequence[FunctionDescription], grants: Grants) -> SettingsError | None:
         try:
-            self._start(functions, *self._open(doors))
+            self._start(functions, *self._grant(grants))
         except SettingsError as error:
             return error
         return None
@@ -148,18 +148,18 @@ class Judge:
         FunctionApps(make_timers(settings, RUNTIME), [replace(brought, left_out=())])
         return brought
 
-    def _open(self, doors: Openings) -> tuple[Settings, Bindings]:
-        if doors not in self._tried:
-            settings = self._load(doors)
-            self._tried[doors] = (settings, self._make_bindings(settings))
-        return self._tried[doors]
+    def _grant(self, grants: Grants) -> tuple[Settings, Bindings]:
+        if grants not in self._tried:
+            settings = self._load(grants)
+            self._tried[grants] = (settings, self._make_bindings(settings))
+        return self._tried[grants]
 
-    def _load(self, doors: Openings) -> Settings:
+    def _load(self, grants: Grants) -> Settings:
         ours = {
             "BRIDGE_FUNCTION_APP__FOLDER": str(self._app.folder),  # otherwise there are no app settings
             "BRIDGE_CONNECTION": self.connections.default,
-            "BRIDGE_NEGOTIATE__PLATFORM_IDENTITY": doors.platform_identity,
-            "BRIDGE_NEGOTIATE__TRUST_CLIENT_INPUT": doors.trust_client_input,
+            "BRIDGE_NEGOTIATE__PLATFORM_IDENTITY": grants.platform_identity,
+            "BRIDGE_NEGOTIATE__TRUST_CLIENT_INPUT": grants.trust_client_input,
         }
         of_hubs = {f"BRIDGE_HUBS__{hub}__CONNECTION": name for hub, name in self.connections.of_hubs.items()}
         found = review(first_of(name_values((ours | of_hubs).items(), "import"), _without_ours(self._app.settings)))
@@ -185,8 +185,11 @@ def find_connections(app: ImportedApp) -> Connections:
 
 
 def _name_connections(function: FunctionDescription) -> Iterator[tuple[str, str]]:
-    """The hub and the connection of each binding of a function whose hub is always the same."""
+    """The hub and the connection of each binding of a function whose hub is always the same.
+
+    A connection string in place of a name is left out, because it is a secret. The function's own check tells of it.
+    """
     for binding in function.bindings:
-        hub = binding.text("hubName")
-        if binding.kind in _WITH_HUB and hub and "{" not in hub:
-            yield hub.lower(), binding.text("connectionStringSetting") or DEFAULT_CONNECTION
+        hub, name = binding.text("hubName"), binding.text("connectionStringSetting") or DEFAULT_CONNECTION
+        if binding.kind in _WITH_HUB and hub and "{" not in hub and not set(";=") & set(name):
+            yield hub.lower(), name

@@ -32,7 +32,7 @@ _OF_A_BINDING = re.compile(r"signalRConnectionInfo|signalRNegotiation", re.IGNOR
 _NEAR = 8
 """How many lines around the type of an input binding its other properties stand."""
 _COMMENT = re.compile(r"^\s*(?://|#|\*|/\*)")
-_PLATFORM = re.compile(r"[\"'`](x-ms-client-principal[\w-]*|x-ms-token-[\w-]+)[\"'`]", re.IGNORECASE)
+_PLATFORM = re.compile(r"(?:[\"'`]|\{headers\.)(x-ms-client-principal[\w-]*|x-ms-token-[\w-]+)[\"'`}]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,8 @@ def _judge_endpoints(settings: Settings) -> Iterator[Diagnostic]:
 
 def _judge_callers(settings: Settings) -> Iterator[Diagnostic]:
     callers = settings.callers
-    if not callers.keys and callers.oidc.issuer is None and not callers.anonymous:
+    has_app = settings.function_app.folder or settings.functions.url  # whose functions say themselves who may call
+    if not has_app and not callers.keys and callers.oidc.issuer is None and not callers.anonymous:
         yield Diagnostic.error(
             "BRIDGE_CALLERS__KEYS",
             "nobody could call: set it to one or more keys of at least 16 characters, "
