@@ -21,6 +21,7 @@ from signalr_bridge.functions.timers import make_timers
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings import Settings, review
 from signalr_bridge.settings.value import Values, first_of, name_values
+from signalr_bridge.upstream.dispatch import Dispatch
 
 DEFAULT_CONNECTION = "AzureSignalRConnectionString"
 _WITH_HUB = SIGNALR_KINDS | {Kind.SIGNALR_TRIGGER}
@@ -145,6 +146,7 @@ class Judge:
         app_settings = AppSettings(settings.app_settings)
         is_beside = not self._app.model.is_python
         brought = sort_functions(functions, invoker, bindings, self._app.host, app_settings, is_beside=is_beside)
+        Dispatch(brought.handlers)
         FunctionApps(make_timers(settings, RUNTIME), [replace(brought, left_out=())])
         return brought
 
