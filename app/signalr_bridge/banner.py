@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from signalr_bridge import __version__
-from signalr_bridge.hubs import Admits, HubFacts
+from signalr_bridge.hubs import Admits, HubFacts, describe_clients
 from signalr_bridge.settings import Settings
 from signalr_bridge.upstream.dispatch import ANY
 
@@ -13,13 +13,6 @@ MOST_LINES = 20
 """The most lines about endpoints, and about hubs."""
 _MOST_HANDLERS = 8
 
-_ADMITTED: dict[Admits, str] = {
-    "anonymous": "anybody",
-    "jwt": "who has a JWT",
-    "platform": "whom the platform names",
-    "handler": "whom its negotiate handler admits",
-}
-_NOBODY = "nobody, but callers may negotiate for them"
 _HOW_TO_ADMIT = (
     "No client may connect by itself: set BRIDGE_NEGOTIATE__ANONYMOUS=true or BRIDGE_NEGOTIATE__JWT, or write a "
     "negotiate handler. Callers may negotiate for their clients."
@@ -85,7 +78,7 @@ class Banner:
             self._say_hub(ANY, [], self.others)
 
     def _say_hub(self, name: str, handlers: Sequence[str], clients: Sequence[Admits]) -> None:
-        words = f"hub {name}: handlers {', '.join(handlers) or 'none'}; clients {_describe(clients)}"
+        words = f"hub {name}: handlers {', '.join(handlers) or 'none'}; clients {describe_clients(clients)}"
         _LOG.info(
             words if self.is_text else "hub",
             extra={} if self.is_text else {"hub": name, "handlers": [*handlers], "clients": [*clients]},
@@ -100,16 +93,6 @@ class Banner:
             _LOG.warning(_HOW_TO_NAME)
         elif not any(one.clients for one in self.hubs) and not self.others:
             _LOG.warning(_HOW_TO_ADMIT)
-
-
-def _describe(clients: Sequence[Admits]) -> str:
-    """Who may connect. A negotiate handler decides before the rules do."""
-    by_rules = " or ".join(_ADMITTED[one] for one in clients if one != "handler")
-    if "handler" not in clients:
-        return by_rules or _NOBODY
-    return (
-        f"{_ADMITTED['handler']}, and where it leaves it to the rules, {by_rules}" if by_rules else _ADMITTED["handler"]
-    )
 
 
 def _list_handlers(hub: HubFacts) -> list[str]:

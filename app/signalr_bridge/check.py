@@ -17,26 +17,40 @@ from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Outcome, make_endpo
 from signalr_bridge.endpoints.prober import PROBE, PROBE_SECONDS
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.hubs import HubFacts, describe_clients
 from signalr_bridge.main import Parts, create_app
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings.azure import UNNAMED
+from signalr_bridge.settings.azure_calls import name_of_azure
+from signalr_bridge.settings.azure_identity import VARIABLES
 from signalr_bridge.settings.diagnosis import locate
 from signalr_bridge.settings.fields import is_live
 from signalr_bridge.settings.model import EndpointSettings, Settings
-from signalr_bridge.settings.names import PREFIX, READ_ELSEWHERE, find_path, settings_below, settings_by_path
-from signalr_bridge.settings.value import UNWATCHED, Diagnostic, Level, Value, Values
+from signalr_bridge.settings.names import (
+    PREFIX,
+    READ_ELSEWHERE,
+    find_path,
+    settings_below,
+    settings_by_path,
+    write_name,
+)
+from signalr_bridge.settings.value import UNWATCHED, Diagnostic, Level, Value, Values, drop_blank
+from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.validation import review_to_serve
 from signalr_bridge.web.observer import SILENT
 
 WIDTH = 100
-"""The longest line of a table, in characters."""
+"""The longest line of a table, in characters, but for addresses and ids: they are shown whole."""
 
 _UNCUT = 10_000
-"""An answer to a probe says what to do, so it is shown whole."""
+"""The width of tables in which nothing is cut: half a name of an endpoint or half of what to do is of no use."""
+_WHOLE = re.compile(r"://|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|/subscriptions/")
+"""What an address or an id holds."""
 
 MASK = "***"
 """Stands for a secret."""
 
+_ADDRESSES = frozenset({"client_endpoint", "server_endpoint"})
 _AT_ONCE = {True: "at once", False: ""}
 _CALLS = ("azuresignalrservicetransporttype", "azuresignalrhttpclienttimeout", "azuresignalrretry:")
 _AUTHORITY = "azure_authority"
@@ -47,12 +61,16 @@ _MESSAGEPACK = "azure:signalr:hubprotocol:messagepack:enabled"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A setting as it may be shown, with secrets masked. ``live`` tells whether a change of it is in force at once."""
+    """A setting as it may be shown, with secrets masked. ``live`` tells whether a change of it is in force at once.
+
+    ``setting`` is its name as it was written, and ``name`` that of its environment variable.
+    """
 
     setting: str
     value: str
     source: str
     live: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +85,13 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """The result of ``check``. ``settings`` is None when there is an error in them."""
+    """The result of ``check``. ``settings`` is None when there is an error in them, and then no hub is known."""
 
     values: Values
     settings: Settings | None
     diagnostics: tuple[Diagnostic, ...]
     probes: tuple[Probe, ...] = ()
+    hubs: tuple[HubFacts, ...] = ()
 
     @property
     def errors(self) -> int:
@@ -90,8 +109,14 @@ def list_settings(values: Values, diagnostics: Iterable[Diagnostic] = ()) -> lis
     """All settings that were given, except endpoints, which ``list_endpoints`` gives. Wrong values are not shown."""
     wrong = {one.setting.lower().replace(":", "__") for one in diagnostics if one.level is Level.ERROR}
     return [
-        Row(found.written, "not understood" if _key(found) in wrong else shown, found.source, _is_live(spelled, found))
-        for spelled, found in sorted(values.items())
+        Row(
+            found.written,
+            "not understood" if _key(found) in wrong else shown,
+            found.source,
+            _is_live(spelled, found),
+            _name(spelled, found),
+        )
+        for spelled, found in sorted(drop_blank(values).items())
         if (shown := _show(spelled, found)) is not None
     ]
 
@@ -117,27 +142,43 @@ def _describe(one: EndpointSettings) -> dict[str, str]:
         "credential": one.credential.describe(),
         "weight": f"{one.weight:g}",
         "source": one.source,
+        "client_endpoint": one.connection.client_endpoint or one.connection.endpoint,
+        "server_endpoint": one.connection.server_endpoint or one.connection.endpoint,
     }
 
 
 def lay_out(rows: Sequence[Sequence[str]], width: int = WIDTH) -> list[str]:
-    """Lines with aligned columns. The widest columns are cut until a line fits into ``width`` characters."""
-    if not rows:
-        return []
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    while sum(widths) + 2 * (len(widths) - 1) > width:
-        widths[widths.index(max(widths))] -= 1
+    """Lines with aligned columns. The widest columns but the first are cut until a line fits into ``width`` characters.
+
+    No address and no id is cut. A line with one of these may be longer.
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    while sum(widths) + 2 * (len(widths) - 1) > width and max(widths[1:], default=1) > 1:
+        widths[1 + widths[1:].index(max(widths[1:]))] -= 1
     return ["  ".join(_fit(cell, wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def _fit(cell: str, width: int) -> str:
-    return cell.ljust(width) if len(cell) <= width else cell[: width - 1] + "…"
+    return cell.ljust(width) if len(cell) <= width or _WHOLE.search(cell) else cell[: width - 1] + "…"
+
+
+def _name(spelled: str, found: Value) -> str:
+    """The name of a setting as its environment variable is called, whichever way it was written."""
+    rest = spelled.removeprefix(PREFIX.lower())
+    path = find_path(rest) if rest != spelled else None
+    if path is not None:
+        return write_name(path)
+    if spelled in VARIABLES:
+        return spelled.upper()
+    return name_of_azure(spelled) or (found.written.replace(":", "__") if rest == spelled else PREFIX + rest.upper())
 
 
 def _show(spelled: str, found: Value) -> str | None:
     """The value to show. None for what is not one of our settings, or belongs to an endpoint."""
     if spelled.startswith(_AUTHORITY):
         return _AUTHORITY_USERINFO.sub(rf"\1{MASK}@", found.text)
+    if (is_secret := VARIABLES.get(spelled)) is not None:
+        return MASK if is_secret else _mask_userinfo(found.text)
     if spelled.startswith(_CALLS) or spelled == _MESSAGEPACK:
         return _mask_userinfo(found.text)
     if not spelled.startswith(PREFIX.lower()):
@@ -198,22 +239,42 @@ def _key(found: Value) -> str:
 
 def write_tables(values: Values, settings: Settings | None, diagnostics: Iterable[Diagnostic]) -> Iterator[str]:
     """The tables of settings and endpoints."""
-    rows = [(row.setting, row.value, _AT_ONCE[row.live], row.source) for row in list_settings(values, diagnostics)]
+    rows = [(row.name, row.value, _AT_ONCE[row.live], row.source) for row in list_settings(values, diagnostics)]
     if rows:
         yield from lay_out([("setting", "value", "changes", "source"), *rows])
     endpoints = [] if settings is None else list_endpoints(settings)
     if endpoints:
-        columns = list(endpoints[0])
+        columns = [one for one in endpoints[0] if _tells(one, endpoints)]
         yield ""
-        yield from lay_out([columns, *(list(one.values()) for one in endpoints)])
+        heads = [one.replace("_", " ") for one in columns]
+        yield from lay_out([heads, *([one[column] for column in columns] for one in endpoints)], _UNCUT)
+
+
+def _tells(column: str, endpoints: Iterable[Mapping[str, str]]) -> bool:
+    """Whether a column is shown. The further addresses of endpoints are not, where all are their own ones."""
+    return column not in _ADDRESSES or any(one[column] != one["address"] for one in endpoints)
+
+
+def list_handlers(hub: HubFacts) -> str:
+    """What handles the events of a hub: ``connected (chat:hub)``."""
+    return ", ".join(f"{one.event} ({one.source})" if one.event != ANY else one.source for one in hub.handlers)
+
+
+def write_hubs(hubs: Sequence[HubFacts]) -> Iterator[str]:
+    """The table of hubs: what handles their events, and who may connect."""
+    if hubs:
+        yield ""
+        rows = [(one.name, list_handlers(one) or "none", describe_clients(one.clients)) for one in hubs]
+        yield from lay_out([("hub", "handlers", "clients"), *rows], _UNCUT)
 
 
 def examine(values: Values) -> CheckReport:
     """A report with what ``serve`` would say about these settings. No connection is opened."""
     found = review_to_serve(values)
     is_wrong = any(one.level is Level.ERROR for one in found.diagnostics)
-    more = [] if is_wrong or found.settings is None else _judge_assembly(found.settings)
-    return CheckReport(values, found.settings, (*found.diagnostics, *(locate(one, values) for one in more)))
+    hubs, more = ([], []) if is_wrong or found.settings is None else _assemble(found.settings)
+    said = (*found.diagnostics, *(locate(one, values) for one in more))
+    return CheckReport(values, found.settings, said, hubs=tuple(hubs))
 
 
 def report_unreadable(error: SettingsError) -> CheckReport:
@@ -221,14 +282,17 @@ def report_unreadable(error: SettingsError) -> CheckReport:
     return CheckReport({}, None, (Diagnostic.of(error),))
 
 
-def _judge_assembly(settings: Settings) -> Iterator[Diagnostic]:
+def _assemble(settings: Settings) -> tuple[Sequence[HubFacts], list[Diagnostic]]:
+    """The hubs of the application that ``serve`` would run, whose handlers are loaded, or why it would not."""
     try:
         parts: Parts = create_app(settings).state.parts
     except SettingsError as error:
-        yield Diagnostic.of(error)
-    else:
-        for one in parts.function_apps.left_out:
-            yield Diagnostic.warning(one.name, f"this function is left out, because {one.reason}.")
+        return [], [Diagnostic.of(error)]
+    left_out = [
+        Diagnostic.warning(one.name, f"this function is left out, because {one.reason}.")
+        for one in parts.function_apps.left_out
+    ]
+    return parts.hubs.describe(), left_out
 
 
 async def probe_endpoints(settings: Settings) -> tuple[Probe, ...]:
@@ -272,6 +336,7 @@ def _word(outcome: Outcome) -> str:
 def write_text(report: CheckReport) -> Iterator[str]:
     """The lines of ``check``, without the diagnostics."""
     yield from write_tables(report.values, report.settings, report.diagnostics)
+    yield from write_hubs(report.hubs)
     if report.probes:
         yield ""
         rows = [("probe", "address", "answer"), *((p.name, p.address, p.word) for p in report.probes)]
@@ -294,7 +359,7 @@ def write_json(report: CheckReport) -> str:
     found: Mapping[str, object] = {
         "ok": report.good,
         "settings": [
-            {"name": row.setting, "value": row.value, "source": row.source, "live": row.live}
+            {"name": row.setting, "value": row.value, "source": row.source, "live": row.live, "canonical": row.name}
             for row in list_settings(report.values, report.diagnostics)
         ],
         "endpoints": [] if report.settings is None else list_endpoints(report.settings),
@@ -307,10 +372,12 @@ def write_json(report: CheckReport) -> str:
                 "place": one.place,
                 "line": one.line,
             }
+            | ({} if one.column is None else {"column": one.column})
             for one in report.diagnostics
         ],
         "probes": [
             {"name": one.name, "address": one.address, "answer": one.word, "ok": one.well} for one in report.probes
         ],
+        "hubs": [one.as_json() for one in report.hubs],
     }
     return json.dumps(found, indent=2)

@@ -21,6 +21,15 @@ Admits: TypeAlias = Literal["anonymous", "jwt", "platform", "handler"]
 """What may admit a client: nobody's identity, a verified token, the platform's headers, or a negotiate handler."""
 
 
+_ADMITTED: dict[Admits, str] = {
+    "anonymous": "anybody",
+    "jwt": "who has a JWT",
+    "platform": "whom the platform names",
+    "handler": "whom its negotiate handler admits",
+}
+_NOBODY = "nobody, but callers may negotiate for them"
+
+
 class HandlerShape(BaseModel):
     """A handler, and the events that it answers. ``*`` stands for all."""
 
@@ -94,6 +103,16 @@ def list_admitting(settings: Settings, hub: str, deciding: NegotiateHandlers) ->
         "handler": deciding.find(hub) is not None,
     }
     return [name for name, holds in admits.items() if holds]
+
+
+def describe_clients(clients: Sequence[Admits]) -> str:
+    """Who may connect. A negotiate handler decides before the rules do."""
+    by_rules = " or ".join(_ADMITTED[one] for one in clients if one != "handler")
+    if "handler" not in clients:
+        return by_rules or _NOBODY
+    return (
+        f"{_ADMITTED['handler']}, and where it leaves it to the rules, {by_rules}" if by_rules else _ADMITTED["handler"]
+    )
 
 
 class HubList:

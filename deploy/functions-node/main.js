@@ -18,8 +18,12 @@ const OPTIONS = {
   list: { type: "boolean", default: false },
 };
 const ENDS_WITHIN_MS = 30_000;
+const LOOPBACK = /^(127\.\d+\.\d+\.\d+|::1|localhost)$/;
+const OLDEST_NODE = 20;
 
 function readArguments() {
+  const version = process.versions.node;
+  if (Number.parseInt(version) < OLDEST_NODE) throw new Error(`Node ${OLDEST_NODE} or newer is needed, and this is ${version}`);
   const { values, positionals } = parseArgs({ options: OPTIONS, allowPositionals: true });
   const port = Number(values.port);
   if (positionals.length !== 1) throw new Error(USAGE);
@@ -45,14 +49,18 @@ async function list(registry, folder, writeOut) {
 
 async function serve(registry, { folder, host, port }) {
   const prefix = readJsonIfAny("host.json")?.extensions?.http?.routePrefix;
-  const server = new FunctionServer(registry, prefix, takeSecrets());
+  const keys = takeSecrets();
+  const server = new FunctionServer(registry, prefix, keys);
+  stopOnSignals(server, registry);
   const bound = await server.listen(port, host);
   await loadApp(folder, registry);
   await registry.runHooks("appStart", registry.appContext({ functionAppDirectory: folder }));
   server.streamPort = await startModel(registry.model);
   registry.locked = true;
   server.ready = true;
-  stopOnSignals(server, registry);
+  if (keys.length === 0 && !LOOPBACK.test(host)) {
+    say(`whoever reaches ${host} can run every function: let only the bridge in, or set FUNCTIONS_NODE_SECRETS`);
+  }
   const names = [...registry.functions.keys()].join(", ");
   say(`runs ${registry.functions.size} functions at http://${host.includes(":") ? `[${host}]` : host}:${bound}: ${names}`);
 }
@@ -68,6 +76,7 @@ function stopOnSignals(server, registry) {
   let stops = false;
   const stop = async () => {
     if (stops) process.exit(1); // asked twice
+    if (!server.ready) process.exit(0); // nothing has begun
     stops = true;
     setTimeout(() => process.exit(1), ENDS_WITHIN_MS).unref();
     await server.close();

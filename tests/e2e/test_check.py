@@ -83,7 +83,13 @@ def test_as_json() -> None:
     done = check("--json", AzureSignalRConnectionString=string("https://a.example"), BRIDGE_CALLERS__KEYS=CALLER)
     found = json.loads(done.stdout)
     assert (done.returncode, found["ok"], found["findings"]) == (0, True, [])
-    assert {"name": "BRIDGE_CALLERS__KEYS", "value": "***", "source": "environment", "live": False} in found["settings"]
+    assert {
+        "name": "BRIDGE_CALLERS__KEYS",
+        "value": "***",
+        "source": "environment",
+        "live": False,
+        "canonical": "BRIDGE_CALLERS__KEYS",
+    } in found["settings"]
     assert found["endpoints"] == [
         {
             "name": "default",
@@ -92,8 +98,11 @@ def test_as_json() -> None:
             "credential": "access key",
             "weight": "1",
             "source": "environment",
+            "client_endpoint": "https://a.example",
+            "server_endpoint": "https://a.example",
         }
     ]
+    assert found["hubs"] == []
 
 
 def test_a_probe_asks_every_endpoint_with_its_credential() -> None:

@@ -11,6 +11,7 @@ from signalr_bridge.endpoints.health import Health
 from signalr_bridge.endpoints.registry import Registry
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import CallSettings, CredentialSettings, EndpointSettings, HubSettings, Settings
+from signalr_bridge.settings.value import spell
 from signalr_bridge.web.observer import Observer
 
 _Opener: TypeAlias = tuple[str, str | None, str | None, CredentialSettings]
@@ -150,7 +151,7 @@ class Builder:
         known = dict(before.endpoints) if before else {}
         credentials = {_opener(one): endpoint.credential for one, endpoint in known.items()}
         made = {one: known.get(one) or self._make(one, credentials) for one in settings.all_endpoints()}
-        named = {settings.connection.lower(): settings.endpoints, **settings.connections}
+        named = {spell(settings.connection): settings.endpoints, **settings.connections}
         spread = _Spread(_read_strategies(settings), make_policy(settings.calls))
         old = before.endpoint_map.registries if before and before.spread == spread else {}
         registries = {
@@ -158,7 +159,7 @@ class Builder:
             for name, endpoints in named.items()
         }
         connections = {hub: settings.connection_of(hub) for hub in settings.hubs}
-        return Built(EndpointMap(settings.connection.lower(), registries, connections), made, spread)
+        return Built(EndpointMap(spell(settings.connection), registries, connections), made, spread)
 
     def _make(self, one: EndpointSettings, credentials: Mapping[_Opener, Credential]) -> Endpoint:
         return make_endpoint(

@@ -176,7 +176,7 @@ def sort_functions(
         if trigger is not None and trigger.kind == Kind.SIGNALR_TRIGGER:
             handlers.append(FunctionHandler(one, trigger, invoker))
         elif trigger is not None and trigger.kind == Kind.HTTP_TRIGGER:
-            http.append(HttpFunction(one, host.route_prefix, call))
+            http.append(HttpFunction(one, host.route_prefix, call, bindings.believes_platform(one)))
         else:
             timers.append(TimerFunction(one, _as_timer(call)))
     return AppFunctions(handlers, http, timers, left_out)

@@ -49,8 +49,11 @@ def _read_claims(context: Context) -> Mapping[str, list[str]]:
 
 
 def _name_all(call: HttpCall) -> dict[str, Payload]:
-    """The members of the body, the parameters of the query and those of the route. The last one of a name counts."""
-    query = {name: ",".join(values) for name, values in call.query.items()}
+    """The members of the body, the parameters of the query and those of the route. The last one of a name counts.
+
+    A parameter that is repeated names no value.
+    """
+    query = {name: values[0] if len(values) == 1 else values for name, values in call.query.items()}
     return _lower(_read_body(call.body)) | _lower(query) | _lower(call.route)
 
 

@@ -73,6 +73,10 @@ class Bindings:
         """The function with app settings for each ``%Name%``. Raises ``SettingsError`` for one that is missing."""
         return resolve_settings(function, AppSettings(self._settings.app_settings))
 
+    def believes_platform(self, function: FunctionDescription) -> bool:
+        """Whether the platform's headers are believed in requests to this function."""
+        return believes_platform(self._settings, function)
+
     def check(self, function: FunctionDescription) -> None:
         """Raise ``SettingsError`` for a binding that could never work, such as one that nothing resolves.
 

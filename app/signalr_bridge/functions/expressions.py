@@ -24,9 +24,9 @@ from signalr_bridge.functions.dotnet_format import (
 from signalr_bridge.negotiate.identity import take_only
 from signalr_bridge.protocol.hub_message import Payload
 
-_SETTING = re.compile(r"%[A-Za-z_][^%{}\s/]*%")
+_SETTING = re.compile(r"%([A-Za-z_][^%{}\s/]*)%")
 _REFERENCE = re.compile(r"\{([^{}]*)\}")
-_WITH_SETTINGS = frozenset({"hubname", "category", "event", "userid", "idtoken", "route"})
+_WITH_SETTINGS = frozenset({"hubname", "category", "event", "userid", "idtoken", "schedule", "route"})
 """The properties in which ``%Name%`` stands for an app setting."""
 _GUID, _MOMENT = "guid", "moment"
 _OF_THE_SYSTEM = {
@@ -211,7 +211,7 @@ def _show(written: str) -> str:
 def resolve_settings(function: FunctionDescription, app_settings: AppSettings) -> FunctionDescription:
     """The function with app settings for each ``%Name%`` in its bindings that work here.
 
-    Raises ``SettingsError`` for a setting that is missing. The schedule of a timer is left to it.
+    Raises ``SettingsError`` for a setting that is missing.
     """
     bindings = [
         _resolve_binding(function, one, app_settings) if one.kind in set(Kind) else one for one in function.bindings
@@ -232,12 +232,15 @@ def find_settings(function: FunctionDescription) -> list[str]:
 
 def _resolve_binding(function: FunctionDescription, binding: Binding, app_settings: AppSettings) -> Binding:
     def resolve(property_: str, value: Any) -> Any:
-        if property_.lower() not in _WITH_SETTINGS or not isinstance(value, str) or not _SETTING.search(value):
+        if property_.lower() not in _WITH_SETTINGS or not isinstance(value, str):
             return value
-        try:
-            return app_settings.resolve(value)
-        except SettingsError as error:
-            raise fault(function, binding, property_, error.sentence) from None
+        return _SETTING.sub(lambda match: find(property_, match[1]), value)
+
+    def find(property_: str, name: str) -> str:
+        if value := app_settings.find(name):
+            return value
+        shown = _show(name)
+        raise fault(function, binding, property_, f"%{shown}% stands for a setting that is not there: set {shown}.")
 
     return replace(binding, properties={name: resolve(name, one) for name, one in binding.properties.items()})
 

@@ -22,11 +22,13 @@ class HttpFunction:
         function: Its bindings. Its trigger says the route, the methods and the ``authLevel``.
         prefix: What stands in front of its route: ``api``, or ``routePrefix`` of the app's ``host.json``.
         run: Runs it.
+        believes_platform: Whether the platform's headers are believed. Else ``hide_headers`` takes them out of calls.
     """
 
     function: FunctionDescription
     prefix: str
     run: RunHttp
+    believes_platform: bool = False
 
 
 class FunctionRoutes:

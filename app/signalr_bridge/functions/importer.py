@@ -5,7 +5,7 @@ A function is tried with nothing granted first. What it needs is what makes it s
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from signalr_bridge.errors import SettingsError
@@ -147,7 +147,7 @@ class Judge:
         is_beside = not self._app.model.is_python
         brought = sort_functions(functions, invoker, bindings, self._app.host, app_settings, is_beside=is_beside)
         Dispatch(brought.handlers)
-        FunctionApps(make_timers(settings, RUNTIME), [replace(brought, left_out=())])
+        FunctionApps(make_timers(settings, RUNTIME), [brought])
         return brought
 
     def _grant(self, grants: Grants) -> tuple[Settings, Bindings]:

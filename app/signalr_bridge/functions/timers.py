@@ -187,7 +187,7 @@ class Timers:
         self._app_settings, self._is_on = app_settings, is_on
         self._wall_clock, self._sleep, self._grace_seconds = wall_clock, sleep, grace_seconds
         self._plans: list[TimerPlan] = []
-        self._timers: dict[str, Timer] = {}
+        self._timers: list[Timer] = []
         self._ending: list[Timer] = []
         self._ends: float | None = None
         self._is_open = self._is_over = False
@@ -206,8 +206,8 @@ class Timers:
     def begin_drain(self) -> None:
         """Begin no further run. Those that are under way go on."""
         self._is_over = True
-        self._end(self._timers.values())
-        self._timers = {}
+        self._end(self._timers)
+        self._timers = []
 
     def begin_stop(self) -> None:
         """Begin no further run. From now on the grace counts."""
@@ -236,18 +236,18 @@ class Timers:
         if not self._is_on:
             self._say_off()
         elif not self._is_over:
-            former, self._timers = self._timers, {}
+            former, self._timers = self._timers, []
             for plan in self._plans:
-                self._timers[plan.name] = self._go_on(former.pop(plan.name, None), plan)
-            self._end(former.values())
+                same = next((one for one in former if one.plan.function.function == plan.function.function), None)
+                if same is None:
+                    self._timers.append(self._begin(plan))
+                else:
+                    former.remove(same)
+                    same.plan = plan
+                    self._timers.append(same)
+            self._end(former)
 
-    def _go_on(self, timer: Timer | None, plan: TimerPlan) -> Timer:
-        """The timer of before with its new plan, where its trigger is the same, or else a new one."""
-        if timer is not None and timer.plan.function.function == plan.function.function:
-            timer.plan = plan
-            return timer
-        if timer is not None:
-            self._end([timer])
+    def _begin(self, plan: TimerPlan) -> Timer:
         due = plan.schedule.next_after(datetime.fromtimestamp(self._wall_clock(), UTC))
         what = "it is never due" if due is None else f"due next at {due.isoformat()}"
         _LOG.info("timer started", extra={"function": plan.name, "what": what})

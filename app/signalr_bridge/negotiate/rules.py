@@ -18,6 +18,7 @@ from signalr_bridge.negotiate.identity import (
     claim_texts,
     copy_claims,
     group_values,
+    name_by_principal,
     read_id_token,
     read_jwt,
     read_platform,
@@ -224,7 +225,7 @@ class ClientRules:
         if self.user_id is None:
             return check_verified_user_id(identity.user_id)
         sources = {
-            "headers": client_request.headers,
+            "headers": name_by_principal(client_request.headers) if self.platform else client_request.headers,
             "query": client_request.query,
             "claims": claim_texts(identity.claims),
         }

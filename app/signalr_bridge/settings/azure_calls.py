@@ -11,7 +11,7 @@ from typing import Any
 from signalr_bridge.settings.azure import DEFAULT, KEYS, NAMED, WRITTEN_BY_TOOLS, spellings
 from signalr_bridge.settings.names import nearest_name
 from signalr_bridge.settings.traffic import CallSettings, RetrySettings
-from signalr_bridge.settings.value import Diagnostic, Value, Values, spell
+from signalr_bridge.settings.value import Diagnostic, Level, Value, Values, spell
 
 _TRANSPORT = "azuresignalrservicetransporttype"
 _TIMEOUT = "azuresignalrhttpclienttimeout"
@@ -49,6 +49,11 @@ class CallsFound:
     settings: CallSettings
     diagnostics: tuple[Diagnostic, ...]
     used: frozenset[str]
+
+
+def name_of_azure(spelled: str) -> str | None:
+    """The name of a setting of calls as Azure spells it. None for another one. ``spelled`` is that in ``Values``."""
+    return next((name for name in (*_OTHERS, "AZURE_AUTHORITY_HOST") if spell(name) == spelled), None)
 
 
 def read_calls(values: Values, named: Collection[str] = ()) -> CallsFound:
@@ -145,18 +150,23 @@ def _parse_time(text: str) -> float | None:
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds if fits else None
 
 
-def find_unused(values: Values, connections: Iterable[str], used: Collection[str]) -> Iterator[Diagnostic]:
+def find_unused(
+    values: Values, connections: Iterable[str], used: Collection[str], *, strict: bool = False
+) -> Iterator[Diagnostic]:
     """A warning for each setting that is meant for us and that nobody reads.
 
     Args:
         values: All settings.
         connections: The names of the connections, as written.
         used: The names that were read.
+        strict: Whether one that means nothing is an error.
     """
     names = list(connections)
     for spelled, found in sorted(values.items()):
         if spelled not in used and _is_meant_for_us(spelled, names):
-            yield Diagnostic.warning(found.written, _HINTS.get(spelled) or _explain(spelled, found, names, values))
+            known = _HINTS.get(spelled) or _explain(spelled, found, names, values)
+            level = Level.ERROR if strict and known is None else Level.WARNING
+            yield Diagnostic(level, found.written, known or _explain_unknown(spelled, found, names))
 
 
 def _is_meant_for_us(spelled: str, connections: Iterable[str]) -> bool:
@@ -167,16 +177,25 @@ def _is_meant_for_us(spelled: str, connections: Iterable[str]) -> bool:
     return spelled in own or spelled.startswith(below) or plain.startswith(_PREFIXES)
 
 
-def _explain(spelled: str, found: Value, connections: list[str], values: Values) -> str:
+def _explain(spelled: str, found: Value, connections: list[str], values: Values) -> str | None:
+    """Why a name that means something is not used. None for one that means nothing."""
     if spelled in (spellings_of_all := [one for name in connections for one in spellings(name)]):
         winner = next(values[one].written for one in spellings_of_all if one in values)
         return f"is not used: {winner} takes priority."
+    key = spelled.rpartition(":")[2]
+    if key in {one.lower() for one in KEYS if one != "serviceUri"} and _find_near(spelled, found, connections) is None:
+        return f"is not used: it needs {found.written[: -len(key)]}serviceUri beside it."
+    return None
+
+
+def _explain_unknown(spelled: str, found: Value, connections: list[str]) -> str:
+    near = _find_near(spelled, found, connections)
+    return f"is not used: did you mean {near}?" if near else "is not used: remove it."
+
+
+def _find_near(spelled: str, found: Value, connections: list[str]) -> str | None:
     near = nearest_name(found.written, _known(spelled, found, connections))
-    if near is not None and spell(near) != spelled:
-        return f"is not used: did you mean {near}?"
-    if spelled.rpartition(":")[2] in {key.lower() for key in KEYS}:
-        return f"is not used: it needs {found.written[: -len(spelled.rpartition(':')[2])]}serviceUri beside it."
-    return "is not used: remove it."
+    return None if near is None or spell(near) == spelled else near
 
 
 def _known(spelled: str, found: Value, connections: list[str]) -> Iterator[str]:

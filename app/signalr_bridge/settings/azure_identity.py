@@ -27,6 +27,9 @@ _NAMES = {
     "token_file": "AZURE_FEDERATED_TOKEN_FILE",
     "kinds": "AZURE_TOKEN_CREDENTIALS",
 }
+_SECRETS = frozenset({"client_secret", "certificate_password"})
+VARIABLES: Mapping[str, bool] = {spell(name): field in _SECRETS for field, name in _NAMES.items()}
+"""The variables by their names in ``Values``, and whether each is a secret."""
 _OUT_OF_STORES = frozenset({"azure_client_id", "azure_tenant_id", "azure_signalr_connectionstring"})
 _KINDS = {
     "managed_identity": "managedidentitycredential",

@@ -17,6 +17,7 @@ from signalr_bridge.settings.azure import UNNAMED
 from signalr_bridge.settings.model import EndpointSettings, Settings
 from signalr_bridge.settings.names import write_name
 from signalr_bridge.settings.rules import name_source
+from signalr_bridge.settings.value import spell
 
 Upstreams: TypeAlias = Mapping[tuple[str, ...], UpstreamSettings]
 """The sections about upstream by their paths."""
@@ -215,8 +216,8 @@ def _keep_connections(current: Settings, wanted: Settings, found: list[Escalatio
     """
     hubs, connections = dict(wanted.hubs), dict(wanted.connections)
     for name, before in current.hubs.items():
-        own = (before.connection or wanted.connection).lower()
-        if hubs[name].connection is not None or own == wanted.connection.lower():
+        own = spell(before.connection or wanted.connection)
+        if hubs[name].connection is not None or own == spell(wanted.connection):
             continue
         text = "would go, and then the hub would be at the instances of all hubs"
         found.append(Escalation(write_name(("hubs", name, "connection")), text))
@@ -234,11 +235,11 @@ class _EndpointJudge:
         self._wanted, self._found = wanted, found
         self._checks_tokens = any(one.entra.tenant is not None for one in _upstreams(current).values())
         self._every = current.all_endpoints()
-        self._former = {**current.connections, current.connection.lower(): current.endpoints}
+        self._former = {**current.connections, spell(current.connection): current.endpoints}
 
     def judge(self, connection: str, wanted: Sequence[EndpointSettings]) -> tuple[EndpointSettings, ...]:
         """The endpoints, with the former one in the place of one that would open something."""
-        former = self._former.get(connection.lower(), ())
+        former = self._former.get(spell(connection), ())
         must_be_named = self._checks_tokens and (_name_all(former) or _name_all(self._every))
         return tuple(one for endpoint in wanted for one in self._choose(endpoint, former, must_be_named=must_be_named))
 

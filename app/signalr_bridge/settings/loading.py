@@ -87,6 +87,8 @@ def review(values: Values) -> Review:
     calls = read_calls(values, everything)
     used = {one for found in (*read.values(), named) for candidate in found for one in candidate.used} | calls.used
     tuned = {name: _tune([*unnamed, *named], nested.get("endpoints", {}), values) for name, unnamed in read.items()}
+    is_strict = _is_strict(nested)
+    diagnostics = [replace(one, level=Level.ERROR) if is_strict else one for one in diagnostics]
     diagnostics += [
         *quoted,
         *more,
@@ -99,7 +101,7 @@ def review(values: Values) -> Review:
         *_judge_names(values),
         *_judge_connections(connections, tuned),
         *calls.diagnostics,
-        *find_unused(values, connections, used),
+        *find_unused(values, connections, used, strict=is_strict),
         *find_notices(values, connections),
     ]
     nested["endpoints"] = tuned[connections[0]]
@@ -111,6 +113,14 @@ def review(values: Values) -> Review:
     diagnostics = list(dict.fromkeys(locate(one, everything) for one in [*diagnostics, *wrong]))
     is_wrong = any(one.level is Level.ERROR for one in diagnostics)
     return Review(None if is_wrong else settings, tuple(diagnostics), settings or _build_partial(nested))
+
+
+def _is_strict(nested: Mapping[str, Any]) -> bool:
+    """Whether unknown names stop the start. A value that is neither true nor false is reported with the others."""
+    try:
+        return Settings(strict=nested.get("strict", False)).strict
+    except ValidationError:
+        return False
 
 
 def find_connections(values: Values) -> list[str]:

@@ -22,7 +22,7 @@ from signalr_bridge.protocol.upstream_event import (
     Signers,
     decode_header,
 )
-from signalr_bridge.settings.model import EntraSettings, Settings, UpstreamSettings
+from signalr_bridge.settings.model import ClientSettings, EntraSettings, Settings, UpstreamSettings
 from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.upstream.entra import EntraTokens
 
@@ -116,6 +116,7 @@ class UpstreamRules:
         allow_unsigned: Whether a call without a right signature or token is taken.
         unhandled_is_fine: Whether a message without a handler is answered 200 instead of 404.
         lossless_claims: Whether the clients' tokens are ours, so that ``bridge.claims`` in them is exact.
+        platform_identity: Whether the platform's headers count. Else events do not have them.
     """
 
     codes: tuple[bytes, ...] = field(default=(), repr=False)
@@ -125,6 +126,7 @@ class UpstreamRules:
     allow_unsigned: bool = False
     unhandled_is_fine: bool = False
     lossless_claims: bool = True
+    platform_identity: bool = False
     signers: Signers = field(init=False, repr=False, compare=False)
     usual_queries: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
     """The queries that are a code and nothing else, as most addresses have them."""
@@ -180,7 +182,7 @@ def make_upstream_rules(
     verifiers: Iterable[Verifier],
     tokens: EntraTokens | None = None,
     *,
-    lossless_claims: bool = True,
+    clients: ClientSettings | None = None,
 ) -> UpstreamRules:
     """The rules of a hub, from its settings and what verifies the calls of its endpoints.
 
@@ -190,8 +192,9 @@ def make_upstream_rules(
         settings: The hub's settings of the upstream.
         verifiers: What verifies the calls of the hub's endpoints.
         tokens: Checks the tokens. None means that no token counts.
-        lossless_claims: Whether the tokens of the hub's clients are ours.
+        clients: The rules for the hub's clients. None takes those without settings.
     """
+    clients = ClientSettings() if clients is None else clients
     found = tuple(verifiers)
     keys = [one for one in found if isinstance(one, VerificationKey)]
     keys += [VerificationKey(None, _not_empty(one.get_secret_value(), "key")) for one in settings.keys]
@@ -202,7 +205,8 @@ def make_upstream_rules(
         tokens=tokens,
         allow_unsigned=settings.allow_unsigned,
         unhandled_is_fine=settings.unhandled == "200",
-        lossless_claims=lossless_claims,
+        lossless_claims=clients.lossless_claims,
+        platform_identity=clients.platform_identity,
     )
 
 
@@ -270,8 +274,8 @@ def build_authenticator(
 
     def make(hub: str) -> UpstreamRules:
         upstream = settings.upstream_of(hub)
-        lossless = settings.negotiate_of(hub).lossless_claims
-        return make_upstream_rules(upstream, verifiers_of(hub), tokens_of(upstream.entra), lossless_claims=lossless)
+        clients = settings.negotiate_of(hub)
+        return make_upstream_rules(upstream, verifiers_of(hub), tokens_of(upstream.entra), clients=clients)
 
     return UpstreamAuthenticator(make(""), {hub: make(hub) for hub in (ANY, *settings.hubs)})
 

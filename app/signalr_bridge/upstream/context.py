@@ -8,6 +8,7 @@ import msgspec
 
 from signalr_bridge.protocol.claims import Claims, are_forged, read_claims_line
 from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.protocol.platform_headers import is_platform_header
 from signalr_bridge.protocol.upstream_event import (
     EventHeaders,
     HeaderLines,
@@ -52,6 +53,8 @@ class Context:
         error: str | None = None,
         endpoint: str | None = None,
         lossless_claims: bool = True,
+        *,
+        platform: bool = False,
     ) -> None:
         self.hub = event.hub
         self.category = event.category.lower()
@@ -67,7 +70,7 @@ class Context:
         self._event = event
         self._lines = lines
         self.outbox = outbox
-        self._lossless_claims = lossless_claims
+        self._lossless_claims, self._platform = lossless_claims, platform
 
     def __repr__(self) -> str:
         return f"Context(hub={self.hub!r}, category={self.category!r}, event={self.event!r})"
@@ -111,11 +114,15 @@ class Context:
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
-        """The call's headers by lower-case name, without the secret ones. Repeated headers are joined with a comma."""
+        """The call's headers by lower-case name, without the secret ones. Repeated headers are joined with a comma.
+
+        Those of the platform are there where the hub's rules believe them.
+        """
         joined: dict[str, str] = {}
         for name, value in self._lines:
-            if name not in _SECRET_HEADERS:
-                key, text = name.decode("latin-1"), decode_header(value)
+            key = name.decode("latin-1")
+            if name not in _SECRET_HEADERS and (self._platform or not is_platform_header(key)):
+                text = decode_header(value)
                 joined[key] = f"{joined[key]},{text}" if key in joined else text
         return joined
 

@@ -337,8 +337,17 @@ class Receiver:
         return Returned() if context.invocation_id is None else Refused(f"Method '{context.event}' has no handler.")
 
     def _open(self, call: _Call, arguments: Sequence[Payload], invocation_id: str | None, error: str | None) -> Context:
-        lossless = call.rules.lossless_claims
-        return Context(call.headers, self._outbox, call.lines, arguments, invocation_id, error, call.endpoint, lossless)
+        return Context(
+            call.headers,
+            self._outbox,
+            call.lines,
+            arguments,
+            invocation_id,
+            error,
+            call.endpoint,
+            call.rules.lossless_claims,
+            platform=call.rules.platform_identity,
+        )
 
 
 def check_verifiable(authenticator: UpstreamAuthenticator, handlers: Iterable[Handler]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.main import Parts, create_app
 from signalr_bridge.settings import Review, gather, review
 
 from tests.unit.settings.given import connection, loaded
@@ -327,6 +328,8 @@ def test_a_connection_s_name_may_hold_levels(name: str, written: str, tmp_path: 
         assert found.diagnostics == ()
         endpoints = found.accept().endpoints_of("chat")
         assert [one.connection.endpoint for one in endpoints] == ["https://a.service.signalr.net"]
+        parts: Parts = create_app(found.accept(), hubs=()).state.parts
+        assert [one.url for one in parts.directory.find("chat").endpoints] == ["https://a.service.signalr.net"]
     text = textwrap.dedent(f"""
         [hubs.chat]
         connection = "{name}"

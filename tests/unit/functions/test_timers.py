@@ -232,6 +232,18 @@ async def test_functions_that_are_listed_anew() -> None:
     assert (len(first.times), len(second.times), len(other.times)) == (4, 1, 1)
 
 
+async def test_two_apps_may_have_functions_of_one_name() -> None:
+    machine = Machine()
+    first, second = Runs(machine), Runs(machine)
+    both = [function(first, "0 * * * * *"), function(second, "0 * * * * *")]
+    async with timers(machine, *both) as running:
+        running.use(both)
+        await machine.last(60)
+        running.use(both[1:])
+        await machine.last(60)
+    assert (len(first.times) + len(second.times), second.times) == (3, ["10:01:00", "10:02:00"])
+
+
 async def test_the_log_says_when_a_timer_is_due(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     machine = Machine()

@@ -67,6 +67,15 @@ async def test_a_token() -> None:
     assert await user(replace(JWT, issuers=issuers(by_oid)), bearer(GOOD)) == "o-1"
 
 
+async def test_a_static_web_app_s_user_in_a_template() -> None:
+    text = b64encode(json.dumps({"userId": "ann", "userDetails": "Ann", "userRoles": ["r"]}).encode()).decode()
+    signed_in = ClientRequest({"x-ms-client-principal": [text]})
+    template = Template("{headers.x-ms-client-principal-id}/{headers.x-ms-client-principal-name}/{claims.roles}")
+    assert await user(ClientRules(platform=True, user_id=template, defaults=DEFAULTS), signed_in) == "ann/Ann/r"
+    assert await user(ClientRules(platform=True, defaults=DEFAULTS), signed_in) == "ann"
+    await refusal(ClientRules(anonymous=True, user_id=template, defaults=DEFAULTS), signed_in)
+
+
 BAD = bad_tokens()
 
 

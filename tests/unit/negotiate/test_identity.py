@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from signalr_bridge.errors import BadToken, InvalidItem
-from signalr_bridge.negotiate.identity import ClientIdentity, claim_texts, copy_claims, read_platform
+from signalr_bridge.negotiate.identity import ClientIdentity, claim_texts, copy_claims, name_by_principal, read_platform
 from signalr_bridge.negotiate.negotiator import ClientToken
 from signalr_bridge.negotiate.request import read_request
 
@@ -29,9 +29,56 @@ def test_nobody_has_signed_in() -> None:
     assert read_platform({"x-ms-client-principal": [principal()]}) is None
 
 
+# As Microsoft's page "Accessing user information in Azure Static Web Apps" shows it.
+STATIC = {
+    "identityProvider": "github",
+    "userId": "d75b260a64504067bfc5b2905e3b8182",
+    "userDetails": "username",
+    "userRoles": ["anonymous", "authenticated"],
+    "claims": [{"typ": "name", "val": "Azure Static Web Apps"}],
+}
+
+
+def static(**members: Any) -> dict[str, list[str]]:
+    document = {name: one for name, one in (STATIC | members).items() if one is not ...}
+    return {"x-ms-client-principal": [b64encode(json.dumps(document).encode()).decode()]}
+
+
+def test_who_has_signed_in_at_a_static_web_app() -> None:
+    """It sends the principal alone."""
+    roles = {"roles": ["anonymous", "authenticated"]}
+    user = "d75b260a64504067bfc5b2905e3b8182"
+    assert read_platform(static()) == ClientIdentity(user, {"name": ["Azure Static Web Apps"], **roles})
+    assert read_platform(static(claims=...)) == ClientIdentity(user, roles)
+    assert read_platform(static(userRoles=None, claims=[])) == ClientIdentity(user, {})
+    assert read_platform(static(userId=None)) is None
+    assert read_platform(static(userId="")) is None
+    assert read_platform(static() | {"x-ms-client-principal-id": ["ann"]}) == read_platform(static(userId="ann"))
+
+
+def test_the_headers_that_a_static_web_app_leaves_out() -> None:
+    named = name_by_principal(static() | {"x": ["y"]})
+    assert {name: named[name] for name in named if name != "x-ms-client-principal"} == {
+        "x-ms-client-principal-id": ["d75b260a64504067bfc5b2905e3b8182"],
+        "x-ms-client-principal-name": ["username"],
+        "x-ms-client-principal-idp": ["github"],
+        "x": ["y"],
+    }
+    for headers in ({}, {"x-ms-client-principal": ["!"]}, static() | {"x-ms-client-principal-id": ["ann"]}):
+        assert name_by_principal(headers) == headers
+    assert "x-ms-client-principal-id" not in name_by_principal(static(userId=7))
+
+
 @pytest.mark.parametrize(
     "headers",
     [
+        {"x-ms-client-principal": ["!"]},
+        static(userId=7),
+        static(userId=["ann"]),
+        static(userRoles="admin"),
+        static(userRoles=[["admin"]]),
+        static(claims=None),
+        {"x-ms-client-principal": [*static()["x-ms-client-principal"], *static()["x-ms-client-principal"]]},
         {"x-ms-client-principal-id": [""]},
         {"x-ms-client-principal-id": ["ann", "eve"]},
         *(

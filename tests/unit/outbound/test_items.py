@@ -41,8 +41,52 @@ def message(**more: Any) -> dict[str, Any]:
     return {"target": "t"} | more
 
 
+def read_leniently(value: Any) -> Item:
+    text = json.dumps(value).encode()
+    return read_item(text, "chat", ALL, has_endpoint, FITS, empty_means_all=True)
+
+
 def add(**more: Any) -> dict[str, Any]:
     return {"action": "add", "userId": "u", "groupName": "g"} | more
+
+
+@pytest.mark.parametrize(
+    ("given", "same"),
+    [
+        (message(userId=""), message()),
+        (message(userId="", groupName="", connectionId=""), message()),
+        (message(USERID="", excluded=["c"]), message(excluded=["c"])),
+        (message(connectionId="", userId="u"), message(userId="u")),
+        (message(connectionId=None, groupName=""), message()),
+        (add(connectionId=""), add()),
+        ({"action": "close", "userId": "", "groupName": "g"}, {"action": "close", "groupName": "g"}),
+        (message(), message()),
+        (message(userId="u"), message(userId="u")),
+    ],
+)
+def test_an_empty_destination_may_count_as_absent(given: dict[str, Any], same: dict[str, Any]) -> None:
+    assert read_leniently(given).operation == read(same).operation
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"action": "close", "userId": ""},  # it never closes everybody
+        add(groupName=""),
+        add(userId=""),
+        message(userId=" "),
+        message(target="", userId=""),
+        message(userId="", excluded=[""]),
+    ],
+)
+def test_nothing_else_may_be_empty(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidItem):
+        read_leniently(given)
+
+
+@pytest.mark.parametrize("name", ["userId", "groupName", "connectionId"])
+def test_an_empty_destination_is_a_fault_otherwise(name: str) -> None:
+    assert faults(message(**{name: ""})) == [(f"#/{name}", "invalid-name")]
 
 
 # --- messages

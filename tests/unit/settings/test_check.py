@@ -5,12 +5,23 @@ import re
 from pathlib import Path
 
 import pytest
-from signalr_bridge.check import WIDTH, examine, lay_out, list_endpoints, list_settings, write_json, write_tables
+from signalr_bridge.check import (
+    WIDTH,
+    examine,
+    lay_out,
+    list_endpoints,
+    list_settings,
+    write_hubs,
+    write_json,
+    write_tables,
+)
+from signalr_bridge.errors import SettingsError
 from signalr_bridge.settings import Level, gather, load, review
 
 from tests.unit.settings.given import connection
 
 CANARY = "canary-11fe"
+ID = "11111111-2222-3333-4444-555555555555"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +86,7 @@ def test_the_table(tmp_path: Path) -> None:
     }
     assert [row.setting for row in list_settings(values) if row.live] == ["BRIDGE_upstream:keys"]
     text = "\n".join(write_tables(values, found.settings, found.diagnostics))
-    assert re.search(r"BRIDGE_upstream:keys +\*\*\* +at once +bridge\.toml\n", text)
+    assert re.search(r"BRIDGE_UPSTREAM__KEYS +\*\*\* +at once +bridge\.toml\n", text)
     assert "default  Primary  https://contoso.service.signalr.net  access key  1       environment" in text
     assert "uk       Primary  https://uk.example                   default     1       environment" in text
     assert CANARY not in text + repr(found.settings) + repr(values)
@@ -90,7 +101,7 @@ def test_what_was_not_understood_is_not_shown() -> None:
 
 def test_the_names_in_the_json_report_are_what_programs_read() -> None:
     report = json.loads(write_json(examine(gather({"BRIDGE_PROT": "1"}, {}))))
-    assert list(report) == ["ok", "settings", "endpoints", "findings", "probes"]
+    assert list(report) == ["ok", "settings", "endpoints", "findings", "probes", "hubs"]
     assert report["findings"][0] == {
         "level": "unknown",
         "setting": "BRIDGE_PROT",
@@ -108,8 +119,10 @@ def test_fifty_endpoints_fit_a_hundred_columns() -> None:
     values = gather(given, {})
     found = review(values)
     lines = list(write_tables(values, found.settings, found.diagnostics))
-    assert max(map(len, lines)) <= WIDTH == 100
-    assert sum("a-long-resource" in line for line in lines) == 50
+    assert max(len(line) for line in lines[:-52]) <= WIDTH == 100
+    for number in range(50):
+        name, address = (f"a-{kind}-{number}" for kind in ("region-with-a-long-name", "long-resource-name"))
+        assert sum(f"{name} " in line and f"/{address}.service.signalr.net " in line for line in lines) == 1
     assert all(line.endswith("environment") for line in lines[-51:])
 
 
@@ -119,7 +132,9 @@ def test_fifty_endpoints_fit_a_hundred_columns() -> None:
         ([], 10, []),
         ([("a", "b")], 10, ["a  b"]),
         ([("a", "bb"), ("aaa", "")], 10, ["a    bb", "aaa"]),
-        ([("aaaaaa", "bbb")], 8, ["aa…  bbb"]),
+        ([("bbb", "aaaaaa")], 8, ["bbb  aa…"]),
+        ([("a", "aaaaaa", "b"), ("b", "http://bb", "c")], 9, ["a  aa…  b", "b  http://bb  c"]),
+        ([("a", "aaaaaa"), ("b", f"x {ID}")], 9, ["a  aaaaaa", f"b  x {ID}"]),
     ],
 )
 def test_columns(rows: list[tuple[str, ...]], width: int, lines: list[str]) -> None:
@@ -175,3 +190,110 @@ def test_an_authority_without_a_scheme_shows_no_password_either(written: str) ->
     (row,) = list_settings(gather({"AZURE_AUTHORITY_HOST": written.format(CANARY)}, {}))
     assert CANARY not in row.value
     assert "***@login.example" in row.value
+
+
+def test_addresses_and_ids_are_whole_at_any_width() -> None:
+    """Also those of clients and of servers, which differ from the instance's own behind a gateway."""
+    far = "https://a-gateway-with-a-name-that-is-longer-than-any-line-should-be.clients.contoso.example/signalr/west"
+    given = {
+        "AzureSignalRConnectionString": f"{connection()}ClientEndpoint={far};",
+        "Azure__SignalR__Endpoints__uk__serviceUri": "https://uk.service.signalr.net",
+        "Azure__SignalR__Endpoints__uk__credential": "managedidentity",
+        "Azure__SignalR__Endpoints__uk__managedIdentityResourceId": f"/subscriptions/{ID}/resourceGroups/a/providers/b",
+        "Azure__SignalR__Endpoints__uk__serverEndpoint": "https://inside.example",
+        "BRIDGE_FORWARD__B__URL": f"{far}/events",
+        "BRIDGE_UPSTREAM__ENTRA__TENANT": ID,
+        "BRIDGE_UPSTREAM__ENTRA__AUDIENCE": "https://a.example",
+        "BRIDGE_UPSTREAM__ENTRA__APP_IDS": ",".join([ID] * 3),
+        "BRIDGE_HANDLERS": "module:attribute," * 30,
+    }
+    values = gather(given, {})
+    lines = list(write_tables(values, review(values).settings, ()))
+    text = "\n".join(lines)
+    for whole in (
+        f"{far} ",
+        f"{far}/events ",
+        ",".join([ID] * 3),
+        f"resource /subscriptions/{ID}/resourceGroups/a/pro",
+    ):
+        assert whole in text
+    head = next(line for line in lines if line.startswith("name"))
+    assert re.search(r"client endpoint +server endpoint$", head)
+    assert next(line for line in lines if line.startswith("uk")).endswith("https://inside.example")
+    endpoints = list_endpoints(load(gather({"AzureSignalRConnectionString": connection()}, {})))
+    assert endpoints[0]["client_endpoint"] == endpoints[0]["server_endpoint"] == endpoints[0]["address"]
+
+
+def test_names_are_those_of_environment_variables(tmp_path: Path) -> None:
+    file = tmp_path / "bridge.toml"
+    file.write_text(
+        '"AzureSignalRRetry:MaxRetries" = 2\n"azuresignalrhttpclienttimeout" = "00:00:05"\n'
+        '[hubs."My.Hub".negotiate]\nuser_id = "x"\n[forward.A]\nurl = "http://b"\n'
+    )
+    environment = {"bridge_docs": "true", "Azure_Authority_Host": "https://a.example", "Azure_Client_Id": ID}
+    values = gather(environment, {"bridge_settings_file": [str(file)]})
+    assert sorted(row.name for row in list_settings(values)) == [
+        "AZURE_AUTHORITY_HOST",
+        "AZURE_CLIENT_ID",
+        "AzureSignalRHttpClientTimeout",
+        "AzureSignalRRetry__MaxRetries",
+        "BRIDGE_DOCS",
+        "BRIDGE_FORWARD__A__URL",
+        "BRIDGE_HUBS__MY.HUB__NEGOTIATE__USER_ID",
+        "BRIDGE_SETTINGS_FILE",
+    ]
+
+
+def test_hubs_with_their_handlers_and_who_may_connect() -> None:
+    given = {
+        "AzureSignalRConnectionString": connection(),
+        "BRIDGE_CALLERS__KEYS": "0123456789abcdef",
+        "BRIDGE_HANDLERS": "signalr_bridge.demo:chat",
+        "BRIDGE_HUBS__NEWS__NEGOTIATE__ANONYMOUS": "true",
+    }
+    report = examine(gather(given, {}))
+    assert report.good
+    hubs = {one["name"]: one for one in json.loads(write_json(report))["hubs"]}
+    assert hubs["news"] == {"name": "news", "handlers": [], "clients": ["anonymous"], "endpoints": ["default"]}
+    assert hubs["chat"]["handlers"]
+    lines = list(write_hubs(report.hubs))
+    assert [line for line in lines if re.fullmatch(r"news +none +anybody", line)]
+    chat = next(line for line in lines if line.startswith("chat"))
+    assert "connected (signalr_bridge.demo:arrive)" in chat
+    assert chat.endswith("nobody, but callers may negotiate for them")
+
+
+# --- strict
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("BRIDGE_PROT", "means nothing; did you mean BRIDGE_PORT?"),
+        ("Azure__SignalR__Endpoint__x", "is not used: did you mean Azure__SignalR__Endpoints__x?"),
+        ("Azure__SignalR__Colour__Of__Things", "is not used: remove it."),
+    ],
+)
+def test_strict_makes_an_unknown_name_a_mistake(name: str, text: str) -> None:
+    given = {"AzureSignalRConnectionString": connection(), name: "x"}
+    assert review(gather(given, {})).settings is not None
+    found = review(gather(given | {"BRIDGE_STRICT": "true"}, {}))
+    assert [(one.level, str(one)) for one in found.diagnostics] == [(Level.ERROR, f"{name} (environment): {text}")]
+    with pytest.raises(SettingsError, match=name):
+        found.accept()
+
+
+def test_strict_leaves_known_names_alone() -> None:
+    given = {
+        "AzureSignalRConnectionString": connection(),
+        "ConnectionStrings__AzureSignalRConnectionString": connection(),
+        "Azure__SignalR__HubProtocol": "NewtonsoftJson",
+        "Azure__SignalR__Endpoints__x__clientId": ID,
+        "AZURE_SIGNALR_CONNECTIONSTRING": connection(),
+        "FUNCTIONS_WORKER_RUNTIME": "node",
+        "BRIDGE_NOBODY_KNOWS": "",
+        "BRIDGE_STRICT": "true",
+    }
+    found = review(gather(given, {}))
+    assert {one.level for one in found.diagnostics} == {Level.WARNING}
+    assert found.accept().strict

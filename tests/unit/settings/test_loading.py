@@ -436,8 +436,8 @@ def test_the_table_names_the_source_of_each_value(tmp_path: Path) -> None:
     assert [(line.split()[0], line.split("  ")[-1].strip()) for line in lines if line] == [
         ("setting", "source"),
         ("BRIDGE_HOST", "environment"),
-        ("bridge_port", "command line"),
-        ("bridge_settings_file", "command line"),
+        ("BRIDGE_PORT", "command line"),
+        ("BRIDGE_SETTINGS_FILE", "command line"),
         ("name", "source"),
         ("default", "environment"),
     ]

@@ -34,6 +34,7 @@ from signalr_bridge.protocol.upstream_event import EventHeaders
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.upstream.authenticator import VerificationKey, Verifier, build_authenticator
+from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.receiver import Receiver, build_receiver
 from signalr_bridge.web.observer import SILENT
@@ -410,6 +411,7 @@ async def test_a_handler_is_told_everything(speech: Speech) -> None:
         client_query="?hub=chat&room=7&room=8&access_token=secret&id=secret&_=1&asrs_x=1",
     )
     more = {"authorization": "Bearer secret", "x_functions_key": "secret", "cookie": "secret", "x_more": "one"}
+    more |= {"x_ms_client_principal_id": "secret", "x_ms_token_aad_id_token": "secret"}
     body = speech.invocation(id="7")
     await Caller(handler).call(headers, body, b"", content_type=speech.media_type, **more)
     [context] = handler.seen
@@ -422,6 +424,16 @@ async def test_a_handler_is_told_everything(speech: Speech) -> None:
     assert context.headers["x-asrs-hub"] == "Chat"
     assert "secret" not in repr(context.headers)
     assert "x-asrs-signature" not in context.headers
+
+
+@pytest.mark.parametrize("platform", [True, False])
+def test_the_platform_s_headers_are_told_where_they_are_believed(*, platform: bool) -> None:
+    lines = [(b"x-ms-client-principal-id", b"ann"), (b"x-ms-token-aad-id-token", b"t"), (b"x-ms-other", b"o")]
+    found = Context(event(), FakeOutbox(), lines, platform=platform).headers
+    believed = {"x-ms-client-principal-id": "ann", "x-ms-token-aad-id-token": "t"}
+    assert found == {"x-ms-other": "o"} | (believed if platform else {})
+    settings = Settings.model_validate({"negotiate": {"platform_identity": platform}})
+    assert build_authenticator(settings, lambda hub: ()).rules_of("chat").platform_identity is platform
 
 
 async def test_values_that_only_messagepack_has() -> None:
