@@ -131,7 +131,7 @@ ROWS: dict[str, tuple[dict[str, Any], str, str]] = {
     "a setting that is not there": (
         {"bindings": [HTTP, REPLY, INFO | {"hubName": "%NoHub%"}]},
         "an error: the app does not start",
-        "%NoHub% stands for a setting that is not there. Set NoHub.",
+        "%NoHub% stands for a setting that is not there: set NoHub.",
     ),
     "a schedule that is none": (
         {"bindings": [TIMER | {"schedule": "every minute"}]},
