@@ -37,7 +37,12 @@ class HubNames:
         self.named = frozenset(named) | frozenset(for_clients)
         """All that are named. ``*`` stands for every hub."""
         self._for_clients = frozenset(for_clients)
+        self._fixed = (self.named, self._for_clients)
         self._only = only
+
+    def use(self, more: Collection[str]) -> None:
+        """Name further hubs from now on, in lower case, in place of those that were named so before."""
+        self.named, self._for_clients = self._fixed[0] | frozenset(more), self._fixed[1] | frozenset(more)
 
     def check_known(self, hub: str) -> None:
         """Raise ``HubNotFound`` for a hub that callers do not know."""

@@ -1,0 +1,235 @@
+"""Functions in a program beside the bridge: described by files or by the program's own list, and called over HTTP."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import unquote
+
+from signalr_bridge.errors import SettingsError
+from signalr_bridge.functions.app import AppFunctions, Invoker, TimeLimit, read_time_limit, sort_functions
+from signalr_bridge.functions.app_folder import HostFile, read_functions, read_host
+from signalr_bridge.functions.app_settings import AppSettings
+from signalr_bridge.functions.bindings import Bindings
+from signalr_bridge.functions.description import FunctionDescription, Kind, read_description
+from signalr_bridge.functions.handler_answer import Unused
+from signalr_bridge.functions.program import SOURCE, Listing, Program, ProgramFormat, ProgramRunner
+from signalr_bridge.protocol.upstream_event import CONNECTIONS
+from signalr_bridge.runtime import Runtime
+from signalr_bridge.settings import Settings
+from signalr_bridge.upstream.context import Context
+from signalr_bridge.upstream.dispatch import Handler
+from signalr_bridge.upstream.forward.backends import Backends
+from signalr_bridge.upstream.forward.formats import BackendFailed, Format, Signers
+from signalr_bridge.upstream.forward.forward import Forward
+from signalr_bridge.upstream.forward.rule import Rule
+
+MakeForward = Callable[..., Forward]
+"""Makes the handler of a rule, with ``prepare`` and ``send_bound``."""
+
+_LOG = logging.getLogger("signalr_bridge.functions")
+_FIRST_DELAY, _LONGEST_DELAY = 0.25, 5.0
+_RETRY_SECONDS = 60.0
+_MOST_SECONDS = 100.0
+"""How long a call may take at most. The service gives up on an event sooner."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramParts:
+    """What the functions of a program are made with.
+
+    Attributes:
+        settings: The settings. They hold secrets.
+        bindings: Fills inputs and sends outputs.
+        signers: Gives what signs calls.
+        backends: Calls the program.
+        make_forward: Makes handlers of events.
+        runtime: The clocks and ids.
+    """
+
+    settings: Settings
+    bindings: Bindings
+    signers: Signers
+    backends: Backends
+    make_forward: MakeForward
+    runtime: Runtime
+
+
+class RemoteApp:
+    """The functions of a program beside the bridge.
+
+    With a folder they are known from the start. Else the program is asked for its list when this is entered, until it
+    answers, and anew after a call that failed.
+
+    Args:
+        given: What its functions are made with.
+
+    Attributes:
+        functions: What the app brings. Nothing before the program has answered.
+        is_known: Whether it is known what the app brings.
+    """
+
+    def __init__(self, given: ProgramParts) -> None:
+        settings = given.settings.functions
+        self._given, self._unused = given, Unused()
+        self._program = Program(settings.url or "", given.signers, given.backends, given.runtime, self._ask_again)
+        self._folder = None if settings.folder is None else Path(settings.folder)
+        self._asked = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._listed: Listing | None = None
+        self.functions = AppFunctions() if self._folder is None else self._read_folder(self._folder)
+        self.is_known = self._folder is not None
+        self._use: Callable[[AppFunctions], None] = lambda functions: None
+
+    def on_change(self, use: Callable[[AppFunctions], None]) -> None:
+        """Tell ``use`` what the app brings whenever that changes. It raises ``SettingsError`` for what it refuses."""
+        self._use = use
+
+    async def __aenter__(self) -> Self:
+        if self._folder is None:
+            self._asked.set()
+            self._task = asyncio.create_task(self._keep_asking(), name="functions of a program")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    def _ask_again(self) -> None:
+        self._asked.set()
+
+    async def _keep_asking(self) -> None:
+        delay = _FIRST_DELAY
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            if await self._ask():
+                delay = _FIRST_DELAY
+                await asyncio.sleep(_FIRST_DELAY)  # many calls may have failed by now
+            else:
+                await asyncio.sleep(delay)
+                delay = min(2 * delay, _LONGEST_DELAY)
+                self._asked.set()
+
+    async def _ask(self) -> bool:
+        """Ask the program for its list, and use it. Returns whether that is done."""
+        try:
+            listing = await self._program.list_functions()
+        except BackendFailed as error:
+            level = logging.DEBUG if self.is_known else logging.INFO
+            _LOG.log(level, "functions not listed yet", extra={"backend": self._program.origin, "reason": str(error)})
+            return False
+        if listing == self._listed:
+            return True
+        try:
+            functions = self._make(read_listing(listing.text, f"{self._program.origin}/functions"), _read_host(listing))
+            self._use(functions)
+        except SettingsError as error:
+            extra = {"backend": self._program.origin, "reason": error.detail}
+            _LOG.error("functions cannot be used", extra=extra)
+            return self.is_known  # the former ones stay
+        self.functions, self._listed, self.is_known = functions, listing, True
+        count = len(functions.handlers) + len(functions.http) + len(functions.timers)
+        _LOG.info("functions listed", extra={"backend": self._program.origin, "count": count})
+        for one in functions.left_out:
+            _LOG.warning("function left out", extra={"function": one.name, "reason": one.reason})
+        return True
+
+    def _read_folder(self, folder: Path) -> AppFunctions:
+        if not folder.is_dir():
+            raise SettingsError("is no folder: write the path of the app's own.", setting="BRIDGE_FUNCTIONS__FOLDER")
+        return self._make(read_functions(folder), read_host(folder))
+
+    def _make(self, functions: Sequence[FunctionDescription], host: HostFile) -> AppFunctions:
+        given = self._given
+        limit = read_time_limit(host, given.settings.limits.handler_seconds)
+        runner = ProgramRunner(
+            self._program, min(limit.call, _MOST_SECONDS), self._unused, forwards=host.forwards_requests
+        )
+        invoker = Invoker(runner, given.bindings, given.runtime, limit)
+        app_settings = AppSettings(given.settings.app_settings)
+        sorted_ = sort_functions(functions, invoker, given.bindings, host, app_settings, is_beside=True)
+        handlers = [self._make_handler(one, invoker, limit) for one in _list_triggered(functions, sorted_, given)]
+        return replace(sorted_, handlers=handlers)
+
+    def _make_handler(self, function: FunctionDescription, invoker: Invoker, limit: TimeLimit) -> Handler:
+        trigger = function.trigger
+        assert trigger is not None
+        written_by = ProgramFormat(self._program, function, self._unused)
+        rule = Rule(
+            f"{SOURCE}.{function.name}",
+            trigger.text("hubName").lower(),
+            trigger.text("category").lower(),
+            trigger.text("event"),
+            self._program.origin,
+            written_by,
+            min(limit.call, _MOST_SECONDS),
+            _RETRY_SECONDS,
+        )
+
+        async def prepare(context: Context) -> Format:
+            if not function.inputs:
+                return written_by
+            named = written_by.name_arguments(context)
+            inputs = await invoker.read_inputs(function, context, named)
+            return ProgramFormat(self._program, function, self._unused, inputs)
+
+        async def send_bound(context: Context, outputs: Mapping[str, bytes]) -> None:
+            named = {} if context.category == CONNECTIONS else written_by.name_arguments(context)
+            await invoker.send_outputs(function, context, named, outputs)
+
+        return self._given.make_forward(rule, prepare=prepare, send_bound=send_bound)
+
+
+def _list_triggered(
+    functions: Sequence[FunctionDescription], found: AppFunctions, given: ProgramParts
+) -> list[FunctionDescription]:
+    """The functions that answer events and run here, with app settings for each ``%Name%``."""
+    left_out = {one.name for one in found.left_out}
+    resolved = [given.bindings.resolve(one) for one in functions if one.name not in left_out]
+    return [one for one in resolved if one.trigger is not None and one.trigger.kind == Kind.SIGNALR_TRIGGER]
+
+
+def read_listing(text: bytes, source: str) -> list[FunctionDescription]:
+    """The functions in a program's list. Raises ``SettingsError`` for what is not such a list.
+
+    Args:
+        text: A JSON array of ``function.json`` objects, each with its ``name``.
+        source: Where it comes from.
+    """
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list):
+        raise SettingsError(f"{source} is no JSON array of functions.")
+    functions: list[FunctionDescription] = []
+    for one in found:
+        name = one.get("name") if isinstance(one, dict) else None
+        if not isinstance(name, str) or not name:
+            raise SettingsError(f"{source}: a function has no 'name'.")
+        functions.append(read_description(one, name, f"{source}#{name}"))
+    names = [one.name.lower() for one in functions]
+    if len({*names}) < len(names):
+        raise SettingsError(f"{source}: two functions have one name.")
+    return functions
+
+
+def _read_host(listing: Listing) -> HostFile:
+    if listing.prefix is None:
+        return HostFile()
+    return HostFile(route_prefix=unquote(listing.prefix).strip("/ "))
+
+
+def make_remote_app(given: ProgramParts) -> RemoteApp | None:
+    """The functions of the program that the settings name. None where they name none. Raises ``SettingsError``."""
+    return None if not given.settings.functions.url else RemoteApp(given)
