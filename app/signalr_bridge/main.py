@@ -15,6 +15,7 @@ from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
 from signalr_bridge.functions.app import FunctionApps
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.python_app import PythonApp, make_python_functions
+from signalr_bridge.functions.remote_app import ProgramParts, make_remote_app
 from signalr_bridge.functions.timers import make_timers
 from signalr_bridge.hubs import HubList, name_hubs
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
@@ -107,6 +108,17 @@ class Parts(PartsByType):
             raise LookupError("nothing is watched")
         return self.snapshots.watcher
 
+    def follow_functions(self) -> None:
+        """Let the functions of a program beside the bridge answer as soon as it is known which there are."""
+
+        def follow(former: Sequence[Handler], handlers: Sequence[Handler]) -> None:
+            others = [one for one in self.receiver.dispatch.handlers if one not in former]
+            self.receiver.use([*others, *handlers])
+            self.access.hub_names.use(self.function_apps.hubs)
+
+        self.function_apps.follow(follow)
+        self.directory.waits_for = lambda: "" if self.function_apps.is_known else "functions"
+
     def use(self, loaded: PythonHandlers) -> None:
         """Let these handlers in Python answer and decide from now on, and their timers run. All others stay.
 
@@ -157,7 +169,11 @@ def create_app(
     clients = build_clients(settings, issuer_keys, runtime, negotiate_handlers)
     bindings = Bindings(settings, clients.rules_of, negotiator, directory, sender)
     python = make_python_functions(python_app, settings, bindings, sender, runtime)
-    function_apps = FunctionApps(make_timers(settings, runtime), python)
+    forward = partial(Forward, backends=backends, outbox=sender, backlog=backlog, runtime=runtime, observer=observer)
+    beside = make_remote_app(
+        ProgramParts(settings, bindings, snapshots.signers, backends, partial(forward, refusals=refusals), runtime)
+    )
+    function_apps = FunctionApps(make_timers(settings, runtime), python, beside)
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards, *function_apps.handlers]
     named = [*(one.hub for one in handlers), *negotiate_handlers.hubs, *function_apps.hubs]
     receiver = _make_receiver(snapshots, handlers, sender, events, refusals, runtime, observer)
@@ -180,6 +196,7 @@ def create_app(
         function_apps=function_apps,
         hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers, lambda: function_apps.hubs),
     )
+    parts.follow_functions()
     return _make_app(settings, parts, runtime, observer)
 
 

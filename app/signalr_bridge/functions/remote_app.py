@@ -25,14 +25,15 @@ from signalr_bridge.settings import Settings
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.forward.backends import Backends
-from signalr_bridge.upstream.forward.formats import BackendFailed, Format, Signers
+from signalr_bridge.upstream.forward.formats import BackendFailed, Format, Signers, WebhookSigner
 from signalr_bridge.upstream.forward.forward import Forward
 from signalr_bridge.upstream.forward.rule import Rule
 
 MakeForward = Callable[..., Forward]
-"""Makes the handler of a rule, with ``prepare`` and ``send_bound``."""
+"""Makes the handler of a rule, with what signs its calls, ``prepare`` and ``send_bound``."""
 
 _LOG = logging.getLogger("signalr_bridge.functions")
+_UNSIGNED = WebhookSigner((), "BRIDGE_FUNCTIONS__SECRETS")
 _FIRST_DELAY, _LONGEST_DELAY = 0.25, 5.0
 _RETRY_SECONDS = 60.0
 _MOST_SECONDS = 100.0
@@ -187,7 +188,10 @@ class RemoteApp:
             named = {} if context.category == CONNECTIONS else written_by.name_arguments(context)
             await invoker.send_outputs(function, context, named, outputs)
 
-        return self._given.make_forward(rule, prepare=prepare, send_bound=send_bound)
+        def signers() -> Mapping[str, WebhookSigner]:
+            return {rule.source: self._given.signers().get(SOURCE, _UNSIGNED)}
+
+        return self._given.make_forward(rule, signers, prepare=prepare, send_bound=send_bound)
 
 
 def _list_triggered(
