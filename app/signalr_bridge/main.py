@@ -12,11 +12,10 @@ from signalr_bridge import __version__
 from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
+from signalr_bridge.functions.all_apps import make_function_apps
 from signalr_bridge.functions.app import FunctionApps
-from signalr_bridge.functions.bindings import Bindings
-from signalr_bridge.functions.python_app import PythonApp, make_python_functions
-from signalr_bridge.functions.remote_app import ProgramParts, make_remote_app
-from signalr_bridge.functions.timers import make_timers
+from signalr_bridge.functions.python_app import PythonApp
+from signalr_bridge.functions.remote_app import ProgramParts
 from signalr_bridge.hubs import HubList, name_hubs
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
@@ -108,17 +107,6 @@ class Parts(PartsByType):
             raise LookupError("nothing is watched")
         return self.snapshots.watcher
 
-    def follow_functions(self) -> None:
-        """Let the functions of a program beside the bridge answer as soon as it is known which there are."""
-
-        def follow(former: Sequence[Handler], handlers: Sequence[Handler]) -> None:
-            others = [one for one in self.receiver.dispatch.handlers if one not in former]
-            self.receiver.use([*others, *handlers])
-            self.access.hub_names.use(self.function_apps.hubs)
-
-        self.function_apps.follow(follow)
-        self.directory.waits_for = lambda: "" if self.function_apps.is_known else "functions"
-
     def use(self, loaded: PythonHandlers) -> None:
         """Let these handlers in Python answer and decide from now on, and their timers run. All others stay.
 
@@ -162,23 +150,18 @@ def create_app(
     backends, backlog = Backends(runtime.clock, settings.limits.connections), _make_backlog(settings)
     loaded = _load_handlers(settings, hubs)
     negotiate_handlers = _make_negotiate_handlers(snapshots, loaded, backends, sender, runtime)
-    refusals = Refusals(runtime.clock, runtime.new_id)
+    refusals, issuer_keys = Refusals(runtime.clock, runtime.new_id), IssuerKeys(runtime.clock, observer=observer)
     forwards = _make_forwards(snapshots, backends, backlog, sender, refusals, runtime, observer)
     negotiator = _make_negotiator(snapshots, directory, runtime)
-    issuer_keys = IssuerKeys(runtime.clock, observer=observer)
     clients = build_clients(settings, issuer_keys, runtime, negotiate_handlers)
-    bindings = Bindings(settings, clients.rules_of, negotiator, directory, sender)
-    python = make_python_functions(python_app, settings, bindings, sender, runtime)
-    forward = partial(Forward, backends=backends, outbox=sender, backlog=backlog, runtime=runtime, observer=observer)
-    beside = make_remote_app(
-        ProgramParts(settings, bindings, snapshots.signers, backends, partial(forward, refusals=refusals), runtime)
+    program_parts = ProgramParts(snapshots.signers, backends, backlog, sender, refusals, observer)
+    function_apps = make_function_apps(
+        python_app, program_parts, settings, clients, negotiator, directory, sender, runtime
     )
-    function_apps = FunctionApps(make_timers(settings, runtime), python, beside)
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards, *function_apps.handlers]
-    named = [*(one.hub for one in handlers), *negotiate_handlers.hubs, *function_apps.hubs]
     receiver = _make_receiver(snapshots, handlers, sender, events, refusals, runtime, observer)
     parts = Parts(
-        access=_make_access(settings, snapshots, issuer_keys, named, runtime),
+        access=_make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, function_apps, runtime),
         clients=clients,
         directory=directory,
         negotiator=negotiator,
@@ -196,7 +179,7 @@ def create_app(
         function_apps=function_apps,
         hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers, lambda: function_apps.hubs),
     )
-    parts.follow_functions()
+    function_apps.follow(receiver, parts.access.hub_names, directory)
     return _make_app(settings, parts, runtime, observer)
 
 
@@ -388,10 +371,13 @@ def _make_access(
     settings: Settings,
     snapshots: Snapshots,
     issuer_keys: IssuerKeys,
-    named: Iterable[str],
+    handlers: Iterable[Handler],
+    negotiate_handlers: NegotiateHandlers,
+    function_apps: FunctionApps,
     runtime: Runtime,
 ) -> Access:
-    """What admits callers, and which hubs exist: those that settings name, and those that are ``named``."""
+    """What admits callers, and which hubs exist: those that settings, handlers and functions name."""
+    named = [*(one.hub for one in handlers), *negotiate_handlers.hubs, *function_apps.hubs]
     hubs = name_hubs(settings, named)
     granted = [hub for key in settings.callers.keys for hub in key.hubs or ()]
     everybody = ["*"] if "*" in settings.negotiate.hubs else []

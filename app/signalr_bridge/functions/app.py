@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import Protocol, Self
 
+from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.functions.app_folder import HostFile
 from signalr_bridge.functions.app_settings import AppSettings
@@ -35,6 +36,8 @@ from signalr_bridge.runtime import Runtime
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.forward.functions import name_arguments
+from signalr_bridge.upstream.receiver import Receiver
+from signalr_bridge.web.authorize import HubNames
 
 _LOG = logging.getLogger("signalr_bridge.functions")
 _NOTHING: Mapping[str, Payload] = MappingProxyType({})
@@ -225,10 +228,6 @@ class AppBeside(Protocol):
     ) -> None: ...
 
 
-Follow: TypeAlias = Callable[[Sequence[Handler], Sequence[Handler]], None]
-"""Puts handlers in the place of former ones. Raises ``SettingsError``, and then the former ones stay."""
-
-
 class FunctionApps:
     """All function apps of the bridge. It is entered once what they send with is open.
 
@@ -243,7 +242,7 @@ class FunctionApps:
         self._timers, self._beside = timers, beside
         self._inside = list(apps)
         self._apps = [*apps] if beside is None else [*apps, beside.functions]
-        self._follow: Follow = lambda former, handlers: None
+        self._follow: Callable[[Sequence[Handler]], None] = lambda former: None
         self.routes.use([one for app in self._apps for one in app.http])
         self._timers.use([one for app in self._apps for one in app.timers])
         if beside is not None:
@@ -254,16 +253,29 @@ class FunctionApps:
         """Whether it is known what all apps bring."""
         return self._beside is None or self._beside.is_known
 
-    def follow(self, follow: Follow) -> None:
-        """Tell ``follow`` of handlers that change while the bridge runs."""
+    def follow(self, receiver: Receiver, hub_names: HubNames, directory: EndpointDirectory) -> None:
+        """Let functions answer as soon as it is known which there are, and be ready only then.
+
+        Args:
+            receiver: Has the handlers in force.
+            hub_names: The hubs that there are.
+            directory: Says whether the bridge is ready.
+        """
+
+        def follow(former: Sequence[Handler]) -> None:
+            others = [one for one in receiver.dispatch.handlers if one not in former]
+            receiver.use([*others, *self.handlers])
+            hub_names.use(self.hubs)
+
         self._follow = follow
+        directory.waits_for = lambda: "" if self.is_known else "functions"
 
     def _change(self, functions: AppFunctions) -> None:
         former, before = self.handlers, self._apps
         self._apps = [*self._inside, functions]
         try:
             self.routes.use([one for app in self._apps for one in app.http])
-            self._follow(former, self.handlers)
+            self._follow(former)
         except SettingsError:
             self._apps = before
             self.routes.use([one for app in before for one in app.http])

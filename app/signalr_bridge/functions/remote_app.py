@@ -27,10 +27,11 @@ from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.formats import BackendFailed, Format, Signers, WebhookSigner
 from signalr_bridge.upstream.forward.forward import Forward
+from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.forward.rule import Rule
-
-MakeForward = Callable[..., Forward]
-"""Makes the handler of a rule, with what signs its calls, ``prepare`` and ``send_bound``."""
+from signalr_bridge.upstream.outbox import Outbox
+from signalr_bridge.web.observer import Observer
+from signalr_bridge.web.refusals import Refusals
 
 _LOG = logging.getLogger("signalr_bridge.functions")
 _UNSIGNED = WebhookSigner((), "BRIDGE_FUNCTIONS__SECRETS")
@@ -42,23 +43,23 @@ _MOST_SECONDS = 100.0
 
 @dataclass(frozen=True, slots=True)
 class ProgramParts:
-    """What the functions of a program are made with.
+    """The parts of the bridge that call a program, and that handlers over HTTP share.
 
     Attributes:
-        settings: The settings. They hold secrets.
-        bindings: Fills inputs and sends outputs.
         signers: Gives what signs calls.
-        backends: Calls the program.
-        make_forward: Makes handlers of events.
-        runtime: The clocks and ids.
+        backends: Makes them.
+        backlog: Keeps the order of each connection's events.
+        outbox: Takes what handlers send.
+        refusals: Remembers connections that were refused.
+        observer: Is told of calls that are made again.
     """
 
-    settings: Settings
-    bindings: Bindings
     signers: Signers
     backends: Backends
-    make_forward: MakeForward
-    runtime: Runtime
+    backlog: Backlog
+    outbox: Outbox
+    refusals: Refusals
+    observer: Observer
 
 
 class RemoteApp:
@@ -68,18 +69,22 @@ class RemoteApp:
     answers, and anew after a call that failed.
 
     Args:
-        given: What its functions are made with.
+        settings: The settings of the bridge, and the app's own.
+        bindings: Fills inputs and sends outputs.
+        parts: What calls the program.
+        runtime: The clocks and ids.
 
     Attributes:
         functions: What the app brings. Nothing before the program has answered.
         is_known: Whether it is known what the app brings.
     """
 
-    def __init__(self, given: ProgramParts) -> None:
-        settings = given.settings.functions
-        self._given, self._unused = given, Unused()
-        self._program = Program(settings.url or "", given.signers, given.backends, given.runtime, self._ask_again)
-        self._folder = None if settings.folder is None else Path(settings.folder)
+    def __init__(self, settings: Settings, bindings: Bindings, parts: ProgramParts, runtime: Runtime) -> None:
+        self._settings, self._bindings, self._parts, self._runtime = settings, bindings, parts, runtime
+        self._unused = Unused()
+        url, folder = settings.functions.url or "", settings.functions.folder
+        self._program = Program(url, parts.signers, parts.backends, runtime, self._ask_again)
+        self._folder = None if folder is None else Path(folder)
         self._asked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._listed: Listing | None = None
@@ -151,19 +156,19 @@ class RemoteApp:
         return self._make(read_functions(folder), read_host(folder))
 
     def _make(self, functions: Sequence[FunctionDescription], host: HostFile) -> AppFunctions:
-        given = self._given
-        limit = read_time_limit(host, given.settings.limits.handler_seconds)
+        limit = read_time_limit(host, self._settings.limits.handler_seconds)
         runner = ProgramRunner(
             self._program, min(limit.call, _MOST_SECONDS), self._unused, forwards=host.forwards_requests
         )
-        invoker = Invoker(runner, given.bindings, given.runtime, limit)
-        app_settings = AppSettings(given.settings.app_settings)
-        sorted_ = sort_functions(functions, invoker, given.bindings, host, app_settings, is_beside=True)
-        handlers = [self._make_handler(one, invoker, limit) for one in _list_triggered(functions, sorted_, given)]
-        return replace(sorted_, handlers=handlers)
+        invoker = Invoker(runner, self._bindings, self._runtime, limit)
+        app_settings = AppSettings(self._settings.app_settings)
+        found = sort_functions(functions, invoker, self._bindings, host, app_settings, is_beside=True)
+        left_out = {one.name for one in found.left_out}
+        triggered = [self._bindings.resolve(one) for one in functions if one.name not in left_out and _has_event(one)]
+        return replace(found, handlers=[self._make_handler(one, invoker, limit) for one in triggered])
 
     def _make_handler(self, function: FunctionDescription, invoker: Invoker, limit: TimeLimit) -> Handler:
-        trigger = function.trigger
+        trigger, parts = function.trigger, self._parts
         assert trigger is not None
         written_by = ProgramFormat(self._program, function, self._unused)
         rule = Rule(
@@ -189,18 +194,24 @@ class RemoteApp:
             await invoker.send_outputs(function, context, named, outputs)
 
         def signers() -> Mapping[str, WebhookSigner]:
-            return {rule.source: self._given.signers().get(SOURCE, _UNSIGNED)}
+            return {rule.source: parts.signers().get(SOURCE, _UNSIGNED)}
 
-        return self._given.make_forward(rule, signers, prepare=prepare, send_bound=send_bound)
+        return Forward(
+            rule,
+            signers,
+            parts.backends,
+            parts.outbox,
+            parts.backlog,
+            runtime=self._runtime,
+            observer=parts.observer,
+            refusals=parts.refusals,
+            prepare=prepare,
+            send_bound=send_bound,
+        )
 
 
-def _list_triggered(
-    functions: Sequence[FunctionDescription], found: AppFunctions, given: ProgramParts
-) -> list[FunctionDescription]:
-    """The functions that answer events and run here, with app settings for each ``%Name%``."""
-    left_out = {one.name for one in found.left_out}
-    resolved = [given.bindings.resolve(one) for one in functions if one.name not in left_out]
-    return [one for one in resolved if one.trigger is not None and one.trigger.kind == Kind.SIGNALR_TRIGGER]
+def _has_event(function: FunctionDescription) -> bool:
+    return function.trigger is not None and function.trigger.kind == Kind.SIGNALR_TRIGGER
 
 
 def read_listing(text: bytes, source: str) -> list[FunctionDescription]:
@@ -234,6 +245,8 @@ def _read_host(listing: Listing) -> HostFile:
     return HostFile(route_prefix=unquote(listing.prefix).strip("/ "))
 
 
-def make_remote_app(given: ProgramParts) -> RemoteApp | None:
+def make_remote_app(
+    settings: Settings, bindings: Bindings, parts: ProgramParts | None, runtime: Runtime
+) -> RemoteApp | None:
     """The functions of the program that the settings name. None where they name none. Raises ``SettingsError``."""
-    return None if not given.settings.functions.url else RemoteApp(given)
+    return None if not settings.functions.url or parts is None else RemoteApp(settings, bindings, parts, runtime)
