@@ -34,6 +34,8 @@ OTHERWISE = (
     "An endpoint that is not known is an error. The bindings drop it, and send to nobody without a word.",
     "A function gets every value of a claim, and the whole of each. The bindings give the first one, up to a comma.",
     "A platform's sign-in headers are taken off every request, unless BRIDGE_NEGOTIATE__PLATFORM_IDENTITY is true.",
+    "An id token is verified, unless BRIDGE_NEGOTIATE__ID_TOKEN_UNVERIFIED is true. The bindings copy from any.",
+    "An expression that nothing resolves is an error at the start, and not in each call.",
     "Keys of functions are keys of the bridge (BRIDGE_CALLERS__KEYS), with the right functions or functions-admin.",
     "A run of a timer that was missed is not made up, and one replica of the bridge runs the timers.",
     "Several endpoints work with the transport type Transient, too.",

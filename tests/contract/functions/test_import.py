@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from signalr_bridge.migration import Migration, migrate
 from signalr_bridge.settings import Sources
 
 from tests.contract.functions.imports import APPS, GOLDEN, import_app, inside, write_table
-from tests.e2e.processes import clean_environment
+from tests.e2e.processes import ROOT, clean_environment
 
 CANARY = "canary-83c2-canary"
 STRING = f"Endpoint=https://contoso.service.signalr.net;AccessKey={CANARY}{CANARY};Version=1.0;"
@@ -94,6 +96,22 @@ def test_the_command_writes_the_file_once_and_check_itself_finds_it_good(
     with pytest.raises(SettingsError, match="is there, and import overwrites nothing: name another by --out"):
         cli(["import", "app"], standalone_mode=False)
     assert Path("bridge.toml").read_text("utf-8") == "# mine"
+
+
+def test_the_commands_of_the_guide_run_as_they_stand_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in set(os.environ) - set(clean_environment()):
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    write_app(tmp_path / "my-app", {"tick": [TIMER, SIGNALR]}, {"AzureSignalRConnectionString": STRING})
+    guide = (ROOT / "docs" / "function-apps.md").read_text("utf-8")
+    commands = re.findall(r"^ *signalr-bridge ((?:import|check) .+)$", guide, re.MULTILINE)
+    assert [one.split()[0] for one in commands] == ["import", "check"]
+    cli(shlex.split(commands[0]), standalone_mode=False)
+    with pytest.raises(SystemExit) as end:
+        cli(shlex.split(commands[1]), standalone_mode=False)
+    assert (end.value.code, capsys.readouterr().out.splitlines()[-1]) == (0, "good")
 
 
 USER = "{headers.x-ms-client-principal-id}"
