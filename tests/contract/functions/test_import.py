@@ -26,6 +26,8 @@ SETTINGS = {
     "BRIDGE_UPSTREAM__CODE": "a-code-of-the-tests",
     "CHAT_HUB": "chat",
 }
+BESIDE = {"FUNCTIONS_WORKER_RUNTIME": "node"}
+"""Settings of an app whose code this process does not load for `check`."""
 HTTP = {"name": "req", "type": "httpTrigger", "direction": "in", "authLevel": "anonymous", "methods": ["post"]}
 REPLY = {"name": "res", "type": "http", "direction": "out"}
 INFO = {"name": "info", "type": "signalRConnectionInfo", "direction": "in", "hubName": "chat"}
@@ -85,7 +87,7 @@ def test_the_command_writes_the_file_once_and_check_itself_finds_it_good(
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    write_app(tmp_path / "app", {"negotiate": [HTTP, REPLY, INFO]}, {"AzureSignalRConnectionString": STRING})
+    write_app(tmp_path / "app", {"negotiate": [HTTP, REPLY, INFO]}, BESIDE | {"AzureSignalRConnectionString": STRING})
     for words in ("bridge.toml is written.", "bridge.toml is as it was."):
         cli(["import", "app"], standalone_mode=False)
         assert capsys.readouterr().out.splitlines()[-1] == words
@@ -104,8 +106,8 @@ def test_the_commands_of_the_guide_run_as_they_stand_there(
     for name in set(os.environ) - set(clean_environment()):
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    write_app(tmp_path / "my-app", {"tick": [TIMER, SIGNALR]}, {"AzureSignalRConnectionString": STRING})
-    guide = (ROOT / "docs" / "function-apps.md").read_text("utf-8")
+    write_app(tmp_path / "my-app", {"tick": [TIMER, SIGNALR]}, BESIDE | {"AzureSignalRConnectionString": STRING})
+    guide = (ROOT / "docs/function-apps.md").read_text("utf-8")
     commands = re.findall(r"^ *signalr-bridge ((?:import|check) .+)$", guide, re.MULTILINE)
     assert [one.split()[0] for one in commands] == ["import", "check"]
     cli(shlex.split(commands[0]), standalone_mode=False)
@@ -334,6 +336,7 @@ def test_what_is_granted_stands_in_the_file_behind_this_machine_alone(tmp_path: 
     app = write_app(
         tmp_path / "open",
         {"a": [HTTP, REPLY, INFO | {"userId": USER}], "b": [HTTP, REPLY, INFO | {"userId": "{query.me}"}]},
+        BESIDE,
     )
     text = migrate(app).text
     assert '\nhost = "127.0.0.1"\n' in text
