@@ -28,6 +28,7 @@ from signalr_bridge.functions.invocation import (
     TriggerData,
 )
 from signalr_bridge.functions.left_out import LeftOut, find_reason
+from signalr_bridge.functions.signalr_triggers import check_triggers
 from signalr_bridge.functions.timers import RunTimer, TimerFunction, Timers
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import MESSAGES
@@ -169,6 +170,7 @@ def sort_functions(
     reasons = [(one, find_reason(one, host, app_settings, is_beside=is_beside)) for one in functions]
     left_out = [LeftOut(one.name, reason) for one, reason in reasons if reason is not None]
     resolved = [bindings.resolve(one) for one, reason in reasons if reason is None]
+    check_triggers(resolved)
     bindings.check_connections(resolved)
     for one in resolved:
         bindings.check(one)
