@@ -100,10 +100,9 @@ def _write_app(app: ImportedApp, judgement: Judgement) -> Iterator[str]:
         if not app.model.is_javascript:
             yield f"folder = {_quote(app.folder.as_posix())}  # from where the bridge is started"
     if any(fate.brought is not None and fate.brought.timers for fate in judgement.fates):
-        if not app.model.is_python:
-            yield ""
-            yield "[function_app]"
+        yield from () if app.model.is_python else ("",)
         yield "# Decide: set BRIDGE_FUNCTION_APP__TIMERS=true for one replica. If there is one only, this will do."
+        yield from () if app.model.is_python else ("# [function_app]",)
         yield "# timers = true"
 
 

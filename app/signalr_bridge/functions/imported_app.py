@@ -65,7 +65,11 @@ _OF_RUNTIME = {
     "java": Model.JAVA,
     "powershell": Model.POWERSHELL,
 }
-_OF_FILES = (("*.csproj", Model.DOTNET), ("*.fsproj", Model.DOTNET), ("pom.xml", Model.JAVA), ("*.gradle*", Model.JAVA))
+_OF_FILES = (("pom.xml", Model.JAVA), ("*.gradle*", Model.JAVA))
+_PROJECTS = ("*.csproj", "*.fsproj")
+_EXTENSIONS = "extensions.csproj"
+"""What ``func extensions install`` writes into apps of every language."""
+_ISOLATED = "Microsoft.Azure.Functions.Worker"
 _OF_SCRIPT = {
     ".py": Model.PYTHON_V1,
     ".dll": Model.DOTNET,
@@ -142,6 +146,10 @@ def find_model(folder: Path, host: HostFile, settings: Values, described: Sequen
     for pattern, model in _OF_FILES:
         if any(folder.glob(pattern)):
             return model
+    projects = [one for pattern in _PROJECTS for one in folder.glob(pattern) if one.name.lower() != _EXTENSIONS]
+    if projects:
+        is_isolated = any(_ISOLATED in one.read_text("utf-8", "replace") for one in projects)
+        return Model.ISOLATED if is_isolated else Model.DOTNET
     scripts = [_find_script_model(folder, one) for one in described]
     found = next((one for one in scripts if one is not None), None)
     if found is Model.NODE_V3 or (found is None and (folder / "package.json").is_file()):

@@ -121,6 +121,8 @@ class Judge:
         return Judgement(fates, self.connections, grants, self._find_error(starting, grants))
 
     def _find_fate(self, function: FunctionDescription) -> Fate:
+        if not self._app.model.runs_here:
+            return Fate(function, None)
         first, last = None, SettingsError()
         for grants in _ATTEMPTS:
             settings, bindings = self._grant(grants)

@@ -205,12 +205,30 @@ HANDS: dict[str, tuple[dict[str, Any], str]] = {
         {"values": {"FUNCTIONS_WORKER_RUNTIME": ""}, "files": {"host.json": "{}", "App.csproj": "<Project />"}},
         "Functions of .NET in-process",
     ),
+    ".NET isolated by its project": (
+        {
+            "values": {"FUNCTIONS_WORKER_RUNTIME": ""},
+            "files": {
+                "host.json": "{}",
+                "App.csproj": '<PackageReference Include="Microsoft.Azure.Functions.Worker" />',
+            },
+        },
+        "Functions of .NET isolated",
+    ),
+    "the project of extensions alone": (
+        {
+            "values": {"FUNCTIONS_WORKER_RUNTIME": ""},
+            "functions": {"a": [TIMER]},
+            "files": {"host.json": "{}", "extensions.csproj": "<Project />"},
+        },
+        ": Python (function.json), 1 function",
+    ),
     "no function": ({}, "No function was found."),
     "proxies.json": ({"files": {"host.json": "{}", "proxies.json": "{}"}}, "proxies.json is not read"),
     "every origin": ({"Host": {"CORS": "*"}}, "CORS '*' is not taken over"),
     "what host.json says of others": (
         {"files": {"host.json": '{"logging": {}, "healthMonitor": {}}'}},
-        "host.json: healthmonitor, logging means nothing here",
+        "host.json: healthmonitor: this means nothing here.",
     ),
     "a prefix": (
         {"files": {"host.json": '{"extensions": {"http": {"routePrefix": "v1"}}}'}},
