@@ -135,7 +135,7 @@ async def _serve(settings: Settings, sources: Sources, values: Values, python_ap
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
         app = create_app(settings, sources, python_app=python_app)
         if python_app is not None:
-            python_app.enter()
+            python_app.enter(settings.log_level)
         parts: Parts = app.state.parts
         limits = settings.limits
         listen = partial(

@@ -105,7 +105,7 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
             python_app = _load_app(found.values, sources.folder, emulators[0].connection_string)
             app = create_app(settings, python_app=python_app)
             if python_app is not None:
-                python_app.enter()
+                python_app.enter("info")
             parts: Parts = app.state.parts
             grace = settings.limits.grace_seconds
             if options.forward is not None:
