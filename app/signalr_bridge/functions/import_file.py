@@ -63,7 +63,9 @@ def _write_names(app: ImportedApp, judgement: Judgement) -> Iterator[str]:
         yield f"#   {_clean(name)}: bindings read it"
     yield "#   BRIDGE_UPSTREAM__CODE: a secret of your own, which the service's upstream URL has as ?code=..."
     yield "#   BRIDGE_CALLERS__KEYS: keys for backends that call the bridge, and for functions that want a key"
-    if app.has_settings:
+    if app.has_settings and app.model.is_python:
+        yield f"# The app's own {LOCAL_SETTINGS} is read, too, where all these are silent."
+    elif app.has_settings:
         yield f"# The app's own {LOCAL_SETTINGS} is read by a second --settings in front of this file's."
 
 
