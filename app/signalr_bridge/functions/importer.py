@@ -21,7 +21,6 @@ from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings import Settings, review
 from signalr_bridge.settings.loading import list_app_settings
 from signalr_bridge.settings.value import Values, first_of, name_values
-from signalr_bridge.upstream.dispatch import Dispatch
 
 MakeBindings: TypeAlias = Callable[[Settings], Bindings]
 """Makes the bindings that settings stand for, without opening anything."""
@@ -145,7 +144,6 @@ class Judge:
         app_settings = AppSettings(settings.app_settings)
         is_beside = not self._app.model.is_python
         brought = sort_functions(functions, invoker, bindings, self._app.host, app_settings, is_beside=is_beside)
-        Dispatch(brought.handlers)
         FunctionApps(make_timers(settings, RUNTIME), [brought])
         return brought
 
