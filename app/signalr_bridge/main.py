@@ -12,10 +12,9 @@ from signalr_bridge import __version__
 from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
+from signalr_bridge.functions.all_apps import make_function_apps
 from signalr_bridge.functions.app import FunctionApps
-from signalr_bridge.functions.bindings import Bindings
-from signalr_bridge.functions.python_app import PythonApp, make_python_functions
-from signalr_bridge.functions.timers import make_timers
+from signalr_bridge.functions.python_app import PythonApp
 from signalr_bridge.hubs import HubList, name_hubs
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
@@ -150,19 +149,15 @@ def create_app(
     backends, backlog = Backends(runtime.clock, settings.limits.connections), _make_backlog(settings)
     loaded = _load_handlers(settings, hubs)
     negotiate_handlers = _make_negotiate_handlers(snapshots, loaded, backends, sender, runtime)
-    refusals = Refusals(runtime.clock, runtime.new_id)
+    refusals, issuer_keys = Refusals(runtime.clock, runtime.new_id), IssuerKeys(runtime.clock, observer=observer)
     forwards = _make_forwards(snapshots, backends, backlog, sender, refusals, runtime, observer)
     negotiator = _make_negotiator(snapshots, directory, runtime)
-    issuer_keys = IssuerKeys(runtime.clock, observer=observer)
     clients = build_clients(settings, issuer_keys, runtime, negotiate_handlers)
-    bindings = Bindings(settings, clients.rules_of, negotiator, directory, sender)
-    python = make_python_functions(python_app, settings, bindings, sender, runtime)
-    function_apps = FunctionApps(make_timers(settings, runtime), python)
+    function_apps = make_function_apps(python_app, settings, clients, negotiator, directory, sender, runtime)
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards, *function_apps.handlers]
-    named = [*(one.hub for one in handlers), *negotiate_handlers.hubs, *function_apps.hubs]
     receiver = _make_receiver(snapshots, handlers, sender, events, refusals, runtime, observer)
     parts = Parts(
-        access=_make_access(settings, snapshots, issuer_keys, named, runtime),
+        access=_make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, function_apps, runtime),
         clients=clients,
         directory=directory,
         negotiator=negotiator,
@@ -371,10 +366,13 @@ def _make_access(
     settings: Settings,
     snapshots: Snapshots,
     issuer_keys: IssuerKeys,
-    named: Iterable[str],
+    handlers: Iterable[Handler],
+    negotiate_handlers: NegotiateHandlers,
+    function_apps: FunctionApps,
     runtime: Runtime,
 ) -> Access:
-    """What admits callers, and which hubs exist: those that settings name, and those that are ``named``."""
+    """What admits callers, and which hubs exist: those that settings, handlers and functions name."""
+    named = [*(one.hub for one in handlers), *negotiate_handlers.hubs, *function_apps.hubs]
     hubs = name_hubs(settings, named)
     granted = [hub for key in settings.callers.keys for hub in key.hubs or ()]
     everybody = ["*"] if "*" in settings.negotiate.hubs else []

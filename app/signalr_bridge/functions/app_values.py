@@ -50,10 +50,21 @@ def read_with_app(sources: Sources) -> AppReading:
     """All settings, and the Python function app that they name. Raises what ``Sources`` and ``load_python_app`` do."""
     values = sources.read()
     app = find_python_app(values, sources.folder)
-    if app is None:
-        return AppReading(values, sources, None)
-    defaults = list_connections(app.descriptions, drop_blank(values))
+    defaults = _list_defaults(app, values)
     return AppReading(first_of(values, defaults), replace(sources, defaults=defaults), app)
+
+
+def load_app(values: Values, folder: Path) -> tuple[PythonApp | None, Values]:
+    """The Python function app that settings name, and the settings with what its bindings say of connections.
+
+    The arguments and errors are those of ``find_python_app``.
+    """
+    app = find_python_app(values, folder)
+    return app, first_of(values, _list_defaults(app, values))
+
+
+def _list_defaults(app: PythonApp | None, values: Values) -> Values:
+    return {} if app is None else list_connections(app.descriptions, drop_blank(values))
 
 
 def find_python_app(values: Values, folder: Path, more: Mapping[str, str] = _NOTHING) -> PythonApp | None:

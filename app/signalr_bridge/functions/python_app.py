@@ -199,8 +199,8 @@ def _blame(what: str, folder: Path) -> Iterator[None]:
         raise
     except BaseException as error:
         raise SettingsError(
-            f"{what} cannot be loaded ({_explain(error, folder)}): are the app's packages installed, and does it run on "
-            "its own?"
+            f"{what} cannot be loaded ({_explain(error, folder)}): "
+            "are the app's packages installed, and does it run on its own?"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Python function apps: how their code is loaded, what is said of those that cannot be, and how functions are called."""
+"""Python function apps: how their code is loaded, what is said where it cannot be, and how functions are called."""
 
 import json
 import os
@@ -76,6 +76,7 @@ def event(name: str, *arguments: object) -> Context:
 
 HTTP = {"type": "httpTrigger", "name": "req", "direction": "in"}
 TRIGGER = {"type": "signalRTrigger", "name": "invocation", "hubName": "chat", "category": "messages", "event": "say"}
+TIMER_TRIGGER = {"type": "timerTrigger", "name": "timer", "schedule": "0 * * * * *"}
 RETURN = {"type": "http", "name": "$return", "direction": "out"}
 OUT = {"type": "signalR", "name": "messages", "hubName": "chat", "direction": "out"}
 MAIN = "import azure.functions as func\n"
@@ -127,7 +128,8 @@ async def text(req):
     said = ["POST", "http://localhost/api/send?room=7", "7,8", "a,b", "team", "hi", '{"url":"u","accessToken":"t"}']
     assert found.reply.body.decode() == repr([*said, "send", "id-1", True, 0, True])
     nothing, text = await call(app, "nothing", REQUEST), await call(app, "text", REQUEST)
-    assert nothing.reply is not None and nothing.reply.status == 204
+    assert nothing.reply is not None
+    assert nothing.reply.status == 204
     assert text.reply is not None
     assert (text.reply.status, text.reply.body.decode()) == (200, "grüße")
     assert text.reply.headers == (("content-type", "text/plain; charset=utf-8"),)
@@ -146,9 +148,9 @@ async def main(invocation: str, text: str, messages: func.Out[str]) -> dict:
     messages.set([words.message(text)])
     return {"told": invocation}
 """,
-            "say/words.py": "from ..shared import make\ndef message(text):\n    return make.it(text)\n",
-            "shared/make.py": "def it(text):\n    return {'target': 'x', 'arguments': [text]}\n",
-            "tick/function.json": v1({"type": "timerTrigger", "name": "timer", "schedule": "0 * * * * *"}, OUT, {**OUT, "name": "$return"}),
+            "say/words.py": "from ..shared_code import make\ndef message(text):\n    return make.it(text)\n",
+            "shared_code/make.py": "def it(text):\n    return {'target': 'x', 'arguments': [text]}\n",
+            "tick/function.json": v1(TIMER_TRIGGER, OUT, {**OUT, "name": "$return"}),
             "tick/__init__.py": MAIN
             + """
 def main(timer: func.TimerRequest, messages: func.Out[bytes]) -> bytes:
@@ -201,7 +203,8 @@ def values(req) -> str:
     before, cwd = threading.active_count(), os.getcwd()
     sources = Sources({"BRIDGE_FUNCTION_APP__FOLDER": "app"}, {}, folder=tmp_path)
     app = find_python_app(sources.read(), tmp_path)
-    assert app is not None and os.getcwd() == cwd and threading.active_count() == before
+    assert app is not None
+    assert (os.getcwd(), threading.active_count()) == (cwd, before)
     found = await call(app, "values", REQUEST)
     assert found.reply is not None
     wanted = ["brought", "Queue", "read", "hi", "ours", "python", False, False]
@@ -224,28 +227,28 @@ TWICE = "\n@app.route()\ndef {}(req): pass\n@app.function_name('{}')\n@app.route
     ("files", "sentence"),
     [
         ({}, "there is no folder 'app': name the one with the app's host.json."),
-        ({"host.json": "{}"}, "the folder 'app' has no function: it needs a function_app.py with functions, or a folder"),
+        ({"host.json": "{}"}, "the folder 'app' has no function: it needs a function_app.py with functions, or a fold"),
         ({"function_app.py": "import azure.functions"}, "function_app.py has no FunctionApp: write one, such as app ="),
         ({"function_app.py": HEAD + "b = func.FunctionApp()"}, "function_app.py has more than one FunctionApp: write"),
         ({"function_app.py": HEAD}, "the folder 'app' has no function"),
-        ({"function_app.py": "import no_such"}, "function_app.py cannot be loaded (ModuleNotFoundError: No module named"),
+        ({"function_app.py": "import no_such"}, "function_app.py cannot be loaded (ModuleNotFoundError: No module nam"),
         ({"function_app.py": "\n1 / 0 # sesame"}, "function_app.py cannot be loaded (ZeroDivisionError, "),
         ({"function_app.py": "raise SystemExit('sesame')"}, "function_app.py cannot be loaded (SystemExit, "),
-        ({"function_app.py": HEAD + TWICE.format("one", "one")}, "function_app.py: the function 'one' has no trigger, or"),
+        ({"function_app.py": HEAD + TWICE.format("one", "one")}, "function_app.py: the function 'one' has no trigger,"),
         ({"function_app.py": HEAD + TWICE.format("one", "ONE")}, "function_app.py: two functions are called 'one'"),
-        ({"function_app.py": function("req, more", ROUTE)}, "function_app.py, function 'send': 'more' is a parameter of"),
-        ({"function_app.py": function("", ROUTE)}, "function_app.py, function 'send': 'req' is a binding, and no parameter"),
-        ({"function_app.py": function("req, messages: str", ROUTE, SIGNALR)}, "'messages' is an output, and not annotated"),
+        ({"function_app.py": function("req, more", ROUTE)}, "function_app.py, function 'send': 'more' is a parameter "),
+        ({"function_app.py": function("", ROUTE)}, "function_app.py, function 'send': 'req' is a binding, and no para"),
+        ({"function_app.py": function("req, messages: str", ROUTE, SIGNALR)}, "'messages' is an output, and not annot"),
         ({"function_app.py": function("req: func.Out[str]", ROUTE)}, "'req' is an input, and annotated as func.Out"),
-        ({"function_app.py": function("req: int", ROUTE)}, "'req' is annotated as something else than func.HttpRequest"),
-        ({"function_app.py": function("req, context: int", ROUTE)}, "'context' is annotated as something else than func"),
-        ({"function_app.py": function("req: 'sesame'", ROUTE)}, "function 'send': its annotations cannot be read (NameErr"),
-        ({"a/function.json": v1(HTTP, RETURN)}, "a/function.json: its scriptFile is not there: write the name of a file"),
-        ({"a/function.json": v1(HTTP, scriptFile="a.js")}, "a/function.json: its scriptFile is not a Python file (.py) of"),
-        ({"a/function.json": v1(HTTP, scriptFile="../../x.py")}, "a/function.json: its scriptFile is not a Python file (.p"),
-        ({"a/function.json": v1(HTTP), "a/__init__.py": "x = 1"}, "a/function.json: 'a/__init__.py' has no function 'main'"),
-        ({"a/function.json": v1(HTTP), "a/__init__.py": "sesame("}, "a/function.json: 'a/__init__.py' cannot be loaded (Sy"),
-        ({"a/function.json": v1(HTTP), "a/__init__.py": "def main(request): 0"}, "a/function.json, function 'a': 'req' is a"),
+        ({"function_app.py": function("req: int", ROUTE)}, "'req' is annotated as something else than func.HttpReques"),
+        ({"function_app.py": function("req, context: int", ROUTE)}, "'context' is annotated as something else than fu"),
+        ({"function_app.py": function("req: 'sesame'", ROUTE)}, "function 'send': its annotations cannot be read (Nam"),
+        ({"a/function.json": v1(HTTP, RETURN)}, "a/function.json: its scriptFile is not there: write the name of a fi"),
+        ({"a/function.json": v1(HTTP, scriptFile="a.js")}, "a/function.json: its scriptFile is not a Python file (.py"),
+        ({"a/function.json": v1(HTTP, scriptFile="../../x.py")}, "a/function.json: its scriptFile is not a Python fil"),
+        ({"a/function.json": v1(HTTP), "a/__init__.py": "x = 1"}, "a/function.json: 'a/__init__.py' has no function '"),
+        ({"a/function.json": v1(HTTP), "a/__init__.py": "sesame("}, "a/function.json: 'a/__init__.py' cannot be loade"),
+        ({"a/function.json": v1(HTTP), "a/__init__.py": "def main(request): 0"}, "a/function.json, function 'a': 'req"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_loaded_is_said(files: Mapping[str, str], sentence: str, tmp_path: Path) -> None:
@@ -275,15 +278,23 @@ async def test_what_is_left_out_is_not_loaded(tmp_path: Path) -> None:
             "order/__init__.py": "import no_such_module",
             "off/function.json": v1(HTTP),
             "off/__init__.py": "import no_such_module",
-            "on/function.json": v1(HTTP, {**RETURN, "name": "reply"}, scriptFile="../shared/on.py", entryPoint="run"),
-            "shared/on.py": MAIN + "from __app__.shared.other import say\ndef run(req, reply: func.Out[str]):\n    reply.set(say())",
-            "shared/other.py": "def say():\n    return 'run'",
+            "on/function.json": v1(
+                HTTP, {**RETURN, "name": "reply"}, scriptFile="../shared_code/on.py", entryPoint="run"
+            ),
+            "shared_code/on.py": MAIN
+            + """
+from __app__.shared_code.other import say
+def run(req, reply: func.Out[str]):
+    reply.set(say())
+""",
+            "shared_code/other.py": "def say():\n    return 'run'",
         },
         {"AzureWebJobs.off.Disabled": "true"},
     )  # fmt: skip
     assert [one.name for one in app.descriptions] == ["off", "on", "order"]
     found = await call(app, "on", REQUEST)
-    assert found.reply is not None and found.reply.body == b"run"
+    assert found.reply is not None
+    assert found.reply.body == b"run"
 
 
 ASGI = """func.FunctionApp()
