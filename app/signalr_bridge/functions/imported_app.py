@@ -25,6 +25,7 @@ _JAVASCRIPT_SERVER = _HERE / "functions_node"
 _PYTHON_FILE, _PYTHON_FILE_SETTING = "function_app.py", "python_script_file_name"
 _NOT_FOR_THE_APP = ("bridge:", "bridge_", "host:", "connectionstrings:", f"{LOCAL_SETTINGS}:")
 _COMPLAINT = re.compile(r"^functions-node: (cannot load [^:\n]{1,200}|no file matches '[^'\n]{1,200}')", re.MULTILINE)
+_BUILD = ": build the app first (npm run build)"
 _MISSING_PACKAGE = re.compile(r"Cannot find (?:module|package) '(@?[\w./-]{1,200})'")
 _PYTHON_FUNCTION = re.compile(r"^@\w+\.(?!function_name\b)\w+\(.*?^(?:async )?def (\w+)", re.MULTILINE | re.DOTALL)
 _JAVASCRIPT_FUNCTION = re.compile(r"\bapp\.\w+\(\s*['\"`]([A-Za-z][\w-]*)['\"`]")
@@ -226,7 +227,7 @@ def _load_javascript(app: ImportedApp, process: AppProcess) -> tuple[Sequence[Fu
         )
     printed = process.run([node, str(_JAVASCRIPT_SERVER), ".", "--list"])
     said = printed.complaints.decode("utf-8", "replace")
-    troubles = [f"{one}." for one in _COMPLAINT.findall(said)]
+    troubles = [f"{one}{_BUILD if one.startswith('no file') else ''}." for one in _COMPLAINT.findall(said)]
     troubles += [f"the package '{one}' is not there: npm install." for one in _MISSING_PACKAGE.findall(said)]
     troubles = list(dict.fromkeys(troubles))
     listed = _read_list(printed.output) if printed.code == 0 else ""
