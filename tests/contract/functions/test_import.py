@@ -343,6 +343,7 @@ def test_secrets_are_named_and_never_shown(tmp_path: Path) -> None:
         "AzureSignalRRetry:Mode": "Exponential",
         "AzureWebJobsStorage": STRING,
         "MY_SECRET": CANARY,
+        "News:serviceUri": "https://news.service.signalr.net",
         "BRIDGE_CALLERS__KEYS": CANARY,
     }
     functions: dict[str, list[dict[str, Any]]] = {
@@ -357,7 +358,10 @@ def test_secrets_are_named_and_never_shown(tmp_path: Path) -> None:
     shown = migration.text + say(migration)
     assert CANARY not in shown
     assert "#   News: the connection string" in shown
+    assert "#   News:serviceUri: the connection by identity" in shown
     assert "#   Azure:SignalR:Endpoints:east: an endpoint" in shown
+    assert "#   MY_SECRET: the app's code may read it" in shown
+    assert "#   AzureWebJobsStorage" not in shown
     assert '[hubs.news]\nconnection = "News"' in migration.text
     assert '"AzureSignalRRetry:Mode" = "Exponential"' in migration.text
     assert "this is the name of a setting, and no connection string" in shown
