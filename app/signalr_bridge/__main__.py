@@ -36,6 +36,8 @@ from signalr_bridge.check import (
 from signalr_bridge.endpoints.credentials import find_proxies
 from signalr_bridge.errors import BridgeError, SettingsError
 from signalr_bridge.event_loop import run_to_end
+from signalr_bridge.functions.app_values import read_with_app
+from signalr_bridge.functions.python_app import PythonApp
 from signalr_bridge.hosts import find_unknown_hosts, watch_hosts
 from signalr_bridge.init import list_languages, write_project
 from signalr_bridge.main import Parts, create_app, mint
@@ -62,6 +64,7 @@ Handlers = Annotated[list[str] | None, typer.Option("--handlers", help="Python h
 SettingsFiles = Annotated[
     list[Path] | None, typer.Option("--settings", help="bridge.toml or local.settings.json; the last one counts first")
 ]
+FunctionApp = Annotated[Path | None, typer.Option("--function-app", help="the folder of a Python function app to run")]
 Origins = Annotated[
     list[str] | None, typer.Option("--allow-origin", help="an origin, scheme://host[:port], whose pages may connect")
 ]
@@ -115,21 +118,24 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="port to listen on")] = None,
     settings: SettingsFiles = None,
     handlers: Handlers = None,
+    function_app: FunctionApp = None,
 ) -> None:
     """Run the bridge, with settings from the environment and a file."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the bridge runs, it would end the process
-    sources = _find_sources(settings, {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None})
-    values = sources.read()
-    loaded = _accept(review_to_serve(values))
+    flags = {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None}
+    read = read_with_app(_find_sources(settings, flags | _name_app(function_app)))
+    loaded = _accept(review_to_serve(read.values))
     configure_logs(loaded.log_level, loaded.log_format)
-    run_to_end(_serve(loaded, sources, values))
+    run_to_end(_serve(loaded, read.sources, read.values, read.app))
 
 
-async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
+async def _serve(settings: Settings, sources: Sources, values: Values, python_app: PythonApp | None) -> None:
     with ExitStack() as stack:
         stack.enter_context(locating(values))
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
-        app = create_app(settings, sources)
+        app = create_app(settings, sources, python_app=python_app)
+        if python_app is not None:
+            python_app.enter()
         parts: Parts = app.state.parts
         limits = settings.limits
         listen = partial(
@@ -186,6 +192,7 @@ def dev(
     secret: Annotated[str | None, typer.Option(help="signs what --forward posts: whsec_ and base64")] = None,
     remote: Annotated[bool, typer.Option("--remote", help="events may be posted to other machines")] = False,
     allow_origin: Origins = None,
+    function_app: FunctionApp = None,
     reload: Annotated[bool, typer.Option("--reload", help="load the handlers anew when their files change")] = False,
 ) -> None:
     """Run bridge, emulated service and workbench on this machine alone, without an Azure account."""
@@ -201,6 +208,7 @@ def dev(
         secret=secret,
         remote=remote,
         origins=allow_origin or (),
+        function_app=None if function_app is None else str(function_app),
         reload=reload,
     )
     run_to_end(development.run_dev(options, os.environ))
@@ -265,6 +273,7 @@ def import_app(
 @cli.command()
 def check(
     settings: SettingsFiles = None,
+    function_app: FunctionApp = None,
     probe: Annotated[
         bool, typer.Option("--probe", help="also ask every endpoint whether it takes the credential")
     ] = False,
@@ -272,7 +281,7 @@ def check(
 ) -> None:
     """Print what was understood of the settings, with secrets masked. Exit with 1 when one is wrong."""
     try:
-        report = examine(_find_sources(settings, {}).read())
+        report = examine(_find_sources(settings, _name_app(function_app)).read())
     except SettingsError as error:
         report = report_unreadable(error)
     if probe and report.settings is not None:
@@ -336,6 +345,11 @@ def _read(file: Path) -> bytes:
 
 def _find_sources(files: list[Path] | None, flags: dict[str, Any]) -> Sources:
     return Sources(dict(os.environ), flags | {"bridge_settings_file": _paths(files) or None})
+
+
+def _name_app(folder: Path | None) -> dict[str, str | None]:
+    """The flag for the folder of a function app."""
+    return {"bridge_function_app__folder": None if folder is None else str(folder)}
 
 
 def _paths(files: list[Path] | None) -> list[str]:

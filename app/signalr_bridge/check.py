@@ -5,7 +5,8 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Outcome, make_endpo
 from signalr_bridge.endpoints.prober import PROBE, PROBE_SECONDS
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.functions.app_values import find_python_app, list_connections
+from signalr_bridge.functions.python_app import PythonApp
 from signalr_bridge.hubs import HubFacts, describe_clients
 from signalr_bridge.main import Parts, create_app
 from signalr_bridge.runtime import RUNTIME
@@ -34,7 +37,7 @@ from signalr_bridge.settings.names import (
     settings_by_path,
     write_name,
 )
-from signalr_bridge.settings.value import UNWATCHED, Diagnostic, Level, Value, Values, drop_blank
+from signalr_bridge.settings.value import UNWATCHED, Diagnostic, Level, Value, Values, drop_blank, first_of
 from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.validation import review_to_serve
 from signalr_bridge.web.observer import SILENT
@@ -268,11 +271,20 @@ def write_hubs(hubs: Sequence[HubFacts]) -> Iterator[str]:
         yield from lay_out([("hub", "clients", "handlers"), *rows], _UNCUT)
 
 
-def examine(values: Values) -> CheckReport:
-    """A report with what ``serve`` would say about these settings. No connection is opened."""
+def examine(values: Values, folder: Path = Path()) -> CheckReport:
+    """A report with what ``serve`` would say about these settings. No connection is opened.
+
+    Args:
+        values: All settings of all sources.
+        folder: The folder that the path of a function app is relative to.
+    """
+    app, unloaded = _load_app(values, folder)
+    if app is not None:
+        values = first_of(values, list_connections(app.descriptions, drop_blank(values)))
     found = review_to_serve(values)
+    found = replace(found, diagnostics=(*found.diagnostics, *unloaded))
     is_wrong = any(one.level is Level.ERROR for one in found.diagnostics)
-    hubs, more = ([], []) if is_wrong or found.settings is None else _assemble(found.settings)
+    hubs, more = ([], []) if is_wrong or found.settings is None else _assemble(found.settings, app)
     said = (*found.diagnostics, *(locate(one, values) for one in more))
     return CheckReport(values, found.settings, said, hubs=tuple(hubs))
 
@@ -282,10 +294,17 @@ def report_unreadable(error: SettingsError) -> CheckReport:
     return CheckReport({}, None, (Diagnostic.of(error),))
 
 
-def _assemble(settings: Settings) -> tuple[Sequence[HubFacts], list[Diagnostic]]:
+def _load_app(values: Values, folder: Path) -> tuple[PythonApp | None, list[Diagnostic]]:
+    try:
+        return find_python_app(values, folder), []
+    except SettingsError as error:
+        return None, [Diagnostic.of(error)]
+
+
+def _assemble(settings: Settings, app: PythonApp | None) -> tuple[Sequence[HubFacts], list[Diagnostic]]:
     """The hubs of the application that ``serve`` would run, whose handlers are loaded, or why it would not."""
     try:
-        parts: Parts = create_app(settings).state.parts
+        parts: Parts = create_app(settings, python_app=app).state.parts
     except SettingsError as error:
         return [], [Diagnostic.of(error)]
     left_out = [

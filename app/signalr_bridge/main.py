@@ -13,6 +13,8 @@ from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
 from signalr_bridge.functions.app import FunctionApps
+from signalr_bridge.functions.bindings import Bindings
+from signalr_bridge.functions.python_app import PythonApp, make_python_functions
 from signalr_bridge.functions.timers import make_timers
 from signalr_bridge.hubs import HubList, name_hubs
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
@@ -125,6 +127,7 @@ def create_app(
     probe_seconds: float = INTERVAL_SECONDS,
     observer: Observer | None = None,
     hubs: Iterable[Hub | type[Hub] | str] | None = None,
+    python_app: PythonApp | None = None,
 ) -> BridgeApp:
     """The bridge as an application. It opens nothing until the application's lifespan begins.
 
@@ -137,6 +140,7 @@ def create_app(
         probe_seconds: Seconds between two probes of an endpoint.
         observer: Is told what happens, instead of the log.
         hubs: Hubs of the application that the bridge is in, instead of those by entry point.
+        python_app: The function app of the settings, where it is loaded already.
     """
     events = _make_events(runtime)
     observer = _make_observer(settings, events, observer)
@@ -149,13 +153,17 @@ def create_app(
     refusals = Refusals(runtime.clock, runtime.new_id)
     forwards = _make_forwards(snapshots, backends, backlog, sender, refusals, runtime, observer)
     negotiator = _make_negotiator(snapshots, directory, runtime)
-    function_apps = FunctionApps(make_timers(settings, runtime))
-    handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards, *function_apps.handlers]
     issuer_keys = IssuerKeys(runtime.clock, observer=observer)
+    clients = build_clients(settings, issuer_keys, runtime, negotiate_handlers)
+    bindings = Bindings(settings, clients.rules_of, negotiator, directory, sender)
+    python = make_python_functions(python_app, settings, bindings, sender, runtime)
+    function_apps = FunctionApps(make_timers(settings, runtime), python)
+    handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards, *function_apps.handlers]
+    named = [*(one.hub for one in handlers), *negotiate_handlers.hubs, *function_apps.hubs]
     receiver = _make_receiver(snapshots, handlers, sender, events, refusals, runtime, observer)
     parts = Parts(
-        access=_make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, runtime),
-        clients=build_clients(settings, issuer_keys, runtime, negotiate_handlers),
+        access=_make_access(settings, snapshots, issuer_keys, named, runtime),
+        clients=clients,
         directory=directory,
         negotiator=negotiator,
         client_signers=snapshots.client_signers,
@@ -170,7 +178,7 @@ def create_app(
         snapshots=snapshots,
         hub_lifespan=_make_hub_lifespan(settings, loaded, sender),
         function_apps=function_apps,
-        hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers),
+        hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers, lambda: function_apps.hubs),
     )
     return _make_app(settings, parts, runtime, observer)
 
@@ -363,12 +371,11 @@ def _make_access(
     settings: Settings,
     snapshots: Snapshots,
     issuer_keys: IssuerKeys,
-    handlers: Iterable[Handler],
-    negotiate_handlers: NegotiateHandlers,
+    named: Iterable[str],
     runtime: Runtime,
 ) -> Access:
-    """What admits callers, and which hubs exist: those that settings and handlers name."""
-    hubs = name_hubs(settings, [*(one.hub for one in handlers), *negotiate_handlers.hubs])
+    """What admits callers, and which hubs exist: those that settings name, and those that are ``named``."""
+    hubs = name_hubs(settings, named)
     granted = [hub for key in settings.callers.keys for hub in key.hubs or ()]
     everybody = ["*"] if "*" in settings.negotiate.hubs else []
     default = settings.default_hub or (hubs[0] if len(hubs) == 1 else None)

@@ -28,6 +28,7 @@ from signalr_bridge.functions.invocation import (
     TriggerData,
 )
 from signalr_bridge.functions.left_out import LeftOut, find_reason
+from signalr_bridge.functions.signalr_triggers import check_triggers
 from signalr_bridge.functions.timers import RunTimer, TimerFunction, Timers
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import MESSAGES
@@ -41,12 +42,13 @@ _NOTHING: Mapping[str, Payload] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class AppFunctions:
-    """What one app brings: its functions by what starts them, and those that do not run here."""
+    """What one app brings: its functions by what starts them, those that do not run here, and the hubs it names."""
 
     handlers: Sequence[Handler] = ()
     http: Sequence[HttpFunction] = ()
     timers: Sequence[TimerFunction] = ()
     left_out: Sequence[LeftOut] = field(default=())
+    hubs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,7 @@ def sort_functions(
     reasons = [(one, find_reason(one, host, app_settings, is_beside=is_beside)) for one in functions]
     left_out = [LeftOut(one.name, reason) for one, reason in reasons if reason is not None]
     resolved = [bindings.resolve(one) for one, reason in reasons if reason is None]
+    check_triggers(resolved)
     bindings.check_connections(resolved)
     for one in resolved:
         bindings.check(one)
@@ -179,7 +182,13 @@ def sort_functions(
             http.append(HttpFunction(one, host.route_prefix, call, bindings.believes_platform(one)))
         else:
             timers.append(TimerFunction(one, _as_timer(call)))
-    return AppFunctions(handlers, http, timers, left_out)
+    return AppFunctions(handlers, http, timers, left_out, list_hubs(resolved))
+
+
+def list_hubs(functions: Sequence[FunctionDescription]) -> list[str]:
+    """The hubs that bindings name, in lower case. A name that only a call completes is none of them."""
+    named = [one.text("hubName").lower() for function in functions for one in function.bindings]
+    return list(dict.fromkeys(one for one in named if one and "{" not in one))
 
 
 def _as_timer(call: Callable[[TriggerData], Awaitable[FunctionResult]]) -> RunTimer:
@@ -208,6 +217,11 @@ class FunctionApps:
     def left_out(self) -> list[LeftOut]:
         """The functions of all apps that do not run here."""
         return [one for app in self._apps for one in app.left_out]
+
+    @property
+    def hubs(self) -> list[str]:
+        """The hubs that bindings of all apps name."""
+        return [one for app in self._apps for one in app.hubs]
 
     @property
     def handlers(self) -> list[Handler]:

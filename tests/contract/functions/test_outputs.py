@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from signalr_bridge.functions.invocation import FunctionFailed, FunctionResult, TriggerData
 
-from tests.contract.bridge.running import Bridge, bridge
+from tests.contract.bridge.running import AUTH, Bridge, bridge
 from tests.contract.functions.invoking import HTTP, TIMER, Code, call, describe, invoke, out, trigger
 from tests.unit.upstream.fakes import context
 
@@ -123,3 +123,16 @@ async def test_only_messages_have_everybody_for_an_empty_destination(given: Any)
         with pytest.raises(FunctionFailed):
             await invoke(running.app, describe(HTTP, out()), call(), code(given))
         assert running.seen == []
+
+
+@pytest.mark.parametrize("settings", [EMPTY, {}])
+async def test_callers_over_http_may_send_so_too(settings: dict[str, str]) -> None:
+    async with bridge(**settings) as running:
+        for path, body in (
+            ("send", HI | {"userId": ""}),
+            ("send", [HI | {"groupName": ""}]),
+            ("outputs", [HI | {"connectionId": ""}]),
+        ):
+            answer = await running.http.post(f"/hubs/chat/{path}", json=body, headers=AUTH)
+            assert answer.status_code == (202 if settings else 422)
+        assert sent(running) == (["POST /:send"] * 3 if settings else [])

@@ -65,7 +65,7 @@ class FunctionsFormat:
             "UtcNow": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "RandGuid": str(uuid.UUID(hex=self._new_id(), version=4)),
         }
-        body = json_text.encode({"Data": {self._binding: _write_context(context)}, "Metadata": metadata})
+        body = json_text.encode({"Data": {self._binding: write_context(context)}, "Metadata": metadata})
         headers = {"Content-Type": JSON, "X-Azure-Functions-InvocationId": id}
         return Envelope(id, self._address.write(context.hub, context.event), body, headers)
 
@@ -107,7 +107,7 @@ def check_names(names: Sequence[str], setting: str) -> None:
         )
 
 
-def _write_context(context: Context) -> dict[str, Any]:
+def write_context(context: Context) -> dict[str, Any]:
     """The invocation context as script languages see it: flat texts, and null for what is missing."""
     return {
         "Arguments": context.sent_arguments if context.category == MESSAGES else None,
