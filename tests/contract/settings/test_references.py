@@ -137,10 +137,22 @@ def test_a_reference_in_a_file_is_read_again_with_the_stores(world: World, caplo
     assert "canary" not in caplog.text
 
 
-def test_all_settings_of_a_function_app_that_runs_here_count(world: World) -> None:
+def test_all_settings_of_a_function_app_that_runs_here_count(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """As on App Service, one that cannot be resolved reaches the app as it is written."""
     world.vault.put("signalr", "one")
-    values = world.sources({"BRIDGE_FUNCTION_APP__FOLDER": "x", "DatabasePassword": BY_NAME}).read()
-    assert values["databasepassword"].text == "one"
+    other, malformed = BY_NAME.replace("signalr", "nowhere"), "@Microsoft.KeyVault(VaultName=contoso)"
+    given = {"DatabasePassword": BY_NAME, "Other": other, "Malformed": malformed}
+    values = world.sources({"BRIDGE_FUNCTION_APP__FOLDER": "x", **given}).read()
+    assert [values[name].text for name in ("databasepassword", "other", "malformed")] == ["one", other, malformed]
+    assert {one.__dict__["setting"] for one in caplog.records if "stays as it is" in one.message} == {
+        "Other",
+        "Malformed",
+    }
+
+
+def test_what_stands_there_is_read_without_asking_anybody() -> None:
+    """So ``dev``, which has an emulator of its own, and ``import`` need no vault."""
+    assert text(Sources({CONNECTION: BY_URI}, {}).read_as_written()) == BY_URI
 
 
 REFUSED = {
