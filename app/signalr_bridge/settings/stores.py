@@ -14,7 +14,13 @@ from typing import Any, TypeVar
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.runtime import RUNTIME, Runtime, WallClock
-from signalr_bridge.settings.azure_identity import AzureVariables, leave_out_of_store, make_default, read_variables
+from signalr_bridge.settings.azure_identity import (
+    OF_IDENTITIES,
+    AzureVariables,
+    leave_out_of_store,
+    make_default,
+    read_variables,
+)
 from signalr_bridge.settings.key_vault import (
     SecretAddress,
     Vault,
@@ -38,7 +44,7 @@ _NO_LABEL = "\0"
 READ_SECONDS = 10.0
 _Result = TypeVar("_Result")
 _LOG = logging.getLogger("signalr_bridge.settings")
-_AZURES = ("bridge_", "azure:signalr", "azuresignalr", "azure_")
+_AZURES = ("bridge_", "azure:signalr", "azuresignalr", "azure_signalr_connectionstring", *OF_IDENTITIES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,6 +231,16 @@ def test_the_end_of_a_line_is_no_part_of_a_value(tmp_path: Path) -> None:
     assert (settings.negotiate.user_id, settings.docs, settings.host) == ("{claims.sub}", True, "127.0.0.1")
 
 
+def test_quotes_are_named_where_a_value_is_ours() -> None:
+    """`docker --env-file` keeps them. What is not ours may have some."""
+    given = dict.fromkeys(("AZURE_CLIENT_ID", "BRIDGE_ROOT_PATH", "AZURE_STORAGE_KEY", "HOME"), '"quoted"')
+    found = review(gather(given, {})).diagnostics
+    assert [(one.setting, one.level.value) for one in found if "stands in quotes" in one.text] == [
+        ("AZURE_CLIENT_ID", "mistake"),
+        ("BRIDGE_ROOT_PATH", "mistake"),
+    ]
+
+
 def test_what_kubernetes_writes_for_a_service_is_not_ours() -> None:
     found = review(
         gather(

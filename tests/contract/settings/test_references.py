@@ -97,12 +97,13 @@ def test_the_secret_takes_the_place_of_its_reference(world: World, reference: st
     world.vault.put("signalr", connection() + "\r\n")
     world.vault.put("caller", "0123456789abcdef")
     caller = "@Microsoft.KeyVault(VaultName=contoso;SecretName=caller)"
-    values = world.sources({CONNECTION: reference, "BRIDGE_CALLERS__KEYS": caller, "Other": BY_NAME}).read()
+    others = {"Other": BY_NAME, "AZURE_STORAGE_KEY": BY_NAME}
+    values = world.sources({CONNECTION: reference, "BRIDGE_CALLERS__KEYS": caller, **others}).read()
     settings = load(values)
     assert [one.connection.endpoint for one in settings.endpoints] == ["https://contoso.service.signalr.net"]
     assert settings.endpoints[0].source == "environment, by Key Vault"
     assert settings.callers.keys[0].key is not None
-    assert values["other"].text == BY_NAME, "what is not ours is left alone"
+    assert {values[name.lower()].text for name in others} == {BY_NAME}, "what is not ours is left alone"
     assert set(world.proxy.asked) == {"CONNECT contoso.vault.azure.net:443"}
     assert [one["resource"] for one in world.identity.asked] == ["https://vault.azure.net"]
 
@@ -283,8 +284,10 @@ def test_out_of_a_store_come_client_and_tenant_alone(world: World) -> None:
             configuration.put(name.replace("__", ":"), value)
         for name in ("AZURE_AUTHORITY_HOST", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE"):
             configuration.put(name, "https://evil.example")
+        configuration.put("AZURE_STORAGE_KEY", "an app's own")
         sources = world.sources({"BRIDGE_APP_CONFIGURATION_ENDPOINT": configuration.url})
-        settings = [load(sources.read()) for _ in range(2)][-1]
+        settings = [load(values := sources.read()) for _ in range(2)][-1]
+    assert values["azure_storage_key"].text == "an app's own"
     variables = settings.endpoints[0].credential.variables
     assert (variables.client_id, variables.tenant_id) == (CLIENT, TENANT)
     assert (variables.client_secret, variables.certificate_file, variables.token_file) == (None, None, None)
