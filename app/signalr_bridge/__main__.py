@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -48,6 +48,7 @@ from signalr_bridge.settings import Level, Review, Settings, Sources, review
 from signalr_bridge.settings.diagnosis import locating
 from signalr_bridge.settings.value import Values
 from signalr_bridge.tail import watch
+from signalr_bridge.token_check import check_token
 from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.validation import review_to_serve
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
@@ -298,14 +299,21 @@ def check(
 
 @cli.command()
 def token(
-    hub: Annotated[str, typer.Option(help="the hub")],
+    hub: Annotated[str | None, typer.Option(help="the hub")] = None,
     user: Annotated[str | None, typer.Option(help="the user id")] = None,
     claim: Annotated[list[str] | None, typer.Option(help="a claim, as name=value; may be repeated")] = None,
+    check: Annotated[
+        str | None, typer.Option("--check", help="a token: whose is it, and would it be taken? `-` reads it from stdin")
+    ] = None,
     settings: SettingsFiles = None,
 ) -> None:
-    """Print a client's URL and access token, as negotiate would give them to a caller."""
+    """Print a client's URL and access token, as negotiate would give them to a caller, or say whose a token is."""
     configure_logs("error", None)
+    if (hub is None) is (check is None):
+        raise SettingsError("token takes either --hub, for a new token, or --check, for one that is there.")
     loaded = _accept(review(_find_sources(settings, {}).read()))
+    if hub is None:
+        _check_token(loaded, check or "")
     hub = check_hub(hub)
     if not loaded.endpoints_of(hub):
         own = loaded.hubs.get(hub)
@@ -318,6 +326,14 @@ def token(
     info = asyncio.run(mint(loaded, hub, json_text.encode({"userId": user, "claims": claims})))
     _print(info.url)
     _print(info.access_token)
+
+
+def _check_token(settings: Settings, text: str) -> NoReturn:
+    """Print whose a token is. Exit with 1 when it would be refused."""
+    report = asyncio.run(check_token(settings, sys.stdin.read() if text == "-" else text))
+    for line in report.write():
+        _print(line)
+    sys.exit(0 if report.refusal is None else 1)
 
 
 def _read(file: Path) -> bytes:

@@ -264,11 +264,11 @@ def list_handlers(hub: HubFacts) -> str:
 
 
 def write_hubs(hubs: Sequence[HubFacts]) -> Iterator[str]:
-    """The table of hubs: what handles their events, and who may connect."""
+    """The table of hubs: who may connect, and what handles their events."""
     if hubs:
         yield ""
-        rows = [(one.name, list_handlers(one) or "none", describe_clients(one.clients)) for one in hubs]
-        yield from lay_out([("hub", "handlers", "clients"), *rows], _UNCUT)
+        rows = [(one.name, describe_clients(one.clients), list_handlers(one) or "none") for one in hubs]
+        yield from lay_out([("hub", "clients", "handlers"), *rows], _UNCUT)
 
 
 def examine(values: Values, folder: Path = Path()) -> CheckReport:

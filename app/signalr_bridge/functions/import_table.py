@@ -203,7 +203,7 @@ def _write_places(hints: Sequence[Hint]) -> str:
 def write_table(app: ImportedApp, rows: Sequence[Row], hands: Sequence[str]) -> Iterator[str]:
     """The lines of the table. None of them is cut."""
     yield f"{app.folder}: {app.model}, {len(app.functions)} functions"
-    width = max((len(one.function) for one in rows), default=0) + 2
+    width = max(len(one) for one in ("function", *(row.function for row in rows))) + 2
     if rows:
         yield ""
         yield f"{'function':<{width}}what it became"

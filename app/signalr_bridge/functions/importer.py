@@ -5,7 +5,7 @@ A function is tried with nothing granted first. What it needs is what makes it s
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from signalr_bridge.errors import SettingsError
@@ -21,6 +21,7 @@ from signalr_bridge.functions.timers import make_timers
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings import Settings, review
 from signalr_bridge.settings.value import Values, first_of, name_values
+from signalr_bridge.upstream.dispatch import Dispatch
 
 DEFAULT_CONNECTION = "AzureSignalRConnectionString"
 _WITH_HUB = SIGNALR_KINDS | {Kind.SIGNALR_TRIGGER}
@@ -145,7 +146,8 @@ class Judge:
         app_settings = AppSettings(settings.app_settings)
         is_beside = not self._app.model.is_python
         brought = sort_functions(functions, invoker, bindings, self._app.host, app_settings, is_beside=is_beside)
-        FunctionApps(make_timers(settings, RUNTIME), [replace(brought, left_out=())])
+        Dispatch(brought.handlers)
+        FunctionApps(make_timers(settings, RUNTIME), [brought])
         return brought
 
     def _grant(self, grants: Grants) -> tuple[Settings, Bindings]:

@@ -350,7 +350,7 @@ def find_errors(settings: Settings) -> Iterator[SettingsError]:
 def _build_rules(
     rules: ClientSettings, prefix: str, keys: IssuerKeys, clock: WallClock, *, optional: bool
 ) -> ClientRules:
-    issuers = Issuers([_read_rules(one) for one in rules.jwt], keys, clock) if rules.jwt else None
+    issuers = Issuers([read_rules(one) for one in rules.jwt], keys, clock) if rules.jwt else None
     id_token = None
     if (text := _parse(rules.id_token, f"{prefix}ID_TOKEN")) is not None:
         id_token = IdToken(text, None if rules.id_token_unverified else issuers)
@@ -366,7 +366,8 @@ def _build_rules(
     )
 
 
-def _read_rules(jwt: JwtSettings) -> TokenRules:
+def read_rules(jwt: JwtSettings) -> TokenRules:
+    """The rules for the tokens of one issuer."""
     required = {name: frozenset(values) for name, values in jwt.required.items()}
     return TokenRules(jwt.issuer, frozenset(jwt.audience), jwt.user_claim, required)
 

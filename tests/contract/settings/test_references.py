@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ from signalr_bridge.settings.stores import Stores
 from signalr_bridge.settings.value import Values
 
 from tests.azure.app_configuration import AppConfiguration
-from tests.azure.connect_proxy import ConnectProxy
+from tests.azure.connect_proxy import ConnectProxy, led_by_a_proxy
 from tests.azure.identity_endpoint import Identities, IdentityEndpoint
 from tests.azure.issuer import Issuer
 from tests.azure.key_vault import KeyVault
@@ -77,17 +76,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         running(Issuer(trustme.CA())) as issuer,
         running(IdentityEndpoint(issuer, Identities())) as identity,
         running(KeyVault(issuer, "contoso.vault.azure.net")) as vault,
+        led_by_a_proxy(vault.port) as proxy,
     ):
         assert issuer.authority is not None
         issuer.authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-        proxy = ConnectProxy(vault.port)
-        thread = Thread(target=proxy.serve)
-        thread.start()
         for name, text in (proxy.environment | identity.environment).items():
             monkeypatch.setenv(name, text)
         yield World(vault, proxy, identity, issuer, tmp_path)
-        proxy.stop()
-        thread.join()
 
 
 def text(values: Values) -> str:
