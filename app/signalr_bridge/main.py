@@ -15,6 +15,7 @@ from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
 from signalr_bridge.functions.app import FunctionApps
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.python_app import PythonApp, make_python_functions
+from signalr_bridge.functions.remote_app import RemoteApp, RemoteFunctions
 from signalr_bridge.functions.timers import make_timers
 from signalr_bridge.hubs import HubList, name_hubs
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
@@ -85,6 +86,7 @@ class Parts(PartsByType):
     snapshots: Snapshots
     hub_lifespan: HubLifespan
     function_apps: FunctionApps
+    remote_app: RemoteApp
     hubs: HubList
 
     def begin_drain(self) -> None:
@@ -157,7 +159,11 @@ def create_app(
     clients = build_clients(settings, issuer_keys, runtime, negotiate_handlers)
     bindings = Bindings(settings, clients.rules_of, negotiator, directory, sender)
     python = make_python_functions(python_app, settings, bindings, sender, runtime)
-    function_apps = FunctionApps(make_timers(settings, runtime), python)
+    calls = RemoteFunctions(
+        settings, snapshots.settings, bindings, backends, sender, backlog, runtime, observer, refusals
+    )
+    remote = RemoteApp(settings, calls)
+    function_apps = FunctionApps(make_timers(settings, runtime), [*python, remote.functions])
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards, *function_apps.handlers]
     named = [*(one.hub for one in handlers), *negotiate_handlers.hubs, *function_apps.hubs]
     receiver = _make_receiver(snapshots, handlers, sender, events, refusals, runtime, observer)
@@ -178,8 +184,10 @@ def create_app(
         snapshots=snapshots,
         hub_lifespan=_make_hub_lifespan(settings, loaded, sender),
         function_apps=function_apps,
+        remote_app=remote,
         hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers, lambda: function_apps.hubs),
     )
+    remote.connect(function_apps, receiver, parts.access.hub_names, directory)
     return _make_app(settings, parts, runtime, observer)
 
 
@@ -234,6 +242,7 @@ def _list_opened(parts: Parts) -> list[Entered]:
         RunningBridge(parts.sender),
         LoopWatch(),
         parts.hub_lifespan,
+        parts.remote_app,
         parts.function_apps,
     ]
 
