@@ -223,7 +223,7 @@ def _make_observer(settings: Settings, events: EventFeed, observer: Observer | N
 
 
 def _make_app(settings: Settings, parts: Parts, runtime: Runtime, observer: Observer) -> BridgeApp:
-    table = Table(list_routes(settings, parts.directory))
+    table = Table(list_routes(settings, parts.directory), parts.function_apps.routes)
     app = _make_fastapi(settings, table, _list_opened(parts))
     app.state.parts = parts
     app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
