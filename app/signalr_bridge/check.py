@@ -21,7 +21,8 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.functions.app_values import load_app
 from signalr_bridge.functions.python_app import PythonApp
 from signalr_bridge.hubs import HubFacts, describe_clients
-from signalr_bridge.main import Parts, create_app
+from signalr_bridge.main import create_app
+from signalr_bridge.parts import Parts
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings.azure import UNNAMED
 from signalr_bridge.settings.azure_calls import name_of_azure

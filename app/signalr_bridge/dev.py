@@ -19,7 +19,8 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.functions.app_values import find_python_app
 from signalr_bridge.functions.connections import DEFAULT as DEFAULT_CONNECTION
 from signalr_bridge.functions.python_app import PythonApp
-from signalr_bridge.main import Parts, create_app
+from signalr_bridge.main import create_app
+from signalr_bridge.parts import Parts
 from signalr_bridge.protocol.connection_string import parse_connection_string
 from signalr_bridge.settings import EndpointSettings, Level, Settings, Sources, review
 from signalr_bridge.settings.access import CorsSettings

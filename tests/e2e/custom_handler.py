@@ -11,7 +11,8 @@ from typing import Any
 
 def broadcast(data: dict[str, Any], metadata: dict[str, Any]) -> dict[str, Any]:
     """function.json: signalRTrigger 'invocation' (parameterNames: message), signalR outputs 'messages' and 'groups'."""
-    invocation, text = data["invocation"], json.loads(metadata["message"])  # the host writes values as JSON text
+    invocation, text = data["invocation"], json.loads(metadata["message"])
+    assert invocation["Headers"]["X-ASRS-User-Id"] == invocation["UserId"]
     message = {"target": "newMessage", "arguments": [invocation["UserId"], text]}
     group = {"userId": invocation["UserId"], "groupName": "speakers", "action": "add"}
     return {

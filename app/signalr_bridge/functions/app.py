@@ -4,15 +4,14 @@ import asyncio
 import logging
 import math
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import Protocol, Self
+from typing import Self, TypeAlias
 
-from signalr_bridge.endpoints.directory import EndpointDirectory
-from signalr_bridge.errors import SettingsError
+from signalr_bridge.errors import Rejected, SettingsError
 from signalr_bridge.functions.app_folder import HostFile
 from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.binding_data import gather
@@ -32,14 +31,15 @@ from signalr_bridge.functions.left_out import LeftOut, find_reason
 from signalr_bridge.functions.signalr_triggers import check_triggers
 from signalr_bridge.functions.timers import RunTimer, TimerFunction, Timers
 from signalr_bridge.protocol.hub_message import Payload
+from signalr_bridge.protocol.upstream_event import MESSAGES
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import Handler
-from signalr_bridge.upstream.forward.functions import name_arguments
-from signalr_bridge.upstream.receiver import Receiver
-from signalr_bridge.web.authorize import HubNames
 
 _LOG = logging.getLogger("signalr_bridge.functions")
+MakeHandler: TypeAlias = Callable[[FunctionDescription, Binding], Handler]
+"""Makes the handler of a function that events of a hub start."""
+
 _NOTHING: Mapping[str, Payload] = MappingProxyType({})
 
 
@@ -95,22 +95,6 @@ class Invoker:
         await self._bindings.send_outputs(function, data, result.outputs)
         return result
 
-    async def read_inputs(
-        self, function: FunctionDescription, trigger: TriggerData, named: Mapping[str, Payload]
-    ) -> dict[str, object]:
-        """What ``Bindings.read_inputs`` gives for a call that somebody else makes."""
-        return await self._bindings.read_inputs(function, self._gather(function, trigger, named))
-
-    async def send_outputs(
-        self,
-        function: FunctionDescription,
-        trigger: TriggerData,
-        named: Mapping[str, Payload],
-        outputs: Mapping[str, bytes],
-    ) -> None:
-        """What ``Bindings.send_outputs`` does for a call that somebody else has made."""
-        await self._bindings.send_outputs(function, self._gather(function, trigger, named), outputs)
-
     async def _run(self, invocation: Invocation) -> FunctionResult:
         seconds = self._limit.timer if isinstance(invocation.trigger, TimerCall) else self._limit.call
         limit = asyncio.timeout(seconds if math.isfinite(seconds) else None)
@@ -143,12 +127,25 @@ class FunctionHandler:
         self.hub, self.category = trigger.text("hubName").lower(), trigger.text("category").lower()
         self.event, self.source = trigger.text("event"), function.source
         self._function, self._invoker = function, invoker
-        self._names = trigger.texts("parameterNames") or None
+        self._names = trigger.texts("parameterNames") or ()
 
     async def answer(self, context: Context) -> Payload:
         """What the function returns. Raises what it does, and ``Rejected`` for another number of arguments."""
-        named = name_arguments(self._names, context, context.arguments)
+        named = name_arguments(self._names, context)
         return (await self._invoker.invoke(self._function, context, named)).result
+
+
+def name_arguments(names: Sequence[str], context: Context) -> dict[str, Payload]:
+    """The arguments of a message by their names. Raises ``Rejected`` for another number of them.
+
+    Without names nothing is named, and there may be any number, as in the binding.
+    """
+    if not names or context.category != MESSAGES:
+        return {}
+    if len(context.arguments) != len(names):
+        wanted, given = len(names), len(context.arguments)
+        raise Rejected(f"Method '{context.event}' takes {wanted} argument(s), and was given {given}.")
+    return dict(zip(names, context.arguments, strict=True))
 
 
 def sort_functions(
@@ -159,6 +156,7 @@ def sort_functions(
     app_settings: AppSettings,
     *,
     is_beside: bool = False,
+    make_handler: MakeHandler | None = None,
 ) -> AppFunctions:
     """The functions of an app by what starts them. Raises ``SettingsError`` for one that could never work.
 
@@ -169,7 +167,9 @@ def sort_functions(
         host: What the app's ``host.json`` says.
         app_settings: The app's settings, by which functions are disabled.
         is_beside: Whether they run in a program beside the bridge.
+        make_handler: Makes the handler of a function that events start. None makes one that calls ``invoker``.
     """
+    make_handler = make_handler or (lambda function, trigger: FunctionHandler(function, trigger, invoker))
     handlers: list[Handler] = []
     http: list[HttpFunction] = []
     timers: list[TimerFunction] = []
@@ -183,7 +183,7 @@ def sort_functions(
         call = partial(invoker.invoke, one)
         trigger = one.trigger
         if trigger is not None and trigger.kind == Kind.SIGNALR_TRIGGER:
-            handlers.append(FunctionHandler(one, trigger, invoker))
+            handlers.append(make_handler(one, trigger))
         elif trigger is not None and trigger.kind == Kind.HTTP_TRIGGER:
             http.append(HttpFunction(one, host.route_prefix, call, bindings.believes_platform(one)))
         else:
@@ -204,82 +204,19 @@ def _as_timer(call: Callable[[TriggerData], Awaitable[FunctionResult]]) -> RunTi
     return run
 
 
-class AppBeside(Protocol):
-    """An app in a program beside the bridge. What it brings may change, and may not be known yet."""
-
-    @property
-    def functions(self) -> AppFunctions:
-        """What it brings."""
-        ...
-
-    @property
-    def is_known(self) -> bool:
-        """Whether it is known what it brings."""
-        ...
-
-    def on_change(self, use: Callable[[AppFunctions], None]) -> None:
-        """Tell ``use`` what it brings whenever that changes. It raises ``SettingsError`` for what it refuses."""
-        ...
-
-    async def __aenter__(self) -> object: ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
 class FunctionApps:
     """All function apps of the bridge. It is entered once what they send with is open.
 
     Args:
         timers: Runs those that run by a schedule.
-        apps: What each app in this process brings.
-        beside: The app in a program beside the bridge.
+        apps: What each app brings.
     """
 
-    def __init__(self, timers: Timers, apps: Sequence[AppFunctions] = (), beside: AppBeside | None = None) -> None:
+    def __init__(self, timers: Timers, apps: Sequence[AppFunctions] = ()) -> None:
         self.routes = FunctionRoutes()
-        self._timers, self._beside = timers, beside
-        self._inside = list(apps)
-        self._apps = [*apps] if beside is None else [*apps, beside.functions]
-        self._follow: Callable[[Sequence[Handler]], None] = lambda former: None
+        self._timers = timers
+        self._apps = list(apps)
         self.routes.use([one for app in self._apps for one in app.http])
-        self._timers.use([one for app in self._apps for one in app.timers])
-        if beside is not None:
-            beside.on_change(self._change)
-
-    @property
-    def is_known(self) -> bool:
-        """Whether it is known what all apps bring."""
-        return self._beside is None or self._beside.is_known
-
-    def follow(self, receiver: Receiver, hub_names: HubNames, directory: EndpointDirectory) -> None:
-        """Let functions answer as soon as it is known which there are, and be ready only then.
-
-        Args:
-            receiver: Has the handlers in force.
-            hub_names: The hubs that there are.
-            directory: Says whether the bridge is ready.
-        """
-
-        def follow(former: Sequence[Handler]) -> None:
-            others = [one for one in receiver.dispatch.handlers if one not in former]
-            receiver.use([*others, *self.handlers])
-            hub_names.use(self.hubs)
-
-        self._follow = follow
-        directory.waits_for = lambda: "" if self.is_known else "functions"
-
-    def _change(self, functions: AppFunctions) -> None:
-        former, before = self.handlers, self._apps
-        self._apps = [*self._inside, functions]
-        try:
-            self.routes.use([one for app in self._apps for one in app.http])
-            self._follow(former)
-        except SettingsError:
-            self._apps = before
-            self.routes.use([one for app in before for one in app.http])
-            raise
         self._timers.use([one for app in self._apps for one in app.timers])
 
     @property
@@ -297,6 +234,21 @@ class FunctionApps:
         """The handlers of all apps."""
         return [one for app in self._apps for one in app.handlers]
 
+    def swap(self, old: AppFunctions, new: AppFunctions) -> None:
+        """Let the functions of an app take the place of others. Its handlers are for the caller to use.
+
+        Raises ``SettingsError`` for those that cannot be used, and then the old ones stay.
+        """
+        apps = [new if one is old else one for one in self._apps]
+        former = self.routes.functions
+        self.routes.use([one for app in apps for one in app.http])
+        try:
+            self._timers.use([one for app in apps for one in app.timers])
+        except SettingsError:
+            self.routes.use(former)
+            raise
+        self._apps = apps
+
     def begin_drain(self) -> None:
         """Begin no further run of a timer."""
         self._timers.begin_drain()
@@ -306,17 +258,18 @@ class FunctionApps:
         self._timers.begin_stop()
 
     async def __aenter__(self) -> Self:
-        for one in self.left_out:
-            _LOG.warning("function left out", extra={"function": one.name, "reason": one.reason})
+        log_left_out(self.left_out)
         await self._timers.__aenter__()
-        if self._beside is not None:
-            await self._beside.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let what runs end."""
-        if self._beside is not None:
-            await self._beside.__aexit__(kind, error, trace)
         await self._timers.__aexit__(kind, error, trace)
+
+
+def log_left_out(functions: Iterable[LeftOut]) -> None:
+    """Say in the log which functions do not run here, and why."""
+    for one in functions:
+        _LOG.warning("function left out", extra={"function": one.name, "reason": one.reason})

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.main import Parts, create_app
+from signalr_bridge.main import create_app
+from signalr_bridge.parts import Parts
 from signalr_bridge.settings import Review, gather, review
 
 from tests.unit.settings.given import connection, loaded

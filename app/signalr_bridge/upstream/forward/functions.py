@@ -5,9 +5,12 @@ Source: Microsoft's page "Azure Functions custom handlers" for the payloads of r
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from base64 import b64encode
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -17,6 +20,7 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.function_outputs import read_output
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.json_text import DuplicateMember
+from signalr_bridge.protocol.platform_headers import is_platform_header
 from signalr_bridge.protocol.upstream_event import JSON, MESSAGES
 from signalr_bridge.runtime import NewId
 from signalr_bridge.upstream.context import Context
@@ -32,14 +36,18 @@ from signalr_bridge.upstream.forward.formats import (
     read_result,
 )
 
+INVOCATION_ID = "X-Azure-Functions-InvocationId"
+"""The header with the id of a call."""
+
+RETURN = "$return"
+"""The name of the binding that takes what a function returns."""
+
 _MOST_LOGS, _LONGEST_LOG = 100, 1024
-_SYS, _NULL = "sys", b"null"
+_SYS = "sys"
 _OF_THE_BODY = frozenset({"content-type", "content-length"})
-"""The headers that the invocation context leaves out, because they say something of the body alone."""
-_CAPITALS = {"asrs": "ASRS", "dns": "DNS", "ssl": "SSL", "www": "WWW"}
-_OF_THE_PLATFORM = ("x-ms-client-principal", "x-ms-token-")
-_IN_LOWER_CASE = frozenset({"traceparent", "tracestate", "baggage"})
-_NO_OUTPUTS = "The backend's outputs are no objects, arrays of objects or their JSON text."
+_LOWER = frozenset({"traceparent", "tracestate", "baggage"})
+_SPELT = {"asrs": "ASRS", "etag": "ETag", "te": "TE", "dnt": "DNT", "www": "WWW"}
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class FunctionsFormat:
@@ -51,6 +59,8 @@ class FunctionsFormat:
         binding: The name of the trigger in the payload.
         parameter_names: If given, a message has exactly as many arguments, and the metadata holds them by these names.
         new_id: Gives a GUID.
+        outputs: The outputs that are bound to ``signalR``, in lower case, whose items go to the hub of the binding.
+            None where nothing is known of bindings: then all outputs go to the hub of the event.
     """
 
     def __init__(
@@ -60,121 +70,142 @@ class FunctionsFormat:
         binding: str,
         parameter_names: Sequence[str] | None,
         new_id: NewId,
+        outputs: Collection[str] | None = None,
     ) -> None:
         self._address, self._function, self._binding = address, function, binding
-        self._names, self._new_id = parameter_names, new_id
+        self._names, self._new_id, self._outputs = parameter_names, new_id, outputs
 
-    def write(self, context: Context, id: str, moment: datetime) -> Envelope:
+    def write(self, context: Context, id: str, moment: datetime, inputs: Mapping[str, object] = _NOTHING) -> Envelope:
         """The request for an event, as ``Format`` says. Raises ``Rejected`` for another number of arguments."""
-        named = name_arguments(self._names, context)
-        metadata = write_metadata(self._function, moment, self._new_id(), named)
-        body = write_call({self._binding: write_context(context)}, metadata)
-        return Envelope(id, self._address.write(context.hub, context.event), body, write_headers(id))
+        metadata = write_metadata(self._name_arguments(context), self._function, moment, self._new_id)
+        data = {self._binding: write_context(context)} | write_inputs(inputs)
+        body = json_text.encode({"Data": data, "Metadata": metadata})
+        headers = {"Content-Type": JSON, INVOCATION_ID: id}
+        return Envelope(id, self._address.write(context.hub, context.event), body, headers)
 
     def read(self, reply: Reply, event: str) -> BackendVerdict:
         """What a reply means. As for the host, any 2xx is success."""
         answer = read_answer(reply, event)
+        if self._outputs is not None:
+            return self._choose(answer)
         try:
-            outputs = join_outputs(one for value in answer.outputs.values() for one in read_output(value))
+            outputs = join_outputs(one for text in answer.outputs.values() for one in read_output(text))
         except (MalformedJson, DuplicateMember):
-            raise BackendFailed(_NO_OUTPUTS) from None
+            raise BackendFailed(_MALFORMED) from None
         return BackendVerdict(read_result(answer.returned), outputs, answer.logs)
+
+    def _choose(self, answer: "FunctionAnswer") -> BackendVerdict:
+        named, others = answer.sort(self._outputs or ())
+        result = None if RETURN in (self._outputs or ()) else read_result(answer.returned)
+        return BackendVerdict(result, logs=answer.logs, named=named, left_alone=others)
+
+    def _name_arguments(self, context: Context) -> dict[str, Payload]:
+        if self._names is None or context.category != MESSAGES:
+            return {}
+        arguments = _take_apart(context.sent_arguments)
+        if len(arguments) != len(self._names):
+            wanted, given = len(self._names), len(arguments)
+            raise Rejected(f"Method '{context.event}' takes {wanted} argument(s), and was given {given}.")
+        return dict(zip(self._names, arguments, strict=True))
+
+
+_MALFORMED = "The backend's outputs are no objects, arrays of objects or their JSON text."
 
 
 @dataclass(frozen=True, slots=True)
-class HandlerAnswer:
-    """What a custom handler answers to a call.
+class FunctionAnswer:
+    """What a program answers to one call.
 
     Attributes:
-        outputs: What it has put into its outputs, as JSON text by name.
-        returned: What the function has returned, as JSON text. None when it says nothing of that.
+        outputs: What it puts into outputs, as JSON text by their names as it spells them.
+        returned: What the function returns, as JSON text. None without that.
         logs: Lines for our log.
     """
 
-    outputs: Mapping[str, bytes] = field(repr=False)
-    returned: bytes | None = field(repr=False)
-    logs: tuple[str, ...] = field(repr=False)
+    outputs: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    returned: bytes | None = field(default=None, repr=False)
+    logs: tuple[str, ...] = ()
+
+    def find(self, name: str) -> bytes | None:
+        """What is for the output of this name, ignoring case. None without that."""
+        if name.lower() == RETURN:
+            return self.returned
+        return next((text for given, text in self.outputs.items() if given.lower() == name.lower()), None)
+
+    def sort(self, bound: Collection[str]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+        """What is for the outputs that are ``bound``, by their names in lower case, and the names of all others."""
+        found = {name: text for name in bound if (text := self.find(name)) is not None}
+        return found, tuple(name for name in self.outputs if name.lower() not in bound)
 
 
-def write_headers(id: str) -> dict[str, str]:
-    """The headers of a call. ``id`` is that of the call."""
-    return {"Content-Type": JSON, "X-Azure-Functions-InvocationId": id}
+def read_answer(reply: Reply, function: str) -> FunctionAnswer:
+    """What a program answers. Any 2xx is success, and an empty body gives nothing.
+
+    Raises:
+        Rejected, BackendFailed: As ``read_failure`` says, and for what is no such answer.
+    """
+    if not 200 <= reply.status < 300:
+        raise read_failure(reply, function)
+    members = read_members(reply) if reply.body.strip() else {}
+    try:
+        outputs = members.get("outputs", b"null")
+        returned = members.get("returnvalue")
+        return FunctionAnswer(
+            {} if outputs == b"null" else json_text.members(outputs),
+            None if returned == b"null" else returned,
+            _read_logs(members.get("logs", b"null")),
+        )
+    except (MalformedJson, DuplicateMember):
+        raise BackendFailed(_MALFORMED) from None
 
 
-def write_call(data: Mapping[str, object], metadata: Mapping[str, object]) -> bytes:
-    """The body of a call: the values of the bindings by their names, and what the trigger knows besides."""
-    return json_text.encode({"Data": data, "Metadata": metadata})
+def write_inputs(inputs: Mapping[str, object]) -> dict[str, str]:
+    """The values of input bindings, as JSON text by their names."""
+    return {name: json_text.encode(value).decode() for name, value in inputs.items()}
 
 
-def write_metadata(function: str, moment: datetime, id: str, named: Mapping[str, Payload]) -> dict[str, object]:
-    """What the trigger knows besides its value. As the host has it, what is not an object is JSON text.
+def write_metadata(named: Mapping[str, Payload], function: str, moment: datetime, new_id: NewId) -> dict[str, object]:
+    """The metadata of a call: the named values as the host writes them, and what it says of every call.
 
     Args:
-        function: The function's name.
-        moment: When the call came, in UTC.
-        id: 32 random hexadecimal digits, which become a GUID.
-        named: The arguments of a message, or the parameters of a route, by their names.
+        named: The values by their names. What is null is left out, and so is a name that ends like that of a trigger.
+        function: The name of the function.
+        moment: When it began, in UTC.
+        new_id: Gives a GUID.
     """
-    written = ((name, _write_named(value)) for name, value in named.items())
-    return {
-        **{name: value for name, value in written if value is not None},
+    values = {name: write_value(value) for name, value in named.items() if not name.lower().endswith("trigger")}
+    return {name: value for name, value in values.items() if value is not None} | {
         _SYS: {
             "MethodName": function,
             "UtcNow": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "RandGuid": str(uuid.UUID(hex=id, version=4)),
-        },
+            "RandGuid": str(uuid.UUID(hex=new_id(), version=4)),
+        }
     }
 
 
-def _write_named(value: Payload) -> object:
-    """An object as it is, and any other value as JSON text. None for null, which is left out."""
-    text = bytes(value) if isinstance(value, msgspec.Raw) else json_text.encode(value)
-    if json_text.first_character(text) == b"{":
-        return msgspec.Raw(text)
-    return None if text.strip() == b"null" else text.decode()
+def write_value(value: Payload) -> object:
+    """One value of the metadata: an object as it is, bytes as base64, and all else, arrays too, as JSON text.
 
-
-def read_answer(reply: Reply, event: str) -> HandlerAnswer:
-    """What a custom handler has answered. As for the host, any 2xx is success.
-
-    Args:
-        reply: Its reply.
-        event: The name of the event, for the text of a refusal without one.
-
-    Raises:
-        Rejected: The handler refused the event. The text is meant for the client.
-        BackendFailed: The answer means a failure.
+    Source: https://github.com/Azure/azure-functions-host/blob/dev/src/WebJobs.Script/Workers/MessageExtensions/ScriptInvocationContextExtensions.cs
     """
-    if not 200 <= reply.status < 300:
-        raise read_failure(reply, event)
-    members = read_members(reply) if reply.body.strip() else {}
-    try:
-        outputs = members.get("outputs", _NULL)
-        logs = _read_logs(members.get("logs", _NULL))
-        return HandlerAnswer({} if outputs == _NULL else json_text.members(outputs), members.get("returnvalue"), logs)
-    except (MalformedJson, DuplicateMember):
-        raise BackendFailed(_NO_OUTPUTS) from None
+    if value is None or isinstance(value, Mapping):
+        return value
+    if isinstance(value, bytes | bytearray):
+        return b64encode(value).decode()
+    if not isinstance(value, msgspec.Raw):
+        return json_text.encode(value).decode()
+    text = bytes(value).strip()
+    if text == b"null":
+        return None
+    return value if text.startswith(b"{") else json_text.compact(text).decode()
 
 
-def name_arguments(
-    names: Sequence[str] | None, context: Context, given: Sequence[Payload] | None = None
-) -> dict[str, Payload]:
-    """The arguments of a message by their names. Raises ``Rejected`` for another number of them.
-
-    Without names nothing is named, and there may be any number, as in the binding.
-
-    Args:
-        names: Their names. None where the trigger has none.
-        context: The event.
-        given: The arguments as values. None takes them as they came, so that numbers stay as they were written.
-    """
-    if names is None or context.category != MESSAGES:
-        return {}
-    arguments = _take_apart(context.sent_arguments) if given is None else given
-    if len(arguments) != len(names):
-        counts = f"takes {len(names)} argument(s), and was given {len(arguments)}"
-        raise Rejected(f"Method '{context.event}' {counts}.")
-    return dict(zip(names, arguments, strict=True))
+@lru_cache(1024)
+def spell_header(name: str) -> str:
+    """A header's name as a .NET host shows it: ``X-ASRS-User-Id``, ``X-MS-CLIENT-PRINCIPAL-ID``, ``User-Agent``."""
+    if is_platform_header(name):
+        return name.upper()
+    return name if name in _LOWER else "-".join(_SPELT.get(one, one.capitalize()) for one in name.split("-"))
 
 
 def _take_apart(arguments: Sequence[Payload]) -> Sequence[Payload]:
@@ -203,28 +234,19 @@ def write_context(context: Context) -> dict[str, Any]:
         "Hub": context.hub,
         "ConnectionId": context.connection_id,
         "UserId": context.user_id,
-        "Headers": {spell_header(name): value for name, value in context.headers.items() if name not in _OF_THE_BODY},
-        "Query": join_values(context.query) or None,
+        "Headers": {spell_header(name): text for name, text in context.headers.items() if name not in _OF_THE_BODY},
+        "Query": join_query(context.query) or None,
         "Claims": {name: values[0] for name, values in context.claims.items() if values} or None,
     }
 
 
-def spell_header(name: str) -> str:
-    """A header's name as the service and its clients spell it. ``name`` is in lower case."""
-    if name in _IN_LOWER_CASE:
-        return name
-    if name.startswith(_OF_THE_PLATFORM):
-        return name.upper()
-    return "-".join(_CAPITALS.get(part, part.capitalize()) for part in name.split("-"))
-
-
-def join_values(values: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """The values of parameters, joined by a comma. Names that differ in case alone are one, spelled as the first."""
-    spelled: dict[str, str] = {}
+def join_query(query: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The parameters of a query. Names that differ in case are one, as first written, and values are joined."""
+    spelt: dict[str, str] = {}
     joined: dict[str, str] = {}
-    for name, some in values.items():
-        first = spelled.setdefault(name.lower(), name)
-        joined[first] = ",".join([joined[first], *some] if first in joined else some)
+    for name, values in query.items():
+        known = spelt.setdefault(name.lower(), name)
+        joined[known] = ",".join([joined[known], *values] if known in joined else values)
     return joined
 
 
