@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -81,8 +81,9 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
     check_origins(options.origins)
     secret = _find_secret(options, environment)
     sources = Sources(environment, _write_flags(options, secret))
-    values = sources.read()
+    values = sources.read_as_written()  # an app's own vault need not be open here, where its connection is overruled
     found = make_dev_settings(values, remote=options.remote)
+    found = replace(found, values=sources.stores.follow(found.values))
     settings = _accept(found)
     with bind(_HOST, next(one for one in (options.port, found.port, 8080) if one is not None), "--port") as sock:
         configure_logs(settings.log_level, settings.log_format)

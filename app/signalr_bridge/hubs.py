@@ -76,7 +76,7 @@ class HubFacts:
 def name_hubs(settings: Settings, handled: Iterable[str]) -> list[str]:
     """The hubs that settings and handlers name, each once, in lower case. ``handled`` are the hubs of handlers."""
     default = [settings.default_hub] if settings.default_hub else []
-    named = [*default, *settings.negotiate.hubs, *settings.hubs, *handled]
+    named = [*default, *settings.negotiate.hubs, *settings.negotiate.paths.values(), *settings.hubs, *handled]
     return list(dict.fromkeys(hub.lower() for hub in named if hub != ANY))
 
 

@@ -15,6 +15,7 @@ from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
 from signalr_bridge.functions.all_apps import make_function_apps
 from signalr_bridge.functions.app import FunctionApps
 from signalr_bridge.functions.python_app import PythonApp
+from signalr_bridge.functions.remote_app import ProgramParts
 from signalr_bridge.hubs import HubList, name_hubs
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
@@ -141,8 +142,7 @@ def create_app(
         hubs: Hubs of the application that the bridge is in, instead of those by entry point.
         python_app: The function app of the settings, where it is loaded already.
     """
-    events = _make_events(runtime)
-    observer = _make_observer(settings, events, observer)
+    events, observer = _make_observers(settings, runtime, observer)
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, _choose_check(hubs))
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer)
@@ -153,7 +153,8 @@ def create_app(
     forwards = _make_forwards(snapshots, backends, backlog, sender, refusals, runtime, observer)
     negotiator = _make_negotiator(snapshots, directory, runtime)
     clients = build_clients(settings, issuer_keys, runtime, negotiate_handlers)
-    function_apps = make_function_apps(python_app, settings, clients, negotiator, directory, sender, runtime)
+    calls = ProgramParts(snapshots.signers, backends, backlog, sender, refusals, observer)
+    function_apps = make_function_apps(python_app, calls, settings, clients, negotiator, directory, sender, runtime)
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards, *function_apps.handlers]
     receiver = _make_receiver(snapshots, handlers, sender, events, refusals, runtime, observer)
     parts = Parts(
@@ -203,14 +204,16 @@ def _load_handlers(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | N
     return load_handlers(named, None if hubs is None else (), default_seconds=settings.limits.handler_seconds)
 
 
-def _make_observer(settings: Settings, events: EventFeed, observer: Observer | None) -> Observer:
-    """The observer, and with a console the feed of events beside it. None stands for the log."""
+def _make_observers(settings: Settings, runtime: Runtime, observer: Observer | None) -> tuple[EventFeed, Observer]:
+    """The feed of events, and the observer. With a console the feed is told, too. None stands for the log."""
+    events = EventFeed(wall_clock=runtime.wall_clock, clock=runtime.clock, boot=runtime.new_id()[:8])
     observer = LogObserver() if observer is None else observer
-    return tell_all([observer, FeedObserver(events)]) if settings.console else observer
+    return events, tell_all([observer, FeedObserver(events)]) if settings.console else observer
 
 
 def _make_app(settings: Settings, parts: Parts, runtime: Runtime, observer: Observer) -> BridgeApp:
-    table = Table(list_routes(settings, parts.directory))
+    parts.function_apps.follow(parts.receiver, parts.access.hub_names, parts.directory)
+    table = Table(list_routes(settings, parts.directory), parts.function_apps.routes)
     app = _make_fastapi(settings, table, _list_opened(parts))
     app.state.parts = parts
     app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
@@ -300,10 +303,6 @@ def _make_hub_lifespan(settings: Settings, loaded: PythonHandlers, sender: Sende
 
 def _make_backlog(settings: Settings) -> Backlog:
     return Backlog(grace_seconds=settings.limits.grace_seconds)
-
-
-def _make_events(runtime: Runtime) -> EventFeed:
-    return EventFeed(wall_clock=runtime.wall_clock, clock=runtime.clock, boot=runtime.new_id()[:8])
 
 
 def _make_negotiate_handlers(

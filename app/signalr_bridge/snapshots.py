@@ -23,7 +23,7 @@ from signalr_bridge.settings.watcher import Watcher
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, build_authenticator, read_verifiers
 from signalr_bridge.upstream.entra import build_entra_tokens
 from signalr_bridge.upstream.forward.formats import WebhookSigner
-from signalr_bridge.upstream.forward.rule import build_signers
+from signalr_bridge.upstream.forward.rule import build_functions_signer, build_signers
 from signalr_bridge.web.callers import KeyRing, read_keys
 from signalr_bridge.web.observer import Observer
 
@@ -156,7 +156,7 @@ class Snapshots:
             built,
             build_authenticator(settings, verifiers_of, self._tokens_of),
             read_keys(settings.callers.keys),
-            build_signers(settings.forward),
+            build_signers(settings.forward) | build_functions_signer(settings.functions),
         )
 
     def _commit(self, snapshot: Snapshot, loop: asyncio.AbstractEventLoop) -> None:

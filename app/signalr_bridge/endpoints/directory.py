@@ -60,6 +60,8 @@ class EndpointDirectory:
     def __init__(self, current: Callable[[], EndpointMap]) -> None:
         self._current = current
         self._worked = False
+        self.waits_for: Callable[[], str] = lambda: ""
+        """What else must be there before the bridge is ready, in a word. Empty when nothing is missing."""
         self.is_stopping = False
         """Whether the bridge is about to stop. Then it is not ready, and requests are still answered."""
 

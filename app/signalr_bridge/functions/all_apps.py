@@ -4,6 +4,7 @@ from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.functions.app import FunctionApps
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.python_app import PythonApp, make_python_functions
+from signalr_bridge.functions.remote_app import ProgramParts, make_remote_app
 from signalr_bridge.functions.timers import make_timers
 from signalr_bridge.negotiate.negotiator import Negotiator
 from signalr_bridge.negotiate.rules import ClientAdmission
@@ -14,6 +15,7 @@ from signalr_bridge.settings import Settings
 
 def make_function_apps(
     python_app: PythonApp | None,
+    program_parts: ProgramParts | None,
     settings: Settings,
     clients: ClientAdmission,
     negotiator: Negotiator,
@@ -25,6 +27,7 @@ def make_function_apps(
 
     Args:
         python_app: The app in Python, where it is loaded already.
+        program_parts: What calls a program beside the bridge. None where nothing is called.
         settings: The settings of the bridge, and the apps' own.
         clients: The rules for the clients of each hub.
         negotiator: Signs the tokens of clients.
@@ -34,4 +37,5 @@ def make_function_apps(
     """
     bindings = Bindings(settings, clients.rules_of, negotiator, directory, sender)
     python = make_python_functions(python_app, settings, bindings, sender, runtime)
-    return FunctionApps(make_timers(settings, runtime), python)
+    beside = make_remote_app(settings, bindings, program_parts, runtime)
+    return FunctionApps(make_timers(settings, runtime), python, beside)

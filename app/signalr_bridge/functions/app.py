@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import Protocol, Self
 
-from signalr_bridge.errors import Rejected
+from signalr_bridge.endpoints.directory import EndpointDirectory
+from signalr_bridge.errors import SettingsError
 from signalr_bridge.functions.app_folder import HostFile
 from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.binding_data import gather
@@ -31,10 +32,12 @@ from signalr_bridge.functions.left_out import LeftOut, find_reason
 from signalr_bridge.functions.signalr_triggers import check_triggers
 from signalr_bridge.functions.timers import RunTimer, TimerFunction, Timers
 from signalr_bridge.protocol.hub_message import Payload
-from signalr_bridge.protocol.upstream_event import MESSAGES
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import Handler
+from signalr_bridge.upstream.forward.functions import name_arguments
+from signalr_bridge.upstream.receiver import Receiver
+from signalr_bridge.web.authorize import HubNames
 
 _LOG = logging.getLogger("signalr_bridge.functions")
 _NOTHING: Mapping[str, Payload] = MappingProxyType({})
@@ -92,6 +95,22 @@ class Invoker:
         await self._bindings.send_outputs(function, data, result.outputs)
         return result
 
+    async def read_inputs(
+        self, function: FunctionDescription, trigger: TriggerData, named: Mapping[str, Payload]
+    ) -> dict[str, object]:
+        """What ``Bindings.read_inputs`` gives for a call that somebody else makes."""
+        return await self._bindings.read_inputs(function, self._gather(function, trigger, named))
+
+    async def send_outputs(
+        self,
+        function: FunctionDescription,
+        trigger: TriggerData,
+        named: Mapping[str, Payload],
+        outputs: Mapping[str, bytes],
+    ) -> None:
+        """What ``Bindings.send_outputs`` does for a call that somebody else has made."""
+        await self._bindings.send_outputs(function, self._gather(function, trigger, named), outputs)
+
     async def _run(self, invocation: Invocation) -> FunctionResult:
         seconds = self._limit.timer if isinstance(invocation.trigger, TimerCall) else self._limit.call
         limit = asyncio.timeout(seconds if math.isfinite(seconds) else None)
@@ -124,25 +143,12 @@ class FunctionHandler:
         self.hub, self.category = trigger.text("hubName").lower(), trigger.text("category").lower()
         self.event, self.source = trigger.text("event"), function.source
         self._function, self._invoker = function, invoker
-        self._names = trigger.texts("parameterNames") or ()
+        self._names = trigger.texts("parameterNames") or None
 
     async def answer(self, context: Context) -> Payload:
         """What the function returns. Raises what it does, and ``Rejected`` for another number of arguments."""
-        named = name_arguments(self._names, context)
+        named = name_arguments(self._names, context, context.arguments)
         return (await self._invoker.invoke(self._function, context, named)).result
-
-
-def name_arguments(names: Sequence[str], context: Context) -> dict[str, Payload]:
-    """The arguments of a message by their names. Raises ``Rejected`` for another number of them.
-
-    Without names nothing is named, and there may be any number, as in the binding.
-    """
-    if not names or context.category != MESSAGES:
-        return {}
-    if len(context.arguments) != len(names):
-        wanted, given = len(names), len(context.arguments)
-        raise Rejected(f"Method '{context.event}' takes {wanted} argument(s), and was given {given}.")
-    return dict(zip(names, context.arguments, strict=True))
 
 
 def sort_functions(
@@ -198,19 +204,82 @@ def _as_timer(call: Callable[[TriggerData], Awaitable[FunctionResult]]) -> RunTi
     return run
 
 
+class AppBeside(Protocol):
+    """An app in a program beside the bridge. What it brings may change, and may not be known yet."""
+
+    @property
+    def functions(self) -> AppFunctions:
+        """What it brings."""
+        ...
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known what it brings."""
+        ...
+
+    def on_change(self, use: Callable[[AppFunctions], None]) -> None:
+        """Tell ``use`` what it brings whenever that changes. It raises ``SettingsError`` for what it refuses."""
+        ...
+
+    async def __aenter__(self) -> object: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
 class FunctionApps:
     """All function apps of the bridge. It is entered once what they send with is open.
 
     Args:
         timers: Runs those that run by a schedule.
-        apps: What each app brings.
+        apps: What each app in this process brings.
+        beside: The app in a program beside the bridge.
     """
 
-    def __init__(self, timers: Timers, apps: Sequence[AppFunctions] = ()) -> None:
+    def __init__(self, timers: Timers, apps: Sequence[AppFunctions] = (), beside: AppBeside | None = None) -> None:
         self.routes = FunctionRoutes()
-        self._timers = timers
-        self._apps = list(apps)
+        self._timers, self._beside = timers, beside
+        self._inside = list(apps)
+        self._apps = [*apps] if beside is None else [*apps, beside.functions]
+        self._follow: Callable[[Sequence[Handler]], None] = lambda former: None
         self.routes.use([one for app in self._apps for one in app.http])
+        self._timers.use([one for app in self._apps for one in app.timers])
+        if beside is not None:
+            beside.on_change(self._change)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known what all apps bring."""
+        return self._beside is None or self._beside.is_known
+
+    def follow(self, receiver: Receiver, hub_names: HubNames, directory: EndpointDirectory) -> None:
+        """Let functions answer as soon as it is known which there are, and be ready only then.
+
+        Args:
+            receiver: Has the handlers in force.
+            hub_names: The hubs that there are.
+            directory: Says whether the bridge is ready.
+        """
+
+        def follow(former: Sequence[Handler]) -> None:
+            others = [one for one in receiver.dispatch.handlers if one not in former]
+            receiver.use([*others, *self.handlers])
+            hub_names.use(self.hubs)
+
+        self._follow = follow
+        directory.waits_for = lambda: "" if self.is_known else "functions"
+
+    def _change(self, functions: AppFunctions) -> None:
+        former, before = self.handlers, self._apps
+        self._apps = [*self._inside, functions]
+        try:
+            self.routes.use([one for app in self._apps for one in app.http])
+            self._follow(former)
+        except SettingsError:
+            self._apps = before
+            self.routes.use([one for app in before for one in app.http])
+            raise
         self._timers.use([one for app in self._apps for one in app.timers])
 
     @property
@@ -240,10 +309,14 @@ class FunctionApps:
         for one in self.left_out:
             _LOG.warning("function left out", extra={"function": one.name, "reason": one.reason})
         await self._timers.__aenter__()
+        if self._beside is not None:
+            await self._beside.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let what runs end."""
+        if self._beside is not None:
+            await self._beside.__aexit__(kind, error, trace)
         await self._timers.__aexit__(kind, error, trace)

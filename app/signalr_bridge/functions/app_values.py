@@ -107,7 +107,7 @@ def list_connections(functions: Sequence[FunctionDescription], values: Values) -
 
     Where they name one for all hubs, and the default one has no value, that one is the default.
     """
-    named = _find_connections(functions, AppSettings(list_app_settings(values)))
+    named = find_connections(functions, AppSettings(list_app_settings(values)))
     names = dict.fromkeys(named.values())
     if len(names) == 1 and not any(one.startswith(DEFAULT.lower()) for one in values):
         return name_values([("BRIDGE_CONNECTION", one) for one in names if one != DEFAULT], SOURCE)
@@ -115,7 +115,12 @@ def list_connections(functions: Sequence[FunctionDescription], values: Values) -
     return name_values(written, SOURCE)
 
 
-def _find_connections(functions: Sequence[FunctionDescription], app_settings: AppSettings) -> Mapping[str, str]:
+def find_connections(functions: Sequence[FunctionDescription], app_settings: AppSettings) -> Mapping[str, str]:
+    """The connection of each hub that is always the same, as the bindings of an app name it.
+
+    A hub that has two keeps the first, and its check says so. A connection string in place of a name is left out,
+    because it is a secret.
+    """
     named: dict[str, str] = {}
     for function in functions:
         try:
@@ -123,9 +128,10 @@ def _find_connections(functions: Sequence[FunctionDescription], app_settings: Ap
         except SettingsError:
             continue  # it is said where the function's bindings are checked
         for one in resolved.bindings:
-            if one.kind in SIGNALR_KINDS | {Kind.SIGNALR_TRIGGER} and _is_hub(one.text("hubName")):
-                named.setdefault(one.text("hubName").lower(), one.text(PROPERTY) or DEFAULT)
-    return {hub: name for hub, name in named.items() if not any(one in name for one in ";=")}
+            hub, name = one.text("hubName"), one.text(PROPERTY) or DEFAULT
+            if one.kind in SIGNALR_KINDS | {Kind.SIGNALR_TRIGGER} and _is_hub(hub) and not set(";=") & set(name):
+                named.setdefault(hub.lower(), name)
+    return named
 
 
 def _is_hub(name: str) -> bool:

@@ -122,25 +122,47 @@ class Backends:
     async def post(
         self, origin: str, url: str, body: bytes, headers: Mapping[str, str], seconds: float, *, patient: bool = True
     ) -> Reply:
-        """Post one event, and return the backend's reply.
+        """Post one event, and return the backend's reply. The arguments are those of ``call``.
+
+        Raises:
+            BackendFailed: One of its kinds, when there is no reply.
+        """
+        response = await self.call("POST", origin, url, body, headers, seconds, patient=patient)
+        found = response.headers
+        media_type = found.get("Content-Type", "").partition(";")[0].strip().lower()
+        return Reply(response.status, media_type, response.body, client.read_retry_after(found))
+
+    async def call(
+        self,
+        method: str,
+        origin: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        seconds: float,
+        *,
+        patient: bool = True,
+    ) -> client.Response:
+        """Call a backend, and return its response.
 
         Args:
+            method: The HTTP method, in capitals.
             origin: Scheme, host and port of the backend. Each origin has a breaker.
             url: The URL, completely escaped.
-            body: What is posted.
+            body: What is sent. None sends nothing.
             headers: The headers besides those of every call.
             seconds: How long the call may take.
             patient: False when so little time is left that a time-out says nothing about the backend.
 
         Raises:
-            BackendFailed: One of its kinds, when there is no reply.
+            BackendFailed: One of its kinds, when there is no response.
         """
         breaker = self._breakers.get(origin) or self._breakers.setdefault(origin, BackendBreaker())
         was_open = breaker.is_open
         if not breaker.allow(self._clock()):
             raise CircuitOpen("The backend is not called for a moment: it did not answer several times in a row.")
         try:
-            reply = await self._post_in_time(url, body, headers, seconds)
+            response = await self._call_in_time(method, url, body, headers, seconds)
             breaker.record_answer()
         except TimeoutError:
             if patient:
@@ -157,11 +179,15 @@ class Backends:
         finally:
             breaker.forget()
             _log_change(origin, was_open, breaker, self.advice.get(origin))
-        return reply
+        return response
 
-    async def _post_in_time(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
+    async def _call_in_time(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], seconds: float
+    ) -> client.Response:
         try:
-            return await self._post(url, body, headers, seconds)
+            return await self._client.request(
+                method, url, headers=headers, body=body, seconds=seconds, largest=LARGEST_ANSWER
+            )
         except (client.TimedOut, client.ConnectTimedOut):
             raise TimeoutError from None  # a connection that is not made in time has always counted as no response
         except client.PoolExhausted as error:
@@ -174,15 +200,6 @@ class Backends:
             raise BackendFailed(f"The backend's answer has more than {LARGEST_ANSWER:,} bytes.") from None
         except client.BadResponse as error:
             raise BackendFailed(_describe(error)) from None
-
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
-        response = await self._client.request(
-            "POST", url, headers=headers, body=body, seconds=seconds, largest=LARGEST_ANSWER
-        )
-        found = response.headers
-        media_type = found.get("Content-Type", "").partition(";")[0].strip().lower()
-        retry_after = client.read_retry_after(found)
-        return Reply(response.status, media_type, response.body, retry_after)
 
 
 def _log_change(origin: str, was_open: bool, breaker: BackendBreaker, advice: str | None) -> None:

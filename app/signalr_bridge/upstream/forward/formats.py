@@ -79,11 +79,13 @@ class BackendVerdict:
         result: The result for the client.
         outputs: A JSON array of items, which are sent before the client gets its result. It is empty without items.
         logs: Lines for our log.
+        bound: What a function has put into its outputs, as JSON text by the name of the binding.
     """
 
     result: Payload = None
     outputs: bytes = b""
     logs: tuple[str, ...] = ()
+    bound: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 def read_reply(reply: Reply, event: str) -> BackendVerdict:

@@ -16,7 +16,7 @@ from signalr_bridge.settings.model import ForwardSettings
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import explain_outside
 from signalr_bridge.upstream.forward.backends import Backends, delay_for_connection, delay_for_message, may_repeat
-from signalr_bridge.upstream.forward.formats import BackendFailed, BackendVerdict, Envelope, Signers
+from signalr_bridge.upstream.forward.formats import BackendFailed, BackendVerdict, Envelope, Format, Signers
 from signalr_bridge.upstream.forward.queue import Backlog, Slot
 from signalr_bridge.upstream.forward.rule import Rule, read_rule
 from signalr_bridge.upstream.outbox import Outbox
@@ -29,6 +29,12 @@ _LOG = logging.getLogger("signalr_bridge.upstream")
 
 Pause: TypeAlias = Callable[[float], Awaitable[None]]
 """Waits so many seconds."""
+
+Prepare: TypeAlias = Callable[[Context], Awaitable[Format]]
+"""Gives how one event is written, where more is needed for that than the event."""
+
+SendBound: TypeAlias = Callable[[Context, Mapping[str, bytes]], Awaitable[None]]
+"""Sends what a function has put into its outputs, by the name of the binding. Raises for what was not delivered."""
 
 
 class Forward:
@@ -44,6 +50,8 @@ class Forward:
         observer: Is told of every event that is posted again.
         pause: Waits between two attempts.
         refusals: Remembers connections that were refused after the service had its answer.
+        prepare: Gives how an event is written. None takes the rule's format.
+        send_bound: Sends the outputs of functions. None where there are none.
     """
 
     takes_json = True
@@ -60,7 +68,10 @@ class Forward:
         observer: Observer,
         pause: Pause = asyncio.sleep,
         refusals: Refusals | None = None,
+        prepare: Prepare | None = None,
+        send_bound: SendBound | None = None,
     ) -> None:
+        self._prepare, self._send_bound = prepare, send_bound
         self.source, self.hub, self.category, self.event = rule.source, rule.hub, rule.category, rule.event
         self._rule, self._signers = rule, signers
         self._backends, self._outbox, self._backlog = backends, outbox, backlog
@@ -80,7 +91,8 @@ class Forward:
         """
         if context.event in {".", ".."}:
             raise NoHandler("No handler answers an event of this name.")
-        envelope = self._rule.format.write(context, f"msg_{self._runtime.new_id()}", self._now())
+        written_by = self._rule.format if self._prepare is None else await self._prepare(context)
+        envelope = written_by.write(context, f"msg_{self._runtime.new_id()}", self._now())
         slot = self._enter(context, envelope)
         if context.category != CONNECTIONS:
             return await self._deliver_message(context, envelope, slot)
@@ -187,6 +199,8 @@ class Forward:
             _LOG.info("backend", extra={"handler": self.source, "hub": context.hub, "line": line})
         if verdict.outputs:
             self._check(context, await self._send(context, verdict.outputs))
+        if verdict.bound and self._send_bound is not None:
+            await self._send_bound(context, verdict.bound)
         return verdict.result
 
     async def _send(self, context: Context, outputs: bytes) -> Iterable[Judgement]:

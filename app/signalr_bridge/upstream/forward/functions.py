@@ -5,7 +5,8 @@ Source: Microsoft's page "Azure Functions custom handlers" for the payloads of r
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -32,7 +33,13 @@ from signalr_bridge.upstream.forward.formats import (
 )
 
 _MOST_LOGS, _LONGEST_LOG = 100, 1024
-_SYS = "sys"
+_SYS, _NULL = "sys", b"null"
+_OF_THE_BODY = frozenset({"content-type", "content-length"})
+"""The headers that the invocation context leaves out, because they say something of the body alone."""
+_CAPITALS = {"asrs": "ASRS", "dns": "DNS", "ssl": "SSL", "www": "WWW"}
+_OF_THE_PLATFORM = ("x-ms-client-principal", "x-ms-token-")
+_IN_LOWER_CASE = frozenset({"traceparent", "tracestate", "baggage"})
+_NO_OUTPUTS = "The backend's outputs are no objects, arrays of objects or their JSON text."
 
 
 class FunctionsFormat:
@@ -59,36 +66,115 @@ class FunctionsFormat:
 
     def write(self, context: Context, id: str, moment: datetime) -> Envelope:
         """The request for an event, as ``Format`` says. Raises ``Rejected`` for another number of arguments."""
-        metadata = self._name_arguments(context)
-        metadata[_SYS] = {
-            "MethodName": self._function,
-            "UtcNow": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "RandGuid": str(uuid.UUID(hex=self._new_id(), version=4)),
-        }
-        body = json_text.encode({"Data": {self._binding: write_context(context)}, "Metadata": metadata})
-        headers = {"Content-Type": JSON, "X-Azure-Functions-InvocationId": id}
-        return Envelope(id, self._address.write(context.hub, context.event), body, headers)
+        named = name_arguments(self._names, context)
+        metadata = write_metadata(self._function, moment, self._new_id(), named)
+        body = write_call({self._binding: write_context(context)}, metadata)
+        return Envelope(id, self._address.write(context.hub, context.event), body, write_headers(id))
 
     def read(self, reply: Reply, event: str) -> BackendVerdict:
         """What a reply means. As for the host, any 2xx is success."""
-        if not 200 <= reply.status < 300:
-            raise read_failure(reply, event)
-        members = read_members(reply) if reply.body else {}
+        answer = read_answer(reply, event)
         try:
-            outputs = join_outputs(_read_outputs(members.get("outputs", b"null")))
-            logs = _read_logs(members.get("logs", b"null"))
+            outputs = join_outputs(one for value in answer.outputs.values() for one in read_output(value))
         except (MalformedJson, DuplicateMember):
-            raise BackendFailed("The backend's outputs are no objects, arrays of objects or their JSON text.") from None
-        return BackendVerdict(read_result(members.get("returnvalue")), outputs, logs)
+            raise BackendFailed(_NO_OUTPUTS) from None
+        return BackendVerdict(read_result(answer.returned), outputs, answer.logs)
 
-    def _name_arguments(self, context: Context) -> dict[str, Payload]:
-        if self._names is None or context.category != MESSAGES:
-            return {}
-        arguments = _take_apart(context.sent_arguments)
-        if len(arguments) != len(self._names):
-            wanted, given = len(self._names), len(arguments)
-            raise Rejected(f"Method '{context.event}' takes {wanted} argument(s), and was given {given}.")
-        return dict(zip(self._names, arguments, strict=True))
+
+@dataclass(frozen=True, slots=True)
+class HandlerAnswer:
+    """What a custom handler answers to a call.
+
+    Attributes:
+        outputs: What it has put into its outputs, as JSON text by name.
+        returned: What the function has returned, as JSON text. None when it says nothing of that.
+        logs: Lines for our log.
+    """
+
+    outputs: Mapping[str, bytes] = field(repr=False)
+    returned: bytes | None = field(repr=False)
+    logs: tuple[str, ...] = field(repr=False)
+
+
+def write_headers(id: str) -> dict[str, str]:
+    """The headers of a call. ``id`` is that of the call."""
+    return {"Content-Type": JSON, "X-Azure-Functions-InvocationId": id}
+
+
+def write_call(data: Mapping[str, object], metadata: Mapping[str, object]) -> bytes:
+    """The body of a call: the values of the bindings by their names, and what the trigger knows besides."""
+    return json_text.encode({"Data": data, "Metadata": metadata})
+
+
+def write_metadata(function: str, moment: datetime, id: str, named: Mapping[str, Payload]) -> dict[str, object]:
+    """What the trigger knows besides its value. As the host has it, what is not an object is JSON text.
+
+    Args:
+        function: The function's name.
+        moment: When the call came, in UTC.
+        id: 32 random hexadecimal digits, which become a GUID.
+        named: The arguments of a message, or the parameters of a route, by their names.
+    """
+    written = ((name, _write_named(value)) for name, value in named.items())
+    return {
+        **{name: value for name, value in written if value is not None},
+        _SYS: {
+            "MethodName": function,
+            "UtcNow": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "RandGuid": str(uuid.UUID(hex=id, version=4)),
+        },
+    }
+
+
+def _write_named(value: Payload) -> object:
+    """An object as it is, and any other value as JSON text. None for null, which is left out."""
+    text = bytes(value) if isinstance(value, msgspec.Raw) else json_text.encode(value)
+    if json_text.first_character(text) == b"{":
+        return msgspec.Raw(text)
+    return None if text.strip() == b"null" else text.decode()
+
+
+def read_answer(reply: Reply, event: str) -> HandlerAnswer:
+    """What a custom handler has answered. As for the host, any 2xx is success.
+
+    Args:
+        reply: Its reply.
+        event: The name of the event, for the text of a refusal without one.
+
+    Raises:
+        Rejected: The handler refused the event. The text is meant for the client.
+        BackendFailed: The answer means a failure.
+    """
+    if not 200 <= reply.status < 300:
+        raise read_failure(reply, event)
+    members = read_members(reply) if reply.body.strip() else {}
+    try:
+        outputs = members.get("outputs", _NULL)
+        logs = _read_logs(members.get("logs", _NULL))
+        return HandlerAnswer({} if outputs == _NULL else json_text.members(outputs), members.get("returnvalue"), logs)
+    except (MalformedJson, DuplicateMember):
+        raise BackendFailed(_NO_OUTPUTS) from None
+
+
+def name_arguments(
+    names: Sequence[str] | None, context: Context, given: Sequence[Payload] | None = None
+) -> dict[str, Payload]:
+    """The arguments of a message by their names. Raises ``Rejected`` for another number of them.
+
+    Without names nothing is named, and there may be any number, as in the binding.
+
+    Args:
+        names: Their names. None where the trigger has none.
+        context: The event.
+        given: The arguments as values. None takes them as they came, so that numbers stay as they were written.
+    """
+    if names is None or context.category != MESSAGES:
+        return {}
+    arguments = _take_apart(context.sent_arguments) if given is None else given
+    if len(arguments) != len(names):
+        counts = f"takes {len(names)} argument(s), and was given {len(arguments)}"
+        raise Rejected(f"Method '{context.event}' {counts}.")
+    return dict(zip(names, arguments, strict=True))
 
 
 def _take_apart(arguments: Sequence[Payload]) -> Sequence[Payload]:
@@ -117,16 +203,29 @@ def write_context(context: Context) -> dict[str, Any]:
         "Hub": context.hub,
         "ConnectionId": context.connection_id,
         "UserId": context.user_id,
-        "Headers": context.headers,
-        "Query": {name: ",".join(values) for name, values in context.query.items()} or None,
+        "Headers": {spell_header(name): value for name, value in context.headers.items() if name not in _OF_THE_BODY},
+        "Query": join_values(context.query) or None,
         "Claims": {name: values[0] for name, values in context.claims.items() if values} or None,
     }
 
 
-def _read_outputs(text: bytes) -> Iterator[bytes]:
-    if text != b"null":
-        for value in json_text.members(text).values():
-            yield from read_output(value)
+def spell_header(name: str) -> str:
+    """A header's name as the service and its clients spell it. ``name`` is in lower case."""
+    if name in _IN_LOWER_CASE:
+        return name
+    if name.startswith(_OF_THE_PLATFORM):
+        return name.upper()
+    return "-".join(_CAPITALS.get(part, part.capitalize()) for part in name.split("-"))
+
+
+def join_values(values: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The values of parameters, joined by a comma. Names that differ in case alone are one, spelled as the first."""
+    spelled: dict[str, str] = {}
+    joined: dict[str, str] = {}
+    for name, some in values.items():
+        first = spelled.setdefault(name.lower(), name)
+        joined[first] = ",".join([joined[first], *some] if first in joined else some)
+    return joined
 
 
 def _read_logs(text: bytes) -> tuple[str, ...]:

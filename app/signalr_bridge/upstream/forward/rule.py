@@ -9,7 +9,7 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.protocol.admission import NEGOTIATE
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS, DISCONNECTED
 from signalr_bridge.runtime import NewId
-from signalr_bridge.settings.model import ForwardSettings
+from signalr_bridge.settings.model import ForwardSettings, FunctionsSettings
 from signalr_bridge.settings.names import write_name
 from signalr_bridge.upstream.dispatch import ANY, read_hub_pattern
 from signalr_bridge.upstream.forward.formats import Address, Format, JsonFormat, WebhookSigner
@@ -201,7 +201,16 @@ def _check_names(given: ForwardSettings, name: str) -> None:
         check_names(given.parameter_names, _write(name, "parameter_names"))
 
 
-def build_signers(rules: Mapping[str, ForwardSettings]) -> Mapping[str, WebhookSigner]:
+def build_functions_signer(given: FunctionsSettings) -> dict[str, WebhookSigner]:
+    """What signs the calls of functions in a program, by its source. Nothing where no secrets are set.
+
+    Raises ``SettingsError`` for a malformed secret.
+    """
+    secrets = [one.get_secret_value() for one in given.secrets]
+    return {"functions": WebhookSigner(secrets, "BRIDGE_FUNCTIONS__SECRETS")} if secrets else {}
+
+
+def build_signers(rules: Mapping[str, ForwardSettings]) -> dict[str, WebhookSigner]:
     """What signs the calls of each rule, by its source. Raises ``SettingsError`` for a missing or malformed secret."""
     return {f"forward.{name}": _make_signer(given, _write(name, "secrets")) for name, given in rules.items()}
 
