@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.stripping_proxy import run_platform
-from tests.browser.test_function_apps import WITHIN_MS, AppPage, check_methods
+from tests.browser.test_function_apps import WITHIN_MS, App, AppPage, check_methods
 from tests.e2e.processes import (
     API_KEY,
     ROOT,
@@ -26,17 +25,6 @@ from tests.e2e.processes import (
 )
 
 SIGNED_IN = {"BRIDGE_NEGOTIATE__PLATFORM_IDENTITY": "true", "BRIDGE_FUNCTION_APP__TIMERS": "true"}
-
-
-@dataclass(frozen=True)
-class App:
-    """A function app that runs in the bridge, and where the platform serves it."""
-
-    url: str
-    bridge: Process
-
-    def call(self, method: str, path: str, **more: Any) -> httpx.Response:
-        return httpx.request(method, f"{self.url}/api/{path}", trust_env=False, timeout=10, **more)
 
 
 @pytest.fixture
@@ -64,13 +52,13 @@ def serve_app(stack: ExitStack, folder: str) -> App:
         Process("bridge", app_command("serve", "--port", str(port), "--function-app", folder), settings)
     )
     wait_until_answered(bridge, f"http://localhost:{port}/health/ready")
-    return App(stack.enter_context(run_platform(f"http://localhost:{port}")), bridge)
+    return App(stack.enter_context(run_platform(f"http://localhost:{port}")), bridge, functions=bridge)
 
 
 def test_a_v2_chat_as_it_is_deployed(stack: ExitStack, tmp_path: Path, new_context: Callable[..., Any]) -> None:
     app = serve_app(stack, copy_app("python_v2", tmp_path))
     ann, bob = AppPage(app, new_context, "ann"), AppPage(app, new_context, "bob")
-    ann.expect("bob has joined")
+    ann.expect("bob is here")
     expect(ann.page.locator("#ticks")).to_have_text("tick 1", timeout=WITHIN_MS)
     ann.say("hello")
     ann.expect("sent 5 characters as ann")
@@ -95,7 +83,7 @@ def check_requests(app: App, bob: AppPage) -> None:
     bob.expect("null: read this")
     malformed = app.call("POST", "messages", content=b"sesame")
     assert (malformed.status_code, malformed.text) == (400, "Write JSON.")
-    assert app.call("GET", "messages").status_code == 404
+    assert app.call("GET", "orders").status_code == 404
     assert app.call("POST", "negotiate", headers={"X-MS-CLIENT-PRINCIPAL-ID": "ann"}).status_code == 401
     app.bridge.wait_for_line("orders")
     app.bridge.wait_for_line("is connected")
@@ -104,7 +92,7 @@ def check_requests(app: App, bob: AppPage) -> None:
 
 def test_a_v1_chat_on_a_developers_machine(stack: ExitStack, tmp_path: Path, new_context: Callable[..., Any]) -> None:
     dev = stack.enter_context(run_dev("--function-app", copy_app("python_v1", tmp_path), settings=SIGNED_IN))
-    app = App(stack.enter_context(run_platform(dev.url)), dev.bridge)
+    app = App(stack.enter_context(run_platform(dev.url)), dev.bridge, functions=dev.bridge)
     ann, bob = AppPage(app, new_context, "ann"), AppPage(app, new_context, "bob")
     bob.expect("chat: welcome bob")
     expect(ann.page.locator("#beat")).to_contain_text("beat", timeout=WITHIN_MS)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from signalr_bridge.errors import InvalidName, SettingsError
+from signalr_bridge.errors import InvalidName, SettingsError, blame
 from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.belief import SIGNALR_KINDS
 from signalr_bridge.functions.connections import DEFAULT, PROPERTY
 from signalr_bridge.functions.description import FunctionDescription, Kind
 from signalr_bridge.functions.expressions import resolve_settings
-from signalr_bridge.functions.python_app import PythonApp, load_python_app
+from signalr_bridge.functions.python_app import FOLDER_SETTING, PythonApp, load_python_app
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings.diagnosis import locate
 from signalr_bridge.settings.loading import list_app_settings
@@ -84,7 +84,8 @@ def find_python_app(values: Values, folder: Path, more: Mapping[str, str] = _NOT
         return None
     app_settings, variables = list_app_settings(values) | dict(more), {**list_variables(values), **more}
     try:
-        return load_python_app(folder / found.text, app_settings, variables)
+        with blame(FOLDER_SETTING):
+            return load_python_app(folder / found.text, app_settings, variables)
     except SettingsError as error:
         raise locate(Diagnostic.of(error), values).as_error() from error
 
