@@ -254,8 +254,8 @@ class RemoteApp:
             return error.sentence
         self.functions, self._list = new, (body, prefix)
         log_left_out(new.left_out)
-        counts = {"handlers": len(new.handlers), "http": len(new.http), "timers": len(new.timers)}
-        _LOG.info("list of functions in use", extra=counts)
+        count = len(new.handlers) + len(new.http) + len(new.timers)
+        _LOG.info("list of functions in use", extra={"count": count})
         if self._directory is not None:
             self._directory.awaited = ""
         return None
