@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -36,16 +36,20 @@ from signalr_bridge.check import (
 from signalr_bridge.endpoints.credentials import find_proxies
 from signalr_bridge.errors import BridgeError, SettingsError
 from signalr_bridge.event_loop import run_to_end
+from signalr_bridge.functions.app_values import read_with_app
+from signalr_bridge.functions.python_app import PythonApp
 from signalr_bridge.hosts import find_unknown_hosts, watch_hosts
 from signalr_bridge.init import list_languages, write_project
-from signalr_bridge.main import Parts, create_app, mint
+from signalr_bridge.main import create_app, mint
 from signalr_bridge.migration import migrate, write_settings
+from signalr_bridge.parts import Parts
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings import Level, Review, Settings, Sources, review
 from signalr_bridge.settings.diagnosis import locating
 from signalr_bridge.settings.value import Values
 from signalr_bridge.tail import watch
+from signalr_bridge.token_check import check_token
 from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.validation import review_to_serve
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
@@ -61,6 +65,7 @@ Handlers = Annotated[list[str] | None, typer.Option("--handlers", help="Python h
 SettingsFiles = Annotated[
     list[Path] | None, typer.Option("--settings", help="bridge.toml or local.settings.json; the last one counts first")
 ]
+FunctionApp = Annotated[Path | None, typer.Option("--function-app", help="the folder of a Python function app to run")]
 Origins = Annotated[
     list[str] | None, typer.Option("--allow-origin", help="an origin, scheme://host[:port], whose pages may connect")
 ]
@@ -114,21 +119,24 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="port to listen on")] = None,
     settings: SettingsFiles = None,
     handlers: Handlers = None,
+    function_app: FunctionApp = None,
 ) -> None:
     """Run the bridge, with settings from the environment and a file."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the bridge runs, it would end the process
-    sources = _find_sources(settings, {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None})
-    values = sources.read()
-    loaded = _accept(review_to_serve(values))
+    flags = {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None}
+    read = read_with_app(_find_sources(settings, flags | _name_app(function_app)))
+    loaded = _accept(review_to_serve(read.values))
     configure_logs(loaded.log_level, loaded.log_format)
-    run_to_end(_serve(loaded, sources, values))
+    run_to_end(_serve(loaded, read.sources, read.values, read.app))
 
 
-async def _serve(settings: Settings, sources: Sources, values: Values) -> None:
+async def _serve(settings: Settings, sources: Sources, values: Values, python_app: PythonApp | None) -> None:
     with ExitStack() as stack:
         stack.enter_context(locating(values))
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
-        app = create_app(settings, sources)
+        app = create_app(settings, sources, python_app=python_app)
+        if python_app is not None:
+            python_app.enter(settings.log_level)
         parts: Parts = app.state.parts
         limits = settings.limits
         listen = partial(
@@ -185,6 +193,7 @@ def dev(
     secret: Annotated[str | None, typer.Option(help="signs what --forward posts: whsec_ and base64")] = None,
     remote: Annotated[bool, typer.Option("--remote", help="events may be posted to other machines")] = False,
     allow_origin: Origins = None,
+    function_app: FunctionApp = None,
     reload: Annotated[bool, typer.Option("--reload", help="load the handlers anew when their files change")] = False,
 ) -> None:
     """Run bridge, emulated service and workbench on this machine alone, without an Azure account."""
@@ -200,6 +209,7 @@ def dev(
         secret=secret,
         remote=remote,
         origins=allow_origin or (),
+        function_app=None if function_app is None else str(function_app),
         reload=reload,
     )
     run_to_end(development.run_dev(options, os.environ))
@@ -264,6 +274,7 @@ def import_app(
 @cli.command()
 def check(
     settings: SettingsFiles = None,
+    function_app: FunctionApp = None,
     probe: Annotated[
         bool, typer.Option("--probe", help="also ask every endpoint whether it takes the credential")
     ] = False,
@@ -271,7 +282,7 @@ def check(
 ) -> None:
     """Print what was understood of the settings, with secrets masked. Exit with 1 when one is wrong."""
     try:
-        report = examine(_find_sources(settings, {}).read())
+        report = examine(_find_sources(settings, _name_app(function_app)).read())
     except SettingsError as error:
         report = report_unreadable(error)
     if probe and report.settings is not None:
@@ -289,14 +300,21 @@ def check(
 
 @cli.command()
 def token(
-    hub: Annotated[str, typer.Option(help="the hub")],
+    hub: Annotated[str | None, typer.Option(help="the hub")] = None,
     user: Annotated[str | None, typer.Option(help="the user id")] = None,
     claim: Annotated[list[str] | None, typer.Option(help="a claim, as name=value; may be repeated")] = None,
+    check: Annotated[
+        str | None, typer.Option("--check", help="a token: whose is it, and would it be taken? `-` reads it from stdin")
+    ] = None,
     settings: SettingsFiles = None,
 ) -> None:
-    """Print a client's URL and access token, as negotiate would give them to a caller."""
+    """Print a client's URL and access token, as negotiate would give them to a caller, or say whose a token is."""
     configure_logs("error", None)
+    if (hub is None) is (check is None):
+        raise SettingsError("token takes either --hub, for a new token, or --check, for one that is there.")
     loaded = _accept(review(_find_sources(settings, {}).read()))
+    if hub is None:
+        _check_token(loaded, check or "")
     hub = check_hub(hub)
     if not loaded.endpoints_of(hub):
         own = loaded.hubs.get(hub)
@@ -311,6 +329,14 @@ def token(
     _print(info.access_token)
 
 
+def _check_token(settings: Settings, text: str) -> NoReturn:
+    """Print whose a token is. Exit with 1 when it would be refused."""
+    report = asyncio.run(check_token(settings, sys.stdin.read() if text == "-" else text))
+    for line in report.write():
+        _print(line)
+    sys.exit(0 if report.refusal is None else 1)
+
+
 def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
@@ -320,6 +346,11 @@ def _read(file: Path) -> bytes:
 
 def _find_sources(files: list[Path] | None, flags: dict[str, Any]) -> Sources:
     return Sources(dict(os.environ), flags | {"bridge_settings_file": _paths(files) or None})
+
+
+def _name_app(folder: Path | None) -> dict[str, str | None]:
+    """The flag for the folder of a function app."""
+    return {"bridge_function_app__folder": None if folder is None else str(folder)}
 
 
 def _paths(files: list[Path] | None) -> list[str]:

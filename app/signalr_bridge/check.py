@@ -5,7 +5,8 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -17,8 +18,11 @@ from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Outcome, make_endpo
 from signalr_bridge.endpoints.prober import PROBE, PROBE_SECONDS
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.functions.app_values import load_app
+from signalr_bridge.functions.python_app import PythonApp
 from signalr_bridge.hubs import HubFacts, describe_clients
-from signalr_bridge.main import Parts, create_app
+from signalr_bridge.main import create_app
+from signalr_bridge.parts import Parts
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings.azure import UNNAMED
 from signalr_bridge.settings.azure_calls import name_of_azure
@@ -261,18 +265,25 @@ def list_handlers(hub: HubFacts) -> str:
 
 
 def write_hubs(hubs: Sequence[HubFacts]) -> Iterator[str]:
-    """The table of hubs: what handles their events, and who may connect."""
+    """The table of hubs: who may connect, and what handles their events."""
     if hubs:
         yield ""
-        rows = [(one.name, list_handlers(one) or "none", describe_clients(one.clients)) for one in hubs]
-        yield from lay_out([("hub", "handlers", "clients"), *rows], _UNCUT)
+        rows = [(one.name, describe_clients(one.clients), list_handlers(one) or "none") for one in hubs]
+        yield from lay_out([("hub", "clients", "handlers"), *rows], _UNCUT)
 
 
-def examine(values: Values) -> CheckReport:
-    """A report with what ``serve`` would say about these settings. No connection is opened."""
+def examine(values: Values, folder: Path = Path()) -> CheckReport:
+    """A report with what ``serve`` would say about these settings. No connection is opened.
+
+    Args:
+        values: All settings of all sources.
+        folder: The folder that the path of a function app is relative to.
+    """
+    app, values, unloaded = _load_app(values, folder)
     found = review_to_serve(values)
+    found = replace(found, diagnostics=(*found.diagnostics, *unloaded))
     is_wrong = any(one.level is Level.ERROR for one in found.diagnostics)
-    hubs, more = ([], []) if is_wrong or found.settings is None else _assemble(found.settings)
+    hubs, more = ([], []) if is_wrong or found.settings is None else _assemble(found.settings, app)
     said = (*found.diagnostics, *(locate(one, values) for one in more))
     return CheckReport(values, found.settings, said, hubs=tuple(hubs))
 
@@ -282,10 +293,17 @@ def report_unreadable(error: SettingsError) -> CheckReport:
     return CheckReport({}, None, (Diagnostic.of(error),))
 
 
-def _assemble(settings: Settings) -> tuple[Sequence[HubFacts], list[Diagnostic]]:
+def _load_app(values: Values, folder: Path) -> tuple[PythonApp | None, Values, list[Diagnostic]]:
+    try:
+        return *load_app(values, folder), []
+    except SettingsError as error:
+        return None, values, [Diagnostic.of(error)]
+
+
+def _assemble(settings: Settings, app: PythonApp | None) -> tuple[Sequence[HubFacts], list[Diagnostic]]:
     """The hubs of the application that ``serve`` would run, whose handlers are loaded, or why it would not."""
     try:
-        parts: Parts = create_app(settings).state.parts
+        parts: Parts = create_app(settings, python_app=app).state.parts
     except SettingsError as error:
         return [], [Diagnostic.of(error)]
     left_out = [

@@ -5,8 +5,9 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from urllib.parse import quote
 
 from starlette.types import ASGIApp
@@ -15,11 +16,16 @@ from signalr_bridge.dev_secret import ForwardSecret, keep_secret
 from signalr_bridge.dev_settings import FORWARD, DevSettings, is_remote, make_dev_settings
 from signalr_bridge.emulator import Emulator, Role, check_origins, read_upstream_settings
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.main import Parts, create_app
+from signalr_bridge.functions.app_values import find_python_app
+from signalr_bridge.functions.connections import DEFAULT as DEFAULT_CONNECTION
+from signalr_bridge.functions.python_app import PythonApp
+from signalr_bridge.main import create_app
+from signalr_bridge.parts import Parts
 from signalr_bridge.protocol.connection_string import parse_connection_string
 from signalr_bridge.settings import EndpointSettings, Level, Settings, Sources, review
 from signalr_bridge.settings.access import CorsSettings
 from signalr_bridge.settings.traffic import LimitsSettings
+from signalr_bridge.settings.value import Values
 from signalr_bridge.upstream.forward.formats import Address, WebhookSigner
 from signalr_bridge.upstream.forward.queue import Backlog
 from signalr_bridge.upstream.python.loading import load_handlers
@@ -46,6 +52,7 @@ class DevOptions:
         secret: Signs these calls. None takes the one that was made before, or makes one.
         remote: Whether events may be posted to other machines.
         origins: Further origins whose pages may negotiate, and connect to the emulator.
+        function_app: The folder of a Python function app.
         reload: Whether handlers are loaded anew when their files change. The clients stay connected.
     """
 
@@ -58,6 +65,7 @@ class DevOptions:
     secret: str | None = field(default=None, repr=False)
     remote: bool = False
     origins: Sequence[str] = ()
+    function_app: str | None = None
     reload: bool = False
 
 
@@ -73,8 +81,10 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
     """
     check_origins(options.origins)
     secret = _find_secret(options, environment)
-    values = Sources(environment, _write_flags(options, secret)).read()
+    sources = Sources(environment, _write_flags(options, secret))
+    values = sources.read_as_written()  # an app's own vault need not be open here, where its connection is overruled
     found = make_dev_settings(values, remote=options.remote)
+    found = replace(found, values=sources.stores.follow(found.values))
     settings = _accept(found)
     with bind(_HOST, next(one for one in (options.port, found.port, 8080) if one is not None), "--port") as sock:
         configure_logs(settings.log_level, settings.log_format)
@@ -94,7 +104,10 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
                 for one in ([0] * options.endpoints if first == 0 else range(first, first + options.endpoints))
             ]
             settings = _complete(_allow(settings, options.origins), port, [one.connection_string for one in emulators])
-            app = create_app(settings)
+            python_app = _load_app(found.values, sources.folder, emulators[0].connection_string)
+            app = create_app(settings, python_app=python_app)
+            if python_app is not None:
+                python_app.enter("info")
             parts: Parts = app.state.parts
             grace = settings.limits.grace_seconds
             if options.forward is not None:
@@ -145,6 +158,7 @@ def _write_flags(options: DevOptions, secret: ForwardSecret | None) -> dict[str,
     flags: dict[str, object] = {
         "bridge_settings_file": list(options.settings) or None,
         "bridge_handlers": list(options.handlers) or None,
+        "bridge_function_app__folder": options.function_app,
     }
     if secret is not None:
         flags |= {f"bridge_forward:{FORWARD}:url": options.forward, f"bridge_forward:{FORWARD}:secrets": [secret.text]}
@@ -158,6 +172,15 @@ def _accept(found: DevSettings) -> Settings:
     for line in (*found.describe(), *unused):
         _say(line)
     return reviewed.accept()
+
+
+def _load_app(values: Values, folder: Path, connection_string: str) -> PythonApp | None:
+    """The function app of the settings. Its code finds the emulator where it would else find the service.
+
+    Raises ``SettingsError`` for one that cannot be loaded.
+    """
+    more = {DEFAULT_CONNECTION: connection_string, "AZURE_FUNCTIONS_ENVIRONMENT": "Development"}
+    return find_python_app(values, folder, more)
 
 
 async def _stop(backlog: Backlog, emulators: Sequence[Emulator], grace_seconds: float) -> None:

@@ -50,6 +50,8 @@ Some of them are of no release yet.
 _KNOWING = frozenset({"jwt", "platform_identity"})
 """The rules by which clients are known."""
 _TRUST = "trust_client_input"
+_APP = "function_app:folder"
+"""Names a function app, which answers where ``dev`` would else bring handlers and a hub of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +177,7 @@ def _gets_events(name: str, values: Values) -> bool:
     """Whether a setting belongs to what handles events. A backend that is asked at negotiate does not."""
     path = find_path(name) if name.startswith("forward:") else None
     if path is None or path[1] == FORWARD:
-        return name == "handlers" or name.startswith(("forward:", "functions:"))
+        return name in {"handlers", _APP} or name.startswith(("forward:", "functions:"))
     category = values.get(f"{_OURS}forward:{path[1]}:category")
     return category is None or category.text != "negotiate"
 
@@ -205,7 +207,7 @@ def _fill_silence(taken: Values, *, posts: bool) -> Values:
         posts: Whether there are sections that would post events, and that are left out.
     """
     own: dict[str, object] = {
-        "default_hub": "chat",
+        **({} if f"{_OURS}{_APP}" in taken else {"default_hub": "chat"}),
         "docs": True,
         "console": True,
         "log_level": "warning",

@@ -76,12 +76,14 @@ class HubFacts:
 def name_hubs(settings: Settings, handled: Iterable[str]) -> list[str]:
     """The hubs that settings and handlers name, each once, in lower case. ``handled`` are the hubs of handlers."""
     default = [settings.default_hub] if settings.default_hub else []
-    named = [*default, *settings.negotiate.hubs, *settings.hubs, *handled]
+    named = [*default, *settings.negotiate.hubs, *settings.negotiate.paths.values(), *settings.hubs, *handled]
     return list(dict.fromkeys(hub.lower() for hub in named if hub != ANY))
 
 
-def describe_hubs(settings: Settings, dispatch: Dispatch, deciding: NegotiateHandlers) -> list[HubFacts]:
-    """What holds of each hub that settings and handlers name. The default hub is the first."""
+def describe_hubs(
+    settings: Settings, dispatch: Dispatch, deciding: NegotiateHandlers, bound: Iterable[str] = ()
+) -> list[HubFacts]:
+    """What holds of each hub that settings and handlers name, or that is ``bound``. The default hub is the first."""
     return [
         HubFacts(
             hub,
@@ -89,7 +91,7 @@ def describe_hubs(settings: Settings, dispatch: Dispatch, deciding: NegotiateHan
             list_admitting(settings, hub, deciding),
             list(dict.fromkeys(one.name for one in settings.endpoints_of(hub))),
         )
-        for hub in name_hubs(settings, [*(one.hub for one in dispatch.handlers), *deciding.hubs])
+        for hub in name_hubs(settings, [*(one.hub for one in dispatch.handlers), *deciding.hubs, *bound])
     ]
 
 
@@ -122,16 +124,21 @@ class HubList:
         settings: Gives the settings in force.
         dispatch: Gives the handlers in force.
         deciding: The negotiate handlers.
+        bound: Gives the hubs that bindings of functions name.
     """
 
     def __init__(
-        self, settings: Callable[[], Settings], dispatch: Callable[[], Dispatch], deciding: NegotiateHandlers
+        self,
+        settings: Callable[[], Settings],
+        dispatch: Callable[[], Dispatch],
+        deciding: NegotiateHandlers,
+        bound: Callable[[], Iterable[str]] = tuple,
     ) -> None:
-        self._settings, self._dispatch, self._deciding = settings, dispatch, deciding
+        self._settings, self._dispatch, self._deciding, self._bound = settings, dispatch, deciding, bound
 
     def describe(self) -> list[HubFacts]:
         """What holds of each hub."""
-        return describe_hubs(self._settings(), self._dispatch(), self._deciding)
+        return describe_hubs(self._settings(), self._dispatch(), self._deciding, self._bound())
 
     def describe_others(self) -> list[Admits]:
         """What admits the clients of a hub that nothing names, where all hubs may be negotiated for."""

@@ -18,7 +18,7 @@ def list_routes(settings: Settings, directory: EndpointDirectory) -> list[Route]
     return [
         *HUB_ROUTES,
         *endpoint_routes.ROUTES,
-        *negotiate_routes.ROUTES,
+        *negotiate_routes.list_routes(settings.negotiate.paths),
         *outbound_routes.ROUTES,
         *shown,
         *upstream_routes.ROUTES,

@@ -2,6 +2,8 @@
 
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import cast
 
@@ -25,6 +27,19 @@ class ConnectProxy:
     def stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+@contextmanager
+def led_by_a_proxy(port: int) -> Iterator[ConnectProxy]:
+    """A proxy that runs in a thread and leads to this port."""
+    proxy = ConnectProxy(port)
+    thread = threading.Thread(target=proxy.serve, name="proxy")
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        proxy.stop()
+        thread.join()
 
 
 class _Server(ThreadingTCPServer):

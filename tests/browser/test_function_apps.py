@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import pytest
@@ -41,10 +41,17 @@ class App:
         return httpx.request(method, f"{self.url}/api/{path}", trust_env=False, timeout=10, **more)
 
 
+class ServedApp(Protocol):
+    """An app that a platform serves, wherever its functions run."""
+
+    @property
+    def url(self) -> str: ...
+
+
 class AppPage:
     """The app's page, as one person sees it."""
 
-    def __init__(self, app: App, new_context: Callable[..., Any], user: str) -> None:
+    def __init__(self, app: ServedApp, new_context: Callable[..., Any], user: str) -> None:
         context = new_context()
         context.add_cookies([{"name": "session", "value": user, "url": app.url}])
         self.page: Page = context.new_page()

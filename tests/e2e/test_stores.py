@@ -1,5 +1,6 @@
 """The running bridge follows Azure's stores: a rotated key and a changed setting arrive, and no send is lost."""
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,14 @@ import pytest
 import trustme
 
 from tests.azure.app_configuration import AppConfiguration
+from tests.azure.connect_proxy import led_by_a_proxy
 from tests.azure.identity_endpoint import SECRET, Identities, IdentityEndpoint
 from tests.azure.issuer import Issuer
 from tests.azure.key_vault import KeyVault
 from tests.azure.signalr import KeyedSignalR
 from tests.azure.standin import json_answer, running
 from tests.e2e.processes import Process, app_command, eventually, free_port, wait_until_answered
+from tests.unit.upstream.issued import TENANT
 
 OLD, NEW, NEWEST = (f"canary-{name}-access-key-of-the-service" for name in ("old", "new", "newest"))
 FIRST, SECOND = "canary-first-key-of-a-caller", "canary-second-key-of-a-caller"
@@ -178,3 +181,37 @@ def test_check_shows_where_settings_come_from_and_no_secret(world: World) -> Non
         assert "App Configuration" in process.output
         world.check_silence()
         assert world.configuration.connection_string not in process.output
+
+
+def test_a_function_app_s_own_file_opens_its_vault(tmp_path: Path) -> None:
+    """References, and the identity's variables beside them: nothing of the environment says who the bridge is.
+
+    A proxy leads Key Vault's own host to the stand-in.
+    """
+    with running(Issuer(trustme.CA())) as issuer, running(KeyVault(issuer, "contoso.vault.azure.net")) as vault:
+        assert issuer.authority is not None
+        issuer.authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        issuer.secrets["an-application"] = "canary-secret-of-an-application"
+        vault.put("signalr", f"Endpoint=https://contoso.service.signalr.net;AccessKey={NEW};Version=1.0;\r\n")
+        vault.put("caller", FIRST)
+        values = {
+            "FUNCTIONS_WORKER_RUNTIME": "node",
+            "AzureSignalRConnectionString": "@Microsoft.KeyVault(VaultName=contoso;SecretName=signalr)",
+            "BRIDGE_CALLERS__KEYS": "@Microsoft.KeyVault(SecretUri=https://contoso.vault.azure.net/secrets/caller/)",
+            "AZURE_TENANT_ID": TENANT,
+            "AZURE_CLIENT_ID": "an-application",
+            "AZURE_CLIENT_SECRET": "canary-secret-of-an-application",
+            "AZURE_AUTHORITY_HOST": issuer.url,
+        }
+        file = tmp_path / "local.settings.json"
+        file.write_text(json.dumps({"IsEncrypted": False, "Values": values}))
+        with led_by_a_proxy(vault.port) as proxy:
+            environment = {"SSL_CERT_FILE": str(tmp_path / "ca.pem"), "AZURE_CLIENT_SECRET": "", **proxy.environment}
+            with Process("check", app_command("check", "--settings", str(file)), environment) as process:
+                assert process.wait() == 0, process.output
+        assert process.lines[-1] == "good"
+        assert "canary" not in process.output
+        endpoint = next(line for line in process.lines if line.startswith("default "))
+        assert endpoint.endswith("local.settings.json, by Key Vault")
+        assert len(issuer.issued) == 1
+        assert set(proxy.asked) == {"CONNECT contoso.vault.azure.net:443"}

@@ -19,7 +19,7 @@ MOST_SECONDS = 60.0
 MOST_BYTES = 4_194_304
 """How long a list of functions may be."""
 
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 """What a program needs of our environment. Nothing else of it is handed on, because it may hold secrets."""
 
 _MOST_COMPLAINTS = 65_536
@@ -86,7 +86,7 @@ class AppProcess:
             raise SettingsError("The app cannot be loaded, because its process cannot be started.") from None
 
     def _make_environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         # What an app's settings say comes second: a PATH among them would choose the program that runs.
         return self._values | kept
 

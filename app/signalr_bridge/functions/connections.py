@@ -8,8 +8,8 @@ from signalr_bridge.functions.expressions import fault
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.settings.names import write_name
 
-_PROPERTY = "connectionStringSetting"
-_DEFAULT = "AzureSignalRConnectionString"
+PROPERTY = "connectionStringSetting"
+DEFAULT = "AzureSignalRConnectionString"
 """What a binding means that names no connection."""
 
 
@@ -24,25 +24,23 @@ def check_connections(settings: Settings, functions: Iterable[FunctionDescriptio
         for binding in function.bindings:
             hub = binding.text("hubName").lower()
             if binding.kind in SIGNALR_KINDS | {Kind.SIGNALR_TRIGGER} and hub and "{" not in hub:
-                wanted = binding.text(_PROPERTY) or _DEFAULT
+                wanted = binding.text(PROPERTY) or DEFAULT
                 _check(settings, function, binding, hub, first.setdefault(hub, (wanted, function.name)))
 
 
 def _check(
     settings: Settings, function: FunctionDescription, binding: Binding, hub: str, first: tuple[str, str]
 ) -> None:
-    given = binding.text(_PROPERTY)
+    given = binding.text(PROPERTY)
     if any(mark in given for mark in ";="):
         sentence = "this is the name of a setting, and no connection string: write the name."
-        raise fault(function, binding, _PROPERTY, sentence)
-    if _spell(given or _DEFAULT) != _spell(first[0]):
-        sentence = (
-            f"it is '{given or _DEFAULT}', and '{first[0]}' in '{first[1]}': a hub has one connection, write one."
-        )
-        raise fault(function, binding, _PROPERTY, sentence)
-    if given and _spell(given) != _spell(settings.connection_of(hub)):
+        raise fault(function, binding, PROPERTY, sentence)
+    if _spell(given or DEFAULT) != _spell(first[0]):
+        sentence = f"it is '{given or DEFAULT}', and '{first[0]}' in '{first[1]}': a hub has one connection, write one."
+        raise fault(function, binding, PROPERTY, sentence)
+    if given and not settings.development and _spell(given) != _spell(settings.connection_of(hub)):
         name = write_name(("hubs", hub, "connection"))
-        raise fault(function, binding, _PROPERTY, f"the settings know another connection: set {name}={given}.")
+        raise fault(function, binding, PROPERTY, f"the settings know another connection: set {name}={given}.")
 
 
 def _spell(name: str) -> str:

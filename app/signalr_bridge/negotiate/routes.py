@@ -1,5 +1,9 @@
 """The routes of negotiation, for SignalR clients and for backends that ask on behalf of their clients."""
 
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
 from msgspec import structs
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
@@ -15,6 +19,7 @@ from signalr_bridge.errors import (
     MalformedJson,
     NoDefaultHub,
     ReservedClaim,
+    SettingsError,
     TokenTooLong,
     Unauthenticated,
     UnknownEndpoint,
@@ -280,6 +285,59 @@ _DESCRIPTION = Description(
 )
 _RIGHTS = frozenset({Right.NEGOTIATE})
 
+_DEFAULT_PATH = "/api/negotiate"
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+_RESERVED = ("hubs", "upstream", "runtime", "health", "metrics", "docs", "openapi.json", "events")
+"""The first segments of the bridge's own paths."""
+_PATHS_SETTING = "BRIDGE_NEGOTIATE__PATHS"
+
+
+def list_routes(paths: Mapping[str, str]) -> list[Route]:
+    """All routes of negotiation. A path of the settings may be that of the default hub, and then stands in its place.
+
+    Raises ``SettingsError`` for a path that cannot be one, and for two that are one.
+
+    Args:
+        paths: Further paths, and the hub of each.
+    """
+    lowered = [path.lower() for path in paths]
+    for path, again in zip(paths, lowered, strict=True):
+        _check_path(path)
+        if lowered.count(again) > 1:
+            raise SettingsError(
+                f"the path '{path}' stands twice: letters' case does not count.", setting=_PATHS_SETTING
+            )
+    own = [one for one in ROUTES if one.template != _DEFAULT_PATH or _DEFAULT_PATH not in lowered]
+    return [*own, *(_make_path_route(path, hub, number) for number, (path, hub) in enumerate(paths.items(), start=1))]
+
+
+def _check_path(path: str) -> None:
+    segments = path.split("/")
+    if not _PATH.fullmatch(path) or not {".", ".."}.isdisjoint(segments):
+        text = "a path begins with / and ends without, holds letters, digits, '-', '.', '_' and '~', and no parameters."
+    elif segments[1].lower() in _RESERVED:
+        text = f"the bridge itself answers below '/{segments[1]}': write another path, such as /api/chat/negotiate."
+    else:
+        return
+    raise SettingsError(text, setting=_PATHS_SETTING)
+
+
+def _make_path_route(path: str, hub: str, number: int) -> Route:
+    return Route(
+        "POST",
+        path,
+        f"negotiatePath{number}",
+        negotiate,
+        audience=Audience.CLIENTS,
+        rights=_RIGHTS,
+        reads_body=True,
+        description=replace(_DESCRIPTION, summary=f"Negotiate for the hub {hub}"),
+        segments={"hub": hub},
+        yields=True,
+        ignores_case=True,
+    )
+
+
 ROUTES = (
     Route(
         "POST",
@@ -293,13 +351,14 @@ ROUTES = (
     ),
     Route(
         "POST",
-        "/api/negotiate",
+        _DEFAULT_PATH,
         "negotiateDefaultHub",
         negotiate_default_hub,
         audience=Audience.CLIENTS,
         rights=_RIGHTS,
         reads_body=True,
         description=_DESCRIPTION,
+        yields=True,
     ),
     Route(
         "POST",

@@ -265,8 +265,7 @@ class ClientAdmission:
 
         ``address`` finds the client's address. It is called only for the rate and for the log of a refusal.
         """
-        if self._rate is not None:
-            self._check_rate(self._rate, address)
+        self.check_rate(address)
         try:
             return await self.rules_of(hub).admit(client_request)
         except BadToken as error:
@@ -279,8 +278,7 @@ class ClientAdmission:
 
         A client that shows no identity is not refused. It may have one that only the handler knows.
         """
-        if self._rate is not None:
-            self._check_rate(self._rate, address)
+        self.check_rate(address)
         rules = self.rules_of(hub)
         try:
             token, is_verified = await rules.verify(read_client_request(lines, query))
@@ -299,8 +297,10 @@ class ClientAdmission:
             self._refuse(_NO_IDENTITY, address)
         return token
 
-    def _check_rate(self, rate: Rate, address: FindAddress) -> None:
-        check_wait(rate.take(address()), "You negotiate too often; try again later.")
+    def check_rate(self, address: FindAddress) -> None:
+        """Raise ``RateLimited`` for a client that negotiates too often."""
+        if self._rate is not None:
+            check_wait(self._rate.take(address()), "You negotiate too often; try again later.")
 
     def _refuse(self, reason: str, address: FindAddress) -> NoReturn:
         log_refusal(reason, address)
@@ -350,7 +350,7 @@ def find_errors(settings: Settings) -> Iterator[SettingsError]:
 def _build_rules(
     rules: ClientSettings, prefix: str, keys: IssuerKeys, clock: WallClock, *, optional: bool
 ) -> ClientRules:
-    issuers = Issuers([_read_rules(one) for one in rules.jwt], keys, clock) if rules.jwt else None
+    issuers = Issuers([read_rules(one) for one in rules.jwt], keys, clock) if rules.jwt else None
     id_token = None
     if (text := _parse(rules.id_token, f"{prefix}ID_TOKEN")) is not None:
         id_token = IdToken(text, None if rules.id_token_unverified else issuers)
@@ -366,7 +366,8 @@ def _build_rules(
     )
 
 
-def _read_rules(jwt: JwtSettings) -> TokenRules:
+def read_rules(jwt: JwtSettings) -> TokenRules:
+    """The rules for the tokens of one issuer."""
     required = {name: frozenset(values) for name, values in jwt.required.items()}
     return TokenRules(jwt.issuer, frozenset(jwt.audience), jwt.user_claim, required)
 

@@ -108,11 +108,16 @@ def review(values: Values) -> Review:
     nested["connections"] = {spell(name): tuned[name] for name in connections[1:]}
     nested["calls"] = calls.settings
     if any(nested.get(section, {}).get(name) for section, name in _APPS):
-        nested["app_settings"] = {one.written: one.text for name, one in values.items() if not name.startswith(_PREFIX)}
+        nested["app_settings"] = list_app_settings(values)
     settings, wrong = _build(nested, values)
     diagnostics = list(dict.fromkeys(locate(one, everything) for one in [*diagnostics, *wrong]))
     is_wrong = any(one.level is Level.ERROR for one in diagnostics)
     return Review(None if is_wrong else settings, tuple(diagnostics), settings or _build_partial(nested))
+
+
+def list_app_settings(values: Values) -> dict[str, str]:
+    """The settings of a function app by their names as they were written: all that are not ours. They hold secrets."""
+    return {one.written: one.text for name, one in values.items() if not name.startswith(_PREFIX)}
 
 
 def _is_strict(nested: Mapping[str, Any]) -> bool:

@@ -21,6 +21,7 @@ _PORT_OF_KUBERNETES = re.compile(r"BRIDGE_(?:[A-Z0-9]+_)*PORT", re.ASCII)
 _ADDRESS_OF_KUBERNETES = re.compile(r"(?:tcp|udp|sctp)://")
 _SECRETS_DIR = "bridge_secrets_dir"
 _SETTINGS_FILE = "bridge_settings_file"
+_FUNCTION_APP = "bridge_function_app:folder"
 
 
 def read_secrets(folder: Path) -> Values:
@@ -92,18 +93,22 @@ class Sources:
         flags: Command-line flags, by the names of the settings they stand for. None is a flag that was not given.
         stores: Key Vault and App Configuration.
         place: What ``environment`` is called: ``ENVIRONMENT`` or ``PROGRAM``.
+        folder: The folder that paths are relative to. The process may go to another one later.
+        defaults: What counts where all sources are silent.
     """
 
     environment: Mapping[str, Any] = field(repr=False)
     flags: Mapping[str, Any] = field(repr=False)
     stores: Stores = field(default_factory=Stores, repr=False, compare=False)
     place: str = ENVIRONMENT
+    folder: Path = field(default_factory=Path.cwd, compare=False)
+    defaults: Values = field(default_factory=dict, repr=False)
 
     @property
     def are_watched(self) -> bool:
         """Whether anything can change: a file, a folder or a store."""
         fixed = self._fixed()
-        return self.stores.are_there or bool([*_path(fixed, _SECRETS_DIR), *_files(fixed)])
+        return self.stores.are_there or bool([*self._path(fixed, _SECRETS_DIR), *self._all_files(fixed)])
 
     def read(self) -> Values:
         """Every setting of every source. Raises ``SettingsError`` for a file or a store that cannot be read."""
@@ -119,32 +124,64 @@ class Sources:
 
     def complete(self, reading: Reading) -> Values:
         """Every setting of every source. Raises ``SettingsError`` for a file or a store that cannot be read."""
+        followed = self.stores.follow(self._merge(reading))
+        return first_of(followed, self.defaults) if self.defaults else followed
+
+    def read_as_written(self) -> Values:
+        """The same as ``read``, but with references to Key Vault as they stand. Their vaults are not asked."""
+        return first_of(self._merge(self.read_files()), self.defaults)
+
+    def _merge(self, reading: Reading) -> Values:
         if reading.error is not None:
             raise reading.error
         found, files = reading.found, reading.files
         stored = self.stores.read(first_of(found, *files))
-        return self.stores.follow(first_of(found, *stored, *files) if files or stored else found)
+        return first_of(found, *stored, *files) if files or stored else found
 
     def _read_files(self) -> tuple[Values, tuple[Values, ...]]:
         fixed = self._fixed()
         with _locate(fixed, _SECRETS_DIR):
-            found = first_of(fixed, *(read_secrets(folder) for folder in _path(fixed, _SECRETS_DIR)))
+            found = first_of(fixed, *(read_secrets(folder) for folder in self._path(fixed, _SECRETS_DIR)))
         with _locate(found, _SETTINGS_FILE):
-            return found, tuple(read_file(file) for file in _files(found))
+            files = tuple(read_file(file) for file in self._files(found))
+        with _locate(found, _FUNCTION_APP):
+            return found, (*files, *(read_file(file) for file in self._app_files(first_of(found, *files))))
 
     def look(self) -> Look:
         """What changes when a watched file changes, or when it is time to ask a store. Never raises."""
         fixed = self._fixed()
-        watched = [*_path(fixed, _SECRETS_DIR), *_files(fixed)]
-        for folder in _path(fixed, _SECRETS_DIR):
+        watched = [*self._path(fixed, _SECRETS_DIR), *self._all_files(fixed)]
+        for folder in self._path(fixed, _SECRETS_DIR):
             watched += sorted(folder.glob("*"))
             # The path of the settings file may itself be a secret.
-            watched += [Path(text) for text in _read_quietly(folder / "BRIDGE_SETTINGS_FILE")]
+            watched += [self.folder / text for text in _read_quietly(folder / "BRIDGE_SETTINGS_FILE")]
         return Look(tuple((str(path), _stat(path)) for path in watched), self.stores.look())
 
     def _fixed(self) -> Values:
         ours = ((name, text) for name, text in self.environment.items() if not _is_of_kubernetes(name, text))
         return first_of(name_values(self.flags.items(), COMMAND_LINE), name_values(ours, self.place))
+
+    def _path(self, values: Values, name: str) -> Iterator[Path]:
+        found: Value | None = values.get(name)
+        if found is not None and found.text:
+            yield self.folder / found.text
+
+    def _files(self, values: Values) -> Sequence[Path]:
+        """The settings files, those that count first in front. The command line gives them as a list."""
+        found = values.get(_SETTINGS_FILE)
+        if found is None or not isinstance(found.value, list):
+            return list(self._path(values, _SETTINGS_FILE))
+        return [self.folder / one for one in reversed(found.value)]
+
+    def _app_files(self, values: Values) -> Iterator[Path]:
+        """The settings file of a function app, unless it is named beside."""
+        for folder in self._path(values, _FUNCTION_APP):
+            file = folder / "local.settings.json"
+            if file.is_file() and file not in self._files(values):
+                yield file
+
+    def _all_files(self, values: Values) -> Sequence[Path]:
+        return [*self._files(values), *self._app_files(values)]
 
 
 @contextmanager
@@ -157,20 +194,6 @@ def _locate(values: Values, name: str) -> Iterator[None]:
         if error.place or found is None:
             raise
         raise SettingsError(error.sentence, setting=error.setting, place=found.place, line=found.line) from None
-
-
-def _path(values: Values, name: str) -> Iterator[Path]:
-    found: Value | None = values.get(name)
-    if found is not None and found.text:
-        yield Path(found.text)
-
-
-def _files(values: Values) -> Sequence[Path]:
-    """The settings files, those that count first in front. The command line gives them as a list."""
-    found = values.get(_SETTINGS_FILE)
-    if found is None or not isinstance(found.value, list):
-        return list(_path(values, _SETTINGS_FILE))
-    return [Path(one) for one in reversed(found.value)]
 
 
 def _stat(path: Path) -> tuple[int, ...] | None:

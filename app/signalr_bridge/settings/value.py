@@ -16,7 +16,7 @@ COMMAND_LINE = "command line"
 ENVIRONMENT = "environment"
 PROGRAM = "program"
 SECRETS = "secrets directory"
-_FLAGS = {"bridge_settings_file": "--settings"}
+_FLAGS = {"bridge_settings_file": "--settings", "bridge_function_app__folder": "--function-app"}
 UNWATCHED = frozenset({COMMAND_LINE, ENVIRONMENT, PROGRAM})
 """Sources whose values stay the same until the next start."""
 

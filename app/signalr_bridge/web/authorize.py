@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from functools import partial
 
 from signalr_bridge.errors import Forbidden, HubNotFound, InvalidName, Unauthenticated
-from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, Callers, FindAddress
+from signalr_bridge.protocol.names import read_parameters
+from signalr_bridge.web.callers import CHALLENGE, REFUSAL, Caller, Callers, FindAddress, Right
 from signalr_bridge.web.guards import ListenerKind, is_of_this_machine
 from signalr_bridge.web.limits import Network, find_address, find_client, write_peer
 from signalr_bridge.web.request import Request
 from signalr_bridge.web.tokens import read_bearers
 
 _PUBLIC = ListenerKind.PUBLIC  # Python 3.11 takes 0.1 us to find a member in its enumeration
+
+OF_APPS = frozenset({Right.FUNCTIONS, Right.FUNCTIONS_ADMIN})
+"""The rights for functions of apps, which open nothing else."""
 
 EVERY = "*"
 """Stands among the hubs for clients, and means all hubs."""
@@ -38,15 +42,20 @@ class HubNames:
         """All that are named. ``*`` stands for every hub."""
         self._for_clients = frozenset(for_clients)
         self._only = only
+        self._bound: frozenset[str] = frozenset()
+
+    def use(self, bound: Collection[str]) -> None:
+        """From now on these hubs are named, too: functions name them that came while the bridge runs."""
+        self._bound = frozenset(bound)
 
     def check_known(self, hub: str) -> None:
         """Raise ``HubNotFound`` for a hub that callers do not know."""
-        if self._only and hub not in self.named:
+        if self._only and hub not in self.named and hub not in self._bound:
             raise HubNotFound("No setting and no handler names this hub.")
 
     def is_for_clients(self, hub: str) -> bool:
         """Whether clients may negotiate for the hub."""
-        return hub in self._for_clients or EVERY in self._for_clients
+        return hub in self._for_clients or EVERY in self._for_clients or hub in self._bound
 
     def check_client(self, hub: str) -> None:
         """Raise ``Forbidden`` for a hub that clients may not negotiate for.
@@ -104,6 +113,23 @@ class Access:
         else:
             self.check_caller(request, request.caller)
 
+    async def require_caller_of_app(self, request: Request) -> None:
+        """Sets the caller, who may call a function. It names no hub, so the hubs of a key do not matter.
+
+        In development, where callers need no key, a page may still send the one that it has for Azure.
+
+        Raises ``Unauthenticated``, ``Forbidden`` and ``RateLimited``.
+        """
+        keys = read_app_keys(request)
+        if any(keys) and ListenerKind.ONLY not in self.anonymous:
+            request.caller = self.callers.find_by_key(keys, self.address_of(request))
+        else:
+            await self._find_by_token(request, or_client=False)
+        if request.caller is None:
+            raise Unauthenticated(REFUSAL, headers=CHALLENGE)
+        _check_caller_of_app(request, request.caller)
+        self.callers.check_rate(request.caller)
+
     async def still_admits(self, request: Request) -> bool:
         """Whether the caller of an open stream may go on. Its key, its right or its token's key may be gone by now."""
         caller = await self._find_again(request)
@@ -117,11 +143,15 @@ class Access:
         request.caller = caller = await self._find_again(request)
         if caller is None:
             raise Unauthenticated(REFUSAL, headers=CHALLENGE)
-        caller.check(request.rights, self.hub_names.default if request.hub_segment is None else request.hub)
+        if request.rights <= OF_APPS:
+            _check_caller_of_app(request, caller)
+        else:
+            caller.check(request.rights, self.hub_names.default if request.hub_segment is None else request.hub)
 
     async def _find_again(self, request: Request) -> Caller | None:
         """The caller of a request that was admitted before. None when it would not be admitted any more."""
-        keys, tokens = request.headers_of(b"x-api-key"), read_bearers(request.headers_of(b"authorization"))
+        keys = read_app_keys(request) if request.rights <= OF_APPS else request.headers_of(b"x-api-key")
+        tokens = read_bearers(request.headers_of(b"authorization"))
         if any(keys):
             return self.callers.recall(keys[0])
         address = self.address_of(request)
@@ -196,6 +226,24 @@ class Access:
         if hub is not None:
             self.hub_names.check_known(hub)
         self.callers.check_rate(caller)
+
+
+def read_app_keys(request: Request) -> list[str]:
+    """The keys with which a function of an app is called. Those of one place alone are judged, the bridge's own first.
+
+    Source: https://learn.microsoft.com/azure/azure-functions/function-keys-how-to
+    """
+    for name in (b"x-api-key", b"x-functions-key"):
+        if any(keys := request.headers_of(name)):
+            return keys
+    query = read_parameters(request.incoming.query.decode("latin-1"))
+    return [value for name, value in query if name.lower() == "code"]
+
+
+def _check_caller_of_app(request: Request, caller: Caller) -> None:
+    if not any(map(caller.has, request.rights)):
+        wanted = " or ".join(f"'{right}'" for right in sorted(request.rights))
+        raise Forbidden(f"You may not call this function; it takes the right {wanted}.")
 
 
 def _read_hub(request: Request, caller: Caller) -> str:

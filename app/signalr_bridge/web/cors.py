@@ -22,20 +22,22 @@ _CREDENTIALS = (b"access-control-allow-credentials", b"true")
 _VARY = (b"vary", b"Origin")
 
 
-def apply_cors(request: Request, cors_of: CorsOf, *, loopback: bool = False) -> bool:
-    """Adds the headers of CORS to every answer of a negotiate route. Returns whether the request is a preflight.
+def apply_cors(request: Request, cors_of: CorsOf, methods: str, *, loopback: bool = False) -> bool | None:
+    """Adds the headers of CORS to every answer of a route that pages may call.
 
-    A preflight is answered without authentication. Errors have the headers, too.
+    Returns whether a preflight is allowed. None stands for a request that is not one. A preflight is answered without
+    authentication. Errors have the headers, too.
 
     Args:
         request: The request.
         cors_of: Gives the settings of its hub.
+        methods: The methods that the path takes, with commas.
         loopback: Whether pages of this machine are allowed, at whatever port.
     """
     request.answer_headers.append(_VARY)
     origins = request.headers_of(b"origin")
     if len(origins) != 1:
-        return False
+        return None
     settings = find_settings(request, cors_of)
     allowed = is_allowed(origins[0], settings, loopback=loopback)
     if allowed:
@@ -43,11 +45,11 @@ def apply_cors(request: Request, cors_of: CorsOf, *, loopback: bool = False) -> 
         if settings.credentials:
             request.answer_headers.append(_CREDENTIALS)
     if request.method == "OPTIONS" and _asks_for_a_method(request):
-        request.answer_headers += _preflight(settings.headers) if allowed else []
-        return True
+        request.answer_headers += _preflight(settings.headers, methods) if allowed else []
+        return allowed
     if allowed:
         request.answer_headers.append(_EXPOSED)
-    return False
+    return None
 
 
 def find_settings(request: Request, cors_of: CorsOf) -> CorsSettings:
@@ -65,10 +67,10 @@ def _asks_for_a_method(request: Request) -> bool:
     return len(wanted) == 1 and bool(wanted[0])
 
 
-def _preflight(configured: Sequence[str]) -> list[tuple[bytes, bytes]]:
+def _preflight(configured: Sequence[str], methods: str) -> list[tuple[bytes, bytes]]:
     headers = ", ".join(dict.fromkeys([*HEADERS, *(one.lower() for one in configured)]))
     return [
-        (b"access-control-allow-methods", b"POST"),
+        (b"access-control-allow-methods", methods.encode()),
         (b"access-control-allow-headers", headers.encode()),
         (b"access-control-max-age", b"600"),
     ]

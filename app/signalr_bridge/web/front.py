@@ -6,7 +6,6 @@ import re
 from collections.abc import Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote, unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,7 +20,8 @@ from signalr_bridge.errors import (
     ShuttingDown,
 )
 from signalr_bridge.runtime import Runtime
-from signalr_bridge.web.authorize import Access
+from signalr_bridge.web.asgi_request import AsgiRequest
+from signalr_bridge.web.authorize import EVERY, Access
 from signalr_bridge.web.callers import Right
 from signalr_bridge.web.cancellation import is_from_outside
 from signalr_bridge.web.cors import CorsOf, apply_cors, find_settings, is_allowed
@@ -30,15 +30,17 @@ from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.problems import DEFECT_ANSWERED, NO_SUCH_ROUTE, answer_problem
 from signalr_bridge.web.request import PartsByType, Request
 from signalr_bridge.web.shares import Flight, Share, Shares, Shed
-from signalr_bridge.web.table import NOWHERE, Audience, PathItem, Route, Table
+from signalr_bridge.web.table import NOWHERE, Audience, PathItem, Route, Table, keep_public
 from signalr_bridge.web.trace import CLIENT, NOTE, TRACE, Note, Trace, read_traceparent
-from signalr_bridge.wire.exchange import Answer, Disconnected, IncomingRequest
+from signalr_bridge.wire.exchange import Answer, IncomingRequest
 
 LONGEST_PATH = 32 * 1024
 """In bytes, as sent. Two names with every character escaped fit."""
 
 # Python 3.11 takes 0.1 us to find a member in its enumeration.
-_CALLERS, _CLIENTS, _SERVICE = Audience.CALLERS, Audience.CLIENTS, Audience.SERVICE
+_CALLERS, _CLIENTS, _SERVICE, _APPS = Audience.CALLERS, Audience.CLIENTS, Audience.SERVICE, Audience.APPS
+_OF_PAGES = frozenset({_CLIENTS, _APPS})
+"""Whose routes pages of other origins may call."""
 _CLOSING = Right.CONNECTIONS
 _HEALTH = "/health/"
 _REQUEST = "bridge.request"
@@ -90,6 +92,7 @@ class Front:
         self.table = table
         self._fastapi = fastapi
         self.parts, self._cors_of = parts, cors_of
+        self._cors_of_apps: CorsOf = lambda _: cors_of(EVERY)  # a function names no hub, so what all hubs have counts
         self._observer, self._clock, self._new_id = observer, runtime.clock, runtime.new_id
         self.shares = shares
         self._unmarked = ListenerKind.PUBLIC if separate else ListenerKind.ONLY
@@ -135,7 +138,7 @@ class Front:
         given = request.last_header(b"x-request-id")
         request.id = self._new_id() if given is None or not REQUEST_ID.fullmatch(given) else given.decode()
         given = request.last_header(b"traceparent")
-        TRACE.set(Trace(request.id, None if given is None else _read_trace(request, given)))
+        TRACE.set(Trace(request.id, None if given is None else _read_trace(request, path_item, given)))
         if self._takes_notes:
             NOTE.set(Note())
         problem: BridgeError | None = None
@@ -186,7 +189,10 @@ class Front:
     async def _serve(self, request: Request, path_item: PathItem, route: Route | None) -> Answer:
         if len(request.path) > LONGEST_PATH:
             raise InvalidName("The path is longer than 32 KiB.")
-        if path_item.audience is _CLIENTS and apply_cors(request, self._cors_of, loopback=self._only_this_machine):
+        if self._separate and path_item.audience is _APPS and request.listener is ListenerKind.PUBLIC:
+            path_item = keep_public(path_item)
+            route = path_item.routes.get(request.method)
+        if path_item.audience in _OF_PAGES and self._apply_cors(request, path_item):
             return Answer(HTTPStatus.NO_CONTENT)
         if self._separate or self._only_this_machine:
             self._check_listener(request, path_item)
@@ -205,12 +211,21 @@ class Front:
         finally:
             flight.end()
 
+    def _apply_cors(self, request: Request, path_item: PathItem) -> bool:
+        """Adds the headers of CORS. Returns whether the request is a preflight that is answered here."""
+        cors_of = self._find_cors(path_item)
+        is_allowed = apply_cors(request, cors_of, path_item.allow, loopback=self._only_this_machine)
+        return is_allowed is not None and (is_allowed or not path_item.takes_preflights)
+
+    def _find_cors(self, path_item: PathItem) -> CorsOf:
+        return self._cors_of_apps if path_item.audience is _APPS else self._cors_of
+
     def _find_share(self, request: Request, path_item: PathItem) -> Share:
         """Whose share a request takes from. A caller that negotiates for its client is one of the callers."""
         audience = path_item.audience
         if request.caller is not None or audience is _CALLERS:
             return self.shares.callers
-        if audience is _CLIENTS:
+        if audience in _OF_PAGES:
             return self.shares.clients
         return self.shares.service if audience is _SERVICE else self.shares.common
 
@@ -222,6 +237,8 @@ class Front:
             request.read_names()
         elif route.audience is _CLIENTS:
             await request.part(Access).find_caller(request)
+        elif route.audience is _APPS and route.rights:
+            await request.part(Access).require_caller_of_app(request)
         if self._takes_notes or _CLOSING in route.rights:
             NOTE.set(Note(_name_actor(request)))
         if route.has_deadline:
@@ -238,7 +255,7 @@ class Front:
             return
         if self._only_this_machine:
             self._check_machine(request, path_item)
-        if not self._separate or path_item.audience is _CLIENTS:
+        if not self._separate or path_item.audience in _OF_PAGES:
             return
         if (path_item.audience is _SERVICE) is not (request.listener is ListenerKind.PUBLIC):
             raise RouteNotFound(NO_SUCH_ROUTE)
@@ -246,13 +263,14 @@ class Front:
     def _check_machine(self, request: Request, path_item: PathItem) -> None:
         """Raises ``Forbidden`` for a request of another machine.
 
-        A page of another origin, at another port of this machine or one that is allowed, may negotiate as a client.
+        A page of another origin, at another port of this machine or one that is allowed, may negotiate as a client,
+        and call what an app lets anybody call.
         """
         hosts, origins = request.headers_of(b"host"), request.headers_of(b"origin")
         if is_of_this_machine(hosts, origins):
             return
-        negotiates = path_item.audience is _CLIENTS and is_of_this_machine(hosts, ())
-        settings = find_settings(request, self._cors_of)
+        negotiates = path_item.is_for_anybody(request.method) and is_of_this_machine(hosts, ())
+        settings = find_settings(request, self._find_cors(path_item))
         if not negotiates or not all(is_allowed(one, settings, loopback=True) for one in origins):
             more = ", or name the page's origin by --allow-origin" if negotiates else ""
             raise Forbidden(f"In development only this machine's own programs and pages may call: use localhost{more}.")
@@ -281,51 +299,6 @@ class Front:
             if DEFECT_ANSWERED not in scope:  # Starlette raises what has been answered, too
                 raise
         return _SENT
-
-
-class AsgiRequest(IncomingRequest):
-    """A request that came by ASGI."""
-
-    __slots__ = ("_is_over", "_receive")
-
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        super().__init__(
-            scope["method"], _read_path(scope), scope.get("query_string", b""), scope["headers"], scope.get("client")
-        )
-        self._receive, self._is_over = receive, False
-
-    def whole_body(self) -> bytes | None:
-        return None
-
-    async def next_piece(self) -> bytes:
-        while not self._is_over:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            self._is_over = not message.get("more_body", False)
-            if piece := message.get("body", b""):
-                return bytes(piece)
-        return b""
-
-
-def _read_path(scope: Scope) -> str:
-    """The path as it came, below that at which the application is mounted (``root_path``).
-
-    A host may leave out the path as it came. The decoded one stands in then, without its ``%``: a name with one is
-    refused, because nobody knows how it was escaped.
-    """
-    raw, root = scope.get("raw_path"), scope.get("root_path", "").rstrip("/")
-    path: str = _escape(scope["path"]) if raw is None else raw.decode("latin-1")
-    if not root:
-        return path
-    *above, below = path.split("/", root.count("/") + 1)
-    # Some servers leave out of the path what a proxy has taken away.
-    return f"/{below}" if unquote("/".join(above)) == root else path
-
-
-def _escape(path: str) -> str:
-    """The decoded path as a path. In place of a ``%`` stands what no name can hold."""
-    return quote(path, safe="/:").replace("%25", "%FF")
 
 
 async def _check_again(request: Request) -> None:
@@ -358,9 +331,11 @@ def _name_hub(request: Request) -> str:
         return request.hub_segment
 
 
-def _read_trace(request: Request, given: bytes) -> str | None:
+def _read_trace(request: Request, path_item: PathItem, given: bytes) -> str | None:
     """The trace that a caller or the service passes on. That of a client is not trusted."""
-    return None if request.path.endswith("/negotiate") else read_traceparent(given)
+    if path_item.audience in _OF_PAGES or request.path.endswith("/negotiate"):
+        return None
+    return read_traceparent(given)
 
 
 def _explain_missing(request: Request, path_item: PathItem) -> BridgeError:

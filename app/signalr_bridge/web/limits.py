@@ -98,6 +98,12 @@ def find_client(peer: str | None, lines: HeaderLines, trusted: Sequence[Network]
     return found.pop() if len(found) == 1 else near
 
 
+def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
+    """Whether who is connected to us is a proxy that is trusted. The arguments are those of ``find_client``."""
+    address = _read_address(peer) if trusted else None
+    return address is not None and _is_among(address, trusted)
+
+
 @lru_cache(1024)
 def write_peer(peer: str) -> str | None:
     """The address of whoever is connected, as addresses are written. None when it is not one."""

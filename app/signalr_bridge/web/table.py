@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from operator import itemgetter
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from signalr_bridge.web.callers import Right
 from signalr_bridge.web.request import NAMES, Request
@@ -31,6 +31,8 @@ class Audience(StrEnum):
     """A SignalR client, by the rules of its hub, or a backend that has one of the route's rights."""
     SERVICE = "service"
     """The SignalR service. The route itself checks who calls."""
+    APPS = "apps"
+    """Anybody, or a caller with one of the route's rights, as a function app says of each of its functions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,9 @@ class Route:
         covers_below: Whether the path is taken in any case, and every path below it, too.
         description: What the document says of it. None leaves it out.
         same_as: The operation id of a documented route that this one is another path of. It has no description.
+        segments: What stands for parameters that the path does not have, as it would stand in the path.
+        yields: Whether a function of an app that has the same path answers in its place.
+        ignores_case: Whether the path is found in any case. It is one that yields.
     """
 
     method: str
@@ -91,6 +96,9 @@ class Route:
     covers_below: bool = False
     description: Description | None = None
     same_as: str = ""
+    segments: Mapping[str, str] = field(default_factory=dict)
+    yields: bool = False
+    ignores_case: bool = False
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -105,6 +113,7 @@ class PathItem:
     Args:
         template: The path. Empty when there are no routes.
         routes: The routes by method.
+        takes_preflights: Whether a route answers preflights of pages whose origin the settings do not allow.
     """
 
     template: str
@@ -112,10 +121,33 @@ class PathItem:
     audience: Audience = Audience.CALLERS
     parameters: tuple[str, ...] = ()
     allow: str = ""
+    takes_preflights: bool = False
+
+    def is_for_anybody(self, method: str) -> bool:
+        """Whether a page may call without being a caller: a client that negotiates, or whom an app lets in."""
+        if self.audience is Audience.APPS:
+            route = self.routes.get(method)
+            return route is not None and not route.rights
+        return self.audience is Audience.CLIENTS
 
 
 NOWHERE = PathItem("", {})
 """The path item of a path that no route has."""
+
+
+def keep_public(path_item: PathItem) -> PathItem:
+    """The path item without the routes of an app that take a right. It is ``NOWHERE`` when none is left."""
+    routes = {method: one for method, one in path_item.routes.items() if not one.rights}
+    if not routes:
+        return NOWHERE
+    return replace(path_item, routes=routes, allow=write_allow(routes))
+
+
+def write_allow(methods: Iterable[str]) -> str:
+    """The header ``Allow``: the methods in the usual order."""
+    given = list(methods)
+    return ", ".join([*(one for one in METHODS if one in given), *(one for one in given if one not in METHODS)])
+
 
 Found: TypeAlias = tuple[PathItem, Mapping[str, str]]
 """A path item, and the segments of the path by the parameters that stand there, as they came."""
@@ -124,17 +156,43 @@ _MOST_KEPT, _LONGEST_KEPT = 1024, 256
 _NO_SEGMENTS: Mapping[str, str] = MappingProxyType({})
 
 
-class Table:
-    """All routes. Raises ``ValueError`` for a route that says too little or that another one hides."""
+class AppRoutes(Protocol):
+    """Routes that are not fixed: those of function apps."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def find(self, path: str) -> PathItem:
+        """The path item of a path as it came. It is ``NOWHERE`` when there is none."""
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call this whenever paths may lead elsewhere."""
+        ...
+
+
+class Table:
+    """All routes. Raises ``ValueError`` for a route that says too little or that another one hides.
+
+    Args:
+        routes: The routes that are fixed.
+        apps: The routes of function apps. They stand behind those that are fixed, and in front of those that yield.
+            None means that there are no apps.
+    """
+
+    def __init__(self, routes: Iterable[Route], apps: AppRoutes | None = None) -> None:
+        self._apps = apps
+        if apps is not None:
+            apps.watch(self.forget)
         self.routes = tuple(routes)
         for route in self.routes:
             _check(route)
         _check_differ(self.routes)
         templates = dict.fromkeys(one.template for one in self.routes)
         path_items = [_make_path_item(template, self.routes) for template in templates]
-        self._plain = {one.template: one for one in path_items if not one.parameters}
+        plain = {one.template: one for one in path_items if not one.parameters}
+        self._yielding = {one.template: _give_segments(plain[one.template]) for one in self.routes if one.yields}
+        self._in_any_case = {
+            one.template.lower(): self._yielding[one.template] for one in self.routes if one.ignores_case
+        }
+        self._plain = {path: one for path, one in plain.items() if path not in self._yielding}
         self._below = {
             f"{one.template}/": one for one in path_items if any(route.covers_below for route in one.routes.values())
         }
@@ -156,6 +214,10 @@ class Table:
                 self._kept[path] = found
         return found
 
+    def forget(self) -> None:
+        """Forget what paths lead to."""
+        self._kept.clear()
+
     def _find(self, path: str) -> Found:
         if (path_item := self._plain.get(path)) is not None:
             return path_item, _NO_SEGMENTS
@@ -167,7 +229,15 @@ class Table:
         for prefix, path_item in self._below.items():
             if lowered.startswith(prefix):
                 return path_item, _NO_SEGMENTS
-        return NOWHERE, _NO_SEGMENTS
+        if self._apps is not None and (of_app := self._apps.find(path)) is not NOWHERE:
+            return of_app, _NO_SEGMENTS
+        found = self._yielding.get(path)
+        return found or self._in_any_case.get(path.lower(), (NOWHERE, _NO_SEGMENTS))
+
+
+def _give_segments(path_item: PathItem) -> Found:
+    """The path item of routes that yield, and what stands for the parameters that their path does not have."""
+    return path_item, next(iter(path_item.routes.values())).segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +280,14 @@ def _pick(positions: tuple[int, ...]) -> Callable[[Sequence[str]], Sequence[str]
 def _make_path_item(template: str, routes: Sequence[Route]) -> PathItem:
     own = {one.method: one for one in routes if one.template == template}
     first = next(iter(own.values()))
-    allow = ", ".join(method for method in METHODS if method in own)
-    return PathItem(template, own, first.audience, first.parameters, allow)
+    return PathItem(template, own, first.audience, first.parameters, write_allow(own))
 
 
 def _check(route: Route) -> None:
     """Raises ``ValueError`` with what the route lacks."""
     wrong = [
         (route.method not in METHODS, f"the method is one of {', '.join(METHODS)}"),
-        (not re.fullmatch(r"(/(\{\w+\}|[\w.-]+))+|/", route.template), "the path begins with / and ends without"),
+        (not re.fullmatch(r"(/(\{\w+\}|[\w.~-]+))+|/", route.template), "the path begins with / and ends without"),
         (route.answer is not None and route.endpoint is not None, "ours answers it or FastAPI's, not both"),
         (route.answer is None and route.endpoint is None and route.description is not None, "nothing answers it"),
         (bool(route.rights) is not (route.audience in _WITH_RIGHTS), "routes for callers name rights, and only those"),

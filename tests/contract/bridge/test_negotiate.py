@@ -1,6 +1,7 @@
 """Negotiate over HTTP: who may, for which hub, with which body."""
 
 import json
+from base64 import b64encode
 from typing import Any
 
 import httpx
@@ -174,3 +175,16 @@ async def test_nowhere_to_send_a_client() -> None:
         answer = await http.post("/hubs/chat/send", json={"target": "t"})
         assert problem_of(answer) == (503, "no-endpoint-available")
         assert {one["outcome"] for one in answer.json()["endpoints"]} == {"offline"}
+
+
+async def test_a_static_web_app_says_who_has_signed_in_by_its_principal_alone() -> None:
+    """The principal is that of Microsoft's page "Accessing user information in Azure Static Web Apps"."""
+    principal = {"identityProvider": "github", "userId": "d75b260a64504067bfc5b2905e3b8182", "userDetails": "username"}
+    text = b64encode(json.dumps(principal | {"userRoles": ["anonymous", "authenticated"]}).encode()).decode()
+    settings = {"BRIDGE_NEGOTIATE__PLATFORM_IDENTITY": "true", "BRIDGE_NEGOTIATE__CLAIM_TYPES": "roles"}
+    async with bridge(**settings, BRIDGE_NEGOTIATE__HUBS="chat") as running:
+        claims = claims_of(await running.http.post(TO_CHAT, headers={"x-ms-client-principal": text}))
+        assert claims["asrs.s.uid"] == "d75b260a64504067bfc5b2905e3b8182"
+        assert claims["roles"] == ["anonymous", "authenticated"]
+        for headers in ({}, {"x-ms-client-principal": "e30="}, {"x-ms-client-principal": "nonsense"}):
+            assert problem_of(await running.http.post(TO_CHAT, headers=headers)) == (401, "unauthenticated")

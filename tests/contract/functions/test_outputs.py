@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from signalr_bridge.functions.invocation import FunctionFailed, FunctionResult, TriggerData
 
-from tests.contract.bridge.running import Bridge, bridge
+from tests.contract.bridge.running import AUTH, Bridge, bridge
 from tests.contract.functions.invoking import HTTP, TIMER, Code, call, describe, invoke, out, trigger
 from tests.unit.upstream.fakes import context
 
@@ -85,6 +85,14 @@ async def test_what_is_no_item_is_a_failure_and_nothing_is_sent(given: Any) -> N
         assert "canary" not in str(caught.value)
 
 
+async def test_who_means_everybody_is_told_the_setting() -> None:
+    async with bridge() as running:
+        for given, told in ((HI | {"userId": ""}, True), (HI | {"arguments": 5}, False)):
+            with pytest.raises(FunctionFailed) as caught:
+                await invoke(running.app, describe(HTTP, out()), call(), code(given))
+            assert ("set BRIDGE_OUTPUT__EMPTY_MEANS_ALL=true." in str(caught.value)) is told
+
+
 async def test_the_first_item_that_fails_ends_them() -> None:
     async with bridge() as running:
         running.service.honest["/groups/"] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
@@ -123,3 +131,16 @@ async def test_only_messages_have_everybody_for_an_empty_destination(given: Any)
         with pytest.raises(FunctionFailed):
             await invoke(running.app, describe(HTTP, out()), call(), code(given))
         assert running.seen == []
+
+
+@pytest.mark.parametrize("settings", [EMPTY, {}])
+async def test_callers_over_http_may_send_so_too(settings: dict[str, str]) -> None:
+    async with bridge(**settings) as running:
+        for path, body in (
+            ("send", HI | {"userId": ""}),
+            ("send", [HI | {"groupName": ""}]),
+            ("outputs", [HI | {"connectionId": ""}]),
+        ):
+            answer = await running.http.post(f"/hubs/chat/{path}", json=body, headers=AUTH)
+            assert answer.status_code == (202 if settings else 422)
+        assert sent(running) == (["POST /:send"] * 3 if settings else [])

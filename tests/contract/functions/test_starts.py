@@ -79,6 +79,8 @@ def own(hub: str, name: str) -> dict[str, str]:
             ID_TOKEN + "the id token is unverified, and clients can write it: set "
             "BRIDGE_NEGOTIATE__TRUST_CLIENT_INPUT=true to allow it.",
         ),
+        (JWT, [HTTP, info(hubName="{claims.tenant}")], "{claims.tenant} names a user, and no hub"),
+        (JWT, [HTTP, out(hubName="{claims.tenant}")], "{claims.tenant} names a user, and no hub"),
         (UNVERIFIED, [HTTP, info(idToken="{headers.x-ms-token-aad-id-token}")], SET_PLATFORM),
         ({}, [HTTP, info(claimTypeList=["role", "asrs.s.uid"])], "a claim's type is empty, or one that the service"),
         (
@@ -147,6 +149,32 @@ def test_what_a_start_refuses(settings: dict[str, str], bindings: list[dict[str,
 )
 def test_what_a_start_takes(settings: dict[str, str], bindings: list[dict[str, Any]]) -> None:
     assert is_refused(build(NOWHERE, **settings), describe(*bindings), Hub="chat") is None
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"hubName": ""}, "hubName (negotiate/function.json): A hub name is 1 to 128 letters"),
+        ({"hubName": "*"}, "hubName (negotiate/function.json): A hub name is 1 to 128 letters"),
+        ({"hubName": "{hub}"}, "hubName (negotiate/function.json): A hub name is 1 to 128 letters"),
+        ({"category": "*"}, "category (negotiate/function.json): it is not one: write connections or messages."),
+        ({"category": "connections"}, "event (negotiate/function.json): connections have no such event"),
+        ({"event": ""}, "event (negotiate/function.json): it is the name of one method that clients call: write it."),
+        ({"event": "*"}, "event (negotiate/function.json): it is the name of one method that clients call: write it."),
+        ({"parameterNames": ["a", "A"]}, "parameterNames (negotiate/function.json): the names differ in any case"),
+        ({"parameterNames": [" "]}, "parameterNames (negotiate/function.json): the names differ in any case"),
+    ],
+)
+def test_triggers_that_name_no_event(given: dict[str, Any], said: str) -> None:
+    assert "negotiate.invocation." + said in (is_refused(build(NOWHERE), describe(trigger("a") | given)) or "")
+
+
+def test_an_event_has_one_function() -> None:
+    first, second = describe(trigger(), name="first"), describe(trigger() | {"event": "SEND"}, name="second")
+    other = describe(trigger() | {"category": "Connections", "event": "Connected"}, name="other")
+    assert is_refused(build(NOWHERE), first, other) is None
+    refusal = is_refused(build(NOWHERE), first, other, second) or ""
+    assert refusal.startswith("second.invocation.event (second/function.json): 'first' answers the same event")
 
 
 def test_a_hub_has_one_connection_in_all_functions() -> None:

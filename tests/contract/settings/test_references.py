@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ from signalr_bridge.settings.stores import Stores
 from signalr_bridge.settings.value import Values
 
 from tests.azure.app_configuration import AppConfiguration
-from tests.azure.connect_proxy import ConnectProxy
+from tests.azure.connect_proxy import ConnectProxy, led_by_a_proxy
 from tests.azure.identity_endpoint import Identities, IdentityEndpoint
 from tests.azure.issuer import Issuer
 from tests.azure.key_vault import KeyVault
@@ -77,17 +76,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         running(Issuer(trustme.CA())) as issuer,
         running(IdentityEndpoint(issuer, Identities())) as identity,
         running(KeyVault(issuer, "contoso.vault.azure.net")) as vault,
+        led_by_a_proxy(vault.port) as proxy,
     ):
         assert issuer.authority is not None
         issuer.authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-        proxy = ConnectProxy(vault.port)
-        thread = Thread(target=proxy.serve)
-        thread.start()
         for name, text in (proxy.environment | identity.environment).items():
             monkeypatch.setenv(name, text)
         yield World(vault, proxy, identity, issuer, tmp_path)
-        proxy.stop()
-        thread.join()
 
 
 def text(values: Values) -> str:
@@ -102,12 +97,13 @@ def test_the_secret_takes_the_place_of_its_reference(world: World, reference: st
     world.vault.put("signalr", connection() + "\r\n")
     world.vault.put("caller", "0123456789abcdef")
     caller = "@Microsoft.KeyVault(VaultName=contoso;SecretName=caller)"
-    values = world.sources({CONNECTION: reference, "BRIDGE_CALLERS__KEYS": caller, "Other": BY_NAME}).read()
+    others = {"Other": BY_NAME, "AZURE_STORAGE_KEY": BY_NAME}
+    values = world.sources({CONNECTION: reference, "BRIDGE_CALLERS__KEYS": caller, **others}).read()
     settings = load(values)
     assert [one.connection.endpoint for one in settings.endpoints] == ["https://contoso.service.signalr.net"]
     assert settings.endpoints[0].source == "environment, by Key Vault"
     assert settings.callers.keys[0].key is not None
-    assert values["other"].text == BY_NAME, "what is not ours is left alone"
+    assert {values[name.lower()].text for name in others} == {BY_NAME}, "what is not ours is left alone"
     assert set(world.proxy.asked) == {"CONNECT contoso.vault.azure.net:443"}
     assert [one["resource"] for one in world.identity.asked] == ["https://vault.azure.net"]
 
@@ -142,10 +138,22 @@ def test_a_reference_in_a_file_is_read_again_with_the_stores(world: World, caplo
     assert "canary" not in caplog.text
 
 
-def test_all_settings_of_a_function_app_that_runs_here_count(world: World) -> None:
+def test_all_settings_of_a_function_app_that_runs_here_count(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """As on App Service, one that cannot be resolved reaches the app as it is written."""
     world.vault.put("signalr", "one")
-    values = world.sources({"BRIDGE_FUNCTION_APP__FOLDER": "x", "DatabasePassword": BY_NAME}).read()
-    assert values["databasepassword"].text == "one"
+    other, malformed = BY_NAME.replace("signalr", "nowhere"), "@Microsoft.KeyVault(VaultName=contoso)"
+    given = {"DatabasePassword": BY_NAME, "Other": other, "Malformed": malformed}
+    values = world.sources({"BRIDGE_FUNCTION_APP__FOLDER": "x", **given}).read()
+    assert [values[name].text for name in ("databasepassword", "other", "malformed")] == ["one", other, malformed]
+    assert {one.__dict__["setting"] for one in caplog.records if "stays as it is" in one.message} == {
+        "Other",
+        "Malformed",
+    }
+
+
+def test_what_stands_there_is_read_without_asking_anybody() -> None:
+    """So ``dev``, which has an emulator of its own, and ``import`` need no vault."""
+    assert text(Sources({CONNECTION: BY_URI}, {}).read_as_written()) == BY_URI
 
 
 REFUSED = {
@@ -276,8 +284,10 @@ def test_out_of_a_store_come_client_and_tenant_alone(world: World) -> None:
             configuration.put(name.replace("__", ":"), value)
         for name in ("AZURE_AUTHORITY_HOST", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE"):
             configuration.put(name, "https://evil.example")
+        configuration.put("AZURE_STORAGE_KEY", "an app's own")
         sources = world.sources({"BRIDGE_APP_CONFIGURATION_ENDPOINT": configuration.url})
-        settings = [load(sources.read()) for _ in range(2)][-1]
+        settings = [load(values := sources.read()) for _ in range(2)][-1]
+    assert values["azure_storage_key"].text == "an app's own"
     variables = settings.endpoints[0].credential.variables
     assert (variables.client_id, variables.tenant_id) == (CLIENT, TENANT)
     assert (variables.client_secret, variables.certificate_file, variables.token_file) == (None, None, None)

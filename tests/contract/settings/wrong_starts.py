@@ -99,6 +99,16 @@ CREDENTIALS = [
         f"{HERE}: Part 4 means nothing: remove it, or write one of Endpoint, AccessKey, Version, Port, "
         "ClientEndpoint, ServerEndpoint, AuthType, ClientId, TenantId, ClientSecret, ClientCert, ClientCertPath.",
         of(AzureSignalRConnectionString=f"{STRING}ApplicationName=chat;")),
+    WrongStart("a reference to a host that is not Key Vault's",
+        f"{HERE}: refers to a host that is not Key Vault's own: write one such as <vault>.vault.azure.net.",
+        of(AzureSignalRConnectionString="@Microsoft.KeyVault(SecretUri=https://keys.contoso.com/secrets/signalr)")),
+    WrongStart("a reference without the secret's name",
+        f"{HERE}: refers to no secret: write @Microsoft.KeyVault(SecretUri=https://<vault>.vault.azure.net/secrets/"
+        "<name>) or @Microsoft.KeyVault(VaultName=<vault>;SecretName=<name>).",
+        of(AzureSignalRConnectionString="@Microsoft.KeyVault(VaultName=contoso)")),
+    WrongStart("a single `_` with `BRIDGE_STRICT=true`",
+        "BRIDGE_DEFAULTHUB (environment): means nothing; did you mean BRIDGE_DEFAULT_HUB?",
+        of(BRIDGE_DEFAULTHUB="chat", BRIDGE_STRICT="true")),
     WrongStart("a blank connection string",
         f"{HERE}: there is no endpoint: set it to the connection string of your SignalR instance, "
         "or Azure__SignalR__Endpoints__<name> for each of several.", of(AzureSignalRConnectionString=" ")),

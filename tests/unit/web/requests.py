@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from signalr_bridge.settings.access import CorsSettings
+from signalr_bridge.web.asgi_request import AsgiRequest
 from signalr_bridge.web.authorize import Access, HubNames
 from signalr_bridge.web.callers import Callers, KeyRing
-from signalr_bridge.web.front import AsgiRequest
 from signalr_bridge.web.guards import ListenerKind
 from signalr_bridge.web.limits import Rate
 from signalr_bridge.web.request import PartsByType, Request

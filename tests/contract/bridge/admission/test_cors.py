@@ -46,6 +46,17 @@ async def test_a_preflight() -> None:
             }
 
 
+async def test_without_credentials_no_cookie_is_sent() -> None:
+    """Source: https://fetch.spec.whatwg.org/#http-access-control-allow-credentials."""
+    async with bridge(**SETTINGS, BRIDGE_CORS__CREDENTIALS="false") as running:
+        for answer in (
+            await running.http.options("/hubs/chat/negotiate", headers={"Origin": ORIGIN} | WANTED),
+            await running.http.post("/hubs/chat/negotiate", headers={"Origin": ORIGIN}),
+        ):
+            assert cors_of(answer)["allow-origin"] == ORIGIN
+            assert "allow-credentials" not in cors_of(answer)
+
+
 @pytest.mark.parametrize(
     ("path", "origin"),
     [
