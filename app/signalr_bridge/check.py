@@ -18,10 +18,11 @@ from signalr_bridge.endpoints.endpoint import ANSWERS, Code, Outcome, make_endpo
 from signalr_bridge.endpoints.prober import PROBE, PROBE_SECONDS
 from signalr_bridge.endpoints.rest_transport import RestTransport
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.functions.app_values import find_python_app, list_connections
+from signalr_bridge.functions.app_values import load_app
 from signalr_bridge.functions.python_app import PythonApp
 from signalr_bridge.hubs import HubFacts, describe_clients
-from signalr_bridge.main import Parts, create_app
+from signalr_bridge.main import create_app
+from signalr_bridge.parts import Parts
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings.azure import UNNAMED
 from signalr_bridge.settings.azure_calls import name_of_azure
@@ -37,7 +38,7 @@ from signalr_bridge.settings.names import (
     settings_by_path,
     write_name,
 )
-from signalr_bridge.settings.value import UNWATCHED, Diagnostic, Level, Value, Values, drop_blank, first_of
+from signalr_bridge.settings.value import UNWATCHED, Diagnostic, Level, Value, Values, drop_blank
 from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.validation import review_to_serve
 from signalr_bridge.web.observer import SILENT
@@ -278,9 +279,7 @@ def examine(values: Values, folder: Path = Path()) -> CheckReport:
         values: All settings of all sources.
         folder: The folder that the path of a function app is relative to.
     """
-    app, unloaded = _load_app(values, folder)
-    if app is not None:
-        values = first_of(values, list_connections(app.descriptions, drop_blank(values)))
+    app, values, unloaded = _load_app(values, folder)
     found = review_to_serve(values)
     found = replace(found, diagnostics=(*found.diagnostics, *unloaded))
     is_wrong = any(one.level is Level.ERROR for one in found.diagnostics)
@@ -294,11 +293,11 @@ def report_unreadable(error: SettingsError) -> CheckReport:
     return CheckReport({}, None, (Diagnostic.of(error),))
 
 
-def _load_app(values: Values, folder: Path) -> tuple[PythonApp | None, list[Diagnostic]]:
+def _load_app(values: Values, folder: Path) -> tuple[PythonApp | None, Values, list[Diagnostic]]:
     try:
-        return find_python_app(values, folder), []
+        return *load_app(values, folder), []
     except SettingsError as error:
-        return None, [Diagnostic.of(error)]
+        return None, values, [Diagnostic.of(error)]
 
 
 def _assemble(settings: Settings, app: PythonApp | None) -> tuple[Sequence[HubFacts], list[Diagnostic]]:

@@ -11,12 +11,13 @@ from typing import Any
 
 def broadcast(data: dict[str, Any], metadata: dict[str, Any]) -> dict[str, Any]:
     """function.json: signalRTrigger 'invocation' (parameterNames: message), signalR outputs 'messages' and 'groups'."""
-    invocation = data["invocation"]
-    message = {"target": "newMessage", "arguments": [invocation["UserId"], metadata["message"]]}
+    invocation, text = data["invocation"], json.loads(metadata["message"])
+    assert invocation["Headers"]["X-ASRS-User-Id"] == invocation["UserId"]
+    message = {"target": "newMessage", "arguments": [invocation["UserId"], text]}
     group = {"userId": invocation["UserId"], "groupName": "speakers", "action": "add"}
     return {
         "Outputs": {"messages": [message], "groups": json.dumps(group)},
-        "ReturnValue": f"{invocation['Event']}: {len(metadata['message'])} characters",
+        "ReturnValue": f"{invocation['Event']}: {len(text)} characters",
         "Logs": [f"{metadata['sys']['MethodName']} was run"],
     }
 

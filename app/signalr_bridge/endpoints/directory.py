@@ -62,6 +62,8 @@ class EndpointDirectory:
         self._worked = False
         self.is_stopping = False
         """Whether the bridge is about to stop. Then it is not ready, and requests are still answered."""
+        self.awaited = ""
+        """What else must be there before the bridge is ready, in a few words. Empty without such."""
 
     def begin_stop(self) -> None:
         """From now on the bridge is not ready."""

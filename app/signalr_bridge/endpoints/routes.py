@@ -35,8 +35,10 @@ async def ready(request: FastAPIRequest) -> Response:
     if strict not in {None, "true", "false"}:
         raise InvalidQuery("The parameter strict is true or false.")
     directory = asked.part(EndpointDirectory)
-    is_ready = not directory.is_stopping and directory.has_worked(now=strict == "true")
+    is_ready = not (directory.is_stopping or directory.awaited) and directory.has_worked(now=strict == "true")
     answer: dict[str, Any] = {"status": "stopping" if directory.is_stopping else "ready" if is_ready else "waiting"}
+    if directory.awaited:
+        answer["reason"] = directory.awaited
     if await _may_see(asked):
         answer["endpoints"] = [
             _describe(registry, one) for registry in directory.registries for one in registry.endpoints

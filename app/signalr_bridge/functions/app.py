@@ -4,14 +4,14 @@ import asyncio
 import logging
 import math
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
-from signalr_bridge.errors import Rejected
+from signalr_bridge.errors import Rejected, SettingsError
 from signalr_bridge.functions.app_folder import HostFile
 from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.binding_data import gather
@@ -37,6 +37,9 @@ from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import Handler
 
 _LOG = logging.getLogger("signalr_bridge.functions")
+MakeHandler: TypeAlias = Callable[[FunctionDescription, Binding], Handler]
+"""Makes the handler of a function that events of a hub start."""
+
 _NOTHING: Mapping[str, Payload] = MappingProxyType({})
 
 
@@ -153,6 +156,7 @@ def sort_functions(
     app_settings: AppSettings,
     *,
     is_beside: bool = False,
+    make_handler: MakeHandler | None = None,
 ) -> AppFunctions:
     """The functions of an app by what starts them. Raises ``SettingsError`` for one that could never work.
 
@@ -163,7 +167,9 @@ def sort_functions(
         host: What the app's ``host.json`` says.
         app_settings: The app's settings, by which functions are disabled.
         is_beside: Whether they run in a program beside the bridge.
+        make_handler: Makes the handler of a function that events start. None makes one that calls ``invoker``.
     """
+    make_handler = make_handler or (lambda function, trigger: FunctionHandler(function, trigger, invoker))
     handlers: list[Handler] = []
     http: list[HttpFunction] = []
     timers: list[TimerFunction] = []
@@ -177,7 +183,7 @@ def sort_functions(
         call = partial(invoker.invoke, one)
         trigger = one.trigger
         if trigger is not None and trigger.kind == Kind.SIGNALR_TRIGGER:
-            handlers.append(FunctionHandler(one, trigger, invoker))
+            handlers.append(make_handler(one, trigger))
         elif trigger is not None and trigger.kind == Kind.HTTP_TRIGGER:
             http.append(HttpFunction(one, host.route_prefix, call, bindings.believes_platform(one)))
         else:
@@ -228,6 +234,21 @@ class FunctionApps:
         """The handlers of all apps."""
         return [one for app in self._apps for one in app.handlers]
 
+    def swap(self, old: AppFunctions, new: AppFunctions) -> None:
+        """Let the functions of an app take the place of others. Its handlers are for the caller to use.
+
+        Raises ``SettingsError`` for those that cannot be used, and then the old ones stay.
+        """
+        apps = [new if one is old else one for one in self._apps]
+        former = self.routes.functions
+        self.routes.use([one for app in apps for one in app.http])
+        try:
+            self._timers.use([one for app in apps for one in app.timers])
+        except SettingsError:
+            self.routes.use(former)
+            raise
+        self._apps = apps
+
     def begin_drain(self) -> None:
         """Begin no further run of a timer."""
         self._timers.begin_drain()
@@ -237,8 +258,7 @@ class FunctionApps:
         self._timers.begin_stop()
 
     async def __aenter__(self) -> Self:
-        for one in self.left_out:
-            _LOG.warning("function left out", extra={"function": one.name, "reason": one.reason})
+        log_left_out(self.left_out)
         await self._timers.__aenter__()
         return self
 
@@ -247,3 +267,9 @@ class FunctionApps:
     ) -> None:
         """Let what runs end."""
         await self._timers.__aexit__(kind, error, trace)
+
+
+def log_left_out(functions: Iterable[LeftOut]) -> None:
+    """Say in the log which functions do not run here, and why."""
+    for one in functions:
+        _LOG.warning("function left out", extra={"function": one.name, "reason": one.reason})

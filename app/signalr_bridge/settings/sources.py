@@ -124,12 +124,19 @@ class Sources:
 
     def complete(self, reading: Reading) -> Values:
         """Every setting of every source. Raises ``SettingsError`` for a file or a store that cannot be read."""
+        followed = self.stores.follow(self._merge(reading))
+        return first_of(followed, self.defaults) if self.defaults else followed
+
+    def read_as_written(self) -> Values:
+        """The same as ``read``, but with references to Key Vault as they stand. Their vaults are not asked."""
+        return first_of(self._merge(self.read_files()), self.defaults)
+
+    def _merge(self, reading: Reading) -> Values:
         if reading.error is not None:
             raise reading.error
         found, files = reading.found, reading.files
         stored = self.stores.read(first_of(found, *files))
-        followed = self.stores.follow(first_of(found, *stored, *files) if files or stored else found)
-        return first_of(followed, self.defaults) if self.defaults else followed
+        return first_of(found, *stored, *files) if files or stored else found
 
     def _read_files(self) -> tuple[Values, tuple[Values, ...]]:
         fixed = self._fixed()

@@ -42,15 +42,20 @@ class HubNames:
         """All that are named. ``*`` stands for every hub."""
         self._for_clients = frozenset(for_clients)
         self._only = only
+        self._bound: frozenset[str] = frozenset()
+
+    def use(self, bound: Collection[str]) -> None:
+        """From now on these hubs are named, too: functions name them that came while the bridge runs."""
+        self._bound = frozenset(bound)
 
     def check_known(self, hub: str) -> None:
         """Raise ``HubNotFound`` for a hub that callers do not know."""
-        if self._only and hub not in self.named:
+        if self._only and hub not in self.named and hub not in self._bound:
             raise HubNotFound("No setting and no handler names this hub.")
 
     def is_for_clients(self, hub: str) -> bool:
         """Whether clients may negotiate for the hub."""
-        return hub in self._for_clients or EVERY in self._for_clients
+        return hub in self._for_clients or EVERY in self._for_clients or hub in self._bound
 
     def check_client(self, hub: str) -> None:
         """Raise ``Forbidden`` for a hub that clients may not negotiate for.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Protocol, TypeAlias
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -27,6 +28,7 @@ from signalr_bridge.protocol.upstream_event import CONNECTIONS, JSON
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import OutsideFailure, failure_text
 
+_NO_INPUTS: Mapping[str, object] = MappingProxyType({})
 _REFUSALS = frozenset({400, 403, 409, 422})
 
 
@@ -79,11 +81,15 @@ class BackendVerdict:
         result: The result for the client.
         outputs: A JSON array of items, which are sent before the client gets its result. It is empty without items.
         logs: Lines for our log.
+        named: What is for outputs with a binding of their own, as JSON text by their names.
+        left_alone: The names of outputs that nobody here takes.
     """
 
     result: Payload = None
     outputs: bytes = b""
     logs: tuple[str, ...] = ()
+    named: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    left_alone: tuple[str, ...] = ()
 
 
 def read_reply(reply: Reply, event: str) -> BackendVerdict:
@@ -185,13 +191,14 @@ class Envelope:
 class Format(Protocol):
     """How an event is written for a backend, and how the answer is read."""
 
-    def write(self, context: Context, id: str, moment: datetime) -> Envelope:
+    def write(self, context: Context, id: str, moment: datetime, inputs: Mapping[str, object] = ...) -> Envelope:
         """The request for an event.
 
         Args:
             context: The event.
             id: The id of the request. It stays the same in further attempts.
             moment: When the event came, in UTC.
+            inputs: The values of input bindings, where the format knows such.
 
         Raises:
             Rejected, BackendFailed: The event cannot be written.
@@ -218,7 +225,7 @@ class JsonFormat:
     def __init__(self, address: "Address", *, cloud: bool = False) -> None:
         self._address, self._cloud = address, cloud
 
-    def write(self, context: Context, id: str, moment: datetime) -> Envelope:
+    def write(self, context: Context, id: str, moment: datetime, inputs: Mapping[str, object] = _NO_INPUTS) -> Envelope:
         """The request for an event, as ``Format`` says."""
         headers = write_cloud_headers(context, id, moment) if self._cloud else {}
         url = self._address.write(context.hub, context.event)

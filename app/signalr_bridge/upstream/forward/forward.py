@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from signalr_bridge.endpoints.outcome import Judgement, Meaning, describe, fails_outputs
 from signalr_bridge.errors import BridgeError, HubError, NoHandler, Overloaded
@@ -31,6 +31,28 @@ Pause: TypeAlias = Callable[[float], Awaitable[None]]
 """Waits so many seconds."""
 
 
+class EventBindings(Protocol):
+    """The bindings of a function that events of a hub start: what it is given besides, and where its outputs go."""
+
+    async def read_inputs(self, context: Context) -> Mapping[str, object]:
+        """The values of its input bindings by their names. Raises ``OutsideFailure`` for one that cannot be made."""
+        ...
+
+    async def send_outputs(self, context: Context, outputs: Mapping[str, bytes], others: Sequence[str]) -> None:
+        """Send what its outputs hold, each to the hub of the binding. Raises ``OutsideFailure``.
+
+        Args:
+            context: The event.
+            outputs: JSON text by the names of the bindings.
+            others: The names of outputs that are left alone.
+        """
+        ...
+
+    def note_failure(self) -> None:
+        """Take notice of a call that failed: the program may have been started anew, with other functions."""
+        ...
+
+
 class Forward:
     """One ``[forward.<name>]`` rule as a handler.
 
@@ -44,6 +66,7 @@ class Forward:
         observer: Is told of every event that is posted again.
         pause: Waits between two attempts.
         refusals: Remembers connections that were refused after the service had its answer.
+        bindings: Those of the function that the events start. None where the rule stands for no function.
     """
 
     takes_json = True
@@ -60,12 +83,13 @@ class Forward:
         observer: Observer,
         pause: Pause = asyncio.sleep,
         refusals: Refusals | None = None,
+        bindings: EventBindings | None = None,
     ) -> None:
         self.source, self.hub, self.category, self.event = rule.source, rule.hub, rule.category, rule.event
         self._rule, self._signers = rule, signers
         self._backends, self._outbox, self._backlog = backends, outbox, backlog
         self._runtime, self._observer, self._pause = runtime, observer, pause
-        self._refusals = refusals
+        self._refusals, self._bindings = refusals, bindings
 
     async def answer(self, context: Context) -> Payload:
         """Post the event, send the outputs of the answer, and return its result.
@@ -80,13 +104,19 @@ class Forward:
         """
         if context.event in {".", ".."}:
             raise NoHandler("No handler answers an event of this name.")
-        envelope = self._rule.format.write(context, f"msg_{self._runtime.new_id()}", self._now())
+        envelope = await self._write(context)
         slot = self._enter(context, envelope)
         if context.category != CONNECTIONS:
             return await self._deliver_message(context, envelope, slot)
         delivery = self._deliver_connection(context, envelope, slot)
         await self._backlog.deliver(delivery, self._rule.seconds, lambda error: self._end_late(context, error))
         return None
+
+    async def _write(self, context: Context) -> Envelope:
+        id, now = f"msg_{self._runtime.new_id()}", self._now()
+        if self._bindings is None:
+            return self._rule.format.write(context, id, now)
+        return self._rule.format.write(context, id, now, await self._bindings.read_inputs(context))
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._runtime.wall_clock(), UTC)
@@ -121,6 +151,8 @@ class Forward:
                 seconds = self._rule.seconds if lasting else ends - self._runtime.clock()
                 return await self._try_once(context, envelope, seconds)
             except BackendFailed as failure:
+                if self._bindings is not None:
+                    self._bindings.note_failure()
                 delay = decide(failure, attempt, ends - self._runtime.clock(), self._runtime.random)
                 if delay is None:
                     raise
@@ -187,6 +219,8 @@ class Forward:
             _LOG.info("backend", extra={"handler": self.source, "hub": context.hub, "line": line})
         if verdict.outputs:
             self._check(context, await self._send(context, verdict.outputs))
+        if self._bindings is not None and (verdict.named or verdict.left_alone):
+            await self._bindings.send_outputs(context, verdict.named, verdict.left_alone)
         return verdict.result
 
     async def _send(self, context: Context, outputs: bytes) -> Iterable[Judgement]:

@@ -5,8 +5,12 @@ Source: Microsoft's page "Azure Functions custom handlers" for the payloads of r
 """
 
 import uuid
-from collections.abc import Iterator, Sequence
+from base64 import b64encode
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -16,6 +20,7 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.function_outputs import read_output
 from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.json_text import DuplicateMember
+from signalr_bridge.protocol.platform_headers import is_platform_header
 from signalr_bridge.protocol.upstream_event import JSON, MESSAGES
 from signalr_bridge.runtime import NewId
 from signalr_bridge.upstream.context import Context
@@ -31,8 +36,18 @@ from signalr_bridge.upstream.forward.formats import (
     read_result,
 )
 
+INVOCATION_ID = "X-Azure-Functions-InvocationId"
+"""The header with the id of a call."""
+
+RETURN = "$return"
+"""The name of the binding that takes what a function returns."""
+
 _MOST_LOGS, _LONGEST_LOG = 100, 1024
 _SYS = "sys"
+_OF_THE_BODY = frozenset({"content-type", "content-length"})
+_LOWER = frozenset({"traceparent", "tracestate", "baggage"})
+_SPELT = {"asrs": "ASRS", "etag": "ETag", "te": "TE", "dnt": "DNT", "www": "WWW"}
+_NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class FunctionsFormat:
@@ -44,6 +59,8 @@ class FunctionsFormat:
         binding: The name of the trigger in the payload.
         parameter_names: If given, a message has exactly as many arguments, and the metadata holds them by these names.
         new_id: Gives a GUID.
+        outputs: The outputs that are bound to ``signalR``, in lower case, whose items go to the hub of the binding.
+            None where nothing is known of bindings: then all outputs go to the hub of the event.
     """
 
     def __init__(
@@ -53,33 +70,34 @@ class FunctionsFormat:
         binding: str,
         parameter_names: Sequence[str] | None,
         new_id: NewId,
+        outputs: Collection[str] | None = None,
     ) -> None:
         self._address, self._function, self._binding = address, function, binding
-        self._names, self._new_id = parameter_names, new_id
+        self._names, self._new_id, self._outputs = parameter_names, new_id, outputs
 
-    def write(self, context: Context, id: str, moment: datetime) -> Envelope:
+    def write(self, context: Context, id: str, moment: datetime, inputs: Mapping[str, object] = _NOTHING) -> Envelope:
         """The request for an event, as ``Format`` says. Raises ``Rejected`` for another number of arguments."""
-        metadata = self._name_arguments(context)
-        metadata[_SYS] = {
-            "MethodName": self._function,
-            "UtcNow": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "RandGuid": str(uuid.UUID(hex=self._new_id(), version=4)),
-        }
-        body = json_text.encode({"Data": {self._binding: write_context(context)}, "Metadata": metadata})
-        headers = {"Content-Type": JSON, "X-Azure-Functions-InvocationId": id}
+        metadata = write_metadata(self._name_arguments(context), self._function, moment, self._new_id)
+        data = {self._binding: write_context(context)} | write_inputs(inputs)
+        body = json_text.encode({"Data": data, "Metadata": metadata})
+        headers = {"Content-Type": JSON, INVOCATION_ID: id}
         return Envelope(id, self._address.write(context.hub, context.event), body, headers)
 
     def read(self, reply: Reply, event: str) -> BackendVerdict:
         """What a reply means. As for the host, any 2xx is success."""
-        if not 200 <= reply.status < 300:
-            raise read_failure(reply, event)
-        members = read_members(reply) if reply.body else {}
+        answer = read_answer(reply, event)
+        if self._outputs is not None:
+            return self._choose(answer)
         try:
-            outputs = join_outputs(_read_outputs(members.get("outputs", b"null")))
-            logs = _read_logs(members.get("logs", b"null"))
+            outputs = join_outputs(one for text in answer.outputs.values() for one in read_output(text))
         except (MalformedJson, DuplicateMember):
-            raise BackendFailed("The backend's outputs are no objects, arrays of objects or their JSON text.") from None
-        return BackendVerdict(read_result(members.get("returnvalue")), outputs, logs)
+            raise BackendFailed(_MALFORMED) from None
+        return BackendVerdict(read_result(answer.returned), outputs, answer.logs)
+
+    def _choose(self, answer: "FunctionAnswer") -> BackendVerdict:
+        named, others = answer.sort(self._outputs or ())
+        result = None if RETURN in (self._outputs or ()) else read_result(answer.returned)
+        return BackendVerdict(result, logs=answer.logs, named=named, left_alone=others)
 
     def _name_arguments(self, context: Context) -> dict[str, Payload]:
         if self._names is None or context.category != MESSAGES:
@@ -89,6 +107,105 @@ class FunctionsFormat:
             wanted, given = len(self._names), len(arguments)
             raise Rejected(f"Method '{context.event}' takes {wanted} argument(s), and was given {given}.")
         return dict(zip(self._names, arguments, strict=True))
+
+
+_MALFORMED = "The backend's outputs are no objects, arrays of objects or their JSON text."
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionAnswer:
+    """What a program answers to one call.
+
+    Attributes:
+        outputs: What it puts into outputs, as JSON text by their names as it spells them.
+        returned: What the function returns, as JSON text. None without that.
+        logs: Lines for our log.
+    """
+
+    outputs: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    returned: bytes | None = field(default=None, repr=False)
+    logs: tuple[str, ...] = ()
+
+    def find(self, name: str) -> bytes | None:
+        """What is for the output of this name, ignoring case. None without that."""
+        if name.lower() == RETURN:
+            return self.returned
+        return next((text for given, text in self.outputs.items() if given.lower() == name.lower()), None)
+
+    def sort(self, bound: Collection[str]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+        """What is for the outputs that are ``bound``, by their names in lower case, and the names of all others."""
+        found = {name: text for name in bound if (text := self.find(name)) is not None}
+        return found, tuple(name for name in self.outputs if name.lower() not in bound)
+
+
+def read_answer(reply: Reply, function: str) -> FunctionAnswer:
+    """What a program answers. Any 2xx is success, and an empty body gives nothing.
+
+    Raises:
+        Rejected, BackendFailed: As ``read_failure`` says, and for what is no such answer.
+    """
+    if not 200 <= reply.status < 300:
+        raise read_failure(reply, function)
+    members = read_members(reply) if reply.body.strip() else {}
+    try:
+        outputs = members.get("outputs", b"null")
+        returned = members.get("returnvalue")
+        return FunctionAnswer(
+            {} if outputs == b"null" else json_text.members(outputs),
+            None if returned == b"null" else returned,
+            _read_logs(members.get("logs", b"null")),
+        )
+    except (MalformedJson, DuplicateMember):
+        raise BackendFailed(_MALFORMED) from None
+
+
+def write_inputs(inputs: Mapping[str, object]) -> dict[str, str]:
+    """The values of input bindings, as JSON text by their names."""
+    return {name: json_text.encode(value).decode() for name, value in inputs.items()}
+
+
+def write_metadata(named: Mapping[str, Payload], function: str, moment: datetime, new_id: NewId) -> dict[str, object]:
+    """The metadata of a call: the named values as the host writes them, and what it says of every call.
+
+    Args:
+        named: The values by their names. What is null is left out, and so is a name that ends like that of a trigger.
+        function: The name of the function.
+        moment: When it began, in UTC.
+        new_id: Gives a GUID.
+    """
+    values = {name: write_value(value) for name, value in named.items() if not name.lower().endswith("trigger")}
+    return {name: value for name, value in values.items() if value is not None} | {
+        _SYS: {
+            "MethodName": function,
+            "UtcNow": moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "RandGuid": str(uuid.UUID(hex=new_id(), version=4)),
+        }
+    }
+
+
+def write_value(value: Payload) -> object:
+    """One value of the metadata: an object as it is, bytes as base64, and all else, arrays too, as JSON text.
+
+    Source: https://github.com/Azure/azure-functions-host/blob/dev/src/WebJobs.Script/Workers/MessageExtensions/ScriptInvocationContextExtensions.cs
+    """
+    if value is None or isinstance(value, Mapping):
+        return value
+    if isinstance(value, bytes | bytearray):
+        return b64encode(value).decode()
+    if not isinstance(value, msgspec.Raw):
+        return json_text.encode(value).decode()
+    text = bytes(value).strip()
+    if text == b"null":
+        return None
+    return value if text.startswith(b"{") else json_text.compact(text).decode()
+
+
+@lru_cache(1024)
+def spell_header(name: str) -> str:
+    """A header's name as a .NET host shows it: ``X-ASRS-User-Id``, ``X-MS-CLIENT-PRINCIPAL-ID``, ``User-Agent``."""
+    if is_platform_header(name):
+        return name.upper()
+    return name if name in _LOWER else "-".join(_SPELT.get(one, one.capitalize()) for one in name.split("-"))
 
 
 def _take_apart(arguments: Sequence[Payload]) -> Sequence[Payload]:
@@ -117,16 +234,20 @@ def write_context(context: Context) -> dict[str, Any]:
         "Hub": context.hub,
         "ConnectionId": context.connection_id,
         "UserId": context.user_id,
-        "Headers": context.headers,
-        "Query": {name: ",".join(values) for name, values in context.query.items()} or None,
+        "Headers": {spell_header(name): text for name, text in context.headers.items() if name not in _OF_THE_BODY},
+        "Query": join_query(context.query) or None,
         "Claims": {name: values[0] for name, values in context.claims.items() if values} or None,
     }
 
 
-def _read_outputs(text: bytes) -> Iterator[bytes]:
-    if text != b"null":
-        for value in json_text.members(text).values():
-            yield from read_output(value)
+def join_query(query: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The parameters of a query. Names that differ in case are one, as first written, and values are joined."""
+    spelt: dict[str, str] = {}
+    joined: dict[str, str] = {}
+    for name, values in query.items():
+        known = spelt.setdefault(name.lower(), name)
+        joined[known] = ",".join([joined[known], *values] if known in joined else values)
+    return joined
 
 
 def _read_logs(text: bytes) -> tuple[str, ...]:

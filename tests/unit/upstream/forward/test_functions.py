@@ -51,7 +51,7 @@ def outputs(value: Any) -> Any:
 def test_arguments_that_came_as_json_are_passed_on_as_they_were_written() -> None:
     sent, _ = write(context(arguments=msgspec.Raw(b'[1.0, {"b":1e2,"a":"\\u00e9"}]')), ["first", "second"])
     assert b'"Arguments":[1.0, {"b":1e2,"a":"\\u00e9"}]' in sent.body
-    assert b'"Metadata":{"first":1.0,"second":{"b":1e2,"a":"\\u00e9"},' in sent.body
+    assert b'"Metadata":{"first":"1.0","second":{"b":1e2,"a":"\\u00e9"},' in sent.body
     with pytest.raises(Rejected, match=r"takes 1 argument\(s\), and was given 2"):
         write(context(arguments=msgspec.Raw(b"[1, [2, 3]]")), ["first"])
 
@@ -80,13 +80,13 @@ def test_a_message_is_trigger_data_and_metadata() -> None:
                 "Hub": "chat",
                 "ConnectionId": "c1",
                 "UserId": "ann",
-                "Headers": {"x-asrs-hub": "chat"},
+                "Headers": {"X-ASRS-Hub": "chat"},
                 "Query": {"room": "7,8"},
                 "Claims": {"role": "admin", "nickname": "a"},
             }
         },
         "Metadata": {
-            "text": "hi",
+            "text": '"hi"',
             "More": {"n": 2**70},
             "sys": {
                 "MethodName": "Send it",
@@ -95,6 +95,61 @@ def test_a_message_is_trigger_data_and_metadata() -> None:
             },
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("argument", "written"),
+    [
+        (b'"hi"', '"hi"'),
+        (b"5", "5"),
+        (b"1.50", "1.50"),
+        (b"true", "true"),
+        (b'[1, {"a": "b"}]', '[1,{"a":"b"}]'),
+        (b'{"a":[1]}', {"a": [1]}),
+        ("hi", '"hi"'),
+        (True, "true"),
+        ([1, "x"], '[1,"x"]'),
+        ({"a": None}, {"a": None}),
+        (b"\x00\xff", None),
+    ],
+)
+def test_a_named_argument_that_is_no_object_is_json_text(argument: Any, written: Any) -> None:
+    """As the host has it: JObject.FromObject, else JsonConvert.SerializeObject."""
+    given = msgspec.Raw(b"[%b]" % argument) if isinstance(argument, bytes) and written is not None else [argument]
+    metadata = write(context(arguments=given), ["text"])[1]["Metadata"]
+    assert metadata["text"] == ("AP8=" if written is None else written), "bytes of MessagePack are base64"
+
+
+def test_null_and_what_is_called_a_trigger_are_left_out_of_the_metadata() -> None:
+    for given in (msgspec.Raw(b'[null, "a"]'), [None, "a"]):
+        assert list(write(context(arguments=given), ["text", "myTrigger"])[1]["Metadata"]) == ["sys"]
+
+
+def test_headers_are_spelt_as_the_service_and_a_net_host_spell_them() -> None:
+    names = ["x-asrs-user-id", "x-asrs-connection-id", "content-type", "content-length", "user-agent", "traceparent"]
+    written = write(context(lines=[(one.encode(), b"1") for one in names]))[1]["Data"]["invocation"]["Headers"]
+    assert list(written) == ["X-ASRS-User-Id", "X-ASRS-Connection-Id", "User-Agent", "traceparent"]
+
+
+def test_query_names_that_differ_in_case_are_one() -> None:
+    written = write(context(client_query="?Room=7&room=8&ROOM=9&b="))[1]["Data"]["invocation"]["Query"]
+    assert written == {"Room": "7,8,9", "b": ""}
+
+
+def test_input_bindings_are_json_text() -> None:
+    sent = form().write(context(), "msg_1", MOMENT, {"connection": {"url": "u", "accessToken": "t"}})
+    assert json.loads(sent.body)["Data"]["connection"] == '{"url":"u","accessToken":"t"}'
+
+
+def test_outputs_with_bindings_are_sorted_and_others_left_alone() -> None:
+    bound = FunctionsFormat(Address("http://b", "t", "f"), "f", "i", None, lambda: "0" * 32, {"messages", "$return"})
+    answer = {"Outputs": {"Messages": [MESSAGE], "queue": "x"}, "ReturnValue": MESSAGE}
+    verdict = bound.read(Reply(200, "application/json", json.dumps(answer).encode()), "send")
+    assert {name: json.loads(text) for name, text in verdict.named.items()} == {
+        "messages": [MESSAGE],
+        "$return": MESSAGE,
+    }
+    assert (verdict.result, verdict.outputs, verdict.left_alone) == (None, b"", ("queue",))
 
 
 def test_what_is_not_there_is_null() -> None:
