@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import httpx
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
+from signalr_bridge.testing import run_emulator
 
 from tests.browser.stripping_proxy import run_platform
 from tests.e2e.functions_node import copy_app, run_functions_node
@@ -19,9 +20,7 @@ from tests.e2e.processes import (
     ROOT,
     Process,
     app_command,
-    connection_string,
     free_port,
-    run_emulator,
     wait_until_answered,
 )
 
@@ -93,14 +92,14 @@ def run_app(stack: ExitStack, name: str, folder: Path, *, secret: str = "") -> A
     """
     app = copy_app(name, folder / "app")
     functions, functions_url = stack.enter_context(run_functions_node(app, {"FUNCTIONS_NODE_SECRETS": secret}))
-    port, emulator_port = free_port(), free_port()
-    stack.enter_context(run_emulator(emulator_port, f"http://localhost:{port}/runtime/webhooks/signalr"))
+    port, emulator = free_port(), stack.enter_context(run_emulator())
+    emulator.post_to(f"http://localhost:{port}/runtime/webhooks/signalr")
     settings: dict[str, str] = {
         "BRIDGE_FUNCTIONS__URL": functions_url,
         "BRIDGE_NEGOTIATE__PLATFORM_IDENTITY": "true",
         "BRIDGE_FUNCTION_APP__TIMERS": "true",
         # What a test needs: ports that are free, and a key for functions that want one.
-        "AzureSignalRConnectionString": connection_string(emulator_port),
+        "AzureSignalRConnectionString": emulator.connection_string,
         "BRIDGE_ALLOW_EMULATOR_KEY": "true",
         "BRIDGE_HOST": "127.0.0.1",
         "BRIDGE_CALLERS__KEYS": API_KEY,
