@@ -88,10 +88,22 @@ def create_app(
     """
     events, observer = _make_observers(settings, runtime, observer)
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, _choose_check(hubs))
+    parts = _make_parts(settings, snapshots, events, observer, runtime, _load_handlers(settings, hubs), python_app)
+    return _make_app(settings, parts, runtime, observer)
+
+
+def _make_parts(
+    settings: Settings,
+    snapshots: Snapshots,
+    events: EventFeed,
+    observer: Observer,
+    runtime: Runtime,
+    loaded: PythonHandlers,
+    python_app: PythonApp | None,
+) -> Parts:
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), _make_backlog(settings)
-    loaded = _load_handlers(settings, hubs)
     negotiate_handlers = _make_negotiate_handlers(snapshots, loaded, backends, sender, runtime)
     refusals, issuer_keys = Refusals(runtime.clock, runtime.new_id), IssuerKeys(runtime.clock, observer=observer)
     forwards = _make_forwards(snapshots, backends, backlog, sender, refusals, runtime, observer)
@@ -102,7 +114,7 @@ def create_app(
     function_apps = make_function_apps(python_app, remote_app, settings, bindings, sender, runtime)
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards, *function_apps.handlers]
     receiver = _make_receiver(snapshots, handlers, sender, events, refusals, runtime, observer)
-    parts = Parts(
+    return Parts(
         access=_make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, function_apps, runtime),
         clients=clients,
         directory=directory,
@@ -122,7 +134,6 @@ def create_app(
         remote_app=remote_app,
         hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers, lambda: function_apps.hubs),
     )
-    return _make_app(settings, parts, runtime, observer)
 
 
 async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,13 +86,16 @@ class AppPage:
         return self.page.evaluate(call, [method, list(arguments)])
 
 
-def run_app(stack: ExitStack, name: str, folder: Path) -> App:
-    """The app on the bridge. What the bridge is told is where the functions are, and that the platform is in front."""
+def run_app(stack: ExitStack, name: str, folder: Path, *, secret: str = "") -> App:
+    """The app on the bridge. What the bridge is told is where the functions are, and that the platform is in front.
+
+    With a secret the bridge signs its calls, and only signed calls run functions.
+    """
     app = copy_app(name, folder / "app")
-    functions, functions_url = stack.enter_context(run_functions_node(app))
+    functions, functions_url = stack.enter_context(run_functions_node(app, {"FUNCTIONS_NODE_SECRETS": secret}))
     port, emulator_port = free_port(), free_port()
     stack.enter_context(run_emulator(emulator_port, f"http://localhost:{port}/runtime/webhooks/signalr"))
-    settings: Mapping[str, str] = {
+    settings: dict[str, str] = {
         "BRIDGE_FUNCTIONS__URL": functions_url,
         "BRIDGE_NEGOTIATE__PLATFORM_IDENTITY": "true",
         "BRIDGE_FUNCTION_APP__TIMERS": "true",
@@ -102,6 +105,7 @@ def run_app(stack: ExitStack, name: str, folder: Path) -> App:
         "BRIDGE_HOST": "127.0.0.1",
         "BRIDGE_CALLERS__KEYS": API_KEY,
     }
+    settings |= {"BRIDGE_FUNCTIONS__SECRETS": secret} if secret else {}
     command = app_command("serve", "--port", str(port), "--settings", str(app / "local.settings.json"))
     bridge = stack.enter_context(Process("bridge", command, settings))
     wait_until_answered(bridge, f"http://localhost:{port}/health/ready")
@@ -170,7 +174,7 @@ def check_requests(app: App, bob: AppPage) -> None:
 
 
 def test_a_v3_chat(stack: ExitStack, tmp_path: Path, new_context: Callable[..., Any]) -> None:
-    app = run_app(stack, "node_v3", tmp_path)
+    app = run_app(stack, "node_v3", tmp_path, secret="whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     ann, bob = AppPage(app, new_context, "ann"), AppPage(app, new_context, "bob")
     expect(ann.page.locator("#beat")).to_contain_text("beat", timeout=WITHIN_MS)
     expect(bob.page.locator("#beat")).to_contain_text("beat", timeout=WITHIN_MS)

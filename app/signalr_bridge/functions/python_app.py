@@ -31,12 +31,14 @@ from signalr_bridge.functions.description import FunctionDescription, read_descr
 from signalr_bridge.functions.left_out import find_reason
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import Settings
+from signalr_bridge.settings.sources import LOCAL_SETTINGS
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.python.handler import explain_error
 
 if TYPE_CHECKING:  # it needs Microsoft's library, which is not there unless an app runs
     from signalr_bridge.functions.python_function import PythonFunction
 
+_LOG = logging.getLogger("signalr_bridge.functions")
 FOLDER_SETTING = "BRIDGE_FUNCTION_APP__FOLDER"
 _PACKAGES = Path(".python_packages") / "lib" / "site-packages"
 _SCRIPT_NAME = "PYTHON_SCRIPT_FILE_NAME"
@@ -74,6 +76,11 @@ class PythonApp:
             log_level: The lowest level of what the app logs. Libraries log warnings only.
         """
         os.chdir(self.folder)
+        file = self.folder / LOCAL_SETTINGS
+        settings = f", with the settings of its {file.name}" if file.is_file() else ""
+        _LOG.info(
+            "function app loaded", extra={"what": f"{self.folder.name}: {len(self.functions)} functions{settings}"}
+        )
         logging.getLogger().setLevel(log_level.upper())
         for name in _LIBRARIES:
             logging.getLogger(name).setLevel(logging.WARNING)

@@ -60,7 +60,7 @@ FIRST_DELAY, LONGEST_DELAY = 0.25, 5.0
 
 _URL, _FOLDER, _SECRETS = (write_name(("functions", one)) for one in ("url", "folder", "secrets"))
 _LONGEST_CALL, _RETRY_SECONDS = 3600.0, 60.0
-_NAME = re.compile(r"[A-Za-z0-9][\w-]{0,127}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z][\w-]{0,127}", re.ASCII)
 _PREFIX = "x-functions-route-prefix"
 _LOG = logging.getLogger("signalr_bridge.functions")
 
@@ -254,8 +254,8 @@ class RemoteApp:
             return error.sentence
         self.functions, self._list = new, (body, prefix)
         log_left_out(new.left_out)
-        counts = {"handlers": len(new.handlers), "http": len(new.http), "timers": len(new.timers)}
-        _LOG.info("list of functions in use", extra=counts)
+        count = len(new.handlers) + len(new.http) + len(new.timers)
+        _LOG.info("list of functions in use", extra={"count": count})
         if self._directory is not None:
             self._directory.awaited = ""
         return None
@@ -305,11 +305,9 @@ def read_list(body: bytes) -> list[FunctionDescription]:
         document = None
     if not isinstance(document, list) or not all(isinstance(one, dict) for one in document):
         raise SettingsError("GET /functions gave no list of functions: each is a function.json with its 'name'.")
-    names = [str(one.get("name") or "") for one in document]
-    if wrong := next((one for one in names if one and not _NAME.fullmatch(one)), None):
-        raise SettingsError(f"GET /functions gave a function called {wrong[:40]!r}, which is not a function's name.")
-    if "" in names:
-        raise SettingsError("GET /functions gave a function without a 'name'.")
+    names = [one.get("name") for one in document]
+    if not all(isinstance(one, str) and _NAME.fullmatch(one) for one in names):
+        raise SettingsError("GET /functions gave a function whose 'name' is missing, or is not a function's name.")
     if len({one.lower() for one in names}) != len(names):
         raise SettingsError("GET /functions gave two functions of one name.")
     return [read_description(one, name, f"functions.{name}") for one, name in zip(document, names, strict=True)]

@@ -140,8 +140,10 @@ def _make_reply(value: Any) -> HttpReply:
     if not members.keys() & {"body", "statuscode", "status", "headers"}:
         return HttpReply(200, *_add_type([], value, b"" if value is None else _encode(value)))
     body = members.get("body")
-    content = _decode_base64(body) if members.get("isbase64encoded") is True else _encode(body)
     headers = list(_list_headers(members.get("headers") or {}))
+    if members.get("isbase64encoded") is True:  # as deploy/functions-node writes bytes
+        return HttpReply(_read_status(members), headers, _decode_base64(body))
+    content = _encode(body)
     return HttpReply(_read_status(members), *_add_type(headers, body, content))
 
 

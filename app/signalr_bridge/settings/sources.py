@@ -21,6 +21,8 @@ _PORT_OF_KUBERNETES = re.compile(r"BRIDGE_(?:[A-Z0-9]+_)*PORT", re.ASCII)
 _ADDRESS_OF_KUBERNETES = re.compile(r"(?:tcp|udp|sctp)://")
 _SECRETS_DIR = "bridge_secrets_dir"
 _SETTINGS_FILE = "bridge_settings_file"
+LOCAL_SETTINGS = "local.settings.json"
+"""The file of a function app with its settings."""
 _FUNCTION_APP = "bridge_function_app:folder"
 
 
@@ -176,7 +178,7 @@ class Sources:
     def _app_files(self, values: Values) -> Iterator[Path]:
         """The settings file of a function app, unless it is named beside."""
         for folder in self._path(values, _FUNCTION_APP):
-            file = folder / "local.settings.json"
+            file = folder / LOCAL_SETTINGS
             if file.is_file() and file not in self._files(values):
                 yield file
 

@@ -280,7 +280,7 @@ class Stores:
         said = [*references.diagnostics, *self._fetch_due(references.secrets)]
         refuse_errors(said)
         for one in said:
-            _LOG.warning("a reference to Key Vault stays as it is", extra={"setting": one.setting, "reason": one.text})
+            _LOG.warning("a reference to Key Vault stays as it is", extra={"reason": str(one)})
         return references.fill(values, self._secrets)
 
     def _fetch_due(self, secrets: Mapping[SecretAddress, Reference]) -> list[Diagnostic]:
