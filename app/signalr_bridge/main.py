@@ -60,6 +60,7 @@ from signalr_bridge.web.table import Table
 _LOG = logging.getLogger("signalr_bridge")
 
 _DESCRIPTION = "The Azure Functions SignalR Service bindings as HTTP routes that any backend can call."
+_OF_APPS = "Routes of function apps are the apps' own and do not stand here."
 
 
 def create_app(
@@ -206,7 +207,7 @@ def _make_fastapi(settings: Settings, table: Table, opened: Iterable[Entered]) -
         upstream_routes.SCHEMES,
         title="signalr-bridge",
         version=__version__,
-        description=_DESCRIPTION,
+        description=_describe(settings),
         lifespan=lifespan,
         docs_url="/docs" if settings.docs else None,
         redoc_url=None,
@@ -218,6 +219,11 @@ def _make_fastapi(settings: Settings, table: Table, opened: Iterable[Entered]) -
     )
     install_problems(app)
     return app
+
+
+def _describe(settings: Settings) -> str:
+    has_apps = settings.function_app.folder or settings.functions.url
+    return f"{_DESCRIPTION} {_OF_APPS}" if has_apps else _DESCRIPTION
 
 
 def _make_front(

@@ -1,4 +1,4 @@
-"""CORS: web pages of configured origins may negotiate, with credentials unless that is switched off, and nothing else.
+"""CORS: web pages of configured origins may negotiate and call functions of apps, with credentials, and nothing else.
 
 Source: https://fetch.spec.whatwg.org/#http-cors-protocol
 """
