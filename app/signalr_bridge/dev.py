@@ -114,7 +114,7 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
                 parts.backends.advice[Address(options.forward, "--forward").origin] = "start it, or check --forward"
             listener = _make_listener(app, sock, settings.limits, parts, limit)
             printing = asyncio.create_task(_print_when_started(listener, settings, emulators, secret))
-            reloading = asyncio.create_task(_make_reloader(settings, parts).run()) if options.reload else None
+            reloading = _start_reloader(settings, parts, python_app) if options.reload else None
             # The emulators end first. Their last events, that clients have gone, still reach the handlers.
             await listener.run_until_stopped(
                 begin_drain=parts.begin_drain, before=partial(_stop, parts.backlog, emulators, grace)
@@ -263,6 +263,13 @@ def _allow(settings: Settings, origins: Sequence[str]) -> Settings:
 
 def _add(cors: CorsSettings, origins: Sequence[str]) -> CorsSettings:
     return cors.model_copy(update={"origins": (*cors.origins, *origins)})
+
+
+def _start_reloader(settings: Settings, parts: Parts, python_app: PythonApp | None) -> "asyncio.Task[None] | None":
+    if python_app is not None:
+        _say("Nothing is loaded anew, because --reload does not see function apps: start dev again instead.")
+        return None
+    return asyncio.create_task(_make_reloader(settings, parts).run())
 
 
 def _make_reloader(settings: Settings, parts: Parts) -> Reloader:
