@@ -15,7 +15,7 @@ from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
 from signalr_bridge.functions.app import FunctionApps
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.python_app import PythonApp, make_python_functions
-from signalr_bridge.functions.remote_app import RemoteApp, RemoteFunctions
+from signalr_bridge.functions.remote_app import RemoteApp, make_remote_app
 from signalr_bridge.functions.timers import make_timers
 from signalr_bridge.hubs import HubList, name_hubs
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
@@ -159,10 +159,7 @@ def create_app(
     clients = build_clients(settings, issuer_keys, runtime, negotiate_handlers)
     bindings = Bindings(settings, clients.rules_of, negotiator, directory, sender)
     python = make_python_functions(python_app, settings, bindings, sender, runtime)
-    calls = RemoteFunctions(
-        settings, snapshots.settings, bindings, backends, sender, backlog, runtime, observer, refusals
-    )
-    remote = RemoteApp(settings, calls)
+    remote = make_remote_app(snapshots.settings, bindings, backends, sender, backlog, runtime, observer, refusals)
     function_apps = FunctionApps(make_timers(settings, runtime), [*python, remote.functions])
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards, *function_apps.handlers]
     named = [*(one.hub for one in handlers), *negotiate_handlers.hubs, *function_apps.hubs]

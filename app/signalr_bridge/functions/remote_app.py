@@ -254,11 +254,27 @@ class RemoteApp:
             return error.sentence
         self.functions, self._list = new, (body, prefix)
         log_left_out(new.left_out)
-        counts = {"handlers": len(new.handlers), "http": len(new.http), "timers": len(new.timers)}
-        _LOG.info("list of functions in use", extra=counts)
+        what = f"{len(new.handlers)} for events, {len(new.http)} for requests, {len(new.timers)} timers"
+        _LOG.info("list of functions in use", extra={"what": what})
         if self._directory is not None:
             self._directory.awaited = ""
         return None
+
+
+def make_remote_app(
+    settings: Callable[[], Settings],
+    bindings: Bindings,
+    backends: Backends,
+    outbox: Outbox,
+    backlog: Backlog,
+    runtime: Runtime,
+    observer: Observer,
+    refusals: Refusals | None = None,
+) -> RemoteApp:
+    """The program that the settings name. Raises ``SettingsError``. The arguments are those of ``RemoteFunctions``."""
+    start = settings()
+    made = RemoteFunctions(start, settings, bindings, backends, outbox, backlog, runtime, observer, refusals)
+    return RemoteApp(start, made)
 
 
 def _check(settings: Settings, functions: RemoteFunctions) -> None:
