@@ -40,8 +40,9 @@ from signalr_bridge.functions.app_values import read_with_app
 from signalr_bridge.functions.python_app import PythonApp
 from signalr_bridge.hosts import find_unknown_hosts, watch_hosts
 from signalr_bridge.init import list_languages, write_project
-from signalr_bridge.main import Parts, create_app, mint
+from signalr_bridge.main import create_app, mint
 from signalr_bridge.migration import migrate, write_settings
+from signalr_bridge.parts import Parts
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings import Level, Review, Settings, Sources, review
@@ -135,7 +136,7 @@ async def _serve(settings: Settings, sources: Sources, values: Values, python_ap
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
         app = create_app(settings, sources, python_app=python_app)
         if python_app is not None:
-            python_app.enter()
+            python_app.enter(settings.log_level)
         parts: Parts = app.state.parts
         limits = settings.limits
         listen = partial(

@@ -14,10 +14,11 @@ from starlette.types import Receive, Scope, Send
 
 from signalr_bridge.endpoints.outcome import Judgement, Result
 from signalr_bridge.errors import NotRunning, NotStarted, SettingsError
-from signalr_bridge.main import Parts, create_app
+from signalr_bridge.main import create_app
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
 from signalr_bridge.negotiate.rules import ClientAdmission
+from signalr_bridge.parts import Parts
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.protocol.rest import Message, Operation

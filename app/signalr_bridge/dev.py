@@ -5,7 +5,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote
@@ -19,7 +19,8 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.functions.app_values import find_python_app
 from signalr_bridge.functions.connections import DEFAULT as DEFAULT_CONNECTION
 from signalr_bridge.functions.python_app import PythonApp
-from signalr_bridge.main import Parts, create_app
+from signalr_bridge.main import create_app
+from signalr_bridge.parts import Parts
 from signalr_bridge.protocol.connection_string import parse_connection_string
 from signalr_bridge.settings import EndpointSettings, Level, Settings, Sources, review
 from signalr_bridge.settings.access import CorsSettings
@@ -81,8 +82,9 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
     check_origins(options.origins)
     secret = _find_secret(options, environment)
     sources = Sources(environment, _write_flags(options, secret))
-    values = sources.read()
+    values = sources.read_as_written()  # an app's own vault need not be open here, where its connection is overruled
     found = make_dev_settings(values, remote=options.remote)
+    found = replace(found, values=sources.stores.follow(found.values))
     settings = _accept(found)
     with bind(_HOST, next(one for one in (options.port, found.port, 8080) if one is not None), "--port") as sock:
         configure_logs(settings.log_level, settings.log_format)
@@ -105,7 +107,7 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
             python_app = _load_app(found.values, sources.folder, emulators[0].connection_string)
             app = create_app(settings, python_app=python_app)
             if python_app is not None:
-                python_app.enter()
+                python_app.enter("info")
             parts: Parts = app.state.parts
             grace = settings.limits.grace_seconds
             if options.forward is not None:

@@ -3,32 +3,30 @@
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 
 from starlette.types import ASGIApp
 
 from signalr_bridge import __version__
-from signalr_bridge.endpoints.client_signers import ClientSigners
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
+from signalr_bridge.functions.all_apps import make_function_apps
 from signalr_bridge.functions.app import FunctionApps
 from signalr_bridge.functions.bindings import Bindings
-from signalr_bridge.functions.python_app import PythonApp, make_python_functions
-from signalr_bridge.functions.remote_app import RemoteApp, make_remote_app
-from signalr_bridge.functions.timers import make_timers
+from signalr_bridge.functions.python_app import PythonApp
+from signalr_bridge.functions.remote_app import RemoteApp, RemoteFunctions
 from signalr_bridge.hubs import HubList, name_hubs
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
-from signalr_bridge.negotiate.rules import ClientAdmission, build_clients
+from signalr_bridge.negotiate.rules import build_clients
 from signalr_bridge.outbound.idempotency import Idempotency
 from signalr_bridge.outbound.sender import Sender
+from signalr_bridge.parts import Parts
 from signalr_bridge.routes import list_routes
 from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.settings import Settings, Sources, check_embedded, check_servable
 from signalr_bridge.settings.live import Check
 from signalr_bridge.settings.model import FunctionAppSettings, FunctionsSettings
-from signalr_bridge.settings.watcher import Watcher
 from signalr_bridge.snapshots import Entered, Snapshots
 from signalr_bridge.upstream import routes as upstream_routes
 from signalr_bridge.upstream.dispatch import Handler
@@ -42,7 +40,6 @@ from signalr_bridge.upstream.join import build_joins
 from signalr_bridge.upstream.message_limit import MessageLimit
 from signalr_bridge.upstream.negotiate_handlers import NegotiateHandlers
 from signalr_bridge.upstream.outbox import RunningBridge
-from signalr_bridge.upstream.python.handler import HubHandler
 from signalr_bridge.upstream.python.hub import Hub
 from signalr_bridge.upstream.python.hub_lifespan import HubLifespan
 from signalr_bridge.upstream.python.loading import PythonHandlers, load_handlers
@@ -57,68 +54,12 @@ from signalr_bridge.web.logs import LogObserver
 from signalr_bridge.web.observer import Observer, tell_all
 from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.refusals import Refusals
-from signalr_bridge.web.request import PartsByType
 from signalr_bridge.web.shares import Shares
 from signalr_bridge.web.table import Table
 
 _LOG = logging.getLogger("signalr_bridge")
 
 _DESCRIPTION = "The Azure Functions SignalR Service bindings as HTTP routes that any backend can call."
-
-
-@dataclass(frozen=True, slots=True)
-class Parts(PartsByType):
-    """The parts of the application, at ``app.state.parts``. Routes, tests and ``dev`` find them there by their type."""
-
-    access: Access
-    clients: ClientAdmission
-    directory: EndpointDirectory
-    negotiator: Negotiator
-    client_signers: ClientSigners
-    sender: Sender
-    idempotency: Idempotency
-    negotiate_handlers: NegotiateHandlers
-    receiver: Receiver
-    refusals: Refusals
-    backends: Backends
-    backlog: Backlog
-    events: EventFeed
-    snapshots: Snapshots
-    hub_lifespan: HubLifespan
-    function_apps: FunctionApps
-    remote_app: RemoteApp
-    hubs: HubList
-
-    def begin_drain(self) -> None:
-        """From now on the bridge is not ready, and begins no further run of a timer. Requests are still answered."""
-        self.directory.begin_stop()
-        self.hub_lifespan.begin_drain()
-        self.function_apps.begin_drain()
-
-    def begin_stop(self) -> None:
-        """Ends the streams. From now on the grace counts. What is in flight still goes on."""
-        self.events.close()
-        self.hub_lifespan.begin_stop()
-        self.function_apps.begin_stop()
-        self.backlog.begin_stop()
-
-    @property
-    def watcher(self) -> Watcher:
-        """Watches the sources of the settings. Raises ``LookupError`` when there are none."""
-        if self.snapshots.watcher is None:
-            raise LookupError("nothing is watched")
-        return self.snapshots.watcher
-
-    def use(self, loaded: PythonHandlers) -> None:
-        """Let these handlers in Python answer and decide from now on, and their timers run. All others stay.
-
-        Raises ``SettingsError`` for handlers that cannot be used, and then the old ones stay.
-        """
-        commit = self.negotiate_handlers.prepare(loaded.negotiate)
-        others = [one for one in self.receiver.dispatch.handlers if not isinstance(one, HubHandler)]
-        self.receiver.use([*others, *loaded.events])
-        commit()
-        self.hub_lifespan.use(loaded.functions)
 
 
 def create_app(
@@ -144,28 +85,36 @@ def create_app(
         hubs: Hubs of the application that the bridge is in, instead of those by entry point.
         python_app: The function app of the settings, where it is loaded already.
     """
-    events = _make_events(runtime)
-    observer = _make_observer(settings, events, observer)
+    events, observer = _make_observers(settings, runtime, observer)
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, _choose_check(hubs))
+    parts = _make_parts(settings, snapshots, events, observer, runtime, _load_handlers(settings, hubs), python_app)
+    return _make_app(settings, parts, runtime, observer)
+
+
+def _make_parts(
+    settings: Settings,
+    snapshots: Snapshots,
+    events: EventFeed,
+    observer: Observer,
+    runtime: Runtime,
+    loaded: PythonHandlers,
+    python_app: PythonApp | None,
+) -> Parts:
     directory = EndpointDirectory(snapshots.endpoint_map)
     sender = _make_sender(settings, directory, runtime, observer)
     backends, backlog = Backends(runtime.clock, settings.limits.connections), _make_backlog(settings)
-    loaded = _load_handlers(settings, hubs)
     negotiate_handlers = _make_negotiate_handlers(snapshots, loaded, backends, sender, runtime)
-    refusals = Refusals(runtime.clock, runtime.new_id)
+    refusals, issuer_keys = Refusals(runtime.clock, runtime.new_id), IssuerKeys(runtime.clock, observer=observer)
     forwards = _make_forwards(snapshots, backends, backlog, sender, refusals, runtime, observer)
     negotiator = _make_negotiator(snapshots, directory, runtime)
-    issuer_keys = IssuerKeys(runtime.clock, observer=observer)
     clients = build_clients(settings, issuer_keys, runtime, negotiate_handlers)
     bindings = Bindings(settings, clients.rules_of, negotiator, directory, sender)
-    python = make_python_functions(python_app, settings, bindings, sender, runtime)
-    remote = make_remote_app(snapshots.settings, bindings, backends, sender, backlog, runtime, observer, refusals)
-    function_apps = FunctionApps(make_timers(settings, runtime), [*python, remote.functions])
+    remote_app = _make_remote_app(snapshots, bindings, backends, sender, backlog, refusals, runtime, observer)
+    function_apps = make_function_apps(python_app, remote_app, settings, bindings, sender, runtime)
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards, *function_apps.handlers]
-    named = [*(one.hub for one in handlers), *negotiate_handlers.hubs, *function_apps.hubs]
     receiver = _make_receiver(snapshots, handlers, sender, events, refusals, runtime, observer)
-    parts = Parts(
-        access=_make_access(settings, snapshots, issuer_keys, named, runtime),
+    return Parts(
+        access=_make_access(settings, snapshots, issuer_keys, handlers, negotiate_handlers, function_apps, runtime),
         clients=clients,
         directory=directory,
         negotiator=negotiator,
@@ -181,11 +130,9 @@ def create_app(
         snapshots=snapshots,
         hub_lifespan=_make_hub_lifespan(settings, loaded, sender),
         function_apps=function_apps,
-        remote_app=remote,
+        remote_app=remote_app,
         hubs=HubList(snapshots.settings, lambda: receiver.dispatch, negotiate_handlers, lambda: function_apps.hubs),
     )
-    remote.connect(function_apps, receiver, parts.access.hub_names, directory)
-    return _make_app(settings, parts, runtime, observer)
 
 
 async def mint(settings: Settings, hub: str, body: bytes) -> ConnectionInfo:
@@ -213,13 +160,15 @@ def _load_handlers(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | N
     return load_handlers(named, None if hubs is None else (), default_seconds=settings.limits.handler_seconds)
 
 
-def _make_observer(settings: Settings, events: EventFeed, observer: Observer | None) -> Observer:
-    """The observer, and with a console the feed of events beside it. None stands for the log."""
+def _make_observers(settings: Settings, runtime: Runtime, observer: Observer | None) -> tuple[EventFeed, Observer]:
+    """The feed of events, and the observer. With a console the feed is told, too. None stands for the log."""
+    events = EventFeed(wall_clock=runtime.wall_clock, clock=runtime.clock, boot=runtime.new_id()[:8])
     observer = LogObserver() if observer is None else observer
-    return tell_all([observer, FeedObserver(events)]) if settings.console else observer
+    return events, tell_all([observer, FeedObserver(events)]) if settings.console else observer
 
 
 def _make_app(settings: Settings, parts: Parts, runtime: Runtime, observer: Observer) -> BridgeApp:
+    parts.remote_app.connect(parts.function_apps, parts.receiver, parts.access.hub_names, parts.directory)
     table = Table(list_routes(settings, parts.directory), parts.function_apps.routes)
     app = _make_fastapi(settings, table, _list_opened(parts))
     app.state.parts = parts
@@ -313,10 +262,6 @@ def _make_backlog(settings: Settings) -> Backlog:
     return Backlog(grace_seconds=settings.limits.grace_seconds)
 
 
-def _make_events(runtime: Runtime) -> EventFeed:
-    return EventFeed(wall_clock=runtime.wall_clock, clock=runtime.clock, boot=runtime.new_id()[:8])
-
-
 def _make_negotiate_handlers(
     snapshots: Snapshots, loaded: PythonHandlers, backends: Backends, sender: Sender, runtime: Runtime
 ) -> NegotiateHandlers:
@@ -343,6 +288,23 @@ def _make_forwards(
         observer=observer,
         refusals=refusals,
     )
+
+
+def _make_remote_app(
+    snapshots: Snapshots,
+    bindings: Bindings,
+    backends: Backends,
+    sender: Sender,
+    backlog: Backlog,
+    refusals: Refusals,
+    runtime: Runtime,
+    observer: Observer,
+) -> RemoteApp:
+    settings = snapshots.settings()
+    functions = RemoteFunctions(
+        settings, snapshots.settings, bindings, backends, sender, backlog, runtime, observer, refusals
+    )
+    return RemoteApp(settings, functions)
 
 
 def _make_receiver(
@@ -377,10 +339,13 @@ def _make_access(
     settings: Settings,
     snapshots: Snapshots,
     issuer_keys: IssuerKeys,
-    named: Iterable[str],
+    handlers: Iterable[Handler],
+    negotiate_handlers: NegotiateHandlers,
+    function_apps: FunctionApps,
     runtime: Runtime,
 ) -> Access:
-    """What admits callers, and which hubs exist: those that settings name, and those that are ``named``."""
+    """What admits callers, and which hubs exist: those that settings, handlers and functions name."""
+    named = [*(one.hub for one in handlers), *negotiate_handlers.hubs, *function_apps.hubs]
     hubs = name_hubs(settings, named)
     granted = [hub for key in settings.callers.keys for hub in key.hubs or ()]
     everybody = ["*"] if "*" in settings.negotiate.hubs else []

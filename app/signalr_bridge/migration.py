@@ -11,7 +11,8 @@ from signalr_bridge.functions.import_table import list_hands, list_rows, write_t
 from signalr_bridge.functions.imported_app import read_app
 from signalr_bridge.functions.importer import Judge
 from signalr_bridge.functions.source_hints import read_hints
-from signalr_bridge.main import Parts, create_app
+from signalr_bridge.main import create_app
+from signalr_bridge.parts import Parts
 from signalr_bridge.settings import Settings
 from signalr_bridge.settings.traffic import FunctionAppSettings, FunctionsSettings
 

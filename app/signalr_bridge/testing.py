@@ -16,9 +16,10 @@ from signalr_bridge.emulator import Emulator
 from signalr_bridge.endpoints.endpoint import Outcome, Verdict
 from signalr_bridge.endpoints.outcome import Judgement, Result, Status, judge
 from signalr_bridge.errors import HubError, NoHandler, Rejected
-from signalr_bridge.main import Parts, create_app
+from signalr_bridge.main import create_app
 from signalr_bridge.outbound.items import read_items
 from signalr_bridge.outbound.sender import ALL_KINDS
+from signalr_bridge.parts import Parts
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.claims import LOSSLESS_CLAIM, write_claims_line, write_lossless
 from signalr_bridge.protocol.names import check_hub

@@ -26,6 +26,7 @@ FIELDS = {
     "hub",
     "issuer",
     "operation",
+    "setting",
     "output",
     "request_id",
     "version",

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from signalr_bridge.errors import InvalidName, SettingsError
+from signalr_bridge.errors import InvalidName, SettingsError, blame
 from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.belief import SIGNALR_KINDS
 from signalr_bridge.functions.connections import DEFAULT, PROPERTY
 from signalr_bridge.functions.description import FunctionDescription, Kind
 from signalr_bridge.functions.expressions import resolve_settings
-from signalr_bridge.functions.python_app import PythonApp, load_python_app
+from signalr_bridge.functions.python_app import FOLDER_SETTING, PythonApp, load_python_app
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings.diagnosis import locate
 from signalr_bridge.settings.loading import list_app_settings
@@ -50,10 +50,21 @@ def read_with_app(sources: Sources) -> AppReading:
     """All settings, and the Python function app that they name. Raises what ``Sources`` and ``load_python_app`` do."""
     values = sources.read()
     app = find_python_app(values, sources.folder)
-    if app is None:
-        return AppReading(values, sources, None)
-    defaults = list_connections(app.descriptions, drop_blank(values))
+    defaults = _list_defaults(app, values)
     return AppReading(first_of(values, defaults), replace(sources, defaults=defaults), app)
+
+
+def load_app(values: Values, folder: Path) -> tuple[PythonApp | None, Values]:
+    """The Python function app that settings name, and the settings with what its bindings say of connections.
+
+    The arguments and errors are those of ``find_python_app``.
+    """
+    app = find_python_app(values, folder)
+    return app, first_of(values, _list_defaults(app, values))
+
+
+def _list_defaults(app: PythonApp | None, values: Values) -> Values:
+    return {} if app is None else list_connections(app.descriptions, drop_blank(values))
 
 
 def find_python_app(values: Values, folder: Path, more: Mapping[str, str] = _NOTHING) -> PythonApp | None:
@@ -73,7 +84,8 @@ def find_python_app(values: Values, folder: Path, more: Mapping[str, str] = _NOT
         return None
     app_settings, variables = list_app_settings(values) | dict(more), {**list_variables(values), **more}
     try:
-        return load_python_app(folder / found.text, app_settings, variables)
+        with blame(FOLDER_SETTING):
+            return load_python_app(folder / found.text, app_settings, variables)
     except SettingsError as error:
         raise locate(Diagnostic.of(error), values).as_error() from error
 
@@ -95,7 +107,7 @@ def list_connections(functions: Sequence[FunctionDescription], values: Values) -
 
     Where they name one for all hubs, and the default one has no value, that one is the default.
     """
-    named = _find_connections(functions, AppSettings(list_app_settings(values)))
+    named = find_connections(functions, AppSettings(list_app_settings(values)))
     names = dict.fromkeys(named.values())
     if len(names) == 1 and not any(one.startswith(DEFAULT.lower()) for one in values):
         return name_values([("BRIDGE_CONNECTION", one) for one in names if one != DEFAULT], SOURCE)
@@ -103,7 +115,12 @@ def list_connections(functions: Sequence[FunctionDescription], values: Values) -
     return name_values(written, SOURCE)
 
 
-def _find_connections(functions: Sequence[FunctionDescription], app_settings: AppSettings) -> Mapping[str, str]:
+def find_connections(functions: Sequence[FunctionDescription], app_settings: AppSettings) -> Mapping[str, str]:
+    """The connection of each hub that is always the same, as the bindings of an app name it.
+
+    A hub that has two keeps the first, and its check says so. A connection string in place of a name is left out,
+    because it is a secret.
+    """
     named: dict[str, str] = {}
     for function in functions:
         try:
@@ -111,9 +128,10 @@ def _find_connections(functions: Sequence[FunctionDescription], app_settings: Ap
         except SettingsError:
             continue  # it is said where the function's bindings are checked
         for one in resolved.bindings:
-            if one.kind in SIGNALR_KINDS | {Kind.SIGNALR_TRIGGER} and _is_hub(one.text("hubName")):
-                named.setdefault(one.text("hubName").lower(), one.text(PROPERTY) or DEFAULT)
-    return {hub: name for hub, name in named.items() if not any(one in name for one in ";=")}
+            hub, name = one.text("hubName"), one.text(PROPERTY) or DEFAULT
+            if one.kind in SIGNALR_KINDS | {Kind.SIGNALR_TRIGGER} and _is_hub(hub) and not set(";=") & set(name):
+                named.setdefault(hub.lower(), name)
+    return named
 
 
 def _is_hub(name: str) -> bool:

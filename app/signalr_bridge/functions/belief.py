@@ -66,6 +66,8 @@ def _find_fault(
     hub = binding.text("hubName").lower()
     rules = settings.negotiate_of(hub)
     is_request = function.trigger is not None and function.trigger.kind == Kind.HTTP_TRIGGER
+    if reference.origin is Origin.CLAIMS and is_request and property_ == "hubName":
+        return "names a user, and no hub: write the hub's name, or a parameter of the route."
     if reference.origin is Origin.CLAIMS and is_request and not rules.jwt and not believes_platform(settings, function):
         jwt, platform = _write_setting(settings, hub, "jwt"), _write_setting(settings, hub, "platform_identity")
         return f"reads a verified claim, and no claim is verified: set {jwt}, or behind App Service {platform}=true."

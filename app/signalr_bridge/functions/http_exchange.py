@@ -130,7 +130,7 @@ def write_reply(reply: HttpReply, request: Request, *, keeps_secret: bool) -> An
 def _list_named(reply: HttpReply) -> frozenset[str]:
     """The headers that the reply's own ``Connection`` names, which are the connection's, too."""
     named = ",".join(value for name, value in reply.headers if name.lower() == "connection")
-    return frozenset(one.strip().lower() for one in named.split(","))
+    return frozenset(one.strip().lower() for one in named.split(",") if one.strip())
 
 
 def _write_line(name: str, value: str) -> tuple[bytes, bytes]:

@@ -14,7 +14,7 @@ from signalr_bridge.errors import BridgeError, HubError, InternalError, Settings
 from signalr_bridge.functions.description import FunctionDescription, Kind
 from signalr_bridge.functions.http_exchange import read_call, write_reply
 from signalr_bridge.functions.invocation import FunctionFailed, FunctionResult, HttpCall, HttpReply
-from signalr_bridge.functions.route_template import RouteTemplate, parse_template
+from signalr_bridge.functions.route_template import RouteTemplate, parse_template, split_path
 from signalr_bridge.negotiate.rules import ClientAdmission
 from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.callers import Right
@@ -93,7 +93,7 @@ class FunctionRoutes:
 
         Of several routes that take the path, the one that says most about it answers, for each method.
         """
-        segments = path[1:].split("/")
+        segments = split_path(path)
         found = [one for one in self._entries if one.template.match(segments) is not None]
         if not found:
             return NOWHERE
@@ -156,7 +156,7 @@ class _Entry:
             request,
             body,
             method=method,
-            route=self.template.match(request.path[1:].split("/")) or {},
+            route=self.template.match(split_path(request.path)) or {},
             believes_platform=self.function.believes_platform,
         )
         NOTE.set(Note(self.function.function.source))
@@ -201,7 +201,7 @@ def _read_route(function: FunctionDescription, route: str) -> str:
 
 def _check_hides_nothing(template: RouteTemplate, where: str) -> None:
     """Raises ``SettingsError`` for a route that takes a path of the bridge itself, whatever else it takes."""
-    hidden = [f"/{one}" for one in _OWN_PATHS if template.match([one]) is not None]
+    hidden = [f"/{one}" for one in _OWN_PATHS if template.match(split_path(f"/{one}")) is not None]
     hidden += [f"/{one}" for one in _OWN_TREES if template.may_begin_with(one)]
     if hidden:
         raise SettingsError(

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from pydantic import ValidationError
 
@@ -28,6 +28,16 @@ _PLAIN: Mapping[str, re.Pattern[str]] = {
 """The settings of the bindings that are no secrets, and what their values look like. Nothing else is copied."""
 
 _ENDPOINTS = "azure:signalr:endpoints:"
+_OF_OTHERS = (
+    _ENDPOINTS,
+    "bridge_",
+    "host:",
+    "local.settings.json:",
+    "functions_",
+    "azurewebjobs",
+    "azurefunctionsjobhost",
+)
+"""The settings that the Functions host reads, those that are listed elsewhere, and those that are ours."""
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _ORIGINS = "bridge_cors:origins"
 
@@ -54,21 +64,42 @@ def _write_head(app: ImportedApp) -> Iterator[str]:
 
 def _write_names(app: ImportedApp, judgement: Judgement) -> Iterator[str]:
     yield "# Set these in the environment, in the folder BRIDGE_SECRETS_DIR, or in Key Vault:"
-    connections = sorted({judgement.connections.default, *judgement.connections.of_hubs.values()}, key=str.lower)
-    for name in connections:
-        yield f"#   {_clean(name)}: the connection string of the SignalR instance"
-    for name in _list_endpoints(app):
-        yield f"#   {_clean(name)}: an endpoint"
-    for name in _list_read(app, connections):
-        yield f"#   {_clean(name)}: bindings read it"
+    told = dict(_list_names(app, judgement))
+    yield from (f"#   {_clean(name)}: {what}" for name, what in told.items())
     yield "#   BRIDGE_UPSTREAM__CODE: a secret of your own, which the service's upstream URL has as ?code=..."
     yield "#   BRIDGE_CALLERS__KEYS: keys for backends that call the bridge, and for functions that want a key"
-    if app.has_settings:
+    if app.has_settings and app.model.is_python:
+        yield f"# The app's own {LOCAL_SETTINGS} is read, too, where all these are silent."
+    elif app.has_settings:
         yield f"# The app's own {LOCAL_SETTINGS} is read by a second --settings in front of this file's."
 
 
-def _list_endpoints(app: ImportedApp) -> list[str]:
-    return sorted(one.written for name, one in app.settings.items() if name.startswith(_ENDPOINTS))
+def _list_names(app: ImportedApp, judgement: Judgement) -> Iterator[tuple[str, str]]:
+    """The settings that the app needs, and what for."""
+    connections = sorted({judgement.connections.default, *judgement.connections.of_hubs.values()}, key=str.lower)
+    for name in connections:
+        below = _list_below(app, f"{spell(name)}:")
+        yield from ((one, "the connection by identity") for one in below)
+        if not below or spell(name) in app.settings:
+            yield name, "the connection string of the SignalR instance"
+    yield from ((name, "an endpoint") for name in _list_below(app, _ENDPOINTS))
+    read = _list_read(app, connections)
+    yield from ((name, "bindings read it") for name in read)
+    known = {spell(one) for one in (*connections, *read, *_PLAIN)}
+    known |= {f"connectionstrings:{one}" for one in known}
+    yield from ((name, "the app's code may read it") for name in _list_others(app, known))
+
+
+def _list_below(app: ImportedApp, prefix: str) -> list[str]:
+    return sorted(one.written for name, one in app.settings.items() if name.startswith(prefix))
+
+
+def _list_others(app: ImportedApp, known: Set[str]) -> list[str]:
+    """The app's settings that neither the bindings nor the Functions host read."""
+    beginnings = (*_OF_OTHERS, *(f"{name}:" for name in known))
+    return sorted(
+        one.written for name, one in app.settings.items() if name not in known and not name.startswith(beginnings)
+    )
 
 
 def _list_read(app: ImportedApp, connections: Iterable[str]) -> list[str]:
@@ -100,10 +131,9 @@ def _write_app(app: ImportedApp, judgement: Judgement) -> Iterator[str]:
         if not app.model.is_javascript:
             yield f"folder = {_quote(app.folder.as_posix())}  # from where the bridge is started"
     if any(fate.brought is not None and fate.brought.timers for fate in judgement.fates):
-        if not app.model.is_python:
-            yield ""
-            yield "[function_app]"
+        yield from () if app.model.is_python else ("",)
         yield "# Decide: set BRIDGE_FUNCTION_APP__TIMERS=true for one replica. If there is one only, this will do."
+        yield from () if app.model.is_python else ("# [function_app]",)
         yield "# timers = true"
 
 

@@ -19,6 +19,8 @@ _NOT_RUN = {
     Model.POWERSHELL: "Functions in PowerShell run in a worker of the Functions host, which is not here",
     Model.UNKNOWN: "The files do not say in which language this app is written",
 }
+_WITHOUT_WORDS = frozenset({"extensions", "extensionbundle", "logging"})
+"""Members of ``host.json`` that nobody misses."""
 _RIGHTS = {"function": "functions", "admin": "functions-admin"}
 _UNSEEN = (
     "Its bindings are in the code, and --no-run reads files only. There may be more functions than those that the code "
@@ -34,6 +36,8 @@ OTHERWISE = (
     "An endpoint that is not known is an error. The bindings drop it, and send to nobody without a word.",
     "A function gets every value of a claim, and the whole of each. The bindings give the first one, up to a comma.",
     "A platform's sign-in headers are taken off every request, unless BRIDGE_NEGOTIATE__PLATFORM_IDENTITY is true.",
+    "An id token is verified, unless BRIDGE_NEGOTIATE__ID_TOKEN_UNVERIFIED is true. The bindings copy from any.",
+    "An expression that nothing resolves is an error at the start, and not in each call.",
     "Keys of functions are keys of the bridge (BRIDGE_CALLERS__KEYS), with the right functions or functions-admin.",
     "A run of a timer that was missed is not made up, and one replica of the bridge runs the timers.",
     "Several endpoints work with the transport type Transient, too.",
@@ -161,15 +165,15 @@ def _judge_files(app: ImportedApp) -> Iterator[str]:
         yield f"There is no {LOCAL_SETTINGS}, so the names of the app's settings are known from its bindings alone."
     if (app.folder / "proxies.json").is_file():
         yield "proxies.json is not read: write its routes into the proxy in front of the bridge."
-    for name in find_missing_scripts(app):
+    for name in find_missing_scripts(app) if app.model.runs_here else ():
         yield f"The code of '{name}' is not there: build the app first."
     yield from (f"{one[:1].upper()}{one[1:]}" for one in app.troubles)
 
 
 def _judge_host(app: ImportedApp) -> Iterator[str]:
-    unread = [one for one in app.host.others if one not in {"extensions", "extensionbundle"}]
+    unread = [one for one in app.host.others if one not in _WITHOUT_WORDS]
     if unread:
-        yield f"{HOST_FILE}: {', '.join(unread)} means nothing here. Logs are set by BRIDGE_LOG_LEVEL."
+        yield f"{HOST_FILE}: {', '.join(unread)}: this means nothing here."
     if app.host.route_prefix != "api":
         yield f"{HOST_FILE}: routes stand below '/{app.host.route_prefix}', and pages negotiate there."
     if EVERY_ORIGIN in app.settings:
@@ -202,7 +206,7 @@ def _write_places(hints: Sequence[Hint]) -> str:
 
 def write_table(app: ImportedApp, rows: Sequence[Row], hands: Sequence[str]) -> Iterator[str]:
     """The lines of the table. None of them is cut."""
-    yield f"{app.folder}: {app.model}, {len(app.functions)} functions"
+    yield f"{app.folder}: {app.model}, {len(app.functions)} function{'s' * (len(app.functions) != 1)}"
     width = max(len(one) for one in ("function", *(row.function for row in rows))) + 2
     if rows:
         yield ""

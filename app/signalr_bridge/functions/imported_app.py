@@ -25,6 +25,7 @@ _JAVASCRIPT_SERVER = _HERE / "functions_node"
 _PYTHON_FILE, _PYTHON_FILE_SETTING = "function_app.py", "python_script_file_name"
 _NOT_FOR_THE_APP = ("bridge:", "bridge_", "host:", "connectionstrings:", f"{LOCAL_SETTINGS}:")
 _COMPLAINT = re.compile(r"^functions-node: (cannot load [^:\n]{1,200}|no file matches '[^'\n]{1,200}')", re.MULTILINE)
+_BUILD = ": build the app first (npm run build)"
 _MISSING_PACKAGE = re.compile(r"Cannot find (?:module|package) '(@?[\w./-]{1,200})'")
 _PYTHON_FUNCTION = re.compile(r"^@\w+\.(?!function_name\b)\w+\(.*?^(?:async )?def (\w+)", re.MULTILINE | re.DOTALL)
 _JAVASCRIPT_FUNCTION = re.compile(r"\bapp\.\w+\(\s*['\"`]([A-Za-z][\w-]*)['\"`]")
@@ -65,7 +66,11 @@ _OF_RUNTIME = {
     "java": Model.JAVA,
     "powershell": Model.POWERSHELL,
 }
-_OF_FILES = (("*.csproj", Model.DOTNET), ("*.fsproj", Model.DOTNET), ("pom.xml", Model.JAVA), ("*.gradle*", Model.JAVA))
+_OF_FILES = (("pom.xml", Model.JAVA), ("*.gradle*", Model.JAVA))
+_PROJECTS = ("*.csproj", "*.fsproj")
+_EXTENSIONS = "extensions.csproj"
+"""What ``func extensions install`` writes into apps of every language."""
+_ISOLATED = "Microsoft.Azure.Functions.Worker"
 _OF_SCRIPT = {
     ".py": Model.PYTHON_V1,
     ".dll": Model.DOTNET,
@@ -142,6 +147,10 @@ def find_model(folder: Path, host: HostFile, settings: Values, described: Sequen
     for pattern, model in _OF_FILES:
         if any(folder.glob(pattern)):
             return model
+    projects = [one for pattern in _PROJECTS for one in folder.glob(pattern) if one.name.lower() != _EXTENSIONS]
+    if projects:
+        is_isolated = any(_ISOLATED in one.read_text("utf-8", "replace") for one in projects)
+        return Model.ISOLATED if is_isolated else Model.DOTNET
     scripts = [_find_script_model(folder, one) for one in described]
     found = next((one for one in scripts if one is not None), None)
     if found is Model.NODE_V3 or (found is None and (folder / "package.json").is_file()):
@@ -218,7 +227,7 @@ def _load_javascript(app: ImportedApp, process: AppProcess) -> tuple[Sequence[Fu
         )
     printed = process.run([node, str(_JAVASCRIPT_SERVER), ".", "--list"])
     said = printed.complaints.decode("utf-8", "replace")
-    troubles = [f"{one}." for one in _COMPLAINT.findall(said)]
+    troubles = [f"{one}{_BUILD if one.startswith('no file') else ''}." for one in _COMPLAINT.findall(said)]
     troubles += [f"the package '{one}' is not there: npm install." for one in _MISSING_PACKAGE.findall(said)]
     troubles = list(dict.fromkeys(troubles))
     listed = _read_list(printed.output) if printed.code == 0 else ""

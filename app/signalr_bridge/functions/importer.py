@@ -3,28 +3,24 @@
 A function is tried with nothing granted first. What it needs is what makes it start.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.functions.app import AppFunctions, FunctionApps, Invoker, sort_functions
 from signalr_bridge.functions.app_settings import AppSettings
-from signalr_bridge.functions.belief import SIGNALR_KINDS
+from signalr_bridge.functions.app_values import find_connections
 from signalr_bridge.functions.bindings import Bindings
-from signalr_bridge.functions.description import FunctionDescription, Kind
-from signalr_bridge.functions.expressions import resolve_settings
+from signalr_bridge.functions.connections import DEFAULT
+from signalr_bridge.functions.description import FunctionDescription
 from signalr_bridge.functions.imported_app import ImportedApp
 from signalr_bridge.functions.invocation import FunctionFailed, FunctionResult, Invocation
 from signalr_bridge.functions.timers import make_timers
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings import Settings, review
+from signalr_bridge.settings.loading import list_app_settings
 from signalr_bridge.settings.value import Values, first_of, name_values
-from signalr_bridge.upstream.dispatch import Dispatch
-
-DEFAULT_CONNECTION = "AzureSignalRConnectionString"
-_WITH_HUB = SIGNALR_KINDS | {Kind.SIGNALR_TRIGGER}
 
 MakeBindings: TypeAlias = Callable[[Settings], Bindings]
 """Makes the bindings that settings stand for, without opening anything."""
@@ -72,7 +68,7 @@ class Fate:
 class Connections:
     """The connections that the app's bindings name: that of most hubs, and those of single hubs that name another."""
 
-    default: str = DEFAULT_CONNECTION
+    default: str = DEFAULT
     of_hubs: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -110,7 +106,7 @@ class Judge:
 
     def __init__(self, app: ImportedApp, make_bindings: MakeBindings) -> None:
         self._app, self._make_bindings = app, make_bindings
-        self.connections = find_connections(app)
+        self.connections = name_connections(app)
         self._tried: dict[Grants, tuple[Settings, Bindings]] = {}
 
     def judge(self) -> Judgement:
@@ -124,6 +120,8 @@ class Judge:
         return Judgement(fates, self.connections, grants, self._find_error(starting, grants))
 
     def _find_fate(self, function: FunctionDescription) -> Fate:
+        if not self._app.model.runs_here:
+            return Fate(function, None)
         first, last = None, SettingsError()
         for grants in _ATTEMPTS:
             settings, bindings = self._grant(grants)
@@ -146,7 +144,6 @@ class Judge:
         app_settings = AppSettings(settings.app_settings)
         is_beside = not self._app.model.is_python
         brought = sort_functions(functions, invoker, bindings, self._app.host, app_settings, is_beside=is_beside)
-        Dispatch(brought.handlers)
         FunctionApps(make_timers(settings, RUNTIME), [brought])
         return brought
 
@@ -173,25 +170,9 @@ def _without_ours(settings: Values) -> Values:
     return {name: one for name, one in settings.items() if not name.startswith(("bridge_", "host:"))}
 
 
-def find_connections(app: ImportedApp) -> Connections:
-    """The connections that the bindings of an app name. A hub that has two keeps the first, and the check says so."""
-    known = {one.written: one.text for one in app.settings.values()}
-    of_hubs: dict[str, str] = {}
-    for function in app.functions:
-        with suppress(SettingsError):  # the function's own check says which setting is missing
-            for hub, name in _name_connections(resolve_settings(function, AppSettings(known))):
-                of_hubs.setdefault(hub, name)
+def name_connections(app: ImportedApp) -> Connections:
+    """The connections that the bindings of an app name."""
+    of_hubs = find_connections(app.functions, AppSettings(list_app_settings(app.settings)))
     named = sorted(set(of_hubs.values()))
-    default = DEFAULT_CONNECTION if not named or DEFAULT_CONNECTION in named else named[0]
+    default = DEFAULT if not named or DEFAULT in named else named[0]
     return Connections(default, {hub: name for hub, name in sorted(of_hubs.items()) if name != default})
-
-
-def _name_connections(function: FunctionDescription) -> Iterator[tuple[str, str]]:
-    """The hub and the connection of each binding of a function whose hub is always the same.
-
-    A connection string in place of a name is left out, because it is a secret. The function's own check tells of it.
-    """
-    for binding in function.bindings:
-        hub, name = binding.text("hubName"), binding.text("connectionStringSetting") or DEFAULT_CONNECTION
-        if binding.kind in _WITH_HUB and hub and "{" not in hub and not set(";=") & set(name):
-            yield hub.lower(), name

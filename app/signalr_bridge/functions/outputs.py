@@ -4,14 +4,16 @@ import logging
 from collections.abc import Iterable
 
 from signalr_bridge.endpoints.outcome import Judgement, Meaning, describe, fails_outputs
-from signalr_bridge.errors import BridgeError, MalformedJson
+from signalr_bridge.errors import BridgeError, InvalidItem, InvalidName, MalformedJson
 from signalr_bridge.functions.description import FunctionDescription
 from signalr_bridge.functions.expressions import BindingData
 from signalr_bridge.functions.inputs import HubBinding, fail
 from signalr_bridge.outbound.sender import Sender
 from signalr_bridge.protocol.function_outputs import read_output
 from signalr_bridge.protocol.json_text import DuplicateMember
+from signalr_bridge.settings.names import write_name
 
+_EMPTY_MEANS_ALL = write_name(("output", "empty_means_all"))
 _LOG = logging.getLogger("signalr_bridge.functions")
 
 
@@ -53,7 +55,13 @@ class Outputs:
             return await self._sender.send_outputs(hub, items)
         except BridgeError as error:
             why = f"what it holds is not well formed ({error.code}): {error.detail.rstrip('.')}"
-            raise fail(function, binding.binding, why) from None
+            raise fail(function, binding.binding, f"{why}{_advise(error)}") from None
+
+
+def _advise(error: BridgeError) -> str:
+    """What to do where a name may be empty, which means everybody in the host."""
+    names = isinstance(error, InvalidItem) and any(one.kind is InvalidName for one in error.faults)
+    return f". Where it is empty and everybody is meant, set {_EMPTY_MEANS_ALL}=true" if names else ""
 
 
 def _check(function: FunctionDescription, binding: HubBinding, judgements: Iterable[Judgement]) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import importlib.util
 import json
+import logging
 import os
 import re
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +31,14 @@ from signalr_bridge.functions.description import FunctionDescription, read_descr
 from signalr_bridge.functions.left_out import find_reason
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import Settings
+from signalr_bridge.settings.sources import LOCAL_SETTINGS
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.python.handler import explain_error
 
 if TYPE_CHECKING:  # it needs Microsoft's library, which is not there unless an app runs
     from signalr_bridge.functions.python_function import PythonFunction
 
+_LOG = logging.getLogger("signalr_bridge.functions")
 FOLDER_SETTING = "BRIDGE_FUNCTION_APP__FOLDER"
 _PACKAGES = Path(".python_packages") / "lib" / "site-packages"
 _SCRIPT_NAME = "PYTHON_SCRIPT_FILE_NAME"
@@ -43,6 +47,7 @@ _PACKAGE = "__app__"
 """The package that the functions of a v1 app are in. The worker calls it so, and apps may import from it."""
 
 _V1_FILE, _V1_ENTRY = "__init__.py", "main"
+_LIBRARIES = ("asyncio", "azure", "concurrent", "h2", "httpcore", "httpx", "msal", "urllib3", "uvicorn", "werkzeug")
 _INSTALLED = {"site-packages", "dist-packages"}
 _NAME = re.compile(r"Function (\w+) does not have (?:a unique|a trigger)")
 _PASSED_ON = (SettingsError, KeyboardInterrupt, asyncio.CancelledError)
@@ -64,9 +69,21 @@ class PythonApp:
     descriptions: Sequence[FunctionDescription]
     functions: "Sequence[PythonFunction]" = field(repr=False)
 
-    def enter(self) -> None:
-        """Make its folder the current one of the process, as it is under the worker: code opens its files so."""
+    def enter(self, log_level: str) -> None:
+        """Make the process as it is under the worker: the app's folder is the current one, and its own log is shown.
+
+        Args:
+            log_level: The lowest level of what the app logs. Libraries log warnings only.
+        """
         os.chdir(self.folder)
+        file = self.folder / LOCAL_SETTINGS
+        settings = f", with the settings of its {file.name}" if file.is_file() else ""
+        _LOG.info(
+            "function app loaded", extra={"what": f"{self.folder.name}: {len(self.functions)} functions{settings}"}
+        )
+        logging.getLogger().setLevel(log_level.upper())
+        for name in _LIBRARIES:
+            logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def load_python_app(folder: Path, app_settings: Mapping[str, str], variables: Mapping[str, str]) -> PythonApp:
@@ -181,7 +198,7 @@ def _make_importable(folder: Path) -> None:
 
 
 @contextmanager
-def _blame(what: str) -> Iterator[None]:
+def _blame(what: str, folder: Path) -> Iterator[None]:
     """Say of what the code of an app raises where it was raised. Its text may hold a secret."""
     try:
         yield
@@ -189,9 +206,17 @@ def _blame(what: str) -> Iterator[None]:
         raise
     except BaseException as error:
         raise SettingsError(
-            f"{what} cannot be loaded ({explain_error(error)}): are the app's packages installed, and does it run on "
-            "its own?"
+            f"{what} cannot be loaded ({_explain(error, folder)}): "
+            "are the app's packages installed, and does it run on its own?"
         ) from error
+
+
+def _explain(error: BaseException, folder: Path) -> str:
+    """What went wrong, and where in the app's own code. Elsewhere where it is known without."""
+    lines = [one for one in extract_tb(error.__traceback__) if Path(one.filename).is_relative_to(folder)]
+    if isinstance(error, SyntaxError | ImportError) or not lines:
+        return explain_error(error)
+    return f"{type(error).__name__}, {lines[-1].filename}, line {lines[-1].lineno}"
 
 
 def _check_unique(functions: Sequence[FunctionDescription]) -> None:
@@ -220,7 +245,7 @@ def _load_v2(folder: Path, script: str) -> list[tuple[FunctionDescription, _Load
     """The functions of the one ``FunctionApp`` in a module."""
     import azure.functions as func
 
-    with _blame(script):
+    with _blame(script, folder):
         module = _import_file(Path(script).stem, folder / script)
     apps = {id(one): one for one in vars(module).values() if isinstance(one, func.FunctionRegister)}
     if len(apps) != 1:
@@ -271,7 +296,7 @@ def _load_code(folder: Path, function: FunctionDescription) -> Callable[..., Any
         raise SettingsError(f"{function.source}: its scriptFile is not there: write the name of a file of the app.")
     parts = path.relative_to(folder).with_suffix("").parts
     name = ".".join([_PACKAGE, *(parts[:-1] if path.name == _V1_FILE else parts)])
-    with _blame(f"{function.source}: '{path.relative_to(folder)}'"):
+    with _blame(f"{function.source}: '{path.relative_to(folder)}'", folder):
         module = importlib.import_module(name)
     code = getattr(module, entry, None)
     if not callable(code):

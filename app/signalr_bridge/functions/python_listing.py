@@ -6,7 +6,6 @@ What cannot be loaded is printed as an object with its ``error``.
 import json
 import os
 import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 
 from signalr_bridge.errors import SettingsError
@@ -14,11 +13,19 @@ from signalr_bridge.functions.description import FunctionDescription
 from signalr_bridge.functions.python_app import load_python_app
 
 
+def main() -> None:
+    """Print the functions of the app in the folder that is the argument, and end whatever the app goes on with."""
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as output:
+        os.dup2(2, 1)  # what the app itself prints is not a part of the list
+        output.write(json.dumps(describe_app(Path(sys.argv[1]))))
+        output.flush()
+        os._exit(0)  # threads that the app has started would keep the process
+
+
 def describe_app(folder: Path) -> object:
     """The functions of the app in a folder, each as its ``function.json``, or an object with an ``error``."""
     try:
-        with redirect_stdout(sys.stderr):  # what the app itself prints is not a part of the list
-            app = load_python_app(folder, os.environ, {})
+        app = load_python_app(folder, os.environ, {})
     except SettingsError as error:
         return {"error": error.sentence}
     return [_describe(one) for one in app.descriptions]
@@ -30,10 +37,10 @@ def _describe(function: FunctionDescription) -> dict[str, object]:
         "source": function.source,
         "scriptFile": function.script_file,
         "entryPoint": function.entry_point,
-        "disabled": function.is_disabled,
+        "disabled": function.disabled_by or function.is_disabled,
         "bindings": [dict(one.properties) for one in function.bindings],
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(describe_app(Path(sys.argv[1]))))
+    main()

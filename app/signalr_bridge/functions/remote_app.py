@@ -261,22 +261,6 @@ class RemoteApp:
         return None
 
 
-def make_remote_app(
-    settings: Callable[[], Settings],
-    bindings: Bindings,
-    backends: Backends,
-    outbox: Outbox,
-    backlog: Backlog,
-    runtime: Runtime,
-    observer: Observer,
-    refusals: Refusals | None = None,
-) -> RemoteApp:
-    """The program that the settings name. Raises ``SettingsError``. The arguments are those of ``RemoteFunctions``."""
-    start = settings()
-    made = RemoteFunctions(start, settings, bindings, backends, outbox, backlog, runtime, observer, refusals)
-    return RemoteApp(start, made)
-
-
 def _check(settings: Settings, functions: RemoteFunctions) -> None:
     given = settings.functions
     if given.url is None and given.folder is not None:

@@ -173,6 +173,11 @@ def _match_backwards(values: dict[str, str], segment: Segment, text: str) -> boo
     return True
 
 
+def split_path(path: str) -> list[str]:
+    """What stands between the slashes of a path as it came. The path ``/`` has nothing there."""
+    return path[1:].split("/") if len(path) > 1 else []
+
+
 def parse_template(text: str, where: str) -> RouteTemplate:
     """The template in a text. Slashes at its ends do not count.
 

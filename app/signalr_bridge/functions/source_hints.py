@@ -27,10 +27,11 @@ _WITHOUT_VALUE = re.compile(rf"(?<![\w.\"'])({_NAMES})\s*[,}}]")
 _IDENTIFIER = re.compile(r"([A-Za-z_$][\w$]*)\s*(?:[,}\])]|$)")
 _MAY_BE_EMPTY = re.compile(rf"(?:\|\||\?\?|\bor\b|\belse\b|[:,?(=])\s*{_EMPTY}")
 _GO_TAG = re.compile(rf"`[^`]*json:\"{_NAMES}\"[^`]*`")
-_GO_VARIABLE = r"\bvar\s+{name}\s+string\s*$"
 _OF_A_BINDING = re.compile(r"signalRConnectionInfo|signalRNegotiation", re.IGNORECASE)
 _NEAR = 8
 """How many lines around the type of an input binding its other properties stand."""
+_BEFORE = 60
+"""How many lines before its use a variable may have got its value."""
 _COMMENT = re.compile(r"^\s*(?://|#|\*|/\*)")
 _PLATFORM = re.compile(r"(?:[\"'`]|\{headers\.)(x-ms-client-principal[\w-]*|x-ms-token-[\w-]+)[\"'`}]", re.IGNORECASE)
 
@@ -109,8 +110,11 @@ def _find_empty(lines: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str]]:
         if _GO_TAG.search(line):
             found = [] if ",omitempty" in line else [_name_of(line)]
         else:
-            found = [one["member"] or one["set"] for one in _GIVEN.finditer(line) if _may_be_empty(one["value"], lines)]
-            found += [one[1] for one in _WITHOUT_VALUE.finditer(line) if _is_set_empty(one[1], lines)]
+            before = [text for other, text in lines if number - _BEFORE <= other <= number]
+            found = [
+                one["member"] or one["set"] for one in _GIVEN.finditer(line) if _may_be_empty(one["value"], before)
+            ]
+            found += [one[1] for one in _WITHOUT_VALUE.finditer(line) if _is_set_empty(one[1], before)]
         yield from ((number, one) for one in dict.fromkeys(found))
 
 
@@ -119,7 +123,7 @@ def _name_of(line: str) -> str:
     return "" if match is None else match[0]
 
 
-def _may_be_empty(value: str, lines: Sequence[tuple[int, str]]) -> bool:
+def _may_be_empty(value: str, lines: Sequence[str]) -> bool:
     if re.match(_EMPTY, value):
         return True
     own = re.split(r",\s*[\"'`]?\w+[\"'`]?\s*:", value, maxsplit=1)[0]  # without the members behind it
@@ -129,13 +133,10 @@ def _may_be_empty(value: str, lines: Sequence[tuple[int, str]]) -> bool:
     return identifier is not None and _is_set_empty(identifier[1], lines)
 
 
-def _is_set_empty(name: str, lines: Sequence[tuple[int, str]]) -> bool:
-    """Whether a variable is given an empty text anywhere in the file."""
+def _is_set_empty(name: str, lines: Sequence[str]) -> bool:
+    """Whether a variable is given an empty text in these lines."""
     given = re.compile(rf"(?<![\w.$]){re.escape(name)}\s*(?::\s*\w+\s*)?(?::=|=(?!=))\s*(.*)")
-    declared = re.compile(_GO_VARIABLE.format(name=re.escape(name)))
-    for _, line in lines:
-        if declared.search(line):
-            return True
+    for line in lines:
         match = given.search(line)
         if match and (re.match(_EMPTY, match[1]) or _MAY_BE_EMPTY.search(match[1])):
             return True

@@ -30,7 +30,9 @@ _NAMES = {
 _SECRETS = frozenset({"client_secret", "certificate_password"})
 VARIABLES: Mapping[str, bool] = {spell(name): field in _SECRETS for field, name in _NAMES.items()}
 """The variables by their names in ``Values``, and whether each is a secret."""
-_OUT_OF_STORES = frozenset({"azure_client_id", "azure_tenant_id", "azure_signalr_connectionstring"})
+OF_IDENTITIES = frozenset({*VARIABLES, "azure_authority_host"})
+"""The names in ``Values`` that say how identities prove themselves, and to whom."""
+_OUT_OF_STORES = frozenset({"azure_client_id", "azure_tenant_id"})
 _KINDS = {
     "managed_identity": "managedidentitycredential",
     "shared_token_cache": "",
@@ -88,7 +90,8 @@ def leave_out_of_store(values: Values) -> Values:
 
     A store that somebody else may write would then get our credentials, or give us other ones.
     """
-    return {name: found for name, found in values.items() if not name.startswith("azure_") or name in _OUT_OF_STORES}
+    left_out = OF_IDENTITIES - _OUT_OF_STORES
+    return {name: found for name, found in values.items() if name not in left_out}
 
 
 def make_default(

@@ -3,6 +3,8 @@
 Source: https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -33,18 +35,38 @@ _HOW = (
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """A setting that refers to a secret. Only for one of ours it is an error that there is no such secret.
+
+    App Service leaves a reference that it cannot resolve as it is, and so the app gets it here.
+    """
+
+    setting: Value
+    is_ours: bool
+
+    def fault(self, text: str) -> Diagnostic:
+        """What is wrong with it."""
+        level = Level.ERROR if self.is_ours else Level.WARNING
+        return Diagnostic(level, self.setting.written, text, self.setting.place, self.setting.line)
+
+
+@dataclass(frozen=True, slots=True)
 class References:
-    """The settings that refer to secrets, by name, and what is wrong with those that mean nothing."""
+    """The settings that refer to secrets, by name, and what is wrong with those that mean nothing.
+
+    ``secrets`` are the secrets with one setting each that refers to it, one of ours where there is one.
+    """
 
     found: Mapping[str, SecretAddress]
-    secrets: Mapping[SecretAddress, Value]
-    errors: tuple[Diagnostic, ...] = ()
+    secrets: Mapping[SecretAddress, Reference]
+    diagnostics: tuple[Diagnostic, ...] = ()
 
     def fill(self, values: Values, secrets: Mapping[SecretAddress, str]) -> Values:
-        """The settings with the secrets in the places of the references."""
+        """The settings with the secrets in the places of the references. One that is not known leaves its reference."""
         filled = {
             name: replace(values[name], value=secrets[secret].rstrip("\r\n"), source=_name_source(values[name]))
             for name, secret in self.found.items()
+            if secret in secrets
         }
         return {**values, **filled}
 
@@ -65,14 +87,31 @@ def find_references(values: Values, wanted: Callable[[str], bool]) -> References
     domain = _find_domain("" if authority is None else authority.text)
     runs = "bridge_function_app:folder" in values
     found: dict[str, SecretAddress] = {}
-    errors: list[Diagnostic] = []
+    secrets: dict[SecretAddress, Reference] = {}
+    said: list[Diagnostic] = []
     for name, one in values.items():
-        if (wanted(name) or runs) and is_reference(one):
+        reference = Reference(one, wanted(name))
+        if (reference.is_ours or runs) and is_reference(one):
             try:
-                found[name] = read_reference(one.text, domain)
+                secret = found[name] = read_reference(one.text, domain)
             except ValueError as error:
-                errors.append(Diagnostic(Level.ERROR, one.written, str(error), one.place, one.line))
-    return References(found, {secret: values[name] for name, secret in found.items()}, tuple(errors))
+                said.append(reference.fault(str(error)))
+            else:
+                secrets[secret] = reference if reference.is_ours else secrets.get(secret, reference)
+    return References(found, secrets, tuple(said))
+
+
+def advise(error: Exception) -> str:
+    """Why a secret cannot be read, and what to do. Nothing of the library's own text is shown."""
+    status = getattr(error, "status_code", None)
+    if status in {401, 403}:
+        return (
+            f"its secret cannot be read (status {status}): give the bridge's identity the role Key Vault Secrets User."
+        )
+    if status == 404:
+        return "its secret is not there (status 404): write the name of a secret of that vault, and its version."
+    why = type(error).__name__ if not isinstance(status, int) else f"status {status}"
+    return f"its secret cannot be read ({why}): make the vault reachable, and give the bridge an identity."
 
 
 def drop_references(values: Values) -> Values:

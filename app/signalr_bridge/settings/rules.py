@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 
 from signalr_bridge.protocol.connection_string import EMULATOR_KEY
 from signalr_bridge.protocol.origin import is_loopback_name
-from signalr_bridge.settings.azure import UNNAMED, name_endpoint, spellings
+from signalr_bridge.settings.azure import UNNAMED, WRITTEN_BY_TOOLS, name_endpoint, spellings
+from signalr_bridge.settings.azure_identity import OF_IDENTITIES
 from signalr_bridge.settings.diagnosis import locate
 from signalr_bridge.settings.files import EVERY_ORIGIN, NO_VALUES, read_bytes
 from signalr_bridge.settings.model import EndpointSettings, Settings
 from signalr_bridge.settings.names import PREFIX, find_path
-from signalr_bridge.settings.value import SECRETS, UNWATCHED, Diagnostic, Level, Values, refuse_errors
+from signalr_bridge.settings.value import SECRETS, UNWATCHED, Diagnostic, Level, Values, refuse_errors, spell
 
 _OURS = ("bridge_", "azure:signalr", "azuresignalr")
 _Judge: TypeAlias = Callable[[Settings], Iterator[Diagnostic]]
@@ -36,7 +37,7 @@ def take_quotes_off(values: Values, connections: Iterable[str] = ()) -> tuple[Va
         values: All settings.
         connections: The names of connections, in lower case.
     """
-    ours = (*_OURS, "azure_", "connectionstrings:", "customconnstr_", *connections)
+    ours = (*_OURS, *OF_IDENTITIES, *map(spell, WRITTEN_BY_TOOLS), "connectionstrings:", "customconnstr_", *connections)
     quoted = {name: found for name, found in values.items() if name.startswith(ours) and _is_quoted(found.value)}
     plain = {name: replace(found, value=found.text[1:-1]) for name, found in quoted.items()}
     text = "stands in quotes, which are kept and would be a part of it: write it without them."

@@ -21,6 +21,8 @@ _PORT_OF_KUBERNETES = re.compile(r"BRIDGE_(?:[A-Z0-9]+_)*PORT", re.ASCII)
 _ADDRESS_OF_KUBERNETES = re.compile(r"(?:tcp|udp|sctp)://")
 _SECRETS_DIR = "bridge_secrets_dir"
 _SETTINGS_FILE = "bridge_settings_file"
+LOCAL_SETTINGS = "local.settings.json"
+"""The file of a function app with its settings."""
 _FUNCTION_APP = "bridge_function_app:folder"
 
 
@@ -124,12 +126,19 @@ class Sources:
 
     def complete(self, reading: Reading) -> Values:
         """Every setting of every source. Raises ``SettingsError`` for a file or a store that cannot be read."""
+        followed = self.stores.follow(self._merge(reading))
+        return first_of(followed, self.defaults) if self.defaults else followed
+
+    def read_as_written(self) -> Values:
+        """The same as ``read``, but with references to Key Vault as they stand. Their vaults are not asked."""
+        return first_of(self._merge(self.read_files()), self.defaults)
+
+    def _merge(self, reading: Reading) -> Values:
         if reading.error is not None:
             raise reading.error
         found, files = reading.found, reading.files
         stored = self.stores.read(first_of(found, *files))
-        followed = self.stores.follow(first_of(found, *stored, *files) if files or stored else found)
-        return first_of(followed, self.defaults) if self.defaults else followed
+        return first_of(found, *stored, *files) if files or stored else found
 
     def _read_files(self) -> tuple[Values, tuple[Values, ...]]:
         fixed = self._fixed()
@@ -169,7 +178,7 @@ class Sources:
     def _app_files(self, values: Values) -> Iterator[Path]:
         """The settings file of a function app, unless it is named beside."""
         for folder in self._path(values, _FUNCTION_APP):
-            file = folder / "local.settings.json"
+            file = folder / LOCAL_SETTINGS
             if file.is_file() and file not in self._files(values):
                 yield file
 

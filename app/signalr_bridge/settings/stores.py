@@ -14,7 +14,13 @@ from typing import Any, TypeVar
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.runtime import RUNTIME, Runtime, WallClock
-from signalr_bridge.settings.azure_identity import AzureVariables, leave_out_of_store, make_default, read_variables
+from signalr_bridge.settings.azure_identity import (
+    OF_IDENTITIES,
+    AzureVariables,
+    leave_out_of_store,
+    make_default,
+    read_variables,
+)
 from signalr_bridge.settings.key_vault import (
     SecretAddress,
     Vault,
@@ -23,8 +29,8 @@ from signalr_bridge.settings.key_vault import (
     open_vault,
     read_secret_address,
 )
-from signalr_bridge.settings.references import drop_references, find_references, is_reference
-from signalr_bridge.settings.value import Diagnostic, Level, Value, Values, name_values, refuse_errors, spell
+from signalr_bridge.settings.references import Reference, advise, drop_references, find_references, is_reference
+from signalr_bridge.settings.value import Diagnostic, Values, name_values, refuse_errors, spell
 
 DEFAULT_SECONDS = 60.0
 
@@ -38,7 +44,7 @@ _NO_LABEL = "\0"
 READ_SECONDS = 10.0
 _Result = TypeVar("_Result")
 _LOG = logging.getLogger("signalr_bridge.settings")
-_AZURES = ("bridge_", "azure:signalr", "azuresignalr", "azure_")
+_AZURES = ("bridge_", "azure:signalr", "azuresignalr", "azure_signalr_connectionstring", *OF_IDENTITIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,21 +272,27 @@ class Stores:
         """The settings, with the secret in the place of each reference to Key Vault.
 
         A secret that cannot be read counts as it was read last. Raises ``SettingsError`` with a line for each reference
-        that means nothing, or whose secret was never read.
+        in a setting of ours that means nothing, or whose secret was never read.
         """
         references = find_references(values, _wanted_names(values))
         self._are_references = bool(references.found)
-        refuse_errors(references.errors)
-        if not references.found:
-            return values
-        was_due = self._is_due()
-        try:
-            refuse_errors(_run_apart(self._fetch(references.secrets)))
-        finally:
-            self._rounds, self._read_at = self._rounds + was_due, self._clock()
+        refuse_errors(references.diagnostics)
+        said = [*references.diagnostics, *self._fetch_due(references.secrets)]
+        refuse_errors(said)
+        for one in said:
+            _LOG.warning("a reference to Key Vault stays as it is", extra={"reason": str(one)})
         return references.fill(values, self._secrets)
 
-    async def _fetch(self, secrets: Mapping[SecretAddress, Value]) -> list[Diagnostic]:
+    def _fetch_due(self, secrets: Mapping[SecretAddress, Reference]) -> list[Diagnostic]:
+        if not secrets:
+            return []
+        was_due = self._is_due()
+        try:
+            return _run_apart(self._fetch(secrets))
+        finally:
+            self._rounds, self._read_at = self._rounds + was_due, self._clock()
+
+    async def _fetch(self, secrets: Mapping[SecretAddress, Reference]) -> list[Diagnostic]:
         """Reads the secrets, each of which one setting refers to. A version of a secret never changes."""
         self._secrets = {one: text for one, text in self._secrets.items() if one in secrets}
         missing = [one for one in secrets if one.version is None or one not in self._secrets]
@@ -288,22 +300,22 @@ class Stores:
             clients: dict[str, Any] = {}
             for one in missing:
                 if one.vault not in clients:
-                    opened = open_vault(one.vault, self._credential, self._options, secrets[one].written)
+                    opened = open_vault(one.vault, self._credential, self._options, secrets[one].setting.written)
                     clients[one.vault] = await stack.enter_async_context(opened)
             fetches = [self._fetch_one(clients[one.vault], one, secrets[one]) for one in missing]
             said = [await one for one in fetches[:1]]  # which brings the token for all
             said += await asyncio.gather(*fetches[1:])
         return [one for one in said if one is not None]
 
-    async def _fetch_one(self, client: Any, secret: SecretAddress, found: Value) -> Diagnostic | None:
+    async def _fetch_one(self, client: Any, secret: SecretAddress, reference: Reference) -> Diagnostic | None:
         """Reads a secret. Gives what is to be said of one that was never read, and cannot be read now."""
         try:
             async with asyncio.timeout(READ_SECONDS):
                 self._secrets[secret] = (await client.get_secret(secret.name, secret.version)).value or ""
         except Exception as error:  # the library raises many types, and their texts may quote an answer
-            refusal = _advise(error)
+            refusal = advise(error)
             if secret not in self._secrets:
-                return Diagnostic(Level.ERROR, found.written, refusal, found.place, found.line)
+                return reference.fault(refusal)
             _LOG.warning("a secret could not be read, what it was last stays", extra={"reason": refusal})
         return None
 
@@ -370,18 +382,6 @@ def _explain(setting: str, error: Exception) -> str:
     status = getattr(error, "status_code", None)
     why = type(error).__name__ if not isinstance(status, int) else f"status {status}"
     return f"{setting}: the store cannot be read ({why})."
-
-
-def _advise(error: Exception) -> str:
-    status = getattr(error, "status_code", None)
-    if status in {401, 403}:
-        return (
-            f"its secret cannot be read (status {status}): give the bridge's identity the role Key Vault Secrets User."
-        )
-    if status == 404:
-        return "its secret is not there (status 404): write the name of a secret of that vault, and its version."
-    why = type(error).__name__ if not isinstance(status, int) else f"status {status}"
-    return f"its secret cannot be read ({why}): make the vault reachable, and give the bridge an identity."
 
 
 def _wanted_names(local: Values) -> Callable[[str], bool]:

@@ -144,8 +144,14 @@ def _merge(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return common | own | {name: one | own[name] for name, one in sections.items()}
 
 
+_OF_ALL_HUBS = frozenset({"hubs", "paths"})
+"""The members of sections that say which hubs there are, and so are nothing of one hub."""
+
+
 def _for_one_hub(section: Any) -> dict[str, Any]:
-    return {name: value for name, value in section.items() if name != "hubs"} if isinstance(section, dict) else {}
+    if not isinstance(section, dict):
+        return {}
+    return {name: value for name, value in section.items() if name not in _OF_ALL_HUBS}
 
 
 class ForwardSettings(Section):

@@ -116,12 +116,10 @@ class Access:
     async def require_caller_of_app(self, request: Request) -> None:
         """Sets the caller, who may call a function. It names no hub, so the hubs of a key do not matter.
 
-        In development, where callers need no key, a page may still send the one that it has for Azure.
-
         Raises ``Unauthenticated``, ``Forbidden`` and ``RateLimited``.
         """
-        keys = read_app_keys(request)
-        if any(keys) and ListenerKind.ONLY not in self.anonymous:
+        keys = self._read_app_keys(request)
+        if any(keys):
             request.caller = self.callers.find_by_key(keys, self.address_of(request))
         else:
             await self._find_by_token(request, or_client=False)
@@ -129,6 +127,10 @@ class Access:
             raise Unauthenticated(REFUSAL, headers=CHALLENGE)
         _check_caller_of_app(request, request.caller)
         self.callers.check_rate(request.caller)
+
+    def _read_app_keys(self, request: Request) -> list[str]:
+        """The keys to judge. In development, without keys, a page may still send the one that it has for Azure."""
+        return [] if ListenerKind.ONLY in self.anonymous else read_app_keys(request)
 
     async def still_admits(self, request: Request) -> bool:
         """Whether the caller of an open stream may go on. Its key, its right or its token's key may be gone by now."""
@@ -150,7 +152,7 @@ class Access:
 
     async def _find_again(self, request: Request) -> Caller | None:
         """The caller of a request that was admitted before. None when it would not be admitted any more."""
-        keys = read_app_keys(request) if request.rights <= OF_APPS else request.headers_of(b"x-api-key")
+        keys = self._read_app_keys(request) if request.rights <= OF_APPS else request.headers_of(b"x-api-key")
         tokens = read_bearers(request.headers_of(b"authorization"))
         if any(keys):
             return self.callers.recall(keys[0])

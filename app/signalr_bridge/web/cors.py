@@ -17,12 +17,15 @@ CorsOf = Callable[[str | None], CorsSettings]
 HEADERS = ("authorization", "content-type", "x-requested-with", "x-signalr-user-agent")
 """The request headers that are always allowed, in lower case."""
 
+_FUNCTION_KEY = "x-functions-key"
 _EXPOSED = (b"access-control-expose-headers", b"X-Request-Id, Retry-After")
 _CREDENTIALS = (b"access-control-allow-credentials", b"true")
 _VARY = (b"vary", b"Origin")
 
 
-def apply_cors(request: Request, cors_of: CorsOf, methods: str, *, loopback: bool = False) -> bool | None:
+def apply_cors(
+    request: Request, cors_of: CorsOf, methods: str, *, of_app: bool = False, loopback: bool = False
+) -> bool | None:
     """Adds the headers of CORS to every answer of a route that pages may call.
 
     Returns whether a preflight is allowed. None stands for a request that is not one. A preflight is answered without
@@ -32,6 +35,7 @@ def apply_cors(request: Request, cors_of: CorsOf, methods: str, *, loopback: boo
         request: The request.
         cors_of: Gives the settings of its hub.
         methods: The methods that the path takes, with commas.
+        of_app: Whether a function answers, whose key a page may send in a header.
         loopback: Whether pages of this machine are allowed, at whatever port.
     """
     request.answer_headers.append(_VARY)
@@ -45,7 +49,7 @@ def apply_cors(request: Request, cors_of: CorsOf, methods: str, *, loopback: boo
         if settings.credentials:
             request.answer_headers.append(_CREDENTIALS)
     if request.method == "OPTIONS" and _asks_for_a_method(request):
-        request.answer_headers += _preflight(settings.headers, methods) if allowed else []
+        request.answer_headers += _preflight(settings.headers, methods, of_app=of_app) if allowed else []
         return allowed
     if allowed:
         request.answer_headers.append(_EXPOSED)
@@ -67,8 +71,9 @@ def _asks_for_a_method(request: Request) -> bool:
     return len(wanted) == 1 and bool(wanted[0])
 
 
-def _preflight(configured: Sequence[str], methods: str) -> list[tuple[bytes, bytes]]:
-    headers = ", ".join(dict.fromkeys([*HEADERS, *(one.lower() for one in configured)]))
+def _preflight(configured: Sequence[str], methods: str, *, of_app: bool) -> list[tuple[bytes, bytes]]:
+    keys = [_FUNCTION_KEY] if of_app else []
+    headers = ", ".join(dict.fromkeys([*HEADERS, *keys, *(one.lower() for one in configured)]))
     return [
         (b"access-control-allow-methods", methods.encode()),
         (b"access-control-allow-headers", headers.encode()),

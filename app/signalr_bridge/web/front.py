@@ -214,7 +214,13 @@ class Front:
     def _apply_cors(self, request: Request, path_item: PathItem) -> bool:
         """Adds the headers of CORS. Returns whether the request is a preflight that is answered here."""
         cors_of = self._find_cors(path_item)
-        is_allowed = apply_cors(request, cors_of, path_item.allow, loopback=self._only_this_machine)
+        is_allowed = apply_cors(
+            request,
+            cors_of,
+            path_item.allow,
+            of_app=path_item.audience is _APPS,
+            loopback=self._only_this_machine,
+        )
         return is_allowed is not None and (is_allowed or not path_item.takes_preflights)
 
     def _find_cors(self, path_item: PathItem) -> CorsOf:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from signalr_bridge import Context, Hub, NegotiateRequest
-from signalr_bridge.main import Parts
+from signalr_bridge.parts import Parts
 from signalr_bridge.upstream.python.loading import load_handlers
 
 from tests.contract.bridge.running import AUTH, CALLER, SERVICE, bridge, build, client

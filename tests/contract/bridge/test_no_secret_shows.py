@@ -6,9 +6,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from signalr_bridge.check import examine, holds_secrets, write_diagnostics, write_json, write_text
+from signalr_bridge.check import examine, write_diagnostics, write_json, write_text
 from signalr_bridge.emulator import Emulator
 from signalr_bridge.main import create_app
+from signalr_bridge.masked_settings import holds_secrets
 from signalr_bridge.protocol.upstream_event import sign
 from signalr_bridge.settings import Sources, gather, load, review
 from signalr_bridge.settings.names import named_sections, settings_below, settings_by_path, write_name

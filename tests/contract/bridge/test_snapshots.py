@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from signalr_bridge.endpoints.key_rotation import KEPT_SECONDS
-from signalr_bridge.main import Parts
+from signalr_bridge.parts import Parts
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.snapshots import Snapshot
 

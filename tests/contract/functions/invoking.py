@@ -11,8 +11,8 @@ from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.description import FunctionDescription, read_description
 from signalr_bridge.functions.invocation import FunctionResult, HttpCall, Invocation, TriggerData
-from signalr_bridge.main import Parts
 from signalr_bridge.negotiate.rules import ClientRules
+from signalr_bridge.parts import Parts
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.web.issuer_keys import Issuers

@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import shlex
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from signalr_bridge.migration import Migration, migrate
 from signalr_bridge.settings import Sources
 
 from tests.contract.functions.imports import APPS, GOLDEN, import_app, inside, write_table
-from tests.e2e.processes import clean_environment
+from tests.e2e.processes import ROOT, app_command, clean_environment
 
 CANARY = "canary-83c2-canary"
 STRING = f"Endpoint=https://contoso.service.signalr.net;AccessKey={CANARY}{CANARY};Version=1.0;"
@@ -24,6 +27,8 @@ SETTINGS = {
     "BRIDGE_UPSTREAM__CODE": "a-code-of-the-tests",
     "CHAT_HUB": "chat",
 }
+BESIDE = {"FUNCTIONS_WORKER_RUNTIME": "node"}
+"""Settings of an app whose code this process does not load for `check`."""
 HTTP = {"name": "req", "type": "httpTrigger", "direction": "in", "authLevel": "anonymous", "methods": ["post"]}
 REPLY = {"name": "res", "type": "http", "direction": "out"}
 INFO = {"name": "info", "type": "signalRConnectionInfo", "direction": "in", "hubName": "chat"}
@@ -71,8 +76,20 @@ def test_an_app_gives_its_golden_files_and_check_finds_them_good(name: str, tmp_
     migration = import_app(name, tmp_path)
     assert migration.text == (GOLDEN / f"{name}.toml").read_text("utf-8")
     assert write_table(migration) == (GOLDEN / f"{name}.txt").read_text("utf-8")
-    with inside(tmp_path):
-        assert check(migration.text, tmp_path) == ("good", [])
+    if name.startswith("python"):  # its code is loaded, which this process would keep
+        (tmp_path / "bridge.toml").write_text(migration.text, "utf-8")
+        assert run_check(tmp_path) == (0, "good")
+    else:
+        with inside(tmp_path):
+            assert check(migration.text, tmp_path)[0] == "good"
+
+
+def run_check(folder: Path) -> tuple[int, str]:
+    """The exit code and the last line of `check` for the bridge.toml in a folder, in a process of its own."""
+    command = app_command("check", "--settings", "bridge.toml")
+    env = clean_environment() | SETTINGS | {"ChatConnection": STRING}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout.splitlines()[-1]
 
 
 def test_the_command_writes_the_file_once_and_check_itself_finds_it_good(
@@ -83,7 +100,7 @@ def test_the_command_writes_the_file_once_and_check_itself_finds_it_good(
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    write_app(tmp_path / "app", {"negotiate": [HTTP, REPLY, INFO]}, {"AzureSignalRConnectionString": STRING})
+    write_app(tmp_path / "app", {"negotiate": [HTTP, REPLY, INFO]}, BESIDE | {"AzureSignalRConnectionString": STRING})
     for words in ("bridge.toml is written.", "bridge.toml is as it was."):
         cli(["import", "app"], standalone_mode=False)
         assert capsys.readouterr().out.splitlines()[-1] == words
@@ -94,6 +111,22 @@ def test_the_command_writes_the_file_once_and_check_itself_finds_it_good(
     with pytest.raises(SettingsError, match="is there, and import overwrites nothing: name another by --out"):
         cli(["import", "app"], standalone_mode=False)
     assert Path("bridge.toml").read_text("utf-8") == "# mine"
+
+
+def test_the_commands_of_the_guide_run_as_they_stand_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in set(os.environ) - set(clean_environment()):
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    write_app(tmp_path / "my-app", {"tick": [TIMER, SIGNALR]}, BESIDE | {"AzureSignalRConnectionString": STRING})
+    guide = (ROOT / "docs/function-apps.md").read_text("utf-8")
+    commands = re.findall(r"^ *signalr-bridge ((?:import|check --settings) .+)$", guide, re.MULTILINE)
+    assert [one.split()[0] for one in commands] == ["import", "check"]
+    cli(shlex.split(commands[0]), standalone_mode=False)
+    with pytest.raises(SystemExit) as end:
+        cli(shlex.split(commands[1]), standalone_mode=False)
+    assert (end.value.code, capsys.readouterr().out.splitlines()[-1]) == (0, "good")
 
 
 USER = "{headers.x-ms-client-principal-id}"
@@ -185,12 +218,34 @@ HANDS: dict[str, tuple[dict[str, Any], str]] = {
         {"values": {"FUNCTIONS_WORKER_RUNTIME": ""}, "files": {"host.json": "{}", "App.csproj": "<Project />"}},
         "Functions of .NET in-process",
     ),
+    ".NET isolated by its project": (
+        {
+            "values": {"FUNCTIONS_WORKER_RUNTIME": ""},
+            "files": {
+                "host.json": "{}",
+                "App.csproj": '<PackageReference Include="Microsoft.Azure.Functions.Worker" />',
+            },
+        },
+        "Functions of .NET isolated",
+    ),
+    "the project of extensions alone": (
+        {
+            "values": {"FUNCTIONS_WORKER_RUNTIME": ""},
+            "functions": {"a": [TIMER]},
+            "files": {"host.json": "{}", "extensions.csproj": "<Project />"},
+        },
+        ": Python (function.json), 1 function",
+    ),
+    "a custom handler": (
+        {"files": {"host.json": '{"customHandler": {"description": {"defaultExecutablePath": "handler"}}}'}},
+        "The program of a custom handler is started by you, with FUNCTIONS_CUSTOMHANDLER_PORT in its environment.",
+    ),
     "no function": ({}, "No function was found."),
     "proxies.json": ({"files": {"host.json": "{}", "proxies.json": "{}"}}, "proxies.json is not read"),
     "every origin": ({"Host": {"CORS": "*"}}, "CORS '*' is not taken over"),
     "what host.json says of others": (
         {"files": {"host.json": '{"logging": {}, "healthMonitor": {}}'}},
-        "host.json: healthmonitor, logging means nothing here",
+        "host.json: healthmonitor: this means nothing here.",
     ),
     "a prefix": (
         {"files": {"host.json": '{"extensions": {"http": {"routePrefix": "v1"}}}'}},
@@ -289,6 +344,7 @@ def test_secrets_are_named_and_never_shown(tmp_path: Path) -> None:
         "AzureSignalRRetry:Mode": "Exponential",
         "AzureWebJobsStorage": STRING,
         "MY_SECRET": CANARY,
+        "News:serviceUri": "https://news.service.signalr.net",
         "BRIDGE_CALLERS__KEYS": CANARY,
     }
     functions: dict[str, list[dict[str, Any]]] = {
@@ -303,7 +359,10 @@ def test_secrets_are_named_and_never_shown(tmp_path: Path) -> None:
     shown = migration.text + say(migration)
     assert CANARY not in shown
     assert "#   News: the connection string" in shown
+    assert "#   News:serviceUri: the connection by identity" in shown
     assert "#   Azure:SignalR:Endpoints:east: an endpoint" in shown
+    assert "#   MY_SECRET: the app's code may read it" in shown
+    assert "#   AzureWebJobsStorage" not in shown
     assert '[hubs.news]\nconnection = "News"' in migration.text
     assert '"AzureSignalRRetry:Mode" = "Exponential"' in migration.text
     assert "this is the name of a setting, and no connection string" in shown
@@ -316,6 +375,7 @@ def test_what_is_granted_stands_in_the_file_behind_this_machine_alone(tmp_path: 
     app = write_app(
         tmp_path / "open",
         {"a": [HTTP, REPLY, INFO | {"userId": USER}], "b": [HTTP, REPLY, INFO | {"userId": "{query.me}"}]},
+        BESIDE,
     )
     text = migrate(app).text
     assert '\nhost = "127.0.0.1"\n' in text
@@ -355,7 +415,6 @@ def test_a_python_app_is_loaded_with_its_own_settings_and_nothing_of_ours(
     ("code", "words"),
     [
         ("import time; time.sleep(600)", "The app cannot be loaded within 1 s"),
-        ("import os; os._exit(0)", "The app cannot be loaded: its process ended without a list of functions"),
         (f"raise ValueError('{CANARY}')", "function_app.py cannot be loaded (ValueError"),
     ],
 )

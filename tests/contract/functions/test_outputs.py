@@ -85,6 +85,14 @@ async def test_what_is_no_item_is_a_failure_and_nothing_is_sent(given: Any) -> N
         assert "canary" not in str(caught.value)
 
 
+async def test_who_means_everybody_is_told_the_setting() -> None:
+    async with bridge() as running:
+        for given, told in ((HI | {"userId": ""}, True), (HI | {"arguments": 5}, False)):
+            with pytest.raises(FunctionFailed) as caught:
+                await invoke(running.app, describe(HTTP, out()), call(), code(given))
+            assert ("set BRIDGE_OUTPUT__EMPTY_MEANS_ALL=true." in str(caught.value)) is told
+
+
 async def test_the_first_item_that_fails_ends_them() -> None:
     async with bridge() as running:
         running.service.honest["/groups/"] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"

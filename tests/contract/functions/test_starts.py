@@ -79,6 +79,8 @@ def own(hub: str, name: str) -> dict[str, str]:
             ID_TOKEN + "the id token is unverified, and clients can write it: set "
             "BRIDGE_NEGOTIATE__TRUST_CLIENT_INPUT=true to allow it.",
         ),
+        (JWT, [HTTP, info(hubName="{claims.tenant}")], "{claims.tenant} names a user, and no hub"),
+        (JWT, [HTTP, out(hubName="{claims.tenant}")], "{claims.tenant} names a user, and no hub"),
         (UNVERIFIED, [HTTP, info(idToken="{headers.x-ms-token-aad-id-token}")], SET_PLATFORM),
         ({}, [HTTP, info(claimTypeList=["role", "asrs.s.uid"])], "a claim's type is empty, or one that the service"),
         (

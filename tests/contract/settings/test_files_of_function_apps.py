@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.main import Parts, create_app
+from signalr_bridge.main import create_app
+from signalr_bridge.parts import Parts
 from signalr_bridge.settings import Review, gather, review
 
 from tests.unit.settings.given import connection, loaded
@@ -184,6 +185,7 @@ def test_a_blank_value_hides_nothing(blank: str, tmp_path: Path) -> None:
     secrets.mkdir()
     (secrets / "BRIDGE_LOG_LEVEL").write_text(blank)
     (secrets / "BRIDGE_ROOT_PATH").write_text("/secret\n")
+    (secrets / "BRIDGE_HOST").write_text(blank)
     (tmp_path / "bridge.toml").write_text("port = 7\nlog_level = 'error'\n[hubs.chat.negotiate]\nuser_id = ''\n")
     environment = dict.fromkeys(
         (
@@ -205,9 +207,9 @@ def test_a_blank_value_hides_nothing(blank: str, tmp_path: Path) -> None:
         blank,
     )
     files = {"BRIDGE_SETTINGS_FILE": str(tmp_path / "bridge.toml"), "BRIDGE_SECRETS_DIR": str(secrets)}
-    found = review(gather(environment | files, {}))
+    found = review(gather(environment | files | {"BRIDGE_HOST": "127.0.0.1"}, {}))
     settings = found.accept()
-    assert found.diagnostics == ()
+    assert found.diagnostics == (), "nor is a blank value hidden by another"
     assert (settings.port, settings.log_level, settings.root_path) == (7, "error", "/secret")
     assert (settings.endpoints, settings.forward, settings.callers.listen) == ((), {}, None)
 
@@ -228,6 +230,16 @@ def test_the_end_of_a_line_is_no_part_of_a_value(tmp_path: Path) -> None:
     assert settings.endpoints[0].connection.access_key == "the-key"
     assert [one.get_secret_value() for one in settings.upstream.code] == ["a code"]
     assert (settings.negotiate.user_id, settings.docs, settings.host) == ("{claims.sub}", True, "127.0.0.1")
+
+
+def test_quotes_are_named_where_a_value_is_ours() -> None:
+    """`docker --env-file` keeps them. What is not ours may have some."""
+    given = dict.fromkeys(("AZURE_CLIENT_ID", "BRIDGE_ROOT_PATH", "AZURE_STORAGE_KEY", "HOME"), '"quoted"')
+    found = review(gather(given, {})).diagnostics
+    assert [(one.setting, one.level.value) for one in found if "stands in quotes" in one.text] == [
+        ("AZURE_CLIENT_ID", "mistake"),
+        ("BRIDGE_ROOT_PATH", "mistake"),
+    ]
 
 
 def test_what_kubernetes_writes_for_a_service_is_not_ours() -> None:
@@ -302,6 +314,10 @@ def test_it_is_not_taken_where_anything_else_is_there(given: Mapping[str, str]) 
     found = review(gather({TOOLS: connection("tools"), **given}, {}))
     assert [one.connection.endpoint for one in found.accept().all_endpoints()] == ["https://own.service.signalr.net"]
     assert [(one.level.value, one.setting) for one in found.diagnostics] == [("warning", TOOLS)]
+
+
+def test_who_names_a_connection_means_that_one() -> None:
+    assert review(gather({TOOLS: connection("tools"), "BRIDGE_CONNECTION": "Mine"}, {})).accept().endpoints == ()
 
 
 def test_the_name_of_the_sdk_is_taken_too() -> None:

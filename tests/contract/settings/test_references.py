@@ -97,12 +97,13 @@ def test_the_secret_takes_the_place_of_its_reference(world: World, reference: st
     world.vault.put("signalr", connection() + "\r\n")
     world.vault.put("caller", "0123456789abcdef")
     caller = "@Microsoft.KeyVault(VaultName=contoso;SecretName=caller)"
-    values = world.sources({CONNECTION: reference, "BRIDGE_CALLERS__KEYS": caller, "Other": BY_NAME}).read()
+    others = {"Other": BY_NAME, "AZURE_STORAGE_KEY": BY_NAME}
+    values = world.sources({CONNECTION: reference, "BRIDGE_CALLERS__KEYS": caller, **others}).read()
     settings = load(values)
     assert [one.connection.endpoint for one in settings.endpoints] == ["https://contoso.service.signalr.net"]
     assert settings.endpoints[0].source == "environment, by Key Vault"
     assert settings.callers.keys[0].key is not None
-    assert values["other"].text == BY_NAME, "what is not ours is left alone"
+    assert {values[name.lower()].text for name in others} == {BY_NAME}, "what is not ours is left alone"
     assert set(world.proxy.asked) == {"CONNECT contoso.vault.azure.net:443"}
     assert [one["resource"] for one in world.identity.asked] == ["https://vault.azure.net"]
 
@@ -137,10 +138,20 @@ def test_a_reference_in_a_file_is_read_again_with_the_stores(world: World, caplo
     assert "canary" not in caplog.text
 
 
-def test_all_settings_of_a_function_app_that_runs_here_count(world: World) -> None:
+def test_all_settings_of_a_function_app_that_runs_here_count(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """As on App Service, one that cannot be resolved reaches the app as it is written."""
     world.vault.put("signalr", "one")
-    values = world.sources({"BRIDGE_FUNCTION_APP__FOLDER": "x", "DatabasePassword": BY_NAME}).read()
-    assert values["databasepassword"].text == "one"
+    other, malformed = BY_NAME.replace("signalr", "nowhere"), "@Microsoft.KeyVault(VaultName=contoso)"
+    given = {"DatabasePassword": BY_NAME, "Other": other, "Malformed": malformed}
+    values = world.sources({"BRIDGE_FUNCTION_APP__FOLDER": "x", **given}).read()
+    assert [values[name].text for name in ("databasepassword", "other", "malformed")] == ["one", other, malformed]
+    reasons = [one.__dict__["reason"] for one in caplog.records if "stays as it is" in one.message]
+    assert sorted(one.partition(":")[0] for one in reasons) == ["Malformed (environment)", "Other (environment)"]
+
+
+def test_what_stands_there_is_read_without_asking_anybody() -> None:
+    """So ``dev``, which has an emulator of its own, and ``import`` need no vault."""
+    assert text(Sources({CONNECTION: BY_URI}, {}).read_as_written()) == BY_URI
 
 
 REFUSED = {
@@ -271,8 +282,10 @@ def test_out_of_a_store_come_client_and_tenant_alone(world: World) -> None:
             configuration.put(name.replace("__", ":"), value)
         for name in ("AZURE_AUTHORITY_HOST", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE"):
             configuration.put(name, "https://evil.example")
+        configuration.put("AZURE_STORAGE_KEY", "an app's own")
         sources = world.sources({"BRIDGE_APP_CONFIGURATION_ENDPOINT": configuration.url})
-        settings = [load(sources.read()) for _ in range(2)][-1]
+        settings = [load(values := sources.read()) for _ in range(2)][-1]
+    assert values["azure_storage_key"].text == "an app's own"
     variables = settings.endpoints[0].credential.variables
     assert (variables.client_id, variables.tenant_id) == (CLIENT, TENANT)
     assert (variables.client_secret, variables.certificate_file, variables.token_file) == (None, None, None)

@@ -12,8 +12,9 @@ from typing import Any
 import httpx
 import pytest
 from signalr_bridge import outbox
-from signalr_bridge.main import Parts, create_app
+from signalr_bridge.main import create_app
 from signalr_bridge.outbound.sender import ALL_KINDS
+from signalr_bridge.parts import Parts
 from signalr_bridge.protocol.claims import write_lossless
 from signalr_bridge.protocol.upstream_event import sign
 from signalr_bridge.settings import Sources, load

@@ -10,12 +10,12 @@ from signalr_bridge.check import (
     examine,
     lay_out,
     list_endpoints,
-    list_settings,
     write_hubs,
     write_json,
     write_tables,
 )
 from signalr_bridge.errors import SettingsError
+from signalr_bridge.masked_settings import list_settings
 from signalr_bridge.settings import Level, gather, load, review
 
 from tests.unit.settings.given import connection
@@ -242,6 +242,16 @@ def test_names_are_those_of_environment_variables(tmp_path: Path) -> None:
         "BRIDGE_HUBS__MY.HUB__NEGOTIATE__USER_ID",
         "BRIDGE_SETTINGS_FILE",
     ]
+
+
+def test_secrets_of_identities_are_masked() -> None:
+    given = {"AZURE_CLIENT_SECRET": CANARY, "AZURE_CLIENT_CERTIFICATE_PASSWORD": CANARY, "AZURE_TENANT_ID": ID}
+    rows = {row.name: row.value for row in list_settings(gather(given, {}))}
+    assert rows == {
+        "AZURE_CLIENT_SECRET": "***",
+        "AZURE_CLIENT_CERTIFICATE_PASSWORD": "***",
+        "AZURE_TENANT_ID": ID,
+    }
 
 
 def test_hubs_with_their_handlers_and_who_may_connect() -> None:

@@ -222,7 +222,8 @@ def test_a_grant_covers_its_rights_for_its_hubs(right: Right, hub: str | None, r
 
 
 def test_everything_is_everything() -> None:
-    assert {str(one) for one in ALL_RIGHTS} == {"negotiate", "send", "groups", "connections", "read"}
+    words = {"negotiate", "send", "groups", "connections", "read", "functions", "functions-admin"}
+    assert {str(one) for one in ALL_RIGHTS} == words
 
 
 async def test_who_may_go_on() -> None:

@@ -45,6 +45,7 @@ class Closed:
     headers: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
     open_status: int = 200
+    body: bytes = b""
     reads: Callable[[httpx.Response], object] = lambda answer: None
     """What else tells closed from open."""
 
@@ -98,6 +99,15 @@ CLOSED = [
         "the OpenAPI document", "GET /openapi.json", 404, {"BRIDGE_DOCS": "true"}, settings={"BRIDGE_DOCS": "false"}
     ),
     Closed("the documentation", "GET /docs", 404, {"BRIDGE_DOCS": "true"}, settings={"BRIDGE_DOCS": "false"}),
+    Closed(
+        "an empty destination for everybody",
+        "POST /hubs/chat/send",
+        422,
+        {"BRIDGE_OUTPUT__EMPTY_MEANS_ALL": "true"},
+        AUTH | {"Content-Type": "application/json"},
+        open_status=202,
+        body=b'{"target": "t", "userId": ""}',
+    ),
     Closed("events", "GET /events?x=1", 404, {"BRIDGE_CONSOLE": "true"}, AUTH, open_status=400),
     Closed(
         "pages of other origins",
@@ -123,7 +133,7 @@ CLOSED = [
 @pytest.mark.parametrize("closed", CLOSED, ids=lambda closed: closed.name)
 async def test_it_is_closed_by_default(closed: Closed) -> None:
     method, path = closed.request.split(" ")
-    body = b'{"type":1,"target":"t","arguments":[]}' if path == "/upstream" else b""
+    body = b'{"type":1,"target":"t","arguments":[]}' if path == "/upstream" else closed.body
     seen = []
     for settings in (closed.settings, {**closed.settings, **closed.opened_by}):
         async with bridge(**settings) as running:
@@ -303,6 +313,8 @@ def test_no_setting_is_missing() -> None:
     """Every setting that is off by default is tried here, or is named with the reason why it opens nothing."""
     opens_nothing = {
         "BRIDGE_HUBS_ONLY": "it shuts",
+        "BRIDGE_STRICT": "it shuts",
+        "BRIDGE_FUNCTION_APP__TIMERS": "it runs what the app itself brings",
         "BRIDGE_NEGOTIATE__CLOSE_ON_EXPIRY": "it ends connections",
     }
     off = {write_name(path) for path, field in settings_by_path().items() if field.default is False}

@@ -1,0 +1,5 @@
+import os
+
+
+def greet(user):
+    return f"{user} {os.environ['CHAT_GREETING']}"
