@@ -103,8 +103,12 @@ class RemoteFunctions:
         self._program = Program(settings.functions.url or "", _URL, self.sign, self.has_failed.set, LeftAlone())
 
     def sign(self) -> WebhookSigner:
-        """What signs calls at this moment. Raises ``SettingsError`` for a malformed secret."""
-        return _make_signer(tuple(one.get_secret_value() for one in self._current().functions.secrets))
+        """What signs calls at this moment."""
+        return self.check(self._current())
+
+    def check(self, settings: Settings) -> WebhookSigner:
+        """What would sign calls by these settings. Raises ``SettingsError`` for a malformed secret."""
+        return _make_signer(tuple(one.get_secret_value() for one in settings.functions.secrets))
 
     def make(self, functions: Sequence[FunctionDescription], host: HostFile) -> AppFunctions:
         """The parts that these functions are. Raises ``SettingsError`` for one that could never work."""
@@ -269,7 +273,7 @@ def _check(settings: Settings, functions: RemoteFunctions) -> None:
             setting=_URL,
         )
     if given.url is not None:
-        functions.sign()
+        functions.check(settings)
         functions.make([], HostFile())
         _check_address(given.url)
 
