@@ -104,11 +104,11 @@ class RemoteFunctions:
 
     def sign(self) -> WebhookSigner:
         """What signs calls at this moment."""
-        return self.check(self._current())
+        return _make_signer(self._current())
 
-    def check(self, settings: Settings) -> WebhookSigner:
-        """What would sign calls by these settings. Raises ``SettingsError`` for a malformed secret."""
-        return _make_signer(tuple(one.get_secret_value() for one in settings.functions.secrets))
+    def check(self, settings: Settings) -> None:
+        """Raise ``SettingsError`` for a malformed secret."""
+        _make_signer(settings)
 
     def make(self, functions: Sequence[FunctionDescription], host: HostFile) -> AppFunctions:
         """The parts that these functions are. Raises ``SettingsError`` for one that could never work."""
@@ -145,8 +145,12 @@ class RemoteFunctions:
         )
 
 
+def _make_signer(settings: Settings) -> WebhookSigner:
+    return _keep_signer(tuple(one.get_secret_value() for one in settings.functions.secrets))
+
+
 @lru_cache(4)
-def _make_signer(secrets: tuple[str, ...]) -> WebhookSigner:
+def _keep_signer(secrets: tuple[str, ...]) -> WebhookSigner:
     return WebhookSigner(secrets, _SECRETS)
 
 
