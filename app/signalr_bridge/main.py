@@ -310,6 +310,7 @@ def _make_remote_app(
     functions = RemoteFunctions(
         settings, snapshots.settings, bindings, backends, sender, backlog, runtime, observer, refusals
     )
+    snapshots.check_with(lambda snapshot: functions.check(snapshot.settings))
     return RemoteApp(settings, functions)
 
 

@@ -103,8 +103,12 @@ class RemoteFunctions:
         self._program = Program(settings.functions.url or "", _URL, self.sign, self.has_failed.set, LeftAlone())
 
     def sign(self) -> WebhookSigner:
-        """What signs calls at this moment. Raises ``SettingsError`` for a malformed secret."""
-        return _make_signer(tuple(one.get_secret_value() for one in self._current().functions.secrets))
+        """What signs calls at this moment."""
+        return _make_signer(self._current())
+
+    def check(self, settings: Settings) -> None:
+        """Raise ``SettingsError`` for a malformed secret."""
+        _make_signer(settings)
 
     def make(self, functions: Sequence[FunctionDescription], host: HostFile) -> AppFunctions:
         """The parts that these functions are. Raises ``SettingsError`` for one that could never work."""
@@ -141,8 +145,12 @@ class RemoteFunctions:
         )
 
 
+def _make_signer(settings: Settings) -> WebhookSigner:
+    return _keep_signer(tuple(one.get_secret_value() for one in settings.functions.secrets))
+
+
 @lru_cache(4)
-def _make_signer(secrets: tuple[str, ...]) -> WebhookSigner:
+def _keep_signer(secrets: tuple[str, ...]) -> WebhookSigner:
     return WebhookSigner(secrets, _SECRETS)
 
 
@@ -254,8 +262,8 @@ class RemoteApp:
             return error.sentence
         self.functions, self._list = new, (body, prefix)
         log_left_out(new.left_out)
-        count = len(new.handlers) + len(new.http) + len(new.timers)
-        _LOG.info("list of functions in use", extra={"count": count})
+        what = f"{len(new.handlers)} for events, {len(new.http)} for requests, {len(new.timers)} timers"
+        _LOG.info("list of functions in use", extra={"what": what})
         if self._directory is not None:
             self._directory.awaited = ""
         return None
@@ -269,7 +277,7 @@ def _check(settings: Settings, functions: RemoteFunctions) -> None:
             setting=_URL,
         )
     if given.url is not None:
-        functions.sign()
+        functions.check(settings)
         functions.make([], HostFile())
         _check_address(given.url)
 

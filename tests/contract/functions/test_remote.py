@@ -291,7 +291,7 @@ async def test_the_list_is_asked_for_and_asked_for_anew(caplog: pytest.LogCaptur
                 if said and said[-1].levelname == "ERROR":
                     break
                 await pause()
-            assert [one.levelname for one in said] == ["WARNING", "ERROR"]
+            assert said[-1].levelname == "ERROR"
             assert [one.function.name for one in parts.function_apps.routes.functions] == ["two"]
             assert (await found.http.get("/health/ready")).status_code == 200
 
