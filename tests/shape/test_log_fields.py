@@ -26,7 +26,6 @@ FIELDS = {
     "hub",
     "issuer",
     "operation",
-    "setting",
     "output",
     "request_id",
     "version",

@@ -12,7 +12,8 @@ from signalr_bridge.functions.app_folder import HostFile
 from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.description import FunctionDescription
 from signalr_bridge.functions.invocation import FunctionResult, HttpCall, HttpReply, Invocation
-from signalr_bridge.main import Parts, create_app
+from signalr_bridge.main import create_app
+from signalr_bridge.parts import Parts
 from signalr_bridge.runtime import RUNTIME
 from signalr_bridge.settings import gather, load
 from signalr_bridge.web.document import BridgeApp

@@ -18,7 +18,7 @@ from signalr_bridge.errors import SettingsError
 from signalr_bridge.functions.invocation import HttpCall, Invocation, TimerCall
 from signalr_bridge.functions.remote_app import LARGEST_LIST, read_list
 from signalr_bridge.functions.remote_payload import write_payload
-from signalr_bridge.main import Parts
+from signalr_bridge.parts import Parts
 from standardwebhooks import Webhook
 
 from tests.contract.bridge.running import AUTH, Bridge, bridge, build
