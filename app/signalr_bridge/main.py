@@ -109,7 +109,7 @@ def _make_parts(
     forwards = _make_forwards(snapshots, backends, backlog, sender, refusals, runtime, observer)
     negotiator = _make_negotiator(snapshots, directory, runtime)
     clients = build_clients(settings, issuer_keys, runtime, negotiate_handlers)
-    bindings = Bindings(settings, clients.rules_of, negotiator, directory, sender)
+    bindings = Bindings(settings.without_secrets(), clients.rules_of, negotiator, directory, sender)
     remote_app = _make_remote_app(snapshots, bindings, backends, sender, backlog, refusals, runtime, observer)
     function_apps = make_function_apps(python_app, remote_app, settings, bindings, sender, runtime)
     handlers: list[Handler] = [*build_joins(settings), *loaded.events, *forwards, *function_apps.handlers]
@@ -308,7 +308,7 @@ def _make_remote_app(
 ) -> RemoteApp:
     settings = snapshots.settings()
     functions = RemoteFunctions(
-        settings, snapshots.settings, bindings, backends, sender, backlog, runtime, observer, refusals
+        settings.without_secrets(), snapshots.settings, bindings, backends, sender, backlog, runtime, observer, refusals
     )
     snapshots.check_with(lambda snapshot: functions.check(snapshot.settings))
     return RemoteApp(settings, functions)

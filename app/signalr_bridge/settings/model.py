@@ -179,6 +179,25 @@ class Settings(BaseSettings):
             raise about("hubs_only", "contradicts the '*' in BRIDGE_NEGOTIATE__HUBS: remove one of the two")
         return self
 
+    def without_secrets(self) -> Self:
+        """The same without keys, codes, endpoints and forwards, for parts that outlive a change of those.
+
+        The app's own settings stay.
+        """
+        hubs = {name: hub.model_copy(update={"upstream": None}) for name, hub in self.hubs.items()}
+        return self.model_copy(
+            update={
+                "endpoints": (),
+                "connections": {},
+                "callers": CallersSettings(),
+                "upstream": UpstreamSettings(),
+                "forward": {},
+                "functions": self.functions.model_copy(update={"secrets": ()}),
+                "app_configuration_connection_string": None,
+                "hubs": hubs,
+            }
+        )
+
     def negotiate_of(self, hub: str) -> ClientSettings:
         """The rules for the clients of a hub."""
         own = self.hubs.get(hub.lower())

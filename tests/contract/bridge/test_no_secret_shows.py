@@ -25,6 +25,8 @@ KEYS = {
     "BRIDGE_HUBS__<NAME>__UPSTREAM__KEYS": f"{CANARY}-5",
     "BRIDGE_FORWARD__<NAME>__SECRETS": "whsec_Y2FuYXJ5LWM0ZDllMS1jYW5hcnktYzRkOWUx",
     "BRIDGE_FORWARD__<NAME>__URL": f"http://127.0.0.1:1/?code={CANARY}-6",
+    "BRIDGE_FUNCTIONS__SECRETS": "whsec_Y2FuYXJ5LWM0ZDllMS1jYW5hcnktYzRkOWUx",
+    "BRIDGE_FUNCTIONS__URL": f"http://ann:{CANARY}-10@127.0.0.1:1",
     "BRIDGE_APP_CONFIGURATION_CONNECTION_STRING": f"Endpoint=https://x.example;Id=1;Secret={CANARY}",
 }
 """By the names of the settings; another secret in the model needs a canary here."""
