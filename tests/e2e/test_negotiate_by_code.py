@@ -58,9 +58,9 @@ class PageBridge:
 @pytest.fixture(scope="module")
 def bridge(folder: Path) -> Iterator[PageBridge]:
     port, first, second, backend_port = (free_port() for _ in range(4))
-    (rule,) = blocks("toml")
+    rule, paths = blocks("toml")
     rule = rule.replace('hub = "chat"', 'hub = "lobby"').replace(":9000/", f":{backend_port}/")
-    (folder / "bridge.toml").write_text(rule, "utf-8")
+    (folder / "bridge.toml").write_text(rule + paths, "utf-8")
     settings = {
         "BRIDGE_HANDLERS": "my_chat:chat,my_news:News,tests.e2e.reporting_handlers:lobby",
         "BRIDGE_SETTINGS_FILE": str(folder / "bridge.toml"),
@@ -84,10 +84,11 @@ def refuses_unsigned(port: int) -> bool | None:
         return None
 
 
-@pytest.mark.parametrize("hub", ["chat", "lobby"])
+@pytest.mark.parametrize(("hub", "path"), [("chat", "/api/chat"), ("lobby", "/api")])
 def test_a_session_cookie_admits_and_groups_are_in_force_in_connected(
-    hub: str, bridge: PageBridge, node: NodeClients
+    hub: str, path: str, bridge: PageBridge, node: NodeClients
 ) -> None:
+    """The client that is admitted negotiates at the further path of its hub, which the document gives."""
     url = f"http://localhost:{bridge.port}/hubs/{hub}"
     for headers in ({}, {"Cookie": "session=canary"}):
         refused = bridge.negotiate(hub, **headers)
@@ -95,7 +96,7 @@ def test_a_session_cookie_admits_and_groups_are_in_force_in_connected(
         with pytest.raises(CallFailed, match="401"):
             node.client().start(url, headers=headers)
 
-    ann = node.client().start(url, headers=COOKIE)
+    ann = node.client().start(f"http://localhost:{bridge.port}{path}", headers=COOKIE)
     assert ann.message() == ("arrived", ["ann", ["editor"]]), "connected has sent it to the group"
     if hub == "lobby":
         assert ann.message() == ("noted", [["role"], True])
