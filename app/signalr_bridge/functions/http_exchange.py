@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from signalr_bridge.functions.invocation import FunctionFailed, HttpCall, HttpReply
 from signalr_bridge.protocol.names import read_parameters
-from signalr_bridge.protocol.platform_headers import hide_headers
+from signalr_bridge.protocol.platform_headers import hide_headers, is_imitation
 from signalr_bridge.protocol.upstream_event import decode_header
 from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.limits import is_trusted
@@ -57,7 +57,7 @@ def read_call(
     for raw, line in request.incoming.headers:
         headers.setdefault(raw.decode("latin-1"), []).append(decode_header(line))
     authorization = headers.get("authorization", ())
-    seen = {name: values for name, values in headers.items() if name not in _SECRET_HEADERS}
+    seen = {name: values for name, values in headers.items() if name not in _SECRET_HEADERS and not is_imitation(name)}
     return HttpCall(
         method,
         _write_url(request, parts),

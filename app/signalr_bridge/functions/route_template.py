@@ -87,9 +87,12 @@ class RouteTemplate:
         """The values of the parameters, unescaped once. None when the path is another one.
 
         Args:
-            segments: The path between the slashes, as it came.
+            segments: The path between the slashes, as it came. A slash at its end counts only for a part that takes all
+                of the rest, as in ASP.NET.
         """
         values: dict[str, str] = {}
+        if len(segments) > 1 and not segments[-1] and not self._takes_rest:
+            segments = segments[:-1]
         for position, segment in enumerate(self.segments):
             only = segment[0] if len(segment) == 1 and isinstance(segment[0], Parameter) else None
             if only is not None and only.is_rest:
@@ -100,6 +103,11 @@ class RouteTemplate:
             if not given and position < len(segments):
                 return None  # an empty segment is nobody's value
         return values if len(segments) <= len(self.segments) else None
+
+    @property
+    def _takes_rest(self) -> bool:
+        last = self.segments[-1][0] if self.segments else ""
+        return isinstance(last, Parameter) and last.is_rest
 
     def may_begin_with(self, segment: str) -> bool:
         """Whether it takes a path whose first segment is this one, or that has no other one."""

@@ -32,7 +32,7 @@ from signalr_bridge.negotiate.rules import ClientAdmission, log_refusal, read_cl
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.admission import NegotiateRequest
 from signalr_bridge.protocol.claims import claim_text
-from signalr_bridge.protocol.platform_headers import is_platform_header
+from signalr_bridge.protocol.platform_headers import is_imitation, is_platform_header
 from signalr_bridge.protocol.upstream_event import HeaderLines, decode_header, read_client_query
 from signalr_bridge.settings.model import EndpointType
 from signalr_bridge.web.authorize import Access
@@ -250,7 +250,7 @@ def _list_headers(candidate: Candidate) -> dict[str, list[str]]:
     headers: dict[str, list[str]] = {}
     for name, value in candidate.lines:
         spelled = name.decode("latin-1")
-        if candidate.platform or not is_platform_header(spelled):
+        if not is_imitation(spelled) and (candidate.platform or not is_platform_header(spelled)):
             headers.setdefault(spelled, []).append(decode_header(value))
     return headers
 

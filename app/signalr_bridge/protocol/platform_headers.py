@@ -11,8 +11,17 @@ _BEGINNINGS = ("x-ms-client-principal", "x-ms-token-")
 
 
 def is_platform_header(name: str) -> bool:
-    """Whether the platform writes this header. The name is in lower case."""
-    return name.startswith(_BEGINNINGS)
+    """Whether the platform writes this header, or an app may take it for one. The name is in lower case."""
+    return name.startswith(_BEGINNINGS) or is_imitation(name)
+
+
+def is_imitation(name: str) -> bool:
+    """Whether a header has underscores in a name that is otherwise the platform's. No platform writes or strips it.
+
+    Apps by WSGI and CGI see no difference between the two, so it is never believed.
+    Source: https://www.rfc-editor.org/rfc/rfc3875#section-4.1.18
+    """
+    return "_" in name and name.replace("_", "-").startswith(_BEGINNINGS)
 
 
 def hide_headers(headers: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:

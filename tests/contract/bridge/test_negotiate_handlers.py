@@ -200,10 +200,13 @@ async def test_what_a_handler_learns() -> None:
 
 async def test_the_platforms_headers_are_shown_where_they_are_trusted() -> None:
     async with bridge(**PYTHON, BRIDGE_NEGOTIATE__PLATFORM_IDENTITY="true") as running:
-        answer = await ask(running, "no claims", **{"x-ms-client-principal-id": "ann"})
+        answer = await ask(
+            running, "no claims", **{"x-ms-client-principal-id": "ann", "x_ms_client_principal_id": "eve"}
+        )
     assert claims_of(answer)["asrs.s.uid"] == "ann"
     assert admitting.SEEN[0].user_id == "ann"
     assert admitting.SEEN[0].headers["x-ms-client-principal-id"] == ["ann"]
+    assert "x_ms_client_principal_id" not in admitting.SEEN[0].headers
 
 
 async def test_a_name_that_nobody_verified_is_not_shown() -> None:

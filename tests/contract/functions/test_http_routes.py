@@ -28,7 +28,8 @@ ROUTES = [
     [
         ("GET /api/hello", 200, "hello"),
         ("PATCH /API/Hello", 200, "hello"),
-        ("GET /api/hello/", 404, ""),
+        ("GET /api/hello/", 200, "hello"),
+        ("GET /api/hello//", 400, ""),
         ("GET /hello", 404, ""),
         ("GET /api", 404, ""),
         ("GET /api/names/a%2Fb", 200, "Named"),
@@ -149,7 +150,7 @@ async def test_what_comes_in_front_of_what() -> None:
         assert [await ask(one) for one in asked] == ["lobby", "chat", "news", "chat", "404"]
         assert await ask("/api/chat/negotiate", "GET") == "405 POST"
         use(running.app, running.code, [http("negotiate", methods=["get"]), http("mine", "news")])
-        assert [await ask(one) for one in asked] == ["405 GET, HEAD", "chat", "mine", "chat", "404"]
+        assert [await ask(one) for one in asked] == ["405 GET, HEAD", "chat", "mine", "chat", "mine"]
         use(running.app, running.code, [http("all", "{*route}")])
         assert [await ask(one) for one in asked] == ["all", "all", "all", "chat", "all"]
         assert (await running.http.get("/health/live")).status_code == 200
