@@ -113,7 +113,8 @@ async def run_dev(options: DevOptions, environment: Mapping[str, str]) -> None:
             if options.forward is not None:
                 parts.backends.advice[Address(options.forward, "--forward").origin] = "start it, or check --forward"
             listener = _make_listener(app, sock, settings.limits, parts, limit)
-            printing = asyncio.create_task(_print_when_started(listener, settings, emulators, secret))
+            hub = parts.access.hub_names.default or "chat"
+            printing = asyncio.create_task(_print_when_started(listener, settings, hub, emulators, secret))
             reloading = _start_reloader(settings, parts, python_app) if options.reload else None
             # The emulators end first. Their last events, that clients have gone, still reach the handlers.
             await listener.run_until_stopped(
@@ -284,14 +285,14 @@ def _say(words: str) -> None:
 
 
 async def _print_when_started(
-    listener: Listener, settings: Settings, emulators: Sequence[Emulator], secret: ForwardSecret | None
+    listener: Listener, settings: Settings, hub: str, emulators: Sequence[Emulator], secret: ForwardSecret | None
 ) -> None:
     await listener.ready.wait()
     base = f"http://localhost:{listener.port}"
     print(f"Chat: {base}/" if settings.console else f"Bridge: {base}")
     for emulator in emulators:
         print(f"Connection string: {emulator.connection_string}")
-    print(f"Try: {_write_example(base, settings)}")
+    print(f"Try: {_write_example(base, settings, hub)}")
     if secret is not None:
         print("Events: all of them are posted to the address of --forward.")
     if secret is not None and secret.note is not None:
@@ -299,9 +300,9 @@ async def _print_when_started(
     sys.stdout.flush()
 
 
-def _write_example(base: str, settings: Settings) -> str:
+def _write_example(base: str, settings: Settings, hub: str) -> str:
     """What sends a message, as a line for a shell. Callers may need a key, which it does not hold."""
     key = '-H "X-API-Key: $KEY" ' if settings.callers.keys else ""
     body = '{"target":"newMessage","arguments":["curl","hello"]}'
-    url = f"{base}/hubs/{quote(settings.default_hub or 'chat', safe='')}/send"
+    url = f"{base}/hubs/{quote(hub, safe='')}/send"
     return f"curl -sS -X POST {url} {key}-H 'Content-Type: application/json' -d '{body}'"

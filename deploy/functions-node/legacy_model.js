@@ -63,6 +63,7 @@ class LegacyInvocation {
       if (value !== undefined) outputData.push({ name, data: isHttp(type) ? writeHttp(value) : toTyped(value) });
     }
     if (isHttp(bindings.$return?.type)) return { outputData, returnValue: writeHttp(result) };
+    if (bindings.$return) return { outputData, returnValue: toTyped(result) };
     const isOutputs = outputs.some(([name]) => returned[name] !== undefined);
     return { outputData, returnValue: isOutputs || this.#isHttpTriggered() ? undefined : toTyped(result) };
   }

@@ -174,6 +174,8 @@ def test_what_is_no_call_of_the_bridge_is_refused(
 
 
 TRIGGER = '{"type": "httpTrigger", "name": "req", "direction": "in"}'
+RESPONSE = '{"type": "http", "direction": "out", "name": "res"}'
+RETURNED = '{"type": "signalR", "direction": "out", "name": "$return", "hubName": "h"}'
 ODD = {
     "redirect/function.json": f'{{"bindings": [{TRIGGER}, {{"type": "http", "direction": "out", "name": "$return"}}]}}',
     "redirect/index.mjs": """
@@ -182,7 +184,9 @@ ODD = {
           cookies: [{ name: 'seen', value: 'a b', maxAge: 60, httpOnly: true, sameSite: 'Strict' }],
         });
     """,
-    "form/function.json": f'{{"bindings": [{TRIGGER}, {{"type": "http", "direction": "out", "name": "res"}}]}}',
+    "post/function.json": f'{{"bindings": [{TRIGGER}, {RESPONSE}, {RETURNED}]}}',
+    "post/index.js": "module.exports = async (context, req) => ({ userId: '', target: 'new', arguments: [req.body] });",
+    "form/function.json": f'{{"bindings": [{TRIGGER}, {RESPONSE}]}}',
     "form/run.js": """
         exports.run = (context, req) => {
           const form = req.parseFormBody();
@@ -202,6 +206,8 @@ def test_v3_functions_of_other_forms(tmp_path: Path) -> None:
         cookie = "seen=a%20b; Max-Age=60; HttpOnly; SameSite=Strict"
         headers = {"Location": "/there", "Set-Cookie": [cookie]}
         assert moved == {"statusCode": 302, "headers": headers, "body": ""}
+        item = {"userId": "", "target": "new", "arguments": ["hi"]}
+        assert functions.call("post", request(body="hi"))["ReturnValue"] == item, "the tutorial of a chat sends so"
         form = httpx.Request("POST", "http://x", data={"field": "\u00e9"}, files={"file": ("a.bin", b"\r\n\xff")})
         sent = {"Content-Type": [form.headers["Content-Type"]]}
         parsed = functions.call("form", request(body=base64.b64encode(form.read()).decode(), Headers=sent))

@@ -34,7 +34,7 @@ OTHERWISE = (
     "A client gets a neutral text where a function fails. The bindings send the stack of the error to it.",
     "An empty destination is an error, unless BRIDGE_OUTPUT__EMPTY_MEANS_ALL is true. The bindings send to everybody.",
     "An endpoint that is not known is an error. The bindings drop it, and send to nobody without a word.",
-    "A function gets every value of a claim, and the whole of each. The bindings give the first one, up to a comma.",
+    "A function gets the whole of a claim that was given at negotiate. The bindings cut it at its first comma.",
     "A platform's sign-in headers are taken off every request, unless BRIDGE_NEGOTIATE__PLATFORM_IDENTITY is true.",
     "An id token is verified, unless BRIDGE_NEGOTIATE__ID_TOKEN_UNVERIFIED is true. The bindings copy from any.",
     "An expression that nothing resolves is an error at the start, and not in each call.",
