@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeAlias
+from urllib.parse import unquote
 
-from signalr_bridge.errors import BridgeError, HubError, InternalError, SettingsError
+from signalr_bridge.errors import BridgeError, HubError, InternalError, InvalidName, SettingsError
 from signalr_bridge.functions.description import FunctionDescription, Kind
 from signalr_bridge.functions.http_exchange import read_call, write_reply
 from signalr_bridge.functions.invocation import FunctionFailed, FunctionResult, HttpCall, HttpReply
@@ -42,6 +43,8 @@ _MAKE_TOKENS = frozenset({Kind.CONNECTION_INFO, Kind.NEGOTIATION})
 _OWN_TREES = ("hubs", "upstream", "runtime", "health", "docs")
 _OWN_PATHS = ("", "metrics", "openapi.json", "events")
 """What the bridge itself answers: these first segments with all that is below, and these paths."""
+_UP = frozenset({".", ".."})
+_SEPARATOR = re.compile(r"[/\\]")
 _METHOD = re.compile(r"[A-Z]{1,32}")
 _LOG = logging.getLogger("signalr_bridge.functions")
 
@@ -147,8 +150,10 @@ class _Entry:
     async def answer(self, request: Request, method: str) -> Answer:
         """What the function answers to a request.
 
-        Raises what ``Request.read_body`` and bindings raise, and ``InternalError`` where the function fails.
+        Raises what ``Request.read_body`` and bindings raise, ``InvalidName`` for a path that leads up, and
+        ``InternalError`` where the function fails.
         """
+        _check_path(request.path)
         if self.makes_tokens and request.caller is None:
             request.part(ClientAdmission).check_rate(request.part(Access).address_of(request))
         body = await request.read_body(LARGEST_BODY)
@@ -175,6 +180,17 @@ class _Entry:
     def _log_failure(self, error: Exception, request: Request, stack: Exception | None = None) -> None:
         where = {"function": self.function.function.name, "error": type(error).__name__, "request_id": request.id}
         _LOG.error("function failed", exc_info=stack, extra=where if stack else where | {"reason": str(error)})
+
+
+def _check_path(path: str) -> None:
+    """Raises ``InvalidName`` for a path with ``.`` or ``..`` in it, escaped or not.
+
+    The Functions host takes them out before it looks for a function, and browsers do before they send. So apps do not
+    expect them: one that opens files by a path would open others, and a program that is passed the request may take
+    it for one to another function.
+    """
+    if not _UP.isdisjoint(_SEPARATOR.split(unquote(path))):
+        raise InvalidName("A path of a function has no '.' and no '..' between slashes.")
 
 
 def _make_entry(http: HttpFunction) -> _Entry:

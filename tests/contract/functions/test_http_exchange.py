@@ -79,6 +79,16 @@ async def test_platform_headers_are_seen_where_they_are_believed() -> None:
         assert not IMITATED.keys() & seen.keys(), "apps by WSGI would take them for the platform's"
 
 
+@pytest.mark.parametrize("path", ["%2e%2e/adm", "..%2fadm", "a/%2E", "a%5c..%5cb", "%2e%2e"])
+async def test_a_path_that_leads_up_reaches_no_function(path: str) -> None:
+    """The host takes such segments out, so an app does not expect them where it opens files by a path."""
+    async with answering(http("files", "files/{*path}")) as running:
+        refused = await running.http.get(f"/api/files/{path}")
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid-name")
+        assert (await running.http.get("/api/files/..a/b%2e/%252e%252e")).status_code == 200
+        assert running.call().route == {"path": "..a/b./%2e%2e"}
+
+
 def replying(status: int, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> Answer:
     return lambda _: FunctionResult(reply=HttpReply(status, headers, body))
 
