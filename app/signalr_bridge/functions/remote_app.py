@@ -259,7 +259,7 @@ class RemoteApp:
             new = self._make(read_list(body), host)
             self._use(self.functions, new)
         except SettingsError as error:
-            return error.sentence
+            return error.detail
         self.functions, self._list = new, (body, prefix)
         log_left_out(new.left_out)
         what = f"{len(new.handlers)} for events, {len(new.http)} for requests, {len(new.timers)} timers"
