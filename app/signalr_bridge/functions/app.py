@@ -11,7 +11,7 @@ from functools import partial
 from types import MappingProxyType, TracebackType
 from typing import Self, TypeAlias
 
-from signalr_bridge.errors import Rejected, SettingsError
+from signalr_bridge.errors import SettingsError
 from signalr_bridge.functions.app_folder import HostFile
 from signalr_bridge.functions.app_settings import AppSettings
 from signalr_bridge.functions.binding_data import gather
@@ -31,10 +31,10 @@ from signalr_bridge.functions.left_out import LeftOut, find_reason
 from signalr_bridge.functions.signalr_triggers import check_triggers
 from signalr_bridge.functions.timers import RunTimer, TimerFunction, Timers
 from signalr_bridge.protocol.hub_message import Payload
-from signalr_bridge.protocol.upstream_event import MESSAGES
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import Handler
+from signalr_bridge.upstream.forward.functions import name_arguments
 
 _LOG = logging.getLogger("signalr_bridge.functions")
 MakeHandler: TypeAlias = Callable[[FunctionDescription, Binding], Handler]
@@ -127,25 +127,12 @@ class FunctionHandler:
         self.hub, self.category = trigger.text("hubName").lower(), trigger.text("category").lower()
         self.event, self.source = trigger.text("event"), function.source
         self._function, self._invoker = function, invoker
-        self._names = trigger.texts("parameterNames") or ()
+        self._names = trigger.texts("parameterNames") or None
 
     async def answer(self, context: Context) -> Payload:
         """What the function returns. Raises what it does, and ``Rejected`` for another number of arguments."""
-        named = name_arguments(self._names, context)
+        named = name_arguments(self._names, context, context.arguments)
         return (await self._invoker.invoke(self._function, context, named)).result
-
-
-def name_arguments(names: Sequence[str], context: Context) -> dict[str, Payload]:
-    """The arguments of a message by their names. Raises ``Rejected`` for another number of them.
-
-    Without names nothing is named, and there may be any number, as in the binding.
-    """
-    if not names or context.category != MESSAGES:
-        return {}
-    if len(context.arguments) != len(names):
-        wanted, given = len(names), len(context.arguments)
-        raise Rejected(f"Method '{context.event}' takes {wanted} argument(s), and was given {given}.")
-    return dict(zip(names, context.arguments, strict=True))
 
 
 def sort_functions(

@@ -11,26 +11,12 @@ from signalr_bridge.protocol.upstream_event import decode_header
 from signalr_bridge.web.authorize import Access
 from signalr_bridge.web.limits import is_trusted
 from signalr_bridge.web.request import Request
-from signalr_bridge.wire.exchange import WITHOUT_BODY, Answer
+from signalr_bridge.wire.exchange import HOP_BY_HOP, WITHOUT_BODY, Answer
 
 _SECRET_PARAMETERS = frozenset({"access_token", "id", "code"})
 _SECRET_HEADERS = frozenset({"authorization", "x-functions-key", "x-api-key"})
 _OWN_LINES = frozenset({"content-length", "date", "x-request-id"})
 """What the bridge itself writes into each answer."""
-_OF_THE_CONNECTION = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""Source: https://www.rfc-editor.org/rfc/rfc9110.html#section-7.6.1."""
 _OF_CORS = "access-control-"
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -113,7 +99,7 @@ def write_reply(reply: HttpReply, request: Request, *, keeps_secret: bool) -> An
     if not HTTPStatus.OK <= reply.status < 600:
         raise FunctionFailed(f"The function answered with status {reply.status}, which is not one from 200 to 599.")
     has_cors = any(name == b"access-control-allow-origin" for name, _ in request.answer_headers)
-    left_out = _OF_THE_CONNECTION | _OWN_LINES | _list_named(reply)
+    left_out = HOP_BY_HOP | _OWN_LINES | _list_named(reply)
     lines = [
         _write_line(name, value)
         for name, value in reply.headers

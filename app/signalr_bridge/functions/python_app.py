@@ -298,9 +298,9 @@ def _load_code(folder: Path, function: FunctionDescription) -> Callable[..., Any
     name = ".".join([_PACKAGE, *(parts[:-1] if path.name == _V1_FILE else parts)])
     with _blame(f"{function.source}: '{path.relative_to(folder)}'", folder):
         module = importlib.import_module(name)
-    code = getattr(module, entry, None)
+    code: object = getattr(module, entry, None)
     if not callable(code):
         raise SettingsError(
             f"{function.source}: '{path.relative_to(folder)}' has no function '{entry}': write it, or an entryPoint."
         )
-    return code  # type: ignore[no-any-return]
+    return code

@@ -27,23 +27,10 @@ from signalr_bridge.upstream.forward.functions import (
     write_inputs,
     write_metadata,
 )
+from signalr_bridge.wire.exchange import HOP_BY_HOP
 
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "content-length",
-        "host",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""Headers that belong to one connection. They are not passed on."""
+NOT_PASSED_ON = HOP_BY_HOP | {"content-length", "host"}
+"""Headers that belong to one connection, or that whoever writes a message writes itself."""
 
 _TEXT, _JSON = "text/plain; charset=utf-8", "application/json; charset=utf-8"
 _NO_CONTENT = 204
@@ -167,7 +154,7 @@ def _read_status(members: Mapping[str, Any]) -> int:
 
 def _list_headers(headers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, given in headers.items():
-        if name.lower() not in HOP_BY_HOP and given is not None:
+        if name.lower() not in NOT_PASSED_ON and given is not None:
             yield from ((name, one if isinstance(one, str) else _encode(one).decode()) for one in _as_list(given))
 
 

@@ -8,25 +8,24 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from signalr_bridge.errors import Rejected
-from signalr_bridge.functions.app import name_arguments
 from signalr_bridge.functions.app_folder import HostFile
 from signalr_bridge.functions.binding_data import gather
 from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.description import Binding, FunctionDescription, Kind
 from signalr_bridge.functions.expressions import BindingData
 from signalr_bridge.functions.invocation import FunctionFailed, FunctionResult, HttpCall, HttpReply, Invocation
-from signalr_bridge.functions.remote_payload import HOP_BY_HOP, read_result_of, write_payload
+from signalr_bridge.functions.remote_payload import NOT_PASSED_ON, read_result_of, write_payload
 from signalr_bridge.protocol.upstream_event import JSON
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.forward.backends import LARGEST_ANSWER, Backends
 from signalr_bridge.upstream.forward.formats import Address, BackendFailed, WebhookSigner
-from signalr_bridge.upstream.forward.functions import INVOCATION_ID, read_answer
+from signalr_bridge.upstream.forward.functions import INVOCATION_ID, name_arguments, read_answer
 from signalr_bridge.wire import client
 
 _LOG = logging.getLogger("signalr_bridge.functions")
 _OURS = frozenset({"accept-encoding", INVOCATION_ID.lower()})
-_NOT_PASSED_BACK = HOP_BY_HOP | {"date", "server"}
+_NOT_PASSED_BACK = NOT_PASSED_ON | {"date", "server"}
 
 
 def list_bound(function: FunctionDescription) -> frozenset[str]:
@@ -158,7 +157,7 @@ def is_plain(function: FunctionDescription) -> bool:
 
 
 def _is_ours(name: str) -> bool:
-    return name in HOP_BY_HOP or name in _OURS
+    return name in NOT_PASSED_ON or name in _OURS
 
 
 def _join(name: str, values: Sequence[str]) -> str:
@@ -187,7 +186,7 @@ class RemoteBindings:
     def __init__(
         self, function: FunctionDescription, trigger: Binding, bindings: Bindings, program: Program, runtime: Runtime
     ) -> None:
-        self._function, self._names = function, trigger.texts("parameterNames") or ()
+        self._function, self._names = function, trigger.texts("parameterNames") or None
         self._bindings, self._program, self._runtime = bindings, program, runtime
 
     async def read_inputs(self, context: Context) -> Mapping[str, object]:
@@ -208,5 +207,5 @@ class RemoteBindings:
     def _gather(self, context: Context) -> BindingData:
         moment = datetime.fromtimestamp(self._runtime.wall_clock(), UTC)
         guid = str(uuid.UUID(hex=self._runtime.new_id(), version=4))
-        named = name_arguments(self._names, context)
+        named = name_arguments(self._names, context, context.arguments)
         return gather(self._function.name, moment, guid, context, named)

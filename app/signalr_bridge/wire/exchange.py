@@ -96,6 +96,24 @@ def make_answer(
     return Answer(status, lines, body)
 
 
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""The headers that belong to one connection, and that nobody passes on.
+
+Source: https://www.rfc-editor.org/rfc/rfc9110.html#section-7.6.1.
+"""
+
 CLOSE = b"connection: close\r\n"
 """The line that ends a connection."""
 

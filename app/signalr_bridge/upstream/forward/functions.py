@@ -77,7 +77,7 @@ class FunctionsFormat:
 
     def write(self, context: Context, id: str, moment: datetime, inputs: Mapping[str, object] = _NOTHING) -> Envelope:
         """The request for an event, as ``Format`` says. Raises ``Rejected`` for another number of arguments."""
-        metadata = write_metadata(self._name_arguments(context), self._function, moment, self._new_id)
+        metadata = write_metadata(name_arguments(self._names, context), self._function, moment, self._new_id)
         data = {self._binding: write_context(context)} | write_inputs(inputs)
         body = json_text.encode({"Data": data, "Metadata": metadata})
         headers = {"Content-Type": JSON, INVOCATION_ID: id}
@@ -98,15 +98,6 @@ class FunctionsFormat:
         named, others = answer.sort(self._outputs or ())
         result = None if RETURN in (self._outputs or ()) else read_result(answer.returned)
         return BackendVerdict(result, logs=answer.logs, named=named, left_alone=others)
-
-    def _name_arguments(self, context: Context) -> dict[str, Payload]:
-        if self._names is None or context.category != MESSAGES:
-            return {}
-        arguments = _take_apart(context.sent_arguments)
-        if len(arguments) != len(self._names):
-            wanted, given = len(self._names), len(arguments)
-            raise Rejected(f"Method '{context.event}' takes {wanted} argument(s), and was given {given}.")
-        return dict(zip(self._names, arguments, strict=True))
 
 
 _MALFORMED = "The backend's outputs are no objects, arrays of objects or their JSON text."
@@ -206,6 +197,25 @@ def spell_header(name: str) -> str:
     if is_platform_header(name):
         return name.upper()
     return name if name in _LOWER else "-".join(_SPELT.get(one, one.capitalize()) for one in name.split("-"))
+
+
+def name_arguments(
+    names: Sequence[str] | None, context: Context, values: Sequence[Payload] | None = None
+) -> dict[str, Payload]:
+    """The arguments of a message by their names. Raises ``Rejected`` for another number of them.
+
+    Args:
+        names: Their names. With None nothing is named, and there may be any number, as in the binding.
+        context: The event.
+        values: The arguments as values. None leaves them as they came, so that numbers stay as they were written.
+    """
+    if names is None or context.category != MESSAGES:
+        return {}
+    arguments = _take_apart(context.sent_arguments) if values is None else values
+    if len(arguments) != len(names):
+        counts = f"takes {len(names)} argument(s), and was given {len(arguments)}"
+        raise Rejected(f"Method '{context.event}' {counts}.")
+    return dict(zip(names, arguments, strict=True))
 
 
 def _take_apart(arguments: Sequence[Payload]) -> Sequence[Payload]:
