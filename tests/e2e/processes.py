@@ -165,12 +165,24 @@ def clean_environment() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """One that nobody is given by chance before it is used: below those that the system deals out to connections."""
+    """One that nobody else is given: below those that the system deals out to connections, and each only once.
+
+    What is free now may be used later, after other ports were asked for. So this process remembers what it gave, and
+    each process of a test run gives numbers of its own.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     while True:
-        port = 20_000 + secrets.randbelow(10_000)
+        port = 20_000 + secrets.randbelow(10_000 // workers) * workers + worker
+        if port in _GIVEN:
+            continue
         with socket.socket() as listener, suppress(OSError):
             listener.bind(("127.0.0.1", port))
+            _GIVEN.add(port)
             return port
+
+
+_GIVEN: set[int] = set()
 
 
 def eventually(look: Callable[[], T | None], what: str, seconds: float = STARTS_WITHIN) -> T:
