@@ -164,7 +164,7 @@ def download_chromium() -> bool:
 
 
 def unpack_package(program: Program) -> bool:
-    """Downloads the package and takes its programs out. The lists of packages are made fresh by root, if they can be."""
+    """Downloads the package and takes its programs out. The lists of packages are made fresh where root can do so."""
     if shutil.which("apt-get") is None:
         return False
     find_root()
