@@ -1,13 +1,14 @@
-"""Finds or installs the programs that the tests need and pip does not bring: browser, compilers and proxies.
+"""Finds or installs the programs that the tests need and pip does not bring: browser, compilers, proxies, Prometheus.
 
-They are Chromium, Go, Java, Maven, PHP, Rust, HAProxy and nginx.
+They are Chromium, Go, Java, Maven, PHP, Rust, HAProxy, nginx, Prometheus and its promtool.
 
 Run with the project's Python: ``.venv/bin/python tests/install.py``. For each program, in this order:
 
 1. the one recorded by an earlier run, if it still works: nothing to do;
 2. for Chromium only: Playwright's own, downloaded if need be;
 3. one that the machine has on its PATH, or where its own installer puts it;
-4. Debian's package, as root or through a sudo that asks no password.
+4. Debian's package, as root or through a sudo that asks no password. Prometheus's is only downloaded (19 MB), and its
+   two programs are taken out of it into ``.venv``: nothing is installed, and its dozen web libraries are left out.
 
 The packages of HAProxy and nginx would begin to serve the machine. What is installed here does not, neither now nor
 after the next start of the machine: the tests start processes of their own.
@@ -54,6 +55,14 @@ fi
 update-rc.d "$0" disable
 """
 
+# Downloads by "$@" into the folder, $0, and keeps of each package what is in its usr/bin.
+UNPACK = """
+cd "$0" && "$@" || exit 1
+for package in *.deb; do
+    dpkg-deb --fsys-tarfile "$package" | tar -x ./usr/bin && rm "$package" || exit 1
+done
+"""
+
 
 @dataclass(frozen=True)
 class Program:
@@ -65,10 +74,17 @@ class Program:
     proof: tuple[str, ...]
     service: str = ""
     """The system's service that the package brings, if it brings one."""
+    unpacked: bool = False
+    """Whether the program is taken out of the package, which is not installed."""
 
     @property
     def record(self) -> Path:
         return RECORDS / self.name
+
+    @property
+    def own_copy(self) -> Path:
+        """Where a program lies that was taken out of its package."""
+        return Path(sys.prefix) / self.package / "usr" / "bin" / self.name
 
     @property
     def hint(self) -> str:
@@ -90,6 +106,8 @@ PROGRAMS = (
     Program("cargo", "cargo", ("cargo", "~/.cargo/bin/cargo"), ("{}", "--version")),
     Program("haproxy", "haproxy", ("haproxy", "/usr/sbin/haproxy"), ("{}", "-v"), service="haproxy"),
     Program("nginx", "nginx-light", ("nginx", "/usr/sbin/nginx"), ("{}", "-v"), service="nginx"),
+    Program("prometheus", "prometheus", ("prometheus",), ("{}", "--version"), unpacked=True),
+    Program("promtool", "prometheus", ("promtool",), ("{}", "--version"), unpacked=True),
 )
 
 
@@ -128,7 +146,10 @@ def candidates(program: Program) -> Iterator[str]:
         if download_chromium():
             yield PLAYWRIGHT
     yield from on_path(program)
-    if install_package(program):
+    if program.unpacked:
+        if program.own_copy.exists() or unpack_package(program):
+            yield str(program.own_copy)
+    elif install_package(program):
         yield from on_path(program)
 
 
@@ -140,6 +161,18 @@ def download_chromium() -> bool:
     """Playwright's own download. Where its host is out of reach it fails, at once or at the time limit."""
     say("downloading Playwright's Chromium")
     return run([sys.executable, "-m", "playwright", "install", "chromium"], seconds=300)
+
+
+def unpack_package(program: Program) -> bool:
+    """Downloads the package and takes its programs out. The lists of packages are made fresh where root can do so."""
+    if shutil.which("apt-get") is None:
+        return False
+    find_root()
+    say(f"downloading the package {program.package}")
+    folder = program.own_copy.parents[2]
+    folder.mkdir(exist_ok=True)
+    done = run(["sh", "-c", UNPACK, str(folder), *APT, "download", program.package], seconds=900)
+    return done and program.own_copy.exists()
 
 
 def install_package(program: Program) -> bool:
