@@ -9,6 +9,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip -qq --disable-pip-version-check
 ARGS   ?=
 IMAGE  ?= signalr-bridge
+DOCKER ?= docker
 
 FUZZ_EXAMPLES ?= 50000
 FUZZ_SECONDS  ?= 600
@@ -27,10 +28,10 @@ STATIC   := app/signalr_bridge/static/signalr.min.js
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help dev serve test check trial lint programs bench format static build image lock clean
+.PHONY: help dev serve test check trial lint programs bench format static build image image-sbom image-pin lock clean
 
 help:  ## List these targets
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
 
 # Run
 
@@ -79,8 +80,17 @@ build: $(RUNTIME) $(STATIC)  ## Build the wheel into dist/
 	@$(PIP) wheel --no-deps --no-build-isolation --wheel-dir dist .
 	@ls dist/*.whl
 
-image: $(STATIC)  ## Build the container image (IMAGE=name, DOCKER_ARGS=options)
-	docker build --tag $(IMAGE) $(DOCKER_ARGS) .
+image: $(STATIC)  ## Build the container images, bridge and emulator (IMAGE=name, DOCKER=program, DOCKER_ARGS=options)
+	$(DOCKER) build --target production --tag $(IMAGE) $(REVISION) $(DOCKER_ARGS) .
+	$(DOCKER) build --target emulator --tag $(IMAGE)-emulator $(REVISION) $(DOCKER_ARGS) .
+
+image-sbom: $(STATIC)  ## Write what is in the image to dist/signalr-bridge.cdx.json (CycloneDX)
+	$(DOCKER) build --target sbom --output type=local,dest=dist $(DOCKER_ARGS) .
+
+image-pin:  ## Write the digest of the base image into the Dockerfile, where a registry says it
+	@$(PYTHON) deploy/image/pin.py Dockerfile
+
+REVISION = --build-arg REVISION=$$(git rev-parse HEAD)
 
 LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-emit-index-url --annotation-style line
@@ -88,8 +98,10 @@ LOCK := $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3
 lock: $(TOOLS)  ## Write the lock files again (ARGS=--upgrade for newer versions)
 	@$(LOCK) $(ARGS) pyproject.toml --all-extras --output-file deploy/requirements.txt
 	@$(LOCK) $(ARGS) --group build --output-file deploy/build-requirements.txt
+	@$(LOCK) $(ARGS) --group sbom --output-file deploy/sbom-requirements.txt
 	@$(LOCK) $(ARGS) pyproject.toml --all-extras --group dev --constraints deploy/requirements.txt \
-		--constraints deploy/build-requirements.txt --output-file tests/requirements.txt
+		--constraints deploy/build-requirements.txt --constraints deploy/sbom-requirements.txt \
+		--output-file tests/requirements.txt
 	@cd tests/e2e && $(abspath $(BIN))/npm install --package-lock-only
 
 clean:  ## Remove everything that make has made
