@@ -373,7 +373,9 @@ def _development() -> ModuleType:
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith(tuple(f"signalr_bridge.{one}" for one in ("dev", "emulator", "demo"))):
             raise
-        raise SettingsError("This installation has no development tools (dev and emulator).") from None
+        raise SettingsError(
+            "dev and emulator are not in this image: those of the Dockerfile's targets dev and emulator have them."
+        ) from None
 
 
 if __name__ == "__main__":
