@@ -33,6 +33,7 @@ USER, GROUP, CODE, KEY, TOKEN, HOOK, EVENT, WORD = (
     f"canary-{name}-c0ffee" for name in ("user", "group", "code", "key", "token", "hook", "event", "word")
 )
 CANARIES = (USER, GROUP, CODE, KEY, TOKEN, HOOK, EVENT, WORD, API_KEY)
+FACTS = ("hub", "category", "event", "ending")
 CLIENTS_TRACE, CALLERS_TRACE = "1" * 32, "2" * 32
 EVERYTHING = {
     "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
@@ -152,6 +153,7 @@ def check_sends(collector: Collector, lines: list[dict[str, object]]) -> None:
     asked = only(collector.find("POST /hubs/{hub}/negotiate"))
     assert asked.parent == ""
     assert asked.trace_id != CLIENTS_TRACE
+    assert (asked.attributes["signalr.hub"], asked.attributes["signalr.endpoint"]) == ("chat", "default")
     sent = collector.find("POST /hubs/{hub}/send")
     assert sorted(str(one.attributes["http.response.status_code"]) for one in sent) == ["202", "202", "401"]
     done = [one for one in sent if one.attributes["http.response.status_code"] == 202]
@@ -185,6 +187,16 @@ def check_events(collector: Collector, backend: Backend) -> None:
     assert {one.parent for one in answered.values()} == set(posted)
     assert {one.kind for one in posted.values()} == {"CLIENT"}
     assert not any(one.is_error for one in posted.values())
+    told = {tuple(one.attributes.get(f"signalr.{fact}") for fact in FACTS) for one in answered.values()}
+    assert told == {
+        ("chat", "connections", "connected", "returned"),
+        ("chat", "connections", "disconnected", "returned"),
+        ("chat", "messages", "echo", "returned"),
+        ("chat", "messages", "observe", "returned"),
+        ("orders", "connections", "connected", "returned"),
+        ("orders", "connections", "disconnected", "returned"),
+        ("orders", "messages", "other", "returned"),
+    }
 
 
 def check_others(collector: Collector) -> None:

@@ -1,9 +1,10 @@
 """The observer that says in the span of a request what becomes known while it is answered, and ends it."""
 
 from signalr_bridge.protocol.rest import Action
+from signalr_bridge.protocol.upstream_event import CONNECTIONS
 from signalr_bridge.tracing import TRACING
 from signalr_bridge.web.observer import Observer
-from signalr_bridge.web.trace import TRACE
+from signalr_bridge.web.trace import TRACE, tell_span
 
 
 def make_observers() -> "list[Observer]":
@@ -35,3 +36,16 @@ class TraceObserver(Observer):
         if (span := TRACE.get().span) is not None:
             span.note("signalr.hub", hub.lower())
             span.append("signalr.outcomes", f"{endpoint}={outcome}")
+
+    def event_ended(
+        self, *, hub: str, category: str, event: str, ending: str, endpoint: str | None, seconds: float
+    ) -> None:
+        tell_span("signalr.ending", ending)
+        if ending == "rejected":
+            return  # nothing of it has been checked
+        tell_span("signalr.hub", hub.lower())
+        tell_span("signalr.category", category.lower())
+        if category.lower() == CONNECTIONS:  # a message's name is a text of the client's, until a handler has it, too
+            tell_span("signalr.event", event.lower())
+        if endpoint is not None:
+            tell_span("signalr.endpoint", endpoint)

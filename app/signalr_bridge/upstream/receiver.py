@@ -35,6 +35,7 @@ from signalr_bridge.protocol.upstream_event import (
     decode_header,
 )
 from signalr_bridge.runtime import RUNTIME, Clock
+from signalr_bridge.tracing import TRACING
 from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, UpstreamRules
 from signalr_bridge.upstream.codecs import CODECS, Codec
 from signalr_bridge.upstream.context import Context
@@ -47,6 +48,7 @@ from signalr_bridge.upstream.dispatch import (
     answer_connection,
     answer_message,
     check_failure,
+    name_event,
     write_answer,
 )
 from signalr_bridge.upstream.event_feed import EventFeed, EventRecord
@@ -56,6 +58,7 @@ from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.refused import close_refused
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.refusals import Refusals
+from signalr_bridge.web.trace import tell_span
 from signalr_bridge.wire.exchange import Answer, make_answer
 
 Read = TypeVar("Read")
@@ -301,6 +304,8 @@ class Receiver:
             if excess is not None:
                 return self._answer_excess(call, message.invocation_id, codec, media_type, excess)
         handler = self._dispatch.find_for_message(call.headers.hub, call.headers.event)
+        if TRACING.tracer is not None:
+            tell_span("signalr.event", name_event(handler))
         arguments, refusal = _read_arguments(message, handler)
         context = self._open(call, arguments, message.invocation_id, None)
         if handler is None:
