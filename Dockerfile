@@ -11,15 +11,15 @@ ARG PIP_CERT=/etc/ssl/certs/ca-certificates.crt
 ARG PIP_INDEX_URL
 ARG PIP_DISABLE_PIP_VERSION_CHECK=1
 ARG PIP_NO_CACHE_DIR=1
-ARG PIP_NO_COMPILE=1
 WORKDIR /src
 COPY deploy/*requirements.txt deploy/
 # The build tools stay in /opt/build. The program gets a second environment, without pip.
 RUN python3 -m venv /opt/build \
-    && /opt/build/bin/pip install --require-hashes --only-binary :all: -r deploy/build-requirements.txt \
+    && /opt/build/bin/pip install --no-compile --require-hashes --only-binary :all: \
+        -r deploy/build-requirements.txt \
     && python3 -m venv --without-pip /opt/signalr-bridge \
-    && /opt/build/bin/pip --python /opt/signalr-bridge/bin/python install --require-hashes --only-binary :all: \
-        -r deploy/requirements.txt
+    && /opt/build/bin/pip --python /opt/signalr-bridge/bin/python install --no-compile --require-hashes \
+        --only-binary :all: -r deploy/requirements.txt
 COPY LICENSE README.md pyproject.toml ./
 COPY app app
 # What `init` writes: app/signalr_bridge/templates has links to these.
@@ -27,7 +27,7 @@ COPY deploy/examples deploy/examples
 # What `import` loads a JavaScript app with: app/signalr_bridge/functions has a link to it.
 COPY deploy/functions-node deploy/functions-node
 RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
-    && /opt/build/bin/pip --python /opt/signalr-bridge/bin/python install --no-deps dist/*.whl
+    && /opt/build/bin/pip --python /opt/signalr-bridge/bin/python install --no-compile --no-deps dist/*.whl
 COPY deploy/image deploy/image
 # Debug symbols go, licences and a list of versions come, and modules are compiled once and for all: nobody can write to
 # the root later. Two lines more say which folder a derived image puts packages into, and that they come last.
@@ -47,7 +47,7 @@ RUN /opt/signalr-bridge/bin/python deploy/image/product.py
 # What is in the image, as CycloneDX (make image-sbom).
 FROM build AS inventory
 RUN python3 -m venv /opt/inventory \
-    && /opt/build/bin/pip --python /opt/inventory/bin/python install --require-hashes --only-binary :all: \
+    && /opt/build/bin/pip --python /opt/inventory/bin/python install --no-compile --require-hashes --only-binary :all: \
         -r deploy/sbom-requirements.txt \
     && /opt/inventory/bin/cyclonedx-py environment --output-format JSON --output-reproducible \
         /opt/signalr-bridge/bin/python \

@@ -106,6 +106,7 @@ PROGRAMS = (
     Program("cargo", "cargo", ("cargo", "~/.cargo/bin/cargo"), ("{}", "--version")),
     Program("haproxy", "haproxy", ("haproxy", "/usr/sbin/haproxy"), ("{}", "-v"), service="haproxy"),
     Program("nginx", "nginx-light", ("nginx", "/usr/sbin/nginx"), ("{}", "-v"), service="nginx"),
+    Program("bwrap", "bubblewrap", ("bwrap",), ("{}", "--unshare-user", "--ro-bind", "/", "/", "true")),
     Program("prometheus", "prometheus", ("prometheus",), ("{}", "--version"), unpacked=True),
     Program("promtool", "prometheus", ("promtool",), ("{}", "--version"), unpacked=True),
 )

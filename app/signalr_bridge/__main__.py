@@ -50,6 +50,7 @@ from signalr_bridge.settings import Level, Review, Settings, Sources, review
 from signalr_bridge.settings.diagnosis import locating
 from signalr_bridge.settings.value import Values
 from signalr_bridge.tail import watch
+from signalr_bridge.telemetry import exporting
 from signalr_bridge.token_check import check_token
 from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.validation import review_to_serve
@@ -125,10 +126,11 @@ def serve(
     """Run the bridge, with settings from the environment and a file."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the bridge runs, it would end the process
     flags = {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None}
-    read = read_with_app(_find_sources(settings, flags | _name_app(function_app)))
-    loaded = _accept(review_to_serve(read.values))
-    configure_logs(loaded.log_level, loaded.log_format)
-    run_to_end(_serve(loaded, read.sources, read.values, read.app))
+    with exporting("signalr-bridge", __version__):
+        read = read_with_app(_find_sources(settings, flags | _name_app(function_app)))
+        loaded = _accept(review_to_serve(read.values))
+        configure_logs(loaded.log_level, loaded.log_format)
+        run_to_end(_serve(loaded, read.sources, read.values, read.app))
 
 
 async def _serve(settings: Settings, sources: Sources, values: Values, python_app: PythonApp | None) -> None:
@@ -213,7 +215,8 @@ def dev(
         function_app=None if function_app is None else str(function_app),
         reload=reload,
     )
-    run_to_end(development.run_dev(options, os.environ))
+    with exporting("signalr-bridge", __version__):
+        run_to_end(development.run_dev(options, os.environ))
 
 
 @cli.command()
@@ -232,7 +235,8 @@ def emulator(
         raise SettingsError("--entra-role is owner, rest-owner or reader.")
     template = config and _read(config)
     run = _development().run_emulator
-    run_to_end(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
+    with exporting("signalr-emulator", __version__):
+        run_to_end(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
 
 
 @cli.command()
@@ -377,7 +381,9 @@ def _development() -> ModuleType:
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith(tuple(f"signalr_bridge.{one}" for one in ("dev", "emulator", "demo"))):
             raise
-        raise SettingsError("This installation has no development tools (dev and emulator).") from None
+        raise SettingsError(
+            "dev and emulator are not in this image: those of the Dockerfile's targets dev and emulator have them."
+        ) from None
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
-_FILE = re.compile(r"(licen[cs]e|copying|notice|authors)(?![a-z])[^/]*", re.IGNORECASE)
+_FILE = re.compile(r"(?:.*[._-])?(licen[cs]e|copying|notice|authors)(?![a-z]).*", re.IGNORECASE)
 
 
 def name_license(package: Distribution) -> str:
