@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.e2e.processes import STARTS_WITHIN, T, eventually
 
-_PACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
+_PACK = {"gzip": gzip.decompress, "deflate": zlib.decompress}
 
 
 @dataclass(frozen=True)
