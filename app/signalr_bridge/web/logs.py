@@ -242,6 +242,11 @@ def _find_json_writer(logger: logging.Logger) -> LineWriter | None:
     return handler.json_writer
 
 
+def count_dropped_lines() -> int:
+    """How many lines of the process's log were dropped, because they found no room."""
+    return sum(one.writer.dropped for one in logging.getLogger().handlers if isinstance(one, _LineHandler))
+
+
 _MISROUTED = "endpoint-misrouted"
 _NO_INSTANCE = "it answers 404, and not in the service's words: check its address"
 
@@ -270,7 +275,7 @@ class LogObserver(Observer):
         self._audit.info("audit", extra={"who": who, "what": what, "result": result})
 
     def request_ended(
-        self, *, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
+        self, *, method: str, path: str, route: str, status: int, seconds: float, caller: str | None, request_id: str
     ) -> None:
         if not self._access.isEnabledFor(logging.INFO):
             return
