@@ -28,6 +28,7 @@ from signalr_bridge.azure_commands import AzureCommands
 from signalr_bridge.banner import Banner, write_url
 from signalr_bridge.check import (
     examine,
+    log_diagnostics,
     probe_endpoints,
     report_unreadable,
     write_diagnostics,
@@ -49,6 +50,7 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
 from signalr_bridge.settings import Level, Review, Settings, Sources, review
 from signalr_bridge.settings.diagnosis import locating
+from signalr_bridge.settings.log_levels import ALL, read_log_levels
 from signalr_bridge.settings.value import Values
 from signalr_bridge.tail import watch
 from signalr_bridge.telemetry import exporting
@@ -129,8 +131,7 @@ def serve(
     flags = {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None}
     with exporting("signalr-bridge", __version__):
         read = read_with_app(_find_sources(settings, flags | _name_app(function_app)))
-        loaded = _accept(review_to_serve(read.values))
-        configure_logs(loaded.log_level, loaded.log_format)
+        loaded = _accept_and_log(review_to_serve(read.values))
         run_to_end(_serve(loaded, read.sources, read.values, read.app))
 
 
@@ -140,7 +141,7 @@ async def _serve(settings: Settings, sources: Sources, values: Values, python_ap
         sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
         app = create_app(settings, sources, python_app=python_app)
         if python_app is not None:
-            python_app.enter(settings.log_level)
+            python_app.enter(read_log_levels(settings.log_level)[ALL])
         parts: Parts = app.state.parts
         limits = settings.limits
         listen = partial(
@@ -382,6 +383,15 @@ def _accept(found: Review) -> Settings:
     for line in write_diagnostics([one for one in found.diagnostics if one.level is not Level.ERROR]):
         _print(line, sys.stderr)
     return found.accept()
+
+
+def _accept_and_log(found: Review) -> Settings:
+    """The settings. What deserves a remark is in the log, which is as they say, unless they are not accepted."""
+    if found.settings is not None:
+        configure_logs(found.settings.log_level, found.settings.log_format)
+        log_diagnostics(found.diagnostics)
+        return found.accept()
+    return _accept(found)
 
 
 def _development() -> ModuleType:

@@ -52,7 +52,8 @@ from signalr_bridge.web.callers import build_callers, name_anonymous
 from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.web.front import Front
 from signalr_bridge.web.issuer_keys import IssuerKeys
-from signalr_bridge.web.logs import LogObserver
+from signalr_bridge.web.log_observer import LogObserver
+from signalr_bridge.web.log_users import make_name_user
 from signalr_bridge.web.observer import Observer, tell_all
 from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.refusals import Refusals
@@ -169,7 +170,7 @@ def _make_observers(
 ) -> tuple[EventFeed, Observer]:
     """The feed of events, and the observer. With a console the feed is told, too. None stands for the log."""
     events = EventFeed(wall_clock=runtime.wall_clock, clock=runtime.clock, boot=runtime.new_id()[:8])
-    observer = LogObserver() if observer is None else observer
+    observer = LogObserver(name_user=make_name_user(settings)) if observer is None else observer
     told = [observer, *([FeedObserver(events)] if settings.console else []), *make_observers()]
     told += [] if metrics is None else [metrics]
     return events, tell_all(told) if len(told) > 1 else observer

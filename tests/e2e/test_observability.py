@@ -64,13 +64,13 @@ def describe(span: Seen) -> tuple[str, str, str]:
 def test_each_request_is_one_span_and_one_line_and_these_name_each_other(evidence: Evidence) -> None:
     spans = spans_of(evidence, "bridge", "SERVER")
     assert Counter(map(describe, spans)) == requests(evidence)
-    lines = [line for line in lines_of(evidence, "request") if not line["path"].startswith("/health")]
+    lines = [*lines_of(evidence, "request"), *lines_of(evidence, "upstream call")]
     named = Counter((line["trace_id"], line["span_id"]) for line in lines)
     assert named == Counter((span.trace_id, span.span_id) for span in spans)
     by_id = {line["request_id"]: line for line in lines}
     for asked in evidence.ledger.asked:
         line = by_id[asked.id]
-        assert (line["method"], line["status"]) == (asked.method, asked.status)
+        assert (line.get("method", "POST"), line["status"]) == (asked.method, asked.status)
         assert (line["trace_id"] == asked.trace) is not asked.route.endswith("/negotiate"), "clients are not believed"
 
 

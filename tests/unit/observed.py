@@ -42,6 +42,9 @@ class Recorder(Observer):
     def negotiation_ended(self, **facts: Any) -> None:
         self.facts.append(("negotiation_ended", facts))
 
+    def send_ended(self, **facts: Any) -> None:
+        self.facts.append(("send_ended", facts))
+
     def item_ended(self, **facts: Any) -> None:
         self.facts.append(("item_ended", facts))
 

@@ -32,6 +32,7 @@ from signalr_bridge.settings.fields import (
     about,
     read_listen_address,
 )
+from signalr_bridge.settings.log_levels import LogLevels
 from signalr_bridge.settings.traffic import (
     CallSettings,
     CredentialSettings,
@@ -152,10 +153,16 @@ class Settings(BaseSettings):
         default="",
         description="the prefix, such as `/realtime`, that a proxy takes off the path",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="the lowest level to log"
+    log_level: LogLevels = Field(
+        default="info", description="the lowest level to log, or levels by logger: `info,access=warning`"
     )
     log_format: Literal["json", "text"] | None = Field(default=None, description="`json`, or `text` on a terminal")
+    log_users: bool = Field(default=False, description="user ids stand in the log in the clear")
+    log_users_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="the key by which the log abbreviates user ids; default: the first caller key",
+    )
     # It is not shown, because it may have a user and a password in front of the host.
     authority_host: Annotated[str, BeforeValidator(read_authority)] = Field(
         default="https://login.microsoftonline.com", repr=False
@@ -230,6 +237,7 @@ class Settings(BaseSettings):
                 "forward": {},
                 "functions": self.functions.model_copy(update={"secrets": ()}),
                 "app_configuration_connection_string": None,
+                "log_users_key": None,
                 "hubs": hubs,
             }
         )

@@ -6,8 +6,32 @@ from typing import Any, Protocol
 from signalr_bridge.protocol.rest import Action, ClientAnswer, Message, Operation
 
 
+class OutcomeLike(Protocol):
+    """What one endpoint said."""
+
+    @property
+    def name(self) -> str:
+        """The endpoint's name."""
+        ...
+
+    @property
+    def verdict(self) -> str:
+        """The outcome, such as ``accepted`` or ``unreachable``."""
+        ...
+
+
 class ResultLike(Protocol):
     """What became of an item over all endpoints."""
+
+    @property
+    def status(self) -> str:
+        """It in one word."""
+        ...
+
+    @property
+    def outcomes(self) -> Sequence[OutcomeLike]:
+        """What each endpoint said. It is empty when none was asked."""
+        ...
 
     def as_json(self) -> dict[str, Any]:
         """The result as it stands in answers."""
@@ -141,6 +165,16 @@ class Observer:
             endpoint: The name of the endpoint that the client was sent to. None when there is none.
             status: The status of the answer.
             code: The code of an answer that is a problem.
+        """
+
+    def send_ended(self, *, operation: Operation, result: ResultLike) -> None:
+        """A message, a group action, a close, a call or a question has been sent, by a request, a handler or a program.
+
+        It is told in the task that sends. What was skipped is not told.
+
+        Args:
+            operation: What was asked for.
+            result: What each endpoint said.
         """
 
     def item_ended(

@@ -15,7 +15,7 @@ from signalr_bridge.settings.access import digest_of
 from signalr_bridge.web.callers import Caller, Grant, KeyRing, Right
 from signalr_bridge.web.front import LONGEST_PATH, Front
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
-from signalr_bridge.web.logs import LogObserver
+from signalr_bridge.web.log_observer import LogObserver
 from signalr_bridge.web.observer import SILENT, Observer
 from signalr_bridge.web.request import Request
 from signalr_bridge.web.shares import Shares

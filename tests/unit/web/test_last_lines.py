@@ -12,7 +12,8 @@ ENDS_WITHIN = 60.0
 
 BEGIN = """
 import asyncio, logging, os, signal, sys, threading, time
-from signalr_bridge.web.logs import LogObserver, configure_logs
+from signalr_bridge.web.log_observer import LogObserver
+from signalr_bridge.web.logs import configure_logs
 
 writer = configure_logs("info", "{form}")
 log, observer = logging.getLogger("signalr_bridge"), LogObserver()

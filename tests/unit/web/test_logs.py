@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from signalr_bridge.protocol.rest import Action
-from signalr_bridge.web.logs import LogObserver, configure_logs
+from signalr_bridge.web.log_observer import LogObserver
+from signalr_bridge.web.logs import configure_logs
 from signalr_bridge.web.observer import Observer
 
 pytestmark = pytest.mark.usefixtures("own_logging")

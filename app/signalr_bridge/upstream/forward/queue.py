@@ -157,7 +157,7 @@ class Backlog:
         """
         self.given_up += 1
         where = {"handler": source, "hub": context.hub, "event": context.event}
-        more = {"connection_id": context.connection_id, "webhook_id": id, "reason": reason}
+        more = {"connection": context.connection_id, "webhook_id": id, "reason": reason}
         _LOG.warning("connection event given up", extra=where | more)
 
     def hurry(self, seconds: float) -> None:
