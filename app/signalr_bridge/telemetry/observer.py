@@ -1,7 +1,6 @@
 """The observer that says in the span of a request what becomes known while it is answered, and ends it."""
 
 from signalr_bridge.protocol.rest import Action
-from signalr_bridge.protocol.upstream_event import CONNECTIONS
 from signalr_bridge.tracing import TRACING
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.trace import TRACE, tell_span
@@ -38,14 +37,36 @@ class TraceObserver(Observer):
             span.append("signalr.outcomes", f"{endpoint}={outcome}")
 
     def event_ended(
-        self, *, hub: str, category: str, event: str, ending: str, endpoint: str | None, seconds: float
+        self,
+        *,
+        hub: str,
+        category: str,
+        event: str,
+        registered_event: str | None,
+        connection_id: str,
+        user_id: str,
+        handler: str,
+        result: str,
+        endpoint: str | None,
+        handler_seconds: float | None,
+        seconds: float,
     ) -> None:
-        tell_span("signalr.ending", ending)
-        if ending == "rejected":
-            return  # nothing of it has been checked
+        tell_span("signalr.result", result)
         tell_span("signalr.hub", hub.lower())
-        tell_span("signalr.category", category.lower())
-        if category.lower() == CONNECTIONS:  # a message's name is a text of the client's, until a handler has it, too
-            tell_span("signalr.event", event.lower())
+        tell_span("signalr.category", category)
+        tell_span("signalr.event", registered_event or "other")  # another one is a client's text
         if endpoint is not None:
             tell_span("signalr.endpoint", endpoint)
+
+    def event_refused(
+        self,
+        *,
+        reason: str,
+        hub: str,
+        category: str,
+        event: str,
+        connection_id: str,
+        user_id: str,
+        seconds: float,
+    ) -> None:
+        tell_span("signalr.result", reason)

@@ -176,14 +176,6 @@ class Dispatch:
         return self._for_connections[hub if hub in self._hubs else ANY, event]
 
 
-def name_event(handler: Handler | None) -> str:
-    """The name that a handler has for the event that it answers, which is not a client's text.
-
-    It is ``other`` without a handler, and for one of all events.
-    """
-    return "other" if handler is None or handler.event == ANY else handler.event
-
-
 def _name_setting(source: str) -> str:
     """The setting that named a handler, by the handler's source."""
     kind, _, name = source.partition(".")
