@@ -1,4 +1,4 @@
-"""The command line: serve, dev, emulator, check, token, tail, init, import."""
+"""The command line: serve, dev, emulator, check, token, tail, init, import, azure."""
 
 import sys
 
@@ -23,6 +23,7 @@ from typing import Annotated, Any, NoReturn, TextIO
 import typer
 
 from signalr_bridge import __version__
+from signalr_bridge.azure_commands import AzureCommands
 from signalr_bridge.banner import Banner, write_url
 from signalr_bridge.check import (
     examine,
@@ -49,6 +50,7 @@ from signalr_bridge.settings import Level, Review, Settings, Sources, review
 from signalr_bridge.settings.diagnosis import locating
 from signalr_bridge.settings.value import Values
 from signalr_bridge.tail import watch
+from signalr_bridge.telemetry import exporting
 from signalr_bridge.token_check import check_token
 from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.validation import review_to_serve
@@ -124,10 +126,11 @@ def serve(
     """Run the bridge, with settings from the environment and a file."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the bridge runs, it would end the process
     flags = {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None}
-    read = read_with_app(_find_sources(settings, flags | _name_app(function_app)))
-    loaded = _accept(review_to_serve(read.values))
-    configure_logs(loaded.log_level, loaded.log_format)
-    run_to_end(_serve(loaded, read.sources, read.values, read.app))
+    with exporting("signalr-bridge", __version__):
+        read = read_with_app(_find_sources(settings, flags | _name_app(function_app)))
+        loaded = _accept(review_to_serve(read.values))
+        configure_logs(loaded.log_level, loaded.log_format)
+        run_to_end(_serve(loaded, read.sources, read.values, read.app))
 
 
 async def _serve(settings: Settings, sources: Sources, values: Values, python_app: PythonApp | None) -> None:
@@ -212,7 +215,8 @@ def dev(
         function_app=None if function_app is None else str(function_app),
         reload=reload,
     )
-    run_to_end(development.run_dev(options, os.environ))
+    with exporting("signalr-bridge", __version__):
+        run_to_end(development.run_dev(options, os.environ))
 
 
 @cli.command()
@@ -231,7 +235,8 @@ def emulator(
         raise SettingsError("--entra-role is owner, rest-owner or reader.")
     template = config and _read(config)
     run = _development().run_emulator
-    run_to_end(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
+    with exporting("signalr-emulator", __version__):
+        run_to_end(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
 
 
 @cli.command()
@@ -327,6 +332,13 @@ def token(
     info = asyncio.run(mint(loaded, hub, json_text.encode({"userId": user, "claims": claims})))
     _print(info.url)
     _print(info.access_token)
+
+
+@cli.command()
+def azure(settings: SettingsFiles = None) -> None:
+    """Print the `az` lines that set up the configured SignalR instances. They hold no secret."""
+    for line in AzureCommands(_accept(review(_find_sources(settings, {}).read()))).write():
+        _print(line)
 
 
 def _check_token(settings: Settings, text: str) -> NoReturn:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -26,9 +26,11 @@ from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import Level, Settings, Sources, check_embedded, review
 from signalr_bridge.settings.sources import Reading
 from signalr_bridge.settings.value import PROGRAM, Values
+from signalr_bridge.telemetry import clean_spans, prepare_provider, use_provider
 from signalr_bridge.upstream.hub_api import HubOutbox
 from signalr_bridge.upstream.outbox import Outbox
 from signalr_bridge.upstream.python.hub import Hub
+from signalr_bridge.web.asgi_request import read_path
 from signalr_bridge.web.authorize import EVERY
 from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.web.front import REQUEST_ID
@@ -112,7 +114,8 @@ class MountedBridge:
             await self._router(scope, receive, send)
         elif self._app is not None:
             # A copy, because the scope is the host's, who may look at it afterwards.
-            await self._app({**scope, MOUNTED: True}, receive, send)
+            with _clean_spans(self._app, scope):
+                await self._app({**scope, MOUNTED: True}, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close"})
         else:
@@ -130,6 +133,8 @@ class MountedBridge:
         """
         if self._app is not None:
             raise SettingsError("This bridge runs already: join its lifespan once, or mount another bridge().")
+        use_provider()
+        prepare_provider()
         # Ids are taken from a pool of its own, because processes that are forked would share one.
         made = create_app(self._settings, self._sources, hubs=self._handlers, runtime=Runtime())
         async with made.router.lifespan_context(made):
@@ -153,6 +158,13 @@ class MountedBridge:
         await send({"type": "http.response.body", "body": answer.body})
 
 
+def _clean_spans(app: BridgeApp, scope: Scope) -> AbstractContextManager[None]:
+    """Cleans what the host exports of a request."""
+    if scope["type"] != "http":
+        return nullcontext()
+    return clean_spans(scope["method"], app.front.table.find(read_path(scope))[0].template)
+
+
 @asynccontextmanager
 async def connect(settings: Given = None) -> AsyncIterator["ConnectedHubs"]:
     """The hubs of the settings, to send to and to negotiate for, without any HTTP of ours.
@@ -167,6 +179,7 @@ async def connect(settings: Given = None) -> AsyncIterator["ConnectedHubs"]:
         SettingsError: A setting is missing or wrong.
     """
     sources = _find_sources(settings, (*_OF_THE_HOST, *_OF_EVENTS))
+    use_provider()
     app = create_app(_accept(sources.read()), sources, hubs=(), runtime=Runtime())
     parts: Parts = app.state.parts
     async with app.router.lifespan_context(app):

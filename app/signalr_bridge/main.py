@@ -28,6 +28,7 @@ from signalr_bridge.settings import Settings, Sources, check_embedded, check_ser
 from signalr_bridge.settings.live import Check
 from signalr_bridge.settings.model import FunctionAppSettings, FunctionsSettings
 from signalr_bridge.snapshots import Entered, Snapshots
+from signalr_bridge.telemetry import make_observers
 from signalr_bridge.upstream import routes as upstream_routes
 from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.event_feed import EventFeed
@@ -165,7 +166,8 @@ def _make_observers(settings: Settings, runtime: Runtime, observer: Observer | N
     """The feed of events, and the observer. With a console the feed is told, too. None stands for the log."""
     events = EventFeed(wall_clock=runtime.wall_clock, clock=runtime.clock, boot=runtime.new_id()[:8])
     observer = LogObserver() if observer is None else observer
-    return events, tell_all([observer, FeedObserver(events)]) if settings.console else observer
+    told = [observer, *([FeedObserver(events)] if settings.console else []), *make_observers()]
+    return events, tell_all(told) if len(told) > 1 else observer
 
 
 def _make_app(settings: Settings, parts: Parts, runtime: Runtime, observer: Observer) -> BridgeApp:

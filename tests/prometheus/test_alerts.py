@@ -14,7 +14,7 @@ from tests.prometheus.names import KNOWN
 from tests.prometheus.queries import ALERTS, Query, find_queries, find_unknown, read_rules
 
 CASES = Path(__file__).parent / "alerts_test.yaml"
-RUNBOOKS = ROOT / "docs" / "runbooks.md"
+RUNBOOKS = ROOT / "docs/runbooks.md"
 
 
 def run_promtool(*arguments: str) -> None:

@@ -19,6 +19,7 @@ from signalr_bridge.emulator.guard import Guard
 from signalr_bridge.emulator.hubs import Hubs, send
 from signalr_bridge.emulator.identity import IssuedKeys, TokenCheck
 from signalr_bridge.emulator.negotiation import ClientAcceptor, Negotiations, new_connection_id
+from signalr_bridge.emulator.request_spans import traced
 from signalr_bridge.emulator.rest_api import RestApi, TokenIssuer, is_issuing
 from signalr_bridge.emulator.upstream import UpstreamCaller, UpstreamTemplate, to_templates
 from signalr_bridge.errors import SettingsError
@@ -26,6 +27,7 @@ from signalr_bridge.protocol.connection_string import EMULATOR_KEY, write_connec
 from signalr_bridge.protocol.hub_message import Ping
 from signalr_bridge.protocol.rest import ERROR_CODE_HEADER
 from signalr_bridge.runtime import RUNTIME, Runtime
+from signalr_bridge.tracing import TRACING
 from signalr_bridge.wire.connection_limit import ConnectionLimit
 from signalr_bridge.wire.server import open_socket
 from signalr_bridge.wire.websocket import WebSocketServer
@@ -169,7 +171,8 @@ class _Paths:
         self._acceptor, self._rest, self._issuing = acceptor, rest, issuing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._find(scope)(scope, receive, send)
+        app = self._find(scope)
+        await (app if TRACING.tracer is None else traced(app))(scope, receive, send)
 
     def _find(self, scope: Scope) -> ASGIApp:
         path = scope["raw_path"].decode("latin-1").lower()

@@ -16,6 +16,7 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.hub_message import Completion
 from signalr_bridge.protocol.names import escape_segment
 from signalr_bridge.protocol.upstream_event import EventHeaders, write_event_headers, write_signatures
+from signalr_bridge.tracing import Called
 from signalr_bridge.wire.client import (
     CallFailed,
     Client,
@@ -174,7 +175,8 @@ class UpstreamCaller:
         template = find_template(self.templates, event)
         if template is None:
             return None
-        answer = await self._post(template.url_for(event), self._headers(event, content_type), body)
+        called = Called(urlsplit(template.url).path, "upstream", {"signalr.category": event.category})
+        answer = await self._post(template.url_for(event), self._headers(event, content_type), body, called)
         if answer.status not in _EXPECTED:
             _LOG.warning(
                 "The upstream answered %d to %s/%s of hub %s.", answer.status, event.category, event.event, event.hub
@@ -189,12 +191,12 @@ class UpstreamCaller:
             headers["Authorization"] = f"Bearer {self._token()}"
         return headers
 
-    async def _post(self, url: str, headers: dict[str, str], body: bytes) -> UpstreamReply:
+    async def _post(self, url: str, headers: dict[str, str], body: bytes, called: Called) -> UpstreamReply:
         if not self._client.is_open:
             return UNREACHABLE
         try:
             response = await self._client.request(
-                "POST", url, headers=headers, body=body, seconds=self._timeout, largest=LONGEST_ANSWER
+                "POST", url, headers=headers, body=body, seconds=self._timeout, largest=LONGEST_ANSWER, called=called
             )
             return UpstreamReply(response.status, response.body)
         except (CallFailed, ValueError) as exc:

@@ -28,6 +28,7 @@ from signalr_bridge.protocol.signing_key import SigningKey
 from signalr_bridge.runtime import Random, WallClock
 from signalr_bridge.settings.azure_identity import make_default
 from signalr_bridge.settings.model import CredentialSettings
+from signalr_bridge.tracing import Called, tracing_call
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.wire.client import CallFailed, Client, ClientOptions, Response, ResponseTooLarge, read_retry_after
 from signalr_bridge.wire.proxies import Proxies
@@ -80,8 +81,9 @@ def check_maker(make: Maker, whose: str) -> None:
 
 async def fetch_token(make: Maker, clock: WallClock, scope: str = SCOPE) -> CachedToken[str]:
     """A new token for ``scope``. Raises the errors of Azure's library. ``clock`` gives seconds since 1970."""
-    async with make() as credential:
-        found = await _ask(credential, scope)
+    with tracing_call("POST", "", Called(of="identity")):
+        async with make() as credential:
+            found = await _ask(credential, scope)
     return cache_token(found.token, found.expires_on, clock(), getattr(found, "refresh_on", None))
 
 
@@ -148,6 +150,10 @@ def _make_default(settings: CredentialSettings, authority: str, environment: Map
     return ChainedTokenCredential(_make_managed(settings.model_copy(update={"client_id": None}), environment), rest)
 
 
+_KEY_CALL = Called(KEY_PATH, "service")
+_TOKEN_CALL = Called("/api/hubs/{hub}/:generateToken", "service")
+
+
 class ServiceKeys:
     """Fetches the keys and tokens that the service issues. One HTTP client serves all endpoints.
 
@@ -171,7 +177,7 @@ class ServiceKeys:
         Raises ``CredentialFailure``.
         """
         try:
-            return read_issued_key(await self._ask("GET", server_url + KEY_PATH, token))
+            return read_issued_key(await self._ask("GET", server_url + KEY_PATH, token, _KEY_CALL))
         except MalformedMessage:
             raise CredentialFailure("the answer holds no signing key") from None
 
@@ -181,16 +187,18 @@ class ServiceKeys:
         Raises ``CredentialFailure``.
         """
         try:
-            return read_generated_token(await self._ask("POST", server_url + write_token_request(request), token))
+            return read_generated_token(
+                await self._ask("POST", server_url + write_token_request(request), token, _TOKEN_CALL)
+            )
         except MalformedMessage:
             raise CredentialFailure("the answer holds no token") from None
 
-    async def _ask(self, method: str, url: str, token: str) -> bytes:
+    async def _ask(self, method: str, url: str, token: str, called: Called) -> bytes:
         self._client.open()
         headers = {"Authorization": f"Bearer {token}"}
         try:
             response = await self._client.request(
-                method, url, headers=headers, seconds=_KEY_FETCH_SECONDS, largest=_LARGEST_ANSWER
+                method, url, headers=headers, seconds=_KEY_FETCH_SECONDS, largest=_LARGEST_ANSWER, called=called
             )
         except ResponseTooLarge:
             raise CredentialFailure("signing key: the answer is too large") from None

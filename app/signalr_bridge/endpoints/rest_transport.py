@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 from msgspec.structs import replace
 
-from signalr_bridge.endpoints.endpoint import LARGEST_MESSAGE, Code, Endpoint, Outcome, Verdict, plain_outcome
+from signalr_bridge.endpoints.endpoint import ANSWERS, LARGEST_MESSAGE, Code, Endpoint, Outcome, Verdict, plain_outcome
 from signalr_bridge.endpoints.pending import Pending
 from signalr_bridge.endpoints.refreshing import CredentialFailure, explain_failure
 from signalr_bridge.errors import MalformedMessage
@@ -34,6 +34,7 @@ from signalr_bridge.protocol.rest import (
     write_target,
 )
 from signalr_bridge.settings.names import PREFIX
+from signalr_bridge.tracing import TRACING, UNNAMED, Called
 from signalr_bridge.web.trace import TRACE
 from signalr_bridge.wire.client import (
     CallFailed,
@@ -128,6 +129,7 @@ class RestTransport:
             request.body,
             seconds=seconds,
             largest=LARGEST_ANSWER if action.has_answer else None,
+            called=UNNAMED if TRACING.tracer is None else _describe_call(endpoint, request.operation),
         )
         return Pending(response, partial(_read_response, endpoint, request.operation))
 
@@ -140,7 +142,7 @@ class RestTransport:
             headers = {"Authorization": f"Bearer {token}"}
             known = render_headers(headers if media_type is None else headers | {"Content-Type": media_type})
             self._headers[token, media_type] = known
-        trace = TRACE.get().traceparent
+        trace = None if TRACING.tracer is not None else TRACE.get().traceparent  # else the call has a span of its own
         return known if trace is None else known + render_headers({"traceparent": trace})
 
 
@@ -163,6 +165,20 @@ def _write_request(operation: Operation, message: Message | None, pack: Callable
     body = None if message is None else pack(operation.action, message)
     media_type = None if body is None else media_type_of(body)
     return _Request(operation, message, target, write_path(target), body, media_type)
+
+
+def _describe_call(endpoint: Endpoint, operation: Operation) -> Called:
+    def judge(response: asyncio.Future[Response]) -> tuple[str, bool]:
+        outcome = _read_response(endpoint, operation, response)
+        return outcome.verdict, outcome.verdict in ANSWERS
+
+    action = operation.action
+    notes = {
+        "signalr.endpoint": endpoint.name,
+        "signalr.hub": operation.hub.lower(),
+        "signalr.action": action.name.lower(),
+    }
+    return Called(f"{endpoint.base_path}/api/hubs/{{hub}}{action.path}", "service", notes, judge)
 
 
 def _read_response(endpoint: Endpoint, operation: Operation, response: asyncio.Future[Response]) -> Outcome:

@@ -35,6 +35,7 @@ from signalr_bridge.protocol import json_text
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import Settings
 from signalr_bridge.settings.names import write_name
+from signalr_bridge.tracing import Called
 from signalr_bridge.upstream.dispatch import Handler
 from signalr_bridge.upstream.forward.backends import IDLE_SECONDS, Backends
 from signalr_bridge.upstream.forward.formats import Address, WebhookSigner
@@ -243,6 +244,7 @@ class RemoteApp:
                 headers={"Accept": "application/json", "User-Agent": "signalr-bridge"},
                 seconds=ASK_SECONDS,
                 largest=LARGEST_LIST,
+                called=Called("/functions", "functions"),
             )
         except client.ResponseTooLarge:
             return f"its list has more than {LARGEST_LIST:,} bytes"

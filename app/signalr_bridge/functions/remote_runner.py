@@ -17,6 +17,7 @@ from signalr_bridge.functions.invocation import FunctionFailed, FunctionResult, 
 from signalr_bridge.functions.remote_payload import NOT_PASSED_ON, read_result_of, write_payload
 from signalr_bridge.protocol.upstream_event import JSON
 from signalr_bridge.runtime import Runtime
+from signalr_bridge.tracing import Called
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.forward.backends import LARGEST_ANSWER, Backends
 from signalr_bridge.upstream.forward.formats import Address, BackendFailed, WebhookSigner
@@ -103,7 +104,7 @@ class RemoteRunner:
         called = invocation.trigger
         try:
             if isinstance(called, HttpCall) and self._host.forwards_requests and is_plain(invocation.function):
-                return FunctionResult(reply=await self._pass_on(invocation.id, called))
+                return FunctionResult(reply=await self._pass_on(invocation, called))
             return await self._post(invocation)
         except BackendFailed as failure:
             self._program.note_failure()
@@ -114,7 +115,9 @@ class RemoteRunner:
         address, id = self._program.address(function.name), f"msg_{invocation.id}"
         body = write_payload(invocation, moment, self._runtime.new_id)
         headers = {"Content-Type": JSON, INVOCATION_ID: invocation.id} | self._program.sign().sign(id, moment, body)
-        reply = await self._backends.post(address.origin, address.write("", ""), body, headers, self._seconds)
+        called = Called(address.path, "functions", {"faas.invoked_name": function.name})
+        url = address.write("", "")
+        reply = await self._backends.post(address.origin, url, body, headers, self._seconds, called=called)
         try:
             answer = read_answer(reply, function.name)
         except Rejected:
@@ -125,8 +128,9 @@ class RemoteRunner:
         self._program.left_alone.note(function, answer.sort(bound)[1])
         return read_result_of(invocation, answer, bound)
 
-    async def _pass_on(self, id: str, call: HttpCall) -> HttpReply:
+    async def _pass_on(self, invocation: Invocation, call: HttpCall) -> HttpReply:
         """Send the request itself, by its own path, and give back what is answered."""
+        id, name = invocation.id, invocation.function.name
         query = urlsplit(call.url).query
         url = f"{self._program.url.rstrip('/')}{call.path}{'?' if query else ''}{query}"
         headers = {name: _join(name, values) for name, values in call.headers.items() if not _is_ours(name)}
@@ -140,6 +144,7 @@ class RemoteRunner:
                 body=call.body or None,
                 seconds=self._seconds,
                 largest=LARGEST_ANSWER,
+                called=Called(of="functions", notes={"faas.invoked_name": name}),
             )
         except client.CallFailed as error:
             raise BackendFailed(f"The backend gave no answer ({error}).") from None

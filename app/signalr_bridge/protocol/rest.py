@@ -235,6 +235,13 @@ def media_type_of(body: bytes) -> str:
     return JSON if body.startswith(b"{") else EVERY_PROTOCOL
 
 
+def find_action(method: str, path: str) -> Action | None:
+    """What a request asks for, by its method and path alone. None for an unknown path or method."""
+    also = _PATTERNS["HEAD"] if method == "GET" else []
+    found = [*_PATTERNS.get(method, ()), *also]
+    return next((action for pattern, action in found if pattern.fullmatch(path) is not None), None)
+
+
 def read_target(method: str, path: str, query: str) -> Operation | None:
     """The operation that a request asks for. None for an unknown path or method.
 

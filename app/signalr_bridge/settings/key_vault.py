@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 
 from signalr_bridge.errors import SettingsError
 from signalr_bridge.settings.value import Values, name_values
+from signalr_bridge.tracing import Called, tracing_call
 
 VAULT_SOURCE = "Key Vault"
 VAULT_EXTRA = "key-vault"
 _OURS = "bridge-"
 _OF_AZURE = frozenset({"azure-client-id", "azure-tenant-id", "azure-signalr-connectionstring"})
 _MOST_AT_ONCE = 8
+SECRET_CALL = Called("/secrets/{secret}", "store")
+"""What the span of the reading of one secret says."""
 
 
 def is_https(text: str) -> bool:
@@ -61,11 +64,12 @@ class Vault:
     async def read(self, wanted: Callable[[str], bool]) -> Values:
         """The secrets as settings. Only those are fetched whose setting's name is ``wanted``."""
         async with open_vault(self._url, self._credential, self._options) as client:
-            listed = {
-                one.name: one.updated_on
-                async for one in client.list_properties_of_secrets()
-                if one.enabled is not False and one.key_id is None and wanted(name_setting(one.name))
-            }
+            with tracing_call("GET", self._url, Called("/secrets", "store")):
+                listed = {
+                    one.name: one.updated_on
+                    async for one in client.list_properties_of_secrets()
+                    if one.enabled is not False and one.key_id is None and wanted(name_setting(one.name))
+                }
             limit = asyncio.Semaphore(_MOST_AT_ONCE)
             found = await asyncio.gather(*(self._fetch(client, limit, *one) for one in listed.items()))
         self._known = dict(zip(listed, found, strict=True))
@@ -77,7 +81,8 @@ class Vault:
         if known is not None and same and known[1]:
             return known
         async with limit:
-            secret = await client.get_secret(name)
+            with tracing_call("GET", self._url, SECRET_CALL):
+                secret = await client.get_secret(name)
         return updated, same, secret.value or ""
 
 

@@ -22,6 +22,7 @@ from signalr_bridge.settings.azure_identity import (
     read_variables,
 )
 from signalr_bridge.settings.key_vault import (
+    SECRET_CALL,
     SecretAddress,
     Vault,
     import_library,
@@ -31,6 +32,7 @@ from signalr_bridge.settings.key_vault import (
 )
 from signalr_bridge.settings.references import Reference, advise, drop_references, find_references, is_reference
 from signalr_bridge.settings.value import Diagnostic, Values, name_values, refuse_errors, spell
+from signalr_bridge.tracing import Called, tracing_call
 
 DEFAULT_SECONDS = 60.0
 
@@ -139,8 +141,9 @@ class StoreCredential:
         logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
         more = {} if self._authority is None else {"authority": self._authority}
         made: Any = make_default(self._variables, os.environ, more)
-        async with made as credential:
-            return await credential.get_token_info(*scopes)
+        with tracing_call("POST", "", Called(of="identity")):
+            async with made as credential:
+                return await credential.get_token_info(*scopes)
 
     async def close(self) -> None:
         """Nothing stays open."""
@@ -164,9 +167,10 @@ class AppConfiguration:
         self._items: list[tuple[str, str, bool]] = []
 
     async def read(self) -> Values:
-        async with self._open() as client:
-            if not self._etags or await self._has_changed(client):
-                await self._read_all(client)
+        with tracing_call("GET", self._addresses.configuration or "", Called("/kv", "store")):
+            async with self._open() as client:
+                if not self._etags or await self._has_changed(client):
+                    await self._read_all(client)
         return name_values(await self._follow(), CONFIGURATION_SOURCE)
 
     def _open(self) -> Any:
@@ -209,7 +213,8 @@ class AppConfiguration:
                     if secret.vault not in vaults:
                         opened = open_vault(secret.vault, self._credential, self._options, name)
                         vaults[secret.vault] = await stack.enter_async_context(opened)
-                    fetched = await vaults[secret.vault].get_secret(secret.name, secret.version)
+                    with tracing_call("GET", secret.vault, SECRET_CALL):
+                        fetched = await vaults[secret.vault].get_secret(secret.name, secret.version)
                     found.append((name, fetched.value or ""))
         return found
 
@@ -311,7 +316,8 @@ class Stores:
         """Reads a secret. Gives what is to be said of one that was never read, and cannot be read now."""
         try:
             async with asyncio.timeout(READ_SECONDS):
-                self._secrets[secret] = (await client.get_secret(secret.name, secret.version)).value or ""
+                with tracing_call("GET", secret.vault, SECRET_CALL):
+                    self._secrets[secret] = (await client.get_secret(secret.name, secret.version)).value or ""
         except Exception as error:  # the library raises many types, and their texts may quote an answer
             refusal = advise(error)
             if secret not in self._secrets:

@@ -14,7 +14,7 @@ class AsgiRequest(IncomingRequest):
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         super().__init__(
-            scope["method"], _read_path(scope), scope.get("query_string", b""), scope["headers"], scope.get("client")
+            scope["method"], read_path(scope), scope.get("query_string", b""), scope["headers"], scope.get("client")
         )
         self._receive, self._is_over = receive, False
 
@@ -32,7 +32,7 @@ class AsgiRequest(IncomingRequest):
         return b""
 
 
-def _read_path(scope: Scope) -> str:
+def read_path(scope: Scope) -> str:
     """The path as it came, below that at which the application is mounted (``root_path``).
 
     A host may leave out the path as it came. The decoded one stands in then, without its ``%``: a name with one is

@@ -31,7 +31,7 @@ from signalr_bridge.web.problems import DEFECT_ANSWERED, NO_SUCH_ROUTE, answer_p
 from signalr_bridge.web.request import PartsByType, Request
 from signalr_bridge.web.shares import Flight, Share, Shares, Shed
 from signalr_bridge.web.table import NOWHERE, Audience, PathItem, Route, Table, keep_public
-from signalr_bridge.web.trace import CLIENT, NOTE, TRACE, Note, Trace, read_traceparent
+from signalr_bridge.web.trace import CLIENT, NOTE, TRACE, Note, begin_trace, read_traceparent
 from signalr_bridge.wire.exchange import Answer, IncomingRequest
 
 LONGEST_PATH = 32 * 1024
@@ -138,7 +138,8 @@ class Front:
         given = request.last_header(b"x-request-id")
         request.id = self._new_id() if given is None or not REQUEST_ID.fullmatch(given) else given.decode()
         given = request.last_header(b"traceparent")
-        TRACE.set(Trace(request.id, None if given is None else _read_trace(request, path_item, given)))
+        passed = None if given is None else _read_trace(request, path_item, given)
+        TRACE.set(begin_trace(request.id, passed, request.method, path_item.template))
         if self._takes_notes:
             NOTE.set(Note())
         problem: BridgeError | None = None

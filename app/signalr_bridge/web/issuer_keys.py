@@ -4,11 +4,13 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import httpx
 
 from signalr_bridge.errors import BadToken, MalformedJson
 from signalr_bridge.runtime import Clock, WallClock
+from signalr_bridge.tracing import Called, tracing_call
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.tokens import (
     LEEWAY_SECONDS,
@@ -155,12 +157,14 @@ def openid_discovery(issuer: str, certificates: ssl.SSLContext | None = None) ->
 
 async def _get(client: httpx.AsyncClient, address: str) -> bytes:
     body = bytearray()
-    async with client.stream("GET", address) as response:
-        response.raise_for_status()
-        async for piece in response.aiter_bytes():
-            body += piece
-            if len(body) > _MOST_BYTES:
-                raise MalformedJson("The token issuer's answer is too large.")
+    parts = urlsplit(address)
+    with tracing_call("GET", f"{parts.scheme}://{parts.netloc}", Called(parts.path, "identity")):
+        async with client.stream("GET", address) as response:
+            response.raise_for_status()
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) > _MOST_BYTES:
+                    raise MalformedJson("The token issuer's answer is too large.")
     return bytes(body)
 
 

@@ -16,9 +16,11 @@ import structlog
 
 from signalr_bridge.protocol.rest import Action
 from signalr_bridge.runtime import WallClock
+from signalr_bridge.tracing import TRACING
 from signalr_bridge.web.line_writer import LineWriter, make_write
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.standard_streams import QueuedStream
+from signalr_bridge.web.trace import TRACE
 
 _OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 """The attributes of every record. The others are the fields that were logged."""
@@ -137,10 +139,22 @@ class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = {"message": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
         fields |= {name: value for name, value in vars(record).items() if name not in _OF_RECORDS}
+        fields |= _name_span()
         fields["timestamp"] = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
         return _write_json(fields)
+
+
+def _name_span() -> dict[str, str]:
+    """The trace and the span that a line belongs to. They are nowhere without a tracer, or outside of a request."""
+    if TRACING.tracer is None or (span := TRACE.get().span) is None:
+        return {}
+    return {"trace_id": span.trace_id, "span_id": span.span_id}
+
+
+def _add_span(_: object, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {**fields, **_name_span()}
 
 
 def _write_json(fields: dict[str, Any]) -> str:
@@ -180,6 +194,7 @@ def _text_formatter() -> logging.Formatter:
             structlog.stdlib.add_log_level,
             structlog.stdlib.add_logger_name,
             structlog.stdlib.ExtraAdder(),
+            _add_span,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
         ],
         processors=[
@@ -205,6 +220,8 @@ class _AccessLine(msgspec.Struct, kw_only=True, gc=False):
     status: int
     request_id: str
     caller: str | msgspec.UnsetType
+    trace_id: str | msgspec.UnsetType = msgspec.UNSET
+    span_id: str | msgspec.UnsetType = msgspec.UNSET
     milliseconds: float
     timestamp: datetime
 
@@ -265,6 +282,7 @@ class LogObserver(Observer):
                 status=status,
                 request_id=request_id,
                 caller=msgspec.UNSET if caller is None else caller,
+                **_name_span(),
                 milliseconds=milliseconds,
                 timestamp=datetime.fromtimestamp(self._wall_clock(), UTC),
             )

@@ -7,6 +7,8 @@ from contextvars import ContextVar
 
 import msgspec
 
+from signalr_bridge.tracing import TRACING, Span
+
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.{0,200})?")
 
 
@@ -15,11 +17,14 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
 
     Args:
         request_id: The id of the request. It is empty outside of a request.
-        traceparent: What is passed on. None when the caller sent none that is well-formed.
+        traceparent: What is passed on. None when the caller sent none that is well-formed. With a span it is that of
+            the span.
+        span: The span of the request. None where no spans are made.
     """
 
     request_id: str = ""
     traceparent: str | None = None
+    span: Span | None = None
 
 
 NO_TRACE = Trace()
@@ -62,6 +67,25 @@ def acting(by: str) -> Iterator[None]:
         yield
     finally:
         NOTE.reset(token)
+
+
+_UNTRACED = ("/health/", "/metrics")
+"""What is asked every few seconds by machines, and would hide all else."""
+
+
+def begin_trace(request_id: str, traceparent: str | None, method: str, template: str) -> Trace:
+    """The trace of a request, with a span where the process has a tracer."""
+    tracer = TRACING.tracer
+    if tracer is None or template.startswith(_UNTRACED):
+        return Trace(request_id, traceparent)
+    span = tracer.begin_request(method, template, traceparent, "bridge")
+    return Trace(request_id, span.traceparent, span)
+
+
+def tell_span(name: str, value: str) -> None:
+    """Say a fact in the span of the request that this task answers. ``name`` is that of an attribute."""
+    if TRACING.tracer is not None and (span := TRACE.get().span) is not None:
+        span.note(name, value)
 
 
 def read_traceparent(value: bytes) -> str | None:

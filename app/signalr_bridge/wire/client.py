@@ -10,10 +10,12 @@ import ssl
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from signalr_bridge.runtime import RUNTIME
+from signalr_bridge.tracing import TRACING, UNNAMED, Called, drop_trace
 from signalr_bridge.wire.client_protocol import Connection, Exchange
 from signalr_bridge.wire.dialer import Dialer, Origin, read_origin
 from signalr_bridge.wire.exchange import (
@@ -26,6 +28,7 @@ from signalr_bridge.wire.exchange import (
     Response,
     ResponseTooLarge,
     TimedOut,
+    end_span,
     read_retry_after,
 )
 from signalr_bridge.wire.proxies import Proxies, write_basic
@@ -283,6 +286,7 @@ class Client:
         *,
         seconds: float,
         largest: int | None,
+        called: Called = UNNAMED,
     ) -> asyncio.Future[Response]:
         """Begin a request. If a connection is free, all of it has been written when this returns.
 
@@ -297,6 +301,7 @@ class Client:
             seconds: How long connecting, the request and the whole response may take together.
             largest: How many bytes the body of the response may have. None means that it is not wanted. Then the future
                 is set as soon as the head has come.
+            called: What the span of the call says.
 
         Raises:
             ValueError: For a method or target that HTTP cannot carry. Nothing was sent.
@@ -314,6 +319,10 @@ class Client:
                 future.set_exception(error)
                 future.exception()
                 return future
+        if (tracer := TRACING.tracer) is not None:
+            span = tracer.begin_call(method, origin, called)
+            future.add_done_callback(partial(end_span, span, called))
+            headers += b"traceparent: %b\r\n" % span.traceparent.encode()
         payload = _write_request(method, target, pool.head, headers, body)
         pool.begin(Exchange(pool, future, payload, method == "HEAD", largest), seconds)
         return future
@@ -327,6 +336,7 @@ class Client:
         body: bytes | None = None,
         seconds: float,
         largest: int | None,
+        called: Called = UNNAMED,
     ) -> Response:
         """The response to one request. It is ``begin`` for a whole URL and for headers that have not been rendered.
 
@@ -335,8 +345,10 @@ class Client:
             ValueError: For a header or URL that HTTP cannot carry. Nothing was sent.
         """
         origin, target, credentials = _split_url(url)
+        if TRACING.tracer is not None:
+            headers = drop_trace(headers)
         lines = render_headers({**credentials, **headers})
-        return await self.begin(method, origin, target, lines, body, seconds=seconds, largest=largest)
+        return await self.begin(method, origin, target, lines, body, seconds=seconds, largest=largest, called=called)
 
     def _add_pool(self, text: str) -> Pool:
         assert self._loop is not None

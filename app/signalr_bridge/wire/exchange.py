@@ -1,5 +1,6 @@
 """HTTP exchanges as values: a request that has come and the answer to it, and the response to a call of ours."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import msgspec
 from signalr_bridge.errors import BridgeError
 from signalr_bridge.protocol.problem import MEDIA_TYPE, problem_headers, write_problem
 from signalr_bridge.runtime import RUNTIME
+from signalr_bridge.tracing import Called, Span
 
 HeaderLines = Sequence[tuple[bytes, bytes]]
 """Header lines as they came or as they go out, with names in lower case."""
@@ -310,3 +312,18 @@ class BadResponse(CallFailed):
 
 class ResponseTooLarge(BadResponse):
     """The body has more bytes than its reader takes."""
+
+
+def end_span(span: Span, called: Called, future: asyncio.Future[Response]) -> None:
+    """Say in the span of a call how the call has ended, and end the span."""
+    if future.cancelled():
+        span.end(0, "cancelled")
+        return
+    error = future.exception()
+    found = future.result() if error is None else error.response if isinstance(error, CallFailed) else None
+    failure = None if error is None else type(error).__name__
+    if called.judge is not None:
+        outcome, is_fine = called.judge(future)
+        span.note("signalr.outcome", outcome)
+        failure = "" if is_fine else failure or outcome
+    span.end(0 if found is None else found.status, failure)

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from signalr_bridge.runtime import Clock, Random
+from signalr_bridge.tracing import UNNAMED, Called
 from signalr_bridge.upstream.forward.formats import (
     BackendFailed,
     BackendUnavailable,
@@ -120,7 +121,15 @@ class Backends:
         await self._client.close()
 
     async def post(
-        self, origin: str, url: str, body: bytes, headers: Mapping[str, str], seconds: float, *, patient: bool = True
+        self,
+        origin: str,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        seconds: float,
+        *,
+        patient: bool = True,
+        called: Called = UNNAMED,
     ) -> Reply:
         """Post one event, and return the backend's reply.
 
@@ -131,6 +140,7 @@ class Backends:
             headers: The headers besides those of every call.
             seconds: How long the call may take.
             patient: False when so little time is left that a time-out says nothing about the backend.
+            called: What the span of the call says.
 
         Raises:
             BackendFailed: One of its kinds, when there is no reply.
@@ -140,7 +150,7 @@ class Backends:
         if not breaker.allow(self._clock()):
             raise CircuitOpen("The backend is not called for a moment: it did not answer several times in a row.")
         try:
-            reply = await self._post_in_time(url, body, headers, seconds)
+            reply = await self._post_in_time(url, body, headers, seconds, called)
             breaker.record_answer()
         except TimeoutError:
             if patient:
@@ -159,9 +169,11 @@ class Backends:
             _log_change(origin, was_open, breaker, self.advice.get(origin))
         return reply
 
-    async def _post_in_time(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
+    async def _post_in_time(
+        self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, called: Called
+    ) -> Reply:
         try:
-            return await self._post(url, body, headers, seconds)
+            return await self._post(url, body, headers, seconds, called)
         except (client.TimedOut, client.ConnectTimedOut):
             raise TimeoutError from None  # a connection that is not made in time has always counted as no response
         except client.PoolExhausted as error:
@@ -175,9 +187,9 @@ class Backends:
         except client.BadResponse as error:
             raise BackendFailed(_describe(error)) from None
 
-    async def _post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:
+    async def _post(self, url: str, body: bytes, headers: Mapping[str, str], seconds: float, called: Called) -> Reply:
         response = await self._client.request(
-            "POST", url, headers=headers, body=body, seconds=seconds, largest=LARGEST_ANSWER
+            "POST", url, headers=headers, body=body, seconds=seconds, largest=LARGEST_ANSWER, called=called
         )
         found = response.headers
         media_type = found.get("Content-Type", "").partition(";")[0].strip().lower()

@@ -256,6 +256,8 @@ class Address:
             )
         self.origin = f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}"
         self._parts = parts._replace(path=f"{parts.path.rstrip('/')}/{escape_segment(more)}") if more else parts
+        self.path = self._parts.path
+        """The path as the setting has it, with ``{hub}`` and ``{event}``."""
         self._write_and_keep = lru_cache(_MOST_KEPT)(self._write)
 
     def write(self, hub: str, event: str) -> str:

@@ -13,6 +13,7 @@ from signalr_bridge.protocol.hub_message import Payload
 from signalr_bridge.protocol.upstream_event import CONNECTED, CONNECTIONS
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import ForwardSettings
+from signalr_bridge.tracing import Called
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import explain_outside
 from signalr_bridge.upstream.forward.backends import Backends, delay_for_connection, delay_for_message, may_repeat
@@ -87,6 +88,7 @@ class Forward:
     ) -> None:
         self.source, self.hub, self.category, self.event = rule.source, rule.hub, rule.category, rule.event
         self._rule, self._signers = rule, signers
+        self._called = Called(rule.path, "backend", {"signalr.handler": rule.source})
         self._backends, self._outbox, self._backlog = backends, outbox, backlog
         self._runtime, self._observer, self._pause = runtime, observer, pause
         self._refusals, self._bindings = refusals, bindings
@@ -181,6 +183,7 @@ class Forward:
             headers,
             max(seconds, 0.001),
             patient=seconds > self._rule.seconds / 2,
+            called=self._called,
         )
         return self._rule.format.read(reply, context.event)
 

@@ -10,6 +10,7 @@ from signalr_bridge.protocol.admission import NEGOTIATE, Admission, NegotiateReq
 from signalr_bridge.protocol.upstream_event import JSON
 from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings.model import ForwardSettings
+from signalr_bridge.tracing import Called
 from signalr_bridge.upstream.forward.backends import Backends
 from signalr_bridge.upstream.forward.formats import (
     BackendFailed,
@@ -79,7 +80,12 @@ class NegotiateForward:
         headers = {"Content-Type": JSON} | self._signers()[self.source].sign(id, moment, body)
         address = self._rule.address
         return await self._backends.post(
-            address.origin, address.write(request.hub, NEGOTIATE), body, headers, self._rule.seconds
+            address.origin,
+            address.write(request.hub, NEGOTIATE),
+            body,
+            headers,
+            self._rule.seconds,
+            called=Called(address.path, "backend", {"signalr.handler": self.source}),
         )
 
 

@@ -27,6 +27,7 @@ class Rule:
         format: How events are written, and answers are read.
         seconds: How long an attempt may take. A message's attempts may take so long together.
         retry_seconds: How long a connection event is posted again and again.
+        path: The path of its URL, with ``{hub}`` and ``{event}``.
     """
 
     source: str
@@ -37,6 +38,7 @@ class Rule:
     format: Format
     seconds: float
     retry_seconds: float
+    path: str = ""
 
 
 def read_rule(name: str, given: ForwardSettings, new_id: NewId) -> Rule:
@@ -52,6 +54,7 @@ def read_rule(name: str, given: ForwardSettings, new_id: NewId) -> Rule:
         _make_format(given, address, name, new_id),
         given.timeout_seconds,
         given.retry_seconds,
+        address.path,
     )
 
 
