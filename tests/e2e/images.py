@@ -1,4 +1,4 @@
-"""Images without a container engine: built line by line from a Dockerfile, and started by bubblewrap with a read-only root.
+"""Images without an engine: built line by line from a Dockerfile, and started by bubblewrap with a read-only root.
 
 ``SandboxBuilder`` takes this machine's own ``/usr`` and Python for the base, and for what lock files name the packages
 that the tests have already. All else is done as it is written. ``tests.e2e.buildah`` builds for real (``make trial``).
@@ -16,10 +16,10 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.e2e.dockerfile import Dockerfile, Instruction, fill, read_dockerfile
-from tests.e2e.processes import E2E, ROOT, Process
+from tests.e2e.processes import E2E, Process
 from tests.install import find
 
 _PYTHON = Path(sys.base_prefix)
@@ -185,9 +185,8 @@ class _Step:
             case "HEALTHCHECK":
                 self._configure(health=tuple(json.loads(one.text.partition(" CMD ")[2])))
 
-    def _configure(self, **changes: object) -> None:
-        config = replace(self.image.config, **changes)  # type: ignore[arg-type]
-        self.image = replace(self.image, config=config)
+    def _configure(self, **changes: Any) -> None:
+        self.image = replace(self.image, config=replace(self.image.config, **changes))
 
     def _place(self, path: str) -> Path:
         return self.image.root / os.path.normpath(os.path.join(self.image.config.folder, path)).lstrip("/")
@@ -273,4 +272,3 @@ def list_modules(image: Image, package: str) -> set[str]:
     """What a package of the image's program holds."""
     (folder,) = image.path("/opt/signalr-bridge").glob(f"lib/python3.*/site-packages/{package}")
     return {path.name.removesuffix(".py") for path in folder.iterdir()} - {"__pycache__"}
-

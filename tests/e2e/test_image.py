@@ -1,14 +1,16 @@
 """The image: what is in it, what is not, and that it serves with a read-only root, no right, and packages of its own.
 
-``make test`` builds it in a sandbox, line by line from the Dockerfile. ``FULL_SCALE`` (``make trial``) builds it by buildah
-too, on a base of Debian's packages.
+``make test`` builds it in a sandbox, line by line from the Dockerfile. ``FULL_SCALE`` (``make trial``) builds it by
+buildah too, on a base of Debian's packages.
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import distributions
@@ -36,6 +38,9 @@ from tests.shape.test_product import FOR_DEVELOPMENT
 from tests.shape.tree import APP
 
 PAGE = (ROOT / "docs" / "images.md").read_text("utf-8")
+SHARED_MEMORY = Path("/dev/shm")
+MEMORY = SHARED_MEMORY if SHARED_MEMORY.is_dir() and not os.statvfs(SHARED_MEMORY).f_flag & os.ST_NOEXEC else None
+"""Where thousands of files come and go fastest, if programs may run there."""
 LIMIT = 90_000_000
 """Bytes that our layers may add to the base."""
 FUNCTION_APP = """
@@ -73,8 +78,8 @@ class Built:
 
 
 @pytest.fixture(scope="module", params=["sandbox", *(["buildah"] if FULL_SCALE else [])])
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    place, text = tmp_path_factory.mktemp(request.param), OURS.read_text("utf-8")
+def built(request: pytest.FixtureRequest) -> Iterator[Built]:
+    place, text = Path(tempfile.mkdtemp(dir=None if request.param == "buildah" else MEMORY)), OURS.read_text("utf-8")
     engine = BuildahBuilder(place) if request.param == "buildah" else None
     builder: Builder = engine or SandboxBuilder(place)
     yield Built(
