@@ -1,4 +1,4 @@
-"""The Bicep templates: pycep parses them, `check` takes what they give the container, and Azure knows their properties."""
+"""The Bicep templates: they parse, `check` takes what they give the container, and Azure knows their properties."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from signalr_bridge.__main__ import cli
 from signalr_bridge.settings.names import settings_by_path, write_name
 
 from tests.bicep.parameters_table import GUIDE, table_lines, written
-from tests.bicep.properties import VECTOR, read_properties
+from tests.bicep.resource_types import VECTOR, read_properties
 from tests.bicep.templates import FOLDER, TENANT, evaluate, open_scope, read_template, render
 from tests.e2e.processes import clean_environment
 
@@ -51,7 +51,11 @@ EVERYTHING: dict[str, Any] = {
     "upstreamAudience": "api://bridge",
     "withKeyVault": True,
     "withAppConfiguration": True,
-    "settings": {"BRIDGE_NEGOTIATE__ANONYMOUS": True, "BRIDGE_LIMITS__IN_FLIGHT": 500},
+    "settings": {
+        "BRIDGE_NEGOTIATE__ANONYMOUS": True,
+        "BRIDGE_NEGOTIATE__JWT": [{"issuer": "https://login.contoso.com/", "audience": "chat"}],
+        "BRIDGE_LIMITS__IN_FLIGHT": 500,
+    },
 }
 NOT_YET_COMPILED = {
     # How a Container App scales by its CPU.
