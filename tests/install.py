@@ -1,6 +1,6 @@
 """Finds or installs the programs that the tests need and pip does not bring: browser, compilers, proxies, Prometheus.
 
-They are Chromium, Go, Java, Maven, PHP, Rust, HAProxy, nginx, Prometheus and its promtool.
+They are Chromium, Go, Java, Maven, PHP, Rust, HAProxy, nginx, Prometheus and its promtool, and Helm.
 
 Run with the project's Python: ``.venv/bin/python tests/install.py``. For each program, in this order:
 
@@ -8,7 +8,9 @@ Run with the project's Python: ``.venv/bin/python tests/install.py``. For each p
 2. for Chromium only: Playwright's own, downloaded if need be;
 3. one that the machine has on its PATH, or where its own installer puts it;
 4. Debian's package, as root or through a sudo that asks no password. Prometheus's is only downloaded (19 MB), and its
-   two programs are taken out of it into ``.venv``: nothing is installed, and its dozen web libraries are left out.
+   two programs are taken out of it into ``.venv``: nothing is installed, and its dozen web libraries are left out;
+5. for Helm, which Debian does not have: compiled into ``.venv`` by Go, from Go's module proxy. That takes five minutes of
+   one processor, once.
 
 The packages of HAProxy and nginx would begin to serve the machine. What is installed here does not, neither now nor
 after the next start of the machine: the tests start processes of their own.
@@ -25,6 +27,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +79,8 @@ class Program:
     """The system's service that the package brings, if it brings one."""
     unpacked: bool = False
     """Whether the program is taken out of the package, which is not installed."""
+    module: str = ""
+    """The Go module that the program is compiled of, with its version. It has no package then."""
 
     @property
     def record(self) -> Path:
@@ -83,11 +88,15 @@ class Program:
 
     @property
     def own_copy(self) -> Path:
-        """Where a program lies that was taken out of its package."""
+        """Where a program lies that was taken out of its package, or compiled."""
+        if self.module:
+            return Path(sys.prefix) / "go-programs" / self.name
         return Path(sys.prefix) / self.package / "usr" / "bin" / self.name
 
     @property
     def hint(self) -> str:
+        if self.module:
+            return f"no {self.name} for the tests: let Go compile it (go install {self.module}), and put it on the PATH"
         return f"no {self.name} for the tests: install the package '{self.package}' (apt-get install {self.package})"
 
 
@@ -109,6 +118,14 @@ PROGRAMS = (
     Program("bwrap", "bubblewrap", ("bwrap",), ("{}", "--unshare-user", "--ro-bind", "/", "/", "true")),
     Program("prometheus", "prometheus", ("prometheus",), ("{}", "--version"), unpacked=True),
     Program("promtool", "prometheus", ("promtool",), ("{}", "--version"), unpacked=True),
+    # Version 4 has other commands. Go must stand above: it compiles this one.
+    Program(
+        "helm",
+        "",
+        ("helm",),
+        ("sh", "-c", '"$0" version --short | grep -q ^v3', "{}"),
+        module="helm.sh/helm/v3/cmd/helm@v3.22.0",
+    ),
 )
 
 
@@ -147,8 +164,9 @@ def candidates(program: Program) -> Iterator[str]:
         if download_chromium():
             yield PLAYWRIGHT
     yield from on_path(program)
-    if program.unpacked:
-        if program.own_copy.exists() or unpack_package(program):
+    if program.unpacked or program.module:
+        make = compile_module if program.module else unpack_package
+        if program.own_copy.exists() or make(program):
             yield str(program.own_copy)
     elif install_package(program):
         yield from on_path(program)
@@ -173,6 +191,26 @@ def unpack_package(program: Program) -> bool:
     folder = program.own_copy.parents[2]
     folder.mkdir(exist_ok=True)
     done = run(["sh", "-c", UNPACK, str(folder), *APT, "download", program.package], seconds=900)
+    return done and program.own_copy.exists()
+
+
+def compile_module(program: Program) -> bool:
+    """Compiles it by Go. What Go downloads and keeps for that goes afterwards: it is more than a gigabyte."""
+    try:
+        go = find("go")
+    except LookupError:
+        return False
+    say(f"compiling {program.module}")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = [
+            f"GOBIN={program.own_copy.parent}",
+            f"GOPATH={folder}/path",
+            f"GOCACHE={folder}/cache",
+            "GOFLAGS=-modcacherw",  # else the folder could not be removed
+            "GOTOOLCHAIN=auto",  # it takes the Go that the module asks for
+            "CGO_ENABLED=0",
+        ]
+        done = run(["env", *settings, go, "install", "-ldflags=-s -w", program.module], seconds=1800)
     return done and program.own_copy.exists()
 
 
