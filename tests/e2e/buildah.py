@@ -39,7 +39,9 @@ class BuildahBuilder:
         file, out = self.place / "Dockerfile", self.place / "out"
         file.write_text(text, "utf-8")
         output = ["--output", f"type=local,dest={out}"]
-        self._buildah("bud", "--layers", *self._options(), "--target", target, *output, "--file", str(file), str(folder))
+        self._buildah(
+            "bud", "--layers", *self._options(), "--target", target, *output, "--file", str(file), str(folder)
+        )
         return out
 
     def close(self) -> None:

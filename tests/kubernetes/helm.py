@@ -25,9 +25,7 @@ def run_helm(*arguments: str) -> str:
     """What Helm prints. Raises ``HelmError`` where it ends with another code than 0."""
     settings = {"HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "KUBECONFIG"}
     env = {name: value for name, value in os.environ.items() if name not in settings and name != "HELM_PLUGINS"}
-    done = subprocess.run(
-        [find("helm"), *arguments], capture_output=True, text=True, env=env, timeout=60, check=False
-    )
+    done = subprocess.run([find("helm"), *arguments], capture_output=True, text=True, env=env, timeout=60, check=False)
     if done.returncode:
         raise HelmError(done.stderr + done.stdout)
     return done.stdout
