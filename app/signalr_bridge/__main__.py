@@ -1,4 +1,4 @@
-"""The command line: serve, dev, emulator, check, token, tail, init, import."""
+"""The command line: serve, dev, emulator, check, token, tail, init, import, azure."""
 
 import sys
 
@@ -23,6 +23,7 @@ from typing import Annotated, Any, NoReturn, TextIO
 import typer
 
 from signalr_bridge import __version__
+from signalr_bridge.azure_commands import AzureCommands
 from signalr_bridge.banner import Banner, write_url
 from signalr_bridge.check import (
     examine,
@@ -331,6 +332,13 @@ def token(
     info = asyncio.run(mint(loaded, hub, json_text.encode({"userId": user, "claims": claims})))
     _print(info.url)
     _print(info.access_token)
+
+
+@cli.command()
+def azure(settings: SettingsFiles = None) -> None:
+    """Print the `az` lines that set up the configured SignalR instances. They hold no secret."""
+    for line in AzureCommands(_accept(review(_find_sources(settings, {}).read()))).write():
+        _print(line)
 
 
 def _check_token(settings: Settings, text: str) -> NoReturn:

@@ -33,7 +33,7 @@ param upstreamCode string
 param callerKeys string
 @description('Application id URI for which the instances send tokens with their events. Empty: they sign, and send the code only.')
 param upstreamAudience string = ''
-@description('No access keys: Entra alone vouches for clients and events. It needs `upstreamAudience`.')
+@description('No access keys: Entra alone proves who clients and instances are. It needs `upstreamAudience`.')
 param disableLocalAuth bool = false
 @description('A Key Vault whose secrets the bridge reads and follows, and that holds the code and the keys of callers.')
 param withKeyVault bool = false

@@ -21,7 +21,7 @@ param origins string[] = ['*']
 param principalId string
 @description('Resource id of the user-assigned identity with which the instance calls the bridge.')
 param instanceIdentityId string
-@description('No access keys: Entra alone vouches for clients and events. It needs upstreamAudience.')
+@description('No access keys: Entra alone proves who clients and instances are. It needs upstreamAudience.')
 param disableLocalAuth bool = false
 @description('Tags of the resources.')
 param tags object = {}

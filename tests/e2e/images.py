@@ -105,7 +105,8 @@ class SandboxBuilder:
                 base = self._build_stage(folder, text, dockerfile, stage.base)
             else:
                 base = self.images.get(stage.base) or self._make_base()
-            step = _Step(folder, self._copy(base), {}, dockerfile.arguments)
+            has_run = any(one.word == "RUN" for one in stage.instructions)
+            step = _Step(folder, self._copy(base, linked=not has_run), {}, dockerfile.arguments)
             for one in stage.instructions:
                 if one.word == "COPY" and (match := re.match(r"--from=(\S+) ", one.text)) is not None:
                     step.copy(one.text[match.end() :], self._build_stage(folder, text, dockerfile, match[1]).root)
@@ -114,9 +115,10 @@ class SandboxBuilder:
             self._stages[text, name] = step.image
         return self._stages[text, name]
 
-    def _copy(self, image: Image) -> Image:
+    def _copy(self, image: Image, *, linked: bool) -> Image:
+        """Where nothing runs, nothing changes a file: links do, and cost less."""
         root = self.place / f"root-{len(list(self.place.iterdir()))}"
-        subprocess.run(["cp", "-a", "--reflink=auto", str(image.root), str(root)], check=True)
+        subprocess.run(["cp", "-al" if linked else "-a", str(image.root), str(root)], check=True)
         return replace(image, root=root)
 
     def _make_base(self) -> Image:
@@ -188,7 +190,7 @@ class _Step:
         *names, target = text.split()
         kept = _read_ignored(source) if source == self.folder else None
         for name in names:
-            found = sorted(source.glob(name.lstrip("/")))
+            found = [source] if name == "." else sorted(source.glob(name.lstrip("/")))
             assert found, f"COPY {text}: no {name}"
             for path in found:
                 into = self._place(target)
@@ -251,7 +253,14 @@ def _copy_folder(path: Path, into: Path, source: Path, kept: _Kept | None) -> No
             if kept is not None and not kept(str((Path(folder) / name).relative_to(source))):
                 yield name
 
-    shutil.copytree(path, into, symlinks=True, dirs_exist_ok=True, ignore=lambda f, names: set(leave_out(f, names)))
+    shutil.copytree(
+        path,
+        into,
+        symlinks=True,
+        dirs_exist_ok=True,
+        ignore=lambda name, names: set(leave_out(name, names)),
+        copy_function=shutil.copy2 if kept is not None else os.link,  # what another stage has made stays as it is
+    )
 
 
 def list_modules(image: Image, package: str) -> set[str]:

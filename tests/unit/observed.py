@@ -33,6 +33,9 @@ class Recorder(Observer):
     def event_ended(self, **facts: Any) -> None:
         self.facts.append(("event_ended", facts))
 
+    def event_refused(self, **facts: Any) -> None:
+        self.facts.append(("event_refused", facts))
+
     def message_limited(self, **facts: Any) -> None:
         self.facts.append(("message_limited", facts))
 

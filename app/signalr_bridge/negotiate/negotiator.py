@@ -19,7 +19,8 @@ from signalr_bridge.protocol.access_token import (
 )
 from signalr_bridge.protocol.claims import ClaimValues
 from signalr_bridge.runtime import WallClock
-from signalr_bridge.web.trace import NOTE
+from signalr_bridge.tracing import TRACING
+from signalr_bridge.web.trace import NOTE, tell_span
 
 _ENCODER = msgspec.json.Encoder()
 _LOST_EVENTS = (
@@ -121,6 +122,9 @@ class Negotiator:
         endpoint = self._directory.find(hub).choose_for_client(wanted.endpoint, hub=hub, user_id=wanted.user_id)
         if (note := NOTE.get()) is not None:
             note.hub, note.user_id, note.endpoint = hub, wanted.user_id, endpoint.name
+        if TRACING.tracer is not None:
+            tell_span("signalr.hub", hub.lower())
+            tell_span("signalr.endpoint", endpoint.name)
         return await self._sign(endpoint, hub, wanted)
 
     async def negotiate_all(self, hub: str, wanted: ClientToken) -> list[Choice]:

@@ -68,6 +68,7 @@ __all__ = [
 
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
+_PUBLIC_URL = re.compile(r"https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 def _is_address(text: str) -> bool:
@@ -86,6 +87,9 @@ class Settings(BaseSettings):
 
     host: str = Field(default="0.0.0.0", description="address to listen on (`dev`: 127.0.0.1)")
     port: int = Field(default=8080, ge=0, le=65_535, description="port to listen on")
+    public_url: str | None = Field(
+        default=None, description="the bridge as clients and callers see it, `https://host[:port]`; `azure` writes it"
+    )
     connection: Annotated[str, LIVE] = Field(
         default="AzureSignalRConnectionString",
         min_length=1,
@@ -165,6 +169,13 @@ class Settings(BaseSettings):
         if not _HOST.fullmatch(value) and not _is_address(value):
             raise ValueError("write an address alone, such as 0.0.0.0, without http:// and without a port")
         return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str | None) -> str | None:
+        if value is not None and not _PUBLIC_URL.fullmatch(value.rstrip("/")):
+            raise ValueError("write https://host[:port], without a path, which BRIDGE_ROOT_PATH has")
+        return None if value is None else value.rstrip("/")
 
     @field_validator("root_path")
     @classmethod

@@ -24,6 +24,10 @@ _EVENTS = (" http receive", " http send")
 _NAME: ContextVar[str | None] = ContextVar("host_span_name", default=None)
 """What spans of this task are called in the place of the request's path. None outside of the bridge."""
 
+_AROUND: ContextVar[tuple[trace.Span, ...]] = ContextVar("host_spans_around", default=())
+"""The spans of requests that have begun in this task. There are several where several instrumentations are installed.
+"""
+
 _PREPARED: WeakSet[trace.TracerProvider] = WeakSet()
 
 
@@ -36,9 +40,9 @@ def clean_spans(method: str, template: str) -> Iterator[None]:
         template: The template of the path. It is empty where no route of ours has the path.
     """
     name = f"{method if method in METHODS else 'HTTP'} {template}".strip()
-    span = trace.get_current_span()
-    if span.is_recording():
-        _clean(span, name, template)
+    for span in {trace.get_current_span(), *_AROUND.get()}:
+        if span.is_recording():
+            _clean(span, name, template)
     token = _NAME.set(name)
     try:
         yield
@@ -47,21 +51,26 @@ def clean_spans(method: str, template: str) -> Iterator[None]:
 
 
 def prepare_provider() -> None:
-    """Have spans cleaned that begin later, where the provider is that of the SDK. It may be called again."""
+    """Have all spans of a request cleaned, where the provider is that of the SDK. It may be called again.
+
+    Without it, or with a provider that is set later, only the span is cleaned in which the bridge is called.
+    """
     provider = trace.get_tracer_provider()
     add = getattr(provider, "add_span_processor", None)
     if add is None or provider in _PREPARED:
         return
     from opentelemetry.sdk.trace import SpanProcessor
 
-    class Renaming(SpanProcessor):
-        """Gives spans of events a name without the path."""
+    class Watching(SpanProcessor):
+        """Remembers the spans of a request, and gives spans of its events a name without the path."""
 
         def on_start(self, span: trace.Span, parent_context: Context | None = None) -> None:
             if (name := _NAME.get()) is not None:
                 _rename(span, name)
+            elif getattr(span, "kind", None) is trace.SpanKind.SERVER:
+                _AROUND.set((*(one for one in _AROUND.get() if one.is_recording()), span))
 
-    add(Renaming())
+    add(Watching())
     _PREPARED.add(provider)
 
 

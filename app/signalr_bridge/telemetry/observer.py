@@ -3,7 +3,7 @@
 from signalr_bridge.protocol.rest import Action
 from signalr_bridge.tracing import TRACING
 from signalr_bridge.web.observer import Observer
-from signalr_bridge.web.trace import TRACE
+from signalr_bridge.web.trace import TRACE, tell_span
 
 
 def make_observers() -> "list[Observer]":
@@ -35,3 +35,38 @@ class TraceObserver(Observer):
         if (span := TRACE.get().span) is not None:
             span.note("signalr.hub", hub.lower())
             span.append("signalr.outcomes", f"{endpoint}={outcome}")
+
+    def event_ended(
+        self,
+        *,
+        hub: str,
+        category: str,
+        event: str,
+        registered_event: str | None,
+        connection_id: str,
+        user_id: str,
+        handler: str,
+        result: str,
+        endpoint: str | None,
+        handler_seconds: float | None,
+        seconds: float,
+    ) -> None:
+        tell_span("signalr.result", result)
+        tell_span("signalr.hub", hub.lower())
+        tell_span("signalr.category", category)
+        tell_span("signalr.event", registered_event or "other")  # another one is a client's text
+        if endpoint is not None:
+            tell_span("signalr.endpoint", endpoint)
+
+    def event_refused(
+        self,
+        *,
+        reason: str,
+        hub: str,
+        category: str,
+        event: str,
+        connection_id: str,
+        user_id: str,
+        seconds: float,
+    ) -> None:
+        tell_span("signalr.result", reason)

@@ -37,6 +37,14 @@ TokensOf: TypeAlias = Callable[[EntraSettings], EntraTokens | None]
 """Gives what checks tokens by these settings. None means that no token counts."""
 
 
+class UnbelievedCall(Unauthenticated):
+    """An upstream call is not authenticated. ``check`` is what it did not pass: ``code``, ``signature``, ``entra``."""
+
+    def __init__(self, detail: str, check: str) -> None:
+        super().__init__(detail, headers=_CHALLENGE)
+        self.check = check
+
+
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
     """A key that verifies signatures, and the endpoint that signs with it. None means that the key does not tell."""
@@ -136,7 +144,7 @@ class UpstreamRules:
         object.__setattr__(self, "usual_queries", tuple(b"code=" + quote(one, safe="").encode() for one in self.codes))
 
     def check_code(self, query: bytes, lines: HeaderLines) -> None:
-        """Raise ``Unauthenticated`` when a code is needed, and neither query nor headers have it."""
+        """Raise ``UnbelievedCall`` when a code is needed, and neither query nor headers have it."""
         if not self.codes or True in [hmac.compare_digest(one, query) for one in self.usual_queries]:
             return
         given = [value for name, value in read_parameters(query.decode("latin-1")) if name.lower() == "code"]
@@ -147,7 +155,7 @@ class UpstreamRules:
             for code in self.codes:  # every code is compared
                 matches |= hmac.compare_digest(code, text)
         if not matches:
-            raise Unauthenticated("The upstream address lacks its code, or has another one.", headers=_CHALLENGE)
+            raise UnbelievedCall("The upstream address lacks its code, or has another one.", "code")
 
     async def check(self, query: bytes, lines: HeaderLines, headers: EventHeaders) -> str | None:
         """As ``UpstreamAuthenticator.check``, for a call of the hub that these rules are for."""
@@ -229,7 +237,7 @@ class UpstreamAuthenticator:
         self._own = dict(own or {})
 
     async def check(self, query: bytes, lines: HeaderLines, headers: EventHeaders) -> str | None:
-        """The name of the endpoint that called, if that is known. Raises ``Unauthenticated``.
+        """The name of the endpoint that called, if that is known. Raises ``UnbelievedCall``.
 
         Args:
             query: The request's query as it came.
@@ -252,12 +260,12 @@ class UpstreamAuthenticator:
         return self._own.get(hub.lower(), self._common)
 
 
-def _refuse(error: BadSignature | BadToken) -> Unauthenticated:
+def _refuse(error: BadSignature | BadToken) -> UnbelievedCall:
     """The reason of a refused token stands in the log only. All refused tokens get the same answer."""
     if isinstance(error, BadSignature):
-        return Unauthenticated(error.detail, headers=_CHALLENGE)
+        return UnbelievedCall(error.detail, "signature")
     _LOG.info("the token of an upstream call was refused", extra={"reason": error.detail})
-    return Unauthenticated("The token of this call is not believed: see the log.", headers=_CHALLENGE)
+    return UnbelievedCall("The token of this call is not believed: see the log.", "entra")
 
 
 def _no_tokens(_: EntraSettings) -> None:

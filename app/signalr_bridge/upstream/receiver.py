@@ -4,7 +4,7 @@ It needs no web framework. Source of the order and the answers: ``docs/protocol/
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
@@ -35,7 +35,8 @@ from signalr_bridge.protocol.upstream_event import (
     decode_header,
 )
 from signalr_bridge.runtime import RUNTIME, Clock
-from signalr_bridge.upstream.authenticator import UpstreamAuthenticator, UpstreamRules
+from signalr_bridge.upstream.authenticator import UnbelievedCall, UpstreamAuthenticator
+from signalr_bridge.upstream.call import Call, Values, tell_refused
 from signalr_bridge.upstream.codecs import CODECS, Codec
 from signalr_bridge.upstream.context import Context
 from signalr_bridge.upstream.dispatch import (
@@ -61,9 +62,6 @@ from signalr_bridge.wire.exchange import Answer, make_answer
 Read = TypeVar("Read")
 Message = TypeVar("Message")
 
-Values = Mapping[bytes, bytes]
-"""The values of a call's header lines, as ``first_values`` gives them."""
-
 ReadBody = Callable[[int], Awaitable[bytes]]
 """Reads a body of at most so many bytes, or raises ``BodyTooLarge``."""
 
@@ -73,23 +71,6 @@ BeginFlight = Callable[[], None]
 _LOG = logging.getLogger("signalr_bridge.upstream")
 
 _check_known_hub = lru_cache(1024)(check_hub)
-
-
-class _Call(msgspec.Struct):
-    """A call that ``rules`` took. ``record`` is None when no feed exists, ``ending`` until a handler was asked."""
-
-    headers: EventHeaders
-    lines: HeaderLines
-    values: Values
-    endpoint: str | None
-    rules: UpstreamRules
-    record: EventRecord | None
-    ending: Ending | None = None
-
-    def end(self, handlers: Sequence[Handler], ending: Ending) -> None:
-        self.ending = ending
-        if self.record is not None:
-            self.record.see(handlers, ending)
 
 
 def read_media_type(values: Values) -> str:
@@ -226,27 +207,28 @@ class Receiver:
         """
         values = upstream_event.first_values(lines)
         headers = upstream_event.pick_event_headers(values)
-        rules = self._authenticator().rules_of(headers.hub)
-        endpoint = await rules.check(query, lines, headers)
+        rules, began = self._authenticator().rules_of(headers.hub), self._clock()
+        try:
+            endpoint = await rules.check(query, lines, headers)
+        except UnbelievedCall as error:
+            tell_refused(self._observer, headers, error.check, self._clock() - began)
+            raise
         record = None if self._events is None else EventRecord(headers)
-        call = _Call(headers, lines, values, endpoint, rules, record)
-        began = self._clock()
+        call = Call(headers, lines, values, endpoint, rules, record)
+        problem: BaseException | None = None
         try:
             answering = self._answer(call, read_body, begin_flight)
             if self._events is None or record is None:
                 return await answering
             return await self._events.watch(record, answering)
+        except BaseException as error:
+            problem = error
+            raise
         finally:
-            self._observer.event_ended(
-                hub=headers.hub,
-                category=headers.category,
-                event=headers.event,
-                ending="rejected" if call.ending is None else call.ending.word,
-                endpoint=endpoint,
-                seconds=self._clock() - began,
-            )
+            call.tell(self._observer, problem, self._clock() - began)
+            problem = None  # else its frames and this one would wait for the garbage collector
 
-    async def _answer(self, call: _Call, read_body: ReadBody, begin_flight: BeginFlight) -> Answer:
+    async def _answer(self, call: Call, read_body: ReadBody, begin_flight: BeginFlight) -> Answer:
         headers = call.headers
         media_type = read_media_type(call.values)
         category, event = headers.category.lower(), headers.event.lower()
@@ -267,13 +249,16 @@ class Receiver:
             raise NoHandler("There are the categories 'connections' (connected, disconnected) and 'messages'.")
         return await self._answer_connection(call, event, body)
 
-    async def _answer_connection(self, call: _Call, event: str, body: bytes) -> Answer:
+    async def _answer_connection(self, call: Call, event: str, body: bytes) -> Answer:
         error = parse(upstream_event.read_disconnected, body).error if event == DISCONNECTED else None
         context = self._open(call, (), None, error)
         handlers = self._dispatch.find_for_connection(call.headers.hub, event)
         if event == CONNECTED and may_name_groups(call.headers.claims_line):
             handlers = [NEGOTIATED_JOIN, *handlers]
+        call.handlers, began = handlers, self._clock()
         ending = await answer_connection(handlers, context)
+        if handlers:
+            call.handler_seconds = self._clock() - began
         call.end(handlers, ending)
         check_failure(ending)
         if event == DISCONNECTED:
@@ -286,7 +271,7 @@ class Receiver:
             self._refusals.admit(context.negotiation_mark)
         return make_answer(200)
 
-    async def _answer_message(self, call: _Call, media_type: str, body: bytes) -> Answer:
+    async def _answer_message(self, call: Call, media_type: str, body: bytes) -> Answer:
         codec = CODECS[media_type]
         message = parse(codec.read_invocation, body, media_type)
         if message.target != call.headers.event and message.target.lower() != call.headers.event.lower():
@@ -303,31 +288,34 @@ class Receiver:
         handler = self._dispatch.find_for_message(call.headers.hub, call.headers.event)
         arguments, refusal = _read_arguments(message, handler)
         context = self._open(call, arguments, message.invocation_id, None)
+        handlers = () if handler is None else (handler,)
         if handler is None:
             ending = self._leave_unhandled(call, context)
         elif refusal is not None:
             ending = _refuse(context, refusal)
         else:
+            call.handlers, began = handlers, self._clock()
             ending = await answer_message(handler, context)
-        handlers = () if handler is None else (handler,)
+            call.handler_seconds = self._clock() - began
         call.end(handlers, ending)
         answer, ending = write_answer(ending, context, codec, media_type)
         call.end(handlers, ending)
         return answer
 
     def _answer_excess(
-        self, call: _Call, invocation_id: str | None, codec: Codec, media_type: str, excess: str
+        self, call: Call, invocation_id: str | None, codec: Codec, media_type: str, excess: str
     ) -> Answer:
         """The answer to a message over the limit. No handler is asked, and its arguments are not read."""
         ending = Refused(excess)
         call.end((), ending)
         return write_answer(ending, self._open(call, (), invocation_id, None), codec, media_type)[0]
 
-    def _leave_unhandled(self, call: _Call, context: Context) -> Ending:
+    def _leave_unhandled(self, call: Call, context: Context) -> Ending:
         """The ending without a handler. A client that waits is told, because silence would look like success.
 
         What handlers there are is told to the service and to those who watch, and not to the client.
         """
+        call.unhandled = True
         advice = self._dispatch.describe_messages(context.hub)
         _LOG.info("no handler", extra={"hub": context.hub, "event": context.event, "reason": advice})
         if call.record is not None:
@@ -336,7 +324,7 @@ class Receiver:
             raise NoHandler(f"No handler answers this event of this hub. {advice}")
         return Returned() if context.invocation_id is None else Refused(f"Method '{context.event}' has no handler.")
 
-    def _open(self, call: _Call, arguments: Sequence[Payload], invocation_id: str | None, error: str | None) -> Context:
+    def _open(self, call: Call, arguments: Sequence[Payload], invocation_id: str | None, error: str | None) -> Context:
         return Context(
             call.headers,
             self._outbox,

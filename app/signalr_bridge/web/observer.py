@@ -72,14 +72,43 @@ class Observer:
         """An endpoint has been asked how it is. The arguments are those of ``operation_ended``."""
 
     def event_ended(
-        self, *, hub: str, category: str, event: str, ending: str, endpoint: str | None, seconds: float
+        self,
+        *,
+        hub: str,
+        category: str,
+        event: str,
+        registered_event: str | None,
+        connection_id: str,
+        user_id: str,
+        handler: str,
+        result: str,
+        endpoint: str | None,
+        handler_seconds: float | None,
+        seconds: float,
     ) -> None:
-        """An upstream call that was authenticated has been answered.
+        """An upstream call that was authenticated and in order has been answered.
 
         Args:
             hub: As the call names it. This text, ``category`` and ``event`` have not always been checked.
-            ending: ``returned``, ``refused``, ``failed``, or ``rejected`` when the call itself was not in order.
+            registered_event: The event as the handlers spell it. None when no handler names it, because one takes all
+                events, or none takes this one. Clients choose the case of ``event``, and may invent events.
+            connection_id: The client's connection.
+            user_id: The client's user in the clear. It is empty when the client has none.
+            handler: The sources of the handlers that were asked, with commas. It is empty when none was.
+            result: ``returned``, ``refused``, ``failed``, or ``unhandled`` when there is no handler, whatever the
+                answer is then.
             endpoint: The name of the endpoint that called. None when that is not known.
+            handler_seconds: How long the handlers took. None when none was asked.
+        """
+
+    def event_refused(
+        self, *, reason: str, hub: str, category: str, event: str, connection_id: str, user_id: str, seconds: float
+    ) -> None:
+        """An upstream call was refused before any handler. The texts are as the call has them, and may be forged.
+
+        Args:
+            reason: ``code``, ``signature`` or ``entra`` when the call was not authenticated. ``routing`` when its
+                headers do not say what it is about, and ``body`` when its body cannot be taken.
         """
 
     def message_limited(self, *, hub: str, event: str, answered: bool) -> None:

@@ -82,6 +82,12 @@ def begin_trace(request_id: str, traceparent: str | None, method: str, template:
     return Trace(request_id, span.traceparent, span)
 
 
+def tell_span(name: str, value: str) -> None:
+    """Say a fact in the span of the request that this task answers. ``name`` is that of an attribute."""
+    if TRACING.tracer is not None and (span := TRACE.get().span) is not None:
+        span.note(name, value)
+
+
 def read_traceparent(value: bytes) -> str | None:
     """The header's value. None for one that is malformed."""
     text = value.decode("latin-1")

@@ -60,7 +60,7 @@ async def test_what_is_over_the_limit_is_answered_or_dropped(speech: Speech, cap
         facts | {"answered": True},
         facts | {"answered": False},
     ]
-    assert [one["ending"] for one in caller.recorder.of("event_ended")].count("refused") == 3
+    assert [one["result"] for one in caller.recorder.of("event_ended")].count("refused") == 3
     assert [one.message for one in caplog.records] == ["messages over the limit"], "and no line for each"
     caller.clock.now += SECONDS_BETWEEN_LINES
     assert await caller.message(waiting, speech.media_type) == done

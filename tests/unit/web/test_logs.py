@@ -107,7 +107,6 @@ def fill(observer: Observer, caller: str | None = None) -> None:
     observer.operation_retried(
         endpoint="a", hub="chat", action=Action.SEND_TO_ALL, outcome="unreachable", code=None, attempt=1, delay=1.0
     )
-    observer.event_ended(hub="chat", category="messages", event="x", ending="failed", endpoint=None, seconds=1.0)
     observer.forward_retried(handler="forward.x", hub="chat", event="x", reason="no", attempt=1, delay=1.0)
     observer.keys_fetched(issuer="https://issuer", seconds=1.0)
     observer.key_fetch_failed(issuer="https://issuer", error="OSError", seconds=1.0)
