@@ -145,7 +145,7 @@ async def drive(driver: Driver, ports: Ports, westus: Server, bridge: Process, f
 def has_answered(lines: list[str], ledger: Ledger) -> bool | None:
     """Whether each upstream call has been answered, those of the emulator that nobody waits for among them."""
     events = ledger.number_of("requests_total", route=UPSTREAM)
-    return sum('"path":"/upstream"' in line for line in lines) == events or None
+    return sum('"message":"upstream call"' in line for line in lines) == events or None
 
 
 def all_online(url: str) -> bool | None:
