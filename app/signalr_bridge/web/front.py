@@ -44,6 +44,7 @@ _OF_PAGES = frozenset({_CLIENTS, _APPS})
 """Whose routes pages of other origins may call."""
 _CLOSING = Right.CONNECTIONS
 _HEALTH = "/health/"
+_METRICS = ListenerKind.METRICS
 _REQUEST = "bridge.request"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 """What a caller's own ``X-Request-Id`` has to be. Any other one is replaced."""
@@ -133,7 +134,8 @@ class Front:
         asgi: tuple[Scope, Receive, Send] | None = None,
     ) -> Answer:
         started = self._clock()
-        listener = kind if self._separate and kind is not None else self._unmarked
+        is_own = kind is _METRICS or (self._separate and kind is not None)
+        listener = kind if is_own and kind is not None else self._unmarked
         request = Request(incoming, self.parts, listener, segments)
         request.asgi = asgi
         given = request.last_header(b"x-request-id")
@@ -156,7 +158,7 @@ class Front:
             problem = error.with_traceback(None)  # else this frame and the body would wait for the garbage collector
         except BaseException as error:
             if request.status or _is_thrown_away(error):
-                self._tell_end(request, started)
+                self._tell_end(request, path_item, started)
                 raise
             problem = _judge(error, request.id)
             answer = answer_problem(problem, request.id)
@@ -164,15 +166,16 @@ class Front:
             request.status = answer.status
             body = b"" if request.method == "HEAD" else answer.body
             answer = Answer(answer.status, [*answer.headers, *_own_headers(request)], body)
-        self._tell_end(request, started)
+        self._tell_end(request, path_item, started)
         if self._takes_notes and route is not None and Right.NEGOTIATE in route.rights:
             self._tell_negotiation(request, problem, started)
         return answer
 
-    def _tell_end(self, request: Request, started: float) -> None:
+    def _tell_end(self, request: Request, path_item: PathItem, started: float) -> None:
         self._observer.request_ended(
             method=request.method,
             path=request.path,
+            route=path_item.template,
             status=request.status,
             seconds=self._clock() - started,
             caller=None if request.caller is None else request.caller.name,
@@ -194,6 +197,8 @@ class Front:
     async def _serve(self, request: Request, path_item: PathItem, route: Route | None) -> Answer:
         if len(request.path) > LONGEST_PATH:
             raise InvalidName("The path is longer than 32 KiB.")
+        if request.listener is _METRICS and not request.path.startswith((_HEALTH, "/metrics")):
+            raise RouteNotFound(NO_SUCH_ROUTE)
         if self._separate and path_item.audience is _APPS and request.listener is ListenerKind.PUBLIC:
             path_item = keep_public(path_item)
             route = path_item.routes.get(request.method)
@@ -262,7 +267,7 @@ class Front:
 
         In development the upstream is guarded, too, because every page knows the emulator's key, which signs its calls.
         """
-        if request.path.lower().startswith(_HEALTH):
+        if request.path.lower().startswith(_HEALTH) or request.listener is _METRICS:
             return
         if self._only_this_machine:
             self._check_machine(request, path_item)

@@ -12,7 +12,7 @@ from signalr_bridge.tracing import TRACING, Span, Tracer
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.{0,200})?")
 
 
-class Trace(msgspec.Struct, frozen=True, gc=False):
+class Trace(msgspec.Struct, gc=False):
     """The trace of the request that a task answers.
 
     Args:
@@ -20,15 +20,21 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
         traceparent: What is passed on. None when the caller sent none that is well-formed. With a span it is that of
             the span.
         span: The span of the request. None where no spans are made.
+        event: What the log keeps of an upstream call until the request has ended, and one line tells of both.
+        outcomes: How often each endpoint has said what to something that was sent. None while nothing was.
+        is_told: Whether the log has told of the request. What is sent later needs a line of its own.
     """
 
     request_id: str = ""
     traceparent: str | None = None
     span: Span | None = None
+    event: object | None = None
+    outcomes: dict[tuple[str, str], int] | None = None
+    is_told: bool = False
 
 
 NO_TRACE = Trace()
-"""Stands outside of a request."""
+"""Stands outside of a request, and is never changed."""
 
 TRACE: ContextVar[Trace] = ContextVar("trace", default=NO_TRACE)
 """It is set for every request."""
