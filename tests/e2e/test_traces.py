@@ -33,7 +33,7 @@ USER, GROUP, CODE, KEY, TOKEN, HOOK, EVENT, WORD = (
     f"canary-{name}-c0ffee" for name in ("user", "group", "code", "key", "token", "hook", "event", "word")
 )
 CANARIES = (USER, GROUP, CODE, KEY, TOKEN, HOOK, EVENT, WORD, API_KEY)
-FACTS = ("hub", "category", "event", "ending")
+FACTS = ("hub", "category", "event", "result")
 CLIENTS_TRACE, CALLERS_TRACE = "1" * 32, "2" * 32
 EVERYTHING = {
     "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
