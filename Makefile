@@ -28,7 +28,7 @@ STATIC   := app/signalr_bridge/static/signalr.min.js
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help dev serve test check trial lint programs bench format static build image image-sbom image-pin lock clean
+.PHONY: help dev serve test check trial lint programs bench format static build image image-sbom image-pin chart lock clean
 
 help:  ## List these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -91,6 +91,9 @@ image-sbom: $(STATIC)  ## Write what is in the image to dist/signalr-bridge.cdx.
 
 image-pin:  ## Write the digest of the base image into the Dockerfile, where a registry says it
 	@$(PYTHON) deploy/image/pin.py Dockerfile
+
+chart: programs  ## Write what is made of the Helm chart: its values.yaml, deploy/kustomize and the table of values
+	@$(BIN)/python -m tests.kubernetes.pages
 
 REVISION = --build-arg REVISION=$$(git rev-parse HEAD)
 

@@ -9,8 +9,8 @@ Run with the project's Python: ``.venv/bin/python tests/install.py``. For each p
 3. one that the machine has on its PATH, or where its own installer puts it;
 4. Debian's package, as root or through a sudo that asks no password. Prometheus's is only downloaded (19 MB), and its
    two programs are taken out of it into ``.venv``: nothing is installed, and its dozen web libraries are left out;
-5. for Helm, which Debian does not have: compiled into ``.venv`` by Go, from Go's module proxy. That takes five minutes of
-   one processor, once.
+5. for Helm, which Debian does not have: compiled into ``.venv`` by Go, from Go's module proxy. That takes five minutes
+   of one processor, once.
 
 The packages of HAProxy and nginx would begin to serve the machine. What is installed here does not, neither now nor
 after the next start of the machine: the tests start processes of their own.
@@ -83,6 +83,8 @@ class Program:
     """Whether the program is taken out of the package, which is not installed."""
     module: str = ""
     """The Go module that the program is compiled of, with its version. It has no package then."""
+    linked: str = ""
+    """What the linker writes into it."""
 
     @property
     def record(self) -> Path:
@@ -131,6 +133,8 @@ PROGRAMS = (
         ("helm",),
         ("sh", "-c", '"$0" version --short | grep -q ^v3', "{}"),
         module="helm.sh/helm/v3/cmd/helm@v3.22.0",
+        # The Kubernetes that charts are rendered for, as in Helm's own releases. Else it would be 1.20.
+        linked="-X {0}.k8sVersionMajor=1 -X {0}.k8sVersionMinor=37".format("helm.sh/helm/v3/pkg/chartutil"),
     ),
 )
 
@@ -217,7 +221,7 @@ def compile_module(program: Program) -> bool:
             "GOTOOLCHAIN=auto",  # it takes the Go that the module asks for
             "CGO_ENABLED=0",
         ]
-        done = run(["env", *settings, go, "install", "-ldflags=-s -w", program.module], seconds=1800)
+        done = run(["env", *settings, go, "install", f"-ldflags=-s -w {program.linked}", program.module], seconds=1800)
     return done and program.own_copy.exists()
 
 
