@@ -392,7 +392,7 @@ async def drive_settings(driver: Driver, bridge: Process, file: Path) -> None:
     driver.ledger.count("settings_changes_total", result="done")
     file.write_text(FILE.format(key=NEXT_KEY, code=CODE) + "nothing = ")
     await asyncio.to_thread(bridge.wait_for_line, '"message":"settings refused, the old ones stay"')
-    driver.ledger.count("settings_changes_total", result="failed")
+    driver.ledger.count("settings_changes_total", result="refused")
 
 
 async def drive_outage(driver: Driver, westus: Server) -> None:
