@@ -129,9 +129,10 @@ def serve(
     """Run the bridge, with settings from the environment and a file."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the bridge runs, it would end the process
     flags = {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None}
-    with exporting("signalr-bridge", __version__):
+    with exporting("signalr-bridge", __version__) as say_why_not:
         read = read_with_app(_find_sources(settings, flags | _name_app(function_app)))
         loaded = _accept_and_log(review_to_serve(read.values))
+        say_why_not()
         run_to_end(_serve(loaded, read.sources, read.values, read.app))
 
 
@@ -225,7 +226,8 @@ def dev(
         function_app=None if function_app is None else str(function_app),
         reload=reload,
     )
-    with exporting("signalr-bridge", __version__):
+    with exporting("signalr-bridge", __version__) as say_why_not:
+        say_why_not()
         run_to_end(development.run_dev(options, os.environ))
 
 
@@ -245,7 +247,8 @@ def emulator(
         raise SettingsError("--entra-role is owner, rest-owner or reader.")
     template = config and _read(config)
     run = _development().run_emulator
-    with exporting("signalr-emulator", __version__):
+    with exporting("signalr-emulator", __version__) as say_why_not:
+        say_why_not()
         run_to_end(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
 
 

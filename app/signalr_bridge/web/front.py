@@ -20,6 +20,7 @@ from signalr_bridge.errors import (
     ShuttingDown,
 )
 from signalr_bridge.runtime import Runtime
+from signalr_bridge.tracing import TRACING
 from signalr_bridge.web.asgi_request import AsgiRequest
 from signalr_bridge.web.authorize import EVERY, Access
 from signalr_bridge.web.callers import Right
@@ -31,7 +32,7 @@ from signalr_bridge.web.problems import DEFECT_ANSWERED, NO_SUCH_ROUTE, answer_p
 from signalr_bridge.web.request import PartsByType, Request
 from signalr_bridge.web.shares import Flight, Share, Shares, Shed
 from signalr_bridge.web.table import NOWHERE, Audience, PathItem, Route, Table, keep_public
-from signalr_bridge.web.trace import CLIENT, NOTE, TRACE, Note, begin_trace, read_traceparent
+from signalr_bridge.web.trace import CLIENT, NOTE, TRACE, Note, Trace, begin_trace, read_traceparent
 from signalr_bridge.wire.exchange import Answer, IncomingRequest
 
 LONGEST_PATH = 32 * 1024
@@ -141,7 +142,10 @@ class Front:
         request.id = self._new_id() if given is None or not REQUEST_ID.fullmatch(given) else given.decode()
         given = request.last_header(b"traceparent")
         passed = None if given is None else _read_trace(request, path_item, given)
-        TRACE.set(begin_trace(request.id, passed, request.method, path_item.template))
+        if TRACING.tracer is None:
+            TRACE.set(Trace(request.id, passed))
+        else:
+            TRACE.set(begin_trace(TRACING.tracer, request.id, passed, request.method, path_item.template))
         if self._takes_notes:
             NOTE.set(Note())
         problem: BridgeError | None = None
