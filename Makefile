@@ -49,11 +49,13 @@ test: lint programs  ## Check everything: format, lint, types, imports, and ever
 check: lint  ## The quick half of test, without browser and processes: under a minute
 	@$(BIN)/python -m pytest -n 6 --hypothesis-profile=quick -m "not slow" tests/unit tests/contract tests/shape $(ARGS)
 
-trial: programs  ## What takes long: fuzz by examples (FUZZ_EXAMPLES=50000) and by coverage (FUZZ_SECONDS=600), tests at full scale, ten minutes of idle connections
+trial: $(TOOLS)  ## What takes long: fuzz by examples (FUZZ_EXAMPLES=50000) and by coverage (FUZZ_SECONDS=600), tests at full scale, ten minutes of idle connections
+	@$(BIN)/python tests/install.py trial
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest --timeout 3600 tests/fuzz $(ARGS)
 	@$(BIN)/python -m tests.fuzz.coverage_guided $(FUZZ_SECONDS)
 	@FULL_SCALE=1 $(BIN)/python -m pytest tests/e2e/test_event_order.py tests/e2e/test_backend_down.py \
 		tests/e2e/test_roll_out.py tests/e2e/test_idle_connections.py tests/e2e/test_schemathesis.py
+	@FULL_SCALE=1 $(BIN)/python -m pytest --timeout 1200 tests/e2e/test_image.py
 
 lint: $(TOOLS) $(STATIC)
 	@$(BIN)/ruff format --check --quiet . || { echo 'not formatted: run make format'; exit 1; }

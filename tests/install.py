@@ -77,6 +77,8 @@ class Program:
     proof: tuple[str, ...]
     service: str = ""
     """The system's service that the package brings, if it brings one."""
+    for_trial: bool = False
+    """Whether only ``make trial`` needs it."""
     unpacked: bool = False
     """Whether the program is taken out of the package, which is not installed."""
     module: str = ""
@@ -118,6 +120,10 @@ PROGRAMS = (
     Program("haproxy", "haproxy", ("haproxy", "/usr/sbin/haproxy"), ("{}", "-v"), service="haproxy"),
     Program("nginx", "nginx-light", ("nginx", "/usr/sbin/nginx"), ("{}", "-v"), service="nginx"),
     Program("bwrap", "bubblewrap", ("bwrap",), ("{}", "--unshare-user", "--ro-bind", "/", "/", "true")),
+    Program("buildah", "buildah", ("buildah",), ("{}", "--version"), for_trial=True),
+    Program(
+        "debootstrap", "debootstrap", ("debootstrap", "/usr/sbin/debootstrap"), ("{}", "--version"), for_trial=True
+    ),
     Program("prometheus", "prometheus", ("prometheus",), ("{}", "--version"), unpacked=True),
     Program("promtool", "prometheus", ("promtool",), ("{}", "--version"), unpacked=True),
     # Version 4 has other commands. Go must stand above: it compiles this one.
@@ -143,7 +149,8 @@ def find(name: str) -> str:
 
 def main() -> int:
     RECORDS.mkdir(exist_ok=True)
-    missing = [program for program in PROGRAMS if not settle(program)]
+    wanted = [program for program in PROGRAMS if "trial" in sys.argv[1:] or not program.for_trial]
+    missing = [program for program in wanted if not settle(program)]
     for program in missing:
         print(program.hint, file=sys.stderr)
     return 1 if missing else 0

@@ -21,7 +21,18 @@ from signalr_bridge.settings.access import (
     UpstreamSettings,
     read_authority,
 )
-from signalr_bridge.settings.fields import JUDGED, LIVE, Hub, Networks, Section, Texts, about
+from signalr_bridge.settings.fields import (
+    JUDGED,
+    LIVE,
+    Hub,
+    ListenAddress,
+    Networks,
+    Section,
+    Texts,
+    about,
+    read_listen_address,
+)
+from signalr_bridge.settings.log_levels import LogLevels
 from signalr_bridge.settings.traffic import (
     CallSettings,
     CredentialSettings,
@@ -130,6 +141,10 @@ class Settings(BaseSettings):
     )
     app_configuration_prefix: str = Field(default="", description="only keys with this prefix, which is removed")
     strict: bool = Field(default=False, description="unknown names stop the start")
+    metrics: bool = Field(default=False, description="serve `/metrics` to callers who may `read` every hub")
+    metrics_listen: ListenAddress | None = Field(
+        default=None, description="own listener for `/metrics` and health, as `host:port`; whoever reaches it may read"
+    )
     docs: bool = Field(default=False, description="serve `/docs` and `/openapi.json`")
     console: bool = Field(
         default=False, description="serve the page at `/`, and `/events` to callers who may `read` every hub"
@@ -138,10 +153,16 @@ class Settings(BaseSettings):
         default="",
         description="the prefix, such as `/realtime`, that a proxy takes off the path",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="the lowest level to log"
+    log_level: LogLevels = Field(
+        default="info", description="the lowest level to log, or levels by logger: `info,access=warning`"
     )
     log_format: Literal["json", "text"] | None = Field(default=None, description="`json`, or `text` on a terminal")
+    log_users: bool = Field(default=False, description="user ids stand in the log in the clear")
+    log_users_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="the key by which the log abbreviates user ids; default: the first caller key",
+    )
     # It is not shown, because it may have a user and a password in front of the host.
     authority_host: Annotated[str, BeforeValidator(read_authority)] = Field(
         default="https://login.microsoftonline.com", repr=False
@@ -184,6 +205,17 @@ class Settings(BaseSettings):
             raise ValueError("write a path such as /realtime, with a slash in front and none at its end")
         return value
 
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of the listener for metrics. None without one."""
+        return read_listen_address(self.metrics_listen)
+
+    @model_validator(mode="after")
+    def _check_metrics(self) -> Self:
+        if self.metrics_listen is not None and not self.metrics:
+            raise about("metrics_listen", "is a listener for nothing: set BRIDGE_METRICS=true beside it")
+        return self
+
     @model_validator(mode="after")
     def _check_hubs_only(self) -> Self:
         if self.hubs_only and "*" in self.negotiate.hubs:
@@ -205,6 +237,7 @@ class Settings(BaseSettings):
                 "forward": {},
                 "functions": self.functions.model_copy(update={"secrets": ()}),
                 "app_configuration_connection_string": None,
+                "log_users_key": None,
                 "hubs": hubs,
             }
         )

@@ -15,7 +15,7 @@ class TraceObserver(Observer):
     """Adds facts to the span of the request in whose task they are told. The methods are those of ``Observer``."""
 
     def request_ended(
-        self, *, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
+        self, *, method: str, path: str, route: str, status: int, seconds: float, caller: str | None, request_id: str
     ) -> None:
         if (span := TRACE.get().span) is not None:
             span.end(status, None if status else "no_answer")

@@ -40,9 +40,14 @@ def test_what_no_package_exports_is_said_and_stops_nothing(
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-    with caplog.at_level(logging.WARNING), exporting("signalr-bridge", "1.0"):
+    with caplog.at_level(logging.WARNING), exporting("signalr-bridge", "1.0") as say:
         assert TRACING.tracer is None
-    assert [one.getMessage() for one in caplog.records] == ["traces are not exported: no package brings the exporter"]
+        assert caplog.records == [], "the log is not there yet"
+        say()
+    (line,) = caplog.records
+    assert line.getMessage() == "traces are not exported"
+    name = {"grpc": "otlp_proto_grpc"}.get(protocol, protocol)
+    assert vars(line)["reason"] == f"no package that is installed brings the exporter {name}"
 
 
 def test_nothing_is_made_where_nobody_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
