@@ -232,8 +232,8 @@ VALUES = [
     WrongStart("a log level that is misspelt", "BRIDGE_LOG_LEVEL (environment): write debug, info, warning or error, or "
         "levels by logger: info,access=warning.",
         of(BRIDGE_LOG_LEVEL="warn")),
-    WrongStart("a logger that does not exist", "BRIDGE_LOG_LEVEL (environment): names a logger that does not exist: there "
-        "are access, asgi, audit, callers, credentials, emulator, endpoints, functions, log, negotiate, sends, server, "
+    WrongStart("a logger that does not exist", "BRIDGE_LOG_LEVEL (environment): names a logger that does not exist: write "
+        "one of access, asgi, audit, callers, credentials, emulator, endpoints, functions, log, negotiate, sends, server, "
         "settings, telemetry, tokens, upstream, web.",
         of(BRIDGE_LOG_LEVEL="info,acess=warning")),
     WrongStart("a prefix with a slash at its end",
