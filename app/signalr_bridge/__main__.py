@@ -13,6 +13,7 @@ import importlib
 import logging
 import os
 import signal
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
@@ -128,9 +129,10 @@ def serve(
     """Run the bridge, with settings from the environment and a file."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the bridge runs, it would end the process
     flags = {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None}
-    with exporting("signalr-bridge", __version__):
+    with exporting("signalr-bridge", __version__) as say_why_not:
         read = read_with_app(_find_sources(settings, flags | _name_app(function_app)))
         loaded = _accept_and_log(review_to_serve(read.values))
+        say_why_not()
         run_to_end(_serve(loaded, read.sources, read.values, read.app))
 
 
@@ -151,21 +153,29 @@ async def _serve(settings: Settings, sources: Sources, values: Values, python_ap
             end_streams=parts.begin_stop,
             limit=ConnectionLimit.below_descriptors(_count_outgoing(settings)),
         )
-        listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
-        if (address := settings.callers.listen_address) is not None:
-            own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))
-            callers = listen(ListenerApp(app, ListenerKind.CALLERS), own, owns_lifespan=False)
+        listener = listen(ListenerApp(app, ListenerKind.PUBLIC), sock)
+        others: list[Listener] = []
+        for kind, address, setting in _list_listeners(settings):
+            own = stack.enter_context(bind(*address, setting))
+            others.append(listen(ListenerApp(app, kind), own, owns_lifespan=False))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, parts.watcher.hang_up)
         # What is alive now stays alive. Leaving it out of collections cuts the slowest requests to a third.
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
-        beside = [asyncio.create_task(_introduce(settings, values, parts, listener, callers))]
-        if callers is not None:
-            beside.append(asyncio.create_task(callers.serve_beside(listener)))
-        others = () if callers is None else (callers,)
+        beside = [asyncio.create_task(_introduce(settings, values, parts, listener, others))]
+        beside += [asyncio.create_task(one.serve_beside(listener)) for one in others]
         await listener.run_until_stopped(beside=others, begin_drain=parts.begin_drain)
         for one in beside:
             one.cancel()
+
+
+def _list_listeners(settings: Settings) -> list[tuple[ListenerKind, tuple[str, int], str]]:
+    """The listeners beside that of the bridge: their kinds, their addresses, and the settings that name them."""
+    found = (
+        (ListenerKind.CALLERS, settings.callers.listen_address, "BRIDGE_CALLERS__LISTEN"),
+        (ListenerKind.METRICS, settings.metrics_address, "BRIDGE_METRICS_LISTEN"),
+    )
+    return [(kind, address, setting) for kind, address, setting in found if address is not None]
 
 
 def _count_outgoing(settings: Settings) -> int:
@@ -174,15 +184,15 @@ def _count_outgoing(settings: Settings) -> int:
 
 
 async def _introduce(
-    settings: Settings, values: Values, parts: Parts, listener: Listener, callers: Listener | None
+    settings: Settings, values: Values, parts: Parts, listener: Listener, others: Sequence[Listener]
 ) -> None:
     """The first words, once requests are answered."""
     await listener.ready.wait()
     addresses = [write_url(settings.host, listener.port)]
-    if callers is not None and settings.callers.listen_address is not None:
-        addresses.append(write_url(settings.callers.listen_address[0], callers.port))
-    others = parts.hubs.describe_others() if ANY in settings.negotiate.hubs else None
-    Banner(settings, parts.hubs.describe(), others, addresses, is_text(settings.log_format)).say()
+    for (_, address, _), one in zip(_list_listeners(settings), others, strict=True):
+        addresses.append(write_url(address[0], one.port))
+    unnamed = parts.hubs.describe_others() if ANY in settings.negotiate.hubs else None
+    Banner(settings, parts.hubs.describe(), unnamed, addresses, is_text(settings.log_format)).say()
     watch_hosts(partial(find_unknown_hosts, settings, values, find_proxies(os.environ)))
 
 
@@ -216,7 +226,8 @@ def dev(
         function_app=None if function_app is None else str(function_app),
         reload=reload,
     )
-    with exporting("signalr-bridge", __version__):
+    with exporting("signalr-bridge", __version__) as say_why_not:
+        say_why_not()
         run_to_end(development.run_dev(options, os.environ))
 
 
@@ -236,7 +247,8 @@ def emulator(
         raise SettingsError("--entra-role is owner, rest-owner or reader.")
     template = config and _read(config)
     run = _development().run_emulator
-    with exporting("signalr-emulator", __version__):
+    with exporting("signalr-emulator", __version__) as say_why_not:
+        say_why_not()
         run_to_end(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
 
 

@@ -1,7 +1,8 @@
 """Writes the digest of the base image into a Dockerfile's ``ARG BASE_IMAGE``: the same bytes at every build.
 
-Usage: ``python pin.py DOCKERFILE``. The digest is that of the tag's list of platforms, as a registry says it now. Docker's
-buildx is asked, or else skopeo. Exit code 1 with one line means that no registry has answered, and nothing is written.
+Usage: ``python pin.py DOCKERFILE``. The digest is that of the tag's list of platforms, as a registry says it now.
+Docker's buildx is asked, or else skopeo. Exit code 1 with one line means that no registry has answered, and nothing is
+written.
 """
 
 import re

@@ -1,9 +1,10 @@
 """The Bicep templates as pycep reads them, and what they come to for given parameters.
 
-pycep writes a name and a text alike. A text that is a name in its scope is taken for the name, so that templates must not
-use such texts. The names of resources stand for what a test says of them.
+pycep writes a name and a text alike. A text that is a name in its scope is taken for the name, so that templates must
+not use such texts. The names of resources stand for what a test says of them.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -130,7 +131,7 @@ def _make_lambda(node: Any, scope: Scope) -> Any:
 
 
 def _write_text(value: Any) -> str:
-    return str(value).replace("'", '"') if isinstance(value, list) else str(value)
+    return json.dumps(value, separators=(",", ":")) if isinstance(value, (list, dict)) else str(value)
 
 
 def _merge(*objects: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,11 @@
-"""The Bicep templates: pycep parses them, `check` takes what they give the container, and Azure knows their properties."""
+"""The Bicep templates: they parse, `check` takes what they give the container, and Azure knows their properties."""
 
 import json
 import os
 import re
+import shlex
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +14,10 @@ from signalr_bridge.__main__ import cli
 from signalr_bridge.settings.names import settings_by_path, write_name
 
 from tests.bicep.parameters_table import GUIDE, table_lines, written
-from tests.bicep.properties import VECTOR, read_properties
+from tests.bicep.resource_types import VECTOR, read_properties
 from tests.bicep.templates import FOLDER, TENANT, evaluate, open_scope, read_template, render
 from tests.e2e.processes import clean_environment
+from tests.shape.tree import ROOT
 
 CODE = "canarycode0123456789"
 CALLER = "canarykey0123456789"
@@ -51,7 +55,11 @@ EVERYTHING: dict[str, Any] = {
     "upstreamAudience": "api://bridge",
     "withKeyVault": True,
     "withAppConfiguration": True,
-    "settings": {"BRIDGE_NEGOTIATE__ANONYMOUS": True, "BRIDGE_LIMITS__IN_FLIGHT": 500},
+    "settings": {
+        "BRIDGE_NEGOTIATE__ANONYMOUS": True,
+        "BRIDGE_NEGOTIATE__JWT": [{"issuer": "https://login.contoso.com/", "audience": "chat"}],
+        "BRIDGE_LIMITS__IN_FLIGHT": 500,
+    },
 }
 NOT_YET_COMPILED = {
     # How a Container App scales by its CPU.
@@ -235,4 +243,29 @@ def test_azd_finds_the_template_and_gives_it_what_it_takes() -> None:
     source = template.read_text("utf-8")
     for name in made:
         assert re.search(rf"azd: \{{ type: 'generate', config: \{{ length: 40, .*\nparam {name} ", source)
-    assert "set -eu" in project["hooks"]["preprovision"]["posix"]["run"]
+
+
+@pytest.mark.parametrize("registry", ["contoso", ""])
+def test_azd_builds_the_image_where_a_registry_is_named(tmp_path: Path, registry: str) -> None:
+    project = yaml.safe_load((FOLDER.parent / "azure.yaml").read_text("utf-8"))
+    for program in ("make", "az"):
+        (tmp_path / program).write_text('#!/bin/sh\necho "${0##*/}" "$@"\n')
+        (tmp_path / program).chmod(0o755)
+    env = {"PATH": f"{tmp_path}:/usr/bin:/bin", "BRIDGE_IMAGE": "contoso.azurecr.io/a/b:1", "BRIDGE_REGISTRY": registry}
+    hook = project["hooks"]["preprovision"]["posix"]
+    done = subprocess.run([hook["shell"], "-c", hook["run"]], env=env, capture_output=True, text=True, check=True)
+    build = "az acr build --registry contoso --image a/b:1 --target production .."
+    assert done.stdout.splitlines() == (["make -C .. static", build] if registry else [])
+    assert re.search("^FROM .* AS production$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+
+
+def test_the_guide_gives_parameters_that_there_are() -> None:
+    command = re.search(r"^az deployment group create (?:.*\\\n)*.*", GUIDE.read_text("utf-8"), re.MULTILINE)
+    assert command is not None
+    words = shlex.split(command[0].replace("\\\n", " "))
+    given = {word.partition("=")[0]: word.partition("=")[2] for word in words[words.index("--parameters") + 1 :]}
+    parameters = read_template("main.bicep")["parameters"]
+    assert {name for name, one in parameters.items() if one["default"] is None} <= set(given) <= set(parameters)
+    settings = json.loads(given["settings"])
+    assert set(settings) <= {write_name(path) for path in settings_by_path()}
+    assert (ROOT / words[words.index("--template-file") + 1]) == FOLDER / "main.bicep"

@@ -51,6 +51,12 @@ class Recorder(Observer):
     def connections_closed(self, **facts: Any) -> None:
         self.facts.append(("connections_closed", facts))
 
+    def forward_attempted(self, **facts: Any) -> None:
+        self.facts.append(("forward_attempted", facts))
+
+    def forward_given_up(self, **facts: Any) -> None:
+        self.facts.append(("forward_given_up", facts))
+
     def forward_retried(self, **facts: Any) -> None:
         self.facts.append(("forward_retried", facts))
 

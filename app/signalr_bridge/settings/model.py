@@ -21,7 +21,17 @@ from signalr_bridge.settings.access import (
     UpstreamSettings,
     read_authority,
 )
-from signalr_bridge.settings.fields import JUDGED, LIVE, Hub, Networks, Section, Texts, about
+from signalr_bridge.settings.fields import (
+    JUDGED,
+    LIVE,
+    Hub,
+    ListenAddress,
+    Networks,
+    Section,
+    Texts,
+    about,
+    read_listen_address,
+)
 from signalr_bridge.settings.log_levels import LogLevels
 from signalr_bridge.settings.traffic import (
     CallSettings,
@@ -131,6 +141,10 @@ class Settings(BaseSettings):
     )
     app_configuration_prefix: str = Field(default="", description="only keys with this prefix, which is removed")
     strict: bool = Field(default=False, description="unknown names stop the start")
+    metrics: bool = Field(default=False, description="serve `/metrics` to callers who may `read` every hub")
+    metrics_listen: ListenAddress | None = Field(
+        default=None, description="own listener for `/metrics` and health, as `host:port`; whoever reaches it may read"
+    )
     docs: bool = Field(default=False, description="serve `/docs` and `/openapi.json`")
     console: bool = Field(
         default=False, description="serve the page at `/`, and `/events` to callers who may `read` every hub"
@@ -190,6 +204,17 @@ class Settings(BaseSettings):
         if not _ROOT_PATH.fullmatch(value):
             raise ValueError("write a path such as /realtime, with a slash in front and none at its end")
         return value
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of the listener for metrics. None without one."""
+        return read_listen_address(self.metrics_listen)
+
+    @model_validator(mode="after")
+    def _check_metrics(self) -> Self:
+        if self.metrics_listen is not None and not self.metrics:
+            raise about("metrics_listen", "is a listener for nothing: set BRIDGE_METRICS=true beside it")
+        return self
 
     @model_validator(mode="after")
     def _check_hubs_only(self) -> Self:

@@ -76,7 +76,7 @@ class LogObserver(Observer):
         self._audit.info("audit", extra={"who": who, "what": what, "result": result})
 
     def request_ended(
-        self, *, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
+        self, *, method: str, path: str, route: str, status: int, seconds: float, caller: str | None, request_id: str
     ) -> None:
         trace = TRACE.get()
         event, outcomes, milliseconds = trace.event, trace.outcomes, round(seconds * 1000, 2)

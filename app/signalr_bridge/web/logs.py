@@ -210,3 +210,8 @@ def find_json_writer(logger: logging.Logger) -> LineWriter | None:
     if logger.filters or handler.filters or not isinstance(handler, _LineHandler):
         return None
     return handler.json_writer
+
+
+def count_dropped_lines() -> int:
+    """How many lines of the process's log were dropped, because they found no room."""
+    return sum(one.writer.dropped for one in logging.getLogger().handlers if isinstance(one, _LineHandler))

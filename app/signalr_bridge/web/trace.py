@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 import msgspec
 
-from signalr_bridge.tracing import TRACING, Span
+from signalr_bridge.tracing import TRACING, Span, Tracer
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.{0,200})?")
 
@@ -79,10 +79,9 @@ _UNTRACED = ("/health/", "/metrics")
 """What is asked every few seconds by machines, and would hide all else."""
 
 
-def begin_trace(request_id: str, traceparent: str | None, method: str, template: str) -> Trace:
-    """The trace of a request, with a span where the process has a tracer."""
-    tracer = TRACING.tracer
-    if tracer is None or template.startswith(_UNTRACED):
+def begin_trace(tracer: Tracer, request_id: str, traceparent: str | None, method: str, template: str) -> Trace:
+    """The trace of a request, with a span for all but what machines ask every few seconds."""
+    if template.startswith(_UNTRACED):
         return Trace(request_id, traceparent)
     span = tracer.begin_request(method, template, traceparent, "bridge")
     return Trace(request_id, span.traceparent, span)

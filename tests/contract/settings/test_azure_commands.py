@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ import pytest
 from signalr_bridge.__main__ import cli
 from signalr_bridge.errors import SettingsError
 
-from tests.e2e.processes import clean_environment
+from tests.e2e.processes import ROOT, clean_environment
 
 CODE = "canary-code-0123456789"
 KEY = "canarykeycanarykeycanarykeycanarykeycanaryke"
@@ -207,3 +208,18 @@ def test_what_is_wrong_is_said_in_a_line(command: Command) -> None:
         command.print({})
     script = command.print({f"{ENDPOINTS}a\ntouch x\n__serviceUri": "https://contoso.service.signalr.net"})
     assert "# https://contoso.service.signalr.net: endpoint a?touch x?" in script
+
+
+def test_the_guide_shows_what_is_printed(command: Command) -> None:
+    guide = (ROOT / "docs" / "azure.md").read_text("utf-8")
+    shown = re.search(r"^```text\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    script = command.print(
+        {
+            "AzureSignalRConnectionString": f"Endpoint=https://contoso.service.signalr.net;AccessKey={KEY};Version=1.0;",
+            "BRIDGE_PUBLIC_URL": "https://bridge.contoso.com",
+            "BRIDGE_UPSTREAM__CODE": CODE,
+            "BRIDGE_CORS__ORIGINS": "https://app.contoso.com",
+        }
+    )
+    assert script.endswith(shown[1])

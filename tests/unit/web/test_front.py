@@ -300,12 +300,21 @@ async def test_the_end_of_every_request_is_told() -> None:
         {
             "method": "POST",
             "path": "/hubs/Ch%61t/send",
+            "route": "/hubs/{hub}/send",
             "status": 400,
             "seconds": 0.25,
             "caller": "ann",
             "request_id": "new",
         },
-        {"method": "POST", "path": "/x", "status": 503, "seconds": 0.5, "caller": None, "request_id": "mine"},
+        {
+            "method": "POST",
+            "path": "/x",
+            "route": "/x",
+            "status": 503,
+            "seconds": 0.5,
+            "caller": None,
+            "request_id": "mine",
+        },
     ]
 
 

@@ -19,7 +19,8 @@ writer = configure_logs("info", "{form}")
 log, observer = logging.getLogger("signalr_bridge"), LogObserver()
 
 def tell(path):
-    observer.request_ended(method="GET", path=path, status=200, seconds=0.0, caller=None, request_id="id")
+    facts = dict(method="GET", path=path, route="/{hub}", status=200, seconds=0.0, caller=None, request_id="id")
+    observer.request_ended(**facts)
 """
 
 

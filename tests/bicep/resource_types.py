@@ -1,7 +1,7 @@
 """The resource types of Bicep templates and the properties that they set, found without a parser of the language.
 
-So templates that pycep cannot parse are read as well. ``python -m tests.bicep.properties FOLDER`` writes the vector of
-templates that the Bicep compiler has taken.
+So templates that pycep cannot parse are read as well. ``python -m tests.bicep.resource_types FOLDER`` writes the vector
+of templates that the Bicep compiler has taken.
 """
 
 import json
