@@ -73,7 +73,7 @@ def test_a_pod_answers_its_probes_on_each_port_and_stops(tmp_path: Path) -> None
         render("--values", write_values(tmp_path / "values.yaml", values)), tmp_path, {"secret/signalr-bridge": secrets}
     )
     assert pod.ports == {"http": port, "callers": callers, "metrics": metrics}
-    assert check(pod)["BRIDGE_HUBS__My.Hub__STRATEGY"] == "sticky-user"
+    assert check(pod)["BRIDGE_HUBS__MY.HUB__STRATEGY"] == "sticky-user"
     with (
         run_emulator(emulator, f"http://localhost:{port}/upstream"),
         Process("pod", app_command(*pod.args), pod.env) as process,
