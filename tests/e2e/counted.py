@@ -137,7 +137,7 @@ class Driver:
     def count_deliveries(self, action: str, outcomes: Mapping[str, str]) -> None:
         """What a handler or the bridge itself has done."""
         for name, outcome in outcomes.items():
-            self.ledger.count("deliveries_total", endpoint=name, action=action, outcome=outcome)
+            self.ledger.count("deliveries_total", endpoint=name, action=action.lower(), outcome=outcome)
 
     async def negotiate(self, hub: str, status: int, result: str, address: str, query: str = "") -> httpx.Response:
         """As a client at this address does it, which a proxy before the bridge tells."""

@@ -184,14 +184,14 @@ async def drive(driver: Driver, ports: Ports, westus: Server, bridge: Process, f
     await asyncio.to_thread(bridge.wait_for, lambda lines: has_answered(lines, driver.ledger), "the last event's line")
     await drive_service(driver)
     await drive_forwards(driver, ports.backend)
-    await drive_limits(driver, ports.backend)
+    await drive_limits(driver, ports)
     await drive_settings(driver, bridge, file)
 
 
 def has_answered(lines: list[str], ledger: Ledger) -> bool | None:
     """Whether each upstream call has been answered, those of the emulator that nobody waits for among them."""
     events = ledger.number_of("requests_total", route=UPSTREAM)
-    return sum(line.startswith('{"message":"upstream call"') for line in lines) == events or None
+    return sum('"message":"upstream call"' in line for line in lines) == events or None
 
 
 def all_online(url: str) -> bool | None:
@@ -367,9 +367,10 @@ def write_forward(driver: Driver, event: str, connection: str, result: str) -> N
     driver.ledger.event("orders", category, event, result, connection=connection, handler="forward.orders")
 
 
-async def drive_limits(driver: Driver, backend: int) -> None:
-    """One client who comes too often, and the service when all its places are taken."""
-    await driver.negotiate("chat", 429, "", "10.0.0.1")
+async def drive_limits(driver: Driver, ports: Ports) -> None:
+    """One client who comes too often, and the service when all its places are taken. Metrics are served then, too."""
+    backend = ports.backend
+    await driver.negotiate("chat", 429, "refused", "10.0.0.1")
     driver.ledger.count("shed_total", share="clients", reason="rate")
     before = (await asyncio.to_thread(ask_backend, backend))["requests"]
     holding = [asyncio.create_task(driver.deliver("orders", "hold", 200, connection=f"h{n}")) for n in range(3)]
@@ -377,6 +378,9 @@ async def drive_limits(driver: Driver, backend: int) -> None:
     await driver.deliver("orders", "paid", 503, connection="h4")
     driver.ledger.count("shed_total", share="service", reason="in-flight")
     driver.ledger.event("orders", "messages", "paid", "failed", connection="h4")
+    full = await scrape(ports.metrics)
+    assert 'in_flight{share="service"} 1.0' in full
+    assert 'in_flight{share="common"} 2.0' in full
     await asyncio.to_thread(ask_backend, backend, "release")
     await asyncio.gather(*holding)
     for number in range(3):
@@ -392,7 +396,7 @@ async def drive_settings(driver: Driver, bridge: Process, file: Path) -> None:
     driver.ledger.count("settings_changes_total", result="done")
     file.write_text(FILE.format(key=NEXT_KEY, code=CODE) + "nothing = ")
     await asyncio.to_thread(bridge.wait_for_line, '"message":"settings refused, the old ones stay"')
-    driver.ledger.count("settings_changes_total", result="failed")
+    driver.ledger.count("settings_changes_total", result="refused")
 
 
 async def drive_outage(driver: Driver, westus: Server) -> None:

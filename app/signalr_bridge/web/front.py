@@ -44,6 +44,8 @@ _OF_PAGES = frozenset({_CLIENTS, _APPS})
 """Whose routes pages of other origins may call."""
 _CLOSING = Right.CONNECTIONS
 _HEALTH = "/health/"
+_WATCHED = (_HEALTH, "/metrics")
+"""Takes no place, because it is wanted most when none is left."""
 _METRICS = ListenerKind.METRICS
 _REQUEST = "bridge.request"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
@@ -71,7 +73,7 @@ class Front:
         cors_of: Gives the settings of CORS by hub.
         runtime: The clock and new ids.
         observer: Is told of the end of each request.
-        shares: What requests in flight may take together. Health takes nothing.
+        shares: What requests in flight may take together. Health and metrics take nothing.
         separate: Whether callers have their own listener. Then a request without a mark counts as public.
         takes_notes: Whether somebody may watch. Then the observer is told of negotiations, too.
         only_this_machine: Whether requests of other machines are refused, as in development.
@@ -197,7 +199,7 @@ class Front:
     async def _serve(self, request: Request, path_item: PathItem, route: Route | None) -> Answer:
         if len(request.path) > LONGEST_PATH:
             raise InvalidName("The path is longer than 32 KiB.")
-        if request.listener is _METRICS and not request.path.startswith((_HEALTH, "/metrics")):
+        if request.listener is _METRICS and not request.path.startswith(_WATCHED):
             raise RouteNotFound(NO_SUCH_ROUTE)
         if self._separate and path_item.audience is _APPS and request.listener is ListenerKind.PUBLIC:
             path_item = keep_public(path_item)
@@ -209,7 +211,7 @@ class Front:
         if route is None:
             raise _explain_missing(request, path_item)
         await self._check(request, route)
-        if request.path.startswith(_HEALTH):
+        if request.path.startswith(_WATCHED):
             return await (self._hand_over(request) if route.answer is None else route.answer(request))
         request.flight = flight = Flight(self.shares, self._find_share(request, path_item))
         try:
