@@ -115,7 +115,7 @@ class SandboxBuilder:
                 base = self._build_stage(folder, text, dockerfile, stage.base)
             else:
                 base = self.images.get(stage.base) or self._make_base()
-            step = _Step(folder, self._copy(base), {}, dockerfile.arguments)
+            step = _StageBuild(folder, self._copy(base), {}, dockerfile.arguments)
             for one in stage.instructions:
                 if one.word == "COPY" and (match := re.match(r"--from=(\S+) ", one.text)) is not None:
                     step.mount(one.text[match.end() :], self._build_stage(folder, text, dockerfile, match[1]))
@@ -148,7 +148,7 @@ class SandboxBuilder:
 
 
 @dataclass
-class _Step:
+class _StageBuild:
     """A stage that is being built."""
 
     folder: Path

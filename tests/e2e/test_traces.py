@@ -33,7 +33,7 @@ USER, GROUP, CODE, KEY, TOKEN, HOOK, EVENT, WORD = (
     f"canary-{name}-c0ffee" for name in ("user", "group", "code", "key", "token", "hook", "event", "word")
 )
 CANARIES = (USER, GROUP, CODE, KEY, TOKEN, HOOK, EVENT, WORD, API_KEY)
-FACTS = ("hub", "category", "event", "ending")
+FACTS = ("hub", "category", "event", "result")
 CLIENTS_TRACE, CALLERS_TRACE = "1" * 32, "2" * 32
 EVERYTHING = {
     "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
@@ -94,6 +94,7 @@ def a_bridge(
             export_to(collector),
         ) as service,
     ):
+        wait_until_answered(service, f"http://localhost:{emulator}/api/health")
         assert issuer.authority is not None
         issuer.authority.cert_pem.write_to_path(str(file))
         settings = settings_of(emulator, backend, issuer, vault) | identity.environment
@@ -101,7 +102,6 @@ def a_bridge(
         command = [INSTRUMENT, *app_command("serve", "--port", str(port))]
         with Process("bridge", command, environment) as bridge:
             wait_until_answered(bridge, f"http://localhost:{port}/health/ready")
-            wait_until_answered(service, f"http://localhost:{emulator}/api/health")
             ran_in = drive(port, emulator, token(iss=f"{issuer.url}/{TENANT}/v2.0"))
             bridge.stop()  # with it, the last spans have gone
             yield bridge, ran_in

@@ -16,7 +16,7 @@ from tests.kubernetes.helm import CHART, RELEASE, template
 
 VALUES = CHART / "values.yaml"
 SCHEMA = CHART / "values.schema.json"
-PAGE = ROOT / "docs" / "kubernetes.md"
+PAGE = ROOT / "docs/kubernetes.md"
 KUSTOMIZE = ROOT / "deploy" / "kustomize"
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 COPY_OF_ALERTS = CHART / "alerts.yaml"

@@ -208,7 +208,7 @@ def test_what_is_public_leads_to_clients_and_the_service_alone(tmp_path: Path) -
     allowed = {
         one["ports"][0]["port"]: one.get("from") for one in find_kind(resources, "NetworkPolicy")["spec"]["ingress"]
     }
-    near = [{"podSelector": {}}]
+    near: list[dict[str, Any]] = [{"podSelector": {}}]
     assert allowed == {"http": None, "callers": near, "metrics": near}
 
 

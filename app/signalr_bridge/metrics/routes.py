@@ -1,5 +1,7 @@
 """The route that Prometheus asks."""
 
+from typing import Any
+
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
@@ -13,7 +15,7 @@ from signalr_bridge.web.table import Audience, Description, Route
 from signalr_bridge.wire.exchange import Answer, make_answer
 
 _RIGHTS = frozenset({Right.READ})
-_ANSWERS = {
+_ANSWERS: dict[int | str, Any] = {
     200: {"description": "Metrics as text.", "content": {"text/plain": {"schema": {"type": "string"}}}},
     401: PROBLEM_ANSWER,
     403: PROBLEM_ANSWER,

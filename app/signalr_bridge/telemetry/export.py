@@ -19,8 +19,12 @@ from signalr_bridge.tracing import TRACING
 _LOG = logging.getLogger("signalr_bridge.telemetry")
 _GROUP = "opentelemetry_traces_exporter"
 _PROTOCOLS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
-_FLUSH_SECONDS = 5.0
+_FLUSH_SECONDS = 3.0
 """How long the last spans have when the process ends. A collector that does not answer must not delay the end."""
+
+
+_EXPORTERS = "opentelemetry.exporter"
+"""The logger whose lines quote the collector's address, in which there may be a key."""
 
 
 class _Unusable(Exception):
@@ -47,6 +51,7 @@ def exporting(service: str, version: str) -> Iterator[Callable[[], None]]:
         service: The name of the service, where the environment gives none.
         version: Its version.
     """
+    logging.getLogger(_EXPORTERS).setLevel(logging.CRITICAL)
     own, reason = None, ""
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
         try:
@@ -114,12 +119,14 @@ def _make_provider(service: str, version: str, exporters: Sequence[str]) -> Any:
         from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        from signalr_bridge.telemetry.reporting_exporter import ReportingExporter
     except ImportError:
         raise _Unusable("install signalr-bridge[opentelemetry]") from None
     named = Resource({SERVICE_NAME: service, SERVICE_VERSION: version}).merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=Resource.create().merge(named), shutdown_on_exit=False)
     for name in exporters:
-        provider.add_span_processor(BatchSpanProcessor(_make_exporter(name)))
+        provider.add_span_processor(BatchSpanProcessor(ReportingExporter(_make_exporter(name))))
     return provider
 
 
