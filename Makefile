@@ -1,6 +1,6 @@
 # Needs GNU make and Python 3.11 or newer with venv. Everything else, node included, is installed into .venv, with
-# versions and hashes from the lock files. Only Chromium, Go, Java, Maven, PHP, Rust, HAProxy, nginx and Prometheus, which tests
-# need, may come from Debian's packages; the libraries of two examples come from Maven Central and crates.io.
+# versions and hashes from the lock files. Only Chromium, Go, Java, Maven, PHP, Rust, HAProxy, nginx, Prometheus and
+# bubblewrap, which tests need, may come from Debian's packages; the libraries of two examples come from Maven Central and crates.io.
 # A finished step leaves a file behind, so running it again costs nothing.
 
 PYTHON ?= python3

@@ -1,6 +1,7 @@
 """Finds or installs the programs that the tests need and pip does not bring: browser, compilers, proxies, Prometheus.
 
-They are Chromium, Go, Java, Maven, PHP, Rust, HAProxy, nginx, Prometheus and its promtool, and Helm.
+They are Chromium, Go, Java, Maven, PHP, Rust, HAProxy, nginx, Prometheus and its promtool, bubblewrap and Helm;
+for ``make trial`` (argument ``trial``) buildah and debootstrap, too.
 
 Run with the project's Python: ``.venv/bin/python tests/install.py``. For each program, in this order:
 

@@ -31,6 +31,11 @@ def ask(image: str) -> str | None:
     return None
 
 
+def pin(text: str, digest: str) -> str:
+    """The Dockerfile's text with the digest behind the tag, in the place of an older one."""
+    return _BASE.sub(rf"\g<1>\g<2>@{digest}", text)
+
+
 def main(file: Path) -> int:
     text = file.read_text("utf-8")
     found = _BASE.search(text)
@@ -40,7 +45,7 @@ def main(file: Path) -> int:
     if (digest := ask(found[2])) is None:
         print(f"No registry says the digest of {found[2]} (docker buildx, skopeo): it stays as it is.", file=sys.stderr)
         return 1
-    file.write_text(_BASE.sub(rf"\g<1>\g<2>@{digest}", text), "utf-8")
+    file.write_text(pin(text, digest), "utf-8")
     print(f"{found[2]}@{digest}")
     return 0
 

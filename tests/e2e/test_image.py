@@ -7,6 +7,7 @@ buildah too, on a base of Debian's packages.
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -242,6 +243,11 @@ def test_the_base_is_named_once_and_pinned_only_by_a_registry(tmp_path: Path) ->
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("No registry says the digest of python:3.")
     assert copy.read_text("utf-8") == text
+    write_pin = runpy.run_path(script[1])["pin"]
+    pinned = write_pin(write_pin(text, f"sha256:{'0' * 64}"), f"sha256:{'1' * 64}")
+    tag = dockerfile.arguments["BASE_IMAGE"].partition("@")[0]
+    assert read_dockerfile(pinned).arguments["BASE_IMAGE"] == f"{tag}@sha256:{'1' * 64}"
+    assert len(pinned.splitlines()) == len(text.splitlines())
 
 
 def test_the_bake_file_names_targets_and_both_platforms() -> None:
