@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 from signalr_bridge.settings.log_levels import LOGGERS
+from signalr_bridge.web.trace import NO_TRACE, TRACE
 
 _LOGGING_SWITCHES = ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")
 
@@ -21,7 +22,9 @@ def own_logging() -> Iterator[None]:
     handlers, levels = root.handlers[:], (root.level, ours.level)
     below = {one: one.level for one in map(logging.getLogger, (f"signalr_bridge.{name}" for name in LOGGERS))}
     switches = {name: getattr(logging, name) for name in _LOGGING_SWITCHES}
+    outside = TRACE.set(NO_TRACE)  # another test may have left a request here
     yield
+    TRACE.reset(outside)
     for handler in {*root.handlers}.difference(handlers):
         handler.close()
     root.handlers[:] = handlers

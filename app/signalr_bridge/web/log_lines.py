@@ -2,7 +2,6 @@
 
 import logging
 from datetime import datetime
-from typing import TypeAlias
 
 import msgspec
 
@@ -10,9 +9,6 @@ from signalr_bridge.web.logs import escape_json, find_json_writer
 
 MOST_CHARACTERS = 256
 """Of a text in a line that a client or a stranger has written."""
-
-Counts: TypeAlias = dict[tuple[str, str], int]
-"""How often each endpoint has said what."""
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -72,10 +68,3 @@ def write_line(logger: logging.Logger, line: AccessLine | UpstreamLine) -> bool:
     except UnicodeEncodeError:
         return False  # half a character, perhaps in a token's name for the caller
     return True
-
-
-def write_outcomes(counts: Counts | None) -> str | msgspec.UnsetType:
-    """What the endpoints said, such as ``east accepted, west unreachable``. Nothing when nothing was sent."""
-    if counts is None:
-        return msgspec.UNSET
-    return ", ".join([f"{name} {said}" if n == 1 else f"{name} {said} {n} times" for (name, said), n in counts.items()])

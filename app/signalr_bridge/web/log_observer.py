@@ -12,10 +12,8 @@ from signalr_bridge.runtime import WallClock
 from signalr_bridge.web.log_lines import (
     MOST_CHARACTERS,
     AccessLine,
-    Counts,
     UpstreamLine,
     write_line,
-    write_outcomes,
 )
 from signalr_bridge.web.log_users import NameUser, abbreviate_users
 from signalr_bridge.web.logs import name_span
@@ -35,18 +33,63 @@ _UNWANTED = object()
 """Stands for an upstream call whose line is below the level of its logger."""
 
 
-def _count(counts: Counts, result: ResultLike) -> None:
-    """Adds what each endpoint said."""
-    for one in result.outcomes:
-        said = (one.name, one.verdict)
-        counts[said] = counts.get(said, 0) + 1
-
+_MOST_TEXTS = 64
+_TEXTS: dict[int, tuple[ResultLike, str]] = {}
+"""By the identity of the result, which is kept so that no other object gets its identity."""
 
 _REJECTED = "rejected"
 """The result of a call that was refused before any handler, as the feed has it."""
 
 _MISROUTED = "endpoint-misrouted"
 _NO_INSTANCE = "it answers 404, and not in the service's words: check its address"
+
+
+class _Sent:
+    """What the endpoints said to what was sent for one request. Most requests send once."""
+
+    __slots__ = ("_counts", "_first")
+
+    def __init__(self, result: ResultLike) -> None:
+        self._first = result
+        self._counts: dict[tuple[str, str], int] | None = None
+
+    def add(self, result: ResultLike) -> None:
+        """Count what was said to one more."""
+        if self._counts is None:
+            self._counts = {}
+            self._count(self._first, self._counts)
+        self._count(result, self._counts)
+
+    def write(self) -> str:
+        """Such as ``east accepted, west unreachable 2 times``. Without endpoints it is the result in one word."""
+        if self._counts is None:
+            return _write_result(self._first)
+        said = self._counts.items()
+        return ", ".join(
+            [f"{name} {verdict}" if n == 1 else f"{name} {verdict} {n} times" for (name, verdict), n in said]
+        )
+
+    @staticmethod
+    def _count(result: ResultLike, counts: dict[tuple[str, str], int]) -> None:
+        for one in result.outcomes:
+            said = (one.name, one.verdict)
+            counts[said] = counts.get(said, 0) + 1
+
+
+def _write_result(result: ResultLike) -> str:
+    """A registry gives the same object each time all of its endpoints accept, so its text is kept."""
+    known = _TEXTS.get(id(result))
+    if known is None:
+        if len(_TEXTS) >= _MOST_TEXTS:
+            _TEXTS.clear()
+        text = ", ".join([f"{one.name} {one.verdict}" for one in result.outcomes]) or str(result.status)
+        known = _TEXTS[id(result)] = result, text
+    return known[1]
+
+
+def _write_sent(sent: object) -> str | msgspec.UnsetType:
+    """What is written of ``Trace.sent``."""
+    return sent.write() if isinstance(sent, _Sent) else msgspec.UNSET
 
 
 class LogObserver(Observer):
@@ -79,13 +122,13 @@ class LogObserver(Observer):
         self, *, method: str, path: str, route: str, status: int, seconds: float, caller: str | None, request_id: str
     ) -> None:
         trace = TRACE.get()
-        event, outcomes, milliseconds = trace.event, trace.outcomes, round(seconds * 1000, 2)
+        event, sent, milliseconds = trace.event, trace.sent, round(seconds * 1000, 2)
         if trace is not NO_TRACE:
-            trace.is_told, trace.event, trace.outcomes = True, None, None
+            trace.is_told, trace.event, trace.sent = True, None, None
         if event is not None:
             if isinstance(event, UpstreamLine):
                 event.status, event.request_id = status, request_id
-                self._write_call(event, outcomes, milliseconds)
+                self._write_call(event, sent, milliseconds)
             return
         if path in _PROBES or not self._access.isEnabledFor(logging.INFO):
             return
@@ -95,7 +138,7 @@ class LogObserver(Observer):
             status=status,
             request_id=request_id,
             caller=msgspec.UNSET if caller is None else caller,
-            outcomes=write_outcomes(outcomes),
+            outcomes=_write_sent(sent),
             **name_span(),
             milliseconds=milliseconds,
             timestamp=datetime.fromtimestamp(self._wall_clock(), UTC),
@@ -165,8 +208,8 @@ class LogObserver(Observer):
         else:
             trace.event = line
 
-    def _write_call(self, line: UpstreamLine, outcomes: Counts | None, milliseconds: float) -> None:
-        line.outcomes, line.milliseconds = write_outcomes(outcomes), milliseconds
+    def _write_call(self, line: UpstreamLine, sent: object, milliseconds: float) -> None:
+        line.outcomes, line.milliseconds = _write_sent(sent), milliseconds
         if span := name_span():
             line.trace_id, line.span_id = span["trace_id"], span["span_id"]
         line.timestamp = datetime.fromtimestamp(self._wall_clock(), UTC)
@@ -194,18 +237,16 @@ class LogObserver(Observer):
         if trace is NO_TRACE or trace.is_told:
             self._tell_send(operation, result, trace)
             return
-        counts = trace.outcomes
-        if counts is None:
-            counts = trace.outcomes = {}
-        _count(counts, result)
+        if isinstance(trace.sent, _Sent):
+            trace.sent.add(result)
+        else:
+            trace.sent = _Sent(result)
 
     def _tell_send(self, operation: Operation, result: ResultLike, trace: Trace) -> None:
         """Writes the line of what was sent outside of a request, or after its end."""
         if not self._sends.isEnabledFor(logging.INFO):
             return
-        counts: Counts = {}
-        _count(counts, result)
-        extra = {"hub": operation.hub, "operation": operation.action.name, "outcomes": write_outcomes(counts)}
+        extra = {"hub": operation.hub, "operation": operation.action.name, "outcomes": _Sent(result).write()}
         extra |= {"request_id": trace.request_id} if trace.request_id else {}
         self._sends.info("sent", extra=extra)
 

@@ -21,7 +21,7 @@ class Trace(msgspec.Struct, gc=False):
             the span.
         span: The span of the request. None where no spans are made.
         event: What the log keeps of an upstream call until the request has ended, and one line tells of both.
-        outcomes: How often each endpoint has said what to something that was sent. None while nothing was.
+        sent: What became of what was sent, as the log keeps it. None while nothing was.
         is_told: Whether the log has told of the request. What is sent later needs a line of its own.
     """
 
@@ -29,7 +29,7 @@ class Trace(msgspec.Struct, gc=False):
     traceparent: str | None = None
     span: Span | None = None
     event: object | None = None
-    outcomes: dict[tuple[str, str], int] | None = None
+    sent: object | None = None
     is_told: bool = False
 
 

@@ -19,7 +19,7 @@ writer = configure_logs("info", "{form}")
 log, observer = logging.getLogger("signalr_bridge"), LogObserver()
 
 def tell(path):
-    facts = dict(method="GET", path=path, route="/{hub}", status=200, seconds=0.0, caller=None, request_id="id")
+    facts = dict(method="GET", path=path, route="/x", status=200, seconds=0.0, caller=None, request_id="id")
     observer.request_ended(**facts)
 """
 
