@@ -180,18 +180,22 @@ async def start(processes: ExitStack, ports: Ports, file: Path) -> tuple[Process
 
 async def drive(driver: Driver, ports: Ports, westus: Server, bridge: Process, file: Path) -> None:
     await drive_sends(driver, westus)
-    await drive_clients(driver, westus, ports.emulator)
-    await asyncio.to_thread(bridge.wait_for, lambda lines: has_answered(lines, driver.ledger), "the last event's line")
+    await drive_clients(driver, westus, ports.emulator, bridge)
+    await all_answered(bridge, driver.ledger)
     await drive_service(driver)
     await drive_forwards(driver, ports.backend)
     await drive_limits(driver, ports)
     await drive_settings(driver, bridge, file)
 
 
-def has_answered(lines: list[str], ledger: Ledger) -> bool | None:
-    """Whether each upstream call has been answered, those of the emulator that nobody waits for among them."""
+async def all_answered(bridge: Process, ledger: Ledger) -> None:
+    """Waits until each upstream call has been answered: the emulator's clients do not wait for all of them."""
     events = ledger.number_of("requests_total", route=UPSTREAM)
-    return sum('"message":"upstream call"' in line for line in lines) == events or None
+
+    def look(lines: list[str]) -> bool | None:
+        return sum('"message":"upstream call"' in line for line in lines) == events or None
+
+    await asyncio.to_thread(bridge.wait_for, look, "line of the last event")
 
 
 def all_online(url: str) -> bool | None:
@@ -259,7 +263,7 @@ def posts(server: Server) -> int:
     return sum(one.method == "POST" for one in server.requests)
 
 
-async def drive_clients(driver: Driver, westus: Server, emulator: int) -> None:
+async def drive_clients(driver: Driver, westus: Server, emulator: int, bridge: Process) -> None:
     """Clients who are admitted, refused and failed; what an admitted one calls; one whom ``connected`` refuses."""
     answer = await driver.negotiate("chat", 200, "admitted", "10.0.0.1", f"?userId={USER}&ticket={TICKET}")
     await driver.negotiate("private", 401, "refused", "10.0.0.2")
@@ -269,6 +273,7 @@ async def drive_clients(driver: Driver, westus: Server, emulator: int) -> None:
         client = await loop.run_in_executor(thread, stack.enter_context, raw_client(emulator, "json", token))
         connection = await loop.run_in_executor(thread, talk, client)
         write_talk(driver, connection)
+        await all_answered(bridge, driver.ledger)
         westus.answer = NOT_THERE
         item = MESSAGE | {"connectionId": connection}
         assert await driver.send("SEND_TO_CONNECTION", item, 202) == BOTH | {"westus": "absent"}

@@ -173,13 +173,14 @@ def test_the_line_of_an_upstream_call_says_who_called_what_and_how_it_ended(evid
 def test_the_span_of_an_upstream_call_says_what_it_was_and_how_it_ended(evidence: Evidence) -> None:
     """What names a client is not in it, nor a method that nobody registered."""
     spans = [span for span in spans_of(evidence, "bridge", "SERVER") if span.attributes["http.route"] == "/upstream"]
-    facts = [f"signalr.{name}" for name in ("hub", "category", "event", "result")]
+    facts = [f"signalr.{name}" for name in ("hub", "category", "event", "result", "reason")]
     said: Counter[tuple[str, ...]] = Counter(tuple(str(span.attributes.get(fact)) for fact in facts) for span in spans)
     done: Counter[tuple[str, ...]] = Counter(
-        (one.hub, one.category, one.registered, one.result) for one in evidence.ledger.events
+        (one.hub, one.category, one.registered, one.result, "None") for one in evidence.ledger.events
     )
     assert done - said == Counter()
-    assert sorted(result for *_, result in (said - done).elements()) == ["body", "code", "routing", "signature"]
+    refused = sorted((said - done).elements())
+    assert refused == [("None",) * 3 + ("rejected", reason) for reason in ("body", "code", "routing", "signature")]
 
 
 def test_each_call_is_a_span_that_whoever_is_called_has_for_a_parent(evidence: Evidence) -> None:

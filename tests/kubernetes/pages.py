@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from tests.e2e.processes import ROOT
-from tests.kubernetes.helm import CHART, RELEASE, template
+from tests.kubernetes.helm import CHART, template
 
 VALUES = CHART / "values.yaml"
 SCHEMA = CHART / "values.schema.json"
@@ -105,8 +105,6 @@ apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
 {resources}
-images:
-  - name: {RELEASE}
 """
 
 

@@ -44,7 +44,7 @@ def read_log_levels(text: str) -> Mapping[str, str]:
         if level not in LEVELS:
             raise ValueError("write debug, info, warning or error, or levels by logger: info,access=warning")
         if has_name and name.removeprefix("signalr_bridge.") not in LOGGERS:
-            raise ValueError(f"names a logger that does not exist: there are {', '.join(LOGGERS)}")
+            raise ValueError(f"names a logger that does not exist: write one of {', '.join(LOGGERS)}")
         name = name.removeprefix("signalr_bridge.") if has_name else ALL
         if name in levels:
             raise ValueError(f"has two levels for {name or 'all loggers'}: write one")

@@ -7,7 +7,6 @@ from typing import TypeAlias
 import msgspec
 
 from signalr_bridge.web.logs import escape_json, find_json_writer
-from signalr_bridge.web.observer import ResultLike
 
 MOST_CHARACTERS = 256
 """Of a text in a line that a client or a stranger has written."""
@@ -73,13 +72,6 @@ def write_line(logger: logging.Logger, line: AccessLine | UpstreamLine) -> bool:
     except UnicodeEncodeError:
         return False  # half a character, perhaps in a token's name for the caller
     return True
-
-
-def count_outcomes(counts: Counts, result: ResultLike) -> None:
-    """Add what each endpoint said."""
-    for one in result.outcomes:
-        said = (one.name, one.verdict)
-        counts[said] = counts.get(said, 0) + 1
 
 
 def write_outcomes(counts: Counts | None) -> str | msgspec.UnsetType:

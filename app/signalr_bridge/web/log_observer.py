@@ -14,7 +14,6 @@ from signalr_bridge.web.log_lines import (
     AccessLine,
     Counts,
     UpstreamLine,
-    count_outcomes,
     write_line,
     write_outcomes,
 )
@@ -34,6 +33,14 @@ _SETTINGS = "settings"
 
 _UNWANTED = object()
 """Stands for an upstream call whose line is below the level of its logger."""
+
+
+def _count(counts: Counts, result: ResultLike) -> None:
+    """Adds what each endpoint said."""
+    for one in result.outcomes:
+        said = (one.name, one.verdict)
+        counts[said] = counts.get(said, 0) + 1
+
 
 _REJECTED = "rejected"
 """The result of a call that was refused before any handler, as the feed has it."""
@@ -190,14 +197,14 @@ class LogObserver(Observer):
         counts = trace.outcomes
         if counts is None:
             counts = trace.outcomes = {}
-        count_outcomes(counts, result)
+        _count(counts, result)
 
     def _tell_send(self, operation: Operation, result: ResultLike, trace: Trace) -> None:
         """Writes the line of what was sent outside of a request, or after its end."""
         if not self._sends.isEnabledFor(logging.INFO):
             return
         counts: Counts = {}
-        count_outcomes(counts, result)
+        _count(counts, result)
         extra = {"hub": operation.hub, "operation": operation.action.name, "outcomes": write_outcomes(counts)}
         extra |= {"request_id": trace.request_id} if trace.request_id else {}
         self._sends.info("sent", extra=extra)

@@ -1,13 +1,15 @@
 """``/metrics``: the names and labels of the contract, the numbers of what was done, and who may read them."""
 
+import asyncio
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import httpx
 import pytest
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client import Metric
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 from signalr_bridge.protocol.upstream_event import sign
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
@@ -51,6 +53,9 @@ def message(target: str, **changes: str) -> tuple[dict[str, str], bytes]:
     return headers | {name.replace("_", "-"): value for name, value in changes.items()}, body
 
 
+read_openmetrics: Callable[[str], Iterator[Metric]] = openmetrics.text_string_to_metric_families
+
+
 async def call(one: Bridge, target: str, code: str = CODE, body: bytes | None = None, **changes: str) -> int:
     headers, usual = message(target, **changes)
     response = await one.http.post(f"/upstream?code={code}", headers=headers, content=usual if body is None else body)
@@ -69,8 +74,8 @@ async def scrape(http: httpx.AsyncClient) -> dict[str, dict[tuple[tuple[str, str
     return found
 
 
-def value(found: Mapping[str, Mapping[tuple[tuple[str, str], ...], float]], name: str, **labels: str) -> float:
-    return found[f"signalr_bridge_{name}"].get(tuple(sorted(labels.items())), 0.0)
+def value(found: Mapping[str, Mapping[tuple[tuple[str, str], ...], float]], metric: str, /, **labels: str) -> float:
+    return found[f"signalr_bridge_{metric}"].get(tuple(sorted(labels.items())), 0.0)
 
 
 async def test_what_was_done_is_counted(backend: Server) -> None:
@@ -93,16 +98,17 @@ async def test_what_was_done_is_counted(backend: Server) -> None:
 
         backend.answer = answer_of(204)
         assert await call(one, "order") == 200
-        backend.answer = answer_of(403, b'{"detail":"no"}')
+        backend.answer = answer_of(403, b'{"detail":"no"}', Content_Type="application/problem+json")
         assert await call(one, "order") == 200
         backend.answer = answer_of(500)
         assert await call(one, "order") == 500
         assert await call(one, f"{CANARY}-event") == 404
-        assert await call(one, "order", code=f"{CANARY}-code") == 401
+        assert await call(one, "order", code=f"{CANARY}-wrong") == 401
         assert await call(one, "order", X_ASRS_Signature="sha256=00") == 401
-        assert await call(one, "order", X_ASRS_Connection_Id="") == 401
+        assert await call(one, "order", X_ASRS_Hub="no hub") == 400
         assert await call(one, "order", body=b"{") == 400
 
+        (shown,) = (await one.http.get("/hubs/chat/endpoints", headers=AUTH)).json()
         found = await scrape(one.http)
         text = (await one.http.get("/metrics", headers=AUTH)).text
 
@@ -134,17 +140,37 @@ async def test_what_was_done_is_counted(backend: Server) -> None:
     assert value(found, "forward_waiting", forward="orders") == 0
     assert value(found, "idempotency_kept") == 1
     assert value(found, "idempotency_replayed_total") == 1
-    assert value(found, "endpoint_state", **at_default, state="online") == 1
+    states = {dict(key)["state"]: one for key, one in found["signalr_bridge_endpoint_state"].items()}
+    assert [state for state, one in states.items() if one] == [shown["state"]]
+    assert set(states) == {"online", "offline", "denied", "misrouted", "throttled"}
     assert value(found, "endpoint_weight", **at_default) == 1
     assert value(found, "breaker_open", kind="backend", name=backend.url) == 0
-    assert value(found, "in_flight", share="common") == 1, "the question itself"
+    assert [value(found, "in_flight", share=one) for one in ("clients", "callers", "service", "common")] == [0, 0, 0, 0]
     version = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
     assert [dict(key)["python"] for key in found["signalr_bridge_build_info"]] == [version]
     assert not re.search(f"{CANARY}|{SERVICE}|{CALLER}", text)
 
 
+async def test_what_is_in_flight_and_what_was_turned_away() -> None:
+    async with bridge(BRIDGE_METRICS="true", BRIDGE_LIMITS__IN_FLIGHT="5") as one:
+        one.service.delay = 0.5
+        seen = len(one.seen)
+        to_all = {"target": "x", "arguments": []}
+        sending = [asyncio.create_task(one.http.post("/hubs/chat/send", json=to_all, headers=AUTH)) for _ in range(3)]
+        for _ in range(500):
+            if len(one.seen) == seen + 3:
+                break
+            await asyncio.sleep(0.01)
+        assert (await one.http.post("/hubs/chat/send", json=to_all, headers=AUTH)).status_code == 503
+        found = await scrape(one.http)
+        assert [(await task).status_code for task in sending] == [202, 202, 202]
+    assert [value(found, "in_flight", share=one) for one in ("clients", "callers", "service", "common")] == [0, 1, 0, 2]
+    assert value(found, "shed_total", share="callers", reason="in-flight") == 1
+
+
 async def test_there_is_every_name_with_its_labels_and_no_other(backend: Server) -> None:
     async with bridge(**SETTINGS, BRIDGE_FORWARD__ORDERS__URL=backend.url) as one:
+        backend.answer = answer_of(204)
         assert await call(one, "order") == 200
         response = await one.http.get("/metrics", headers=AUTH | OPENMETRICS)
         assert response.headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")

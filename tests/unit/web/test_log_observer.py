@@ -44,7 +44,9 @@ def outcomes(**said: Verdict) -> Result:
 
 
 def end(observer: Observer, path: str = "/upstream") -> None:
-    observer.request_ended(method="POST", path=path, status=200, seconds=0.0012345, caller=None, request_id="mine")
+    observer.request_ended(
+        method="POST", path=path, route=path, status=200, seconds=0.0012345, caller=None, request_id="mine"
+    )
 
 
 @pytest.mark.parametrize("is_written_by_logging", [False, True])
