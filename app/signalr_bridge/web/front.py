@@ -136,9 +136,7 @@ class Front:
         asgi: tuple[Scope, Receive, Send] | None = None,
     ) -> Answer:
         started = self._clock()
-        is_own = kind is _METRICS or (self._separate and kind is not None)
-        listener = kind if is_own and kind is not None else self._unmarked
-        request = Request(incoming, self.parts, listener, segments)
+        request = Request(incoming, self.parts, self._name_listener(kind), segments)
         request.asgi = asgi
         given = request.last_header(b"x-request-id")
         request.id = self._new_id() if given is None or not REQUEST_ID.fullmatch(given) else given.decode()
@@ -172,6 +170,9 @@ class Front:
         if self._takes_notes and route is not None and Right.NEGOTIATE in route.rights:
             self._tell_negotiation(request, problem, started)
         return answer
+
+    def _name_listener(self, kind: ListenerKind | None) -> ListenerKind:
+        return kind if kind is not None and (self._separate or kind is _METRICS) else self._unmarked
 
     def _tell_end(self, request: Request, path_item: PathItem, started: float) -> None:
         self._observer.request_ended(
