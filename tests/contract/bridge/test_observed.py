@@ -66,6 +66,7 @@ async def _call_upstream(bridge: Running) -> None:
         "Content-Type": "application/json",
     }
     await bridge.http.post("/upstream", headers=headers)
+    await bridge.http.post("/upstream", headers=headers | {"X-ASRS-Signature": "sha256=00"})
     message = headers | {"X-ASRS-Category": "messages", "X-ASRS-Event": "."}  # a name that no backend is told of
     for _ in range(2):
         await bridge.http.post("/upstream", headers=message, content=b'{"type":1,"target":".","arguments":[]}')
