@@ -8,15 +8,12 @@ if sys.platform == "win32":
     sys.exit("signalr-bridge does not run on Windows itself: use its container image, or WSL.")
 
 import asyncio
-import gc
 import importlib
 import logging
 import os
 import signal
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, NoReturn, TextIO
@@ -25,7 +22,6 @@ import typer
 
 from signalr_bridge import __version__
 from signalr_bridge.azure_commands import AzureCommands
-from signalr_bridge.banner import Banner, write_url
 from signalr_bridge.check import (
     examine,
     log_diagnostics,
@@ -40,28 +36,20 @@ from signalr_bridge.endpoints.credentials import find_proxies
 from signalr_bridge.errors import BridgeError, SettingsError
 from signalr_bridge.event_loop import run_to_end
 from signalr_bridge.functions.app_values import read_with_app
-from signalr_bridge.functions.python_app import PythonApp
-from signalr_bridge.hosts import find_unknown_hosts, watch_hosts
+from signalr_bridge.hosts import find_unknown_hosts
 from signalr_bridge.init import list_languages, write_project
-from signalr_bridge.main import create_app, mint
+from signalr_bridge.main import mint
 from signalr_bridge.migration import migrate, write_settings
-from signalr_bridge.parts import Parts
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
+from signalr_bridge.serve import run
 from signalr_bridge.settings import Level, Review, Settings, Sources, review
-from signalr_bridge.settings.diagnosis import locating
-from signalr_bridge.settings.log_levels import ALL, read_log_levels
-from signalr_bridge.settings.value import Values
 from signalr_bridge.tail import watch
 from signalr_bridge.telemetry import exporting
 from signalr_bridge.token_check import check_token
-from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.validation import review_to_serve
-from signalr_bridge.web.guards import ListenerApp, ListenerKind
-from signalr_bridge.web.logs import configure_logs, is_text, log_uncaught
+from signalr_bridge.web.logs import configure_logs, log_uncaught
 from signalr_bridge.web.standard_streams import open_missing_streams, queue_standard_streams
-from signalr_bridge.wire.connection_limit import ConnectionLimit
-from signalr_bridge.wire.server import Listener, bind
 
 _LOG = logging.getLogger("signalr_bridge")
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -120,80 +108,22 @@ def root(version: Annotated[bool, typer.Option("--version", is_eager=True, callb
 
 @cli.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    host: Annotated[list[str] | None, typer.Option(help="address to listen on; :: is both families")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="port to listen on")] = None,
+    uds: Annotated[str | None, typer.Option(help="Unix socket to listen on, instead of an address")] = None,
     settings: SettingsFiles = None,
     handlers: Handlers = None,
     function_app: FunctionApp = None,
 ) -> None:
     """Run the bridge, with settings from the environment and a file."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the bridge runs, it would end the process
-    flags = {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None}
+    addresses = {"bridge_host": ",".join(host or ()) or None, "bridge_port": port, "bridge_uds": uds}
+    flags = addresses | {"bridge_handlers": handlers or None}
     with exporting("signalr-bridge", __version__) as say_why_not:
         read = read_with_app(_find_sources(settings, flags | _name_app(function_app)))
         loaded = _accept_and_log(review_to_serve(read.values))
         say_why_not()
-        run_to_end(_serve(loaded, read.sources, read.values, read.app))
-
-
-async def _serve(settings: Settings, sources: Sources, values: Values, python_app: PythonApp | None) -> None:
-    with ExitStack() as stack:
-        stack.enter_context(locating(values))
-        sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
-        app = create_app(settings, sources, python_app=python_app)
-        if python_app is not None:
-            python_app.enter(read_log_levels(settings.log_level)[ALL])
-        parts: Parts = app.state.parts
-        limits = settings.limits
-        listen = partial(
-            Listener,
-            grace_seconds=limits.grace_seconds,
-            drain_seconds=limits.drain_seconds,
-            keep_alive_seconds=limits.keep_alive_seconds,
-            end_streams=parts.begin_stop,
-            limit=ConnectionLimit.below_descriptors(_count_outgoing(settings)),
-        )
-        listener = listen(ListenerApp(app, ListenerKind.PUBLIC), sock)
-        others: list[Listener] = []
-        for kind, address, setting in _list_listeners(settings):
-            own = stack.enter_context(bind(*address, setting))
-            others.append(listen(ListenerApp(app, kind), own, owns_lifespan=False))
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, parts.watcher.hang_up)
-        # What is alive now stays alive. Leaving it out of collections cuts the slowest requests to a third.
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 50)
-        beside = [asyncio.create_task(_introduce(settings, values, parts, listener, others))]
-        beside += [asyncio.create_task(one.serve_beside(listener)) for one in others]
-        await listener.run_until_stopped(beside=others, begin_drain=parts.begin_drain)
-        for one in beside:
-            one.cancel()
-
-
-def _list_listeners(settings: Settings) -> list[tuple[ListenerKind, tuple[str, int], str]]:
-    """The listeners beside that of the bridge: their kinds, their addresses, and the settings that name them."""
-    found = (
-        (ListenerKind.CALLERS, settings.callers.listen_address, "BRIDGE_CALLERS__LISTEN"),
-        (ListenerKind.METRICS, settings.metrics_address, "BRIDGE_METRICS_LISTEN"),
-    )
-    return [(kind, address, setting) for kind, address, setting in found if address is not None]
-
-
-def _count_outgoing(settings: Settings) -> int:
-    """How many connections to endpoints and backends may be open."""
-    return settings.limits.connections * (len(settings.all_endpoints()) + len(settings.forward))
-
-
-async def _introduce(
-    settings: Settings, values: Values, parts: Parts, listener: Listener, others: Sequence[Listener]
-) -> None:
-    """The first words, once requests are answered."""
-    await listener.ready.wait()
-    addresses = [write_url(settings.host, listener.port)]
-    for (_, address, _), one in zip(_list_listeners(settings), others, strict=True):
-        addresses.append(write_url(address[0], one.port))
-    unnamed = parts.hubs.describe_others() if ANY in settings.negotiate.hubs else None
-    Banner(settings, parts.hubs.describe(), unnamed, addresses, is_text(settings.log_format)).say()
-    watch_hosts(partial(find_unknown_hosts, settings, values, find_proxies(os.environ)))
+        run_to_end(run(loaded, read.sources, read.values, read.app))
 
 
 @cli.command()

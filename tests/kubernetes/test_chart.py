@@ -334,6 +334,15 @@ def test_settings_that_are_secrets_are_told_by_their_names() -> None:
     assert by_name - secret == {"BRIDGE_ALLOW_EMULATOR_KEY"}
 
 
+def test_the_values_that_the_page_shows_are_taken(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", pages.PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    known = pages.read_schema()["properties"].keys()
+    shown = [one for one in map(yaml.safe_load, blocks) if one.keys() <= known]
+    assert len(shown) == 3
+    for one in shown:
+        assert render("--values", write_values(tmp_path / "values.yaml", one))
+
+
 NOTES = """
 kind: Notes
 text: |

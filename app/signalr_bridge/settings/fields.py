@@ -108,12 +108,16 @@ def _check_secrets(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return values
 
 
+UNIX = ip_network("::/128")
+"""Stands for whoever is connected by a Unix socket, who has no address. Nobody is connected from this one."""
+
+
 def _read_networks(value: Any) -> Any:
     values = read_list(value)
     if not isinstance(values, list):
         return values
     try:
-        return [ip_network(one) for one in values]
+        return [UNIX if one == "unix" else ip_network(one) for one in values]
     except ValueError:
         raise ValueError(
             "write networks, such as 10.0.0.0/8 with zeros behind the mask, or addresses, no names"
@@ -154,4 +158,4 @@ Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(read_list), AfterVali
 Hub = Annotated[str, BeforeValidator(read_hub)]
 """A hub's name, in lower case."""
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_read_networks)]
-"""Networks in CIDR notation, as a list or in one text."""
+"""Networks in CIDR notation, as a list or in one text. ``unix`` among them is ``UNIX``."""

@@ -89,6 +89,10 @@ def _is_address(text: str) -> bool:
         return False
 
 
+_LONGEST_UDS = 107
+"""In bytes. Linux takes no longer path of a socket."""
+
+
 class Settings(BaseSettings):
     """All settings of the bridge. Their values come from ``sources`` alone."""
 
@@ -96,7 +100,11 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
     )
 
-    host: str = Field(default="0.0.0.0", description="address to listen on (`dev`: 127.0.0.1)")
+    host: str = Field(
+        default="0.0.0.0",
+        description="address to listen on (`dev`: 127.0.0.1), or several with commas; `::` is both families",
+    )
+    uds: str | None = Field(default=None, description="a Unix socket to listen on (mode 0660), instead of an address")
     port: int = Field(default=8080, ge=0, le=65_535, description="port to listen on")
     public_url: str | None = Field(
         default=None, description="the bridge as clients and callers see it, `https://host[:port]`; `azure` writes it"
@@ -125,7 +133,8 @@ class Settings(BaseSettings):
     hubs_only: bool = Field(default=False, description="callers, too, may only use hubs that settings or handlers name")
     cors: CorsSettings = CorsSettings()
     trusted_proxies: Networks = Field(
-        default=(), description="networks of proxies whose `Forwarded` and `X-Forwarded-For` are trusted"
+        default=(),
+        description="networks of proxies whose `Forwarded` and `X-Forwarded-For` are trusted; `unix`: those at `uds`",
     )
     limits: LimitsSettings = LimitsSettings()
     reload: ReloadSettings = ReloadSettings()
@@ -185,11 +194,25 @@ class Settings(BaseSettings):
     @field_validator("host")
     @classmethod
     def _check_host(cls, value: str) -> str:
-        if value.startswith("["):
-            raise ValueError("an IPv6 address stands without brackets here: write such as ::1")
-        if not _HOST.fullmatch(value) and not _is_address(value):
-            raise ValueError("write an address alone, such as 0.0.0.0, without http:// and without a port")
+        for one in value.split(","):
+            host = one.strip()
+            if host.startswith("["):
+                raise ValueError("an IPv6 address stands without brackets here: write such as ::1")
+            if not _HOST.fullmatch(host) and not _is_address(host):
+                raise ValueError("write an address alone, such as 0.0.0.0, without http:// and without a port")
         return value
+
+    @field_validator("uds")
+    @classmethod
+    def _check_uds(cls, value: str | None) -> str | None:
+        if value is not None and (not value.startswith("/") or "\0" in value or len(value.encode()) > _LONGEST_UDS):
+            raise ValueError(f"write an absolute path of at most {_LONGEST_UDS} bytes, such as /run/bridge/http.sock")
+        return value
+
+    @property
+    def listen_hosts(self) -> tuple[str, ...]:
+        """The addresses to listen on, each once."""
+        return tuple(dict.fromkeys(one.strip() for one in self.host.split(",")))
 
     @field_validator("public_url")
     @classmethod

@@ -22,7 +22,8 @@ from signalr_bridge.web.shares import Shares
 from signalr_bridge.web.table import Audience, Description, Route, Table
 from signalr_bridge.web.trace import TRACE
 from signalr_bridge.wire.exchange import Answer, IncomingRequest, make_answer
-from signalr_bridge.wire.server import Listener, bind
+from signalr_bridge.wire.server import Listener
+from signalr_bridge.wire.sockets import bind
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
