@@ -190,10 +190,12 @@ async def test_every_time_that_an_event_is_posted_again_is_told() -> None:
         async with forwarding(backend.url, world=World(observer=recorder), retry_seconds=2) as forward:
             await forward.answer(connected())
     common = {"handler": "forward.test", "hub": "chat", "event": "connected"}
-    assert recorder.facts == [
-        ("forward_retried", common | {"reason": "The backend answered 500.", "attempt": 1, "delay": 0.1}),
-        ("forward_retried", common | {"reason": "The backend answered 502.", "attempt": 2, "delay": 0.2}),
+    assert recorder.of("forward_retried") == [
+        common | {"reason": "The backend answered 500.", "attempt": 1, "delay": 0.1},
+        common | {"reason": "The backend answered 502.", "attempt": 2, "delay": 0.2},
     ]
+    attempts = [(one["handler"], one["result"]) for one in recorder.of("forward_attempted")]
+    assert attempts == [("forward.test", "failed"), ("forward.test", "failed"), ("forward.test", "done")]
 
 
 async def test_a_rule_may_try_once_only() -> None:
