@@ -233,8 +233,8 @@ VALUES = [
         "error, or levels by logger: info,access=warning.",
         of(BRIDGE_LOG_LEVEL="warn")),
     WrongStart("a logger that does not exist", "BRIDGE_LOG_LEVEL (environment): names a logger that does not "
-        "exist: write one of access, asgi, audit, callers, credentials, emulator, endpoints, functions, log, negotiate, "
-        "sends, server, settings, telemetry, tokens, upstream, web.",
+        "exist: write one of access, asgi, audit, callers, credentials, emulator, endpoints, functions, log, "
+        "negotiate, sends, server, settings, telemetry, tokens, upstream, web.",
         of(BRIDGE_LOG_LEVEL="info,acess=warning")),
     WrongStart("a prefix with a slash at its end",
         "BRIDGE_ROOT_PATH (environment): write a path such as /realtime, with a slash in front and none at its end.",
