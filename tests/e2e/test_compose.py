@@ -14,7 +14,7 @@ from tests.e2e.dockerfile import OURS, read_dockerfile
 from tests.e2e.node_client import CallFailed, NodeClients
 from tests.e2e.processes import ROOT, Machine, Process, app_command, free_port, wait_until_answered
 
-PAGE = ROOT / "docs" / "images.md"
+PAGE = ROOT / "docs/images.md"
 
 
 def write_secrets(text: str) -> dict[str, str]:

@@ -38,7 +38,7 @@ from tests.e2e.processes import (
 from tests.shape.test_product import FOR_DEVELOPMENT
 from tests.shape.tree import APP
 
-PAGE = (ROOT / "docs" / "images.md").read_text("utf-8")
+PAGE = (ROOT / "docs/images.md").read_text("utf-8")
 SHARED_MEMORY = Path("/dev/shm")
 MEMORY = SHARED_MEMORY if SHARED_MEMORY.is_dir() and not os.statvfs(SHARED_MEMORY).f_flag & os.ST_NOEXEC else None
 """Where thousands of files come and go fastest, if programs may run there."""
