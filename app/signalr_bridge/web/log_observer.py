@@ -23,8 +23,8 @@ from signalr_bridge.web.trace import NO_TRACE, TRACE, Trace
 _LONGEST_PATH = 2048
 """In characters, of a path in a line of the log."""
 
-_PROBES = frozenset({"/health/live", "/health/ready"})
-"""What is asked every few seconds by machines. It has no lines."""
+_PROBES = frozenset({"/health/live", "/health/ready", "/metrics"})
+"""What machines ask every few seconds: probes of health, and scrapes of metrics. It has no lines."""
 
 _SETTINGS = "settings"
 """Who changes settings, for the audit: their sources do not say which person wrote them."""

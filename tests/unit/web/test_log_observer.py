@@ -115,8 +115,8 @@ def test_the_line_of_a_send_says_what_each_endpoint_said(capsys: pytest.CaptureF
     assert (sent["outcomes"], "request_id" in sent) == ("east accepted", False)
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
-def test_probes_of_health_have_no_lines(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/metrics"])
+def test_probes_and_scrapes_have_no_lines(path: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("debug", "json")
     end(LogObserver(), path)
     end(LogObserver(), f"{path}s")
