@@ -4,7 +4,8 @@ Each hot path is measured in turn with an echo in plain ASGI, with simple servic
 once as Dapr's SignalR binding calls the service, once tuned. A time says something about the machine, a ratio about
 the bridge. Everything is real: ``serve`` with its log, the load from another process, a service that answers at once,
 over http and https. Then come memory, what the check of a signed event costs by the number of endpoints (``checks``),
-and the goals. Nothing here is a test, and nothing is written. docs/performance.md says what the figures mean.
+what the log and the metrics cost (``observers``), and the goals. Nothing here is a test, and nothing is written.
+docs/performance.md says what the figures mean.
 
 ``--markdown`` prints the tables as that page has them. ``--once`` is one round of few requests, which shows that all of
 it works. Needs Linux, and Go.
@@ -19,7 +20,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench import checks, memory
+from tests.bench import checks, memory, observers
 from tests.bench.cases import FULL, MANY, ONCE, Bench, Effort, Opened
 from tests.bench.goals import write_goals
 from tests.bench.load import run_load
@@ -55,6 +56,7 @@ def measure(effort: Effort) -> Iterator[Table | str]:
         several = measure_many_endpoints(bench, around, effort)
         yield write_cases("several endpoints", list(several.values()), several["echo"])
         yield checks.measure(rounds=5 if effort is ONCE else 100)
+        yield observers.measure(rounds=3 if effort is ONCE else 50)
         yield write_goals(cases, several, memory.measure(around, load, effort))
 
 

@@ -1,10 +1,10 @@
 """The observer that counts what happens. Names and labels are those of the contract, for dashboards and alerts."""
 
-import functools
 from collections.abc import Callable, Sequence
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
+from signalr_bridge.metrics.counts import Counts, Durations
 from signalr_bridge.protocol.rest import Action
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.table import METHODS
@@ -22,7 +22,7 @@ _CATEGORIES = frozenset({"connections", "messages"})
 class MetricsObserver(Observer):
     """Counts facts in a registry of its own, because two bridges may live in one process.
 
-    The methods are those of ``Observer``. A labelled counter is looked up once, because that costs more than counting.
+    The methods are those of ``Observer``.
 
     Args:
         is_known_hub: Whether settings or handlers name a hub, whose name is in lower case.
@@ -35,30 +35,30 @@ class MetricsObserver(Observer):
     def __init__(self, is_known_hub: Callable[[str], bool] = lambda _: False) -> None:
         self.registry = CollectorRegistry()
         self.is_known_hub = is_known_hub
-        count = functools.partial(_count, self.registry)
-        measure = functools.partial(_measure, self.registry)
-        self._requests = count("requests", "HTTP requests that were answered.", "route", "method", "status")
-        self._request_seconds = measure("request_seconds", "Their durations.", _REQUEST_SECONDS, "route")
-        self._deliveries = count("deliveries", "Operations at endpoints.", "endpoint", "action", "outcome")
-        self._retries = count("delivery_retries", "Attempts at endpoints that were repeated.", "endpoint")
-        self._negotiations = count("negotiations", "Requests to negotiate.", "hub", "result")
-        self._events = count("events", "Upstream events.", "hub", "category", "event", "result")
-        self._handler_seconds = measure("handler_seconds", "What handlers took.", _HANDLER_SECONDS, "hub", "event")
-        self._refused = count("events_refused", "Upstream calls that were not taken.", "reason")
-        self._attempts = count("forward_attempts", "Events that were posted to backends.", "forward", "result")
-        self._given_up = count("forward_given_up", "Events that a backend may never have seen.", "forward")
-        self._changes = count("settings_changes", "Changes of settings.", "result")
+        self._requests = self._count("requests", "HTTP requests that were answered.", "route", "method", "status")
+        self._request_seconds = self._measure("request_seconds", "Their durations.", _REQUEST_SECONDS, "route")
+        self._deliveries = self._count("deliveries", "Operations at endpoints.", "endpoint", "action", "outcome")
+        self._retries = self._count("delivery_retries", "Attempts at endpoints that were repeated.", "endpoint")
+        self._negotiations = self._count("negotiations", "Requests to negotiate.", "hub", "result")
+        self._events = self._count("events", "Upstream events.", "hub", "category", "event", "result")
+        self._handler_seconds = self._measure(
+            "handler_seconds", "What handlers took.", _HANDLER_SECONDS, "hub", "event"
+        )
+        self._refused = self._count("events_refused", "Upstream calls that were not taken.", "reason")
+        self._attempts = self._count("forward_attempts", "Events that were posted to backends.", "forward", "result")
+        self._given_up = self._count("forward_given_up", "Events that a backend may never have seen.", "forward")
+        self._changes = self._count("settings_changes", "Changes of settings.", "result")
         for reason in ("code", "signature", "entra", "routing", "body"):
-            self._refused(reason)
+            self._refused.add(reason, number=0)
         for result in (_DONE, _REFUSED):
-            self._changes(result)
+            self._changes.add(result, number=0)
 
     def request_ended(
         self, *, method: str, path: str, route: str, status: int, seconds: float, caller: str | None, request_id: str
     ) -> None:
         route = route or OTHER
-        self._requests(route, method if method in METHODS else OTHER, str(status)).inc()
-        self._request_seconds(route).observe(seconds)
+        self._requests.add(route, method if method in METHODS else OTHER, str(status))
+        self._request_seconds.add(seconds, route)
 
     def operation_ended(
         self,
@@ -72,12 +72,12 @@ class MetricsObserver(Observer):
         has_credential: bool,
         seconds: float,
     ) -> None:
-        self._deliveries(endpoint, action.name.lower(), outcome).inc()
+        self._deliveries.add(endpoint, action.name.lower(), outcome)
 
     def operation_retried(
         self, *, endpoint: str, hub: str, action: Action, outcome: str, code: str | None, attempt: int, delay: float
     ) -> None:
-        self._retries(endpoint).inc()
+        self._retries.add(endpoint)
 
     def negotiation_ended(
         self,
@@ -91,7 +91,7 @@ class MetricsObserver(Observer):
         seconds: float,
     ) -> None:
         result = "admitted" if status < 400 else _REFUSED if status < 500 else _FAILED
-        self._negotiations(self._name_hub(hub), result).inc()
+        self._negotiations.add(self._name_hub(hub), result)
 
     def event_ended(
         self,
@@ -109,9 +109,9 @@ class MetricsObserver(Observer):
         seconds: float,
     ) -> None:
         known, name = self._name_hub(hub), registered_event or OTHER
-        self._events(known, category if category in _CATEGORIES else OTHER, name, result).inc()
+        self._events.add(known, category if category in _CATEGORIES else OTHER, name, result)
         if handler_seconds is not None:
-            self._handler_seconds(known, name).observe(handler_seconds)
+            self._handler_seconds.add(handler_seconds, known, name)
 
     def event_refused(
         self,
@@ -124,22 +124,32 @@ class MetricsObserver(Observer):
         user_id: str,
         seconds: float,
     ) -> None:
-        self._refused(reason).inc()
+        self._refused.add(reason)
 
     def forward_attempted(self, *, handler: str, result: str) -> None:
-        self._attempts(name_forward(handler), result).inc()
+        self._attempts.add(name_forward(handler), result)
 
     def forward_given_up(self, *, handler: str) -> None:
-        self._given_up(name_forward(handler)).inc()
+        self._given_up.add(name_forward(handler))
 
     def settings_changed(self, *, changes: Sequence[str]) -> None:
-        self._changes(_DONE).inc()
+        self._changes.add(_DONE)
 
     def settings_opening(self, *, openings: Sequence[str]) -> None:
-        self._changes(_REFUSED).inc()
+        self._changes.add(_REFUSED)
 
     def settings_refused(self, *, reason: str) -> None:
-        self._changes(_REFUSED).inc()
+        self._changes.add(_REFUSED)
+
+    def _count(self, name: str, what: str, *labels: str) -> Counts:
+        counts = Counts(_PREFIX + name, what, *labels)
+        self.registry.register(counts)
+        return counts
+
+    def _measure(self, name: str, what: str, bounds: Sequence[float], *labels: str) -> Durations:
+        durations = Durations(_PREFIX + name, what, bounds, *labels)
+        self.registry.register(durations)
+        return durations
 
     def _name_hub(self, hub: str) -> str:
         hub = hub.lower()
@@ -149,15 +159,3 @@ class MetricsObserver(Observer):
 def name_forward(source: str) -> str:
     """A handler's source is ``forward.<name>``, and the label is the name."""
     return source.removeprefix("forward.")
-
-
-def _count(registry: CollectorRegistry, name: str, what: str, *labels: str) -> Callable[..., Counter]:
-    counter = Counter(_PREFIX + name, what, labels, registry=registry)
-    return functools.cache(counter.labels)
-
-
-def _measure(
-    registry: CollectorRegistry, name: str, what: str, buckets: Sequence[float], *labels: str
-) -> Callable[..., Histogram]:
-    histogram = Histogram(_PREFIX + name, what, labels, registry=registry, buckets=buckets)
-    return functools.cache(histogram.labels)
