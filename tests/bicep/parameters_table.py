@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tests.bicep.templates import FOLDER, read_template
 from tests.shape.tree import ROOT
 
-GUIDE = ROOT / "docs" / "azure.md"
+GUIDE = ROOT / "docs/azure.md"
 BLOCK = re.compile(r"(<!-- parameters: .*? -->\n)(.*?)(<!-- end of parameters -->)", re.DOTALL)
 _PARAMETER = re.compile(r"^param (\w+) (\S+)(?: = (.+))?$", re.MULTILINE)
 

@@ -211,7 +211,7 @@ def test_what_is_wrong_is_said_in_a_line(command: Command) -> None:
 
 
 def test_the_guide_shows_what_is_printed(command: Command) -> None:
-    guide = (ROOT / "docs" / "azure.md").read_text("utf-8")
+    guide = (ROOT / "docs/azure.md").read_text("utf-8")
     shown = re.search(r"^```text\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
     assert shown is not None
     script = command.print(
