@@ -1,6 +1,6 @@
 # Needs GNU make and Python 3.11 or newer with venv. Everything else, node included, is installed into .venv, with
-# versions and hashes from the lock files. Only Chromium, Go, Java, Maven, PHP, Rust, HAProxy, nginx and Prometheus, which tests
-# need, may come from Debian's packages; the libraries of two examples come from Maven Central and crates.io.
+# versions and hashes from the lock files. Only Chromium, Go, Java, Maven, PHP, Rust, HAProxy, nginx, Prometheus and
+# bubblewrap, which tests need, may come from Debian's packages; the libraries of two examples come from Maven Central and crates.io.
 # A finished step leaves a file behind, so running it again costs nothing.
 
 PYTHON ?= python3
@@ -28,7 +28,7 @@ STATIC   := app/signalr_bridge/static/signalr.min.js
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help dev serve test check trial lint programs bench format static build image image-sbom image-pin lock clean
+.PHONY: help dev serve test check trial lint programs bench format static build image image-sbom image-pin chart lock clean
 
 help:  ## List these targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 16
@@ -49,11 +49,13 @@ test: lint programs  ## Check everything: format, lint, types, imports, and ever
 check: lint  ## The quick half of test, without browser and processes: under a minute
 	@$(BIN)/python -m pytest -n 6 --hypothesis-profile=quick -m "not slow" tests/unit tests/contract tests/shape $(ARGS)
 
-trial: programs  ## What takes long: fuzz by examples (FUZZ_EXAMPLES=50000) and by coverage (FUZZ_SECONDS=600), tests at full scale, ten minutes of idle connections
+trial: $(TOOLS)  ## What takes long: fuzz by examples (FUZZ_EXAMPLES=50000) and by coverage (FUZZ_SECONDS=600), tests at full scale, ten minutes of idle connections
+	@$(BIN)/python tests/install.py trial
 	@FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/python -m pytest --timeout 3600 tests/fuzz $(ARGS)
 	@$(BIN)/python -m tests.fuzz.coverage_guided $(FUZZ_SECONDS)
 	@FULL_SCALE=1 $(BIN)/python -m pytest tests/e2e/test_event_order.py tests/e2e/test_backend_down.py \
 		tests/e2e/test_roll_out.py tests/e2e/test_idle_connections.py tests/e2e/test_schemathesis.py
+	@FULL_SCALE=1 $(BIN)/python -m pytest --timeout 1200 tests/e2e/test_image.py
 
 lint: $(TOOLS) $(STATIC)
 	@$(BIN)/ruff format --check --quiet . || { echo 'not formatted: run make format'; exit 1; }
@@ -89,6 +91,9 @@ image-sbom: $(STATIC)  ## Write what is in the image to dist/signalr-bridge.cdx.
 
 image-pin:  ## Write the digest of the base image into the Dockerfile, where a registry says it
 	@$(PYTHON) deploy/image/pin.py Dockerfile
+
+chart: programs  ## Write what is made of the Helm chart: its values.yaml, deploy/kustomize and the table of values
+	@$(BIN)/python -m tests.kubernetes.pages
 
 REVISION = --build-arg REVISION=$$(git rev-parse HEAD)
 

@@ -1,6 +1,7 @@
 """Finds or installs the programs that the tests need and pip does not bring: browser, compilers, proxies, Prometheus.
 
-They are Chromium, Go, Java, Maven, PHP, Rust, HAProxy, nginx, Prometheus and its promtool, and Helm.
+They are Chromium, Go, Java, Maven, PHP, Rust, HAProxy, nginx, Prometheus and its promtool, bubblewrap and Helm;
+for ``make trial`` (argument ``trial``) buildah and debootstrap, too.
 
 Run with the project's Python: ``.venv/bin/python tests/install.py``. For each program, in this order:
 
@@ -9,8 +10,8 @@ Run with the project's Python: ``.venv/bin/python tests/install.py``. For each p
 3. one that the machine has on its PATH, or where its own installer puts it;
 4. Debian's package, as root or through a sudo that asks no password. Prometheus's is only downloaded (19 MB), and its
    two programs are taken out of it into ``.venv``: nothing is installed, and its dozen web libraries are left out;
-5. for Helm, which Debian does not have: compiled into ``.venv`` by Go, from Go's module proxy. That takes five minutes of
-   one processor, once.
+5. for Helm, which Debian does not have: compiled into ``.venv`` by Go, from Go's module proxy. That takes five minutes
+   of one processor, once.
 
 The packages of HAProxy and nginx would begin to serve the machine. What is installed here does not, neither now nor
 after the next start of the machine: the tests start processes of their own.
@@ -77,10 +78,14 @@ class Program:
     proof: tuple[str, ...]
     service: str = ""
     """The system's service that the package brings, if it brings one."""
+    for_trial: bool = False
+    """Whether only ``make trial`` needs it."""
     unpacked: bool = False
     """Whether the program is taken out of the package, which is not installed."""
     module: str = ""
     """The Go module that the program is compiled of, with its version. It has no package then."""
+    linked: str = ""
+    """What the linker writes into it."""
 
     @property
     def record(self) -> Path:
@@ -116,6 +121,10 @@ PROGRAMS = (
     Program("haproxy", "haproxy", ("haproxy", "/usr/sbin/haproxy"), ("{}", "-v"), service="haproxy"),
     Program("nginx", "nginx-light", ("nginx", "/usr/sbin/nginx"), ("{}", "-v"), service="nginx"),
     Program("bwrap", "bubblewrap", ("bwrap",), ("{}", "--unshare-user", "--ro-bind", "/", "/", "true")),
+    Program("buildah", "buildah", ("buildah",), ("{}", "--version"), for_trial=True),
+    Program(
+        "debootstrap", "debootstrap", ("debootstrap", "/usr/sbin/debootstrap"), ("{}", "--version"), for_trial=True
+    ),
     Program("prometheus", "prometheus", ("prometheus",), ("{}", "--version"), unpacked=True),
     Program("promtool", "prometheus", ("promtool",), ("{}", "--version"), unpacked=True),
     # Version 4 has other commands. Go must stand above: it compiles this one.
@@ -125,6 +134,8 @@ PROGRAMS = (
         ("helm",),
         ("sh", "-c", '"$0" version --short | grep -q ^v3', "{}"),
         module="helm.sh/helm/v3/cmd/helm@v3.22.0",
+        # The Kubernetes that charts are rendered for, as in Helm's own releases. Else it would be 1.20.
+        linked="-X {0}.k8sVersionMajor=1 -X {0}.k8sVersionMinor=37".format("helm.sh/helm/v3/pkg/chartutil"),
     ),
 )
 
@@ -139,7 +150,8 @@ def find(name: str) -> str:
 
 def main() -> int:
     RECORDS.mkdir(exist_ok=True)
-    missing = [program for program in PROGRAMS if not settle(program)]
+    wanted = [program for program in PROGRAMS if "trial" in sys.argv[1:] or not program.for_trial]
+    missing = [program for program in wanted if not settle(program)]
     for program in missing:
         print(program.hint, file=sys.stderr)
     return 1 if missing else 0
@@ -210,7 +222,7 @@ def compile_module(program: Program) -> bool:
             "GOTOOLCHAIN=auto",  # it takes the Go that the module asks for
             "CGO_ENABLED=0",
         ]
-        done = run(["env", *settings, go, "install", "-ldflags=-s -w", program.module], seconds=1800)
+        done = run(["env", *settings, go, "install", f"-ldflags=-s -w {program.linked}", program.module], seconds=1800)
     return done and program.own_copy.exists()
 
 

@@ -8,14 +8,12 @@ if sys.platform == "win32":
     sys.exit("signalr-bridge does not run on Windows itself: use its container image, or WSL.")
 
 import asyncio
-import gc
 import importlib
 import logging
 import os
 import signal
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, NoReturn, TextIO
@@ -24,9 +22,9 @@ import typer
 
 from signalr_bridge import __version__
 from signalr_bridge.azure_commands import AzureCommands
-from signalr_bridge.banner import Banner, write_url
 from signalr_bridge.check import (
     examine,
+    log_diagnostics,
     probe_endpoints,
     report_unreadable,
     write_diagnostics,
@@ -38,27 +36,20 @@ from signalr_bridge.endpoints.credentials import find_proxies
 from signalr_bridge.errors import BridgeError, SettingsError
 from signalr_bridge.event_loop import run_to_end
 from signalr_bridge.functions.app_values import read_with_app
-from signalr_bridge.functions.python_app import PythonApp
-from signalr_bridge.hosts import find_unknown_hosts, watch_hosts
+from signalr_bridge.hosts import find_unknown_hosts
 from signalr_bridge.init import list_languages, write_project
-from signalr_bridge.main import create_app, mint
+from signalr_bridge.main import mint
 from signalr_bridge.migration import migrate, write_settings
-from signalr_bridge.parts import Parts
 from signalr_bridge.protocol import json_text
 from signalr_bridge.protocol.names import check_hub
+from signalr_bridge.serve import run
 from signalr_bridge.settings import Level, Review, Settings, Sources, review
-from signalr_bridge.settings.diagnosis import locating
-from signalr_bridge.settings.value import Values
 from signalr_bridge.tail import watch
 from signalr_bridge.telemetry import exporting
 from signalr_bridge.token_check import check_token
-from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.validation import review_to_serve
-from signalr_bridge.web.guards import ListenerApp, ListenerKind
-from signalr_bridge.web.logs import configure_logs, is_text, log_uncaught
+from signalr_bridge.web.logs import configure_logs, log_uncaught
 from signalr_bridge.web.standard_streams import open_missing_streams, queue_standard_streams
-from signalr_bridge.wire.connection_limit import ConnectionLimit
-from signalr_bridge.wire.server import Listener, bind
 
 _LOG = logging.getLogger("signalr_bridge")
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -117,72 +108,22 @@ def root(version: Annotated[bool, typer.Option("--version", is_eager=True, callb
 
 @cli.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    host: Annotated[list[str] | None, typer.Option(help="address to listen on; :: is both families")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="port to listen on")] = None,
+    uds: Annotated[str | None, typer.Option(help="Unix socket to listen on, instead of an address")] = None,
     settings: SettingsFiles = None,
     handlers: Handlers = None,
     function_app: FunctionApp = None,
 ) -> None:
     """Run the bridge, with settings from the environment and a file."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the bridge runs, it would end the process
-    flags = {"bridge_host": host, "bridge_port": port, "bridge_handlers": handlers or None}
-    with exporting("signalr-bridge", __version__):
+    addresses = {"bridge_host": ",".join(host or ()) or None, "bridge_port": port, "bridge_uds": uds}
+    flags = addresses | {"bridge_handlers": handlers or None}
+    with exporting("signalr-bridge", __version__) as say_why_not:
         read = read_with_app(_find_sources(settings, flags | _name_app(function_app)))
-        loaded = _accept(review_to_serve(read.values))
-        configure_logs(loaded.log_level, loaded.log_format)
-        run_to_end(_serve(loaded, read.sources, read.values, read.app))
-
-
-async def _serve(settings: Settings, sources: Sources, values: Values, python_app: PythonApp | None) -> None:
-    with ExitStack() as stack:
-        stack.enter_context(locating(values))
-        sock = stack.enter_context(bind(settings.host, settings.port, "BRIDGE_PORT", "BRIDGE_HOST"))
-        app = create_app(settings, sources, python_app=python_app)
-        if python_app is not None:
-            python_app.enter(settings.log_level)
-        parts: Parts = app.state.parts
-        limits = settings.limits
-        listen = partial(
-            Listener,
-            grace_seconds=limits.grace_seconds,
-            drain_seconds=limits.drain_seconds,
-            keep_alive_seconds=limits.keep_alive_seconds,
-            end_streams=parts.begin_stop,
-            limit=ConnectionLimit.below_descriptors(_count_outgoing(settings)),
-        )
-        listener, callers = listen(ListenerApp(app, ListenerKind.PUBLIC), sock), None
-        if (address := settings.callers.listen_address) is not None:
-            own = stack.enter_context(bind(*address, "BRIDGE_CALLERS__LISTEN"))
-            callers = listen(ListenerApp(app, ListenerKind.CALLERS), own, owns_lifespan=False)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, parts.watcher.hang_up)
-        # What is alive now stays alive. Leaving it out of collections cuts the slowest requests to a third.
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 50)
-        beside = [asyncio.create_task(_introduce(settings, values, parts, listener, callers))]
-        if callers is not None:
-            beside.append(asyncio.create_task(callers.serve_beside(listener)))
-        others = () if callers is None else (callers,)
-        await listener.run_until_stopped(beside=others, begin_drain=parts.begin_drain)
-        for one in beside:
-            one.cancel()
-
-
-def _count_outgoing(settings: Settings) -> int:
-    """How many connections to endpoints and backends may be open."""
-    return settings.limits.connections * (len(settings.all_endpoints()) + len(settings.forward))
-
-
-async def _introduce(
-    settings: Settings, values: Values, parts: Parts, listener: Listener, callers: Listener | None
-) -> None:
-    """The first words, once requests are answered."""
-    await listener.ready.wait()
-    addresses = [write_url(settings.host, listener.port)]
-    if callers is not None and settings.callers.listen_address is not None:
-        addresses.append(write_url(settings.callers.listen_address[0], callers.port))
-    others = parts.hubs.describe_others() if ANY in settings.negotiate.hubs else None
-    Banner(settings, parts.hubs.describe(), others, addresses, is_text(settings.log_format)).say()
-    watch_hosts(partial(find_unknown_hosts, settings, values, find_proxies(os.environ)))
+        loaded = _accept_and_log(review_to_serve(read.values))
+        say_why_not()
+        run_to_end(run(loaded, read.sources, read.values, read.app))
 
 
 @cli.command()
@@ -215,7 +156,8 @@ def dev(
         function_app=None if function_app is None else str(function_app),
         reload=reload,
     )
-    with exporting("signalr-bridge", __version__):
+    with exporting("signalr-bridge", __version__) as say_why_not:
+        say_why_not()
         run_to_end(development.run_dev(options, os.environ))
 
 
@@ -235,7 +177,8 @@ def emulator(
         raise SettingsError("--entra-role is owner, rest-owner or reader.")
     template = config and _read(config)
     run = _development().run_emulator
-    with exporting("signalr-emulator", __version__):
+    with exporting("signalr-emulator", __version__) as say_why_not:
+        say_why_not()
         run_to_end(run(host, port, upstream, template, entra_issuer, entra_role, allow_origin or ()))
 
 
@@ -373,6 +316,15 @@ def _accept(found: Review) -> Settings:
     for line in write_diagnostics([one for one in found.diagnostics if one.level is not Level.ERROR]):
         _print(line, sys.stderr)
     return found.accept()
+
+
+def _accept_and_log(found: Review) -> Settings:
+    """The settings. What deserves a remark is in the log, which is as they say, unless they are not accepted."""
+    if found.settings is not None:
+        configure_logs(found.settings.log_level, found.settings.log_format)
+        log_diagnostics(found.diagnostics)
+        return found.accept()
+    return _accept(found)
 
 
 def _development() -> ModuleType:

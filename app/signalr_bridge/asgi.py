@@ -45,7 +45,9 @@ _LOG = logging.getLogger("signalr_bridge.asgi")
 _OF_THE_HOST = (
     "bridge_host",
     "bridge_port",
+    "bridge_uds",
     "bridge_callers:listen",
+    "bridge_metrics_listen",
     "bridge_log_level",
     "bridge_log_format",
 )

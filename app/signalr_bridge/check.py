@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ from signalr_bridge.settings.value import Diagnostic, Level, Values
 from signalr_bridge.upstream.dispatch import ANY
 from signalr_bridge.validation import review_to_serve
 from signalr_bridge.web.observer import SILENT
+
+_LOG = logging.getLogger("signalr_bridge.settings")
 
 WIDTH = 100
 """The longest line of a table, in characters, but for addresses and ids: they are shown whole."""
@@ -237,6 +240,13 @@ def write_diagnostics(diagnostics: Sequence[Diagnostic]) -> Iterator[str]:
     """A line for each diagnostic, the most serious first."""
     for level in Level:
         yield from (f"{level.value}: {one}" for one in diagnostics if one.level is level)
+
+
+def log_diagnostics(diagnostics: Iterable[Diagnostic]) -> None:
+    """A line of the log for each diagnostic that is not a mistake. A mistake ends the process, which says why."""
+    for one in diagnostics:
+        if one.level is not Level.ERROR:
+            _LOG.log(logging.INFO if one.level is Level.NOTE else logging.WARNING, str(one))
 
 
 def write_verdict(report: CheckReport) -> str:

@@ -33,7 +33,8 @@ from signalr_bridge.upstream.python.reloader import Reloader
 from signalr_bridge.upstream.python.threads import Threads
 from signalr_bridge.web.logs import configure_logs
 from signalr_bridge.wire.connection_limit import ConnectionLimit
-from signalr_bridge.wire.server import STOP_SIGNALS, Listener, bind, on_signals
+from signalr_bridge.wire.server import STOP_SIGNALS, Listener, on_signals
+from signalr_bridge.wire.sockets import bind
 
 _HOST = "127.0.0.1"
 

@@ -16,6 +16,7 @@ from signalr_bridge.functions.bindings import Bindings
 from signalr_bridge.functions.python_app import PythonApp
 from signalr_bridge.functions.remote_app import RemoteApp, RemoteFunctions
 from signalr_bridge.hubs import HubList, name_hubs
+from signalr_bridge.metrics.observer import MetricsObserver
 from signalr_bridge.negotiate.negotiator import ConnectionInfo, Negotiator
 from signalr_bridge.negotiate.request import read_request
 from signalr_bridge.negotiate.rules import build_clients
@@ -51,7 +52,8 @@ from signalr_bridge.web.callers import build_callers, name_anonymous
 from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.web.front import Front
 from signalr_bridge.web.issuer_keys import IssuerKeys
-from signalr_bridge.web.logs import LogObserver
+from signalr_bridge.web.log_observer import LogObserver
+from signalr_bridge.web.log_users import make_name_user
 from signalr_bridge.web.observer import Observer, tell_all
 from signalr_bridge.web.problems import install_problems
 from signalr_bridge.web.refusals import Refusals
@@ -87,10 +89,11 @@ def create_app(
         hubs: Hubs of the application that the bridge is in, instead of those by entry point.
         python_app: The function app of the settings, where it is loaded already.
     """
-    events, observer = _make_observers(settings, runtime, observer)
+    metrics = MetricsObserver() if settings.metrics else None
+    events, observer = _make_observers(settings, runtime, observer, metrics)
     snapshots = Snapshots(settings, sources, runtime, observer, probe_seconds, _choose_check(hubs))
     parts = _make_parts(settings, snapshots, events, observer, runtime, _load_handlers(settings, hubs), python_app)
-    return _make_app(settings, parts, runtime, observer)
+    return _make_app(settings, parts, runtime, observer, metrics)
 
 
 def _make_parts(
@@ -162,20 +165,30 @@ def _load_handlers(settings: Settings, hubs: Iterable[Hub | type[Hub] | str] | N
     return load_handlers(named, None if hubs is None else (), default_seconds=settings.limits.handler_seconds)
 
 
-def _make_observers(settings: Settings, runtime: Runtime, observer: Observer | None) -> tuple[EventFeed, Observer]:
+def _make_observers(
+    settings: Settings, runtime: Runtime, observer: Observer | None, metrics: Observer | None
+) -> tuple[EventFeed, Observer]:
     """The feed of events, and the observer. With a console the feed is told, too. None stands for the log."""
     events = EventFeed(wall_clock=runtime.wall_clock, clock=runtime.clock, boot=runtime.new_id()[:8])
-    observer = LogObserver() if observer is None else observer
+    observer = LogObserver(name_user=make_name_user(settings)) if observer is None else observer
     told = [observer, *([FeedObserver(events)] if settings.console else []), *make_observers()]
+    told += [] if metrics is None else [metrics]
     return events, tell_all(told) if len(told) > 1 else observer
 
 
-def _make_app(settings: Settings, parts: Parts, runtime: Runtime, observer: Observer) -> BridgeApp:
+def _make_app(
+    settings: Settings, parts: Parts, runtime: Runtime, observer: Observer, metrics: MetricsObserver | None
+) -> BridgeApp:
     parts.remote_app.connect(parts.function_apps, parts.receiver, parts.access.hub_names, parts.directory)
-    table = Table(list_routes(settings, parts.directory), parts.function_apps.routes)
+    table = Table(
+        list_routes(settings, parts.directory, None if metrics is None else metrics.registry),
+        parts.function_apps.routes,
+    )
     app = _make_fastapi(settings, table, _list_opened(parts))
     app.state.parts = parts
     app.front = _make_front(settings, table, app.serve, parts, runtime, observer)
+    if metrics is not None:
+        parts.show_states(metrics, app.front.shares)
     return app
 
 
@@ -241,7 +254,7 @@ def _make_front(
         observer=observer,
         shares=Shares(settings.limits.in_flight, settings.limits.body_bytes, observer),
         separate=settings.callers.listen is not None,
-        takes_notes=settings.console,
+        takes_notes=settings.console or settings.metrics,
         only_this_machine=settings.development,
     )
 

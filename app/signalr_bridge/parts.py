@@ -7,6 +7,8 @@ from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.functions.app import FunctionApps
 from signalr_bridge.functions.remote_app import RemoteApp
 from signalr_bridge.hubs import HubList
+from signalr_bridge.metrics.observer import MetricsObserver
+from signalr_bridge.metrics.states import Observed, StateCollector
 from signalr_bridge.negotiate.negotiator import Negotiator
 from signalr_bridge.negotiate.rules import ClientAdmission
 from signalr_bridge.outbound.idempotency import Idempotency
@@ -22,8 +24,10 @@ from signalr_bridge.upstream.python.hub_lifespan import HubLifespan
 from signalr_bridge.upstream.python.loading import PythonHandlers
 from signalr_bridge.upstream.receiver import Receiver
 from signalr_bridge.web.authorize import Access
+from signalr_bridge.web.logs import count_dropped_lines
 from signalr_bridge.web.refusals import Refusals
 from signalr_bridge.web.request import PartsByType
+from signalr_bridge.web.shares import Shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,20 @@ class Parts(PartsByType):
         self.hub_lifespan.begin_stop()
         self.function_apps.begin_stop()
         self.backlog.begin_stop()
+
+    def show_states(self, metrics: MetricsObserver, shares: Shares) -> None:
+        """Has the metrics read the states of the parts, and know the hubs that are named."""
+        metrics.is_known_hub = self.access.hub_names.is_named
+        observed = Observed(
+            self.directory,
+            self.backends,
+            self.backlog,
+            self.idempotency,
+            shares,
+            forwards=lambda: self.snapshots.settings().forward,
+            dropped_lines=count_dropped_lines,
+        )
+        metrics.registry.register(StateCollector(observed))
 
     @property
     def watcher(self) -> Watcher:

@@ -1,8 +1,11 @@
 """The routes of all flows: what the table is made of."""
 
+from prometheus_client import CollectorRegistry
+
 from signalr_bridge.endpoints import routes as endpoint_routes
 from signalr_bridge.endpoints.directory import EndpointDirectory
 from signalr_bridge.hubs import ROUTES as HUB_ROUTES
+from signalr_bridge.metrics import routes as metrics_routes
 from signalr_bridge.negotiate import routes as negotiate_routes
 from signalr_bridge.outbound import routes as outbound_routes
 from signalr_bridge.settings import Settings
@@ -11,8 +14,13 @@ from signalr_bridge.web import console
 from signalr_bridge.web.table import Audience, Route
 
 
-def list_routes(settings: Settings, directory: EndpointDirectory) -> list[Route]:
-    """The routes of all flows, and those that FastAPI adds by itself."""
+def list_routes(
+    settings: Settings, directory: EndpointDirectory, metrics: CollectorRegistry | None = None
+) -> list[Route]:
+    """The routes of all flows, and those that FastAPI adds by itself. ``metrics`` is None where nothing is counted."""
+    counted = (
+        [] if metrics is None else metrics_routes.list_routes(metrics, has_listener=settings.metrics_listen is not None)
+    )
     shown = _list_console(settings, directory) if settings.console else []
     documents = ("/openapi.json", "/docs", "/docs/oauth2-redirect") if settings.docs else ()
     return [
@@ -21,6 +29,7 @@ def list_routes(settings: Settings, directory: EndpointDirectory) -> list[Route]
         *negotiate_routes.list_routes(settings.negotiate.paths),
         *outbound_routes.ROUTES,
         *shown,
+        *counted,
         *upstream_routes.ROUTES,
         *(
             Route(method, path, f"{method} {path}", audience=Audience.ANYBODY)

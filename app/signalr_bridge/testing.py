@@ -41,7 +41,8 @@ from signalr_bridge.upstream.python.handler import read_handlers
 from signalr_bridge.upstream.python.hub import Hub, read_hub_name
 from signalr_bridge.upstream.python.threads import Threads
 from signalr_bridge.upstream.values import encode_arguments, to_plain
-from signalr_bridge.wire.server import Listener, bind
+from signalr_bridge.wire.server import Listener
+from signalr_bridge.wire.sockets import bind
 
 STARTS_WITHIN = 30.0
 """Seconds after which a bridge or an emulator that has not started is a failure."""

@@ -16,9 +16,10 @@ _FILE = re.compile(r"(?:.*[._-])?(licen[cs]e|copying|notice|authors)(?![a-z]).*"
 def name_license(package: Distribution) -> str:
     """What the package says of itself: an expression, else a short text, else its classifiers."""
     of = package.metadata
-    text = of.get("License-Expression") or of.get("License") or ""
-    if text and "\n" not in text.strip():
-        return text.strip()
+    for field in ("License-Expression", "License"):
+        text = of[field].strip() if field in of else ""
+        if text and "\n" not in text:
+            return text
     found = [one.rpartition(" :: ")[2] for one in of.get_all("Classifier") or [] if one.startswith("License ::")]
     return ", ".join(found) or "see its files"
 

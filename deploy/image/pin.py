@@ -1,7 +1,8 @@
 """Writes the digest of the base image into a Dockerfile's ``ARG BASE_IMAGE``: the same bytes at every build.
 
-Usage: ``python pin.py DOCKERFILE``. The digest is that of the tag's list of platforms, as a registry says it now. Docker's
-buildx is asked, or else skopeo. Exit code 1 with one line means that no registry has answered, and nothing is written.
+Usage: ``python pin.py DOCKERFILE``. The digest is that of the tag's list of platforms, as a registry says it now.
+Docker's buildx is asked, or else skopeo. Exit code 1 with one line means that no registry has answered, and nothing is
+written.
 """
 
 import re
@@ -30,6 +31,11 @@ def ask(image: str) -> str | None:
     return None
 
 
+def pin(text: str, digest: str) -> str:
+    """The Dockerfile's text with the digest behind the tag, in the place of an older one."""
+    return _BASE.sub(rf"\g<1>\g<2>@{digest}", text)
+
+
 def main(file: Path) -> int:
     text = file.read_text("utf-8")
     found = _BASE.search(text)
@@ -39,7 +45,7 @@ def main(file: Path) -> int:
     if (digest := ask(found[2])) is None:
         print(f"No registry says the digest of {found[2]} (docker buildx, skopeo): it stays as it is.", file=sys.stderr)
         return 1
-    file.write_text(_BASE.sub(rf"\g<1>\g<2>@{digest}", text), "utf-8")
+    file.write_text(pin(text, digest), "utf-8")
     print(f"{found[2]}@{digest}")
     return 0
 

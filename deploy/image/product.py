@@ -1,7 +1,7 @@
 """Takes what is for development out of the signalr-bridge that is installed beside this Python.
 
-That is the emulator, ``dev``, the demo's handlers, and ``testing`` with its pytest plugin. The page stays, for it is the
-console, too.
+That is the emulator, ``dev``, the demo's handlers, and ``testing`` with its pytest plugin. The page stays, for it is
+the console, too.
 """
 
 import shutil

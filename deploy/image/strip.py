@@ -1,7 +1,7 @@
 """Cuts debug symbols off the libraries below a folder: they make up a quarter of what the wheels bring.
 
-Usage: ``python strip.py FOLDER``. Slim bases have no ``strip``. A library is loaded by its program headers, so it may end
-where the last part that is loaded ends. What follows (symbols for debuggers, and the table of sections) is left out.
+Usage: ``python strip.py FOLDER``. Slim bases have no ``strip``. A library is loaded by its program headers, so it may
+end where the last part that is loaded ends. What follows (symbols for debuggers, the table of sections) is left out.
 """
 
 import struct

@@ -1,17 +1,20 @@
-"""An HTTP proxy that leads every CONNECT to one server of this machine, whatever host was asked for."""
+"""An HTTP proxy that leads every CONNECT to a server of this machine, whatever host was asked for."""
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from typing import cast
 
 
 class ConnectProxy:
-    """``asked`` are the hosts and ports that were asked for. ``environment`` makes programs use it."""
+    """``asked`` are the hosts and ports that were asked for. ``environment`` makes programs use it.
 
-    def __init__(self, port: int) -> None:
+    It leads to one port, or to that of the host.
+    """
+
+    def __init__(self, port: int | Mapping[str, int]) -> None:
         self.asked: list[str] = []
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.owner, self._server.leads_to = self, port
@@ -30,8 +33,8 @@ class ConnectProxy:
 
 
 @contextmanager
-def led_by_a_proxy(port: int) -> Iterator[ConnectProxy]:
-    """A proxy that runs in a thread and leads to this port."""
+def led_by_a_proxy(port: int | Mapping[str, int]) -> Iterator[ConnectProxy]:
+    """A proxy that runs in a thread and leads to this port, or by the name of the host."""
     proxy = ConnectProxy(port)
     thread = threading.Thread(target=proxy.serve, name="proxy")
     thread.start()
@@ -47,7 +50,7 @@ class _Server(ThreadingTCPServer):
     block_on_close = False
     allow_reuse_address = True
     owner: ConnectProxy
-    leads_to: int
+    leads_to: int | Mapping[str, int]
 
 
 class _Handler(StreamRequestHandler):
@@ -57,7 +60,9 @@ class _Handler(StreamRequestHandler):
         while self.rfile.readline().strip():
             pass
         server.owner.asked.append(f"{method} {host}")
-        with socket.create_connection(("127.0.0.1", server.leads_to)) as other:
+        led = server.leads_to
+        port = led if isinstance(led, int) else led[host.partition(":")[0]]
+        with socket.create_connection(("127.0.0.1", port)) as other:
             self.connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             back = threading.Thread(target=_copy, args=(other, self.connection), daemon=True)
             back.start()

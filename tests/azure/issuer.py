@@ -25,7 +25,7 @@ class Issuer(Standin):
     token of their own that the public key in ``certificates_of`` verifies; all by client id.
     """
 
-    def __init__(self, authority: trustme.CA) -> None:
+    def __init__(self, authority: trustme.CA, *hosts: str) -> None:
         self.names = ["first"]
         self.answers: dict[str, Answer] = {}
         self.asked: list[str] = []
@@ -33,7 +33,7 @@ class Issuer(Standin):
         self.assertions: dict[str, str] = {}
         self.certificates_of: dict[str, Any] = {}
         self.issued: list[str] = []
-        super().__init__(authority)
+        super().__init__(authority, *hosts)
 
     @property
     def discovery(self) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import jwt
+import trustme
 
 from tests.azure.issuer import Issuer
 from tests.azure.standin import Answer, Request, Standin, json_answer
@@ -13,12 +14,12 @@ KEY = "a-signing-key-that-the-service-has-issued"
 class SignalR(Standin):
     """``said`` replaces the answers to who asks for a key; ``key`` is issued now, as ``key_id``."""
 
-    def __init__(self, issuer: Issuer) -> None:
+    def __init__(self, issuer: Issuer, authority: trustme.CA | None = None, *hosts: str) -> None:
         self._issuer = issuer
         self.said: Answer | None = None
         self.key_id, self.key = "key-1", KEY
         self.asked: list[str] = []
-        super().__init__(None)
+        super().__init__(authority, *hosts)
 
     def answer(self, request: Request) -> Answer:
         self.asked.append(request.path)
@@ -30,6 +31,8 @@ class SignalR(Standin):
             return self.said or json_answer({"KeyId": self.key_id, "AccessKey": self.key})
         if request.path.endswith(":generateToken"):
             return json_answer({"token": "made-by-the-service"})
+        if request.method == "HEAD":
+            return 404, {"x-ms-error-code": "Warning.Connection.NotExisted"}, b""
         return 202, {}, b""
 
     def count(self, path: str) -> int:

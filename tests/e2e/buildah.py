@@ -1,4 +1,4 @@
-"""Images by buildah, without a registry: the base is made of Debian's packages. It takes minutes, so `make trial` has it."""
+"""Images by buildah, without a registry: the base is made of Debian's packages. It takes minutes: see `make trial`."""
 
 import json
 import os

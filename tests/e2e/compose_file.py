@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.dockerfile import OURS, read_dockerfile
 from tests.e2e.processes import NODE, ROOT, app_command
 
 PATH = ROOT / "deploy" / "compose.yaml"
@@ -17,7 +18,7 @@ def read_compose(path: Path = PATH) -> dict[str, Any]:
 
 
 def read_yaml(text: str) -> dict[str, Any]:
-    """The small part of YAML that the file keeps to: nested mappings, lists of texts, texts, and JSON.
+    """The small part of YAML that the file keeps to: nested mappings, lists of texts, texts, and JSON on one line.
 
     Raises ``ValueError`` for everything else, so that nothing is understood in another way than an engine would.
     """
@@ -49,7 +50,7 @@ def _read_block(lines: list[str], indent: int) -> tuple[dict[str, Any] | list[st
 
 
 def _read_scalar(text: str) -> Any:
-    if text[0] in '["':
+    if text[0] in '["{':
         return json.loads(text)
     if re.fullmatch(r"[\w./:-]+", text) is None:
         raise ValueError(f"not understood: {text}")
@@ -86,17 +87,17 @@ def on_this_machine(name: str, ports: Ports, variables: Mapping[str, str], path:
             text = re.sub(rf"^{target}(?=/|$)", str((path.parent / source).resolve()), text)
         return text
 
-    entry_point = read_entry_point() if service.get("image") == "signalr-bridge" else []
+    entry_point = read_entry_point() if service["image"].startswith("signalr-bridge") else []
     program, *arguments = [*entry_point, *map(adapt, service["command"])]
     command = {"signalr-bridge": app_command(), "node": [NODE]}[program] + arguments
     return Service(command, {key: adapt(value) for key, value in service.get("environment", {}).items()})
 
 
 def read_entry_point() -> list[str]:
-    """What our own image runs before a service's command."""
-    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
-    found = [line.removeprefix("ENTRYPOINT ") for line in lines if line.startswith("ENTRYPOINT ")]
-    entry_point: list[str] = json.loads(found[-1])
+    """What our own images run before a service's command."""
+    stages = read_dockerfile(OURS.read_text(encoding="utf-8")).stages
+    (found,) = (one.text for stage in stages for one in stage.instructions if one.word == "ENTRYPOINT")
+    entry_point: list[str] = json.loads(found)
     return entry_point
 
 

@@ -45,8 +45,14 @@ class Event:
     category: str
     event: str
     connection: str
-    handler: str | None
+    handler: str
     result: str
+
+    @property
+    def registered(self) -> str:
+        """The event, as metrics and spans name it: one that no handler names may be anything that clients invent."""
+        by_name = self.handler and not self.handler.startswith("forward.")
+        return self.event if by_name or self.category == "connections" else "other"
 
 
 @dataclass
@@ -71,14 +77,12 @@ class Ledger:
         self.count("requests_total", route=route, method=method, status=str(status))
         self.count("request_seconds_count", route=route)
 
-    def event(
-        self, hub: str, category: str, event: str, result: str, *, connection: str, handler: str | None = None
-    ) -> None:
-        self.events.append(Event(hub, category, event, connection, handler, result))
-        known = event if handler is not None or category == "connections" else "other"
-        self.count("events_total", hub=hub, category=category, event=known, result=result)
-        if handler is not None:
-            self.count("handler_seconds_count", hub=hub, event=known)
+    def event(self, hub: str, category: str, event: str, result: str, *, connection: str, handler: str = "") -> None:
+        one = Event(hub, category, event, connection, handler, result)
+        self.events.append(one)
+        self.count("events_total", hub=hub, category=category, event=one.registered, result=result)
+        if handler:
+            self.count("handler_seconds_count", hub=hub, event=one.registered)
 
 
 class Driver:
@@ -133,7 +137,7 @@ class Driver:
     def count_deliveries(self, action: str, outcomes: Mapping[str, str]) -> None:
         """What a handler or the bridge itself has done."""
         for name, outcome in outcomes.items():
-            self.ledger.count("deliveries_total", endpoint=name, action=action, outcome=outcome)
+            self.ledger.count("deliveries_total", endpoint=name, action=action.lower(), outcome=outcome)
 
     async def negotiate(self, hub: str, status: int, result: str, address: str, query: str = "") -> httpx.Response:
         """As a client at this address does it, which a proxy before the bridge tells."""

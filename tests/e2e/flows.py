@@ -6,20 +6,25 @@ that can be told how to fail, ``orders`` a backend that answers as the user of a
 
 import asyncio
 import json
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 from websockets.exceptions import ConnectionClosed
 
 from tests.contract.endpoints.programmable import Request, Server, answer_of, programmable_server
-from tests.e2e.counted import Driver, Ledger, until
+from tests.e2e.counted import Driver, Ledger, Sample, until
 from tests.e2e.forwarded import ask_backend, run_recording_backend
 from tests.e2e.otlp_collector import Seen, export_to, run_collector
 from tests.e2e.processes import Process, app_command, connection_string, eventually, free_port, wait_until_answered
+from tests.e2e.prometheus import Prometheus, run_prometheus
 from tests.e2e.raw_client import RawClient, raw_client
+from tests.prometheus.queries import find_queries
 
 KEY, NEXT_KEY, CODE, WESTUS_KEY, OTLP_KEY, TICKET = (
     f"canary-{name}-0123456789abcdef" for name in ("key", "next", "code", "westus", "otlp", "ticket")
@@ -54,11 +59,40 @@ class Ports:
 
 
 @dataclass(frozen=True)
+class Scrape:
+    """The text of ``/metrics``, and what had been counted by then."""
+
+    text: str
+    counts: Counter[Sample]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What Prometheus knew at the end.
+
+    Args:
+        sums: All samples of a metric together, by its name.
+        series: The labels of all series, ``__name__`` among them.
+        rules: The rules, with their health and alerts.
+        answers: How many samples each query of the dashboard gave.
+    """
+
+    sums: dict[str, float]
+    series: list[dict[str, str]]
+    rules: list[dict[str, Any]]
+    answers: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """All that was seen, after all processes have ended.
 
     Args:
         ledger: What was done.
+        before: The metrics before westus has gone.
+        after: Those at the end.
+        openmetrics: The same in the other format.
+        stored: What Prometheus had of them.
         lines: The bridge's log.
         spans: What the collector got.
         exported: The same as bytes, and the heads with which it came.
@@ -67,6 +101,10 @@ class Evidence:
 
     ports: Ports
     ledger: Ledger
+    before: "Scrape"
+    after: "Scrape"
+    openmetrics: str
+    stored: "Stored"
     lines: list[str]
     spans: list[Seen]
     exported: bytes
@@ -94,6 +132,8 @@ def settings_of(ports: Ports, file: Path) -> dict[str, str]:
         "BRIDGE_LIMITS__NEGOTIATE_PER_SECOND": "0.001",
         "BRIDGE_LIMITS__IN_FLIGHT": "5",
         "BRIDGE_LOG_FORMAT": "json",
+        "BRIDGE_METRICS": "true",
+        "BRIDGE_METRICS_LISTEN": f"127.0.0.1:{ports.metrics}",
         "AzureSignalRRetry__MaxRetries": "3",
         "AzureSignalRRetry__Delay": "00:00:00.2",
         "OTEL_EXPORTER_OTLP_HEADERS": f"authorization=Bearer%20{OTLP_KEY}",
@@ -107,20 +147,27 @@ async def gather(folder: Path) -> Evidence:
     with run_collector(ports.collector) as collector, ExitStack() as processes:
         async with programmable_server(ports.westus) as westus:
             westus.honest = {"/connections/probe": NOT_THERE}
-            bridge = await start(processes, ports, file)
+            bridge, prometheus = await start(processes, ports, file)
             async with Driver(f"http://127.0.0.1:{ports.bridge}", KEY, CODE, ledger) as driver:
                 await drive(driver, ports, westus, bridge, file)
+                before = Scrape(await scrape(ports.metrics), ledger.counts.copy())
+                await drive_outage(driver, westus)
+            after = Scrape(await scrape(ports.metrics), ledger.counts)
+            metrics = before, after, await scrape(ports.metrics, "application/openmetrics-text")
+            stored = await asyncio.to_thread(look_at, prometheus, ledger)
         processes.close()
-        return Evidence(ports, ledger, bridge.lines, collector.spans, collector.raw, westus.requests)
+        spans = collector.spans, collector.raw
+        return Evidence(ports, ledger, *metrics, stored, bridge.lines, *spans, westus.requests)
 
 
-async def start(processes: ExitStack, ports: Ports, file: Path) -> Process:
-    """Starts all processes. Gives the bridge, which has seen both endpoints."""
+async def start(processes: ExitStack, ports: Ports, file: Path) -> tuple[Process, Prometheus]:
+    """Starts all processes. The bridge that is given has seen both endpoints."""
     url = f"http://127.0.0.1:{ports.bridge}"
     emulator = ("emulator", "--port", str(ports.emulator), "--upstream", f"{url}/upstream?code={CODE}")
     emulating = Process("emulator", app_command(*emulator), export_to(ports.collector, "emulator"))
     processes.enter_context(emulating)
-    await asyncio.gather(
+    prometheus, *_ = await asyncio.gather(
+        asyncio.to_thread(processes.enter_context, run_prometheus(file.parent, f"127.0.0.1:{ports.metrics}")),
         asyncio.to_thread(processes.enter_context, run_recording_backend(ports.backend)),
         asyncio.to_thread(wait_until_answered, emulating, f"http://localhost:{ports.emulator}/api/health"),
     )
@@ -128,29 +175,57 @@ async def start(processes: ExitStack, ports: Ports, file: Path) -> Process:
     bridge = processes.enter_context(Process("bridge", app_command("serve", "--port", str(ports.bridge)), settings))
     await asyncio.to_thread(wait_until_answered, bridge, f"{url}/health/live")
     await asyncio.to_thread(eventually, lambda: all_online(url), "both endpoints online")
-    return bridge
+    return bridge, prometheus
 
 
 async def drive(driver: Driver, ports: Ports, westus: Server, bridge: Process, file: Path) -> None:
     await drive_sends(driver, westus)
-    await drive_clients(driver, westus, ports.emulator)
-    await asyncio.to_thread(bridge.wait_for, lambda lines: has_answered(lines, driver.ledger), "the last event's line")
+    await drive_clients(driver, westus, ports.emulator, bridge)
+    await all_answered(bridge, driver.ledger)
     await drive_service(driver)
     await drive_forwards(driver, ports.backend)
-    await drive_limits(driver, ports.backend)
+    await drive_limits(driver, ports)
     await drive_settings(driver, bridge, file)
-    await drive_outage(driver, westus)
 
 
-def has_answered(lines: list[str], ledger: Ledger) -> bool | None:
-    """Whether each upstream call has been answered, those of the emulator that nobody waits for among them."""
+async def all_answered(bridge: Process, ledger: Ledger) -> None:
+    """Waits until each upstream call has been answered: the emulator's clients do not wait for all of them."""
     events = ledger.number_of("requests_total", route=UPSTREAM)
-    return sum('"path":"/upstream"' in line for line in lines) == events or None
+
+    def look(lines: list[str]) -> bool | None:
+        return sum('"message":"upstream call"' in line for line in lines) == events or None
+
+    await asyncio.to_thread(bridge.wait_for, look, "line of the last event")
 
 
 def all_online(url: str) -> bool | None:
     answer = httpx.get(f"{url}/health/ready", headers={"X-API-Key": KEY}, trust_env=False).json()
     return {one["state"] for one in answer["endpoints"]} == {"online"} or None
+
+
+async def scrape(port: int, accepted: str = "text/plain") -> str:
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
+        answer = await http.get(f"http://127.0.0.1:{port}/metrics", headers={"Accept": accepted})
+    return answer.raise_for_status().text
+
+
+def look_at(prometheus: Prometheus, ledger: Ledger) -> Stored:
+    """What it knows as soon as it has scraped the last delivery, and judged the endpoint that is gone."""
+
+    def total(metric: str) -> float:
+        return sum(float(one["value"][1]) for one in prometheus.query(f"sum(signalr_bridge_{metric})"))
+
+    last = ledger.number_of("deliveries_total")
+    eventually(lambda: total("deliveries_total") == last or None, "the last delivery in Prometheus")
+    offline = partial(prometheus.query, 'ALERTS{alertname="SignalRBridgeEndpointOffline"}')
+    eventually(lambda: offline() or None, "an alert about westus")
+    sums = {metric: total(metric) for metric in {name for name, _ in ledger.counts}}
+    texts = {query.place: query.text for query in find_queries() if "$" in query.text}
+    for name in ("job", "instance", "endpoint", "hub"):
+        texts = {place: text.replace(f"${name}", ".*") for place, text in texts.items()}
+    asked = {place: text.replace("$__rate_interval", "1m") for place, text in texts.items()}
+    answers = {place: len(prometheus.query(text)) for place, text in asked.items()}
+    return Stored(sums, prometheus.series(), prometheus.rules(), answers)
 
 
 async def drive_sends(driver: Driver, westus: Server) -> None:
@@ -188,7 +263,7 @@ def posts(server: Server) -> int:
     return sum(one.method == "POST" for one in server.requests)
 
 
-async def drive_clients(driver: Driver, westus: Server, emulator: int) -> None:
+async def drive_clients(driver: Driver, westus: Server, emulator: int, bridge: Process) -> None:
     """Clients who are admitted, refused and failed; what an admitted one calls; one whom ``connected`` refuses."""
     answer = await driver.negotiate("chat", 200, "admitted", "10.0.0.1", f"?userId={USER}&ticket={TICKET}")
     await driver.negotiate("private", 401, "refused", "10.0.0.2")
@@ -198,6 +273,7 @@ async def drive_clients(driver: Driver, westus: Server, emulator: int) -> None:
         client = await loop.run_in_executor(thread, stack.enter_context, raw_client(emulator, "json", token))
         connection = await loop.run_in_executor(thread, talk, client)
         write_talk(driver, connection)
+        await all_answered(bridge, driver.ledger)
         westus.answer = NOT_THERE
         item = MESSAGE | {"connectionId": connection}
         assert await driver.send("SEND_TO_CONNECTION", item, 202) == BOTH | {"westus": "absent"}
@@ -208,7 +284,9 @@ async def drive_clients(driver: Driver, westus: Server, emulator: int) -> None:
         westus.say(202)
         await loop.run_in_executor(thread, await_end, client)
     driver.ledger.request(UPSTREAM, "POST", 200)
-    driver.ledger.event("chat", "connections", "disconnected", "returned", connection=connection, handler="depart")
+    driver.ledger.event(
+        "chat", "connections", "disconnected", "returned", connection=connection, handler=f"{HANDLERS}:depart"
+    )
     await drive_banned(driver, emulator)
 
 
@@ -226,10 +304,12 @@ def talk(client: RawClient) -> str:
 
 def write_talk(driver: Driver, connection: str) -> None:
     driver.ledger.request(UPSTREAM, "POST", 200)
-    driver.ledger.event("chat", "connections", "connected", "returned", connection=connection, handler="arrive")
+    driver.ledger.event(
+        "chat", "connections", "connected", "returned", connection=connection, handler=f"{HANDLERS}:arrive"
+    )
     for event, result in {"who": "returned", "refuse": "refused", "fail": "failed", "relay": "returned"}.items():
         driver.ledger.request(UPSTREAM, "POST", 200)
-        driver.ledger.event("chat", "messages", event, result, connection=connection, handler=event)
+        driver.ledger.event("chat", "messages", event, result, connection=connection, handler=f"{HANDLERS}:{event}")
     driver.ledger.request(UPSTREAM, "POST", 404)
     driver.ledger.event("chat", "messages", "nobody", "unhandled", connection=connection)
     driver.count_deliveries("SEND_TO_ALL", BOTH)
@@ -246,10 +326,10 @@ async def drive_banned(driver: Driver, emulator: int) -> None:
     answer = await driver.negotiate("chat", 200, "admitted", "10.0.0.4", "?userId=banned")
     await asyncio.to_thread(be_refused, emulator, answer.json()["accessToken"])
     driver.ledger.request(UPSTREAM, "POST", 403)
-    driver.ledger.event("chat", "connections", "connected", "refused", connection="", handler="arrive")
+    driver.ledger.event("chat", "connections", "connected", "refused", connection="", handler=f"{HANDLERS}:arrive")
     driver.count_deliveries("CLOSE_CONNECTION", {"eastus": "accepted"})
     driver.ledger.request(UPSTREAM, "POST", 200)
-    driver.ledger.event("chat", "connections", "disconnected", "returned", connection="", handler="depart")
+    driver.ledger.event("chat", "connections", "disconnected", "returned", connection="", handler=f"{HANDLERS}:depart")
 
 
 def be_refused(emulator: int, token: str) -> None:
@@ -268,9 +348,9 @@ async def drive_service(driver: Driver) -> None:
     await driver.deliver("chat", "nobody", 404, connection="c1")
     driver.ledger.event("chat", "messages", "nobody", "unhandled", connection="c1")
     await driver.deliver("chat", "fail", 500, connection="c1")
-    driver.ledger.event("chat", "messages", "fail", "failed", connection="c1", handler="fail")
+    driver.ledger.event("chat", "messages", "fail", "failed", connection="c1", handler=f"{HANDLERS}:fail")
     await driver.deliver("chat", "refuse", 200, connection="c1")
-    driver.ledger.event("chat", "messages", "refuse", "refused", connection="c1", handler="refuse")
+    driver.ledger.event("chat", "messages", "refuse", "refused", connection="c1", handler=f"{HANDLERS}:refuse")
 
 
 async def drive_forwards(driver: Driver, backend: int) -> None:
@@ -292,15 +372,20 @@ def write_forward(driver: Driver, event: str, connection: str, result: str) -> N
     driver.ledger.event("orders", category, event, result, connection=connection, handler="forward.orders")
 
 
-async def drive_limits(driver: Driver, backend: int) -> None:
-    """One client who comes too often, and the service when all its places are taken."""
-    await driver.negotiate("chat", 429, "", "10.0.0.1")
+async def drive_limits(driver: Driver, ports: Ports) -> None:
+    """One client who comes too often, and the service when all its places are taken. Metrics are served then, too."""
+    backend = ports.backend
+    await driver.negotiate("chat", 429, "refused", "10.0.0.1")
     driver.ledger.count("shed_total", share="clients", reason="rate")
     before = (await asyncio.to_thread(ask_backend, backend))["requests"]
     holding = [asyncio.create_task(driver.deliver("orders", "hold", 200, connection=f"h{n}")) for n in range(3)]
     await asyncio.to_thread(eventually, lambda: ask_backend(backend)["requests"] == before + 3 or None, "three calls")
     await driver.deliver("orders", "paid", 503, connection="h4")
     driver.ledger.count("shed_total", share="service", reason="in-flight")
+    driver.ledger.event("orders", "messages", "paid", "failed", connection="h4")
+    full = await scrape(ports.metrics)
+    assert 'in_flight{share="service"} 1.0' in full
+    assert 'in_flight{share="common"} 2.0' in full
     await asyncio.to_thread(ask_backend, backend, "release")
     await asyncio.gather(*holding)
     for number in range(3):
@@ -316,7 +401,7 @@ async def drive_settings(driver: Driver, bridge: Process, file: Path) -> None:
     driver.ledger.count("settings_changes_total", result="done")
     file.write_text(FILE.format(key=NEXT_KEY, code=CODE) + "nothing = ")
     await asyncio.to_thread(bridge.wait_for_line, '"message":"settings refused, the old ones stay"')
-    driver.ledger.count("settings_changes_total", result="failed")
+    driver.ledger.count("settings_changes_total", result="refused")
 
 
 async def drive_outage(driver: Driver, westus: Server) -> None:

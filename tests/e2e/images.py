@@ -1,4 +1,4 @@
-"""Images without a container engine: built line by line from a Dockerfile, and started by bubblewrap with a read-only root.
+"""Images without an engine: built line by line from a Dockerfile, and started by bubblewrap with a read-only root.
 
 ``SandboxBuilder`` takes this machine's own ``/usr`` and Python for the base, and for what lock files name the packages
 that the tests have already. All else is done as it is written. ``tests.e2e.buildah`` builds for real (``make trial``).
@@ -13,13 +13,13 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tests.e2e.dockerfile import Dockerfile, Instruction, fill, read_dockerfile
-from tests.e2e.processes import E2E, ROOT, Process
+from tests.e2e.processes import E2E, Process
 from tests.install import find
 
 _PYTHON = Path(sys.base_prefix)
@@ -47,13 +47,23 @@ class Config:
 class Image:
     root: Path
     config: Config
-    mounts: tuple[str, ...] = ()
-    """bubblewrap's options for what the root does not hold itself."""
+    mounts: Mapping[str, Path] = field(default_factory=dict)
+    """Folders that lie elsewhere: parts of this machine, and what other stages have made."""
+
+    def path(self, inside: str) -> Path:
+        """Where a path of the image lies on this machine."""
+        above = [place for place in self.mounts if Path(inside).is_relative_to(place)]
+        place = max(above, key=len, default="/")
+        return self.mounts.get(place, self.root) / Path(inside).relative_to(place)
+
+    def bind(self) -> list[str]:
+        """bubblewrap's options for the folders that lie elsewhere. Nothing in them can be changed."""
+        return [word for inside, path in self.mounts.items() for word in ("--ro-bind", str(path), inside)]
 
     def wrap(self, *arguments: str, settings: Mapping[str, str] | None = None) -> list[str]:
         """The command of a container: a read-only root, nothing to write to, the image's user, no capability."""
         user, _, group = self.config.user.partition(":")
-        options = ["--ro-bind", str(self.root), "/", *self.mounts, "--proc", "/proc", "--dev", "/dev"]
+        options = ["--ro-bind", str(self.root), "/", *self.bind(), "--proc", "/proc", "--dev", "/dev"]
         options += ["--unshare-user", "--unshare-pid", "--unshare-ipc", "--as-pid-1", "--die-with-parent"]
         options += ["--uid", user, "--gid", group, "--cap-drop", "ALL", "--chdir", self.config.folder, "--clearenv"]
         for name, value in {**self.config.environment, **(settings or {})}.items():
@@ -105,25 +115,23 @@ class SandboxBuilder:
                 base = self._build_stage(folder, text, dockerfile, stage.base)
             else:
                 base = self.images.get(stage.base) or self._make_base()
-            has_run = any(one.word == "RUN" for one in stage.instructions)
-            step = _Step(folder, self._copy(base, linked=not has_run), {}, dockerfile.arguments)
+            step = _StageBuild(folder, self._copy(base), {}, dockerfile.arguments)
             for one in stage.instructions:
                 if one.word == "COPY" and (match := re.match(r"--from=(\S+) ", one.text)) is not None:
-                    step.copy(one.text[match.end() :], self._build_stage(folder, text, dockerfile, match[1]).root)
+                    step.mount(one.text[match.end() :], self._build_stage(folder, text, dockerfile, match[1]))
                 else:
                     step.take(one)
             self._stages[text, name] = step.image
         return self._stages[text, name]
 
-    def _copy(self, image: Image, *, linked: bool) -> Image:
-        """Where nothing runs, nothing changes a file: links do, and cost less."""
+    def _copy(self, image: Image) -> Image:
         root = self.place / f"root-{len(list(self.place.iterdir()))}"
-        subprocess.run(["cp", "-al" if linked else "-a", str(image.root), str(root)], check=True)
+        subprocess.run(["cp", "-a", str(image.root), str(root)], check=True)
         return replace(image, root=root)
 
     def _make_base(self) -> Image:
         root = self.place / f"base-{len(list(self.place.iterdir()))}"
-        mounts: list[str] = []
+        mounts: dict[str, Path] = {}
         for name in (*_SHARED, "proc", "dev", "tmp", "srv", "opt", *_PYTHON.parts[1:2]):
             path = Path("/", name)
             if path.is_symlink():
@@ -132,16 +140,15 @@ class SandboxBuilder:
             else:
                 (root / name).mkdir(parents=True, exist_ok=True)
                 if name in _SHARED and path.is_dir():
-                    mounts += ["--ro-bind", str(path), str(path)]
+                    mounts[str(path)] = path
         if not _PYTHON.is_relative_to("/usr"):
             (root / _PYTHON.relative_to("/")).mkdir(parents=True, exist_ok=True)
-            mounts += ["--ro-bind", str(_PYTHON), str(_PYTHON)]
-        path_variable = f"{_PYTHON}/bin:/usr/local/bin:/usr/bin:/bin"
-        return Image(root, Config({"PATH": path_variable}), tuple(mounts))
+            mounts[str(_PYTHON)] = _PYTHON
+        return Image(root, Config({"PATH": f"{_PYTHON}/bin:/usr/local/bin:/usr/bin:/bin"}), mounts)
 
 
 @dataclass
-class _Step:
+class _StageBuild:
     """A stage that is being built."""
 
     folder: Path
@@ -159,7 +166,7 @@ class _Step:
             case "RUN":
                 self._run(one.text)
             case "COPY":
-                self.copy(one.text, self.folder)
+                self.copy(one.text)
             case "ENV":
                 self._configure(environment={**config.environment, **_read_pairs(one.text, known)})
             case "LABEL":
@@ -178,35 +185,42 @@ class _Step:
             case "HEALTHCHECK":
                 self._configure(health=tuple(json.loads(one.text.partition(" CMD ")[2])))
 
-    def _configure(self, **changes: object) -> None:
-        config = replace(self.image.config, **changes)  # type: ignore[arg-type]
-        self.image = replace(self.image, config=config)
+    def _configure(self, **changes: Any) -> None:
+        self.image = replace(self.image, config=replace(self.image.config, **changes))
 
     def _place(self, path: str) -> Path:
         return self.image.root / os.path.normpath(os.path.join(self.image.config.folder, path)).lstrip("/")
 
-    def copy(self, text: str, source: Path) -> None:
-        """COPY: a folder's contents, or files into a folder. Of the context, only what is not ignored."""
+    def copy(self, text: str) -> None:
+        """COPY: a folder's contents, or files, of what .dockerignore lets in."""
         *names, target = text.split()
-        kept = _read_ignored(source) if source == self.folder else None
+        is_kept = _read_ignored(self.folder)
         for name in names:
-            found = [source] if name == "." else sorted(source.glob(name.lstrip("/")))
+            found = [self.folder] if name == "." else sorted(self.folder.glob(name))
             assert found, f"COPY {text}: no {name}"
             for path in found:
                 into = self._place(target)
                 if path.is_dir():
-                    _copy_folder(path, into, source, kept)
-                elif kept is None or kept(str(path.relative_to(source))):
-                    place = into / path.name if target.endswith("/") or target == "." or into.is_dir() else into
+                    _copy_folder(path, into, self.folder, is_kept)
+                elif is_kept(str(path.relative_to(self.folder))):
+                    place = into / path.name if target.endswith("/") or into.is_dir() else into
                     place.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(path, place)
+
+    def mount(self, text: str, source: Image) -> None:
+        """COPY --from: a folder of another stage, which nobody changes any more. So a mount does, and costs nothing."""
+        name, target = text.split()
+        path, inside = source.path(name), os.path.normpath(os.path.join(self.image.config.folder, target))
+        assert path.is_dir(), f"COPY --from {text}: no such folder"
+        self._place(target).mkdir(parents=True, exist_ok=True)
+        self.image = replace(self.image, mounts={**self.image.mounts, inside: path})
 
     def _run(self, text: str) -> None:
         site = sysconfig.get_paths()["purelib"]
         seed = f"python3 /tmp/seed.py {{}} {site} {{}}"
         text = _VENV.sub(lambda m: f"python3 -m venv --without-pip {m[1]} && {seed.format(m[1], 'pip')}", text)
         text = _LOCKED.sub(lambda m: seed.format(m[2] or m[1], m[3]), text)
-        options = ["--bind", str(self.image.root), "/", *self.image.mounts, "--proc", "/proc", "--dev", "/dev"]
+        options = ["--bind", str(self.image.root), "/", *self.image.bind(), "--proc", "/proc", "--dev", "/dev"]
         options += ["--tmpfs", "/tmp", "--ro-bind", str(E2E / "seed.py"), "/tmp/seed.py"]
         options += ["--ro-bind", site, site, "--unshare-user", "--uid", "0", "--gid", "0", "--clearenv"]
         of_pip = {name: value for name, value in os.environ.items() if re.match(r"PIP_(CERT|INDEX_URL)$", name)}
@@ -247,26 +261,14 @@ def _translate(pattern: str) -> str:
     return re.sub(r"\*\*/|\*\*|\*|\?|[^*?]+", lambda match: words.get(match[0], re.escape(match[0])), pattern)
 
 
-def _copy_folder(path: Path, into: Path, source: Path, kept: _Kept | None) -> None:
-    def leave_out(folder: str, names: Sequence[str]) -> Iterator[str]:
-        for name in names:
-            if kept is not None and not kept(str((Path(folder) / name).relative_to(source))):
-                yield name
+def _copy_folder(path: Path, into: Path, source: Path, is_kept: _Kept) -> None:
+    def leave_out(folder: str, names: Sequence[str]) -> set[str]:
+        return {name for name in names if not is_kept(str((Path(folder) / name).relative_to(source)))}
 
-    shutil.copytree(
-        path,
-        into,
-        symlinks=True,
-        dirs_exist_ok=True,
-        ignore=lambda name, names: set(leave_out(name, names)),
-        copy_function=shutil.copy2 if kept is not None else os.link,  # what another stage has made stays as it is
-    )
+    shutil.copytree(path, into, symlinks=True, dirs_exist_ok=True, ignore=leave_out)
 
 
 def list_modules(image: Image, package: str) -> set[str]:
     """What a package of the image's program holds."""
-    (folder,) = image.root.glob(f"opt/signalr-bridge/lib/python3.*/site-packages/{package}")
+    (folder,) = image.path("/opt/signalr-bridge").glob(f"lib/python3.*/site-packages/{package}")
     return {path.name.removesuffix(".py") for path in folder.iterdir()} - {"__pycache__"}
-
-
-__all__ = ["ROOT", "Builder", "Config", "Container", "Image", "SandboxBuilder", "list_modules"]

@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from tests.e2e.processes import STARTS_WITHIN, T, eventually
 
-_PACK = {"gzip": gzip.decompress, "deflate": zlib.decompress}
+_UNPACK: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.decompress, "deflate": zlib.decompress}
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def run_collector(port: int) -> Iterator[Collector]:
     class Answering(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            unpack = _PACK.get(self.headers.get("Content-Encoding", ""))
+            unpack = _UNPACK.get(self.headers.get("Content-Encoding", ""))
             collector.take(self.path, bytes(self.headers), body if unpack is None else unpack(body))
             self.send_response(200)
             self.send_header("Content-Type", "application/x-protobuf")

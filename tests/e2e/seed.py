@@ -1,7 +1,8 @@
 """Puts into a Python environment what a lock file names, from the environment of the tests instead of a registry.
 
-Usage: ``python seed.py ENVIRONMENT SOURCE REQUIREMENT...``, each requirement a lock file or a package's name. The tests'
-environment was made from the same locks, with the same hashes. A package that it lacks ends this with exit code 1.
+Usage: ``python seed.py ENVIRONMENT SOURCE REQUIREMENT...``, each requirement a lock file or a package's name. The
+tests' environment was made from the same locks, with the same hashes. A package that it lacks ends this with exit
+code 1.
 """
 
 import re

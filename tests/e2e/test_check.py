@@ -133,7 +133,8 @@ sys.addaudithook(lambda event, _: calls.append(event) if event in {"socket.conne
 from signalr_bridge.main import create_app
 from signalr_bridge.settings import Sources
 from signalr_bridge.settings import load
-from signalr_bridge.wire.server import Listener, bind
+from signalr_bridge.wire.server import Listener
+from signalr_bridge.wire.sockets import bind
 import os
 
 async def main():

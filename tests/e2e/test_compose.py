@@ -1,22 +1,31 @@
 """deploy/compose.yaml fits together, and its three processes do what it says."""
 
-import base64
 import re
-import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
+import standardwebhooks
+from signalr_bridge.settings.traffic import LimitsSettings
 
 from tests.e2e.compose_file import PATH, Ports, interpolate, on_this_machine, read_compose, read_yaml
+from tests.e2e.dockerfile import OURS, read_dockerfile
 from tests.e2e.node_client import CallFailed, NodeClients
-from tests.e2e.processes import Machine, Process, app_command, free_port, wait_until_answered
+from tests.e2e.processes import ROOT, Machine, Process, app_command, free_port, wait_until_answered
 
-VARIABLES = {
-    "BRIDGE_CALLER_KEY": secrets.token_hex(24),
-    "UPSTREAM_CODE": secrets.token_hex(24),
-    "WEBHOOK_SECRET": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
-}
+PAGE = ROOT / "docs/images.md"
+
+
+def write_secrets(text: str) -> dict[str, str]:
+    """What the command in a text writes into deploy/.env."""
+    match = re.search(r"(printf .*\\\n.*) > deploy/\.env$", re.sub("^# *", "", text, flags=re.MULTILINE), re.MULTILINE)
+    assert match is not None
+    written = subprocess.run(["sh", "-c", match[1]], capture_output=True, text=True, check=True).stdout
+    return dict(line.split("=", 1) for line in written.splitlines())
+
+
+VARIABLES = write_secrets(PATH.read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +40,10 @@ def machine() -> Iterator[Machine]:
     with ExitStack() as stack:
         for name, url in ready.items():
             service = on_this_machine(name, ports, VARIABLES)
-            # The bridge's port is not in the file: inside of its container it is free.
+            # Ports of our images are not in the file: inside of a container they are free.
             environment = service.environment | ({"BRIDGE_PORT": str(ports.bridge)} if name == "bridge" else {})
-            processes[name] = stack.enter_context(Process(name, service.command, environment))
+            port = ["--port", str(ports.emulator)] if name == "emulator" else []
+            processes[name] = stack.enter_context(Process(name, [*service.command, *port], environment))
             wait_until_answered(processes[name], url)
         yield Machine(ports.bridge, ports.emulator, processes["bridge"], {"X-API-Key": VARIABLES["BRIDGE_CALLER_KEY"]})
 
@@ -81,6 +91,33 @@ def test_its_names_and_ports_fit_together() -> None:
         assert set(service.get("depends_on", [])) <= set(services)
         for volume in service.get("volumes", []):
             assert (PATH.parent / volume.split(":")[0]).is_dir()
+
+
+def test_its_first_lines_and_the_page_make_the_same_secrets() -> None:
+    again = write_secrets(PAGE.read_text("utf-8"))
+    assert set(again) == set(VARIABLES) == set(re.findall(r"\$\{(\w+)", PATH.read_text("utf-8")))
+    assert all(len(again[name]) == len(VARIABLES[name]) and again[name] != VARIABLES[name] for name in again)
+    assert "printf" in "".join(PATH.read_text("utf-8").splitlines()[:4])
+    standardwebhooks.Webhook(again["WEBHOOK_SECRET"])
+
+
+def test_each_service_is_confined_started_again_and_waited_for() -> None:
+    services = read_compose()["services"]
+    targets = {name: one["build"]["target"] for name, one in services.items() if "build" in one}
+    assert targets == {"bridge": "production", "emulator": "emulator"}
+    checked = {name for name, one in services.items() if "healthcheck" in one}
+    for name, target in targets.items():
+        stage = read_dockerfile(OURS.read_text("utf-8")).find(target)
+        checked |= {name for one in stage.instructions if one.word == "HEALTHCHECK"}
+    for service in services.values():
+        assert (service["restart"], service["read_only"], service["cap_drop"]) == ("unless-stopped", "true", ["ALL"])
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+        for name, condition in service.get("depends_on", {}).items():
+            assert (condition, name in checked) == ({"condition": "service_healthy"}, True)
+    limits = LimitsSettings()
+    stop = int(services["bridge"]["stop_grace_period"].removesuffix("s"))
+    assert stop >= limits.drain_seconds + limits.grace_seconds + 5
 
 
 def test_it_holds_no_secret_but_the_one_that_is_public() -> None:

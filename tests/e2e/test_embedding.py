@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from signalr_bridge import NotRunning, connect, outbox
 from signalr_bridge.emulator import Emulator
-from signalr_bridge.wire.server import Server, bind
+from signalr_bridge.wire.server import Server
+from signalr_bridge.wire.sockets import bind
 
 from tests.e2e.crowd import Member, crowd
 from tests.e2e.documented import write_programs

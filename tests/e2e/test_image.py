@@ -1,14 +1,17 @@
 """The image: what is in it, what is not, and that it serves with a read-only root, no right, and packages of its own.
 
-``make test`` builds it in a sandbox, line by line from the Dockerfile. ``FULL_SCALE`` (``make trial``) builds it by buildah
-too, on a base of Debian's packages.
+``make test`` builds it in a sandbox, line by line from the Dockerfile. ``FULL_SCALE`` (``make trial``) builds it by
+buildah too, on a base of Debian's packages.
 """
 
 import json
+import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import distributions
@@ -35,7 +38,10 @@ from tests.e2e.processes import (
 from tests.shape.test_product import FOR_DEVELOPMENT
 from tests.shape.tree import APP
 
-PAGE = (ROOT / "docs" / "images.md").read_text("utf-8")
+PAGE = (ROOT / "docs/images.md").read_text("utf-8")
+SHARED_MEMORY = Path("/dev/shm")
+MEMORY = SHARED_MEMORY if SHARED_MEMORY.is_dir() and not os.statvfs(SHARED_MEMORY).f_flag & os.ST_NOEXEC else None
+"""Where thousands of files come and go fastest, if programs may run there."""
 LIMIT = 90_000_000
 """Bytes that our layers may add to the base."""
 FUNCTION_APP = """
@@ -46,8 +52,8 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
 @app.route(route="size")
-def size(request: func.HttpRequest) -> func.HttpResponse:
-    return func.HttpResponse(humanize.naturalsize(int(request.params["count"])))
+def size(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse(humanize.naturalsize(int(req.params["count"])))
 """
 
 
@@ -62,14 +68,19 @@ class Built:
     emulator: Image
 
     @property
+    def program(self) -> Path:
+        """What our layers have put into it."""
+        return self.production.path("/opt/signalr-bridge")
+
+    @property
     def packages(self) -> Path:
-        (found,) = self.production.root.glob("opt/signalr-bridge/lib/python3.*/site-packages")
+        (found,) = self.program.glob("lib/python3.*/site-packages")
         return found
 
 
 @pytest.fixture(scope="module", params=["sandbox", *(["buildah"] if FULL_SCALE else [])])
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    place, text = tmp_path_factory.mktemp(request.param), OURS.read_text("utf-8")
+def built(request: pytest.FixtureRequest) -> Iterator[Built]:
+    place, text = Path(tempfile.mkdtemp(dir=None if request.param == "buildah" else MEMORY)), OURS.read_text("utf-8")
     engine = BuildahBuilder(place) if request.param == "buildah" else None
     builder: Builder = engine or SandboxBuilder(place)
     yield Built(
@@ -99,7 +110,7 @@ def test_production_has_nothing_that_is_for_development(built: Built) -> None:
 
 
 def test_its_root_is_nobodys_to_change_and_everybodys_to_read(built: Built) -> None:
-    modes = [path.stat().st_mode for path in (built.production.root / "opt").rglob("*") if not path.is_symlink()]
+    modes = [path.stat().st_mode for path in built.program.rglob("*") if not path.is_symlink()]
     assert all(mode & 0o004 and not mode & 0o022 for mode in modes)
     done = built.production.run("sh", "-c", "id -u; grep CapBnd /proc/self/status; touch /srv/here /tmp/here")
     assert done.stdout.split() == ["10001", "CapBnd:", "0" * 16]
@@ -128,7 +139,7 @@ def test_what_the_images_say_of_themselves(built: Built) -> None:
 
 
 def test_the_licences_of_all_that_is_shipped_are_in_it(built: Built) -> None:
-    folder = built.production.root / "opt/signalr-bridge/licenses"
+    folder = built.program / "licenses"
     index = (folder / "index.txt").read_text("utf-8").splitlines()
     packages = list(distributions(path=[str(built.packages)]))
     assert sorted(line.split(": ")[0] for line in index) == sorted(f"{one.name} {one.version}" for one in packages)
@@ -140,9 +151,7 @@ def test_the_licences_of_all_that_is_shipped_are_in_it(built: Built) -> None:
 
 
 def test_our_layers_are_small(built: Built) -> None:
-    archive = subprocess.run(
-        ["tar", "-C", str(built.production.root), "-c", "opt", "srv"], capture_output=True, check=True
-    ).stdout
+    archive = subprocess.run(["tar", "-C", str(built.program), "-c", "."], capture_output=True, check=True).stdout
     assert len(archive) <= LIMIT
     assert not [path for path in built.packages.iterdir() if path.name in {"pip", "setuptools", "pytest"}]
 
@@ -212,7 +221,7 @@ def test_a_bill_of_materials_names_all_that_is_shipped(built: Built) -> None:
         packages = {f"{one.name.lower()} {one.version}" for one in distributions(path=[str(built.packages)])}
         assert packages <= named
     else:  # what CycloneDX's own program knows nothing of
-        python = str(built.packages.parents[2] / "bin/python")
+        python = str(built.program / "bin/python")
         given = json.dumps({"bomFormat": "CycloneDX", "components": [{"purl": "pkg:pypi/uvloop"}]})
         script = [python, str(ROOT / "deploy/image/sbom.py")]
         bill = json.loads(subprocess.run(script, input=given, capture_output=True, text=True, check=True).stdout)
@@ -234,6 +243,11 @@ def test_the_base_is_named_once_and_pinned_only_by_a_registry(tmp_path: Path) ->
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("No registry says the digest of python:3.")
     assert copy.read_text("utf-8") == text
+    write_pin = runpy.run_path(script[1])["pin"]
+    pinned = write_pin(write_pin(text, f"sha256:{'0' * 64}"), f"sha256:{'1' * 64}")
+    tag = dockerfile.arguments["BASE_IMAGE"].partition("@")[0]
+    assert read_dockerfile(pinned).arguments["BASE_IMAGE"] == f"{tag}@sha256:{'1' * 64}"
+    assert len(pinned.splitlines()) == len(text.splitlines())
 
 
 def test_the_bake_file_names_targets_and_both_platforms() -> None:

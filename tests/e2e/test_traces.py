@@ -33,7 +33,7 @@ USER, GROUP, CODE, KEY, TOKEN, HOOK, EVENT, WORD = (
     f"canary-{name}-c0ffee" for name in ("user", "group", "code", "key", "token", "hook", "event", "word")
 )
 CANARIES = (USER, GROUP, CODE, KEY, TOKEN, HOOK, EVENT, WORD, API_KEY)
-FACTS = ("hub", "category", "event", "ending")
+FACTS = ("hub", "category", "event", "result")
 CLIENTS_TRACE, CALLERS_TRACE = "1" * 32, "2" * 32
 EVERYTHING = {
     "FASTAPI_OTEL_AUTO_CONFIGURE": "true",
@@ -70,7 +70,7 @@ def settings_of(emulator: int, backend: Backend, issuer: Issuer, vault: KeyVault
         "BRIDGE_NEGOTIATE__TRUST_CLIENT_INPUT": "true",
         "BRIDGE_DOCS": "true",
         "BRIDGE_CONSOLE": "true",
-        "BRIDGE_HANDLERS": "tests.e2e.handlers:chat",
+        "BRIDGE_HANDLERS": "tests.e2e.handlers:chat,tests.e2e.traced_handlers:traced",
         "BRIDGE_FORWARD__ORDERS__URL": f"{backend.url}/hook/{{hub}}/{{event}}?key={HOOK}",
         "BRIDGE_FORWARD__ORDERS__HUB": "orders",
         "BRIDGE_FORWARD__ORDERS__UNSIGNED": "true",
@@ -78,7 +78,9 @@ def settings_of(emulator: int, backend: Backend, issuer: Issuer, vault: KeyVault
 
 
 @contextmanager
-def a_bridge(collector: int, port: int, emulator: int, backend: Backend, file: Path) -> Iterator[Process]:
+def a_bridge(
+    collector: int, port: int, emulator: int, backend: Backend, file: Path
+) -> Iterator[tuple[Process, list[str]]]:
     """``serve`` below ``opentelemetry-instrument``, and the emulator with the bridge's own telemetry."""
     with (
         running(Issuer(trustme.CA())) as issuer,
@@ -92,6 +94,7 @@ def a_bridge(collector: int, port: int, emulator: int, backend: Backend, file: P
             export_to(collector),
         ) as service,
     ):
+        wait_until_answered(service, f"http://localhost:{emulator}/api/health")
         assert issuer.authority is not None
         issuer.authority.cert_pem.write_to_path(str(file))
         settings = settings_of(emulator, backend, issuer, vault) | identity.environment
@@ -99,14 +102,13 @@ def a_bridge(collector: int, port: int, emulator: int, backend: Backend, file: P
         command = [INSTRUMENT, *app_command("serve", "--port", str(port))]
         with Process("bridge", command, environment) as bridge:
             wait_until_answered(bridge, f"http://localhost:{port}/health/ready")
-            wait_until_answered(service, f"http://localhost:{emulator}/api/health")
-            drive(port, emulator, token(iss=f"{issuer.url}/{TENANT}/v2.0"))
+            ran_in = drive(port, emulator, token(iss=f"{issuer.url}/{TENANT}/v2.0"))
             bridge.stop()  # with it, the last spans have gone
-            yield bridge
+            yield bridge, ran_in
 
 
-def drive(port: int, emulator: int, identity: str) -> None:
-    """Every flow, with a canary in all that has a name."""
+def drive(port: int, emulator: int, identity: str) -> list[str]:
+    """Every flow, with a canary in all that has a name. Gives the spans in which handlers ran."""
     with httpx.Client(base_url=f"http://localhost:{port}", trust_env=False, timeout=10) as http:
         query = {"access_token": TOKEN, "userId": USER}
         clients = {"traceparent": f"00-{CLIENTS_TRACE}-{'3' * 16}-01"}
@@ -127,9 +129,14 @@ def drive(port: int, emulator: int, identity: str) -> None:
         assert client.answer()["result"] == [WORD]
         client.send(json.dumps({"type": 1, "target": "observe", "arguments": [], "invocationId": "2"}).encode())
         client.answer()
+    with raw_client(emulator, "json", hub="traced") as client:
+        client.send(b'{"type":1,"target":"loop","arguments":[],"invocationId":"1"}')
+        client.send(b'{"type":1,"target":"thread","arguments":[],"invocationId":"2"}')
+        ran_in = [client.answer()["result"], client.answer()["result"]]
     with raw_client(emulator, "json", token_as_recorded({"alg": "HS256"}, claims), hub="orders") as client:
         client.send(json.dumps({"type": 1, "target": EVENT, "arguments": [WORD], "invocationId": "1"}).encode())
         client.answer()
+    return ran_in
 
 
 def only(spans: list[Seen]) -> Seen:
@@ -140,12 +147,12 @@ def only(spans: list[Seen]) -> Seen:
 def test_spans_hang_together_and_nothing_secret_leaves(tmp_path: Path) -> None:
     port, emulator, collector_port = free_port(), free_port(), free_port()
     with running(Backend()) as backend, run_collector(collector_port) as collector:
-        with a_bridge(collector_port, port, emulator, backend, tmp_path / "ca.pem") as bridge:
+        with a_bridge(collector_port, port, emulator, backend, tmp_path / "ca.pem") as (bridge, ran_in):
             lines = [json.loads(line) for line in bridge.lines if line.startswith("{")]
         raw = collector.raw
         assert [one for one in CANARIES if one.encode() in raw] == []
         check_sends(collector, lines)
-        check_events(collector, backend)
+        check_events(collector, backend, ran_in)
         check_others(collector)
 
 
@@ -176,9 +183,7 @@ def check_sends(collector: Collector, lines: list[dict[str, object]]) -> None:
     assert (absent.attributes["signalr.outcome"], absent.is_error) == ("absent", False)
 
 
-def check_events(collector: Collector, backend: Backend) -> None:
-    for name in ("POST /hook/{hub}/{event}", "POST /upstream"):
-        assert collector.find(name), name
+def check_events(collector: Collector, backend: Backend, ran_in: list[str]) -> None:
     called = {one.span_id: one for one in collector.spans if one.name == "POST /hook/{hub}/{event}"}
     assert {one.split("-")[2] for one in backend.traceparents} == set(called)
     answered = {one.span_id: one for one in collector.find("POST /upstream", "signalr-bridge")}
@@ -187,6 +192,7 @@ def check_events(collector: Collector, backend: Backend) -> None:
     assert {one.parent for one in answered.values()} == set(posted)
     assert {one.kind for one in posted.values()} == {"CLIENT"}
     assert not any(one.is_error for one in posted.values())
+    assert [answered[one].attributes["signalr.event"] for one in ran_in] == ["loop", "thread"]
     told = {tuple(one.attributes.get(f"signalr.{fact}") for fact in FACTS) for one in answered.values()}
     assert told == {
         ("chat", "connections", "connected", "returned"),
@@ -196,6 +202,10 @@ def check_events(collector: Collector, backend: Backend) -> None:
         ("orders", "connections", "connected", "returned"),
         ("orders", "connections", "disconnected", "returned"),
         ("orders", "messages", "other", "returned"),
+        ("traced", "connections", "connected", "returned"),
+        ("traced", "connections", "disconnected", "returned"),
+        ("traced", "messages", "loop", "returned"),
+        ("traced", "messages", "thread", "returned"),
     }
 
 

@@ -12,7 +12,8 @@ from tests.install import find
 
 CHART = ROOT / "deploy" / "helm" / "signalr-bridge"
 RELEASE = "signalr-bridge"
-_KUBERNETES = "1.33.0"
+OLDEST, NEWEST = "1.27", "1.37"
+"""The versions of Kubernetes that the chart is for: what Chart.yaml says, and the newest whose schemas there are."""
 
 Resource = dict[str, Any]
 
@@ -23,8 +24,7 @@ class HelmError(Exception):
 
 def run_helm(*arguments: str) -> str:
     """What Helm prints. Raises ``HelmError`` where it ends with another code than 0."""
-    settings = {"HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "KUBECONFIG"}
-    env = {name: value for name, value in os.environ.items() if name not in settings and name != "HELM_PLUGINS"}
+    env = {name: text for name, text in os.environ.items() if not name.startswith(("HELM_", "KUBE"))}
     done = subprocess.run([find("helm"), *arguments], capture_output=True, text=True, env=env, timeout=60, check=False)
     if done.returncode:
         raise HelmError(done.stderr + done.stdout)
@@ -33,7 +33,7 @@ def run_helm(*arguments: str) -> str:
 
 def template(*arguments: str) -> str:
     """The chart as YAML, with values by ``--values`` and ``--set``."""
-    return run_helm("template", RELEASE, str(CHART), "--kube-version", _KUBERNETES, *arguments)
+    return run_helm("template", RELEASE, str(CHART), "--kube-version", NEWEST, *arguments)
 
 
 def render(*arguments: str) -> list[Resource]:

@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 
 from tests.e2e.processes import ROOT
-from tests.kubernetes.helm import CHART, RELEASE, template
+from tests.kubernetes.helm import CHART, template
 
 VALUES = CHART / "values.yaml"
 SCHEMA = CHART / "values.schema.json"
-PAGE = ROOT / "docs" / "kubernetes.md"
+PAGE = ROOT / "docs/kubernetes.md"
 KUSTOMIZE = ROOT / "deploy" / "kustomize"
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 COPY_OF_ALERTS = CHART / "alerts.yaml"
@@ -105,8 +105,6 @@ apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
 {resources}
-images:
-  - name: {RELEASE}
 """
 
 

@@ -90,3 +90,9 @@ def test_the_runbooks_name_log_lines_and_metrics_that_exist() -> None:
         "signalr_bridge_request_seconds",
         "signalr_bridge_handler_seconds",
     }
+
+
+def test_scraping_in_kubernetes_leaves_our_label_endpoint_as_it_is() -> None:
+    """Prometheus Operator gives targets a label of this name, and rules by endpoint would never fire."""
+    template = ROOT / "deploy/helm/signalr-bridge/templates/servicemonitor.yaml"
+    assert re.search(r"^ {6}honorLabels: true$", template.read_text("utf-8"), re.MULTILINE)

@@ -14,7 +14,7 @@ FIELDS = {
     "backend",
     "caller",
     "category",
-    "connection_id",
+    "connection",
     "clients",
     "credential",
     "endpoint",
@@ -28,6 +28,7 @@ FIELDS = {
     "operation",
     "output",
     "request_id",
+    "user",  # not the user id
     "version",
     "webhook_id",
     # What happened.

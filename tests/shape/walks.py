@@ -21,7 +21,8 @@ import uvloop
 from signalr_bridge.main import create_app
 from signalr_bridge.settings import gather, load
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
-from signalr_bridge.wire.server import Listener, bind
+from signalr_bridge.wire.server import Listener
+from signalr_bridge.wire.sockets import bind
 
 from tests.bench import traffic
 from tests.e2e.processes import API_KEY, NAMED_CLIENTS, connection_string

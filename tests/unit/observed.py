@@ -42,11 +42,20 @@ class Recorder(Observer):
     def negotiation_ended(self, **facts: Any) -> None:
         self.facts.append(("negotiation_ended", facts))
 
+    def send_ended(self, **facts: Any) -> None:
+        self.facts.append(("send_ended", facts))
+
     def item_ended(self, **facts: Any) -> None:
         self.facts.append(("item_ended", facts))
 
     def connections_closed(self, **facts: Any) -> None:
         self.facts.append(("connections_closed", facts))
+
+    def forward_attempted(self, **facts: Any) -> None:
+        self.facts.append(("forward_attempted", facts))
+
+    def forward_given_up(self, **facts: Any) -> None:
+        self.facts.append(("forward_given_up", facts))
 
     def forward_retried(self, **facts: Any) -> None:
         self.facts.append(("forward_retried", facts))

@@ -29,7 +29,7 @@ from signalr_bridge.protocol.rest import ERROR_CODE_HEADER
 from signalr_bridge.runtime import RUNTIME, Runtime
 from signalr_bridge.tracing import TRACING
 from signalr_bridge.wire.connection_limit import ConnectionLimit
-from signalr_bridge.wire.server import open_socket
+from signalr_bridge.wire.sockets import open_socket
 from signalr_bridge.wire.websocket import WebSocketServer
 
 _HEALTH = frozenset({"/api/health", "/api/v1/health"})

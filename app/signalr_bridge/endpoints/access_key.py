@@ -64,5 +64,10 @@ class AccessKey:
         return False
 
     @property
+    def refreshed(self) -> tuple[()]:
+        """Empty, because a key never expires."""
+        return ()
+
+    @property
     def refresh_failure(self) -> None:
         """Always None, because a key never expires."""

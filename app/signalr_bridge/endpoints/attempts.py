@@ -117,6 +117,11 @@ class RetryBreaker:
     tokens: int = CAPACITY
     throttled_tokens: int = CAPACITY
 
+    @property
+    def is_open(self) -> bool:
+        """Whether calls, or throttled calls, are left at their last attempt."""
+        return min(self.tokens, self.throttled_tokens) <= CAPACITY // 2
+
     def ends_retries(self, outcome: Outcome) -> bool:
         """Whether a call whose last attempt had this outcome is left at it."""
         left = self.throttled_tokens if outcome.code is Code.THROTTLED else self.tokens
@@ -271,6 +276,11 @@ class Attempts:
         if not is_hasty and (call.operation.action is not Action.INVOKE or outcome.verdict is not Verdict.UNKNOWN):
             is_message = call.operation.action.is_message
             self._health.record_call(call.endpoint.url, outcome, call.period, is_message=is_message)
+
+    def has_open_breaker(self, url: str) -> bool:
+        """Whether retries to the endpoint of this URL are held back."""
+        breaker = self._breakers.get(url)
+        return breaker is not None and breaker.is_open
 
     def _breaker(self, url: str) -> RetryBreaker:
         breaker = self._breakers.get(url)

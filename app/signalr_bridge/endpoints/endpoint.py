@@ -1,5 +1,6 @@
 """One SignalR instance, its credential, its outcome of an operation, and the transport that reaches it, as types."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -9,6 +10,7 @@ import msgspec
 
 from signalr_bridge.endpoints.access_key import AccessKey
 from signalr_bridge.endpoints.pending import Pending
+from signalr_bridge.endpoints.refreshing import Renewals
 from signalr_bridge.protocol.connection_string import ConnectionString
 from signalr_bridge.protocol.rest import Action, ClientAnswer, MemberPage, Message, Operation
 from signalr_bridge.runtime import WallClock
@@ -50,6 +52,11 @@ class Credential(Protocol):
     @property
     def refresh_failure(self) -> str | None:
         """Why the last refresh of a token or key failed, without any secret. None when it did not fail."""
+        ...
+
+    @property
+    def refreshed(self) -> Sequence[Renewals]:
+        """How often each token or key was renewed. It is empty for a credential that never expires."""
         ...
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from signalr_bridge.endpoints.refreshing import CachedToken, CredentialFailure, RefreshingToken, cache_token
+from signalr_bridge.endpoints.refreshing import CachedToken, CredentialFailure, RefreshingToken, Renewals, cache_token
 from signalr_bridge.errors import CredentialInsufficient, MalformedMessage, NoEndpointAvailable, SettingsError
 from signalr_bridge.protocol.access_token import LONGEST_LIFETIME, sign_token
 from signalr_bridge.protocol.issued_key import (
@@ -288,6 +288,11 @@ class Identity:
     def refresh_failure(self) -> str | None:
         """Why the last refresh of the token or of the key failed. None when neither did."""
         return self._token.refresh_failure or self._key.refresh_failure
+
+    @property
+    def refreshed(self) -> tuple[Renewals, ...]:
+        """How often the token and the key were renewed."""
+        return self._token, self._key
 
     def ready_token(self, url: str) -> str | None:
         """The Entra token, the same for every ``url``. None when it has to be waited for."""

@@ -76,11 +76,16 @@ def explain(outcome: Outcome) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The health of an endpoint. ``since`` is in seconds since 1970, and None before the first probe or outage."""
+    """The health of an endpoint.
+
+    ``since`` is in seconds since 1970, and None before the first probe or outage. ``last_ok`` is when a probe last
+    found the endpoint well, and None before that.
+    """
 
     state: State = State.ONLINE
     since: float | None = None
     last_error: str | None = None
+    last_ok: float | None = None
 
 
 @dataclass(slots=True)
@@ -90,6 +95,7 @@ class _Record:
     state: State = State.ONLINE
     since: float | None = None
     last_error: str | None = None
+    last_ok: float | None = None
     worked: bool = False
     changes: int = 0
     """How often its state has changed."""
@@ -233,6 +239,8 @@ class Health:
         record.worked |= outcome.verdict in ANSWERS
         record.last_error = explain(outcome) or record.last_error
         record.probed = judge_probe(outcome)
+        if record.probed is State.ONLINE:
+            record.last_ok = self._now()
         if outages in {None, record.outages} and not record.probed.is_down:
             record.may_try = True
             if record.is_failing and record.trusts_probes and not record.was_silent:
@@ -254,7 +262,7 @@ class Health:
     def report(self, url: str) -> Report:
         """The endpoint's state, since when, and its last error."""
         record = self._records.get(url)
-        return Report() if record is None else Report(record.state, record.since, record.last_error)
+        return Report() if record is None else Report(record.state, record.since, record.last_error, record.last_ok)
 
     def has_worked(self, url: str) -> bool:
         """Whether the endpoint has ever answered to our credential."""

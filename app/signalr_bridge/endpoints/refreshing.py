@@ -1,11 +1,11 @@
 """Tokens and keys that expire: they are cached, and refreshed ahead of time so that requests need not wait."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from signalr_bridge.runtime import Random, WallClock
 from signalr_bridge.web.observer import Observer
@@ -119,6 +119,20 @@ def find_response(error: BaseException | None) -> Any:
     return None
 
 
+class Renewals(Protocol):
+    """How often one token or key was renewed."""
+
+    @property
+    def renewals(self) -> Mapping[str, int]:
+        """How many attempts there were: ``done``, ``refused`` where the issuer forbids it, and ``failed``."""
+        ...
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the value expires, in seconds since 1970. None when there is none."""
+        ...
+
+
 class RefreshingToken(Generic[T]):
     """A value that is refreshed before it expires. Only one attempt runs at a time.
 
@@ -151,6 +165,17 @@ class RefreshingToken(Generic[T]):
         self._failed: RefreshFailure | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopped = False
+        self._renewals = {"done": 0, "refused": 0, "failed": 0}
+
+    @property
+    def renewals(self) -> Mapping[str, int]:
+        """How many attempts there were, by their results."""
+        return self._renewals
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the value expires, in seconds since 1970. None when there is none."""
+        return None if self._cached is None else self._cached.expires_at
 
     @property
     def refresh_failure(self) -> str | None:
@@ -212,6 +237,7 @@ class RefreshingToken(Generic[T]):
             self._note(explain_failure(error))
         else:
             failures = 0 if self._failed is None else self._failed.failures
+            self._renewals["done"] += 1
             self._observer.credential_refreshed(credential=self._what, failures=failures)
             self._failed = None
 
@@ -219,6 +245,7 @@ class RefreshingToken(Generic[T]):
         failures = 1 if self._failed is None else self._failed.failures + 1
         rest = rest_seconds(failures, failure.retry_after, self._longest_rest, self._random)
         is_news = self.refresh_failure != failure.reason
+        self._renewals["refused" if failure.forbidden else "failed"] += 1
         self._observer.credential_failed(
             credential=self._what, reason=failure.reason, failures=failures, is_news=is_news
         )

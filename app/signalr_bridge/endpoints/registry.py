@@ -185,6 +185,10 @@ class Registry:
         """The endpoint's state, since when, and its last error."""
         return self._health.report(endpoint.url)
 
+    def has_open_breaker(self, endpoint: Endpoint) -> bool:
+        """Whether retries to the endpoint are held back."""
+        return self._attempts.has_open_breaker(endpoint.url)
+
     def has_worked(self, *, now: bool = False) -> bool:
         """Whether at least one endpoint has answered to our credential. ``now``: and is online."""
         candidates = [endpoint for endpoint in self.endpoints if not now or self.is_online(endpoint)]

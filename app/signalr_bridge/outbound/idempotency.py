@@ -61,6 +61,12 @@ class Idempotency:
         self._most_answers, self._most_bytes = most_answers, most_bytes
         self._entries: OrderedDict[Scope, _Entry] = OrderedDict()
         self._bytes = 0
+        self.replayed = 0
+        """How many answers were given again."""
+
+    def __len__(self) -> int:
+        """How many requests it knows."""
+        return len(self._entries)
 
     @property
     def kept_bytes(self) -> int:
@@ -81,6 +87,7 @@ class Idempotency:
             raise IdempotencyMismatch("This Idempotency-Key was used for another body: choose a new one.")
         if entry.answer is None:
             raise IdempotencyInProgress("The first request with this Idempotency-Key is still running.")
+        self.replayed += 1
         return entry.answer
 
     def keep(self, scope: Scope, answer: Answer) -> None:

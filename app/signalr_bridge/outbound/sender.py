@@ -68,7 +68,7 @@ class Sender:
         clock: Gives monotonic seconds.
         default_seconds: How long a call may take that names no deadline.
         observer: Is told what became of each item. None where nobody may watch, so that nothing is done for it.
-        auditor: Is told of each close of a user, a group or a hub.
+        auditor: Is told what each item brought, and of each close of a user, a group or a hub.
         empty_means_all: Whether an empty destination of an item counts as absent, as in the Functions binding.
     """
 
@@ -120,7 +120,9 @@ class Sender:
         registry, deadline = self.registry(operation.hub), self.deadline(seconds)
         down_too = endpoint is not None
         performing = registry.perform(operation, message, names=names, deadline=deadline, down_too=down_too)
-        return await (self._watch(operation, message, performing) if self._is_told(operation) else performing)
+        result = await (self._watch(operation, message, performing) if self._is_told(operation) else performing)
+        self._auditor.send_ended(operation=operation, result=result)
+        return result
 
     async def perform_each(
         self, operations: Sequence[Operation], message: Message, *, endpoint: str | None = None
@@ -137,8 +139,9 @@ class Sender:
             self.registry(one.hub).plan(one, message, names=names, deadline=deadline, down_too=down_too)
             for one in operations
         )
-        if self._observer is not None:
-            for operation, result in zip(operations, results, strict=True):
+        for operation, result in zip(operations, results, strict=True):
+            self._auditor.send_ended(operation=operation, result=result)
+            if self._observer is not None:
                 self._tell(operation, message, judge(operation.action, result), began)
         return results
 
@@ -154,6 +157,7 @@ class Sender:
         began = self._clock()
         judgement = await invoke(registry, operation, message, endpoint, deadline, self._clock)
         self._tell(operation, message, judgement, began)
+        self._auditor.send_ended(operation=operation, result=judgement.result)
         return judgement
 
     async def send(self, item: Item, *, seconds: float | None = None) -> Result:
@@ -190,6 +194,8 @@ class Sender:
         results = await _perform_all(None if self._clock() >= deadline else self._plan(one, deadline) for one in items)
         turn = Turn(self._clock)
         for item, result in zip(items, results, strict=True):
+            if result is not SKIPPED:
+                self._auditor.send_ended(operation=item.operation, result=result)
             if self._is_told(item.operation):
                 self._tell(item.operation, item.message, judge(item.operation.action, result), began)
             if turn.is_over():
@@ -250,7 +256,9 @@ class Sender:
         registry = self.registry(item.operation.hub)
         performing = registry.perform(item.operation, item.message, names=item.endpoints, deadline=deadline)
         watched = self._is_told(item.operation)
-        return await (self._watch(item.operation, item.message, performing) if watched else performing)
+        result = await (self._watch(item.operation, item.message, performing) if watched else performing)
+        self._auditor.send_ended(operation=item.operation, result=result)
+        return result
 
     def _is_told(self, operation: Operation) -> bool:
         """Whether somebody is told what became of it."""

@@ -11,12 +11,14 @@ from signalr_bridge.protocol.platform_headers import is_platform_header
 from signalr_bridge.settings.fields import (
     JUDGED,
     Hub,
+    ListenAddress,
     Secrets,
     Section,
     Texts,
     about,
     read_hub,
     read_list,
+    read_listen_address,
     read_map,
     read_objects,
     read_text,
@@ -28,7 +30,6 @@ Hubs = Annotated[tuple[Hub, ...], BeforeValidator(read_list)]
 
 _NAME = re.compile(r"[ -~]{1,64}")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
-_LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
 _HTTPS = re.compile(r"https://[^\s/?#@]+(?:/[^\s?#]*)?")
 
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -153,18 +154,10 @@ class CallersSettings(Section):
         default=(), description="API keys of backends, each with at least 16 characters"
     )
     oidc: OidcSettings = OidcSettings()
-    listen: str | None = Field(default=None, description="own listener for caller routes and docs, as `host:port`")
+    listen: ListenAddress | None = Field(
+        default=None, description="own listener for caller routes, metrics and docs, as `host:port`"
+    )
     anonymous: bool = Field(default=False, description="on that listener, on loopback, callers need no credential")
-
-    @field_validator("listen")
-    @classmethod
-    def _check_listen(cls, value: str | None) -> str | None:
-        match = None if value is None else _LISTEN.fullmatch(value)
-        if value is not None and match is None and value.count(":") > 1:
-            raise ValueError("an IPv6 address stands in brackets: write such as [::1]:8081")
-        if value is not None and (match is None or int(match["port"]) > 65_535):
-            raise ValueError("an address to listen on is host:port: write such as 127.0.0.1:8081")
-        return value
 
     @model_validator(mode="after")
     def _check_anonymous(self) -> Self:
@@ -175,8 +168,7 @@ class CallersSettings(Section):
     @property
     def listen_address(self) -> tuple[str, int] | None:
         """Host and port of the callers' own listener. None without one."""
-        match = _LISTEN.fullmatch(self.listen or "")
-        return (match["six"] or match["host"], int(match["port"])) if match else None
+        return read_listen_address(self.listen)
 
 
 class CorsSettings(Section):

@@ -1,5 +1,6 @@
 """The base class of all sections, the mark ``LIVE``, and types of fields that may be written in several ways."""
 
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Any
@@ -107,12 +108,16 @@ def _check_secrets(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return values
 
 
+UNIX = ip_network("::/128")
+"""Stands for whoever is connected by a Unix socket, who has no address. Nobody is connected from this one."""
+
+
 def _read_networks(value: Any) -> Any:
     values = read_list(value)
     if not isinstance(values, list):
         return values
     try:
-        return [ip_network(one) for one in values]
+        return [UNIX if one == "unix" else ip_network(one) for one in values]
     except ValueError:
         raise ValueError(
             "write networks, such as 10.0.0.0/8 with zeros behind the mask, or addresses, no names"
@@ -126,6 +131,26 @@ def read_objects(value: Any) -> Any:
     return read_list(value)
 
 
+_LISTEN = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9.-]+)):(?P<port>[0-9]{1,5})")
+
+
+def _check_listen(value: str) -> str:
+    match = _LISTEN.fullmatch(value)
+    if match is None and value.count(":") > 1:
+        raise ValueError("an IPv6 address stands in brackets: write such as [::1]:8081")
+    if match is None or int(match["port"]) > 65_535:
+        raise ValueError("an address to listen on is host:port: write such as 127.0.0.1:8081")
+    return value
+
+
+def read_listen_address(value: str | None) -> tuple[str, int] | None:
+    """Host and port of a checked address to listen on. None without one."""
+    match = _LISTEN.fullmatch(value or "")
+    return (match["six"] or match["host"], int(match["port"])) if match else None
+
+
+ListenAddress = Annotated[str, AfterValidator(_check_listen)]
+"""An address to listen on, as ``host:port``."""
 Texts = Annotated[tuple[str, ...], BeforeValidator(read_list)]
 """Texts, as a list or in one text."""
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(read_list), AfterValidator(_check_secrets)]
@@ -133,4 +158,4 @@ Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(read_list), AfterVali
 Hub = Annotated[str, BeforeValidator(read_hub)]
 """A hub's name, in lower case."""
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_read_networks)]
-"""Networks in CIDR notation, as a list or in one text."""
+"""Networks in CIDR notation, as a list or in one text. ``unix`` among them is ``UNIX``."""

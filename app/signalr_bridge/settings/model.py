@@ -21,7 +21,18 @@ from signalr_bridge.settings.access import (
     UpstreamSettings,
     read_authority,
 )
-from signalr_bridge.settings.fields import JUDGED, LIVE, Hub, Networks, Section, Texts, about
+from signalr_bridge.settings.fields import (
+    JUDGED,
+    LIVE,
+    Hub,
+    ListenAddress,
+    Networks,
+    Section,
+    Texts,
+    about,
+    read_listen_address,
+)
+from signalr_bridge.settings.log_levels import LogLevels
 from signalr_bridge.settings.traffic import (
     CallSettings,
     CredentialSettings,
@@ -78,6 +89,10 @@ def _is_address(text: str) -> bool:
         return False
 
 
+_LONGEST_UDS = 107
+"""In bytes. Linux takes no longer path of a socket."""
+
+
 class Settings(BaseSettings):
     """All settings of the bridge. Their values come from ``sources`` alone."""
 
@@ -85,7 +100,11 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", hide_input_in_errors=True, arbitrary_types_allowed=True
     )
 
-    host: str = Field(default="0.0.0.0", description="address to listen on (`dev`: 127.0.0.1)")
+    host: str = Field(
+        default="0.0.0.0",
+        description="address to listen on (`dev`: 127.0.0.1), or several with commas; `::` is both families",
+    )
+    uds: str | None = Field(default=None, description="a Unix socket to listen on (mode 0660), instead of an address")
     port: int = Field(default=8080, ge=0, le=65_535, description="port to listen on")
     public_url: str | None = Field(
         default=None, description="the bridge as clients and callers see it, `https://host[:port]`; `azure` writes it"
@@ -114,7 +133,8 @@ class Settings(BaseSettings):
     hubs_only: bool = Field(default=False, description="callers, too, may only use hubs that settings or handlers name")
     cors: CorsSettings = CorsSettings()
     trusted_proxies: Networks = Field(
-        default=(), description="networks of proxies whose `Forwarded` and `X-Forwarded-For` are trusted"
+        default=(),
+        description="networks of proxies whose `Forwarded` and `X-Forwarded-For` are trusted; `unix`: those at `uds`",
     )
     limits: LimitsSettings = LimitsSettings()
     reload: ReloadSettings = ReloadSettings()
@@ -130,6 +150,10 @@ class Settings(BaseSettings):
     )
     app_configuration_prefix: str = Field(default="", description="only keys with this prefix, which is removed")
     strict: bool = Field(default=False, description="unknown names stop the start")
+    metrics: bool = Field(default=False, description="serve `/metrics` to callers who may `read` every hub")
+    metrics_listen: ListenAddress | None = Field(
+        default=None, description="own listener for `/metrics` and health, as `host:port`; whoever reaches it may read"
+    )
     docs: bool = Field(default=False, description="serve `/docs` and `/openapi.json`")
     console: bool = Field(
         default=False, description="serve the page at `/`, and `/events` to callers who may `read` every hub"
@@ -138,10 +162,16 @@ class Settings(BaseSettings):
         default="",
         description="the prefix, such as `/realtime`, that a proxy takes off the path",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="the lowest level to log"
+    log_level: LogLevels = Field(
+        default="info", description="the lowest level to log, or levels by logger: `info,access=warning`"
     )
     log_format: Literal["json", "text"] | None = Field(default=None, description="`json`, or `text` on a terminal")
+    log_users: bool = Field(default=False, description="user ids stand in the log in the clear")
+    log_users_key: SecretStr | None = Field(
+        default=None,
+        min_length=16,
+        description="the key by which the log abbreviates user ids; default: the first caller key",
+    )
     # It is not shown, because it may have a user and a password in front of the host.
     authority_host: Annotated[str, BeforeValidator(read_authority)] = Field(
         default="https://login.microsoftonline.com", repr=False
@@ -164,11 +194,25 @@ class Settings(BaseSettings):
     @field_validator("host")
     @classmethod
     def _check_host(cls, value: str) -> str:
-        if value.startswith("["):
-            raise ValueError("an IPv6 address stands without brackets here: write such as ::1")
-        if not _HOST.fullmatch(value) and not _is_address(value):
-            raise ValueError("write an address alone, such as 0.0.0.0, without http:// and without a port")
+        for one in value.split(","):
+            host = one.strip()
+            if host.startswith("["):
+                raise ValueError("an IPv6 address stands without brackets here: write such as ::1")
+            if not _HOST.fullmatch(host) and not _is_address(host):
+                raise ValueError("write an address alone, such as 0.0.0.0, without http:// and without a port")
         return value
+
+    @field_validator("uds")
+    @classmethod
+    def _check_uds(cls, value: str | None) -> str | None:
+        if value is not None and (not value.startswith("/") or "\0" in value or len(value.encode()) > _LONGEST_UDS):
+            raise ValueError(f"write an absolute path of at most {_LONGEST_UDS} bytes, such as /run/bridge/http.sock")
+        return value
+
+    @property
+    def listen_hosts(self) -> tuple[str, ...]:
+        """The addresses to listen on, each once."""
+        return tuple(dict.fromkeys(one.strip() for one in self.host.split(",")))
 
     @field_validator("public_url")
     @classmethod
@@ -183,6 +227,17 @@ class Settings(BaseSettings):
         if not _ROOT_PATH.fullmatch(value):
             raise ValueError("write a path such as /realtime, with a slash in front and none at its end")
         return value
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Host and port of the listener for metrics. None without one."""
+        return read_listen_address(self.metrics_listen)
+
+    @model_validator(mode="after")
+    def _check_metrics(self) -> Self:
+        if self.metrics_listen is not None and not self.metrics:
+            raise about("metrics_listen", "is a listener for nothing: set BRIDGE_METRICS=true beside it")
+        return self
 
     @model_validator(mode="after")
     def _check_hubs_only(self) -> Self:
@@ -205,6 +260,7 @@ class Settings(BaseSettings):
                 "forward": {},
                 "functions": self.functions.model_copy(update={"secrets": ()}),
                 "app_configuration_connection_string": None,
+                "log_users_key": None,
                 "hubs": hubs,
             }
         )

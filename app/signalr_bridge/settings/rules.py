@@ -96,11 +96,15 @@ def _judge_callers(settings: Settings) -> Iterator[Diagnostic]:
 
 
 def _judge_ports(settings: Settings) -> Iterator[Diagnostic]:
-    address = settings.callers.listen_address
-    if address is not None and address[1] == settings.port != 0:
-        yield Diagnostic.error(
-            "BRIDGE_CALLERS__LISTEN", "is for a listener of its own: give it another port than BRIDGE_PORT."
-        )
+    taken = {settings.port: "BRIDGE_PORT"}
+    own = {"BRIDGE_CALLERS__LISTEN": settings.callers.listen_address, "BRIDGE_METRICS_LISTEN": settings.metrics_address}
+    for setting, address in own.items():
+        if address is None or address[1] == 0:
+            continue
+        if address[1] in taken:
+            text = f"is for a listener of its own: give it another port than {taken[address[1]]}."
+            yield Diagnostic.error(setting, text)
+        taken[address[1]] = setting
 
 
 def _judge_emulator_key(settings: Settings) -> Iterator[Diagnostic]:

@@ -19,10 +19,16 @@ from signalr_bridge.tracing import TRACING
 _LOG = logging.getLogger("signalr_bridge.telemetry")
 _GROUP = "opentelemetry_traces_exporter"
 _PROTOCOLS = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
-_FLUSH_SECONDS = 5.0
+_FLUSH_SECONDS = 3.0
 """How long the last spans have when the process ends. A collector that does not answer must not delay the end."""
 
-_EXTRA = "traces are not exported: install signalr-bridge[opentelemetry]"
+
+_EXPORTERS = "opentelemetry.exporter"
+"""The logger whose lines quote the collector's address, in which there may be a key."""
+
+
+class _Unusable(Exception):
+    """Why traces cannot be exported, for people."""
 
 
 class _Provider(Protocol):
@@ -34,28 +40,38 @@ class _Provider(Protocol):
 
 
 @contextmanager
-def exporting(service: str, version: str) -> Iterator[None]:
+def exporting(service: str, version: str) -> Iterator[Callable[[], None]]:
     """Makes and exports spans while the block runs, if the environment says where to.
 
-    A provider that is there already is used, such as that of ``opentelemetry-instrument``, and exports by itself. What
-    cannot be used is said in the log, and then nothing is exported: that is no reason not to serve.
+    A provider that is there already is used, such as that of ``opentelemetry-instrument``, and exports by itself. Where
+    the variables cannot be followed nothing is exported, which is no reason not to serve. The block is given what says
+    so in the log, once there is one.
 
     Args:
         service: The name of the service, where the environment gives none.
         version: Its version.
     """
-    own = None
-    if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
-        use_provider()
-    elif (exporters := find_exporters(os.environ)) and (own := _make_provider(service, version, exporters)) is not None:
-        trace.set_tracer_provider(own)
-        use_provider()
+    logging.getLogger(_EXPORTERS).setLevel(logging.CRITICAL)
+    own, reason = None, ""
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        try:
+            own = _make_provider(service, version, find_exporters(os.environ))
+        except _Unusable as error:
+            reason = str(error)
+        if own is not None:
+            trace.set_tracer_provider(own)
+    use_provider()
     try:
-        yield
+        yield lambda: _say(reason)
     finally:
         TRACING.tracer = None
         if own is not None:
             _end(own)
+
+
+def _say(reason: str) -> None:
+    if reason:
+        _LOG.warning("traces are not exported", extra={"reason": reason})
 
 
 def use_provider() -> None:
@@ -93,34 +109,35 @@ def _name_protocol(environment: Mapping[str, str]) -> str:
 
 
 def _make_provider(service: str, version: str, exporters: Sequence[str]) -> Any:
-    """The SDK's provider, which reads sampler, resource and limits from the environment. None without the SDK."""
+    """The SDK's provider, which reads sampler, resource and limits from the environment. None without exporters.
+
+    Raises ``_Unusable``.
+    """
+    if not exporters:
+        return None
     try:
         from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        from signalr_bridge.telemetry.reporting_exporter import ReportingExporter
     except ImportError:
-        _LOG.warning(_EXTRA)
-        return None
+        raise _Unusable("install signalr-bridge[opentelemetry]") from None
     named = Resource({SERVICE_NAME: service, SERVICE_VERSION: version}).merge(OTELResourceDetector().detect())
     provider = TracerProvider(resource=Resource.create().merge(named), shutdown_on_exit=False)
     for name in exporters:
-        made = _make_exporter(name)
-        if made is None:
-            return None
-        provider.add_span_processor(BatchSpanProcessor(made()))
+        provider.add_span_processor(BatchSpanProcessor(ReportingExporter(_make_exporter(name))))
     return provider
 
 
-def _make_exporter(name: str) -> Callable[[], Any] | None:
-    """What makes the exporter of this name, which any package may bring. None where no package does."""
-    for found in entry_points(group=_GROUP, name=name):
-        try:
-            made: Callable[[], Any] = found.load()
-        except ImportError:
-            break
-        return made
-    _LOG.warning("traces are not exported: no package brings the exporter", extra={"reason": name})
-    return None
+def _make_exporter(name: str) -> Any:
+    """The exporter of this name, which any package may bring. Raises ``_Unusable``."""
+    try:
+        for found in entry_points(group=_GROUP, name=name):
+            return found.load()()
+    except Exception as error:  # whatever an exporter raises for a variable: its text may hold a header
+        raise _Unusable(f"the exporter {name} cannot be made ({type(error).__name__})") from None
+    raise _Unusable(f"no package that is installed brings the exporter {name}")
 
 
 def _end(provider: _Provider) -> None:

@@ -1,9 +1,12 @@
 """The observer that says in the span of a request what becomes known while it is answered, and ends it."""
 
 from signalr_bridge.protocol.rest import Action
+from signalr_bridge.protocol.upstream_event import CONNECTIONS, MESSAGES
 from signalr_bridge.tracing import TRACING
 from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.trace import TRACE, tell_span
+
+_CATEGORIES = frozenset({CONNECTIONS, MESSAGES})
 
 
 def make_observers() -> "list[Observer]":
@@ -15,7 +18,7 @@ class TraceObserver(Observer):
     """Adds facts to the span of the request in whose task they are told. The methods are those of ``Observer``."""
 
     def request_ended(
-        self, *, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
+        self, *, method: str, path: str, route: str, status: int, seconds: float, caller: str | None, request_id: str
     ) -> None:
         if (span := TRACE.get().span) is not None:
             span.end(status, None if status else "no_answer")
@@ -53,7 +56,7 @@ class TraceObserver(Observer):
     ) -> None:
         tell_span("signalr.result", result)
         tell_span("signalr.hub", hub.lower())
-        tell_span("signalr.category", category)
+        tell_span("signalr.category", category.lower() if category.lower() in _CATEGORIES else "other")
         tell_span("signalr.event", registered_event or "other")  # another one is a client's text
         if endpoint is not None:
             tell_span("signalr.endpoint", endpoint)
@@ -69,4 +72,5 @@ class TraceObserver(Observer):
         user_id: str,
         seconds: float,
     ) -> None:
-        tell_span("signalr.result", reason)
+        tell_span("signalr.result", "rejected")  # its names have not been checked
+        tell_span("signalr.reason", reason)

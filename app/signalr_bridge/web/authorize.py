@@ -48,6 +48,10 @@ class HubNames:
         """From now on these hubs are named, too: functions name them that came while the bridge runs."""
         self._bound = frozenset(bound)
 
+    def is_named(self, hub: str) -> bool:
+        """Whether something names the hub, whose name is in lower case."""
+        return hub in self.named or hub in self._bound
+
     def check_known(self, hub: str) -> None:
         """Raise ``HubNotFound`` for a hub that callers do not know."""
         if self._only and hub not in self.named and hub not in self._bound:

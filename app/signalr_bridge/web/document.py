@@ -79,9 +79,8 @@ class BridgeApp(FastAPI):
 
     def __init__(self, table: Table, more_schemes: Mapping[str, Any], root_path: str = "", **given: Any) -> None:
         super().__init__(**given)
-        # Whoever instruments FastAPI or Starlette for all applications puts it here. Its spans would hold the query.
+        # Whoever instruments FastAPI for all applications puts it here. Its spans would hold the query.
         vars(self).pop("build_middleware_stack", None)
-        self.user_middleware.clear()
         self._prefix = root_path
         self._table = table
         self._more_schemes = more_schemes

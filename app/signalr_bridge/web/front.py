@@ -20,6 +20,7 @@ from signalr_bridge.errors import (
     ShuttingDown,
 )
 from signalr_bridge.runtime import Runtime
+from signalr_bridge.tracing import TRACING
 from signalr_bridge.web.asgi_request import AsgiRequest
 from signalr_bridge.web.authorize import EVERY, Access
 from signalr_bridge.web.callers import Right
@@ -31,7 +32,7 @@ from signalr_bridge.web.problems import DEFECT_ANSWERED, NO_SUCH_ROUTE, answer_p
 from signalr_bridge.web.request import PartsByType, Request
 from signalr_bridge.web.shares import Flight, Share, Shares, Shed
 from signalr_bridge.web.table import NOWHERE, Audience, PathItem, Route, Table, keep_public
-from signalr_bridge.web.trace import CLIENT, NOTE, TRACE, Note, begin_trace, read_traceparent
+from signalr_bridge.web.trace import CLIENT, NOTE, TRACE, Note, Trace, begin_trace, read_traceparent
 from signalr_bridge.wire.exchange import Answer, IncomingRequest
 
 LONGEST_PATH = 32 * 1024
@@ -43,6 +44,9 @@ _OF_PAGES = frozenset({_CLIENTS, _APPS})
 """Whose routes pages of other origins may call."""
 _CLOSING = Right.CONNECTIONS
 _HEALTH = "/health/"
+_WATCHED = (_HEALTH, "/metrics")
+"""Takes no place, because it is wanted most when none is left."""
+_METRICS = ListenerKind.METRICS
 _REQUEST = "bridge.request"
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~-]{1,128}")
 """What a caller's own ``X-Request-Id`` has to be. Any other one is replaced."""
@@ -69,7 +73,7 @@ class Front:
         cors_of: Gives the settings of CORS by hub.
         runtime: The clock and new ids.
         observer: Is told of the end of each request.
-        shares: What requests in flight may take together. Health takes nothing.
+        shares: What requests in flight may take together. Health and metrics take nothing.
         separate: Whether callers have their own listener. Then a request without a mark counts as public.
         takes_notes: Whether somebody may watch. Then the observer is told of negotiations, too.
         only_this_machine: Whether requests of other machines are refused, as in development.
@@ -132,14 +136,16 @@ class Front:
         asgi: tuple[Scope, Receive, Send] | None = None,
     ) -> Answer:
         started = self._clock()
-        listener = kind if self._separate and kind is not None else self._unmarked
-        request = Request(incoming, self.parts, listener, segments)
+        request = Request(incoming, self.parts, self._name_listener(kind), segments)
         request.asgi = asgi
         given = request.last_header(b"x-request-id")
         request.id = self._new_id() if given is None or not REQUEST_ID.fullmatch(given) else given.decode()
         given = request.last_header(b"traceparent")
         passed = None if given is None else _read_trace(request, path_item, given)
-        TRACE.set(begin_trace(request.id, passed, request.method, path_item.template))
+        if TRACING.tracer is None:
+            TRACE.set(Trace(request.id, passed))
+        else:
+            TRACE.set(begin_trace(TRACING.tracer, request.id, passed, request.method, path_item.template))
         if self._takes_notes:
             NOTE.set(Note())
         problem: BridgeError | None = None
@@ -152,7 +158,7 @@ class Front:
             problem = error.with_traceback(None)  # else this frame and the body would wait for the garbage collector
         except BaseException as error:
             if request.status or _is_thrown_away(error):
-                self._tell_end(request, started)
+                self._tell_end(request, path_item, started)
                 raise
             problem = _judge(error, request.id)
             answer = answer_problem(problem, request.id)
@@ -160,15 +166,19 @@ class Front:
             request.status = answer.status
             body = b"" if request.method == "HEAD" else answer.body
             answer = Answer(answer.status, [*answer.headers, *_own_headers(request)], body)
-        self._tell_end(request, started)
+        self._tell_end(request, path_item, started)
         if self._takes_notes and route is not None and Right.NEGOTIATE in route.rights:
             self._tell_negotiation(request, problem, started)
         return answer
 
-    def _tell_end(self, request: Request, started: float) -> None:
+    def _name_listener(self, kind: ListenerKind | None) -> ListenerKind:
+        return kind if kind is not None and (self._separate or kind is _METRICS) else self._unmarked
+
+    def _tell_end(self, request: Request, path_item: PathItem, started: float) -> None:
         self._observer.request_ended(
             method=request.method,
             path=request.path,
+            route=path_item.template,
             status=request.status,
             seconds=self._clock() - started,
             caller=None if request.caller is None else request.caller.name,
@@ -190,6 +200,8 @@ class Front:
     async def _serve(self, request: Request, path_item: PathItem, route: Route | None) -> Answer:
         if len(request.path) > LONGEST_PATH:
             raise InvalidName("The path is longer than 32 KiB.")
+        if request.listener is _METRICS and not request.path.startswith(_WATCHED):
+            raise RouteNotFound(NO_SUCH_ROUTE)
         if self._separate and path_item.audience is _APPS and request.listener is ListenerKind.PUBLIC:
             path_item = keep_public(path_item)
             route = path_item.routes.get(request.method)
@@ -200,7 +212,7 @@ class Front:
         if route is None:
             raise _explain_missing(request, path_item)
         await self._check(request, route)
-        if request.path.startswith(_HEALTH):
+        if request.path.startswith(_WATCHED):
             return await (self._hand_over(request) if route.answer is None else route.answer(request))
         request.flight = flight = Flight(self.shares, self._find_share(request, path_item))
         try:
@@ -258,7 +270,7 @@ class Front:
 
         In development the upstream is guarded, too, because every page knows the emulator's key, which signs its calls.
         """
-        if request.path.lower().startswith(_HEALTH):
+        if request.path.lower().startswith(_HEALTH) or request.listener is _METRICS:
             return
         if self._only_this_machine:
             self._check_machine(request, path_item)

@@ -17,6 +17,8 @@ class ListenerKind(StrEnum):
     ONLY = "only"
     PUBLIC = "public"
     CALLERS = "callers"
+    METRICS = "metrics"
+    """One that answers for metrics and health alone."""
 
 
 class Begin(Protocol):

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import TypeAlias
 
 from signalr_bridge.runtime import Clock
+from signalr_bridge.settings.fields import UNIX
 
 MOST_NAMES = 50_000
 """Most names that are kept. Addresses are easy to change, so the least recently used ones are forgotten."""
@@ -15,6 +16,9 @@ MOST_NAMES = 50_000
 Network: TypeAlias = IPv4Network | IPv6Network
 Address: TypeAlias = IPv4Address | IPv6Address
 HeaderLines: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+_UNIX: Address = UNIX.network_address
+"""Stands for who is connected by a Unix socket. No address that is read is this object."""
 
 _MOST_HOPS = 32
 _WITH_PORT = re.compile(r"(?:\[(?P<six>[^\]]*)\]|(?P<four>[0-9.]+))(?::[0-9]{1,5})?")
@@ -82,25 +86,26 @@ def find_client(peer: str | None, lines: HeaderLines, trusted: Sequence[Network]
     the two headers lets the client's own other one through. So where they disagree, neither is trusted.
 
     Args:
-        peer: The address that is connected to us.
+        peer: The address that is connected to us. None or empty for a Unix socket.
         lines: The raw header lines, with names in lower case.
         trusted: The networks of trusted proxies.
     """
-    near = _read_address(peer or "")
+    near = _read_address(peer) if peer else _UNIX
     if near is None or not _is_among(near, trusted):
-        return near
+        return None if near is _UNIX else near
     forwarded, forwarded_for = _join(lines, b"forwarded"), _join(lines, b"x-forwarded-for")
     found = {
         _walk(near, list(hops), trusted)
         for text, hops in ((forwarded, _read_forwarded(forwarded)), (forwarded_for, iter(forwarded_for.split(","))))
         if text
     }
-    return found.pop() if len(found) == 1 else near
+    client = found.pop() if len(found) == 1 else near
+    return None if client is _UNIX else client
 
 
 def is_trusted(peer: str, trusted: Sequence[Network]) -> bool:
     """Whether who is connected to us is a proxy that is trusted. The arguments are those of ``find_client``."""
-    address = _read_address(peer) if trusted else None
+    address = (_read_address(peer) if peer else _UNIX) if trusted else None
     return address is not None and _is_among(address, trusted)
 
 

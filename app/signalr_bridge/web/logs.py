@@ -1,32 +1,26 @@
-"""The form of the logs, which is one JSON object a line or text, and the observer that writes them."""
+"""The form of the logs, which is one JSON object a line or text, and where the lines go."""
 
 import json
 import logging
 import re
 import sys
 import threading
-import time
 import traceback
-from collections.abc import MutableMapping, Sequence
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
 import msgspec
 import structlog
 
-from signalr_bridge.protocol.rest import Action
-from signalr_bridge.runtime import WallClock
+from signalr_bridge.settings.log_levels import LOGGERS, read_log_levels
 from signalr_bridge.tracing import TRACING
 from signalr_bridge.web.line_writer import LineWriter, make_write
-from signalr_bridge.web.observer import Observer
 from signalr_bridge.web.standard_streams import QueuedStream
 from signalr_bridge.web.trace import TRACE
 
 _OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 """The attributes of every record. The others are the fields that were logged."""
-
-_LONGEST_PATH = 2048
-"""In characters, of a path in a line of the log."""
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 """What ends a line, steers a terminal or turns the direction of writing. Clients can put it into names and texts."""
@@ -34,25 +28,21 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _BEYOND_ASCII = re.compile("[\x80-\x9f\u2028-\u202e\u2066-\u2069]")
 """Those of them that JSON leaves as they are."""
 
-_ACCESS = "signalr_bridge.access"
-"""The logger of requests."""
-
-_SETTINGS = "settings"
-"""Who changes settings, for the audit: their sources do not say which person wrote them."""
-
 _LOG = logging.getLogger("signalr_bridge.log")
 
 
-def configure_logs(level: str, form: Literal["json", "text"] | None) -> LineWriter:
+def configure_logs(levels: str, form: Literal["json", "text"] | None) -> LineWriter:
     """Send all logs of the process to standard error. Without ``form`` it is text on a terminal, else JSON.
 
+    ``levels`` is a level, or levels by logger, as ``read_log_levels`` takes them.
     Returns what writes the lines, and counts those that it drops.
     """
     handler = _LineHandler(sys.stderr, _text_formatter() if is_text(form) else _JsonLines())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("signalr_bridge").setLevel(level.upper())
+    for name, level in {**dict.fromkeys(LOGGERS, "notset"), **read_log_levels(levels)}.items():
+        logging.getLogger(f"signalr_bridge.{name}" if name else "signalr_bridge").setLevel(level.upper())
     _leave_out_what_is_not_shown()
     return handler.writer
 
@@ -139,14 +129,14 @@ class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         fields = {"message": record.getMessage(), "level": record.levelname.lower(), "logger": record.name}
         fields |= {name: value for name, value in vars(record).items() if name not in _OF_RECORDS}
-        fields |= _name_span()
+        fields |= name_span()
         fields["timestamp"] = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
         return _write_json(fields)
 
 
-def _name_span() -> dict[str, str]:
+def name_span() -> dict[str, str]:
     """The trace and the span that a line belongs to. They are nowhere without a tracer, or outside of a request."""
     if TRACING.tracer is None or (span := TRACE.get().span) is None:
         return {}
@@ -154,17 +144,17 @@ def _name_span() -> dict[str, str]:
 
 
 def _add_span(_: object, name: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    return {**fields, **_name_span()}
+    return {**fields, **name_span()}
 
 
 def _write_json(fields: dict[str, Any]) -> str:
     try:
-        return _escape_json(msgspec.json.encode(fields, enc_hook=repr)).decode()
+        return escape_json(msgspec.json.encode(fields, enc_hook=repr)).decode()
     except UnicodeEncodeError:  # half a character, perhaps in the text of an exception
         return json.dumps(fields, default=repr)
 
 
-def _escape_json(line: bytes) -> bytes:
+def escape_json(line: bytes) -> bytes:
     """The line with the controls escaped that JSON may hold as they are."""
     if line.isascii():
         return line
@@ -209,27 +199,7 @@ def _text_formatter() -> logging.Formatter:
     )
 
 
-class _AccessLine(msgspec.Struct, kw_only=True, gc=False):
-    """The line of a request, with the fields and their order that ``_JsonLines`` would give it."""
-
-    message: str = "request"
-    level: str = "info"
-    logger: str = _ACCESS
-    method: str
-    path: str
-    status: int
-    request_id: str
-    caller: str | msgspec.UnsetType
-    trace_id: str | msgspec.UnsetType = msgspec.UNSET
-    span_id: str | msgspec.UnsetType = msgspec.UNSET
-    milliseconds: float
-    timestamp: datetime
-
-
-_ENCODER = msgspec.json.Encoder()
-
-
-def _find_json_writer(logger: logging.Logger) -> LineWriter | None:
+def find_json_writer(logger: logging.Logger) -> LineWriter | None:
     """What writes JSON lines, when records of this logger go there and nowhere else. A program may add handlers."""
     top = logger
     while not top.handlers and top.propagate and top.parent is not None:
@@ -242,119 +212,6 @@ def _find_json_writer(logger: logging.Logger) -> LineWriter | None:
     return handler.json_writer
 
 
-_MISROUTED = "endpoint-misrouted"
-_NO_INSTANCE = "it answers 404, and not in the service's words: check its address"
-
-
-class LogObserver(Observer):
-    """Writes the facts that people look for in a log. It leaves out facts that are counted rather than read.
-
-    The methods are those of ``Observer``.
-
-    Args:
-        wall_clock: The time of a request's line, which does not always come by way of ``logging``.
-    """
-
-    def __init__(self, wall_clock: WallClock = time.time) -> None:
-        self._wall_clock = wall_clock
-        self._access = logging.getLogger(_ACCESS)
-        self._endpoints = logging.getLogger("signalr_bridge.endpoints")
-        self._tokens = logging.getLogger("signalr_bridge.tokens")
-        self._credentials = logging.getLogger("signalr_bridge.credentials")
-        self._settings = logging.getLogger("signalr_bridge.settings")
-        self._misrouted: set[str] = set()
-        self._audit = logging.getLogger("signalr_bridge.audit")
-
-    def audited(self, *, who: str, what: str, result: str) -> None:
-        """Somebody has done, or was refused, what people want to know of long after. Nothing in it is secret."""
-        self._audit.info("audit", extra={"who": who, "what": what, "result": result})
-
-    def request_ended(
-        self, *, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
-    ) -> None:
-        if not self._access.isEnabledFor(logging.INFO):
-            return
-        path, milliseconds = path[:_LONGEST_PATH], round(seconds * 1000, 2)
-        if (writer := _find_json_writer(self._access)) is not None:
-            line = _AccessLine(
-                method=method,
-                path=path,
-                status=status,
-                request_id=request_id,
-                caller=msgspec.UNSET if caller is None else caller,
-                **_name_span(),
-                milliseconds=milliseconds,
-                timestamp=datetime.fromtimestamp(self._wall_clock(), UTC),
-            )
-            try:
-                writer.put(_escape_json(_ENCODER.encode(line)))  # a tenth of what the calls below cost
-                return
-            except UnicodeEncodeError:
-                pass  # half a character, perhaps in a token's name for the caller
-        extra = {"method": method, "path": path, "status": status, "request_id": request_id}
-        extra |= {} if caller is None else {"caller": caller}
-        extra |= {"milliseconds": milliseconds}
-        self._access.info("request", extra=extra)
-
-    def operation_ended(
-        self,
-        *,
-        endpoint: str,
-        hub: str,
-        action: Action,
-        outcome: str,
-        code: str | None,
-        reason: str | None,
-        has_credential: bool,
-        seconds: float,
-    ) -> None:
-        self._note_credential(endpoint, reason, has_credential)
-
-    def probe_ended(
-        self, *, endpoint: str, outcome: str, code: str | None, reason: str | None, has_credential: bool
-    ) -> None:
-        self._note_credential(endpoint, reason, has_credential)
-        if code != _MISROUTED:
-            self._misrouted.discard(endpoint)
-        elif endpoint not in self._misrouted:  # once, for it stays so until somebody does something
-            self._misrouted.add(endpoint)
-            extra = {"endpoint": endpoint, "reason": reason or _NO_INSTANCE}
-            self._endpoints.warning("endpoint is misrouted and gets no clients", extra=extra)
-
-    def _note_credential(self, endpoint: str, reason: str | None, has_credential: bool) -> None:
-        if not has_credential:
-            self._endpoints.info("no credential", extra={"endpoint": endpoint, "reason": reason})
-
-    def connections_closed(self, *, who: str, what: str, hub: str, result: str, request_id: str) -> None:
-        extra = {"who": who, "what": what, "result": result, "hub": hub, "request_id": request_id}
-        self._audit.info("audit", extra=extra)
-
-    def key_fetch_failed(self, *, issuer: str, error: str, seconds: float) -> None:
-        extra = {"issuer": issuer, "error": error}
-        self._tokens.warning("the token issuer's keys could not be fetched", extra=extra)
-
-    def credential_refreshed(self, *, credential: str, failures: int) -> None:
-        if failures:
-            self._credentials.info("credential is back", extra={"credential": credential})
-
-    def credential_failed(self, *, credential: str, reason: str, failures: int, is_news: bool) -> None:
-        if is_news:
-            self._credentials.warning("no credential", extra={"credential": credential, "reason": reason})
-
-    def settings_changed(self, *, changes: Sequence[str]) -> None:
-        self._settings.info("settings changed", extra={"changes": "; ".join(changes)})
-        self.audited(who=_SETTINGS, what="; ".join(changes), result="taken")
-
-    def settings_waiting(self, *, settings: Sequence[str]) -> None:
-        extra = {"settings": ", ".join(settings)}
-        self._settings.warning("settings changed that wait for a restart", extra=extra)
-        self.audited(who=_SETTINGS, what=f"{', '.join(settings)} changed", result="refused until a restart")
-
-    def settings_opening(self, *, openings: Sequence[str]) -> None:
-        extra = {"settings": "; ".join(openings)}
-        self._settings.warning("settings refused that would open something, they wait for a restart", extra=extra)
-        self.audited(who=_SETTINGS, what="; ".join(openings), result="refused until a restart")
-
-    def settings_refused(self, *, reason: str) -> None:
-        self._settings.error("settings refused, the old ones stay", extra={"reason": reason})
-        self.audited(who=_SETTINGS, what=reason, result="refused")
+def count_dropped_lines() -> int:
+    """How many lines of the process's log were dropped, because they found no room."""
+    return sum(one.writer.dropped for one in logging.getLogger().handlers if isinstance(one, _LineHandler))

@@ -6,8 +6,32 @@ from typing import Any, Protocol
 from signalr_bridge.protocol.rest import Action, ClientAnswer, Message, Operation
 
 
+class OutcomeLike(Protocol):
+    """What one endpoint said."""
+
+    @property
+    def name(self) -> str:
+        """The endpoint's name."""
+        ...
+
+    @property
+    def verdict(self) -> str:
+        """The outcome, such as ``accepted`` or ``unreachable``."""
+        ...
+
+
 class ResultLike(Protocol):
     """What became of an item over all endpoints."""
+
+    @property
+    def status(self) -> str:
+        """It in one word."""
+        ...
+
+    @property
+    def outcomes(self) -> Sequence[OutcomeLike]:
+        """What each endpoint said. It is empty when none was asked."""
+        ...
 
     def as_json(self) -> dict[str, Any]:
         """The result as it stands in answers."""
@@ -22,12 +46,13 @@ class Observer:
     """
 
     def request_ended(
-        self, *, method: str, path: str, status: int, seconds: float, caller: str | None, request_id: str
+        self, *, method: str, path: str, route: str, status: int, seconds: float, caller: str | None, request_id: str
     ) -> None:
         """An HTTP request to us has been answered.
 
         Args:
             path: As it was sent, without the query.
+            route: The template that the path was found by. It is empty when no route has the path.
             status: The status of the answer. 0 when no answer was begun.
             caller: The name of the backend that called. None when no caller was identified.
         """
@@ -142,6 +167,16 @@ class Observer:
             code: The code of an answer that is a problem.
         """
 
+    def send_ended(self, *, operation: Operation, result: ResultLike) -> None:
+        """A message, a group action, a close, a call or a question has been sent, by a request, a handler or a program.
+
+        It is told in the task that sends. What was skipped is not told.
+
+        Args:
+            operation: What was asked for.
+            result: What each endpoint said.
+        """
+
     def item_ended(
         self,
         *,
@@ -176,6 +211,12 @@ class Observer:
 
     def forward_retried(self, *, handler: str, hub: str, event: str, reason: str, attempt: int, delay: float) -> None:
         """A backend has not taken an event. It is posted again after ``delay`` seconds. ``attempt`` counts from 1."""
+
+    def forward_attempted(self, *, handler: str, result: str) -> None:
+        """An event was posted to a backend. ``result`` is ``done``, ``refused`` by it, or ``failed``."""
+
+    def forward_given_up(self, *, handler: str) -> None:
+        """An event is posted no more, and its backend may never have seen it."""
 
     def keys_fetched(self, *, issuer: str, seconds: float) -> None:
         """The keys of a token issuer have been fetched."""

@@ -7,12 +7,12 @@ from contextvars import ContextVar
 
 import msgspec
 
-from signalr_bridge.tracing import TRACING, Span
+from signalr_bridge.tracing import TRACING, Span, Tracer
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.{0,200})?")
 
 
-class Trace(msgspec.Struct, frozen=True, gc=False):
+class Trace(msgspec.Struct, gc=False):
     """The trace of the request that a task answers.
 
     Args:
@@ -20,15 +20,21 @@ class Trace(msgspec.Struct, frozen=True, gc=False):
         traceparent: What is passed on. None when the caller sent none that is well-formed. With a span it is that of
             the span.
         span: The span of the request. None where no spans are made.
+        event: What the log keeps of an upstream call until the request has ended, and one line tells of both.
+        sent: What became of what was sent, as the log keeps it. None while nothing was.
+        is_told: Whether the log has told of the request. What is sent later needs a line of its own.
     """
 
     request_id: str = ""
     traceparent: str | None = None
     span: Span | None = None
+    event: object | None = None
+    sent: object | None = None
+    is_told: bool = False
 
 
 NO_TRACE = Trace()
-"""Stands outside of a request."""
+"""Stands outside of a request, and is never changed."""
 
 TRACE: ContextVar[Trace] = ContextVar("trace", default=NO_TRACE)
 """It is set for every request."""
@@ -73,10 +79,9 @@ _UNTRACED = ("/health/", "/metrics")
 """What is asked every few seconds by machines, and would hide all else."""
 
 
-def begin_trace(request_id: str, traceparent: str | None, method: str, template: str) -> Trace:
-    """The trace of a request, with a span where the process has a tracer."""
-    tracer = TRACING.tracer
-    if tracer is None or template.startswith(_UNTRACED):
+def begin_trace(tracer: Tracer, request_id: str, traceparent: str | None, method: str, template: str) -> Trace:
+    """The trace of a request, with a span for all but what machines ask every few seconds."""
+    if template.startswith(_UNTRACED):
         return Trace(request_id, traceparent)
     span = tracer.begin_request(method, template, traceparent, "bridge")
     return Trace(request_id, span.traceparent, span)

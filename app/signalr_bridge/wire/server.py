@@ -1,9 +1,7 @@
-"""Servers on uvicorn, and the sockets that they listen on. A server ends when it is told to."""
+"""Servers on uvicorn. A server ends when it is told to."""
 
 import asyncio
-import errno
 import logging
-import os
 import signal
 import socket
 import sys
@@ -15,9 +13,10 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from signalr_bridge.errors import BridgeError, SettingsError
+from signalr_bridge.errors import BridgeError
 from signalr_bridge.wire.connection_limit import ConnectionLimit
 from signalr_bridge.wire.http_protocol import BoundedProtocol, ListenerState
+from signalr_bridge.wire.sockets import BACKLOG
 
 KEEP_ALIVE_SECONDS = 120.0
 """How long a server keeps a connection without a request. It is longer than proxies and clients commonly keep theirs.
@@ -25,54 +24,10 @@ KEEP_ALIVE_SECONDS = 120.0
 Whoever closes first decides. A client whose request crosses the server's end of the connection loses it.
 """
 
-_BACKLOG = 2048
 _CUT_SECONDS = 1  # for what was cancelled to end
 _POLL_SECONDS = 0.05
 _QUIET_SECONDS = 1.0  # a request that a client has written arrives within it
 _LOG = logging.getLogger("signalr_bridge.server")
-
-
-def open_socket(host: str, port: int, *, both_families: bool = False) -> socket.socket:
-    """A listening socket.
-
-    Args:
-        host: An address or a name. One that holds a colon is an IPv6 address.
-        port: A number from 0 to 65535. 0 takes a free one.
-        both_families: Whether ``::`` also takes connections over IPv4, where the system can do that.
-
-    Raises:
-        OSError: The address or port cannot be used.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    both = both_families and family is socket.AF_INET6 and socket.has_dualstack_ipv6()
-    sock = socket.create_server((host, port), family=family, backlog=_BACKLOG, dualstack_ipv6=both)
-    # Accepted connections inherit this option. Without it every answer waits 40 ms for an acknowledgement. asyncio sets
-    # it only where the protocol's number is given, and uvloop sets it always.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
-
-
-def bind(host: str, port: int, setting: str, host_setting: str | None = None) -> socket.socket:
-    """A listening socket. Port 0 takes a free one.
-
-    Args:
-        host: An address or a name.
-        port: A number from 0 to 65535.
-        setting: The setting that gave the port.
-        host_setting: The setting that gave the host. None means that ``setting`` gave it, too.
-
-    Raises:
-        SettingsError: The address or port cannot be used. It names the setting that is at fault.
-    """
-    try:
-        return open_socket(host, port)
-    except OSError as error:
-        no_such_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
-        reason = "this machine has no such address" if no_such_host else os.strerror(error.errno or 0).lower()
-        raise SettingsError(
-            f"cannot listen on {host} port {port} ({reason}): write another {'address' if no_such_host else 'port'}.",
-            setting=(host_setting if no_such_host else None) or setting,
-        ) from None
 
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -105,8 +60,9 @@ class Server(uvicorn.Server):
 
     @property
     def port(self) -> int:
-        """The port of the first socket."""
-        return int(self._sockets[0].getsockname()[1])
+        """The port of the first socket. It is 0 for a Unix socket."""
+        first = self._sockets[0]
+        return 0 if first.family is socket.AF_UNIX else int(first.getsockname()[1])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -161,14 +117,14 @@ class LifespanWatch:
 
 
 class Listener(Server):
-    """Serves ``app`` on ``sock`` by the bounded HTTP protocol, without WebSockets.
+    """Serves ``app`` on its sockets by the bounded HTTP protocol, without WebSockets.
 
     It stops in three steps. First it drains: each answer ends its connection, and requests are still taken. Then the
     socket is closed, and idle connections with it. Then calls in flight have the grace to end, and are cancelled.
 
     Args:
         app: What is served.
-        sock: The socket, which is listening already.
+        sock: The socket, which is listening already, or several.
         grace_seconds: How long calls in flight may take to end when it stops.
         drain_seconds: How long requests are still taken when it is told to stop.
         keep_alive_seconds: How long a connection is kept without a request.
@@ -180,7 +136,7 @@ class Listener(Server):
     def __init__(
         self,
         app: ASGIApp,
-        sock: socket.socket,
+        sock: socket.socket | Sequence[socket.socket],
         *,
         grace_seconds: float,
         drain_seconds: float = 0,
@@ -192,7 +148,7 @@ class Listener(Server):
         self._lifespan_watch = LifespanWatch(app)
         super().__init__(
             self._lifespan_watch,
-            [sock],
+            [sock] if isinstance(sock, socket.socket) else sock,
             http=BoundedProtocol,
             ws="none",
             lifespan="on" if owns_lifespan else "off",
@@ -357,7 +313,7 @@ def _accept_waiting(sock: socket.socket) -> list[socket.socket]:
     """The connections that wait to be accepted."""
     accepted: list[socket.socket] = []
     with suppress(OSError):  # there is none any more, or no descriptor for it
-        while len(accepted) < _BACKLOG:
+        while len(accepted) < BACKLOG:
             connection, _ = sock.accept()
             connection.setblocking(False)
             accepted.append(connection)

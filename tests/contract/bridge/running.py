@@ -10,7 +10,8 @@ from signalr_bridge.endpoints.prober import INTERVAL_SECONDS
 from signalr_bridge.main import create_app
 from signalr_bridge.settings import gather, load
 from signalr_bridge.web.document import BridgeApp
-from signalr_bridge.wire.server import Listener, bind
+from signalr_bridge.wire.server import Listener
+from signalr_bridge.wire.sockets import bind
 
 from tests.contract.endpoints.programmable import Request, Server, programmable_server
 

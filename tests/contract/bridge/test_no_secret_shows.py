@@ -27,6 +27,7 @@ KEYS = {
     "BRIDGE_FORWARD__<NAME>__URL": f"http://127.0.0.1:1/?code={CANARY}-6",
     "BRIDGE_FUNCTIONS__SECRETS": "whsec_Y2FuYXJ5LWM0ZDllMS1jYW5hcnktYzRkOWUx",
     "BRIDGE_FUNCTIONS__URL": f"http://ann:{CANARY}-10@127.0.0.1:1",
+    "BRIDGE_LOG_USERS_KEY": f"{CANARY}-of-users-in-the-log-0123456789",
     "BRIDGE_APP_CONFIGURATION_CONNECTION_STRING": f"Endpoint=https://x.example;Id=1;Secret={CANARY}",
 }
 """By the names of the settings; another secret in the model needs a canary here."""

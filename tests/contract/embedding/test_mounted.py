@@ -260,6 +260,8 @@ async def test_what_is_the_host_s_is_not_used_and_a_warning_says_so(
         "BRIDGE_HOST": "not an address",
         "BRIDGE_PORT": "70000",
         "BRIDGE_CALLERS__LISTEN": "127.0.0.1:9000",
+        "BRIDGE_METRICS_LISTEN": "127.0.0.1:9001",
+        "BRIDGE_UDS": "/run/bridge.sock",
         "BRIDGE_LOG_LEVEL": "loud",
         "BRIDGE_LOG_FORMAT": "neat",
     }

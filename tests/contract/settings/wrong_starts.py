@@ -229,8 +229,13 @@ VALUES = [
     WrongStart("a number with its unit",
         "BRIDGE_LIMITS__DEADLINE_SECONDS (environment): write a number alone, such as 10, without a unit.",
         of(BRIDGE_LIMITS__DEADLINE_SECONDS="10s")),
-    WrongStart("a log level that is misspelt", "BRIDGE_LOG_LEVEL (environment): write debug, info, warning or error.",
+    WrongStart("a log level that is misspelt", "BRIDGE_LOG_LEVEL (environment): write debug, info, warning or "
+        "error, or levels by logger: info,access=warning.",
         of(BRIDGE_LOG_LEVEL="warn")),
+    WrongStart("a logger that does not exist", "BRIDGE_LOG_LEVEL (environment): names a logger that does not "
+        "exist: write one of access, asgi, audit, callers, credentials, emulator, endpoints, functions, log, "
+        "negotiate, sends, server, settings, telemetry, tokens, upstream, web.",
+        of(BRIDGE_LOG_LEVEL="info,acess=warning")),
     WrongStart("a prefix with a slash at its end",
         "BRIDGE_ROOT_PATH (environment): write a path such as /realtime, with a slash in front and none at its end.",
         of(BRIDGE_ROOT_PATH="/realtime/")),

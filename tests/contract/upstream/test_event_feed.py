@@ -15,7 +15,8 @@ from signalr_bridge.protocol.upstream_event import sign
 from signalr_bridge.settings import Settings
 from signalr_bridge.tail import read_events
 from signalr_bridge.upstream.event_feed import MOST_WAITING
-from signalr_bridge.wire.server import Listener, bind
+from signalr_bridge.wire.server import Listener
+from signalr_bridge.wire.sockets import bind
 
 from tests.unit.upstream.fakes import event, header_lines
 

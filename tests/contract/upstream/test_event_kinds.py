@@ -21,7 +21,8 @@ from signalr_bridge.settings import Sources, load
 from signalr_bridge.tail import read_events, read_lines
 from signalr_bridge.upstream.event_feed import Kind
 from signalr_bridge.web.document import BridgeApp
-from signalr_bridge.wire.server import Listener, bind
+from signalr_bridge.wire.server import Listener
+from signalr_bridge.wire.sockets import bind
 
 from tests.contract.bridge.running import SERVICE, build
 from tests.contract.bridge.test_running_changes import write

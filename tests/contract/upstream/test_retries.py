@@ -190,20 +190,25 @@ async def test_every_time_that_an_event_is_posted_again_is_told() -> None:
         async with forwarding(backend.url, world=World(observer=recorder), retry_seconds=2) as forward:
             await forward.answer(connected())
     common = {"handler": "forward.test", "hub": "chat", "event": "connected"}
-    assert recorder.facts == [
-        ("forward_retried", common | {"reason": "The backend answered 500.", "attempt": 1, "delay": 0.1}),
-        ("forward_retried", common | {"reason": "The backend answered 502.", "attempt": 2, "delay": 0.2}),
+    assert recorder.of("forward_retried") == [
+        common | {"reason": "The backend answered 500.", "attempt": 1, "delay": 0.1},
+        common | {"reason": "The backend answered 502.", "attempt": 2, "delay": 0.2},
     ]
+    told = [facts["result"] for facts in recorder.of("forward_attempted")]
+    assert told == ["failed", "failed", "done"]
+    assert recorder.of("forward_given_up") == []
 
 
 async def test_a_rule_may_try_once_only() -> None:
-    world = World()
+    recorder = Recorder()
+    world = World(observer=recorder)
     with Backend(answer(500)) as backend:
         async with forwarding(backend.url, world=world, retry_seconds=0) as forward:
             with pytest.raises(BackendUnavailable):
                 await forward.answer(connected())
         assert len(backend.calls) == 1
     assert world.backlog.given_up == 1
+    assert recorder.of("forward_given_up") == [{"handler": "forward.test"}]
 
 
 class Gate:

@@ -77,13 +77,15 @@ def test_since_when() -> None:
     health.record_probe(URL, GOOD[0])
     clock.now = 1010
     health.record_probe(URL, GOOD[0])
-    assert health.report(URL) == Report(State.ONLINE, 1000, None)
+    assert health.report(URL) == Report(State.ONLINE, 1000, None, last_ok=1010)
     health.record_probe(URL, REFUSED)
     clock.now = 1020
     health.record_probe(URL, REFUSED)
-    assert health.report(URL) == Report(State.OFFLINE, 1010, "could not be reached")
+    assert health.report(URL) == Report(State.OFFLINE, 1010, "could not be reached", last_ok=1010)
     health.record_probe(URL, GOOD[0])
-    assert health.report(URL) == Report(State.ONLINE, 1020, "could not be reached"), "the last error stays"
+    assert health.report(URL) == Report(State.ONLINE, 1020, "could not be reached", last_ok=1020), (
+        "the last error stays"
+    )
 
 
 def test_only_a_probe_undoes_what_a_probe_said() -> None:

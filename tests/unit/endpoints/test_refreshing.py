@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from signalr_bridge.endpoints.refreshing import CachedToken, CredentialFailure, RefreshingToken
-from signalr_bridge.web.logs import LogObserver
+from signalr_bridge.web.log_observer import LogObserver
 from signalr_bridge.web.observer import SILENT
 
 from tests.unit.endpoints.fakes import Clock

@@ -13,6 +13,7 @@ from signalr_bridge.outbound.sender import ALL_KINDS, Sender
 from signalr_bridge.protocol.rest import Action, Message, Operation, write_target
 
 from tests.unit.endpoints.fakes import Clock, FakeTransport, directory, endpoint, offline, registry, said
+from tests.unit.observed import Recorder
 
 REFUSED = said("a", Verdict.REJECTED, 400)
 ACCEPTED, ABSENT = said("a", Verdict.ACCEPTED), said("a", Verdict.ABSENT)
@@ -29,6 +30,22 @@ def sender(transport: FakeTransport, *more: Endpoint, clock: Clock | None = None
 
 async def items(one: Sender, *values: Any) -> list[Item]:
     return await one.read(json.dumps(values).encode(), "chat", ALL_KINDS)
+
+
+async def test_what_each_send_brought_is_told_and_what_was_skipped_is_not() -> None:
+    recorder, clock = Recorder(), Clock()
+    wire = transport(ACCEPTED, REFUSED, ACCEPTED, ABSENT, ACCEPTED, REFUSED, ACCEPTED)
+    known = directory(registry([endpoint("a")], wire, clock=clock))
+    one = Sender(known, clock=clock, default_seconds=10, auditor=recorder)
+    await one.send_in_order(await items(one, MESSAGE, MESSAGE, MESSAGE))
+    await one.send_side_by_side(await items(one, MESSAGE, MESSAGE))
+    await one.send_side_by_side(await items(one, MESSAGE), seconds=0)
+    operation = Operation(Action.SEND_TO_ALL, "chat")
+    await one.perform(operation, Message("t", b"[]"))
+    await one.perform_each([operation, operation], Message("t", b"[]"))
+    told = [(facts["operation"].action, facts["result"].status) for facts in recorder.of("send_ended")]
+    brought = ["accepted", "rejected", "accepted", "absent", "accepted", "rejected", "accepted"]
+    assert told == [(Action.SEND_TO_ALL, one) for one in brought]
 
 
 def transport(*outcomes: Outcome) -> FakeTransport:

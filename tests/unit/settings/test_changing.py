@@ -9,7 +9,7 @@ from signalr_bridge.settings import Settings, gather, load
 from signalr_bridge.settings.fields import is_live
 from signalr_bridge.settings.live import LiveSettings, plan_change
 from signalr_bridge.settings.names import find_path, settings_below, settings_by_path, write_name
-from signalr_bridge.web.logs import LogObserver
+from signalr_bridge.web.log_observer import LogObserver
 
 from tests.unit.settings.given import connection
 

@@ -19,7 +19,7 @@ from signalr_bridge.settings.live import LiveSettings, plan_change
 from signalr_bridge.settings.model import CallerKey, CredentialSettings, EndpointSettings
 from signalr_bridge.upstream.authenticator import make_upstream_rules
 from signalr_bridge.web.callers import Right, read_keys
-from signalr_bridge.web.logs import LogObserver
+from signalr_bridge.web.log_observer import LogObserver
 
 from tests.unit.settings.given import connection
 

@@ -15,7 +15,7 @@ from signalr_bridge.settings import Settings, Sources
 from signalr_bridge.settings.live import Change
 from signalr_bridge.settings.value import Values
 from signalr_bridge.settings.watcher import FORCED_SECONDS, LOOK_SECONDS, SETTLE_SECONDS, Watcher
-from signalr_bridge.web.logs import LogObserver
+from signalr_bridge.web.log_observer import LogObserver
 
 from tests.e2e.processes import Process
 from tests.unit.observed import Recorder

@@ -1,11 +1,14 @@
 """Whether traces are exported, and by what, as OpenTelemetry's variables say it."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from signalr_bridge.telemetry import exporting
 from signalr_bridge.telemetry.export import find_exporters
+from signalr_bridge.telemetry.reporting_exporter import ReportingExporter
 from signalr_bridge.tracing import TRACING
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
@@ -40,9 +43,14 @@ def test_what_no_package_exports_is_said_and_stops_nothing(
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-    with caplog.at_level(logging.WARNING), exporting("signalr-bridge", "1.0"):
+    with caplog.at_level(logging.WARNING), exporting("signalr-bridge", "1.0") as say:
         assert TRACING.tracer is None
-    assert [one.getMessage() for one in caplog.records] == ["traces are not exported: no package brings the exporter"]
+        assert caplog.records == [], "the log is not there yet"
+        say()
+    (line,) = caplog.records
+    assert line.getMessage() == "traces are not exported"
+    name = {"grpc": "otlp_proto_grpc"}.get(protocol, protocol)
+    assert vars(line)["reason"] == f"no package that is installed brings the exporter {name}"
 
 
 def test_nothing_is_made_where_nobody_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,3 +58,24 @@ def test_nothing_is_made_where_nobody_asks_for_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("OTEL_TRACES_EXPORTER", raising=False)
     with exporting("signalr-bridge", "1.0"):
         assert TRACING.tracer is None
+
+
+class Unsteady(SpanExporter):
+    """Succeeds and fails as it is told."""
+
+    def __init__(self, *results: SpanExportResult) -> None:
+        self._results = list(results)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return self._results.pop(0)
+
+
+def test_an_outage_of_the_collector_is_one_line_and_its_end_another(caplog: pytest.LogCaptureFixture) -> None:
+    good, bad = SpanExportResult.SUCCESS, SpanExportResult.FAILURE
+    results = [good, bad, bad, good, good, bad]
+    exporter = ReportingExporter(Unsteady(*results))
+    span = ReadableSpan("GET /x")
+    assert [exporter.export([span, span]) for _ in results] == results
+    lost = "spans are lost, because the collector does not take them"
+    assert [one.getMessage() for one in caplog.records] == [lost, "spans are exported again", lost]
+    assert vars(caplog.records[0])["count"] == 2

@@ -15,14 +15,15 @@ from signalr_bridge.settings.access import digest_of
 from signalr_bridge.web.callers import Caller, Grant, KeyRing, Right
 from signalr_bridge.web.front import LONGEST_PATH, Front
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
-from signalr_bridge.web.logs import LogObserver
+from signalr_bridge.web.log_observer import LogObserver
 from signalr_bridge.web.observer import SILENT, Observer
 from signalr_bridge.web.request import Request
 from signalr_bridge.web.shares import Shares
 from signalr_bridge.web.table import Audience, Description, Route, Table
 from signalr_bridge.web.trace import TRACE
 from signalr_bridge.wire.exchange import Answer, IncomingRequest, make_answer
-from signalr_bridge.wire.server import Listener, bind
+from signalr_bridge.wire.server import Listener
+from signalr_bridge.wire.sockets import bind
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -300,12 +301,21 @@ async def test_the_end_of_every_request_is_told() -> None:
         {
             "method": "POST",
             "path": "/hubs/Ch%61t/send",
+            "route": "/hubs/{hub}/send",
             "status": 400,
             "seconds": 0.25,
             "caller": "ann",
             "request_id": "new",
         },
-        {"method": "POST", "path": "/x", "status": 503, "seconds": 0.5, "caller": None, "request_id": "mine"},
+        {
+            "method": "POST",
+            "path": "/x",
+            "route": "/x",
+            "status": 503,
+            "seconds": 0.5,
+            "caller": None,
+            "request_id": "mine",
+        },
     ]
 
 

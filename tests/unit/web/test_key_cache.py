@@ -11,7 +11,7 @@ from signalr_bridge.web.issuer_keys import (
     SECONDS_BETWEEN_FETCHES,
     KeyCache,
 )
-from signalr_bridge.web.logs import LogObserver
+from signalr_bridge.web.log_observer import LogObserver
 
 from tests.unit.upstream.issued import FakeClock, FakeIssuer, published
 

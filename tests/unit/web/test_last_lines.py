@@ -12,13 +12,15 @@ ENDS_WITHIN = 60.0
 
 BEGIN = """
 import asyncio, logging, os, signal, sys, threading, time
-from signalr_bridge.web.logs import LogObserver, configure_logs
+from signalr_bridge.web.log_observer import LogObserver
+from signalr_bridge.web.logs import configure_logs
 
 writer = configure_logs("info", "{form}")
 log, observer = logging.getLogger("signalr_bridge"), LogObserver()
 
 def tell(path):
-    observer.request_ended(method="GET", path=path, status=200, seconds=0.0, caller=None, request_id="id")
+    facts = dict(method="GET", path=path, route="/x", status=200, seconds=0.0, caller=None, request_id="id")
+    observer.request_ended(**facts)
 """
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from signalr_bridge.protocol.rest import Action
-from signalr_bridge.web.logs import LogObserver, configure_logs
+from signalr_bridge.web.log_observer import LogObserver
+from signalr_bridge.web.logs import configure_logs
 from signalr_bridge.web.observer import Observer
 
 pytestmark = pytest.mark.usefixtures("own_logging")
@@ -88,7 +89,7 @@ def test_an_event_and_a_message_stand_side_by_side(
 def fill(observer: Observer, caller: str | None = None) -> None:
     """Tell a fact of each kind."""
     observer.request_ended(
-        method="GET", path="/x" * 2000, status=200, seconds=0.0012345, caller=caller, request_id="mine"
+        method="GET", path="/x" * 2000, route="/{hub}", status=200, seconds=0.0012345, caller=caller, request_id="mine"
     )
     for code in ("no-credential", "denied"):
         observer.operation_ended(
@@ -208,7 +209,13 @@ def request(
     observer: Observer, *, method: str = "GET", path: str = "/x", seconds: float = 0.001, caller: str | None = None
 ) -> None:
     observer.request_ended(
-        method=method, path=path, status=200, seconds=seconds, caller=caller, request_id="0123456789abcdef"
+        method=method,
+        path=path,
+        route="/{hub}",
+        status=200,
+        seconds=seconds,
+        caller=caller,
+        request_id="0123456789abcdef",
     )
 
 

@@ -14,7 +14,8 @@ import pytest
 from signalr_bridge.wire import timeouts
 from signalr_bridge.wire.connection_limit import ConnectionLimit
 from signalr_bridge.wire.exchange import Answer, Disconnected, IncomingRequest
-from signalr_bridge.wire.server import Listener, bind
+from signalr_bridge.wire.server import Listener
+from signalr_bridge.wire.sockets import bind
 from starlette.types import Receive, Scope, Send
 
 from tests.unit.wire.conftest import LOOPS

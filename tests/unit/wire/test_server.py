@@ -4,7 +4,7 @@ import socket
 
 import pytest
 from signalr_bridge.errors import SettingsError
-from signalr_bridge.wire.server import bind
+from signalr_bridge.wire.sockets import bind
 
 
 def test_small_answers_do_not_wait_on_any_event_loop() -> None:

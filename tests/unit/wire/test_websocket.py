@@ -7,7 +7,7 @@ from typing import TypeAlias
 import pytest
 import uvloop
 from signalr_bridge.protocol.websocket_frame import write_text
-from signalr_bridge.wire.server import open_socket
+from signalr_bridge.wire.sockets import open_socket
 from signalr_bridge.wire.websocket import CONNECTION, FrameSocket, WebSocketServer
 from starlette.types import Receive, Scope, Send
 from websockets.asyncio.client import ClientConnection, connect

@@ -111,6 +111,11 @@ class Backends:
         options = client.ClientOptions(idle_seconds=IDLE_SECONDS, headers=_HEADERS, connections=connections)
         self._client = client.Client(options)
 
+    @property
+    def open_breakers(self) -> Mapping[str, bool]:
+        """Whether the backend of each origin that was called is left alone."""
+        return {origin: one.is_open for origin, one in self._breakers.items()}
+
     async def __aenter__(self) -> Self:
         self._client.open()
         return self

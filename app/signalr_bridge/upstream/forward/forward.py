@@ -125,10 +125,10 @@ class Forward:
 
     def _enter(self, context: Context, envelope: Envelope) -> Slot:
         try:
-            return self._backlog.queue.enter((self._rule.origin, context.connection_id))
+            return self._backlog.queue.enter((self._rule.origin, context.connection_id), self.source)
         except Overloaded as error:
             if context.category == CONNECTIONS:
-                self._backlog.give_up(context, self.source, envelope.id, error.detail)
+                self._give_up(context, envelope, error.detail)
             raise
 
     async def _deliver_message(self, context: Context, envelope: Envelope, slot: Slot) -> Payload:
@@ -151,16 +151,26 @@ class Forward:
         while True:
             try:
                 seconds = self._rule.seconds if lasting else ends - self._runtime.clock()
-                return await self._try_once(context, envelope, seconds)
+                verdict = await self._try_once(context, envelope, seconds)
+            except HubError:
+                self._tell_attempt("refused")
+                raise
             except BackendFailed as failure:
+                self._tell_attempt("failed")
                 if self._bindings is not None:
                     self._bindings.note_failure()
                 delay = decide(failure, attempt, ends - self._runtime.clock(), self._runtime.random)
                 if delay is None:
                     raise
                 self._tell_retry(context, failure, attempt, delay)
+            else:
+                self._tell_attempt("done")
+                return verdict
             await self._pause(delay)
             attempt += 1
+
+    def _tell_attempt(self, result: str) -> None:
+        self._observer.forward_attempted(handler=self.source, result=result)
 
     def _tell_retry(self, context: Context, failure: BackendFailed, attempt: int, delay: float) -> None:
         self._observer.forward_retried(
@@ -194,13 +204,17 @@ class Forward:
                 await slot.wait()
                 verdict = await self._try(context, envelope, ends)
             except asyncio.CancelledError:
-                self._backlog.give_up(context, self.source, envelope.id, "shutting down")
+                self._give_up(context, envelope, "shutting down")
                 raise
             except BackendFailed as failure:
                 if may_repeat(failure):
-                    self._backlog.give_up(context, self.source, envelope.id, str(failure))
+                    self._give_up(context, envelope, str(failure))
                 raise
             await self._finish(context, verdict)
+
+    def _give_up(self, context: Context, envelope: Envelope, reason: str) -> None:
+        self._backlog.give_up(context, self.source, envelope.id, reason)
+        self._observer.forward_given_up(handler=self.source)
 
     async def _end_late(self, context: Context, error: Exception) -> None:
         """Deal with an error after the service has been answered 200.

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import math
-from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -27,7 +27,8 @@ _LOG = logging.getLogger("signalr_bridge.upstream")
 class Slot:
     """The place of an event in the line of its connection. The event leaves it when the ``with`` block ends."""
 
-    def __init__(self, queue: "PerConnectionQueue", key: Hashable) -> None:
+    def __init__(self, queue: "PerConnectionQueue", key: Hashable, source: str) -> None:
+        self.source = source
         self._queue, self._key = queue, key
         self._turn = asyncio.Event()
 
@@ -62,14 +63,21 @@ class PerConnectionQueue:
         """How many events there are in all lines."""
         return self._events
 
-    def enter(self, key: Hashable) -> Slot:
-        """Take the last slot of the key's line. Raises ``Overloaded`` when the line, or the whole queue, is full."""
+    def count_by_source(self) -> Mapping[str, int]:
+        """How many events there are of each handler, by its source."""
+        return Counter(slot.source for line in self._lines.values() for slot in line)
+
+    def enter(self, key: Hashable, source: str = "") -> Slot:
+        """Take the last slot of the key's line. Raises ``Overloaded`` when the line, or the whole queue, is full.
+
+        ``source`` is that of the handler whose event it is, for counting.
+        """
         line = self._lines.get(key, deque())
         if len(line) >= self._longest:
             raise Overloaded("Too many events of this connection wait for their backend.")
         if self._events >= self._most:
             raise Overloaded("Too many events wait for their backends.")
-        slot = Slot(self, key)
+        slot = Slot(self, key, source)
         self._lines.setdefault(key, line).append(slot)
         self._events += 1
         if len(line) == 1:
@@ -149,7 +157,7 @@ class Backlog:
         """
         self.given_up += 1
         where = {"handler": source, "hub": context.hub, "event": context.event}
-        more = {"connection_id": context.connection_id, "webhook_id": id, "reason": reason}
+        more = {"connection": context.connection_id, "webhook_id": id, "reason": reason}
         _LOG.warning("connection event given up", extra=where | more)
 
     def hurry(self, seconds: float) -> None:

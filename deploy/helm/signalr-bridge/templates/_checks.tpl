@@ -35,7 +35,7 @@
 {{- $instead := dict
   "BRIDGE_HOST" "listenAddress" "BRIDGE_PORT" "port" "BRIDGE_UDS" "port" "BRIDGE_CALLERS__LISTEN" "callers" "BRIDGE_METRICS" "metrics"
   "BRIDGE_METRICS_LISTEN" "metrics" "BRIDGE_LIMITS__DRAIN_SECONDS" "stop" "BRIDGE_LIMITS__GRACE_SECONDS" "stop" }}
-{{- if eq .Values.secrets.as "files" }}{{ $_ := set $instead "BRIDGE_SECRETS_DIR" "secrets" }}{{ end }}
+{{- if or (eq .Values.secrets.as "files") .Values.secrets.sources }}{{ $_ := set $instead "BRIDGE_SECRETS_DIR" "secrets" }}{{ end }}
 {{- if .Values.settingsFile }}{{ $_ := set $instead "BRIDGE_SETTINGS_FILE" "settingsFile" }}{{ end }}
 {{- $names := keys .Values.settings }}
 {{- range .Values.extraEnv }}{{ $names = append $names .name }}{{ end }}
@@ -55,13 +55,10 @@
 {{- if include "signalr-bridge.isSecretText" .Values.settingsFile }}
 {{- fail "settingsFile: holds a secret, and a ConfigMap is none: put it into a Secret (secrets.existing, or secrets.values)." }}
 {{- end }}
-{{- if and .Values.secrets.sources (ne .Values.secrets.as "files") }}
-{{- fail "secrets.sources: are for a folder: write secrets.as=files, or use extraEnv." }}
-{{- end }}
 {{- end }}
 
 {{- define "signalr-bridge.isSecretName" -}}
-{{- if regexMatch "(?i)(__|_)(keys?|code|secrets?|clientsecret|password)$" . }}yes{{ end }}
+{{- if and (ne (upper .) "BRIDGE_ALLOW_EMULATOR_KEY") (regexMatch "(?i)(__|_)(keys?|code|secrets?|clientsecret|password)$" .) }}yes{{ end }}
 {{- end }}
 
 {{- define "signalr-bridge.isSecretText" -}}

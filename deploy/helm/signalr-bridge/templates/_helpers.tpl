@@ -77,7 +77,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $_ := set $own "BRIDGE_METRICS" "true" }}
 {{- $_ := set $own "BRIDGE_METRICS_LISTEN" (include "signalr-bridge.listen" (dict "host" .Values.listenAddress "port" .Values.metrics.port)) }}
 {{- end }}
-{{- if eq .Values.secrets.as "files" }}{{ $_ := set $own "BRIDGE_SECRETS_DIR" "/etc/signalr-bridge/secrets" }}{{ end }}
+{{- if or (eq .Values.secrets.as "files") .Values.secrets.sources }}{{ $_ := set $own "BRIDGE_SECRETS_DIR" "/etc/signalr-bridge/secrets" }}{{ end }}
 {{- if .Values.settingsFile }}{{ $_ := set $own "BRIDGE_SETTINGS_FILE" "/etc/signalr-bridge/settings/bridge.toml" }}{{ end }}
 {{- toJson $own }}
 {{- end }}

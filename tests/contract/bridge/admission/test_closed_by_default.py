@@ -108,6 +108,7 @@ CLOSED = [
         open_status=202,
         body=b'{"target": "t", "userId": ""}',
     ),
+    Closed("metrics", "GET /metrics", 404, {"BRIDGE_METRICS": "true"}, AUTH, open_status=200),
     Closed("events", "GET /events?x=1", 404, {"BRIDGE_CONSOLE": "true"}, AUTH, open_status=400),
     Closed(
         "pages of other origins",
@@ -314,6 +315,7 @@ def test_no_setting_is_missing() -> None:
     opens_nothing = {
         "BRIDGE_HUBS_ONLY": "it shuts",
         "BRIDGE_STRICT": "it shuts",
+        "BRIDGE_LOG_USERS": "it names users in the log, for whoever reads that already",
         "BRIDGE_FUNCTION_APP__TIMERS": "it runs what the app itself brings",
         "BRIDGE_NEGOTIATE__CLOSE_ON_EXPIRY": "it ends connections",
     }

@@ -20,7 +20,8 @@ from signalr_bridge.runtime import Runtime
 from signalr_bridge.settings import CallersSettings, Settings, gather, load
 from signalr_bridge.web.document import BridgeApp
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
-from signalr_bridge.wire.server import Listener, bind
+from signalr_bridge.wire.server import Listener
+from signalr_bridge.wire.sockets import bind
 
 from tests.contract.bridge.admission.openid import OpenId, run_openid
 from tests.contract.bridge.answers.exchange import Case, exchange
