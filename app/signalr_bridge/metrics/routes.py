@@ -16,7 +16,10 @@ from signalr_bridge.wire.exchange import Answer, make_answer
 
 _RIGHTS = frozenset({Right.READ})
 _ANSWERS: dict[int | str, Any] = {
-    200: {"description": "Metrics as text.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+    200: {
+        "description": "Metrics as text.",
+        "content": {one: {"schema": {"type": "string"}} for one in ("text/plain", "application/openmetrics-text")},
+    },
     401: PROBLEM_ANSWER,
     403: PROBLEM_ANSWER,
 }

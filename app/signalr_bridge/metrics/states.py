@@ -69,7 +69,7 @@ class StateCollector(Collector):
             weights[endpoint.name,] = weights.get((endpoint.name,), 0) + endpoint.weight
         yield _gauge("endpoint_state", "Whether an endpoint is in this state.", states.items(), "endpoint", "state")
         yield _gauge("endpoint_weight", "An endpoint's share of new clients.", weights.items(), "endpoint")
-        what = "When a probe or a call last found an endpoint well, in seconds since 1970."
+        what = "When a probe last found an endpoint well, in seconds since 1970."
         yield _gauge("endpoint_last_ok_timestamp_seconds", what, last_ok.items(), "endpoint")
 
     def _collect_credentials(self) -> Iterator[Metric]:
