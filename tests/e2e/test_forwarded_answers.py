@@ -74,7 +74,7 @@ async def test_connected(machine: Machine, backend_port: int, statuses: str, req
             await ann.invoke("number", 1)
     attempts = eventually(lambda: attempts_at(backend_port, statuses), "the event at the backend")
     assert attempts == requests
-    machine.bridge.wait_for_line(f'"path":"/upstream","status":{answered}')
+    machine.bridge.wait_for_line(rf'"event":"connected",.*"status":{answered}\b')
 
 
 def attempts_at(port: int, user: str) -> int | None:
