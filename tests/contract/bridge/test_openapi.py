@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.bridge.running import AUTH, build, client
+from tests.contract.bridge.running import AUTH, bridge, build, client
 from tests.contract.bridge.test_routes import CHANGES, QUESTIONS
 
 DOCUMENT = build("http://localhost:1").openapi()
@@ -159,3 +159,9 @@ def test_bodies_are_what_generated_clients_can_handle() -> None:
 )
 def test_operation_ids_are_fixed(method: str, path: str, operation_id: str) -> None:
     assert DOCUMENT["paths"][path][method]["operationId"] == operation_id
+
+
+async def test_the_document_and_its_viewer_follow_the_prefix_that_a_proxy_strips() -> None:
+    async with bridge(BRIDGE_ROOT_PATH="/realtime") as running:
+        assert (await running.http.get("/openapi.json")).json()["servers"] == [{"url": "/realtime"}]
+        assert "/realtime/openapi.json" in (await running.http.get("/docs")).text
