@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from signalr_bridge.protocol.upstream_event import sign
 from signalr_bridge.web.guards import ListenerApp, ListenerKind
 
-from tests.contract.bridge.running import AUTH, CALLER, SERVICE, Bridge, bridge, client
+from tests.contract.bridge.running import AUTH, CALLER, SERVICE, Bridge, bridge
 from tests.contract.endpoints.programmable import Server, answer_of, programmable_server
 from tests.prometheus.names import KNOWN
 
@@ -221,7 +221,8 @@ async def test_on_the_one_listener_a_caller_needs_to_read_every_hub(key: str | N
 async def test_each_listener(settings: dict[str, str], statuses: dict[str, int]) -> None:
     async with bridge(**settings) as one:
         for name, status in statuses.items():
-            async with client(ListenerApp(one.app, ListenerKind(name))) as http:  # type: ignore[arg-type]
+            wire = httpx.ASGITransport(app=ListenerApp(one.app, ListenerKind(name)))
+            async with httpx.AsyncClient(transport=wire, base_url="http://bridge", trust_env=False) as http:
                 assert (await http.get("/metrics", headers=AUTH)).status_code == status, name
                 assert (await http.get("/health/live")).status_code == 200
                 if name == "metrics":
