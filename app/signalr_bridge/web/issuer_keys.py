@@ -1,6 +1,7 @@
 """The public keys of token issuers. They are found by discovery and cached, and fetched seldom, one fetch at a time."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from signalr_bridge.web.tokens import (
     take_apart,
     verify,
 )
+from signalr_bridge.wire.proxies import read_proxies
 
 SECONDS_BETWEEN_FETCHES = 60
 """Least seconds between two fetches that succeed. Any token can name an unknown key, so fetches must be limited."""
@@ -134,11 +136,7 @@ class Discovery:
 
     async def fetch(self) -> Mapping[str, PublishedKey]:
         """The keys by id. Raises what went wrong when no document led to a key."""
-        # Redirects are not followed. A client lives for one fetch, because there are only a few in an hour.
-        async with httpx.AsyncClient(verify=self._certificates) as client:
-            answers = await asyncio.gather(
-                *(self._fetch_keys(client, one) for one in self._documents), return_exceptions=True
-            )
+        answers = await asyncio.gather(*(self._fetch_keys(one) for one in self._documents), return_exceptions=True)
         keys: dict[str, PublishedKey] = {}
         for answer in answers:
             keys |= answer if isinstance(answer, dict) else {}
@@ -146,13 +144,32 @@ class Discovery:
             raise next(answer for answer in answers if isinstance(answer, BaseException))
         return keys
 
-    async def _fetch_keys(self, client: httpx.AsyncClient, document: str) -> dict[str, PublishedKey]:
-        return read_keys(await _get(client, read_keys_address(await _get(client, document), self._issuer)))
+    async def _fetch_keys(self, document: str) -> dict[str, PublishedKey]:
+        return read_keys(await self._get(read_keys_address(await self._get(document), self._issuer)))
+
+    async def _get(self, address: str) -> bytes:
+        # Redirects are not followed. A client lives for one request, because there are only a few in an hour.
+        # httpx does not read the environment: it fails at entries of NO_PROXY such as fd00::/8, and knows no networks.
+        client = httpx.AsyncClient(verify=self._certificates, trust_env=False, proxy=_find_proxy(address))
+        async with client:
+            return await _get(client, address)
 
 
 def openid_discovery(issuer: str, certificates: ssl.SSLContext | None = None) -> Discovery:
     """The discovery of an OpenID Connect issuer. Source: OpenID Connect Discovery 1.0, section 4."""
     return Discovery([f"{issuer.rstrip('/')}/{WELL_KNOWN}"], certificates, issuer=issuer)
+
+
+def _find_proxy(address: str) -> httpx.Proxy | None:
+    """The proxy for an address, by the same rules as for calls to the service."""
+    url, proxies = httpx.URL(address), read_proxies(os.environ)
+    if proxies is None or url.scheme != "https":
+        return None
+    proxy = proxies.find(url.host, url.port or 443)
+    if proxy is None:
+        return None
+    headers = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+    return httpx.Proxy(httpx.URL(scheme="http", host=proxy.host, port=proxy.port), headers=headers)
 
 
 async def _get(client: httpx.AsyncClient, address: str) -> bytes:

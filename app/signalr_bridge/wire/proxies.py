@@ -35,9 +35,12 @@ class Proxies:
     exempt: tuple[str, ...] = ()
 
     def find(self, host: str, port: int) -> Proxy | None:
-        """The proxy for an https origin. None when it is called directly. ``host`` is without brackets."""
+        """The proxy for an https origin. None when it is called directly, as this machine always is.
+
+        ``host`` is without brackets.
+        """
         host = host.lower().rstrip(".")
-        if any(_matches(entry, host, port) for entry in self.exempt):
+        if _is_loopback(host) or any(_matches(entry, host, port) for entry in self.exempt):
             return None
         return self.https
 
@@ -81,6 +84,16 @@ def write_basic(userinfo: str) -> str:
     name, _, password = userinfo.partition(":")
     pair = f"{unquote(name)}:{unquote(password)}"
     return f"Basic {base64.b64encode(pair.encode()).decode()}"
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether the host is this machine, which a proxy cannot reach. Source: RFC 6761, section 6.3, for the names."""
+    if f".{host}".endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _matches(entry: str, host: str, port: int) -> bool:
