@@ -90,6 +90,7 @@ CMD ["emulator", "--host", "0.0.0.0"]
 FROM runtime AS production
 COPY --from=product /opt/signalr-bridge /opt/signalr-bridge
 EXPOSE 8080
-# It takes the port from BRIDGE_PORT. Where a settings file or --port sets it, the container needs a check of its own.
+# It takes the port from BRIDGE_PORT. Where a settings file or --port sets it, or the bridge listens
+# at BRIDGE_UDS or at no loopback address, the container needs a check of its own.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["python", "-c", "import os; from http.client import HTTPConnection as C; c = C('127.0.0.1', int(os.environ.get('BRIDGE_PORT') or 8080), timeout=2); c.request('GET', '/health/live'); raise SystemExit(c.getresponse().status != 200)"]
 CMD ["serve"]
